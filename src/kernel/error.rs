@@ -1,0 +1,92 @@
+//! What can go wrong between dmctl and a kernel.
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+/// A call of the Device Mapper interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is named after the kernel's own command")]
+pub enum Call {
+    Version,
+    List,
+    Targets,
+    Table,
+    Create,
+    Load,
+    Clear,
+    Suspend,
+    Resume,
+    Rename,
+    SetUuid,
+    Remove,
+    Message,
+}
+
+impl Call {
+    /// What the call does, for a sentence: "the kernel refused to ...".
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Version => "tell its version",
+            Self::List => "list its devices",
+            Self::Targets => "list its target types",
+            Self::Table => "read the table of",
+            Self::Create => "create",
+            Self::Load => "load a table for",
+            Self::Clear => "clear the inactive table of",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Rename => "rename",
+            Self::SetUuid => "set the uuid of",
+            Self::Remove => "remove",
+            Self::Message => "send a message to",
+        }
+    }
+}
+
+/// Why a kernel could not be read or changed.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// The kernel refused a call.
+    #[error("the kernel refused to {} {device}: {}{}", .call.verb(), describe(*.errno), .log.as_deref().map(|log| format!(" ({log})")).unwrap_or_default())]
+    Refused {
+        /// The call.
+        call: Call,
+        /// The device, as a person knows it.
+        device: String,
+        /// The kernel's answer.
+        errno: Errno,
+        /// The kernel log's own line about it, when it can be had.
+        log: Option<String>,
+    },
+    /// The control node can't be used.
+    #[error("{says}")]
+    NoControl {
+        /// What is missing: a module, a privilege, the node.
+        says: String,
+    },
+    /// A block device or the system's own files could not be read.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// The file of a simulated kernel is no such file.
+    #[error("{0}")]
+    State(String),
+}
+
+impl KernelError {
+    /// The errno of a refusal.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        if let Self::Refused { errno, .. } = self { Some(*errno) } else { None }
+    }
+}
+
+/// The symbol and the words of an errno: `EBUSY, device or resource busy`.
+fn describe(errno: Errno) -> String {
+    format!("{errno:?}, {}", errno.desc().to_lowercase())
+}

@@ -1,0 +1,201 @@
+//! The kernel, read and changed through two traits.
+//!
+//! [`ReadKernel`] is all that planning, showing and exporting are given: they cannot change anything.
+//! [`ChangeKernel`] adds the calls that do; only [`crate::apply`] and the changing verbs are given one.
+//! There are two kernels: [`live`], the running one, and [`simulated`], a model of it kept in a file. The
+//! same test cases run on both; when they disagree the model is wrong.
+//!
+//! One call is one ioctl: `list` gives every device's name, number and uuid, `table` one device's table
+//! and its state.
+
+mod error;
+pub mod live;
+pub mod simulated;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use error::{Call, KernelError};
+
+use crate::device::Device;
+use crate::identity::{DevNum, Name, Uuid};
+use crate::table::{Table, Target};
+
+/// A device as the list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: Name,
+    /// Its uuid, when it has one.
+    pub uuid: Option<Uuid>,
+    /// Its number.
+    pub number: DevNum,
+}
+
+/// The state of a device: what the kernel tells with every answer about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Info {
+    /// Its name.
+    pub name: Name,
+    /// Its uuid, when it has one.
+    pub uuid: Option<Uuid>,
+    /// Its number.
+    #[serde(skip)]
+    pub number: DevNum,
+    /// Whether I/O is held back.
+    pub suspended: bool,
+    /// Whether it has a table that serves I/O.
+    pub live_table: bool,
+    /// Whether a table waits in the inactive slot.
+    pub inactive_table: bool,
+    /// How often it is open: by file systems, programs, and other mappings' tables.
+    pub open_count: u32,
+    /// Counts the events of its targets and its renames; a table swap does not count.
+    pub event_nr: u32,
+    /// Whether it refuses writes.
+    pub read_only: bool,
+    /// How many targets its live table has.
+    pub target_count: u32,
+    /// Whether it goes away as soon as it is closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deferred_remove: bool,
+}
+
+/// A mapped device with one of its tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its state.
+    pub info: Info,
+    /// The table that was asked for; empty when that slot is empty.
+    pub table: Table,
+}
+
+/// Which of the two tables of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Slot {
+    /// The one that serves I/O.
+    #[default]
+    Live,
+    /// The one that the next resume makes live.
+    Inactive,
+}
+
+/// How a device is found: by exactly one of the two, as the kernel wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Id {
+    /// By name.
+    Name(Name),
+    /// By uuid. It can't move to another device between two calls; a name can.
+    Uuid(Uuid),
+}
+
+/// A block device, whatever driver it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// Its number.
+    pub number: DevNum,
+    /// Its size.
+    pub sectors: u64,
+    /// Whether it refuses writes.
+    pub read_only: bool,
+    /// The smallest unit it reads and writes, in bytes.
+    pub logical_block_size: u32,
+}
+
+/// Who uses a block device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Devices that stand on it (`holders` in sysfs), by number.
+    pub holders: Vec<DevNum>,
+    /// Where it is mounted, in this process's mount namespace.
+    pub mounts: Vec<String>,
+    /// Whether it is swap space.
+    pub swap: bool,
+}
+
+/// How a device is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suspend {
+    /// Wait for all I/O in flight to end.
+    pub flush: bool,
+    /// Freeze the file system on it.
+    pub freeze: bool,
+}
+
+impl Default for Suspend {
+    fn default() -> Self {
+        Self { flush: true, freeze: true }
+    }
+}
+
+/// A version of three numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Version(pub u32, pub u32, pub u32);
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// A kernel that can be read.
+pub trait ReadKernel: Sync {
+    /// The version of the ioctl interface.
+    fn version(&self) -> Result<Version, KernelError>;
+
+    /// Every device: one call, however many there are.
+    fn list(&self) -> Result<Vec<Listed>, KernelError>;
+
+    /// One device with one of its tables, or none when it does not exist. One call.
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError>;
+
+    /// The target types that are loaded, with their versions.
+    fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;
+
+    /// The number of the block device that was written as `device`, or none when there is no such device.
+    /// A [`Form::Mapping`](crate::device::Form::Mapping) is not known here.
+    fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError>;
+
+    /// A block device, or none when no device has this number.
+    fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;
+
+    /// Who uses a block device.
+    fn users(&self, number: DevNum) -> Result<Users, KernelError>;
+
+    /// `length` bytes of a block device from byte `offset` on, or none when they can't be read.
+    fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>>;
+}
+
+/// A kernel that can be changed.
+pub trait ChangeKernel: ReadKernel {
+    /// Makes a device without a table.
+    fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError>;
+
+    /// Puts a table into the inactive slot, in place of one that is there.
+    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError>;
+
+    /// Empties the inactive slot. It may be empty already.
+    fn clear(&self, id: &Id) -> Result<(), KernelError>;
+
+    /// Holds I/O back, after what is in flight.
+    fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError>;
+
+    /// Makes the inactive table live, if there is one, and lets I/O through.
+    fn resume(&self, id: &Id) -> Result<(), KernelError>;
+
+    /// Gives a device another name.
+    fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError>;
+
+    /// Gives a device that has no uuid its uuid.
+    fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError>;
+
+    /// Destroys a device. With `deferred` one that is open goes away when it is closed.
+    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError>;
+
+    /// Sends a message to the target at `sector`, and returns its answer if it gives one.
+    fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError>;
+
+    /// Lets the outside world catch up: device nodes, links. Called at the end of a batch of changes.
+    fn settle(&self) -> Result<(), KernelError>;
+}

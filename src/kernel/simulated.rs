@@ -1,0 +1,1 @@
+//! A model of the kernel, kept in a file.

@@ -1,0 +1,3 @@
+//! The `dmctl` command.
+
+fn main() {}

@@ -1,0 +1,73 @@
+//! The risk classes of steps, and which of them may pass.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What is at stake in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Rename, resume, clear a leftover: no data path changes.
+    Settle,
+    /// A new device; nothing is written to the lower ones.
+    Create,
+    /// A brief suspend; the old sectors keep their place.
+    Reload,
+    /// An owned device, closed; nothing is lost that the file can't bring back.
+    Remove,
+    /// A sector leads elsewhere afterwards: a shrink, another device, offset, key or cipher, a recreate.
+    Remap,
+    /// The kernel writes fresh metadata.
+    Format,
+    /// Data that is not on its final disk yet would be lost.
+    Loss,
+}
+
+impl Class {
+    /// All of them, from harmless to heavy.
+    pub const ALL: [Self; 7] =
+        [Self::Settle, Self::Create, Self::Reload, Self::Remove, Self::Remap, Self::Format, Self::Loss];
+
+    /// Whether a step of this class passes unless someone says otherwise.
+    #[must_use]
+    pub fn allowed_unasked(self) -> bool {
+        !matches!(self, Self::Remap | Self::Format | Self::Loss)
+    }
+
+    /// The name, as in `--allow`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Settle => "settle",
+            Self::Create => "create",
+            Self::Reload => "reload",
+            Self::Remove => "remove",
+            Self::Remap => "remap",
+            Self::Format => "format",
+            Self::Loss => "loss",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A class that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{}` is no risk class: use settle, create, reload, remove, remap, format or loss", .0.escape_debug())]
+pub struct UnknownClass(pub String);
+
+impl FromStr for Class {
+    type Err = UnknownClass;
+
+    fn from_str(text: &str) -> Result<Self, UnknownClass> {
+        Self::ALL.into_iter().find(|class| class.name() == text).ok_or_else(|| UnknownClass(text.to_string()))
+    }
+}

@@ -1,0 +1,210 @@
+//! One row of a table, as the kernel takes it and prints it, and a table of them.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::secret::Secret;
+use crate::targets;
+use crate::units::{MAX_BYTES, SECTOR};
+
+/// One row of a table: so many sectors from `start` on are served by a target of this type.
+///
+/// This is the raw row. What its parameters mean is known to [`crate::targets`].
+///
+/// ```
+/// use dmctl::table::Target;
+/// let row = Target::parse("0 1024 linear 253:1 2048").unwrap();
+/// assert_eq!((row.start, row.length, row.kind.as_str()), (0, 1024, "linear"));
+/// assert_eq!(row.params(), "253:1 2048");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The first sector of the mapping that this target serves.
+    pub start: u64,
+    /// How many sectors it serves.
+    pub length: u64,
+    /// The name of the target type, at most 15 bytes.
+    pub kind: String,
+    /// The rest of the row. It may hold a key, so it is kept like one.
+    params: Secret,
+}
+
+/// A table: its targets in order, from sector 0, without gaps.
+pub type Table = Vec<Target>;
+
+/// Why a text is no table.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TableError {
+    /// No row at all.
+    #[error("the table has no row: write `start length type params`, one target a line")]
+    Empty,
+    /// A row that lacks one of its first three words, or has a number that is none.
+    #[error("line {line}: {what}: write `start length type params`, with start and length in sectors")]
+    Row {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A row that does not start where the one before it ends.
+    #[error("line {line}: this target starts at {start}, the one before it ends at {expected}")]
+    Gap {
+        /// Counted from 1.
+        line: usize,
+        /// Where it starts.
+        start: u64,
+        /// Where it must start.
+        expected: u64,
+    },
+    /// Longer than a device can be.
+    #[error("line {line}: the table reaches past 2^63-1 bytes, the largest device the kernel accepts")]
+    TooLarge {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+impl Target {
+    /// A row from its parts; `params` are the words after the type, blanks between them.
+    #[must_use]
+    pub fn new(start: u64, length: u64, kind: &str, params: String) -> Self {
+        Self { start, length, kind: kind.to_string(), params: Secret::new(params) }
+    }
+
+    /// Reads one row as dmsetup writes it.
+    pub fn parse(line: &str) -> Result<Self, TableError> {
+        Self::parse_line(line, 1)
+    }
+
+    fn parse_line(text: &str, line: usize) -> Result<Self, TableError> {
+        let fail = |what: &str| TableError::Row { line, what: what.to_string() };
+        let mut rest = text.trim_start();
+        let mut word = || {
+            let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            rest = tail.trim_start();
+            word
+        };
+        let number = |word: &str, what: &str| {
+            if word.is_empty() {
+                return Err(fail(&format!("no {what}")));
+            }
+            if !word.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(fail(&format!("`{}` is no {what}", word.escape_debug())));
+            }
+            word.parse::<u64>().map_err(|_| fail(&format!("the {what} `{word}` is too large")))
+        };
+        let start = number(word(), "start sector")?;
+        let length = number(word(), "length in sectors")?;
+        let kind = word();
+        if kind.is_empty() {
+            return Err(fail("no target type"));
+        }
+        if kind.len() > targets::MAX_TYPE {
+            return Err(fail(&format!(
+                "the target type `{kind}` is longer than the {} bytes the kernel keeps",
+                targets::MAX_TYPE
+            )));
+        }
+        if length == 0 {
+            return Err(fail("a target of 0 sectors"));
+        }
+        Ok(Self::new(start, length, kind, rest.trim_end().to_string()))
+    }
+
+    /// The parameters, one blank between words, keys and all. What shows a row to a person prints the
+    /// row itself instead.
+    #[must_use]
+    pub fn params(&self) -> &str {
+        self.params.reveal()
+    }
+
+    /// The parameters with every key replaced.
+    #[must_use]
+    pub fn redacted_params(&self) -> String {
+        targets::redact(&self.kind, self.params())
+    }
+
+    /// The first sector after this target.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+}
+
+impl fmt::Display for Target {
+    /// As `dmsetup table` prints it, with keys replaced.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.start, self.length, self.kind)?;
+        let params = self.redacted_params();
+        if params.is_empty() { Ok(()) } else { write!(f, " {params}") }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+/// Reads a table as dmsetup does: a target a line, blank lines and lines that start with `#` left out.
+///
+/// Unlike dmsetup, a `#` inside a row is kept: it is a legal character of a device's name.
+pub fn parse_table(text: &str) -> Result<Table, TableError> {
+    let mut table = Table::new();
+    for (index, row) in text.lines().enumerate() {
+        let row = row.trim();
+        if row.is_empty() || row.starts_with('#') {
+            continue;
+        }
+        let line = index + 1;
+        let target = Target::parse_line(row, line)?;
+        let expected = sectors(&table);
+        if target.start != expected {
+            return Err(TableError::Gap { line, start: target.start, expected });
+        }
+        if target.start.checked_add(target.length).is_none_or(|end| end > MAX_BYTES / SECTOR) {
+            return Err(TableError::TooLarge { line });
+        }
+        table.push(target);
+    }
+    if table.is_empty() { Err(TableError::Empty) } else { Ok(table) }
+}
+
+/// The size of the device that a table makes, in sectors.
+#[must_use]
+pub fn sectors(table: &[Target]) -> u64 {
+    table.last().map_or(0, Target::end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_read_and_print() {
+        let text = "# two disks\n0 1024 linear 1:0 0\n\n  1024 512   linear  1:1   8 \n";
+        let table = parse_table(text).unwrap();
+        assert_eq!(table.len(), 2);
+        assert_eq!(table[1].to_string(), "1024 512 linear 1:1   8");
+        assert_eq!(sectors(&table), 1536);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_its_line() {
+        for (text, expected) in [
+            ("", "no row"),
+            ("0 x linear", "line 1: `x` is no length"),
+            ("0 8", "no target type"),
+            ("0 0 zero", "0 sectors"),
+            ("0 8 zero\n9 8 zero", "line 2: this target starts at 9, the one before it ends at 8"),
+            ("1 8 zero", "starts at 1"),
+            ("0 18014398509481984 zero", "2^63-1"),
+            ("0 99999999999999999999 zero", "too large"),
+            ("0 8 abcdefghijklmnop", "15 bytes"),
+        ] {
+            let message = parse_table(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What a target type must say about itself, and what the rest of dmctl sees of it.
+
+use std::any::Any;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Differences, ParamsError, Printer, Problems, Style, Words};
+use crate::device::Device;
+
+/// A target type: its fields, and what they mean.
+///
+/// `PartialEq` is how two values are told apart in tests; what a difference means for a running device
+/// is said by [`compare`](TargetType::compare).
+pub trait TargetType:
+    Clone + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+    /// The name in a table and in `type = `.
+    const NAME: &'static str;
+    /// How the kernel treats tables with this target.
+    const TRAITS: Traits = Traits::PLAIN;
+    /// What the manual says.
+    const DOC: Doc;
+
+    /// Reads the parameters: what a person loads and what any supported kernel prints.
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError>;
+
+    /// Prints the parameters in the kernel's order; counts of optional words are computed here.
+    fn print(&self, out: &mut Printer);
+
+    /// The lower devices of a row of `length` sectors, and the part of each that it uses.
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>>;
+
+    /// Every device in the fields, to be resolved.
+    fn devices_mut(&mut self) -> Vec<&mut Device>;
+
+    /// Checks what the kernel would refuse or, worse, accept: ranges, powers of two, alignment, counts,
+    /// exclusions. `length` is the length of the row where it is known.
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        let _ = (length, problems);
+    }
+
+    /// Says how this target, wanted, differs from `live`. Fields that are live state, or orders carried out
+    /// once, are never compared.
+    fn compare(&self, live: &Self, differences: &mut Differences);
+
+    /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
+    /// sector map of a plan is made of these.
+    fn straight(&self) -> Option<(&Device, u64)> {
+        None
+    }
+
+    /// The length of a row that goes up to the end of its device, when the map leaves `length` out. None
+    /// where a length must be given. `size_of` is none for a device that is not known yet.
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        let lowers = self.lowers(0);
+        let [only] = lowers.as_slice() else { return None };
+        let size = size_of(only.device)?;
+        Some(size.checked_sub(only.start).filter(|rest| *rest > 0).ok_or_else(|| {
+            format!("{} has {size} sectors, nothing is left of it from sector {} on", only.device, only.start)
+        }))
+    }
+
+    /// Metadata that the kernel writes when it finds none.
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        Vec::new()
+    }
+
+    /// What would be lost if this target went away now, as a sentence.
+    fn loses(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The parameters with every key replaced. It works on the words alone: a row that does not parse must
+    /// not give its key away.
+    #[must_use]
+    fn redact(params: &str) -> String {
+        params.to_string()
+    }
+}
+
+/// How the kernel treats tables with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// It must be the only target of its table (`DM_TARGET_SINGLETON`).
+    pub singleton: bool,
+    /// A live table of this type can only be replaced by the same type (`DM_TARGET_IMMUTABLE`).
+    pub immutable: bool,
+    /// It reads at load what the live table writes at suspend: suspend, then load, then resume.
+    pub suspend_before_load: bool,
+    /// Whether the table must, or must not, be loaded read-only.
+    pub mode: Mode,
+    /// Its parameters may hold a key: loads and reads ask the kernel to wipe its buffers.
+    pub secret: bool,
+}
+
+/// Whether a table may be read-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As the mapping says.
+    Any,
+    /// Always read-only (verity).
+    ReadOnly,
+    /// Never read-only (thin-pool).
+    Writable,
+}
+
+impl Traits {
+    /// Nothing special.
+    pub const PLAIN: Self = Self {
+        singleton: false,
+        immutable: false,
+        suspend_before_load: false,
+        mode: Mode::Any,
+        secret: false,
+    };
+}
+
+/// A part of a lower device that a row uses.
+#[derive(Debug, Clone, Copy)]
+pub struct Lower<'a> {
+    /// The device.
+    pub device: &'a Device,
+    /// The first sector used.
+    pub start: u64,
+    /// How many sectors are used; none when the target decides that by itself: all of the device.
+    pub length: Option<u64>,
+    /// Whether the target writes there.
+    pub access: Access,
+}
+
+/// What a target does to a lower device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It only reads.
+    Read,
+    /// It writes, and no other mapping may.
+    Write,
+    /// It writes, and shares the device with others of its kind by design (thin volumes and their pool, a
+    /// snapshot and its origin).
+    Shared,
+}
+
+impl<'a> Lower<'a> {
+    /// `length` sectors from `start` on, written to.
+    #[must_use]
+    pub fn write(device: &'a Device, start: u64, length: u64) -> Self {
+        Self { device, start, length: Some(length), access: Access::Write }
+    }
+
+    /// The whole device.
+    #[must_use]
+    pub fn whole(device: &'a Device, access: Access) -> Self {
+        Self { device, start: 0, length: None, access }
+    }
+}
+
+/// Metadata on a lower device, and how to tell whether it is there.
+pub struct Metadata<'a> {
+    /// Where it is.
+    pub device: &'a Device,
+    /// The first byte to look at.
+    pub offset: u64,
+    /// How many bytes to look at.
+    pub length: usize,
+    /// Judges these bytes.
+    pub look: fn(&[u8]) -> Found,
+    /// What the kernel does when there is none, as a sentence.
+    pub otherwise: &'static str,
+}
+
+/// What was found where metadata should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// What the target wants: nothing will be formatted.
+    Right,
+    /// Nothing: the kernel will write fresh metadata.
+    Blank,
+    /// Something else: the kernel will refuse it.
+    Other,
+}
+
+/// What the manual says of a target.
+#[derive(Debug, Clone, Copy)]
+pub struct Doc {
+    /// What it does, in a sentence or two.
+    pub summary: &'static str,
+    /// The first kernel that has it, as `major.minor`.
+    pub since: &'static str,
+    /// What is written to disk when its table is loaded.
+    pub writes: &'static str,
+    /// What a change of a field does to a running device.
+    pub changes: &'static str,
+    /// A `[[mappings.NAME.targets]]` row, without its header, that is valid as it stands.
+    pub example: &'static str,
+}
+
+/// A target as the rest of dmctl sees it, whatever its type.
+pub trait Typed: Send + Sync + Any {
+    /// The name of its type.
+    fn kind(&self) -> &str;
+    /// How the kernel treats tables with it.
+    fn traits(&self) -> Traits;
+    /// Its parameters, printed in `style`.
+    fn params(&self, style: Style) -> String;
+    /// See [`TargetType::lowers`].
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>>;
+    /// See [`TargetType::devices_mut`].
+    fn devices_mut(&mut self) -> Vec<&mut Device>;
+    /// See [`TargetType::check`].
+    fn check(&self, length: Option<u64>, problems: &mut Problems);
+    /// See [`TargetType::compare`]. None when the two are of different types.
+    fn compare(&self, live: &dyn Typed) -> Option<Differences>;
+    /// See [`TargetType::straight`].
+    fn straight(&self) -> Option<(&Device, u64)>;
+    /// See [`TargetType::rest`].
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>>;
+    /// See [`TargetType::metadata`].
+    fn metadata(&self) -> Vec<Metadata<'_>>;
+    /// See [`TargetType::loses`].
+    fn loses(&self) -> Option<&'static str>;
+    /// Its fields as a map file writes them.
+    fn fields(&self) -> toml::Table;
+    /// A copy.
+    fn boxed(&self) -> Box<dyn Typed>;
+}
+
+impl<T: TargetType> Typed for T {
+    fn kind(&self) -> &str {
+        T::NAME
+    }
+
+    fn traits(&self) -> Traits {
+        T::TRAITS
+    }
+
+    fn params(&self, style: Style) -> String {
+        let mut out = Printer::new(style);
+        self.print(&mut out);
+        out.finish()
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        TargetType::lowers(self, length)
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        TargetType::devices_mut(self)
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        TargetType::check(self, length, problems);
+    }
+
+    fn compare(&self, live: &dyn Typed) -> Option<Differences> {
+        let live = (live as &dyn Any).downcast_ref::<T>()?;
+        let mut differences = Differences::default();
+        TargetType::compare(self, live, &mut differences);
+        Some(differences)
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        TargetType::straight(self)
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        TargetType::rest(self, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        TargetType::metadata(self)
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        TargetType::loses(self)
+    }
+
+    fn fields(&self) -> toml::Table {
+        toml::Table::try_from(self).unwrap_or_default()
+    }
+
+    fn boxed(&self) -> Box<dyn Typed> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Typed> {
+    fn clone(&self) -> Self {
+        self.as_ref().boxed()
+    }
+}
+
+/// A known target type, as the registry lists it.
+pub struct Kind {
+    /// The name in a table and in `type = `.
+    pub name: &'static str,
+    /// How the kernel treats tables with it.
+    pub traits: Traits,
+    /// What the manual says.
+    pub doc: Doc,
+    /// The schema of its fields.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// See [`TargetType::redact`].
+    pub redact: fn(&str) -> String,
+    from_words: fn(&mut Words<'_>) -> Result<Box<dyn Typed>, ParamsError>,
+    from_toml: fn(toml::de::Deserializer<'_>) -> Result<Box<dyn Typed>, toml::de::Error>,
+}
+
+impl Kind {
+    /// The entry of `T`.
+    pub(super) const fn of<T: TargetType>() -> Self {
+        fn from_words<T: TargetType>(words: &mut Words<'_>) -> Result<Box<dyn Typed>, ParamsError> {
+            T::parse(words).map(|typed| Box::new(typed) as Box<dyn Typed>)
+        }
+        fn from_toml<T: TargetType>(
+            fields: toml::de::Deserializer<'_>,
+        ) -> Result<Box<dyn Typed>, toml::de::Error> {
+            T::deserialize(fields).map(|typed| Box::new(typed) as Box<dyn Typed>)
+        }
+        Self {
+            name: T::NAME,
+            traits: T::TRAITS,
+            doc: T::DOC,
+            schema: T::json_schema,
+            redact: T::redact,
+            from_words: from_words::<T>,
+            from_toml: from_toml::<T>,
+        }
+    }
+
+    /// Reads the parameters of a row, all of them.
+    pub fn parse(&self, params: &str) -> Result<Box<dyn Typed>, ParamsError> {
+        let mut words = Words::new(params)?;
+        let typed = (self.from_words)(&mut words)?;
+        words.finish()?;
+        Ok(typed)
+    }
+
+    /// Reads the fields of a target from a map file; `type`, `start`, `length` and `messages` are taken out
+    /// before. An error carries the place in the file.
+    pub fn deserialize(&self, fields: toml::de::Deserializer<'_>) -> Result<Box<dyn Typed>, toml::de::Error> {
+        (self.from_toml)(fields)
+    }
+}

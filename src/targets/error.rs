@@ -1,0 +1,43 @@
+//! `error`: every read and write fails. Kernel source: `drivers/md/dm-target.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Differences, Doc, Lower, ParamsError, Printer, TargetType, Words};
+use crate::device::Device;
+
+/// Every read and write fails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Error {}
+
+impl TargetType for Error {
+    const NAME: &'static str = "error";
+    const DOC: Doc = Doc {
+        summary: "Every read and write fails: a bad stretch in a disk made for testing.",
+        since: "2.6",
+        writes: "Nothing.",
+        changes: "It has no fields. A live table of any type can be replaced by one of `error`.",
+        example: "type = \"error\"\nlength = 8",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        // The kernel takes any words and forgets them: from 6.12 on a device and a start, for its limits only.
+        while words.left() > 0 {
+            words.next("a word")?;
+        }
+        Ok(Self {})
+    }
+
+    fn print(&self, _: &mut Printer) {}
+
+    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+        Vec::new()
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        Vec::new()
+    }
+
+    fn compare(&self, _: &Self, _: &mut Differences) {}
+}

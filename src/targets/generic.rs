@@ -1,0 +1,155 @@
+//! A target of a type that dmctl does not know: its words, compared one by one.
+
+use super::{
+    Access, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Traits, Typed, Words,
+};
+use crate::device::{Device, Form};
+
+/// A row of an unknown type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generic {
+    kind: String,
+    words: Vec<Word>,
+}
+
+/// A word of such a row.
+#[derive(Debug, Clone, PartialEq)]
+enum Word {
+    /// Kept as it is.
+    Text(String),
+    /// What looks like a device is resolved like one.
+    Device(Device),
+}
+
+impl Generic {
+    /// Reads any words.
+    pub fn parse(kind: &str, params: &str) -> Result<Self, ParamsError> {
+        let mut words = Words::new(params)?;
+        let mut parsed = Vec::with_capacity(words.left());
+        while words.left() > 0 {
+            let text = words.next("a word")?;
+            parsed.push(match Device::parse(text) {
+                Ok(device) => Word::Device(device),
+                Err(_) if text.starts_with('@') => {
+                    return Err(words.wrong(format!("`{}` is no key of a mapping", text.escape_debug())));
+                }
+                Err(_) => Word::Text(text.to_string()),
+            });
+        }
+        Ok(Self { kind: kind.to_string(), words: parsed })
+    }
+
+    fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.words.iter().filter_map(|word| if let Word::Device(device) = word { Some(device) } else { None })
+    }
+}
+
+impl Typed for Generic {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn traits(&self) -> Traits {
+        // What an unknown target's words hold is unknown: treat them as if they held a key.
+        Traits { secret: true, ..Traits::PLAIN }
+    }
+
+    fn params(&self, style: Style) -> String {
+        let mut out = super::Printer::new(style);
+        for word in &self.words {
+            match word {
+                Word::Text(text) => out.word(text),
+                Word::Device(device) => out.device(device),
+            };
+        }
+        out.finish()
+    }
+
+    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+        // Whether it writes is unknown, and so is where: it stands on the device, and that is all.
+        self.devices().map(|device| Lower::whole(device, Access::Read)).collect()
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        self.words
+            .iter_mut()
+            .filter_map(|word| if let Word::Device(device) = word { Some(device) } else { None })
+            .collect()
+    }
+
+    fn check(&self, _: Option<u64>, _: &mut Problems) {}
+
+    fn compare(&self, live: &dyn Typed) -> Option<Differences> {
+        if live.kind() != self.kind {
+            return None;
+        }
+        let mut differences = Differences::default();
+        let (wanted, live) = (self.params(Style::Kernel), live.params(Style::Kernel));
+        if wanted != live {
+            differences.note(
+                "params",
+                Effect::Remap,
+                "the parameters differ, and what that means for this type is unknown",
+            );
+        }
+        Some(differences)
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        None
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        let mut devices = self.devices();
+        let (only, None) = (devices.next()?, devices.next()) else { return None };
+        size_of(only).map(Ok)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        Vec::new()
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn fields(&self) -> toml::Table {
+        let params = self.words.iter().map(|word| match word {
+            Word::Text(text) => toml::Value::String(text.clone()),
+            Word::Device(Device { form: Form::Number(number), .. }) => {
+                toml::Value::String(number.to_string())
+            }
+            Word::Device(device) => toml::Value::String(device.to_string()),
+        });
+        let mut fields = toml::Table::new();
+        fields.insert("params".to_string(), toml::Value::Array(params.collect()));
+        fields
+    }
+
+    fn boxed(&self) -> Box<dyn Typed> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_in_unknown_rows_are_found() {
+        let mut row = Generic::parse("future", "/dev/sda 8 @key 253:1 word").unwrap();
+        let devices: Vec<String> = row.devices_mut().into_iter().map(|d| d.to_string()).collect();
+        assert_eq!(devices, ["/dev/sda", "@key", "253:1"]);
+        assert!(Generic::parse("future", "@a/b").is_err());
+    }
+
+    #[test]
+    fn unknown_rows_compare_word_by_word() {
+        let one = Generic::parse("future", "253:1  8").unwrap();
+        let two = Generic::parse("future", "253:1 8 ").unwrap();
+        assert!(one.compare(&two).unwrap().is_equal());
+        let three = Generic::parse("future", "253:1 9").unwrap();
+        assert!(!one.compare(&three).unwrap().is_equal());
+        assert!(one.compare(&Generic::parse("other", "253:1 8").unwrap()).is_none());
+    }
+}

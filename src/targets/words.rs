@@ -1,0 +1,153 @@
+//! The parameters of a row, taken word by word.
+//!
+//! The kernel's own integer parsing is no validator: it wraps (`linear` takes 18446744073709551616 for 0).
+//! Here a number is decimal digits that fit, and anything else is an error that names the word.
+
+use thiserror::Error;
+
+use crate::device::Device;
+use crate::units::{MAX_BYTES, SECTOR, Sectors};
+
+/// Why the parameters of a row were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{says}")]
+pub struct ParamsError {
+    /// Which word is wrong, from 0; the count of words when one is missing.
+    pub word: usize,
+    /// What is wrong, without the word itself where it may be a key.
+    pub says: String,
+}
+
+/// A position in the parameters of a row.
+#[derive(Debug)]
+pub struct Words<'a> {
+    words: Vec<&'a str>,
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    /// Splits parameters at blanks. The kernel unquotes backslashes, so one is refused: no argument of any
+    /// target needs it.
+    pub fn new(params: &'a str) -> Result<Self, ParamsError> {
+        let words: Vec<&str> = params.split_whitespace().collect();
+        if let Some(word) = words.iter().position(|word| word.contains('\\') || word.contains('\0')) {
+            return Err(ParamsError { word, says: "a backslash can't stand in a table".to_string() });
+        }
+        Ok(Self { words, at: 0 })
+    }
+
+    /// An error about the word taken last.
+    #[must_use]
+    pub fn wrong(&self, says: impl Into<String>) -> ParamsError {
+        ParamsError { word: self.at.saturating_sub(1), says: says.into() }
+    }
+
+    /// How many words are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.words.len() - self.at
+    }
+
+    /// The next word, left in place.
+    #[must_use]
+    pub fn peek(&self) -> Option<&'a str> {
+        self.words.get(self.at).copied()
+    }
+
+    /// The next word; `what` names it when it is missing.
+    pub fn next(&mut self, what: &str) -> Result<&'a str, ParamsError> {
+        let word = self.words.get(self.at).copied().ok_or_else(|| ParamsError {
+            word: self.words.len(),
+            says: format!("the row ends where {what} should stand"),
+        })?;
+        self.at += 1;
+        Ok(word)
+    }
+
+    /// The next word as a number of type `N`.
+    pub fn number<N: TryFrom<u64>>(&mut self, what: &str) -> Result<N, ParamsError> {
+        let word = self.next(what)?;
+        self.to_number(word, what)
+    }
+
+    /// `word`, the one taken last or a part of it, as a number of type `N`.
+    pub fn to_number<N: TryFrom<u64>>(&self, word: &str, what: &str) -> Result<N, ParamsError> {
+        if word.is_empty() || !word.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(self.wrong(format!("{what} must be a decimal number")));
+        }
+        word.parse::<u64>()
+            .ok()
+            .and_then(|number| N::try_from(number).ok())
+            .ok_or_else(|| self.wrong(format!("{what} is too large; the kernel would wrap it around")))
+    }
+
+    /// The next word as a count of sectors.
+    pub fn sectors(&mut self, what: &str) -> Result<Sectors, ParamsError> {
+        let sectors: u64 = self.number(what)?;
+        if sectors > MAX_BYTES / SECTOR {
+            return Err(self.wrong(format!("{what} is past the end of the largest device there can be")));
+        }
+        Ok(Sectors(sectors))
+    }
+
+    /// The next word as a device.
+    pub fn device(&mut self, what: &str) -> Result<Device, ParamsError> {
+        let word = self.next(what)?;
+        Device::parse(word).map_err(|error| self.wrong(format!("{what}: {error}")))
+    }
+
+    /// A count and as many words behind it, or nothing when the row ends here: the optional arguments of
+    /// most targets.
+    pub fn counted(&mut self, what: &str) -> Result<Words<'a>, ParamsError> {
+        let count: usize = if self.left() == 0 { 0 } else { self.number(&format!("the count of {what}"))? };
+        if count > self.left() {
+            return Err(self.wrong(format!("{count} words of {what} are announced, {} follow", self.left())));
+        }
+        // The words before stay in front, so that an error counts from the start of the row.
+        let inner = Words { words: self.words[..self.at + count].to_vec(), at: self.at };
+        self.at += count;
+        Ok(inner)
+    }
+
+    /// Ends the row: a word too many is an error.
+    pub fn finish(&self) -> Result<(), ParamsError> {
+        match self.left() {
+            0 => Ok(()),
+            left => Err(ParamsError {
+                word: self.at,
+                says: format!(
+                    "{left} {} too many at the end of the row",
+                    if left == 1 { "word" } else { "words" }
+                ),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_never_wrap() {
+        let mut words = Words::new("18446744073709551616 -1 +8 0x10 07 4294967296").unwrap();
+        assert!(words.number::<u64>("n").is_err());
+        assert!(words.number::<u64>("n").is_err());
+        assert!(words.number::<u64>("n").is_err());
+        assert!(words.number::<u64>("n").is_err());
+        assert_eq!(words.number::<u64>("n"), Ok(7));
+        assert!(words.number::<u32>("n").is_err());
+        assert_eq!(words.next("the end").unwrap_err().word, 6);
+    }
+
+    #[test]
+    fn counted_words_stay_inside_their_count() {
+        let mut words = Words::new("2 a b c").unwrap();
+        let mut inner = words.counted("options").unwrap();
+        assert_eq!((inner.next("x"), inner.next("x")), (Ok("a"), Ok("b")));
+        assert_eq!(inner.left(), 0);
+        assert_eq!(words.peek(), Some("c"));
+        assert!(Words::new("3 a b").unwrap().counted("options").is_err());
+        assert!(Words::new("a\\b").is_err());
+    }
+}

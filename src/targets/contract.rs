@@ -45,6 +45,12 @@ pub trait TargetType:
     /// once, are never compared.
     fn compare(&self, live: &Self, differences: &mut Differences);
 
+    /// Like [`compare`](TargetType::compare), with a live device that is suspended: a few targets print less
+    /// of themselves then.
+    fn compare_suspended(&self, live: &Self, differences: &mut Differences) {
+        self.compare(live, differences);
+    }
+
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
     /// sector map of a plan is made of these.
     fn straight(&self) -> Option<(&Device, u64)> {
@@ -56,10 +62,7 @@ pub trait TargetType:
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         let lowers = self.lowers(0);
         let [only] = lowers.as_slice() else { return None };
-        let size = size_of(only.device)?;
-        Some(size.checked_sub(only.start).filter(|rest| *rest > 0).ok_or_else(|| {
-            format!("{} has {size} sectors, nothing is left of it from sector {} on", only.device, only.start)
-        }))
+        rest_of(only.device, only.start, size_of)
     }
 
     /// Metadata that the kernel writes when it finds none.
@@ -80,6 +83,20 @@ pub trait TargetType:
     }
 }
 
+/// The sectors of `device` from `start` to its end, for [`TargetType::rest`].
+pub(super) fn rest_of(
+    device: &Device,
+    start: u64,
+    size_of: &dyn Fn(&Device) -> Option<u64>,
+) -> Option<Result<u64, String>> {
+    let size = size_of(device)?;
+    Some(
+        size.checked_sub(start).filter(|rest| *rest > 0).ok_or_else(|| {
+            format!("{device} has {size} sectors, nothing is left of it from sector {start} on")
+        }),
+    )
+}
+
 /// How the kernel treats tables with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
@@ -93,6 +110,9 @@ pub struct Traits {
     pub mode: Mode,
     /// Its parameters may hold a key: loads and reads ask the kernel to wipe its buffers.
     pub secret: bool,
+    /// The kernel replaces the length of the row by what the metadata says (zoned): a length that differs
+    /// is no difference.
+    pub own_length: bool,
 }
 
 /// Whether a table may be read-only.
@@ -114,6 +134,7 @@ impl Traits {
         suspend_before_load: false,
         mode: Mode::Any,
         secret: false,
+        own_length: false,
     };
 }
 
@@ -212,6 +233,10 @@ pub trait Typed: Send + Sync + Any {
     fn check(&self, length: Option<u64>, problems: &mut Problems);
     /// See [`TargetType::compare`]. None when the two are of different types.
     fn compare(&self, live: &dyn Typed) -> Option<Differences>;
+    /// See [`TargetType::compare_suspended`]. None when the two are of different types.
+    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+        self.compare(live)
+    }
     /// See [`TargetType::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
     /// See [`TargetType::rest`].
@@ -257,6 +282,13 @@ impl<T: TargetType> Typed for T {
         let live = (live as &dyn Any).downcast_ref::<T>()?;
         let mut differences = Differences::default();
         TargetType::compare(self, live, &mut differences);
+        Some(differences)
+    }
+
+    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+        let live = (live as &dyn Any).downcast_ref::<T>()?;
+        let mut differences = Differences::default();
+        TargetType::compare_suspended(self, live, &mut differences);
         Some(differences)
     }
 

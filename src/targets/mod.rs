@@ -11,6 +11,7 @@ pub mod argument;
 mod contract;
 mod difference;
 pub mod generic;
+pub mod manual;
 mod printer;
 mod problems;
 #[cfg(test)]

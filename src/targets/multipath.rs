@@ -15,12 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::contract::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words,
+    Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words,
 };
 use crate::device::Device;
 
 /// The most words of features the kernel reads.
 const MOST_FEATURES: usize = 8;
+/// `pg_init_delay_msecs` when it is left out.
+const DEFAULT_DELAY: u32 = 2000;
 /// The most groups, paths in a group, and arguments of one thing.
 const MOST: u64 = 1024;
 
@@ -243,12 +245,8 @@ impl Multipath {
         differences.field("retain_attached_hw_handler", &self.retains(), &live.retains(), Effect::Tune);
         let retries = |of: &Self| of.pg_init_retries.unwrap_or(0);
         differences.field("pg_init_retries", &retries(self), &retries(live), Effect::Tune);
-        differences.optional(
-            "pg_init_delay_msecs",
-            self.pg_init_delay_msecs.as_ref(),
-            live.pg_init_delay_msecs.as_ref(),
-            Effect::Tune,
-        );
+        let delay = |of: &Self| of.pg_init_delay_msecs.unwrap_or(DEFAULT_DELAY);
+        differences.field("pg_init_delay_msecs", &delay(self), &delay(live), Effect::Tune);
         // A handler that was attached before and is retained is printed in place of the one in the table.
         if !(self.retains() && live.hw_handler.is_some()) {
             let name = |of: &Self| of.handler().map(|handler| handler.name.clone());
@@ -325,8 +323,7 @@ impl TargetType for Multipath {
     }
 
     fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
-        let lower = |path| Lower { access: Access::Shared, ..Lower::write(path, 0, length) };
-        self.paths().map(|path| lower(&path.device)).collect()
+        self.paths().map(|path| Lower::write(&path.device, 0, length)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

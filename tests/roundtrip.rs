@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dmctl::device::{Device, Form};
 use dmctl::identity::DevNum;
 use dmctl::targets::{self, Problems, Style, Typed};
+use proptest::prelude::*;
 
 /// Target types in the data that are not in the registry.
 const PENDING: &[&str] = &[
@@ -266,6 +267,61 @@ fn state(row: &Row) -> Option<&'static str> {
             row.target == *target && row.loaded.contains(params) && row.printed.ends_with(says)
         })
         .map(|(.., reason)| *reason)
+}
+
+/// A row of the data with a few of its words taken away, doubled or put in place of others.
+fn damaged() -> impl Strategy<Value = (String, String)> {
+    let rows = rows();
+    let strange = prop::sample::select(vec![
+        "0",
+        "1",
+        "2",
+        "-",
+        "4294967296",
+        "18446744073709551615",
+        "18446744073709551616",
+        "@key",
+        "x",
+        "\u{301}",
+    ]);
+    let damage = prop::collection::vec((any::<prop::sample::Index>(), 0..4, strange), 0..4);
+    (prop::sample::select(rows.into_iter().map(|row| (row.target, row.loaded)).collect::<Vec<_>>()), damage)
+        .prop_map(|((target, loaded), damage)| {
+            let mut words: Vec<&str> = loaded.split_whitespace().collect();
+            for (at, what, strange) in &damage {
+                let at = at.index(words.len() + 1);
+                match (what, words.get(at).copied()) {
+                    (0, Some(_)) => drop(words.remove(at)),
+                    (1, Some(word)) => words.insert(at, word),
+                    (2, Some(_)) => words[at] = strange,
+                    _ => words.insert(at, strange),
+                }
+            }
+            (target, words.join(" "))
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// Whatever stands in a row, it is refused or understood; and what is understood is printed as itself.
+    #[test]
+    fn damaged_rows_never_panic((target, params) in damaged()) {
+        let Ok(typed) = targets::parse(&target, &params) else { return Ok(()) };
+        let mut problems = Problems::default();
+        typed.check(Some(8), &mut problems);
+        typed.lowers(u64::MAX);
+        typed.metadata();
+        typed.rest(&|_| Some(u64::MAX));
+        let _ = targets::redact(&target, &params);
+        if problems.is_empty() {
+            let again = typed.params(Style::Kernel);
+            let read = targets::parse(&target, &again)
+                .map_err(|error| TestCaseError::fail(format!("{target} {params}: as {again}: {error}")))?;
+            let differences = typed.compare(read.as_ref()).expect("both are of one type");
+            prop_assert!(differences.is_equal(), "{} {}: as {}: {:?}", target, params, again, differences);
+        }
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! What a target type must say about itself, and what the rest of dmctl sees of it.
 
 use std::any::Any;
+use std::cmp::Ordering;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Differences, ParamsError, Printer, Problems, Style, Words};
+use super::{Differences, Effect, ParamsError, Printer, Problems, Style, Words};
 use crate::device::Device;
 
 /// A target type: its fields, and what they mean.
@@ -51,6 +52,13 @@ pub trait TargetType:
         self.compare(live, differences);
     }
 
+    /// What it takes to give the row `wanted` sectors in place of `live`: a table, or more where the kernel
+    /// refuses to load one of another length. None when nothing differs, or when the kernel sets the length
+    /// by itself.
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        resized(live, wanted)
+    }
+
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
     /// sector map of a plan is made of these.
     fn straight(&self) -> Option<(&Device, u64)> {
@@ -83,6 +91,15 @@ pub trait TargetType:
     }
 }
 
+/// What another length takes where a target has no say in it: sectors appear, or sectors are gone.
+fn resized(live: u64, wanted: u64) -> Option<Effect> {
+    match wanted.cmp(&live) {
+        Ordering::Equal => None,
+        Ordering::Greater => Some(Effect::Tune),
+        Ordering::Less => Some(Effect::Remap),
+    }
+}
+
 /// The sectors of `device` from `start` to its end, for [`TargetType::rest`].
 pub(super) fn rest_of(
     device: &Device,
@@ -110,9 +127,6 @@ pub struct Traits {
     pub mode: Mode,
     /// Its parameters may hold a key: loads and reads ask the kernel to wipe its buffers.
     pub secret: bool,
-    /// The kernel replaces the length of the row by what the metadata says (zoned): a length that differs
-    /// is no difference.
-    pub own_length: bool,
 }
 
 /// Whether a table may be read-only.
@@ -134,7 +148,6 @@ impl Traits {
         suspend_before_load: false,
         mode: Mode::Any,
         secret: false,
-        own_length: false,
     };
 }
 
@@ -237,6 +250,10 @@ pub trait Typed: Send + Sync + Any {
     fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
         self.compare(live)
     }
+    /// See [`TargetType::resize`].
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        resized(live, wanted)
+    }
     /// See [`TargetType::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
     /// See [`TargetType::rest`].
@@ -290,6 +307,10 @@ impl<T: TargetType> Typed for T {
         let mut differences = Differences::default();
         TargetType::compare_suspended(self, live, &mut differences);
         Some(differences)
+    }
+
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        TargetType::resize(self, live, wanted)
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {

@@ -74,7 +74,6 @@ fn traits(traits: Traits) -> Vec<&'static str> {
         (traits.singleton, "it must be the only target of its table"),
         (traits.immutable, "once live, only a table of the same type can take its place"),
         (traits.suspend_before_load, "the device is suspended before a new table is loaded"),
-        (traits.own_length, "the kernel sets the length by itself"),
         (traits.secret, "it may hold a key, which dmctl never shows"),
     ];
     mode.into_iter().chain(says.into_iter().filter(|(on, _)| *on).map(|(_, says)| says)).collect()

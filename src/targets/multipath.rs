@@ -21,6 +21,9 @@ use crate::device::Device;
 
 /// The most words of features the kernel reads.
 const MOST_FEATURES: usize = 8;
+/// How many groups, and paths of a group, are looked at one by one: as many as there may be. A map with more is
+/// refused for their number.
+const MOST_CHECKED: usize = 1024;
 /// `pg_init_delay_msecs` when it is left out.
 const DEFAULT_DELAY: u32 = 2000;
 /// The most groups, paths in a group, and arguments of one thing.
@@ -341,7 +344,7 @@ impl TargetType for Multipath {
             // The name of the handler counts as one of the words.
             problems.range("hw_handler.args", handler.args.len() as u64, 0, MOST - 1);
         }
-        for (index, group) in self.groups.iter().enumerate() {
+        for (index, group) in self.groups.iter().enumerate().take(MOST_CHECKED) {
             selector::check(group, &format!("groups[{index}]"), problems);
         }
     }

@@ -132,6 +132,11 @@ impl TargetType for Pcache {
         differences.field("data_crc", &self.data_crc, &live.data_crc, Effect::Recreate);
     }
 
+    /// No table is loaded over a live one, whatever its length.
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        (live != wanted).then_some(Effect::Recreate)
+    }
+
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         rest_of(&self.backing_device, 0, size_of)
     }
@@ -176,6 +181,9 @@ mod tests {
         assert_eq!(print(&parse::<Pcache>(printed)), loaded);
         assert!(compare::<Pcache>("259:0 8:0", "259:0 8:0 4 cache_mode writeback crc false").is_equal());
         assert_eq!(compare::<Pcache>("259:0 8:0", printed).effect(), Some(Effect::Recreate));
+        let pcache = parse::<Pcache>(loaded);
+        assert_eq!(TargetType::resize(&pcache, 8, 16), Some(Effect::Recreate));
+        assert_eq!(TargetType::resize(&pcache, 8, 8), None);
         for bad in ["259:0", "259:0 8:0 2 cache_mode writethrough", "259:0 8:0 1 data_crc", "259:0 8:0 1 x"] {
             assert!(try_parse::<Pcache>(bad).is_err(), "{bad}");
         }

@@ -249,6 +249,12 @@ impl TargetType for Vdo {
         }
     }
 
+    /// The volume grows; a shorter row is refused.
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        let effect = if wanted > live { Effect::Tune } else { Effect::Recreate };
+        (live != wanted).then_some(effect)
+    }
+
     /// The length is a field of the metadata, whatever the size of the device.
     fn rest(&self, _: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         None
@@ -270,7 +276,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, round_trip, try_parse};
+    use crate::targets::testing::{check, compare, device, parse, round_trip, try_parse};
 
     fn options() -> impl Strategy<Value = BTreeMap<String, Argument>> {
         let on_off = prop_oneof![Just("on"), Just("off")].prop_map(|value| Argument::new(value).unwrap());
@@ -315,6 +321,14 @@ mod tests {
         assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 5"), Some(Effect::Recreate));
         // What is spelled out as its default is no change, in whatever order.
         assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 04 ack 1 deduplication on"), None);
+    }
+
+    #[test]
+    fn a_volume_grows_and_never_shrinks() {
+        let vdo: Vdo = parse(ROW);
+        assert_eq!(TargetType::resize(&vdo, 8, 16), Some(Effect::Tune));
+        assert_eq!(TargetType::resize(&vdo, 16, 8), Some(Effect::Recreate));
+        assert_eq!(TargetType::rest(&vdo, &|_| Some(8)), None);
     }
 
     #[test]

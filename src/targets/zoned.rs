@@ -1,5 +1,7 @@
 //! `zoned`: a zoned disk as an ordinary one. Kernel source: `drivers/md/dm-zoned-target.c`.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +21,7 @@ pub struct Zoned {
 
 impl TargetType for Zoned {
     const NAME: &'static str = "zoned";
-    const TRAITS: Traits = Traits { singleton: true, own_length: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
         since: "4.13",
@@ -55,8 +57,10 @@ impl TargetType for Zoned {
         if self.devices.is_empty() {
             problems.at("devices", "zoned needs at least one device");
         }
+        let mut seen = BTreeSet::new();
         for (index, device) in self.devices.iter().enumerate() {
-            if self.devices[..index].contains(device) {
+            let same = device.number.map_or_else(|| device.to_string(), |number| number.to_string());
+            if !seen.insert(same) {
                 problems.at(format!("devices[{index}]"), format!("{device} is there twice: name each device once"));
             }
         }
@@ -67,6 +71,11 @@ impl TargetType for Zoned {
         for (index, (wanted, live)) in self.devices.iter().zip(&live.devices).enumerate() {
             differences.field(&format!("devices[{index}]"), wanted, live, Effect::Remap);
         }
+    }
+
+    /// The kernel puts the length that the metadata gives in place of the one it was told.
+    fn resize(&self, _: u64, _: u64) -> Option<Effect> {
+        None
     }
 
     /// The devices together; the kernel takes off what its metadata needs.
@@ -99,5 +108,6 @@ mod tests {
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:0").effect(), Some(Effect::Remap));
         let zoned: Zoned = parse("8:0 8:16");
         assert_eq!(TargetType::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
+        assert_eq!(TargetType::resize(&zoned, 16, 8), None);
     }
 }

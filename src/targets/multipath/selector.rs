@@ -73,7 +73,7 @@ pub(super) fn check(group: &Group, name: &str, problems: &mut Problems) {
         number(&format!("{name}.selector_args[0]"), &weight, 1023, problems);
         number(&format!("{name}.selector_args[1]"), &threshold, u32::MAX.into(), problems);
     }
-    for (index, path) in group.paths.iter().enumerate() {
+    for (index, path) in group.paths.iter().enumerate().take(super::MOST_CHECKED) {
         let field = format!("{name}.paths[{index}].args");
         count(&field, path.args.len(), least, most, problems);
         if path.args.len() != first {

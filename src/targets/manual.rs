@@ -29,6 +29,9 @@ A **size** is an integer, or text with a unit such as `\"10GiB\"`; an integer co
 the table says so. A **device** is a path, `major:minor`, `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=` with a value, or
 `@key` for another mapping of the map. An **argument** is an integer or one word. Words in brackets such as `reload` and
 `remap` are risk classes.
+
+Any target may instead be written as the row it is, with `params` in place of the fields: a text, or a list of its words. A
+type that is not listed here can only be written so, and its words are compared one by one.
 ";
 
 /// The manual, in Markdown.

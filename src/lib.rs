@@ -15,6 +15,8 @@ pub mod config;
 pub mod device;
 pub mod identity;
 pub mod kernel;
+pub mod lock;
+pub mod ops;
 pub mod policy;
 pub mod secret;
 pub mod table;

@@ -163,7 +163,7 @@ fn write_entry(file: &mut File, command: &str) -> io::Result<()> {
 fn holder(file: &mut File) -> Holder {
     for _ in 0..GLANCES {
         let mut entry = Vec::new();
-        if file.rewind().and_then(|()| file.by_ref().take(ENTRY).read_to_end(&mut entry)).is_err() {
+        if read_entry(file, &mut entry).is_err() {
             break;
         }
         let holder = Holder::parse(&String::from_utf8_lossy(&entry));
@@ -173,6 +173,11 @@ fn holder(file: &mut File) -> Holder {
         thread::sleep(PAUSE);
     }
     Holder::default()
+}
+
+fn read_entry(file: &mut File, entry: &mut Vec<u8>) -> io::Result<usize> {
+    file.rewind()?;
+    Read::take(file, ENTRY).read_to_end(entry)
 }
 
 #[cfg(test)]

@@ -81,11 +81,10 @@ fn undo(
 ) -> OpError {
     match patiently(PATIENCE, || kernel.remove(id, false)) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
-        Err(recovery) => OpError::NotPutBack {
-            cause,
-            recovery,
-            left: format!("`{name}` is left half made: try `dmctl remove {name}`"),
-        },
+        Err(recovery) => {
+            let left = format!("`{name}` is left half made: try `dmctl remove {name}`");
+            OpError::not_put_back(cause, recovery, left)
+        }
     }
 }
 
@@ -100,7 +99,7 @@ fn random_uuid() -> Result<Uuid, OpError> {
 fn version_4(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 

@@ -116,9 +116,9 @@ pub enum OpError {
     #[error("{cause}; and putting it back failed: {recovery}; {left}")]
     NotPutBack {
         /// The answer that made the operation fail.
-        cause: KernelError,
+        cause: Box<KernelError>,
         /// The answer that made the recovery fail.
-        recovery: KernelError,
+        recovery: Box<KernelError>,
         /// What the device is left in, and what to do about it.
         left: String,
     },
@@ -131,6 +131,11 @@ impl OpError {
     /// A refusal that dmctl knows nothing more about.
     pub(super) fn refused(cause: KernelError) -> Self {
         Self::Refused { cause, advice: Vec::new() }
+    }
+
+    /// A refusal, and another one on the way back.
+    pub(super) fn not_put_back(cause: KernelError, recovery: KernelError, left: String) -> Self {
+        Self::NotPutBack { cause: Box::new(cause), recovery: Box::new(recovery), left }
     }
 }
 

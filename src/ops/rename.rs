@@ -67,11 +67,11 @@ fn perform(
     let Some(new) = new else { return Err(OpError::refused(cause)) };
     match kernel.rename(new, old) {
         Ok(()) => Err(OpError::refused(cause)),
-        Err(recovery) => Err(OpError::NotPutBack {
-            cause,
-            recovery,
-            left: format!("the device is called `{new}` and has no uuid: try `dmctl rename {new} {old}`"),
-        }),
+        Err(recovery) => {
+            let left =
+                format!("the device is called `{new}` and has no uuid: try `dmctl rename {new} {old}`");
+            Err(OpError::not_put_back(cause, recovery, left))
+        }
     }
 }
 

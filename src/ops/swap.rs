@@ -39,5 +39,5 @@ pub(super) fn not_put_back(before: &Info, cause: KernelError, recovery: KernelEr
     let left = format!(
         "`{name}` may be suspended or keep an inactive table: look with `dmctl info {name}`, then try `dmctl resume {name}`"
     );
-    OpError::NotPutBack { cause, recovery, left }
+    OpError::not_put_back(cause, recovery, left)
 }

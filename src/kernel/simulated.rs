@@ -1,1 +1,0 @@
-//! A model of the kernel, kept in a file.

@@ -1,0 +1,248 @@
+//! The calls that change something.
+//!
+//! The life cycle is that of `drivers/md/dm-ioctl.c`: a resume is what swaps the tables, a rename and a uuid
+//! are events, a device that is open is not removed.
+
+use nix::errno::Errno;
+
+use super::check::{self, Refusal};
+use super::faults::Fault;
+use super::model::{Mapping, World};
+use super::{Inner, Simulated, contents, messages, thin};
+use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
+use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
+use crate::table::Target;
+
+impl Inner {
+    /// What a person calls the device `id` finds.
+    pub(super) fn called(&self, id: &Id) -> String {
+        let found = self.world.find(id).and_then(|number| self.world.mapping(number));
+        match (found, id) {
+            (Some(mapping), _) => mapping.name.to_string(),
+            (None, Id::Name(name)) => name.to_string(),
+            (None, Id::Uuid(uuid)) => uuid.to_string(),
+        }
+    }
+
+    /// Carries out a changing call, unless a fault is in its way.
+    fn change<T>(
+        &mut self,
+        call: Call,
+        id: &Id,
+        work: impl FnOnce(&mut World, Option<Fault>) -> Result<T, Refusal>,
+    ) -> Result<T, KernelError> {
+        let device = self.called(id);
+        let mut fault = self.faults.change(call, device.clone())?;
+        if call == Call::Resume && fault.is_none() {
+            let mapping = self.world.find(id).and_then(|number| self.world.mapping(number));
+            fault = mapping.map(|mapping| mapping.name.clone()).and_then(|name| self.faults.resume_of(&name));
+        }
+        let refused = |refusal: Refusal| KernelError::Refused {
+            call,
+            device: device.clone(),
+            errno: refusal.errno,
+            log: refusal.log,
+        };
+        if let Some(fault) = fault.filter(|fault| call != Call::Resume || matches!(fault, Fault::Refuse(_))) {
+            return Err(refused(Refusal::silent(fault.errno())));
+        }
+        let result = work(&mut self.world, fault).map_err(refused);
+        // Of all calls only a resume changes anything when it fails.
+        self.changed |= result.is_ok() || call == Call::Resume;
+        result
+    }
+}
+
+impl Simulated {
+    /// Carries out a changing call on a device that is there.
+    fn on<T>(
+        &self,
+        call: Call,
+        id: &Id,
+        work: impl FnOnce(&mut World, DevNum) -> Result<T, Refusal>,
+    ) -> Result<T, KernelError> {
+        self.inner().change(call, id, |world, _| {
+            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            work(world, number)
+        })
+    }
+}
+
+impl ChangeKernel for Simulated {
+    fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
+        self.inner().change(Call::Create, &Id::Name(name.clone()), |world, _| create(world, name, uuid))
+    }
+
+    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
+        self.on(Call::Load, id, |world, number| load(world, number, table, read_only))
+    }
+
+    fn clear(&self, id: &Id) -> Result<(), KernelError> {
+        self.on(Call::Clear, id, |world, number| {
+            if let Some(mapping) = world.mapping_mut(number) {
+                mapping.inactive = None;
+            }
+            world.retable(number);
+            Ok(())
+        })
+    }
+
+    fn suspend(&self, id: &Id, _: Suspend) -> Result<(), KernelError> {
+        self.on(Call::Suspend, id, |world, number| {
+            if let Some(mapping) = world.mapping_mut(number) {
+                mapping.suspended = true;
+            }
+            Ok(())
+        })
+    }
+
+    fn resume(&self, id: &Id) -> Result<(), KernelError> {
+        self.inner().change(Call::Resume, id, |world, fault| {
+            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            resume(world, number, fault)
+        })
+    }
+
+    fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
+        self.inner().change(Call::Rename, &Id::Name(name.clone()), |world, _| rename(world, name, new))
+    }
+
+    fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
+        self.inner().change(Call::SetUuid, &Id::Name(name.clone()), |world, _| set_uuid(world, name, uuid))
+    }
+
+    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
+        self.on(Call::Remove, id, |world, number| {
+            if world.open_count(number) == 0 {
+                world.remove(number);
+                return Ok(());
+            }
+            match world.mapping_mut(number) {
+                Some(mapping) if deferred => {
+                    mapping.deferred_remove = true;
+                    Ok(())
+                }
+                _ => Err(Refusal::silent(Errno::EBUSY)),
+            }
+        })
+    }
+
+    fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError> {
+        self.on(Call::Message, id, |world, number| messages::send(world, number, sector, message))?;
+        Ok(None)
+    }
+
+    fn settle(&self) -> Result<(), KernelError> {
+        // Nobody but the calls themselves looks at this kernel: there is nothing to wait for.
+        Ok(())
+    }
+}
+
+fn check_name(name: &Name) -> Result<(), Refusal> {
+    let kernel = name.kernel();
+    if kernel.is_empty() || kernel.len() > MAX_NAME || kernel.contains(['/', '\0']) {
+        return Err(Refusal::new(Errno::EINVAL, "invalid device name"));
+    }
+    Ok(())
+}
+
+fn check_uuid(uuid: &Uuid) -> Result<(), Refusal> {
+    if uuid.as_str().is_empty() || uuid.as_str().len() > MAX_UUID {
+        return Err(Refusal::new(Errno::EINVAL, "Invalid new mapped device name or uuid string supplied."));
+    }
+    Ok(())
+}
+
+fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, Refusal> {
+    check_name(name)?;
+    uuid.map_or(Ok(()), check_uuid)?;
+    if world.named(name).is_some() || uuid.is_some_and(|uuid| world.with_uuid(uuid).is_some()) {
+        return Err(Refusal::silent(Errno::EBUSY));
+    }
+    let number = world.free_number().ok_or_else(|| Refusal::silent(Errno::EBUSY))?;
+    world.insert(number, Mapping::new(name.clone(), uuid.cloned()));
+    Ok(number)
+}
+
+fn load(world: &mut World, number: DevNum, table: &[Target], read_only: bool) -> Result<(), Refusal> {
+    let passed = check::load(world, number, table, read_only)?;
+    thin::open(world, &passed.loaded, passed.writes.iter().any(|write| write.onto_blank));
+    world.write(passed.writes);
+    if let Some(mapping) = world.mapping_mut(number) {
+        mapping.queue.get_or_insert(passed.queue);
+        mapping.inactive = Some(passed.loaded);
+    }
+    world.retable(number);
+    Ok(())
+}
+
+/// Swaps the tables when there is a new one, then lets I/O through.
+fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
+    swap(world, number, fault)?;
+    let Some(mapping) = world.mapping(number).filter(|mapping| mapping.suspended) else { return Ok(()) };
+    let Some(live) = mapping.live.clone() else { return Err(Refusal::silent(Errno::EINVAL)) };
+    if fault == Some(Fault::Preresume) {
+        return Err(Refusal::new(Errno::EINVAL, "preresume failed, error = -22"));
+    }
+    thin::preresume(world, &live)?;
+    let writes = contents::at_resume(world, &live);
+    world.write(writes);
+    if let Some(mapping) = world.mapping_mut(number) {
+        mapping.suspended = false;
+    }
+    Ok(())
+}
+
+/// Makes the inactive table live, if there is one. It is out of its slot whether that works or not, and the
+/// device is suspended.
+fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
+    let Some(mapping) = world.mapping_mut(number) else { return Ok(()) };
+    let Some(new) = mapping.inactive.take() else {
+        // Without a new table there is nothing to swap, so a fault of the swap is one of the resume.
+        let failed = fault == Some(Fault::Swap);
+        return if failed { Err(Refusal::silent(Errno::EINVAL)) } else { Ok(()) };
+    };
+    mapping.suspended = true;
+    let fits = match fault {
+        Some(Fault::Swap) => Err(Refusal::silent(Errno::EINVAL)),
+        _ => check::areas(world, &new),
+    };
+    if let Some(mapping) = world.mapping_mut(number).filter(|_| fits.is_ok()) {
+        mapping.read_only = new.read_only;
+        mapping.live = Some(new);
+    }
+    world.retable(number);
+    fits
+}
+
+fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {
+    check_name(new)?;
+    if world.named(new).is_some() {
+        return Err(Refusal::silent(Errno::EBUSY));
+    }
+    let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+    world.rename(number, new.clone());
+    event(world, number);
+    Ok(())
+}
+
+fn set_uuid(world: &mut World, name: &Name, uuid: &Uuid) -> Result<(), Refusal> {
+    check_uuid(uuid)?;
+    if world.with_uuid(uuid).is_some() {
+        return Err(Refusal::silent(Errno::EBUSY));
+    }
+    let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+    if world.mapping(number).is_some_and(|mapping| mapping.uuid.is_some()) {
+        return Err(Refusal::new(Errno::EINVAL, "Unable to change uuid of mapped device: it is already set"));
+    }
+    world.set_uuid(number, uuid.clone());
+    event(world, number);
+    Ok(())
+}
+
+/// Counts an event. They are those of the live table: a device without one counts none.
+fn event(world: &mut World, number: DevNum) {
+    if let Some(mapping) = world.mapping_mut(number).filter(|mapping| mapping.live.is_some()) {
+        mapping.event_nr = mapping.event_nr.wrapping_add(1);
+    }
+}

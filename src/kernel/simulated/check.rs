@@ -1,0 +1,256 @@
+//! What the kernel refuses when a table is loaded, and what only when it is made live.
+//!
+//! The order and the words are those of `dm_table_add_target` and `table_load` in `drivers/md/dm-table.c`
+//! and `dm-ioctl.c`. Two checks are where one would not look for them: the size of the devices below is
+//! checked at load for the first table of a device only, for later tables at resume; and the devices are
+//! opened, so claimed, at load.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+
+use super::model::{Loaded, World};
+use super::state::Queue;
+use super::{contents, thin};
+use crate::device::{Device, Form};
+use crate::identity::{DevNum, printable};
+use crate::table::{Table, Target};
+use crate::targets::generic::Generic;
+use crate::targets::{self, Mode, Problems, Style, Traits, Typed};
+use crate::units::{MAX_BYTES, SECTOR};
+
+/// A refusal: the answer of the call, and the line in the kernel's log.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub errno: Errno,
+    pub log: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(errno: Errno, log: impl Into<String>) -> Self {
+        Self { errno, log: Some(log.into()) }
+    }
+
+    pub(super) fn silent(errno: Errno) -> Self {
+        Self { errno, log: None }
+    }
+
+    fn invalid(log: impl Into<String>) -> Self {
+        Self::new(Errno::EINVAL, log)
+    }
+}
+
+/// A table that passed, not in its slot yet.
+pub(super) struct Passed {
+    pub loaded: Loaded,
+    pub queue: Queue,
+    /// What loading it writes to the devices below.
+    pub writes: Vec<contents::Write>,
+}
+
+/// Checks a table for `holder` as a load does.
+pub(super) fn load(
+    world: &World,
+    holder: DevNum,
+    rows: &[Target],
+    read_only: bool,
+) -> Result<Passed, Refusal> {
+    if rows.is_empty() {
+        return Err(Refusal::invalid("no targets specified"));
+    }
+    let mut passed: Vec<Box<dyn Typed>> = Vec::with_capacity(rows.len());
+    let (mut printed, mut devices, mut writes) =
+        (Table::with_capacity(rows.len()), BTreeSet::new(), Vec::new());
+    let mut end = 0;
+    for row in rows {
+        let fail = |log: &str| Err(Refusal::invalid(format!("{}: {log}", printable(&row.kind))));
+        mixes(world, row, &passed, read_only)?;
+        if row.start != end {
+            return fail("Gap in table");
+        }
+        end = match row.start.checked_add(row.length).filter(|end| *end <= MAX_BYTES / SECTOR) {
+            Some(end) => end,
+            None => return fail("too large device"),
+        };
+        let typed = construct(world, holder, row, read_only, &mut devices)?;
+        let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
+        writes.extend(contents::at_load(world, typed.as_ref())?);
+        printed.push(Target::new(row.start, row.length, &row.kind, params));
+        passed.push(typed);
+    }
+    let loaded = Loaded { rows: printed, read_only, devices };
+    let queue = queue(rows);
+    replaces(world, holder, &loaded, queue)?;
+    Ok(Passed { loaded, queue, writes })
+}
+
+/// Whether `row` may follow the rows `before` it in one table.
+fn mixes(world: &World, row: &Target, before: &[Box<dyn Typed>], read_only: bool) -> Result<(), Refusal> {
+    let kind = printable(&row.kind);
+    let fail = |log: &str| Err(Refusal::invalid(format!("{kind}: {log}")));
+    if before.first().is_some_and(|first| first.traits().singleton) {
+        return fail("target type must appear alone in table");
+    }
+    if row.length == 0 {
+        return fail("zero-length target");
+    }
+    if row.kind.len() > targets::MAX_TYPE || !world.kernel.targets.contains_key(&row.kind) {
+        return fail("unknown target type");
+    }
+    let traits = traits(&row.kind);
+    if traits.singleton && !before.is_empty() {
+        return fail("singleton target type must appear alone in table");
+    }
+    if traits.mode == Mode::Writable && read_only {
+        return fail("target type may not be included in a read-only table");
+    }
+    let immutable = before.iter().find(|row| row.traits().immutable);
+    let mixed = match immutable {
+        Some(first) => first.kind() != row.kind,
+        None => traits.immutable && !before.is_empty(),
+    };
+    if mixed { fail("immutable target type cannot be mixed with other target types") } else { Ok(()) }
+}
+
+fn traits(kind: &str) -> Traits {
+    targets::find(kind).map_or(Traits::PLAIN, |known| known.traits)
+}
+
+/// Builds the target of a row, as the constructor of its type does, and opens its devices.
+fn construct(
+    world: &World,
+    holder: DevNum,
+    row: &Target,
+    read_only: bool,
+    devices: &mut BTreeSet<DevNum>,
+) -> Result<Box<dyn Typed>, Refusal> {
+    let invalid = |log: &dyn std::fmt::Display| Refusal::invalid(format!("{}: {log}", row.kind));
+    let mut typed = targets::parse(&row.kind, row.params()).map_err(|error| invalid(&error))?;
+    let mut problems = Problems::default();
+    typed.check(Some(row.length), &mut problems);
+    if let Some(problem) = problems.into_vec().into_iter().next() {
+        return Err(invalid(&problem.says));
+    }
+    if typed.traits().mode == Mode::ReadOnly && !read_only {
+        return Err(invalid(&"Device must be readonly"));
+    }
+    let known = targets::find(&row.kind).is_some();
+    for device in typed.devices_mut() {
+        let Some(number) = lookup(world, device).filter(|number| world.sectors(*number).is_some()) else {
+            // A number in the row of an unknown type may be no device at all.
+            if !known && matches!(device.form, Form::Number(_)) {
+                continue;
+            }
+            let number = matches!(device.form, Form::Number(_));
+            let errno = if number { Errno::ENXIO } else { Errno::ENODEV };
+            return Err(Refusal::new(errno, format!("{}: Device lookup failed", row.kind)));
+        };
+        if world.is_claimed(number) && number != holder {
+            return Err(Refusal::new(Errno::EBUSY, format!("{}: Device lookup failed", row.kind)));
+        }
+        device.number = Some(number);
+        devices.insert(number);
+    }
+    Ok(typed)
+}
+
+/// The number of a device as a row names it.
+fn lookup(world: &World, device: &Device) -> Option<DevNum> {
+    match &device.form {
+        Form::Number(number) => Some(*number),
+        Form::Mapping(_) => None,
+        Form::Path(_) | Form::Tag(..) => world.at_path(&device.path()?),
+    }
+}
+
+/// Whether a table may take the place of what the device has.
+fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result<(), Refusal> {
+    let Some(mapping) = world.mapping(holder) else { return Err(Refusal::silent(Errno::ENXIO)) };
+    let live = mapping.live.as_ref().and_then(|live| live.rows.first());
+    let immutable = live.filter(|row| traits(&row.kind).immutable);
+    let wildcard = new.rows.iter().any(|row| row.kind == "error");
+    if let Some(old) = immutable
+        && !wildcard
+        && new.rows.iter().any(|row| row.kind != old.kind)
+    {
+        return Err(Refusal::invalid(format!("can't replace immutable target type {}", old.kind)));
+    }
+    match mapping.queue {
+        None => areas(world, new),
+        // `error` serves both ways of queueing.
+        Some(old) if old != queue && new.rows.iter().any(|row| row.kind != "error") => {
+            Err(Refusal::invalid("can't change device type after initial table load."))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// How the requests of a device with this table are queued.
+pub(super) fn queue(rows: &[Target]) -> Queue {
+    let by_bio = |row: &Target| row.params().to_ascii_lowercase().contains("queue_mode bio");
+    let request = rows.iter().any(|row| row.kind == "multipath" && !by_bio(row));
+    if request { Queue::Request } else { Queue::Bio }
+}
+
+/// Whether the devices below are as large as a table says, and its rows lie on their blocks
+/// (`device_area_is_invalid`). A device of no size is not checked.
+pub(super) fn areas(world: &World, table: &Loaded) -> Result<(), Refusal> {
+    for row in &table.rows {
+        let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
+        for lower in typed.lowers(row.length) {
+            let (Some(number), Some(length)) = (lower.device.number, lower.length) else { continue };
+            let Some(size) = world.sectors(number).filter(|size| *size > 0) else { continue };
+            area(world, number, size, (lower.start, length))?;
+        }
+    }
+    Ok(())
+}
+
+fn area(world: &World, number: DevNum, size: u64, (start, length): (u64, u64)) -> Result<(), Refusal> {
+    let name = world.disk_name(number);
+    if start >= size || start.checked_add(length).is_none_or(|end| end > size) {
+        return Err(Refusal::invalid(format!(
+            "{name} too small for target: start={start}, len={length}, dev_size={size}"
+        )));
+    }
+    let block = u64::from(world.block_size(number)) / SECTOR;
+    for (what, value) in [("start", start), ("len", length)] {
+        if value % block.max(1) != 0 {
+            return Err(Refusal::invalid(format!(
+                "{what}={value} not aligned to h/w logical block size {} of {name}",
+                block * SECTOR
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A table that is in its slot already: taken as it is, whether or not it would pass today.
+pub(super) fn as_found(world: &World, rows: Table, read_only: bool) -> Loaded {
+    let mut devices = BTreeSet::new();
+    let rows = rows.into_iter().map(|row| found_row(world, row, &mut devices)).collect();
+    Loaded { rows, read_only, devices }
+}
+
+/// A row with its devices by number, as the kernel prints it. One written by the kernel is left alone.
+fn found_row(world: &World, row: Target, devices: &mut BTreeSet<DevNum>) -> Target {
+    let parsed = targets::parse(&row.kind, row.params()).ok();
+    let words =
+        || Generic::parse(&row.kind, row.params()).ok().map(|typed| Box::new(typed) as Box<dyn Typed>);
+    let Some(mut typed) = parsed.or_else(words) else { return row };
+    let mut written_by_hand = false;
+    for device in typed.devices_mut() {
+        let number = lookup(world, device);
+        let exists = |n: &DevNum| world.disk(*n).is_some() || world.mapping(*n).is_some();
+        if let Some(number) = number.filter(exists) {
+            written_by_hand |= !matches!(device.form, Form::Number(_));
+            device.number = Some(number);
+            devices.insert(number);
+        }
+    }
+    if written_by_hand {
+        Target::new(row.start, row.length, &row.kind, typed.params(Style::Kernel))
+    } else {
+        row
+    }
+}

@@ -1,0 +1,294 @@
+//! What stands on the disks, as far as it matters here: the metadata that targets look for.
+//!
+//! Several targets write fresh metadata when they find zeros where it should be: most when the table is
+//! loaded, a few when it is made live. Something else in its place they refuse. The model writes the
+//! signature that each looks for and no more.
+
+use nix::errno::Errno;
+
+use super::check::Refusal;
+use super::convert::MAX_HEAD;
+use super::model::{DEEPEST, Loaded, World};
+use super::state::{Disk, Hex};
+use crate::identity::DevNum;
+use crate::targets::{self, Found, Metadata, Typed};
+use crate::units::SECTOR;
+
+/// The most that is read at once.
+const MAX_PEEK: usize = 16 << 20;
+
+/// When fresh metadata is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// At load, even if the table is cleared afterwards.
+    Load,
+    /// When the table is made live.
+    Resume,
+}
+
+/// The signature of a target's metadata.
+struct Signature {
+    kind: &'static str,
+    /// Where it is, in bytes from the start of the metadata.
+    at: u64,
+    bytes: &'static [u8],
+    when: When,
+    /// How a load with something else in that place ends.
+    refusal: Option<(Errno, &'static str)>,
+}
+
+impl Signature {
+    const fn at_load(
+        kind: &'static str,
+        at: u64,
+        bytes: &'static [u8],
+        errno: Errno,
+        log: &'static str,
+    ) -> Self {
+        Self { kind, at, bytes, when: When::Load, refusal: Some((errno, log)) }
+    }
+
+    const fn at_resume(kind: &'static str, bytes: &'static [u8]) -> Self {
+        Self { kind, at: 0, bytes, when: When::Resume, refusal: None }
+    }
+}
+
+/// Magic numbers and versions from the `struct`s of the superblocks in `drivers/md/`.
+const SIGNATURES: &[Signature] = &[
+    Signature::at_load(
+        "thin-pool",
+        32,
+        b"\xba\x52\x9c\x01\0\0\0\0\x02\0\0\0",
+        Errno::ENOTBLK,
+        "Error creating metadata object",
+    ),
+    Signature::at_load(
+        "cache",
+        32,
+        b"\x03\xc4\x18\0\0\0\0\0\x01\0\0\0",
+        Errno::EINVAL,
+        "Error creating metadata object",
+    ),
+    Signature::at_load(
+        "era",
+        32,
+        b"\x7b\x07\xc1\x7e\0\0\0\0\x01\0\0\0",
+        Errno::EINVAL,
+        "Error opening metadata",
+    ),
+    Signature::at_load(
+        "clone",
+        32,
+        b"\x64\x7f\xf2\x8a\0\0\0\0\x01\0\0\0",
+        Errno::EINVAL,
+        "Failed to load metadata",
+    ),
+    Signature::at_load("integrity", 0, b"integrt\0\x01", Errno::EINVAL, "The device is not initialized"),
+    Signature::at_load(
+        "writecache",
+        0,
+        b"\x21\x93\x48\x23\x01\0\0\0",
+        Errno::EINVAL,
+        "Invalid magic in the superblock",
+    ),
+    Signature::at_load(
+        "snapshot",
+        0,
+        b"SnAp\x01\0\0\0\x01\0\0\0",
+        Errno::ENXIO,
+        "Failed to read snapshot metadata",
+    ),
+    Signature::at_resume("raid", b"DmRd"),
+    Signature::at_resume("mirror", b"rRiM\x02\0\0\0"),
+];
+
+/// Metadata to be written to a disk.
+#[derive(Debug)]
+pub(super) struct Write {
+    disk: DevNum,
+    offset: u64,
+    bytes: Vec<u8>,
+    /// Whether there was nothing before, for certain.
+    pub onto_blank: bool,
+}
+
+/// What loading a target writes, or why it is refused.
+pub(super) fn at_load(world: &World, typed: &dyn Typed) -> Result<Vec<Write>, Refusal> {
+    writes(world, typed, When::Load)
+}
+
+/// What making a table live writes.
+pub(super) fn at_resume(world: &World, table: &Loaded) -> Vec<Write> {
+    let typed = table.rows.iter().filter_map(|row| targets::parse(&row.kind, row.params()).ok());
+    typed.flat_map(|typed| writes(world, typed.as_ref(), When::Resume).unwrap_or_default()).collect()
+}
+
+fn writes(world: &World, typed: &dyn Typed, when: When) -> Result<Vec<Write>, Refusal> {
+    let Some(signature) = SIGNATURES.iter().find(|s| s.kind == typed.kind() && s.when == when) else {
+        return Ok(Vec::new());
+    };
+    let mut writes = Vec::new();
+    for metadata in typed.metadata() {
+        let Some(number) = metadata.device.number else { continue };
+        let found = world.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
+        match (found, signature.refusal) {
+            (Some(Found::Right), _) | (Some(Found::Other), None) => {}
+            (Some(Found::Other), Some((errno, log))) => {
+                return Err(Refusal::new(errno, format!("{}: {log}", typed.kind())));
+            }
+            // What can't be read is taken for blank, as the planner takes it.
+            (Some(Found::Blank) | None, _) => {
+                let write = fresh(world, number, &metadata, signature);
+                writes.extend(write.map(|write| Write { onto_blank: found.is_some(), ..write }));
+            }
+        }
+    }
+    Ok(writes)
+}
+
+/// Fresh metadata: the signature, and zeros as far as anyone looks.
+fn fresh(world: &World, number: DevNum, metadata: &Metadata<'_>, signature: &Signature) -> Option<Write> {
+    let sector = metadata.offset / SECTOR;
+    let run = world.below(number, sector)?;
+    // Where what is looked at starts, inside the metadata: at its head or at the signature itself.
+    let inside = metadata.offset % SECTOR;
+    let at = usize::try_from(signature.at.max(inside)).ok()?;
+    let looked_at = usize::try_from(inside).ok()?.checked_add(metadata.length)?;
+    let mut bytes = vec![0; looked_at.max(at + signature.bytes.len()).min(MAX_HEAD)];
+    bytes.get_mut(at..at + signature.bytes.len())?.copy_from_slice(signature.bytes);
+    Some(Write { disk: run.disk, offset: run.sector.checked_mul(SECTOR)?, bytes, onto_blank: false })
+}
+
+/// Sectors of a mapping that are consecutive sectors of one disk.
+pub(super) struct Run {
+    pub disk: DevNum,
+    pub sector: u64,
+    /// How many sectors there are.
+    pub length: u64,
+}
+
+impl World {
+    /// Where sector `sector` of a device is in the end, down through mappings that lead straight on.
+    pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
+        let mut run = Run { disk: number, sector, length: u64::MAX };
+        for _ in 0..DEEPEST {
+            if let Some(disk) = self.disk(run.disk) {
+                run.length = run.length.min(disk.sectors.checked_sub(run.sector)?);
+                return Some(run);
+            }
+            let live = self.mapping(run.disk)?.live.as_ref()?;
+            let row = live.rows.iter().find(|row| (row.start..row.end()).contains(&run.sector))?;
+            let typed = targets::parse(&row.kind, row.params()).ok()?;
+            let (device, offset) = typed.straight()?;
+            run.length = run.length.min(row.end() - run.sector);
+            run.disk = device.number?;
+            run.sector = offset.checked_add(run.sector - row.start)?;
+        }
+        None
+    }
+
+    /// Bytes of a device.
+    pub(super) fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
+        if length > MAX_PEEK {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset.checked_add(u64::try_from(bytes.len()).ok()?)?;
+            let run = self.below(number, at / SECTOR).filter(|run| run.length > 0)?;
+            let inside = at % SECTOR;
+            let left = run.length.saturating_mul(SECTOR) - inside;
+            let take = (length - bytes.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
+            bytes.extend(self.disk(run.disk)?.read(run.sector.checked_mul(SECTOR)? + inside, take)?);
+        }
+        Some(bytes)
+    }
+
+    /// Carries out writes.
+    pub(super) fn write(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            if let Some(disk) = self.disks.get_mut(&write.disk) {
+                disk.write(write.offset, &write.bytes);
+            }
+        }
+    }
+}
+
+impl Disk {
+    /// Bytes of the disk, none where it is not known what stands there.
+    fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
+        let offset = usize::try_from(offset).ok()?;
+        let head = self.head.as_ref().map_or(&[][..], |head| head.0.as_slice());
+        let known = head.get(offset.min(head.len())..offset.checked_add(length)?.min(head.len()))?;
+        let mut bytes = known.to_vec();
+        if bytes.len() < length && !self.blank {
+            return None;
+        }
+        bytes.resize(length, 0);
+        Some(bytes)
+    }
+
+    /// Writes within the head that is kept; what lies further behind is not kept.
+    fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let Ok(offset) = usize::try_from(offset) else { return };
+        let Some(end) = offset.checked_add(bytes.len()).filter(|end| *end <= MAX_HEAD) else { return };
+        let head = &mut self.head.get_or_insert_with(Hex::default).0;
+        head.resize(head.len().max(end), 0);
+        head[offset..end].copy_from_slice(bytes);
+        if self.blank {
+            let used = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            head.truncate(used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(blank: bool, head: Option<&[u8]>) -> Disk {
+        Disk { blank, head: head.map(|h| Hex(h.to_vec())), ..Disk::new(DevNum::new(8, 0), 8) }
+    }
+
+    #[test]
+    fn a_disk_reads_as_far_as_it_is_known() {
+        assert_eq!(disk(true, None).read(100, 3), Some(vec![0, 0, 0]));
+        assert_eq!(disk(false, None).read(0, 1), None);
+        assert_eq!(disk(false, Some(b"ab")).read(1, 1), Some(b"b".to_vec()));
+        assert_eq!(disk(false, Some(b"ab")).read(1, 2), None);
+        assert_eq!(disk(true, Some(b"ab")).read(1, 2), Some(vec![b'b', 0]));
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut blank = disk(true, None);
+        blank.write(32, b"magic\0\0\0");
+        assert_eq!(blank.read(32, 8), Some(b"magic\0\0\0".to_vec()));
+        assert_eq!(blank.head.as_ref().unwrap().0.len(), 37);
+        let mut unknown = disk(false, None);
+        unknown.write(0, &[0; 16]);
+        assert_eq!(unknown.read(0, 16), Some(vec![0; 16]));
+        unknown.write(u64::MAX, b"x");
+        assert_eq!(unknown.read(16, 1), None);
+    }
+
+    /// A type whose fresh metadata it would not take for its own tomorrow would be formatted on every run.
+    #[test]
+    fn every_signature_is_the_one_its_target_looks_for() {
+        for signature in SIGNATURES {
+            let Some(kind) = targets::find(signature.kind) else { continue };
+            let mut fields: toml::Table = toml::from_str(kind.doc.example).unwrap();
+            for taken_out in ["type", "start", "length", "messages"] {
+                fields.remove(taken_out);
+            }
+            let text = toml::to_string(&fields).unwrap();
+            let typed = kind.deserialize(toml::de::Deserializer::parse(&text).unwrap()).unwrap();
+            for metadata in typed.metadata() {
+                let mut device = disk(true, None);
+                device.write(signature.at, signature.bytes);
+                let bytes = device.read(metadata.offset % SECTOR, metadata.length).unwrap();
+                assert_eq!((metadata.look)(&bytes), Found::Right, "{}", kind.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! From the file to the model and back. Whatever a file says is checked here; the model takes it for true.
+
+use std::collections::BTreeSet;
+
+use super::check;
+use super::model::{Loaded, Mapping, World};
+use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, Row, State};
+use super::thin;
+use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
+use crate::table::{self, Target};
+use crate::targets::MAX_TYPE;
+use crate::units::{MAX_BYTES, SECTOR};
+
+/// The most that is kept of the head of a disk, in bytes.
+pub(super) const MAX_HEAD: usize = 1 << 20;
+
+impl World {
+    /// The model of a state. An error says which part of the state can't be.
+    pub(super) fn from_state(state: &State) -> Result<Self, String> {
+        let mut world = Self::new(state.kernel.clone());
+        for (index, disk) in state.block_devices.iter().enumerate() {
+            let place = || format!("block_devices[{index}] ({})", disk.number);
+            check_disk(disk).map_err(|says| format!("{}: {says}", place()))?;
+            world.add_disk(disk.clone()).map_err(|says| format!("{}: {says}", place()))?;
+        }
+        for (index, mapping) in state.mappings.iter().enumerate() {
+            let place = || format!("mappings[{index}] ({})", printable(&mapping.name));
+            world.add_mapping(mapping).map_err(|says| format!("{}: {says}", place()))?;
+        }
+        let mappings: BTreeSet<DevNum> = state.mappings.iter().map(|mapping| mapping.number).collect();
+        for disk in world.disks.values_mut() {
+            disk.holders.retain(|holder| !mappings.contains(holder));
+        }
+        // Tables may name devices that come later in the file, so they wait until all are there.
+        for (index, mapping) in state.mappings.iter().enumerate() {
+            let place = format!("mappings[{index}] ({})", printable(&mapping.name));
+            world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
+        }
+        world.separate_open_counts(state);
+        if let Some(pool) = state.pools.iter().find(|pool| pool.block_size == 0) {
+            return Err(format!("pools ({}): block_size is 0", pool.metadata));
+        }
+        world.pools = state.pools.iter().map(|pool| ((pool.metadata, pool.sector), pool.clone())).collect();
+        thin::adopt(&mut world);
+        Ok(world)
+    }
+
+    fn add_disk(&mut self, disk: Disk) -> Result<(), String> {
+        self.add_paths(&disk.paths, disk.number)?;
+        if let Some(other) = self.disks.insert(disk.number, disk) {
+            return Err(format!("another block device has the number {}, too", other.number));
+        }
+        Ok(())
+    }
+
+    fn add_paths(&mut self, paths: &[String], number: DevNum) -> Result<(), String> {
+        for path in paths {
+            if !path.starts_with('/') {
+                return Err(format!("`{}` is no absolute path", printable(path)));
+            }
+            if self.paths.insert(path.clone(), number).is_some_and(|other| other != number) {
+                return Err(format!("another device is at `{}`, too", printable(path)));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_mapping(&mut self, state: &MappingState) -> Result<(), String> {
+        let name = checked_name(&state.name)?;
+        let uuid = state.uuid.as_deref().map(checked_uuid).transpose()?.flatten();
+        if self.named(&name).is_some() {
+            return Err("another mapping has this name, too".to_string());
+        }
+        if uuid.as_ref().is_some_and(|uuid| self.with_uuid(uuid).is_some()) {
+            return Err("another mapping has its uuid, too".to_string());
+        }
+        if self.disk(state.number).is_some() || self.mapping(state.number).is_some() {
+            return Err(format!("another device has the number {}, too", state.number));
+        }
+        if self.mappings().next().is_some_and(|(first, _)| first.major != state.number.major) {
+            return Err(format!("all mappings have one major number, {} has another", state.number));
+        }
+        self.add_paths(&state.paths, state.number)?;
+        self.insert(
+            state.number,
+            Mapping {
+                paths: state.paths.clone(),
+                suspended: state.suspended,
+                read_only: state.read_only,
+                event_nr: state.event_nr,
+                deferred_remove: state.deferred_remove,
+                mounts: state.mounts.clone(),
+                swap: state.swap,
+                queue: state.queue.or_else(|| queue_of(state)),
+                ..Mapping::new(name, uuid)
+            },
+        );
+        Ok(())
+    }
+
+    fn add_tables(&mut self, state: &MappingState, mappings: &BTreeSet<DevNum>) -> Result<(), String> {
+        let load = |rows: &Option<Vec<Row>>, slot: &str, read_only: bool| {
+            // An empty table is no table: the kernel loads none without rows.
+            let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
+            let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
+            Ok::<_, String>(Some(check::as_found(self, rows, read_only)))
+        };
+        let live: Option<Loaded> = load(&state.live, "live", state.read_only)?;
+        let inactive = load(&state.inactive, "inactive", state.inactive_read_only)?;
+        let foreign = state.holders.iter().filter(|holder| !mappings.contains(holder)).copied().collect();
+        if let Some(mapping) = self.mapping_mut(state.number) {
+            mapping.live = live;
+            mapping.inactive = inactive;
+            mapping.holders = foreign;
+        }
+        self.retable(state.number);
+        Ok(())
+    }
+
+    /// Takes the opens of mappings out of the open counts of the file: those are known by the tables.
+    fn separate_open_counts(&mut self, state: &State) {
+        for mapping in &state.mappings {
+            let by_mappings = self.open_count(mapping.number);
+            if let Some(kept) = self.mapping_mut(mapping.number) {
+                let in_use = kept.swap || !kept.mounts.is_empty() || !kept.holders.is_empty();
+                kept.opened = mapping.open_count.saturating_sub(by_mappings).max(u32::from(in_use));
+            }
+        }
+    }
+
+    /// The state of this model.
+    pub(super) fn to_state(&self) -> State {
+        let disks = self.disks.values().map(|disk| {
+            let holders = self.held_by(disk.number).into_iter().chain(disk.holders.iter().copied());
+            Disk { holders: holders.collect(), ..disk.clone() }
+        });
+        State {
+            format_version: FORMAT_VERSION,
+            kernel: self.kernel.clone(),
+            block_devices: disks.collect(),
+            mappings: self.by_name().map(|(number, mapping)| self.mapping_state(number, mapping)).collect(),
+            pools: self.pools.values().cloned().collect(),
+        }
+    }
+
+    fn mapping_state(&self, number: DevNum, mapping: &Mapping) -> MappingState {
+        let rows = |table: &Option<Loaded>| {
+            table.as_ref().map(|table| table.rows.iter().map(Row::from).collect::<Vec<Row>>())
+        };
+        let state = MappingState {
+            name: mapping.name.kernel().to_string(),
+            uuid: mapping.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
+            number,
+            paths: mapping.paths.clone(),
+            suspended: mapping.suspended,
+            read_only: mapping.read_only,
+            open_count: self.open_count(number),
+            event_nr: mapping.event_nr,
+            live: rows(&mapping.live),
+            inactive: rows(&mapping.inactive),
+            inactive_read_only: mapping.inactive.as_ref().is_some_and(|table| table.read_only),
+            deferred_remove: mapping.deferred_remove,
+            mounts: mapping.mounts.clone(),
+            swap: mapping.swap,
+            holders: mapping.holders.clone(),
+            queue: None,
+        };
+        let told = queue_of(&state) == mapping.queue;
+        MappingState { queue: mapping.queue.filter(|_| !told), ..state }
+    }
+}
+
+/// What the tables of a mapping tell about its queue.
+fn queue_of(state: &MappingState) -> Option<Queue> {
+    let rows = [&state.live, &state.inactive].into_iter().flatten().find(|rows| !rows.is_empty())?;
+    let targets: Vec<Target> = rows.iter().map(Target::from).collect();
+    Some(check::queue(&targets))
+}
+
+fn check_disk(disk: &Disk) -> Result<(), String> {
+    if disk.sectors > MAX_BYTES / SECTOR {
+        return Err(format!("{} sectors are more than a device can have", disk.sectors));
+    }
+    let size = disk.logical_block_size;
+    if !size.is_power_of_two() || !(512..=65536).contains(&size) {
+        return Err(format!("logical_block_size is {size}: it is a power of two from 512 to 65536"));
+    }
+    if disk.head.as_ref().is_some_and(|head| head.0.len() > MAX_HEAD) {
+        return Err(format!("head is longer than the {MAX_HEAD} bytes that are kept"));
+    }
+    Ok(())
+}
+
+fn checked_name(name: &str) -> Result<Name, String> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(format!("a name has 1 to {MAX_NAME} bytes, this one {}", name.len()));
+    }
+    if name.contains(['/', '\0']) {
+        return Err("a name can't hold `/` or a zero byte".to_string());
+    }
+    Ok(Name::from_kernel(name.as_bytes()))
+}
+
+/// An empty uuid is none.
+fn checked_uuid(uuid: &str) -> Result<Option<Uuid>, String> {
+    if uuid.len() > MAX_UUID {
+        return Err(format!("a uuid has at most {MAX_UUID} bytes, this one {}", uuid.len()));
+    }
+    Ok(Uuid::from_kernel(uuid.as_bytes()))
+}
+
+fn checked_table(rows: &[Row]) -> Result<table::Table, String> {
+    let mut end = 0u64;
+    for (index, row) in rows.iter().enumerate() {
+        let fail = |says: String| Err(format!("[{index}]: {says}"));
+        if row.kind.is_empty() || row.kind.len() > MAX_TYPE || row.kind.contains(char::is_whitespace) {
+            return fail(format!("a type has 1 to {MAX_TYPE} bytes and no blanks"));
+        }
+        if row.length == 0 {
+            return fail("a target of 0 sectors".to_string());
+        }
+        if row.start != end {
+            return fail(format!("it starts at {}, the one before it ends at {end}", row.start));
+        }
+        match row.start.checked_add(row.length).filter(|end| *end <= MAX_BYTES / SECTOR) {
+            Some(sum) => end = sum,
+            None => return fail("it reaches past the end of the largest device there can be".to_string()),
+        }
+    }
+    Ok(rows.iter().map(Target::from).collect())
+}

@@ -1,0 +1,88 @@
+//! Messages to targets: which ones a target understands.
+//!
+//! Only those to a thin pool change something that is seen from outside, so only those are carried out
+//! ([`thin`](super::thin)). The others tune how a target works, which a model that does no I/O can't show:
+//! they are accepted or refused as the kernel would, and leave no trace.
+
+use nix::errno::Errno;
+
+use super::check::Refusal;
+use super::model::World;
+use super::thin;
+use crate::identity::DevNum;
+
+/// The first words of the messages a target takes, in lower case. `*` stands for any word: targets that
+/// take names of settings, which their policies define.
+const UNDERSTOOD: &[(&str, &[&str])] = &[
+    ("cache", &["*"]),
+    ("clone", &["enable_hydration", "disable_hydration", "hydration_threshold", "hydration_batch_size"]),
+    (
+        "dust",
+        &[
+            "addbadblock",
+            "removebadblock",
+            "queryblock",
+            "countbadblocks",
+            "clearbadblocks",
+            "listbadblocks",
+            "enable",
+            "disable",
+            "quiet",
+        ],
+    ),
+    ("era", &["checkpoint", "take_metadata_snap", "drop_metadata_snap"]),
+    ("log-writes", &["mark"]),
+    (
+        "multipath",
+        &[
+            "queue_if_no_path",
+            "fail_if_no_path",
+            "disable_group",
+            "enable_group",
+            "switch_group",
+            "reinstate_path",
+            "fail_path",
+        ],
+    ),
+    ("raid", &["idle", "frozen", "resync", "recover", "check", "repair", "reshape"]),
+    ("switch", &["set_region_mappings"]),
+    ("writecache", &["flush", "flush_on_suspend", "cleaner", "clear_stats"]),
+];
+
+/// Sends `text` to the target at `sector` of a mapping.
+pub(super) fn send(world: &mut World, number: DevNum, sector: u64, text: &str) -> Result<(), Refusal> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let Some(first) = words.first() else {
+        return Err(Refusal::new(Errno::EINVAL, "Empty message received."));
+    };
+    if first.starts_with('@') {
+        return to_core(world, number, &words);
+    }
+    let live = world.mapping(number).and_then(|mapping| mapping.live.as_ref());
+    let Some(live) = live else { return Err(Refusal::silent(Errno::EINVAL)) };
+    let Some(row) = live.rows.iter().find(|row| (row.start..row.end()).contains(&sector)) else {
+        return Err(Refusal::new(Errno::EINVAL, "Target message sector outside device."));
+    };
+    if row.kind == "thin-pool" {
+        return thin::message(world, number, &words);
+    }
+    let Some((_, understood)) = UNDERSTOOD.iter().find(|(kind, _)| *kind == row.kind) else {
+        return Err(Refusal::new(Errno::EINVAL, "Target type does not support messages"));
+    };
+    if understood.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(first)) {
+        Ok(())
+    } else {
+        Err(Refusal::new(Errno::EINVAL, format!("{}: unrecognised message received", row.kind)))
+    }
+}
+
+/// A message to Device Mapper itself, which a device without a table takes, too.
+fn to_core(world: &mut World, number: DevNum, words: &[&str]) -> Result<(), Refusal> {
+    match (words, world.mapping_mut(number)) {
+        ([only], Some(mapping)) if only.eq_ignore_ascii_case("@cancel_deferred_remove") => {
+            mapping.deferred_remove = false;
+            Ok(())
+        }
+        _ => Err(Refusal::new(Errno::EINVAL, "Unsupported message sent to DM core")),
+    }
+}

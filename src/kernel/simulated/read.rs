@@ -1,0 +1,117 @@
+//! The calls that only read.
+
+use std::collections::BTreeMap;
+
+use super::Simulated;
+use super::model::{Loaded, Mapping, World};
+use crate::device::{Device, Form};
+use crate::identity::DevNum;
+use crate::kernel::{
+    BlockDevice, Call, Id, Info, KernelError, Listed, Mapped, ReadKernel, Slot, Users, Version,
+};
+
+impl ReadKernel for Simulated {
+    fn version(&self) -> Result<Version, KernelError> {
+        let mut inner = self.inner();
+        inner.faults.calls.push((Call::Version, String::new()));
+        Ok(inner.world.kernel.ioctl_version)
+    }
+
+    fn list(&self) -> Result<Vec<Listed>, KernelError> {
+        let mut inner = self.inner();
+        inner.faults.calls.push((Call::List, String::new()));
+        let listed = |(number, mapping): (DevNum, &Mapping)| Listed {
+            name: mapping.name.clone(),
+            uuid: mapping.uuid.clone(),
+            number,
+        };
+        Ok(inner.world.by_name().map(listed).collect())
+    }
+
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
+        let mut inner = self.inner();
+        let called = inner.called(id);
+        inner.faults.calls.push((Call::Table, called));
+        let world = &inner.world;
+        let found = world.find(id).and_then(|number| Some((number, world.mapping(number)?)));
+        Ok(found.map(|(number, mapping)| mapped(world, number, mapping, slot)))
+    }
+
+    fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {
+        let mut inner = self.inner();
+        inner.faults.calls.push((Call::Targets, String::new()));
+        Ok(inner.world.kernel.targets.clone())
+    }
+
+    fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {
+        let world = &self.inner().world;
+        Ok(match &device.form {
+            Form::Mapping(_) => None,
+            Form::Number(number) => {
+                Some(*number).filter(|n| world.disk(*n).is_some() || world.mapping(*n).is_some())
+            }
+            Form::Path(_) | Form::Tag(..) => device.path().and_then(|path| world.at_path(&path)),
+        })
+    }
+
+    fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
+        let world = &self.inner().world;
+        let read_only = world
+            .disk(number)
+            .map(|disk| disk.read_only)
+            .or_else(|| world.mapping(number).map(|mapping| mapping.read_only))
+            .unwrap_or_default();
+        Ok(world.sectors(number).map(|sectors| BlockDevice {
+            number,
+            sectors,
+            read_only,
+            logical_block_size: world.block_size(number),
+        }))
+    }
+
+    fn users(&self, number: DevNum) -> Result<Users, KernelError> {
+        let world = &self.inner().world;
+        let (foreign, mounts, swap) = match (world.disk(number), world.mapping(number)) {
+            (Some(disk), _) => (&disk.holders[..], &disk.mounts[..], disk.swap),
+            (None, Some(mapping)) => (&mapping.holders[..], &mapping.mounts[..], mapping.swap),
+            (None, None) => return Ok(Users::default()),
+        };
+        let mut holders: Vec<DevNum> =
+            world.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        Ok(Users { holders, mounts: mounts.to_vec(), swap })
+    }
+
+    fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
+        self.inner().world.peek(number, offset, length)
+    }
+}
+
+/// A mapping with one of its tables. Asked for the inactive one, the kernel answers with that table's mode
+/// and count of targets (`__dev_status`).
+fn mapped(world: &World, number: DevNum, mapping: &Mapping, slot: Slot) -> Mapped {
+    let table: Option<&Loaded> = match slot {
+        Slot::Live => mapping.live.as_ref(),
+        Slot::Inactive => mapping.inactive.as_ref(),
+    };
+    let read_only = match slot {
+        Slot::Live => mapping.live.is_some() && mapping.read_only,
+        Slot::Inactive => table.is_some_and(|table| table.read_only),
+    };
+    let rows = table.map(|table| table.rows.clone()).unwrap_or_default();
+    let info = Info {
+        name: mapping.name.clone(),
+        uuid: mapping.uuid.clone(),
+        number,
+        suspended: mapping.suspended,
+        live_table: mapping.live.is_some(),
+        inactive_table: mapping.inactive.is_some(),
+        open_count: world.open_count(number),
+        event_nr: mapping.event_nr,
+        read_only,
+        target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+        deferred_remove: mapping.deferred_remove,
+    };
+    Mapped { info, table: rows }
+}

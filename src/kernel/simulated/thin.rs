@@ -1,0 +1,243 @@
+//! Thin pools: what their metadata remembers, and what loads, resumes and messages make of it.
+//!
+//! A pool remembers its block size, how many blocks of data it was given, and the thin volumes that were
+//! created by message. All that is in the metadata, so it outlives the mapping. Kernel source:
+//! `drivers/md/dm-thin.c`.
+//!
+//! Rows are taken by their words here: the first five of a pool and the first two of a volume are all that
+//! counts.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+
+use super::check::Refusal;
+use super::model::{Loaded, World};
+use super::state::Pool;
+use crate::identity::DevNum;
+use crate::table::Target;
+
+/// The largest id of a volume (`MAX_DEV_ID`).
+const MAX_ID: u32 = (1 << 24) - 1;
+
+/// The row of a pool.
+struct PoolRow {
+    metadata: DevNum,
+    data: DevNum,
+    block_size: u64,
+    length: u64,
+    ignore_discard: bool,
+}
+
+impl PoolRow {
+    fn parse(kind: &str, length: u64, params: &str) -> Option<Self> {
+        if kind != "thin-pool" {
+            return None;
+        }
+        let mut words = params.split_whitespace();
+        let metadata = DevNum::parse(words.next()?)?;
+        let data = DevNum::parse(words.next()?)?;
+        let block_size = words.next()?.parse().ok().filter(|size| *size > 0)?;
+        let ignore_discard = words.any(|word| word.eq_ignore_ascii_case("ignore_discard"));
+        Some(Self { metadata, data, block_size, length, ignore_discard })
+    }
+
+    fn of(table: &Loaded) -> Option<Self> {
+        table.rows.first().and_then(|row| Self::parse(&row.kind, row.length, row.params()))
+    }
+
+    /// Where its metadata is in the end, whatever mappings are in between.
+    fn place(&self, world: &World) -> (DevNum, u64) {
+        world.below(self.metadata, 0).map_or((self.metadata, 0), |run| (run.disk, run.sector))
+    }
+
+    /// Its metadata, fresh when nothing is known of it or it was `formatted` just now.
+    fn open<'a>(&self, world: &'a mut World, formatted: bool) -> &'a mut Pool {
+        let place = self.place(world);
+        if formatted {
+            world.pools.remove(&place);
+        }
+        let (metadata, sector) = place;
+        let ids = BTreeSet::new();
+        let fresh = Pool { metadata, sector, block_size: self.block_size, data_blocks: 0, ids };
+        world.pools.entry(place).or_insert(fresh)
+    }
+
+    /// How many whole blocks of data it has.
+    fn blocks(&self) -> u64 {
+        self.length / self.block_size
+    }
+}
+
+/// The pool device and the id in the row of a volume.
+fn volume(row: &Target) -> Option<(DevNum, u32)> {
+    if row.kind != "thin" {
+        return None;
+    }
+    let mut words = row.params().split_whitespace();
+    Some((DevNum::parse(words.next()?)?, words.next()?.parse().ok()?))
+}
+
+/// Checks a row of a pool or a volume as its constructor does. `params` are its parameters by number; what
+/// is returned is what the kernel will print.
+pub(super) fn load(world: &World, holder: DevNum, row: &Target, params: String) -> Result<String, Refusal> {
+    if let Some(new) = PoolRow::parse(&row.kind, row.length, &params) {
+        return load_pool(world, holder, &new, params);
+    }
+    let printed = Target::new(row.start, row.length, &row.kind, params);
+    if let Some((pool, id)) = volume(&printed) {
+        load_volume(world, pool, id)?;
+    }
+    Ok(printed.params().to_string())
+}
+
+fn load_pool(world: &World, holder: DevNum, new: &PoolRow, params: String) -> Result<String, Refusal> {
+    let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin-pool: {log}")));
+    if new.metadata == new.data {
+        return refuse(Errno::EINVAL, "Error setting metadata or data device");
+    }
+    let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
+    let place = new.place(world);
+    for (_, mapping) in world.mappings().filter(|(number, _)| *number != holder) {
+        for other in [&mapping.live, &mapping.inactive].into_iter().flatten().filter_map(PoolRow::of) {
+            if other.place(world) == place {
+                return refuse(Errno::EBUSY, "metadata device already in use by a pool");
+            }
+        }
+    }
+    let Some(live) = live else {
+        let known = world.pools.get(&place);
+        if known.is_some_and(|pool| pool.block_size != new.block_size) {
+            return refuse(Errno::EINVAL, "Error creating metadata object");
+        }
+        return Ok(params);
+    };
+    if live.place(world) != place {
+        return refuse(Errno::EINVAL, "different pool cannot replace a pool");
+    }
+    if live.data != new.data {
+        return refuse(Errno::EBUSY, "data device already in use by a pool");
+    }
+    if live.ignore_discard != new.ignore_discard {
+        return refuse(Errno::EINVAL, "Discard support cannot be disabled once enabled");
+    }
+    // Another block size is accepted, ignored, and the old one printed.
+    let mut words: Vec<String> = params.split_whitespace().map(str::to_string).collect();
+    if let Some(word) = words.get_mut(2) {
+        *word = live.block_size.to_string();
+    }
+    Ok(words.join(" "))
+}
+
+fn load_volume(world: &World, pool: DevNum, id: u32) -> Result<(), Refusal> {
+    let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin: {log}")));
+    let Some(mapping) = world.mapping(pool) else {
+        return refuse(Errno::EINVAL, "Couldn't get pool mapped device");
+    };
+    let Some(row) = mapping.live.as_ref().and_then(PoolRow::of) else {
+        return refuse(Errno::EINVAL, "Couldn't find pool object");
+    };
+    if mapping.suspended {
+        return refuse(Errno::EINVAL, "Unable to activate thin device while pool is suspended");
+    }
+    if world.pools.get(&row.place(world)).is_some_and(|pool| pool.ids.contains(&id)) {
+        Ok(())
+    } else {
+        refuse(Errno::ENODATA, "Couldn't open thin internal device")
+    }
+}
+
+/// Opens the metadata of the pool in a table that was loaded: makes it anew when there was none.
+pub(super) fn open(world: &mut World, table: &Loaded, formatted: bool) {
+    if let Some(row) = PoolRow::of(table) {
+        row.open(world, formatted);
+    }
+}
+
+/// Gives the data device of a pool to its metadata, before the pool is resumed. It can only grow.
+pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal> {
+    let Some(row) = PoolRow::of(table) else { return Ok(()) };
+    let place = row.place(world);
+    let Some(pool) = world.pools.get_mut(&place) else { return Ok(()) };
+    if row.blocks() < pool.data_blocks {
+        let log = format!(
+            "thin-pool: pool target ({} blocks) too small: expected {}",
+            row.blocks(),
+            pool.data_blocks
+        );
+        return Err(Refusal::new(Errno::EINVAL, log));
+    }
+    pool.data_blocks = row.blocks();
+    Ok(())
+}
+
+/// Takes the pools and volumes that are there already into the books.
+pub(super) fn adopt(world: &mut World) {
+    let live = || world.mappings().filter_map(|(_, mapping)| mapping.live.as_ref());
+    let pools: Vec<PoolRow> = live().filter_map(PoolRow::of).collect();
+    let volumes: Vec<(DevNum, u32)> = live().flat_map(|table| &table.rows).filter_map(volume).collect();
+    for row in pools {
+        let pool = row.open(world, false);
+        pool.data_blocks = pool.data_blocks.max(row.blocks());
+    }
+    for (device, id) in volumes {
+        let row = world.mapping(device).and_then(|pool| pool.live.as_ref()).and_then(PoolRow::of);
+        let Some(place) = row.map(|row| row.place(world)) else { continue };
+        if let Some(pool) = world.pools.get_mut(&place) {
+            pool.ids.insert(id);
+        }
+    }
+}
+
+/// Carries out a message to the pool `device`.
+pub(super) fn message(world: &mut World, device: DevNum, words: &[&str]) -> Result<(), Refusal> {
+    let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin-pool: {log}")));
+    let row = world.mapping(device).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
+    let Some(place) = row.map(|row| row.place(world)) else {
+        return refuse(Errno::EINVAL, "no pool");
+    };
+    let id = |word: &str| {
+        let digits = word.bytes().all(|b| b.is_ascii_digit());
+        word.parse::<u32>().ok().filter(|id| digits && *id <= MAX_ID).ok_or_else(|| {
+            Refusal::new(Errno::EINVAL, format!("thin-pool: Message received with invalid device id: {word}"))
+        })
+    };
+    let open = world.mappings().any(|(_, mapping)| {
+        let tables = [&mapping.live, &mapping.inactive].into_iter().flatten();
+        let mut volumes = tables.flat_map(|table| table.rows.iter().filter_map(volume));
+        volumes.any(|(pool, id)| pool == device && words.get(1).is_some_and(|word| word.parse() == Ok(id)))
+    });
+    let Some(pool) = world.pools.get_mut(&place) else { return refuse(Errno::EINVAL, "no pool") };
+    let verb = words.first().map(|verb| verb.to_ascii_lowercase()).unwrap_or_default();
+    match (verb.as_str(), &words[1..]) {
+        ("create_thin", [new]) => insert(pool, id(new)?),
+        ("create_snap", [new, origin]) => {
+            let (new, origin) = (id(new)?, id(origin)?);
+            if !pool.ids.contains(&origin) {
+                return refuse(Errno::ENODATA, "Creation of new snapshot failed.");
+            }
+            insert(pool, new)
+        }
+        ("delete", [old]) => {
+            let old = id(old)?;
+            if open {
+                return refuse(Errno::EBUSY, "Deletion of thin device failed.");
+            }
+            let deleted = pool.ids.remove(&old);
+            if deleted { Ok(()) } else { refuse(Errno::ENODATA, "Deletion of thin device failed.") }
+        }
+        ("set_transaction_id", [_, _]) | ("reserve_metadata_snap" | "release_metadata_snap", []) => Ok(()),
+        _ => refuse(Errno::EINVAL, "Unrecognised thin pool target message received"),
+    }
+}
+
+fn insert(pool: &mut Pool, id: u32) -> Result<(), Refusal> {
+    if pool.ids.insert(id) {
+        Ok(())
+    } else {
+        Err(Refusal::new(
+            Errno::EEXIST,
+            format!("thin-pool: Creation of new thinly-provisioned device with id {id} failed."),
+        ))
+    }
+}

@@ -1,0 +1,56 @@
+//! What Device Mapper does, as cases that run on any kernel: the simulated one and a real one.
+//!
+//! Each case states one fact in its name, makes what it needs out of two or three small disks, prints
+//! nothing and cleans up after itself, whether it holds or not. Where the two kernels differ, the model is
+//! wrong.
+
+mod device;
+mod identity;
+mod life;
+mod tables;
+mod users;
+
+use dmctl::identity::DevNum;
+use dmctl::kernel::ChangeKernel;
+
+/// A disk that a case may use: at least 16 MiB, writable, used by nobody.
+pub struct Disk {
+    /// Its number.
+    pub number: DevNum,
+    /// Its node.
+    pub path: String,
+    /// Its size.
+    pub sectors: u64,
+}
+
+/// The disks of a case.
+pub struct Disks {
+    /// Three of them, of one size.
+    pub disks: Vec<Disk>,
+}
+
+impl Disks {
+    /// The number of the disk `index`, to be written into a row.
+    fn number(&self, index: usize) -> DevNum {
+        self.disks[index].number
+    }
+}
+
+/// How a case ends: with what was seen instead of what was stated.
+pub type Outcome = Result<(), String>;
+
+/// A case: the fact, and its proof.
+pub type Case = (&'static str, fn(&dyn ChangeKernel, &Disks) -> Outcome);
+
+/// Every case.
+pub fn all() -> Vec<Case> {
+    [identity::CASES, tables::CASES, life::CASES, users::CASES].concat()
+}
+
+/// Lists functions as cases of their names.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const CASES: &[super::Case] = &[$((stringify!($name), $name)),*];
+    };
+}
+use cases;

@@ -7,7 +7,10 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
-use super::{create, info, list, reload, remove, rename, resume, simulate, suspend, table, targets};
+use super::{
+    apply, create, info, list, plan, reload, remove, rename, resume, simulate, status, suspend, table, targets,
+    validate,
+};
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
 #[derive(Debug, Parser)]
@@ -22,6 +25,10 @@ pub struct Args {
 /// Every verb, with its options.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    Validate(validate::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Status(status::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

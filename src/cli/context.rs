@@ -39,6 +39,11 @@ impl Context {
         Self { kernel, lock_timeout: global.lock_timeout }
     }
 
+    /// Whether this is the running kernel.
+    pub fn is_live(&self) -> bool {
+        matches!(self.kernel, Choice::Live)
+    }
+
     /// The kernel, for a verb that can't change it.
     pub fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {

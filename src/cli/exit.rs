@@ -13,6 +13,8 @@ pub enum Exit {
     Done = 0,
     /// An error was found before anything was changed.
     Error = 1,
+    /// Changes are pending, or something has drifted.
+    Pending = 2,
     /// Refused, nothing was changed.
     Refused = 3,
     /// Another dmctl holds the lock.

@@ -13,19 +13,24 @@ mod exit;
 mod failure;
 mod logging;
 mod output;
+mod map;
 mod rows;
 
+mod apply;
 mod create;
 mod info;
 mod list;
+mod plan;
 mod reload;
 mod remove;
 mod rename;
 mod resume;
 mod simulate;
+mod status;
 mod suspend;
 mod table;
 mod targets;
+mod validate;
 
 use clap::Parser;
 
@@ -58,6 +63,10 @@ fn unparsed(error: &clap::Error) -> Exit {
 
 fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
     match verb {
+        Verb::Validate(args) => validate::run(context, &args),
+        Verb::Plan(args) => plan::run(context, &args),
+        Verb::Apply(args) => apply::run(context, &args),
+        Verb::Status(args) => status::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
         Verb::Table(args) => table::run(context, &args),

@@ -5,13 +5,11 @@ use std::io::{self, Write as _};
 
 use anyhow::anyhow;
 use clap::ValueEnum;
+use dmctl::render::json::FORMAT_VERSION;
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
-
-/// The version of every JSON shape that the reading verbs print.
-const FORMAT_VERSION: u32 = 1;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -38,7 +36,12 @@ pub struct Output {
 impl Output {
     /// Prints the one or the other.
     pub fn print(&self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
-        if self.json || self.format == Format::Json { print_json(json) } else { print(&text()) }
+        if self.is_json() { print_json(json) } else { print(&text()) }
+    }
+
+    /// Whether a program reads it.
+    pub fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
     }
 }
 

@@ -56,10 +56,7 @@ pub trait TargetType:
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         let lowers = self.lowers(0);
         let [only] = lowers.as_slice() else { return None };
-        let size = size_of(only.device)?;
-        Some(size.checked_sub(only.start).filter(|rest| *rest > 0).ok_or_else(|| {
-            format!("{} has {size} sectors, nothing is left of it from sector {} on", only.device, only.start)
-        }))
+        rest_of(only.device, only.start, size_of)
     }
 
     /// Metadata that the kernel writes when it finds none.
@@ -72,12 +69,52 @@ pub trait TargetType:
         None
     }
 
+    /// What would be lost if another table of the same type took the place of this one, as a sentence: some
+    /// targets keep nothing on disk.
+    fn forgets(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A message to a lower device without which the kernel refuses the table when it is loaded for the
+    /// first time: the volume of a thin pool is made by the pool. That it exists already is no failure.
+    fn prepare(&self) -> Option<(&Device, String)> {
+        None
+    }
+
+    /// What to load, or to write to a map, to have a live target again. The same, but for those that print
+    /// something else than they were given, or orders that they have carried out.
+    #[must_use]
+    fn again(&self) -> Self {
+        self.clone()
+    }
+
+    /// What to load over `live` to have this: without orders that `live` has carried out already.
+    #[must_use]
+    fn over(&self, live: &Self) -> Self {
+        let _ = live;
+        self.clone()
+    }
+
     /// The parameters with every key replaced. It works on the words alone: a row that does not parse must
     /// not give its key away.
     #[must_use]
     fn redact(params: &str) -> String {
         params.to_string()
     }
+}
+
+/// What is left of `device` from sector `start` on: none when its size is not known, an error when nothing is.
+pub fn rest_of(
+    device: &Device,
+    start: u64,
+    size_of: &dyn Fn(&Device) -> Option<u64>,
+) -> Option<Result<u64, String>> {
+    let size = size_of(device)?;
+    Some(
+        size.checked_sub(start).filter(|rest| *rest > 0).ok_or_else(|| {
+            format!("{device} has {size} sectors, nothing is left of it from sector {start} on")
+        }),
+    )
 }
 
 /// How the kernel treats tables with a target.
@@ -220,6 +257,23 @@ pub trait Typed: Send + Sync + Any {
     fn metadata(&self) -> Vec<Metadata<'_>>;
     /// See [`TargetType::loses`].
     fn loses(&self) -> Option<&'static str>;
+    /// See [`TargetType::forgets`].
+    fn forgets(&self) -> Option<&'static str> {
+        None
+    }
+    /// See [`TargetType::prepare`].
+    fn prepare(&self) -> Option<(&Device, String)> {
+        None
+    }
+    /// See [`TargetType::again`].
+    fn again(&self) -> Box<dyn Typed> {
+        self.boxed()
+    }
+    /// See [`TargetType::over`]. The same when the two are of different types.
+    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+        let _ = live;
+        self.boxed()
+    }
     /// Its fields as a map file writes them.
     fn fields(&self) -> toml::Table;
     /// A copy.
@@ -274,6 +328,25 @@ impl<T: TargetType> Typed for T {
 
     fn loses(&self) -> Option<&'static str> {
         TargetType::loses(self)
+    }
+
+    fn forgets(&self) -> Option<&'static str> {
+        TargetType::forgets(self)
+    }
+
+    fn prepare(&self) -> Option<(&Device, String)> {
+        TargetType::prepare(self)
+    }
+
+    fn again(&self) -> Box<dyn Typed> {
+        Box::new(TargetType::again(self))
+    }
+
+    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+        match (live as &dyn Any).downcast_ref::<T>() {
+            Some(live) => Box::new(TargetType::over(self, live)),
+            None => self.boxed(),
+        }
     }
 
     fn fields(&self) -> toml::Table {

@@ -7,14 +7,19 @@
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 
+mod choice;
 mod contract;
 mod difference;
+pub mod failed;
 pub mod generic;
 mod printer;
 mod problems;
+#[cfg(test)]
+mod seen;
+pub mod superblock;
 mod words;
 
-pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed};
+pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed, rest_of};
 pub use difference::{Difference, Differences, Effect};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
@@ -34,9 +39,20 @@ macro_rules! targets {
 }
 
 targets! {
+    cache::Cache,
+    clone::Clone,
+    era::Era,
     error::Error,
     linear::Linear,
+    mirror::Mirror,
+    raid::Raid,
+    snapshot::Snapshot,
+    snapshot_merge::SnapshotMerge,
+    snapshot_origin::SnapshotOrigin,
     striped::Striped,
+    thin::Thin,
+    thin_pool::ThinPool,
+    writecache::Writecache,
     zero::Zero,
 }
 

@@ -195,7 +195,12 @@ impl TargetType for Cache {
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         let why = "the metadata fixes it, and the kernel refuses another";
         differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
-        differences.field("mode", &self.mode, &live.mode, Effect::Tune);
+        if self.mode == CacheMode::Passthrough {
+            let why = "the kernel refuses while a block is dirty; set policy = \"cleaner\" first";
+            differences.because("mode", &self.mode, &live.mode, Effect::Tune, why);
+        } else {
+            differences.field("mode", &self.mode, &live.mode, Effect::Tune);
+        }
         differences.field("metadata2", &self.metadata2, &live.metadata2, Effect::Tune);
         let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
         differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
@@ -244,7 +249,7 @@ mod tests {
     fn caches() -> impl Strategy<Value = Cache> {
         let devices = (device(), device(), device());
         let policy = prop::sample::select(vec!["default", "mq", "smq", "cleaner"]);
-        let args = prop::collection::btree_map("[a-z_]{1,12}", any::<u64>(), 0..4);
+        let args = prop::collection::btree_map("[a-z_]{1,12}", 0..1u64 << 63, 0..4);
         let mode = prop::sample::select(CacheMode::ALL);
         (devices, 1u64..=32768, mode, any::<bool>(), any::<bool>(), policy, args).prop_map(
             |(devices, blocks, mode, metadata2, no_discard_passdown, policy, policy_args)| Cache {

@@ -23,6 +23,14 @@ pub use level::{Family, JournalMode, Level, Raid10Format};
 /// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
 const MAGIC: u32 = 0x6452_6d44;
 
+/// What becomes of an array that has to be made consistent.
+const OVERWRITES: &str = "the kernel writes parity or copies over what the devices hold";
+
+/// A device that is overwritten whatever it holds.
+fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
+    Metadata { device, offset: 0, length: 1, look: |_| Found::Blank, otherwise }
+}
+
 /// The kernel's MD RAID behind a mapping.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +68,8 @@ pub struct Raid {
     /// How far a write-mostly device may be behind, in sectors; raid1 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_write_behind: Option<Sectors>,
-    /// How many stripes are kept in memory; raid4, raid5 and raid6 only.
+    /// How many stripes are kept in memory at least; raid4, raid5 and raid6 only. The kernel takes more when it
+    /// needs them, so a live array that keeps more doesn't differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe_cache: Option<u64>,
     /// How many copies there are; raid10 only, default 2.
@@ -284,21 +293,22 @@ impl TargetType for Raid {
             .collect();
         let resyncs = self.sync == Some(Resync::Sync) || (self.sync.is_none() && !self.remembers());
         if resyncs && self.level.family() != Family::Stripes {
-            found.extend(self.devices.iter().rev().find_map(|pair| pair.data.as_ref()).map(|device| Metadata {
-                device,
-                offset: 0,
-                length: 1,
-                look: |_| Found::Blank,
-                otherwise: "the kernel writes parity or copies over what the devices hold",
-            }));
+            let last = self.devices.iter().rev().find_map(|pair| pair.data.as_ref());
+            found.extend(last.map(|device| overwritten(device, OVERWRITES)));
         }
+        let rebuilt = self.rebuild.iter().filter_map(|index| self.devices.get(usize::try_from(*index).ok()?));
+        found.extend(
+            rebuilt
+                .filter_map(|pair| pair.data.as_ref())
+                .map(|device| overwritten(device, "the kernel fills this device from the others")),
+        );
         found
     }
 
     fn again(&self) -> Self {
         let mut again = self.clone();
         // Taken in sectors, printed in KiB.
-        again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0 * 2));
+        again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
         again.without_orders_of(self)
     }
 

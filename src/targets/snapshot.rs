@@ -46,6 +46,9 @@ impl Snapshot {
     /// What a transient snapshot holds in memory only.
     const TRANSIENT: &'static str = "every change in the transient snapshot: where it lies is known in memory only";
 
+    /// What another chunk or another store of changes means.
+    const ANEW: &'static str = "the snapshot begins anew, of the origin as it is then";
+
     fn store(&self) -> &'static str {
         match (self.persistent, self.overflow) {
             (true, false) => "P",
@@ -58,7 +61,7 @@ impl Snapshot {
     fn compare_chunk(&self, live: &Self, differences: &mut Differences) {
         let (wanted, printed) = (self.chunk, live.chunk);
         if !self.persistent || !live.persistent {
-            differences.field("chunk", &wanted, &printed, Effect::Recreate);
+            differences.because("chunk", &wanted, &printed, Effect::Recreate, Self::ANEW);
         } else if wanted.0 != 0 && printed.0 != 0 {
             let why = "the header on the COW device keeps the old one, and the kernel would accept another and \
                        ignore it; take 0 for what the header says, or another COW device";
@@ -154,7 +157,8 @@ impl TargetType for Snapshot {
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         differences.field("cow", &self.cow, &live.cow, Effect::Remap);
-        differences.field("persistent", &self.persistent, &live.persistent, Effect::Recreate);
+        let (wanted, printed) = (self.persistent, live.persistent);
+        differences.because("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
         differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
         self.compare_chunk(live, differences);
         let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);

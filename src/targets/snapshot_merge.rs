@@ -1,7 +1,9 @@
 //! `snapshot-merge`: writes the changes of a persistent snapshot back into its origin. Kernel source:
 //! `drivers/md/dm-snap.c`.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
@@ -11,9 +13,19 @@ use super::{
 use crate::device::Device;
 
 /// Writes the changes of a persistent snapshot back into its origin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SnapshotMerge(pub Snapshot);
+
+impl JsonSchema for SnapshotMerge {
+    fn schema_name() -> Cow<'static, str> {
+        "SnapshotMerge".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Snapshot::json_schema(generator)
+    }
+}
 
 impl TargetType for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";

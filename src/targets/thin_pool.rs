@@ -244,7 +244,7 @@ mod tests {
     use crate::targets::{Style, Typed};
 
     fn pools() -> impl Strategy<Value = ThinPool> {
-        (device(), device(), 1u64..=16384, any::<u64>(), prop::array::uniform5(any::<bool>())).prop_map(
+        (device(), device(), 1u64..=16384, 0..1u64 << 63, prop::array::uniform5(any::<bool>())).prop_map(
             |(metadata, data, blocks, low_water_mark, [skip, ignore, passdown, read_only, error])| ThinPool {
                 metadata,
                 data,

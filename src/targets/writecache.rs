@@ -12,8 +12,10 @@ use super::{
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
 
-/// `MEMORY_SUPERBLOCK_MAGIC`, the first 4 bytes of the metadata; its version, 1, is the next 4.
+/// `MEMORY_SUPERBLOCK_MAGIC`, the first 4 bytes of the metadata (`struct wc_memory_superblock`).
 const MAGIC: u32 = 0x2348_9321;
+/// `MEMORY_SUPERBLOCK_VERSION`, the 4 bytes behind it.
+const VERSION: u32 = 1;
 /// The smallest block in bytes.
 const BLOCK_LEAST: u64 = 512;
 /// The largest block in bytes: a page of memory, which is 64 KiB on some machines.
@@ -269,9 +271,10 @@ impl TargetType for Writecache {
             offset: self.start_sector.unwrap_or_default().bytes(),
             length: 512,
             look: |bytes| {
-                if bytes.get(..8).is_some_and(|head| head == [0; 8]) {
+                let version = bytes.get(4..).unwrap_or_default();
+                if superblock::begins_with(bytes, 0) && superblock::begins_with(version, 0) {
                     Found::Blank
-                } else if superblock::begins_with(bytes, MAGIC) {
+                } else if superblock::begins_with(bytes, MAGIC) && superblock::begins_with(version, VERSION) {
                     Found::Right
                 } else {
                     Found::Other

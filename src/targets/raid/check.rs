@@ -1,7 +1,7 @@
 //! What the kernel refuses of a RAID, found before it is asked (`parse_raid_params` and its helpers in
 //! `drivers/md/dm-raid.c`).
 
-use super::level::{Family, Level};
+use super::level::Family;
 use super::{Raid, Resync};
 use crate::targets::Problems;
 
@@ -44,6 +44,7 @@ fn sizes(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
         problems.power_of_two("region_size", region.0, least, most.max(least));
     }
     if let (Some(length), Some(data)) = (length, raid.data_devices())
+        && raid.delta_disks.is_none()
         && data > 0
         && length % data != 0
     {
@@ -158,6 +159,7 @@ fn fitting(raid: &Raid, problems: &mut Problems) {
         ("daemon_sleep", raid.daemon_sleep.is_some(), redundant, "levels with redundancy"),
         ("min_recovery_rate", raid.min_recovery_rate.is_some(), redundant, "levels with redundancy"),
         ("max_recovery_rate", raid.max_recovery_rate.is_some(), redundant, "levels with redundancy"),
+        ("delta_disks", raid.delta_disks.is_some(), redundant, "levels with redundancy"),
         ("write_mostly", !raid.write_mostly.is_empty(), mirror, "raid1"),
         ("max_write_behind", raid.max_write_behind.is_some(), mirror, "raid1"),
         ("stripe_cache", raid.stripe_cache.is_some(), parity, "raid4, raid5 and raid6"),
@@ -171,9 +173,5 @@ fn fitting(raid: &Raid, problems: &mut Problems) {
     }
     if family == Family::Parity(2) && raid.sync == Some(Resync::Nosync) {
         problems.at("sync", "raid6 must be made consistent before use: the kernel refuses nosync");
-    }
-    if raid.raid10_format.is_some() && family == Family::Copies && raid.level != Level::Raid10 {
-        let says = format!("{} names a format already; write level = \"raid10\", or leave this out", raid.level);
-        problems.at("raid10_format", says);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::level::Family;
-use super::{JournalMode, Raid, Raid10Format};
+use super::{JournalMode, Raid};
 use crate::device::Device;
 use crate::targets::{Differences, Effect};
 use crate::units::Sectors;
@@ -29,7 +29,7 @@ fn layout(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     }
     let copies = |raid: &Raid| raid.raid10_copies.unwrap_or(2);
     differences.because("raid10_copies", &copies(wanted), &copies(live), Effect::Remap, RESHAPES);
-    let format = |raid: &Raid| raid.raid10_format.unwrap_or(Raid10Format::Near);
+    let format = |raid: &Raid| raid.raid10_format.unwrap_or(raid.level.raid10_format());
     differences.because("raid10_format", &format(wanted), &format(live), Effect::Remap, RESHAPES);
 }
 
@@ -63,7 +63,7 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
         ("daemon_sleep", wanted.daemon_sleep, live.daemon_sleep),
         ("min_recovery_rate", wanted.min_recovery_rate, live.min_recovery_rate),
         ("max_recovery_rate", wanted.max_recovery_rate, live.max_recovery_rate),
-        ("stripe_cache", wanted.stripe_cache, live.stripe_cache),
+        ("stripe_cache", wanted.stripe_cache, stripe_cache(wanted, live)),
     ] {
         differences.optional(field, wanted.as_ref(), live.as_ref(), Effect::Tune);
     }
@@ -71,8 +71,18 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     let printed = wanted.max_write_behind.map(|sectors| Sectors(sectors.0 / 2));
     if printed != live.max_write_behind {
         let show = |value: Option<Sectors>| value.map_or_else(|| "unset".to_string(), |value| value.to_string());
-        let live = live.max_write_behind.map(|kib| Sectors(kib.0 * 2));
+        let live = live.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
         let says = format!("max_write_behind {} -> {}", show(live), show(wanted.max_write_behind));
         differences.note("max_write_behind", Effect::Tune, says);
+    }
+}
+
+/// The live stripe cache as it compares with the wanted one. What is given is the least the kernel keeps: it
+/// takes at least half a chunk, takes more under load, and prints what it has. One that is large enough is
+/// the one that was wanted.
+fn stripe_cache(wanted: &Raid, live: &Raid) -> Option<u64> {
+    match (wanted.stripe_cache, live.stripe_cache) {
+        (Some(least), Some(kept)) if kept >= least => Some(least),
+        (_, kept) => kept,
     }
 }

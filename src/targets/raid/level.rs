@@ -86,13 +86,23 @@ impl Level {
         }
     }
 
-    /// The fewest devices the kernel takes.
+    /// The fewest devices the kernel takes: a mirror may be waiting for its second one.
     #[must_use]
     pub fn least_devices(self) -> u64 {
         match self.family() {
-            Family::Stripes => 1,
-            Family::Mirror | Family::Copies | Family::Parity(..2) => 2,
+            Family::Stripes | Family::Mirror => 1,
+            Family::Copies | Family::Parity(..2) => 2,
             Family::Parity(_) => 4,
+        }
+    }
+
+    /// How copies are laid out when nothing else is said.
+    #[must_use]
+    pub fn raid10_format(self) -> Raid10Format {
+        match self {
+            Self::Raid10Far => Raid10Format::Far,
+            Self::Raid10Offset => Raid10Format::Offset,
+            _ => Raid10Format::Near,
         }
     }
 }

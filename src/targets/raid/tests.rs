@@ -114,6 +114,14 @@ fn write_behind_is_taken_in_sectors_and_printed_in_kib() {
 }
 
 #[test]
+fn a_stripe_cache_that_has_grown_is_no_difference() {
+    let row = |stripes| seen::read::<Raid>(&format!("raid4 3 64 stripe_cache {stripes} 2 - 1:0 - 1:1"));
+    assert_eq!(seen::effect(&row(128), &row(400)), None);
+    assert_eq!(seen::effect(&row(400), &row(128)), Some(Effect::Tune));
+    assert_eq!(seen::effect(&row(128), &seen::read("raid4 1 64 2 - 1:0 - 1:1")), Some(Effect::Tune));
+}
+
+#[test]
 fn orders_are_not_carried_out_twice() {
     let live = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
     let wanted = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
@@ -133,6 +141,7 @@ fn a_resync_is_announced() {
     assert_eq!(blank("raid1 2 0 nosync 2 - 1:0 - 1:1"), 0);
     assert_eq!(blank("raid1 1 0 2 1:4 1:0 1:5 1:1"), 0);
     assert_eq!(blank("raid0 1 64 2 - 1:0 - 1:1"), 0);
+    assert_eq!(blank("raid1 3 0 rebuild 1 2 1:4 1:0 1:5 1:1"), 1);
     let raid = seen::read::<Raid>("raid1 1 0 2 1:4 1:0 1:5 1:1");
     let metadata = TargetType::metadata(&raid);
     assert_eq!(metadata.len(), 2);

@@ -171,6 +171,11 @@ impl TargetType for Clone {
         }
     }
 
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let why = "the metadata fixes it, and the kernel refuses another";
+        differences.because("length", &length, &live_length, Effect::Recreate, why);
+    }
+
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         rest_of(&self.source, 0, size_of)
     }
@@ -236,5 +241,8 @@ mod tests {
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 8 1 no_hydration"), &live), Some(Effect::Tune));
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
+        let mut differences = Differences::default();
+        TargetType::resized(&live, 2048, 1024, &mut differences);
+        assert_eq!(differences.effect(), Some(Effect::Recreate));
     }
 }

@@ -45,6 +45,12 @@ pub trait TargetType:
     /// once, are never compared.
     fn compare(&self, live: &Self, differences: &mut Differences);
 
+    /// Says what another length takes, where it is more than another table: some targets keep their size on
+    /// disk. Both are lengths of the row, in sectors.
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let _ = (length, live_length, differences);
+    }
+
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
     /// sector map of a plan is made of these.
     fn straight(&self) -> Option<(&Device, u64)> {
@@ -249,6 +255,10 @@ pub trait Typed: Send + Sync + Any {
     fn check(&self, length: Option<u64>, problems: &mut Problems);
     /// See [`TargetType::compare`]. None when the two are of different types.
     fn compare(&self, live: &dyn Typed) -> Option<Differences>;
+    /// See [`TargetType::resized`].
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let _ = (length, live_length, differences);
+    }
     /// See [`TargetType::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
     /// See [`TargetType::rest`].
@@ -312,6 +322,10 @@ impl<T: TargetType> Typed for T {
         let mut differences = Differences::default();
         TargetType::compare(self, live, &mut differences);
         Some(differences)
+    }
+
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        TargetType::resized(self, length, live_length, differences);
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {

@@ -212,6 +212,11 @@ impl TargetType for Mirror {
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
         self.log.check(length, problems);
         problems.range("legs", self.legs.len() as u64, 2, LEGS_MOST);
+        for (place, leg) in self.legs.iter().enumerate() {
+            if self.legs[..place].contains(leg) {
+                problems.at(format!("legs[{place}]"), "this leg is in the mirror already: it would mirror itself");
+            }
+        }
         if self.keep_log && !self.handle_errors {
             problems.at("keep_log", "keep_log needs handle_errors");
         }
@@ -295,6 +300,7 @@ mod tests {
         seen::refused::<Mirror>("core 1 1000 2 1:0 0 1:1 0", "nearest is 1024");
         seen::refused::<Mirror>("core 1 16384 2 1:0 0 1:1 0", "nearest is 8192");
         seen::refused::<Mirror>("core 1 1024 2 1:0 0 1:1 0 1 keep_log", "keep_log needs handle_errors");
+        seen::refused::<Mirror>("core 1 1024 2 1:0 0 1:0 0", "mirror itself");
         seen::refused::<Mirror>("core 1 1024 3 1:0 0 1:1 0", "legs take");
         seen::refused::<Mirror>("core 1 1024 18446744073709551615 1:0 0", "legs take");
         seen::refused::<Mirror>("core 3 1024 sync nosync 2 1:0 0 1:1 0", "too many words");

@@ -214,6 +214,13 @@ impl TargetType for ThinPool {
         }
     }
 
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        if length < live_length {
+            let why = "a pool can't shrink: the kernel takes the shorter table and then fails to resume it";
+            differences.because("length", &length, &live_length, Effect::Recreate, why);
+        }
+    }
+
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         let (size, block) = (size_of(&self.data)?, self.block_size.0);
         let blocks = size.checked_div(block).unwrap_or(0);
@@ -286,6 +293,18 @@ mod tests {
         for row in ["1:1 1:0 256 0", "1:1 1:0 128 0 1 ignore_discard", "1:1 1:2 128 0", "1:2 1:0 128 0"] {
             assert_eq!(seen::effect(&seen::read(row), &live), Some(Effect::Recreate), "{row}");
         }
+    }
+
+    #[test]
+    fn a_pool_grows_and_never_shrinks() {
+        let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
+        let effect = |length, live| {
+            let mut differences = Differences::default();
+            TargetType::resized(&pool, length, live, &mut differences);
+            differences.effect()
+        };
+        assert_eq!(effect(2048, 1024), None);
+        assert_eq!(effect(1024, 2048), Some(Effect::Recreate));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Writecache {
     /// Write everything back and cache nothing new: the way to take a cache out of use.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cleaner: bool,
-    /// Whether to write back with the FUA flag rather than with a flush; only on pmem, default true.
+    /// Whether to write back with the FUA flag rather than with a flush; only on pmem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fua: Option<bool>,
     /// Cache only what a file system marks as metadata.
@@ -257,7 +257,7 @@ impl TargetType for Writecache {
             differences.optional(field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
         }
         differences.field("cleaner", &self.cleaner, &live.cleaner, Effect::Tune);
-        differences.field("fua", &self.fua.unwrap_or(true), &live.fua.unwrap_or(true), Effect::Tune);
+        differences.optional("fua", self.fua.as_ref(), live.fua.as_ref(), Effect::Tune);
         differences.field("metadata_only", &self.metadata_only, &live.metadata_only, Effect::Tune);
     }
 

@@ -3,6 +3,7 @@
 
 use super::level::Family;
 use super::{Raid, Resync};
+use crate::device::Device;
 use crate::targets::Problems;
 
 /// The most devices of an array (`MAX_RAID_DEVICES`).
@@ -24,6 +25,7 @@ const RESHAPE_SPACE: (u64, u64) = (32, 8);
 pub(super) fn check(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
     sizes(raid, length, problems);
     devices(raid, problems);
+    redundancy(raid, problems);
     indices(raid, problems);
     rates(raid, problems);
     reshape(raid, problems);
@@ -71,6 +73,16 @@ fn devices(raid: &Raid, problems: &mut Problems) {
             problems.at(format!("devices[{index}].metadata"), says);
         }
     }
+    let halves = raid.devices.iter().flat_map(|pair| pair.metadata.iter().chain(&pair.data));
+    let all: Vec<&Device> = halves.chain(&raid.journal_device).collect();
+    for (place, device) in all.iter().enumerate() {
+        if all[..place].contains(device) {
+            problems.at("devices", format!("{device} has two places in the array; each needs a device of its own"));
+        }
+    }
+}
+
+fn redundancy(raid: &Raid, problems: &mut Problems) {
     let missing = raid.devices.iter().filter(|pair| pair.data.is_none()).count();
     let lost = (missing + raid.rebuild.len()) as u64;
     let bearable = match raid.level.family() {

@@ -79,6 +79,7 @@ fn what_the_kernel_refuses_is_refused() {
         ("raid6_zr 2 64 nosync 4 - 1:0 - 1:1 - 1:2 - 1:3", "refuses nosync"),
         ("raid6_zr 1 64 3 - 1:0 - 1:1 - 1:2", "devices must be from 4"),
         ("raid5_ls 2 64 nosync 3 - 1:0 - - - -", "2 devices are missing"),
+        ("raid1 1 0 2 - 1:0 - 1:0", "two places"),
         ("raid1 3 0 write_mostly 2 2 - 1:0 - 1:1", "write_mostly must be from 0 to 1"),
         ("raid1 5 0 write_mostly 0 write_mostly 1 2 - 1:0 - 1:1", "can't name them all"),
         ("raid1 3 0 stripe_cache 8 2 - 1:0 - 1:1", "only for raid4"),

@@ -99,20 +99,16 @@ fn compare_row(
     } else {
         row.target.compare(live.target.as_ref())
     };
-    let Some(differences) = compared else {
+    let Some(mut differences) = compared else {
         diff.says.push(format!("{} -> {} at sector {}", live.target.kind(), row.target.kind(), row.start));
         return Ok(None);
     };
     if let Some(why) = differences.unknown {
         return Err(why);
     }
-    let mut heaviest = differences.effect();
+    row.target.resized(row.length, live.length, &mut differences);
+    let heaviest = differences.effect();
     diff.says.extend(differences.fields.into_iter().map(|difference| difference.says));
-    if let Some(effect) = row.target.resize(live.length, row.length) {
-        diff.says.push(format!("length {} -> {} at sector {}", live.length, row.length, row.start));
-        // What is cut off here may be served by another row: the sector map tells.
-        heaviest = heaviest.max(Some(effect).filter(|effect| *effect == Effect::Recreate));
-    }
     diff.remaps |= heaviest >= Some(Effect::Remap);
     Ok(heaviest)
 }

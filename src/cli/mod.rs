@@ -12,8 +12,8 @@ mod context;
 mod exit;
 mod failure;
 mod logging;
-mod output;
 mod map;
+mod output;
 mod rows;
 
 mod apply;

@@ -1,13 +1,13 @@
 //! Draws what is wrong with a map, for a person: the file, the line, the column, the line itself with the
 //! place marked, and what would be right.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::excerpt::Excerpt;
 use super::locate::{Found, Locator};
 use super::source::Source;
-use super::veil::veil;
+use super::veil::veil_quoted;
 use crate::identity::printable;
 
 /// How many are drawn; the rest is counted.
@@ -97,39 +97,53 @@ fn draw(
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(clean(&diagnostic.message)));
-    if let Some(found) = locator.find(&diagnostic.spot) {
-        group = place(group, sources, &found, AnnotationKind::Primary, diagnostic.label.as_deref());
-    }
-    for (spot, label) in &diagnostic.related {
+    let mut moved = Vec::new();
+    let primary = (&diagnostic.spot, diagnostic.label.as_ref(), AnnotationKind::Primary);
+    let related = diagnostic.related.iter().map(|(spot, label)| (spot, Some(label), AnnotationKind::Context));
+    for (spot, label, kind) in std::iter::once(primary).chain(related) {
         if let Some(found) = locator.find(spot) {
-            group = place(group, sources, &found, AnnotationKind::Context, Some(label));
+            group = group.element(place(sources, &found, kind, label, &mut moved));
         }
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(clean(help)));
     }
-    renderer.render(&[group])
+    let mut drawn = renderer.render(&[group]);
+    for Moved { shown, real } in moved {
+        drawn = drawn.replacen(&shown, &real, 1);
+    }
+    drawn
 }
 
-/// Adds a place: where it is, and its line with the mark.
+/// A place whose column in the line as it is shown is not its column in the file.
+struct Moved {
+    shown: String,
+    real: String,
+}
+
+/// A place: where it is, and its line with the mark.
 fn place<'a>(
-    group: Group<'a>,
     sources: &[Source],
     (file, span): &Found,
     kind: AnnotationKind,
-    label: Option<&str>,
-) -> Group<'a> {
+    label: Option<&String>,
+    moved: &mut Vec<Moved>,
+) -> Snippet<'a, Annotation<'a>> {
     let source = &sources[*file];
-    let excerpt = Excerpt::of(&source.text, span);
+    let Excerpt { line, column, text, mark } = Excerpt::of(&source.text, span);
     let name = printable(&source.name).into_owned();
-    group.element(Origin::path(name).line(excerpt.line).char_column(excerpt.column)).element(
-        Snippet::source(excerpt.text)
-            .line_start(excerpt.line)
-            .annotation(kind.span(excerpt.mark).label(label.map(clean))),
-    )
+    let shown_column = text[..mark.start].chars().count() + 1;
+    if shown_column != column {
+        let place = |column| format!("{name}:{line}:{column}");
+        moved.push(Moved { shown: place(shown_column), real: place(column) });
+    }
+    Snippet::source(text)
+        .line_start(line)
+        .path(name)
+        .annotation(kind.span(mark).label(label.map(|label| clean(label))))
 }
 
 /// Text that may quote the file, fit to be shown.
 fn clean(text: &str) -> String {
-    printable(&veil(text)).into_owned()
+    printable(&veil_quoted(text)).into_owned()
 }

@@ -7,7 +7,7 @@ use super::veil::veil;
 use crate::identity::printable;
 
 /// How much of a line is shown before the mark, marked, and after it, in characters.
-const BEFORE: usize = 70;
+const BEFORE: usize = 60;
 const MARKED: usize = 80;
 const AFTER: usize = 50;
 /// How far beyond that a key is looked for, in bytes.
@@ -137,7 +137,7 @@ mod tests {
         let text = "a\t= \"\u{1b}[2J\u{202e}\" # ü";
         let excerpt = Excerpt::of(text, &(4..text.len()));
         assert!(excerpt.text.contains("\\u{1b}[2J\\u{202e}"), "{}", excerpt.text);
-        assert_eq!(excerpt.column, 4);
+        assert_eq!(excerpt.column, 5);
         let long = format!("params = \"{} 0011223344556677{} \u{e9}\"", "x ".repeat(200), "8".repeat(300));
         for at in 0..long.len() {
             assert!(!Excerpt::of(&long, &(at..at + 9)).text.contains("7888"));

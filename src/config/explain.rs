@@ -13,11 +13,14 @@ use super::fields::{MapFields, MappingFields, Params, RowFields};
 use super::model::{Origin, Place};
 use super::nearest::nearest;
 use super::parse::{Failed, Shape, is_type_name, read, split_common};
-use super::wording::{Context, reword};
+use super::wording::{Context, Wording, reword, split_advice};
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 
 /// The most errors of one table that are looked for.
 const MOST: usize = 20;
+
+/// What may stand beside the fields of a target.
+const BESIDE_FIELDS: [&str; 4] = ["type", "start", "length", "messages"];
 
 pub(super) struct Explainer<'i, 'd> {
     file: usize,
@@ -66,7 +69,25 @@ impl<'i, 'd> Explainer<'i, 'd> {
 
     fn mapping(&mut self, origin: &Origin, mut table: DeTable<'i>) {
         table.remove("targets");
+        self.dotted_keys(&mut table);
         self.all_of(origin, table, "a mapping", &[], &|table| read::<MappingFields>(table).map(drop));
+    }
+
+    /// `[mappings.a.b]` is a table `b` in the mapping `a`, where most often the key `a.b` was meant.
+    fn dotted_keys(&mut self, table: &mut DeTable<'i>) {
+        let is_key = |key: &str, value: &DeValue<'_>| value.is_table() && key != "suspend";
+        let keys: Vec<_> = table
+            .iter()
+            .filter(|(key, value)| is_key(key.get_ref(), value.get_ref()))
+            .map(|(key, _)| (key.get_ref().to_string(), key.span()))
+            .collect();
+        for (key, span) in keys {
+            table.remove(key.as_str());
+            let diagnostic = Diagnostic::error(format!("unknown key `{key}`"))
+                .label("a mapping has no such table")
+                .help("the key of a mapping with a dot in it stands in quotes: `[mappings.\"vg.root\"]`");
+            self.push(diagnostic, (self.file, span));
+        }
     }
 
     fn target(&mut self, origin: &Origin, mut own: DeTable<'i>) {
@@ -85,7 +106,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
             }
         } else if let Some(kind) = kind {
             let attempt = |table| typed(kind, table);
-            self.all_of(origin, own, &what, &RowFields::NAMES, &attempt);
+            self.all_of(origin, own, &what, &BESIDE_FIELDS, &attempt);
         } else {
             self.unknown_type(&name, written.span());
         }
@@ -100,29 +121,27 @@ impl<'i, 'd> Explainer<'i, 'd> {
         more: &[&str],
         attempt: &dyn Fn(DeTable<'i>) -> Result<(), Error>,
     ) {
-        let mut removed = Vec::new();
+        // Fields whose absence needs no word of its own: taken out here, or written under a wrong name.
+        let mut excused = vec!["format".to_string()];
         for _ in 0..MOST {
             let Err(error) = attempt(table.clone()) else { return };
             let missing = missing_field(&error);
-            if missing.is_some_and(|name| removed.iter().any(|removed| removed == name))
-                || (missing == Some("format") && origin.path.is_empty())
-            {
+            if missing.is_some_and(|name| excused.iter().any(|excused| excused == name)) {
                 return;
             }
             let span = error.span();
             let path = span.as_ref().and_then(|span| path_to(&table, span));
             let field = path.as_deref().map(shown).unwrap_or_default();
             let said = reword(error.message(), &Context { table: what, field: &field, more });
-            let mut diagnostic = Diagnostic::error(said.message);
-            diagnostic.label = said.label;
-            diagnostic.help = said.help;
+            excused.extend(said.help.iter().filter_map(|help| meant(help)).map(ToString::to_string));
+            let diagnostic = Diagnostic::from(said);
             match (&path, span) {
                 (Some(_), Some(span)) => self.push(diagnostic, (self.file, span)),
                 _ => self.push(diagnostic, origin.clone()),
             }
             let Some(path) = path.filter(|_| missing.is_none()) else { return };
             if let Some(Place::Key(key)) = path.last() {
-                removed.push(key.clone());
+                excused.push(key.clone());
             }
             if !remove(&mut table, &path) {
                 return;
@@ -164,8 +183,8 @@ impl<'i, 'd> Explainer<'i, 'd> {
         let Ok(Some(params)) = read::<OnlyParams>(alone).map(|only| only.params) else { return };
         let Err(error) = targets::parse(kind, &params.text) else { return };
         let span = self.word(value, error.word).unwrap_or_else(|| value.span());
-        let diagnostic = Diagnostic::error(format!("this row is no `{kind}` target: {}", error.says));
-        self.push(diagnostic, (self.file, span));
+        let said = split_advice(&format!("this row is no `{kind}` target: {}", error.says));
+        self.push(said.into(), (self.file, span));
     }
 
     /// The place of a word of a row.
@@ -191,6 +210,17 @@ struct OnlyParams {
 
 fn typed(kind: &Kind, table: DeTable<'_>) -> Result<(), Error> {
     kind.deserialize(Deserializer::from(Spanned::new(0..0, table))).map(drop)
+}
+
+impl From<Wording> for Diagnostic {
+    fn from(Wording { message, label, help }: Wording) -> Self {
+        Self { label, help, ..Self::error(message) }
+    }
+}
+
+/// The word that a suggestion suggests.
+fn meant(help: &str) -> Option<&str> {
+    help.strip_prefix("did you mean `")?.strip_suffix("`?")
 }
 
 fn missing_field(error: &Error) -> Option<&str> {

@@ -12,6 +12,7 @@ use super::explain::Explainer;
 use super::fields::{MapFields, MappingFields, RowFields};
 use super::model::{Length, Origin, Row};
 use super::syntax;
+use super::wording::split_advice;
 use crate::identity::{Key, Owner};
 use crate::targets::{self, Kind, Typed};
 
@@ -125,8 +126,8 @@ impl Walk<'_> {
         let key = match Key::new(key.get_ref()) {
             Ok(key) => key,
             Err(error) => {
-                let diagnostic = Diagnostic::error(error.to_string()).at((self.file, key.span()));
-                self.diagnostics.push(diagnostic);
+                let said = Diagnostic::from(split_advice(&error.to_string()));
+                self.diagnostics.push(said.at((self.file, key.span())));
                 return None;
             }
         };

@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, Error};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -18,6 +17,8 @@ const SMALL: usize = 4 << 20;
 /// How much of a larger file is parsed by itself before the whole is.
 const BEGINNING: usize = 1 << 20;
 
+/// What the parser says of a key or a table that stands there already.
+const DUPLICATE: &str = "duplicate key";
 /// How often the first of two definitions is looked for.
 const LOOKUPS: usize = 5;
 
@@ -41,7 +42,16 @@ pub(super) fn parse<'i>(file: usize, text: &'i str, diagnostics: &mut Diagnostic
     };
     let errors = if text.len() <= SMALL { DeTable::parse_recoverable(text).1 } else { vec![error] };
     let mut lookups = LOOKUPS;
+    let mut repeated = 0..0;
     for error in errors {
+        // A table defined twice has every key of it twice; that goes without saying.
+        let at = error.span().map_or(0, |span| span.start);
+        if error.message() == DUPLICATE {
+            if repeated.contains(&at) {
+                continue;
+            }
+            repeated = table_from(text, at);
+        }
         // Counted, where it would not be shown anyway.
         let diagnostic = if diagnostics.is_full() {
             Diagnostic::error(error.message())
@@ -139,7 +149,7 @@ fn after_quotes(bytes: &[u8], at: usize) -> usize {
 /// What the parser says, with the place, and the other place where a key is written twice.
 fn describe(file: usize, text: &str, error: &Error, lookups: &mut usize) -> Diagnostic {
     let span = error.span().unwrap_or_default();
-    if error.message() == "duplicate key" {
+    if error.message() == DUPLICATE {
         return describe_duplicate(file, text, span, lookups);
     }
     let (message, expected) = match error.message().split_once(", expected ") {
@@ -167,11 +177,42 @@ fn describe_duplicate(file: usize, text: &str, span: Range<usize>, lookups: &mut
     }
 }
 
-/// Where the table whose header holds `span` was defined before.
+/// The text of a table from its header at `at` to the next header; nothing when no header is there.
+fn table_from(text: &str, at: usize) -> Range<usize> {
+    if !line_at(text, at).trim_start().starts_with('[') {
+        return 0..0;
+    }
+    at..text[at..].find("\n[").map_or(text.len(), |length| at + length)
+}
+
+/// The line in which `at` stands.
+fn line_at(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// Where the key or the table that is defined again at `span` was defined before.
 fn first_definition(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
-    let line_start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
-    let line = text[line_start..].lines().next()?;
-    let header = DeTable::parse(line.trim().starts_with('[').then_some(line)?).ok()?;
+    let before = text.get(..span.start)?;
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    if line_at(text, span.start).trim_start().starts_with('[') {
+        return first_table(text, line_start);
+    }
+    // A key of this table: a line above, not further up than the header, that begins with it.
+    let key = &text[span.clone()];
+    let table = before[..line_start].rfind("\n[").map_or(0, |at| at + 1);
+    let mut at = table;
+    before[table..line_start].split_inclusive('\n').find_map(|line| {
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        let rest = line.trim_start().strip_prefix(key)?;
+        rest.trim_start().starts_with(['=', '.']).then(|| start..start + key.len())
+    })
+}
+
+/// Where the table whose header stands in the line at `line_start` was defined before.
+fn first_table(text: &str, line_start: usize) -> Option<Range<usize>> {
+    let header = DeTable::parse(line_at(text, line_start)).ok()?;
     let mut path = Vec::new();
     let mut table = header.get_ref();
     while let Some((key, value)) = table.iter().next() {
@@ -179,12 +220,12 @@ fn first_definition(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
         let Some(next) = value.get_ref().as_table() else { break };
         table = next;
     }
-    // All before this line is known to be right but for other tables defined twice.
+    // All before this line is known to be right but for other keys defined twice.
     let before = DeTable::parse_recoverable(text.get(..line_start)?).0;
     let (last, parents) = path.split_last()?;
     let parent =
         parents.iter().try_fold(before.get_ref(), |table, key| table.get(*key)?.get_ref().as_table())?;
-    parent.get_key_value(*last).map(|(key, _): (&Spanned<_>, _)| key.span())
+    parent.get_key_value(*last).map(|(key, _)| key.span())
 }
 
 #[cfg(test)]
@@ -222,5 +263,7 @@ mod tests {
     fn a_table_defined_twice_names_both_places() {
         let error = first_error("[mappings.a]\n[mappings.b]\n[mappings.\"a\"]\n").unwrap();
         assert_eq!(error.related[0].0, (0, 10..11).into());
+        let error = first_error("a = 1\n[t]\n  b.c = 1\nbb = 1\nb = 2\n").unwrap();
+        assert_eq!(error.related[0].0, (0, 12..13).into());
     }
 }

@@ -24,6 +24,12 @@ pub(super) fn veil(line: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
+/// A message, with what it quotes between backticks veiled.
+pub(super) fn veil_quoted(message: &str) -> String {
+    let veiled = |(index, part): (usize, &str)| if index % 2 == 1 { veil(part) } else { part.to_string() };
+    message.split('`').enumerate().map(veiled).collect::<Vec<_>>().join("`")
+}
+
 /// What is assigned to the fields that take a key.
 fn assigned_keys(line: &str) -> Vec<Range<usize>> {
     line.match_indices('=')
@@ -76,7 +82,9 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
             let before = line[..start].trim_end_matches(['"', '\'']).trim_end();
             before.ends_with('=') && OPEN.contains(&field_before(before, before.len() - 1))
         };
-        if !open {
+        // An integer of TOML has no quotes, and a key has.
+        let integer = line[..start].trim_end().ends_with('=');
+        if !open && !integer {
             let part = word.rfind(':').map_or(start, |colon| start + colon + 1);
             let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
             let text = &line[part..end];
@@ -123,6 +131,12 @@ mod tests {
     }
 
     #[test]
+    fn messages_hide_what_they_quote() {
+        let message = "`0011223344556677` is no device, at most 1801439850948198 sectors are left";
+        assert_eq!(veil_quoted(message), message.replace("0011223344556677", "****************"));
+    }
+
+    #[test]
     fn what_is_no_secret_stays_readable() {
         for line in [
             "root_hash = \"4392712ba01368efdf14b05c76f9e4df0d53664630b5d48632ed17a137f39076\"",
@@ -133,6 +147,7 @@ mod tests {
             "internal_hash = \"crc32c\"",
             "internal_hash:crc32c",
             "length = 1024, offset = 2048",
+            "length = 18014398509481983",
             "=",
             "",
         ] {

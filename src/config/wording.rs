@@ -50,7 +50,7 @@ pub(super) fn reword(message: &str, context: &Context<'_>) -> Wording {
             help: Vec::new(),
         }
     } else {
-        split_help(message)
+        split_advice(message)
     }
 }
 
@@ -66,12 +66,10 @@ fn unknown_field(rest: &str, context: &Context<'_>) -> Wording {
     Wording {
         message: format!("unknown key `{wrong}`"),
         label: Some(format!("{owner} has no such key")),
-        help: nearest(wrong, words.iter().copied())
-            .map(|meant| format!("did you mean `{meant}`?"))
-            .into_iter()
-            .chain([format!("{owner} takes {known}")])
-            .take(if wrong.is_empty() { 0 } else { 2 })
-            .collect(),
+        help: vec![match nearest(wrong, words.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("{owner} takes {known}"),
+        }],
     }
 }
 
@@ -135,13 +133,18 @@ fn expectation(expected: &str) -> String {
     }
 }
 
-/// A message of our own: what follows `; did you mean` or a colon's advice is help.
-fn split_help(message: &str) -> Wording {
-    let (message, help) = match message.split_once("; did you mean ") {
-        Some((message, meant)) => (message, vec![format!("did you mean {meant}")]),
-        None => (message, Vec::new()),
-    };
-    Wording { message: message.to_string(), label: None, help }
+/// A message that is said already. Where it goes on with advice, that is the help.
+pub(super) fn split_advice(message: &str) -> Wording {
+    const ADVICE: [(&str, &str); 3] =
+        [("; did you mean ", "did you mean "), (": write ", "write "), (": use ", "use ")];
+    let mut parts = Wording { message: message.to_string(), label: None, help: Vec::new() };
+    for (border, begins) in ADVICE {
+        if let Some((message, advice)) = parts.message.split_once(border) {
+            parts.help.push(format!("{begins}{advice}"));
+            parts.message = message.to_string();
+        }
+    }
+    parts
 }
 
 fn quoted(field: &str) -> String {
@@ -165,8 +168,9 @@ mod tests {
     fn an_unknown_key_names_the_nearest_one() {
         let wording = said("unknown field `lenght`, expected `device` or `offset`");
         assert_eq!(wording.message, "unknown key `lenght`");
-        assert_eq!(wording.help[0], "did you mean `length`?");
-        assert_eq!(wording.help[1], "a `linear` target takes device, offset, length");
+        assert_eq!(wording.help, ["did you mean `length`?"]);
+        let wording = said("unknown field `colour`, expected `device` or `offset`");
+        assert_eq!(wording.help, ["a `linear` target takes device, offset, length"]);
         let nested = Context { table: "a `x` target", field: "stripes[1].colour", more: &["length"] };
         let wording = reword("unknown field `colour`, expected `device` or `offset`", &nested);
         assert_eq!(wording.help, ["`stripes[1]` takes device, offset"]);
@@ -190,7 +194,9 @@ mod tests {
             reword("missing field `device`", &target).label.unwrap(),
             "a `linear` target needs `device`"
         );
-        assert_eq!(said("`x` is no key").message, "`x` is no key");
+        let wording = said("`x` is no key: write another; did you mean `y`?");
+        assert_eq!(wording.message, "`x` is no key");
+        assert_eq!(wording.help, ["did you mean `y`?", "write another"]);
         let wording = said("unknown variant `wirteback`, expected one of `writeback`, `passthrough`");
         assert_eq!(wording.help, ["did you mean `writeback`?", "it is one of writeback, passthrough"]);
     }

@@ -77,13 +77,18 @@ fn place(
 
 fn misplaced(start: u64, expected: u64) -> Diagnostic {
     let label = if start > expected {
-        format!("a gap of {} sectors ({})", start - expected, Sectors(start - expected).human())
+        format!("leaves a gap of {}", count(start - expected))
     } else {
-        format!("{} sectors earlier: the targets overlap", expected - start)
+        format!("overlaps the targets before by {}", count(expected - start))
     };
     Diagnostic::error(format!("this target must start at sector {expected}, not at {start}"))
         .label(label)
         .help("a table has no gaps; left out, `start` follows from the targets before")
+}
+
+/// So many sectors, and how much that is.
+fn count(sectors: u64) -> String {
+    format!("{sectors} sector{} ({})", if sectors == 1 { "" } else { "s" }, Sectors(sectors).human())
 }
 
 fn needs_length(row: &Row) -> Diagnostic {

@@ -62,11 +62,11 @@ fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, read_only: bool) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::recorder::Recorder;
+    use crate::ops::fixture::kernel;
 
     #[test]
     fn a_refused_row_is_explained() {
-        let kernel = Recorder::with(&[]);
+        let kernel = kernel(&[]);
         for (kind, params, expected) in [
             ("linear", "8:0 4000", "row 1: 8:0 has 4096 sectors, this row uses it up to sector 4200"),
             ("linear", "8:9 0", "row 1: there is no block device 8:9"),

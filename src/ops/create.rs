@@ -108,10 +108,11 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
-    use crate::kernel::{Call, ReadKernel};
-    use crate::ops::recorder::Recorder;
+    use crate::kernel::ReadKernel;
+    use crate::kernel::simulated::Simulated;
+    use crate::ops::fixture::{changes, kernel, rows};
 
-    fn create_zero(kernel: &Recorder, uuid: Option<&str>) -> Result<Created, OpError> {
+    fn create_zero(kernel: &Simulated, uuid: Option<&str>) -> Result<Created, OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
         let row = Target::new(0, 8, "zero", String::new());
         create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], false, Foreign::Refuse)
@@ -119,11 +120,11 @@ mod tests {
 
     #[test]
     fn a_device_is_created_loaded_and_resumed() {
-        let kernel = Recorder::with(&["data"]);
+        let kernel = kernel(&["data"]);
         let made = create_zero(&kernel, Some("u-1")).unwrap();
         assert_eq!(made, Created { number: DevNum::new(254, 1), uuid: Uuid::new("u-1").unwrap() });
-        assert_eq!(kernel.changes(), ["create new", "load new", "resume new", "settle"]);
-        assert_eq!(kernel.table_of("new"), ["0 8 zero"]);
+        assert_eq!(changes(&kernel), ["create new", "load new", "resume new"]);
+        assert_eq!(rows(&kernel, "new"), ["0 8 zero"]);
     }
 
     #[test]
@@ -137,27 +138,26 @@ mod tests {
 
     #[test]
     fn what_fails_half_way_is_removed_again() {
-        for (call, calls) in [
-            (Call::Create, vec!["create new", "settle"]),
-            (Call::Load, vec!["create new", "load new", "remove new", "settle"]),
-            (Call::Resume, vec!["create new", "load new", "resume new", "remove new", "settle"]),
-        ] {
-            let kernel = Recorder::with(&[]).refusing(call, &[Errno::EINVAL]);
+        let all = ["create new", "load new", "resume new"];
+        for nth in 1..=3 {
+            let kernel = kernel(&[]);
+            kernel.fail_nth(nth, Errno::ENOMEM);
             let error = create_zero(&kernel, None).unwrap_err();
             assert!(
-                matches!(&error, OpError::Refused { cause, .. } if cause.errno() == Some(Errno::EINVAL)),
+                matches!(&error, OpError::Refused { cause, .. } if cause.errno() == Some(Errno::ENOMEM)),
                 "{error:?}"
             );
-            assert_eq!(kernel.changes(), calls);
+            let undo = if nth > 1 { &["remove new"][..] } else { &[] };
+            assert_eq!(changes(&kernel), [&all[..nth], undo].concat());
             assert!(kernel.list().unwrap().is_empty());
         }
     }
 
     #[test]
     fn a_half_made_device_that_stays_is_told() {
-        let kernel = Recorder::with(&[])
-            .refusing(Call::Load, &[Errno::EINVAL])
-            .refusing(Call::Remove, &[Errno::ENOMEM]);
+        let kernel = kernel(&[]);
+        kernel.fail_nth(2, Errno::EINVAL);
+        kernel.fail_nth(3, Errno::ENOMEM);
         let error = create_zero(&kernel, None).unwrap_err();
         assert!(matches!(error, OpError::NotPutBack { .. }), "{error:?}");
         assert!(error.to_string().contains("`dmctl remove new`"), "{error}");
@@ -165,11 +165,11 @@ mod tests {
 
     #[test]
     fn taken_names_and_uuids_are_refused_before_anything_changes() {
-        let kernel = Recorder::with(&["new"]);
-        assert!(matches!(create_zero(&kernel, None), Err(OpError::NameTaken { .. })));
-        let kernel = Recorder::with(&["data"]);
+        let taken = kernel(&["new"]);
+        assert!(matches!(create_zero(&taken, None), Err(OpError::NameTaken { .. })));
+        let kernel = kernel(&["data"]);
         assert!(matches!(create_zero(&kernel, Some("uuid-of-data")), Err(OpError::UuidTaken { .. })));
         assert!(matches!(create_zero(&kernel, Some("LVM-x")), Err(OpError::Foreign { .. })));
-        assert_eq!(kernel.changes(), [""; 0]);
+        assert_eq!(changes(&kernel), [""; 0]);
     }
 }

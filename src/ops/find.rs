@@ -3,7 +3,7 @@
 use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{Name, printable};
-use crate::kernel::{Id, Info, Listed, ReadKernel, Slot};
+use crate::kernel::{Id, Info, Listed, Mapped, ReadKernel, Slot};
 
 /// Where the nodes of mapped devices are.
 const NODES: &str = "/dev/mapper/";
@@ -90,8 +90,13 @@ fn by_path(kernel: &dyn ReadKernel, listed: Vec<Listed>, path: &str) -> Result<L
 ///
 /// [`OpError::Missing`] when there is none, [`OpError::Kernel`] when the kernel can't be read.
 pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
+    mapped(kernel, name).map(|mapped| mapped.info)
+}
+
+/// The device of this name with its live table.
+pub(super) fn mapped(kernel: &dyn ReadKernel, name: &Name) -> Result<Mapped, OpError> {
     match kernel.device(&Id::Name(name.clone()), Slot::Live)? {
-        Some(mapped) => Ok(mapped.info),
+        Some(mapped) => Ok(mapped),
         None => Err(OpError::Missing { name: name.clone(), nearest: nearest(&kernel.list()?, name) }),
     }
 }
@@ -118,11 +123,11 @@ fn nearest(listed: &[Listed], wanted: &Name) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::recorder::Recorder;
+    use crate::ops::fixture::kernel;
 
     #[test]
     fn a_device_is_found_by_any_of_its_spellings() {
-        let kernel = Recorder::with(&["data", "my\\x20disk", "raw name"]);
+        let kernel = kernel(&["data", "my\\x20disk", "raw name"]);
         for (text, name) in [
             ("data", "data"),
             ("/dev/mapper/data", "data"),
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_missing_device_offers_what_is_spelled_alike() {
-        let kernel = Recorder::with(&["data", "database", "swap"]);
+        let kernel = kernel(&["data", "database", "swap"]);
         let nearest = |text| match find(&kernel, text) {
             Err(OpError::Missing { nearest, .. }) => nearest.map(|name| name.to_string()),
             other => panic!("{other:?}"),

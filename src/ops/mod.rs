@@ -15,33 +15,37 @@
 //!
 //! ```
 //! use dmctl::identity::Name;
+//! use dmctl::kernel::simulated::{Simulated, State};
 //! use dmctl::kernel::{ChangeKernel, Slot};
 //! use dmctl::ops::{self, Foreign, OpError, Removal};
-//! use dmctl::table::Target;
+//! use dmctl::table::{self, Target};
 //!
-//! /// Joins two disks, shows the result and takes it apart again.
-//! fn join(kernel: &dyn ChangeKernel, name: &Name) -> Result<(), OpError> {
+//! /// Joins two disks, counts the sectors, and takes them apart again.
+//! fn join(kernel: &dyn ChangeKernel) -> Result<u64, OpError> {
+//!     let name = Name::new("joined")?;
 //!     let rows = [
 //!         Target::new(0, 2048, "linear", "/dev/sda 0".to_string()),
 //!         Target::new(2048, 2048, "linear", "/dev/sdb 0".to_string()),
 //!     ];
-//!     ops::create(kernel, name, None, &rows, false, Foreign::Refuse)?;
-//!     for row in ops::table(kernel, name, Slot::Live)? {
-//!         println!("{row}");
-//!     }
-//!     ops::remove(kernel, name, Removal::default(), Foreign::Refuse)?;
-//!     Ok(())
+//!     ops::create(kernel, &name, None, &rows, false, Foreign::Refuse)?;
+//!     let sectors = table::sectors(&ops::table(kernel, &name, Slot::Live)?);
+//!     ops::remove(kernel, &name, Removal::default(), Foreign::Refuse)?;
+//!     Ok(sectors)
 //! }
+//!
+//! let disks = ["/dev/sda=1MiB".parse().unwrap(), "/dev/sdb=1MiB".parse().unwrap()];
+//! let kernel = Simulated::new(&State::from_disks(&disks).unwrap()).unwrap();
+//! assert_eq!(join(&kernel).unwrap(), 4096);
 //! ```
 
 mod advice;
 mod create;
 mod error;
 mod find;
+#[cfg(test)]
+mod fixture;
 mod foreign;
 mod read;
-#[cfg(test)]
-mod recorder;
 mod reload;
 mod remove;
 mod rename;

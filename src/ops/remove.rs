@@ -125,10 +125,11 @@ pub(super) fn patiently(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Call, ReadKernel, Users};
-    use crate::ops::recorder::Recorder;
+    use crate::kernel::ReadKernel;
+    use crate::kernel::simulated::Simulated;
+    use crate::ops::fixture::{changes, kernel, kernel_with, row};
 
-    fn remove_data(kernel: &Recorder, how: Removal) -> Result<Removed, OpError> {
+    fn remove_data(kernel: &Simulated, how: Removal) -> Result<Removed, OpError> {
         remove(kernel, &Name::new("data").unwrap(), how, Foreign::Refuse)
     }
 
@@ -138,45 +139,47 @@ mod tests {
 
     #[test]
     fn a_device_that_is_busy_for_a_moment_is_waited_for() {
-        let kernel = Recorder::with(&["data"]).refusing(Call::Remove, &[Errno::EBUSY, Errno::EBUSY]);
+        let kernel = kernel(&["data"]);
+        kernel.fail_nth(1, Errno::EBUSY);
+        kernel.fail_nth(2, Errno::EBUSY);
         assert_eq!(remove_data(&kernel, Removal::default()).unwrap(), Removed::Gone);
-        assert_eq!(kernel.changes(), ["remove data", "remove data", "remove data", "settle"]);
+        assert_eq!(changes(&kernel), ["remove data"; 3]);
         assert!(kernel.list().unwrap().is_empty());
     }
 
     #[test]
     fn the_wait_has_an_end() {
-        let kernel = Recorder::with(&["data"]).refusing(Call::Remove, &[Errno::EBUSY; 50]);
-        kernel.change("data", |info| info.open_count = 2);
+        let kernel = kernel_with(&["data"], |mappings| mappings[0].open_count = 2);
         let error = remove_data(&kernel, soon(false)).unwrap_err();
         assert_eq!(error.to_string(), "`data` is in use: open 2 times, by a program");
+        assert!(changes(&kernel).len() > 1);
     }
 
     #[test]
     fn known_users_are_named_at_once() {
-        let kernel = Recorder::with(&["data", "top"]);
-        kernel.set_users(Users {
-            holders: vec![crate::identity::DevNum::new(254, 1)],
-            mounts: vec!["/srv/data".to_string()],
-            swap: false,
+        let kernel = kernel_with(&["data", "top"], |mappings| {
+            mappings[0].open_count = 2;
+            mappings[0].mounts = vec!["/srv/data".to_string()];
+            mappings[1].live = Some(vec![row("linear", "254:0 0")]);
         });
         let error = remove_data(&kernel, Removal::default()).unwrap_err();
-        assert_eq!(error.to_string(), "`data` is in use: `top` (254:1) stands on it, mounted on /srv/data");
-        assert_eq!(kernel.changes(), ["settle"]);
+        let expected = "`data` is in use: `top` (254:1) stands on it, mounted on /srv/data";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(changes(&kernel), [""; 0]);
     }
 
     #[test]
     fn an_open_device_may_go_later() {
-        let kernel = Recorder::with(&["data"]);
-        kernel.change("data", |info| info.open_count = 1);
-        assert_eq!(remove_data(&kernel, soon(true)).unwrap(), Removed::WhenClosed);
-        kernel.change("data", |info| info.open_count = 0);
-        assert_eq!(remove_data(&kernel, soon(true)).unwrap(), Removed::Gone);
+        let open = kernel_with(&["data"], |mappings| mappings[0].open_count = 1);
+        assert_eq!(remove_data(&open, soon(true)).unwrap(), Removed::WhenClosed);
+        assert!(open.list().unwrap()[0].name.kernel() == "data");
+        assert_eq!(remove_data(&kernel(&["data"]), soon(true)).unwrap(), Removed::Gone);
     }
 
     #[test]
     fn another_refusal_is_the_answer() {
-        let kernel = Recorder::with(&["data"]).refusing(Call::Remove, &[Errno::ENOMEM]);
+        let kernel = kernel(&["data"]);
+        kernel.fail_nth(1, Errno::ENOMEM);
         assert!(matches!(remove_data(&kernel, Removal::default()), Err(OpError::Refused { .. })));
     }
 }

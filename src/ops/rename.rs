@@ -80,48 +80,64 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
-    use crate::kernel::{Call, ReadKernel};
-    use crate::ops::recorder::Recorder;
+    use crate::kernel::ReadKernel;
+    use crate::kernel::simulated::Simulated;
+    use crate::ops::fixture::{changes, kernel, kernel_with};
 
-    fn rename_data(kernel: &Recorder, new: &str, uuid: Option<&str>) -> Result<(), OpError> {
+    fn rename_data(kernel: &Simulated, new: &str, uuid: Option<&str>) -> Result<(), OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
         let (old, new) = (Name::new("data").unwrap(), Name::new(new).unwrap());
         rename(kernel, &old, &new, uuid.as_ref(), Foreign::Refuse)
     }
 
+    /// With `data` and `other`, the first without a uuid.
+    fn without_uuid() -> Simulated {
+        kernel_with(&["data", "other"], |mappings| mappings[0].uuid = None)
+    }
+
     #[test]
     fn a_name_and_a_lacking_uuid_are_set() {
-        let kernel = Recorder::with(&["data"]);
-        kernel.change("data", |info| info.uuid = None);
+        let kernel = without_uuid();
         rename_data(&kernel, "new", Some("u-1")).unwrap();
-        assert_eq!(kernel.changes(), ["rename data new", "set-uuid new u-1", "settle"]);
-        let listed = kernel.list().unwrap();
-        assert_eq!((listed[0].name.kernel(), listed[0].uuid.clone()), ("new", Uuid::new("u-1").ok()));
+        assert_eq!(changes(&kernel), ["rename data", "setuuid new"]);
+        let new = by_name(&kernel, &Name::new("new").unwrap()).unwrap();
+        assert_eq!(new.uuid, Uuid::new("u-1").ok());
     }
 
     #[test]
     fn what_is_so_already_is_left_alone() {
-        let kernel = Recorder::with(&["data"]);
+        let kernel = kernel(&["data"]);
         rename_data(&kernel, "data", Some("uuid-of-data")).unwrap();
-        assert_eq!(kernel.changes(), ["settle"]);
+        assert_eq!(changes(&kernel), [""; 0]);
     }
 
     #[test]
     fn a_refused_uuid_gives_the_old_name_back() {
-        let kernel = Recorder::with(&["data"]).refusing(Call::SetUuid, &[Errno::EINVAL]);
-        kernel.change("data", |info| info.uuid = None);
+        let kernel = without_uuid();
+        kernel.fail_nth(2, Errno::EINVAL);
         assert!(matches!(rename_data(&kernel, "new", Some("u-1")), Err(OpError::Refused { .. })));
-        assert_eq!(kernel.list().unwrap()[0].name.kernel(), "data");
+        assert_eq!(changes(&kernel), ["rename data", "setuuid new", "rename new"]);
+        assert!(kernel.list().unwrap().iter().any(|listed| listed.name.kernel() == "data"));
+    }
+
+    #[test]
+    fn an_old_name_that_cannot_be_given_back_is_told() {
+        let kernel = without_uuid();
+        kernel.fail_nth(2, Errno::EINVAL);
+        kernel.fail_nth(3, Errno::ENOMEM);
+        let error = rename_data(&kernel, "new", Some("u-1")).unwrap_err();
+        assert!(matches!(error, OpError::NotPutBack { .. }), "{error:?}");
+        assert!(error.to_string().contains("`dmctl rename new data`"), "{error}");
     }
 
     #[test]
     fn taken_names_and_other_uuids_are_refused_before_anything_changes() {
-        let kernel = Recorder::with(&["data", "other"]);
-        assert!(matches!(rename_data(&kernel, "other", None), Err(OpError::NameTaken { .. })));
-        assert!(matches!(rename_data(&kernel, "new", Some("u-1")), Err(OpError::UuidSet { .. })));
-        kernel.change("data", |info| info.uuid = None);
+        let with_uuid = kernel(&["data", "other"]);
+        assert!(matches!(rename_data(&with_uuid, "other", None), Err(OpError::NameTaken { .. })));
+        assert!(matches!(rename_data(&with_uuid, "new", Some("u-1")), Err(OpError::UuidSet { .. })));
+        let kernel = without_uuid();
         assert!(matches!(rename_data(&kernel, "new", Some("uuid-of-other")), Err(OpError::UuidTaken { .. })));
         assert!(matches!(rename_data(&kernel, "new", Some("CRYPT-x")), Err(OpError::Foreign { .. })));
-        assert_eq!(kernel.changes(), [""; 0]);
+        assert_eq!(changes(&kernel), [""; 0]);
     }
 }

@@ -102,7 +102,7 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::recorder::Recorder;
+    use crate::ops::fixture::kernel;
 
     fn row(kind: &str, params: &str) -> [Target; 1] {
         [Target::new(0, 8, kind, params.to_string())]
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn paths_become_numbers_and_all_else_stays() {
-        let kernel = Recorder::with(&[]);
+        let kernel = kernel(&[]);
         for (kind, given, sent) in [
             ("linear", "/dev/sda 16", "8:0 16"),
             ("linear", "8:0   16", "8:0   16"),
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_row_without_its_device_is_named() {
-        let kernel = Recorder::with(&[]);
+        let kernel = kernel(&[]);
         let two = [row("zero", "").to_vec(), row("linear", "/dev/nope 0").to_vec()].concat();
         let message = resolve(&kernel, &two).unwrap_err().to_string();
         assert_eq!(message, "row 2: there is no block device `/dev/nope`");

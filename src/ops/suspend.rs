@@ -1,6 +1,6 @@
 //! Holding I/O back, and letting it through again.
 
-use super::find::steady;
+use super::find::{mapped, steady};
 use super::settle::settled;
 use super::{Foreign, OpError, by_name, swap};
 use crate::identity::Name;
@@ -45,9 +45,9 @@ pub fn suspend(
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses;
 /// [`OpError::NotPutBack`] when after that the old table can't be resumed either.
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
-    let info = by_name(kernel, name)?;
-    foreign.check(name, info.uuid.as_ref())?;
-    settled(kernel, swap::resume(kernel, &info, Vec::new))?;
+    let before = mapped(kernel, name)?;
+    foreign.check(name, before.info.uuid.as_ref())?;
+    settled(kernel, swap::resume(kernel, &before, Vec::new))?;
     tracing::info!("resumed `{name}`");
     Ok(())
 }

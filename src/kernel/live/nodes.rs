@@ -161,13 +161,7 @@ fn is_stale(number: DevNum, path: &Path, devices: &[Listed]) -> bool {
 fn is_device_mapper(major: u32) -> bool {
     let devices = fs::read_to_string("/proc/devices").unwrap_or_default();
     let block = devices.split_once("Block devices:").map_or("", |(_, block)| block);
-    block.lines().any(|line| {
-        line.split_once(' ').is_some_and(|_| {
-            let mut words = line.split_whitespace();
-            words.next().and_then(|word| word.parse().ok()) == Some(major)
-                && words.next() == Some("device-mapper")
-        })
-    })
+    block.lines().any(|line| line.trim().split_once(' ') == Some((&major.to_string(), "device-mapper")))
 }
 
 fn make_node(path: &Path, number: DevNum) -> Result<(), KernelError> {

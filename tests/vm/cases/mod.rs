@@ -14,8 +14,11 @@ use crate::guest::Guest;
 /// A thing to see on a real kernel.
 pub struct Case {
     pub name: &'static str,
-    pub run: fn(&Guest) -> Result<()>,
+    pub run: Run,
 }
+
+/// What a case does; it fails with what was seen instead.
+pub type Run = Box<dyn Fn(&Guest) -> Result<()>>;
 
 /// Lists the cases: a module and its functions each.
 macro_rules! cases {
@@ -23,7 +26,7 @@ macro_rules! cases {
         pub fn all() -> Vec<Case> {
             vec![$($(Case {
                 name: concat!(stringify!($module), "::", stringify!($name)),
-                run: $module::$name,
+                run: Box::new($module::$name),
             },)*)*]
         }
     };

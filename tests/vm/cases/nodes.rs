@@ -64,6 +64,12 @@ pub fn a_file_at_the_name_is_kept(guest: &Guest) -> Result<()> {
     guest.kernel.remove(&named("taken"), false)?;
     guest.kernel.settle()?;
     ensure!(fs::read_to_string(path("taken"))? == "mine");
+
+    // Only whoever made the device hears of it, and once.
+    guest.kernel.create(&Name::new("taken")?, Some(&Uuid::new("DMCTL-lab-taken")?))?;
+    trouble(guest)?;
+    guest.kernel.settle()?;
+    guest.kernel.remove(&named("taken"), false)?;
     fs::remove_file(path("taken"))?;
     Ok(())
 }

@@ -128,11 +128,11 @@ impl Name {
         }
     }
 
-    /// The temporary name a device carries while renames pass through each other. It is made from the
-    /// uuid, so whoever finds it after a crash knows whose it is.
+    /// The name a mapping carries while renames pass through each other. Its uuid tells whoever finds it
+    /// after a crash what it should be called.
     #[must_use]
-    pub fn temporary(number: DevNum) -> Self {
-        Self(format!("{TEMPORARY_PREFIX}{}-{}", number.major, number.minor))
+    pub fn temporary(owner: &Owner, key: &Key) -> Self {
+        Self(format!("{TEMPORARY_PREFIX}{owner}-{key}"))
     }
 
     /// The form the kernel stores, mangled.

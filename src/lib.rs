@@ -11,12 +11,19 @@
 //! [`config`] understands the file, offline. [`kernel`] reads and changes a kernel, the running one or a
 //! simulated one.
 
+pub mod apply;
 pub mod config;
 pub mod device;
+pub mod diff;
 pub mod identity;
 pub mod kernel;
+pub mod observed;
+pub mod plan;
 pub mod policy;
+pub mod render;
 pub mod secret;
+pub mod sector_map;
+pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;

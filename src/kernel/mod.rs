@@ -82,7 +82,7 @@ pub enum Slot {
 }
 
 /// How a device is found: by exactly one of the two, as the kernel wants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Id {
     /// By name.
     Name(Name),

@@ -1,12 +1,13 @@
 //! What a target type must say about itself, and what the rest of dmctl sees of it.
 
 use std::any::Any;
+use std::cmp::Ordering;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Differences, ParamsError, Printer, Problems, Style, Words};
+use super::{Differences, Effect, ParamsError, Printer, Problems, Style, Words};
 use crate::device::Device;
 
 /// A target type: its fields, and what they mean.
@@ -45,6 +46,19 @@ pub trait TargetType:
     /// once, are never compared.
     fn compare(&self, live: &Self, differences: &mut Differences);
 
+    /// Like [`compare`](TargetType::compare), with a live device that is suspended: a few targets print less
+    /// of themselves then.
+    fn compare_suspended(&self, live: &Self, differences: &mut Differences) {
+        self.compare(live, differences);
+    }
+
+    /// What it takes to give the row `wanted` sectors in place of `live`: a table, or more where the kernel
+    /// refuses to load one of another length. None when nothing differs, or when the kernel sets the length
+    /// by itself.
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        resized(live, wanted)
+    }
+
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
     /// sector map of a plan is made of these.
     fn straight(&self) -> Option<(&Device, u64)> {
@@ -56,10 +70,7 @@ pub trait TargetType:
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         let lowers = self.lowers(0);
         let [only] = lowers.as_slice() else { return None };
-        let size = size_of(only.device)?;
-        Some(size.checked_sub(only.start).filter(|rest| *rest > 0).ok_or_else(|| {
-            format!("{} has {size} sectors, nothing is left of it from sector {} on", only.device, only.start)
-        }))
+        rest_of(only.device, only.start, size_of)
     }
 
     /// Metadata that the kernel writes when it finds none.
@@ -78,6 +89,29 @@ pub trait TargetType:
     fn redact(params: &str) -> String {
         params.to_string()
     }
+}
+
+/// What another length takes where a target has no say in it: sectors appear, or sectors are gone.
+fn resized(live: u64, wanted: u64) -> Option<Effect> {
+    match wanted.cmp(&live) {
+        Ordering::Equal => None,
+        Ordering::Greater => Some(Effect::Tune),
+        Ordering::Less => Some(Effect::Remap),
+    }
+}
+
+/// The sectors of `device` from `start` to its end, for [`TargetType::rest`].
+pub(super) fn rest_of(
+    device: &Device,
+    start: u64,
+    size_of: &dyn Fn(&Device) -> Option<u64>,
+) -> Option<Result<u64, String>> {
+    let size = size_of(device)?;
+    Some(
+        size.checked_sub(start).filter(|rest| *rest > 0).ok_or_else(|| {
+            format!("{device} has {size} sectors, nothing is left of it from sector {start} on")
+        }),
+    )
 }
 
 /// How the kernel treats tables with a target.
@@ -212,6 +246,14 @@ pub trait Typed: Send + Sync + Any {
     fn check(&self, length: Option<u64>, problems: &mut Problems);
     /// See [`TargetType::compare`]. None when the two are of different types.
     fn compare(&self, live: &dyn Typed) -> Option<Differences>;
+    /// See [`TargetType::compare_suspended`]. None when the two are of different types.
+    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+        self.compare(live)
+    }
+    /// See [`TargetType::resize`].
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        resized(live, wanted)
+    }
     /// See [`TargetType::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
     /// See [`TargetType::rest`].
@@ -258,6 +300,17 @@ impl<T: TargetType> Typed for T {
         let mut differences = Differences::default();
         TargetType::compare(self, live, &mut differences);
         Some(differences)
+    }
+
+    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+        let live = (live as &dyn Any).downcast_ref::<T>()?;
+        let mut differences = Differences::default();
+        TargetType::compare_suspended(self, live, &mut differences);
+        Some(differences)
+    }
+
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        TargetType::resize(self, live, wanted)
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {

@@ -7,11 +7,15 @@
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 
+pub mod argument;
 mod contract;
 mod difference;
 pub mod generic;
+pub mod manual;
 mod printer;
 mod problems;
+#[cfg(test)]
+mod testing;
 mod words;
 
 pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed};
@@ -34,10 +38,21 @@ macro_rules! targets {
 }
 
 targets! {
+    delay::Delay,
+    dust::Dust,
+    ebs::Ebs,
     error::Error,
+    flakey::Flakey,
     linear::Linear,
+    log_writes::LogWrites,
+    multipath::Multipath,
+    pcache::Pcache,
     striped::Striped,
+    switch::Switch,
+    unstriped::Unstriped,
+    vdo::Vdo,
     zero::Zero,
+    zoned::Zoned,
 }
 
 /// The target type of this name, if dmctl knows it.

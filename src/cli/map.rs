@@ -1,0 +1,59 @@
+//! The map files a verb is given: read, and what is wrong with them told.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use dmctl::config::{self, Map};
+use nix::unistd::geteuid;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{note, warn};
+
+/// The map files.
+#[derive(Debug, clap::Args)]
+pub struct Files {
+    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// What is made of a map that somebody else could have written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It is read all the same, and that is said.
+    Warn,
+    /// It is refused: what it says would be done, as root.
+    Refuse,
+}
+
+/// Reads the map that `files` are, or tells everything that is wrong with it.
+pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+    let loaded = config::load(files);
+    let says = loaded.render(true);
+    if !says.is_empty() {
+        note(says.trim_end());
+    }
+    let user = geteuid().as_raw();
+    for laxness in loaded.laxness(user) {
+        if trust == Trust::Refuse {
+            return Err(Failure::new(Exit::Error, anyhow!("{laxness}"))
+                .hint("a map is applied as root: nobody else may be able to write it"));
+        }
+        warn(&laxness);
+    }
+    let errors = loaded.diagnostics.errors();
+    loaded.map.ok_or_else(|| {
+        let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
+        Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
+    })
+}
+
+impl Context {
+    /// Whether a map that somebody else could have written is applied.
+    pub fn trust_to_apply(&self) -> Trust {
+        // Without root there is nothing to win; and a simulated kernel is nobody's.
+        if self.is_live() && geteuid().is_root() { Trust::Refuse } else { Trust::Warn }
+    }
+}

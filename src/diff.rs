@@ -1,0 +1,166 @@
+//! Compares the table a mapping should have with the one it has, by meaning.
+//!
+//! What the kernel prints back is not what was loaded, so text is never compared: each row is read into
+//! its typed form and the target says itself what a difference means.
+
+use crate::sector_map::{SectorMap, TypedRow};
+use crate::table::Target;
+use crate::targets::{self, Effect, Mode};
+
+/// How two tables of one mapping compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// They mean the same.
+    Equal,
+    /// Loading the wanted one makes them equal.
+    Reload(TableDiff),
+    /// The kernel would refuse or ignore the wanted one: the device must be made anew.
+    Recreate(TableDiff),
+    /// The live table can't be judged, so it is left alone.
+    Unknown(String),
+}
+
+/// What differs between two tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableDiff {
+    /// What becomes of the sectors.
+    pub map: SectorMap,
+    /// Each difference as a person reads it.
+    pub says: Vec<String>,
+    /// Whether something reads differently afterwards though no sector moves (a key, say).
+    pub remaps: bool,
+}
+
+impl TableDiff {
+    /// Whether any sector that stays leads elsewhere, reads differently, or is gone.
+    #[must_use]
+    pub fn disturbs(&self) -> bool {
+        self.remaps || self.map.disturbs()
+    }
+}
+
+/// Reads the rows the kernel printed, or says why one can't be judged.
+pub fn understand(table: &[Target]) -> Result<Vec<TypedRow>, String> {
+    table
+        .iter()
+        .map(|row| {
+            let target = targets::parse(&row.kind, row.params()).map_err(|error| {
+                format!("the kernel prints a {} row that can't be read: {error}", row.kind)
+            })?;
+            Ok(TypedRow { start: row.start, length: row.length, target, messages: Vec::new() })
+        })
+        .collect()
+}
+
+/// Compares the table that is wanted with the live one.
+#[must_use]
+pub fn compare(wanted: &[TypedRow], read_only: bool, live: &[Target], live_read_only: bool) -> Verdict {
+    let live = match understand(live) {
+        Ok(live) => live,
+        Err(why) => return Verdict::Unknown(why),
+    };
+    let mut diff = TableDiff::default();
+    let mut recreate = false;
+    let (size, live_size) = (wanted.last().map_or(0, TypedRow::end), live.last().map_or(0, TypedRow::end));
+    if size != live_size {
+        diff.says.push(format!("length {live_size} -> {size} sectors"));
+    }
+    for row in wanted {
+        // Rows are compared where they start at the same sector; the sector map tells of the others.
+        let Ok(index) = live.binary_search_by_key(&row.start, |live| live.start) else {
+            diff.says.push(format!("a {} target starts at {}", row.target.kind(), row.start));
+            continue;
+        };
+        let other = &live[index];
+        match row.target.compare(other.target.as_ref()) {
+            None => {
+                diff.says.push(format!("{} -> {} at {}", other.target.kind(), row.target.kind(), row.start));
+            }
+            Some(differences) => {
+                if let Some(why) = differences.unknown {
+                    return Verdict::Unknown(why);
+                }
+                for difference in differences.fields {
+                    recreate |= difference.effect == Effect::Recreate;
+                    diff.remaps |= difference.effect >= Effect::Remap;
+                    diff.says.push(difference.says);
+                }
+                if row.length != other.length && size == live_size {
+                    diff.says.push(format!("the target at {} takes {} sectors", row.start, row.length));
+                }
+            }
+        }
+    }
+    if wanted.len() < live.len() && diff.says.is_empty() {
+        diff.says.push(format!("{} targets -> {}", live.len(), wanted.len()));
+    }
+    let read_only_differs = read_only != live_read_only && !follows_target(wanted, read_only);
+    if read_only_differs {
+        diff.says.push(if read_only { "becomes read-only" } else { "becomes writable" }.to_string());
+    }
+    if diff.says.is_empty() {
+        return Verdict::Equal;
+    }
+    diff.map = SectorMap::of(wanted, &live);
+    if recreate || !may_replace(wanted, &live) { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
+}
+
+/// Whether the target decides by itself whether its device is read-only.
+fn follows_target(wanted: &[TypedRow], read_only: bool) -> bool {
+    wanted.iter().any(|row| match row.target.traits().mode {
+        Mode::Any => false,
+        Mode::ReadOnly => !read_only,
+        Mode::Writable => read_only,
+    })
+}
+
+/// Whether the kernel lets the wanted table replace the live one: an immutable type only by itself or by
+/// `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`).
+fn may_replace(wanted: &[TypedRow], live: &[TypedRow]) -> bool {
+    let Some(immutable) = live.iter().find(|row| row.target.traits().immutable) else {
+        return true;
+    };
+    wanted
+        .iter()
+        .all(|row| matches!(row.target.kind(), kind if kind == immutable.target.kind() || kind == "error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::parse_table;
+
+    fn verdict(wanted: &str, live: &str) -> Verdict {
+        let wanted = understand(&parse_table(wanted).unwrap()).unwrap();
+        compare(&wanted, false, &parse_table(live).unwrap(), false)
+    }
+
+    #[test]
+    fn spelling_is_no_difference() {
+        assert_eq!(verdict("0 8 linear 8:0 0", "0 8 linear 8:0 00 "), Verdict::Equal);
+        assert_eq!(verdict("0 8 error", "0 8 error 8:0 0"), Verdict::Equal);
+    }
+
+    #[test]
+    fn growing_is_a_reload_and_another_place_a_remap() {
+        let Verdict::Reload(diff) = verdict("0 16 linear 8:0 0", "0 8 linear 8:0 0") else { panic!() };
+        assert!(!diff.disturbs());
+        let Verdict::Reload(diff) = verdict("0 8 linear 8:0 8", "0 8 linear 8:0 0") else { panic!() };
+        assert!(diff.disturbs());
+        assert_eq!(diff.says, ["offset 0 -> 8"]);
+        let Verdict::Reload(diff) = verdict("0 8 linear 8:0 0", "0 16 linear 8:0 0") else { panic!() };
+        assert!(diff.disturbs());
+    }
+
+    #[test]
+    fn a_row_more_or_less_is_seen() {
+        let two = "0 8 zero\n8 8 zero";
+        assert!(matches!(verdict("0 16 zero", two), Verdict::Reload(_)));
+        assert!(matches!(verdict(two, "0 16 zero"), Verdict::Reload(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_alone() {
+        assert!(matches!(verdict("0 8 linear 8:0 0", "0 8 linear Fail"), Verdict::Unknown(_)));
+    }
+}

@@ -1,0 +1,323 @@
+//! The plan: the steps that make a kernel equal to a map, in the order in which they are carried out.
+//!
+//! Planning is pure. It is given a map and what was read of a kernel ([`crate::observed`]) and asks
+//! neither of them anything more; the same input gives the same plan, ties broken by name.
+//!
+//! [`matching`] finds the device of each mapping, [`changes`] compares the two from the bottom of the
+//! stacks up, [`steps`] says what must happen, [`order`] in which order, and [`risk`] what is at stake.
+
+mod changes;
+mod matching;
+mod order;
+mod risk;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::config::Map;
+use crate::diff::TableDiff;
+use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::kernel::{Id, KernelError, ReadKernel, Suspend, Users};
+use crate::observed::Observed;
+use crate::policy::Class;
+use crate::sector_map::TypedRow;
+use crate::table::Target;
+
+pub use changes::{Change, Changes, Standing};
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Make a device, load its table and let I/O through.
+    Create,
+    /// Swap the table of a device for another.
+    Reload,
+    /// Give a device another name.
+    Rename,
+    /// Give a device that has no uuid its uuid.
+    SetUuid,
+    /// Destroy a device.
+    Remove,
+    /// Hold I/O back.
+    Suspend,
+    /// Let I/O through.
+    Resume,
+    /// Empty the inactive slot.
+    Clear,
+    /// Send a message to a target.
+    Message,
+}
+
+impl Action {
+    /// Its name, as in a plan's JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Reload => "reload",
+            Self::Rename => "rename",
+            Self::SetUuid => "set-uuid",
+            Self::Remove => "remove",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Clear => "clear",
+            Self::Message => "message",
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone)]
+pub struct Step {
+    /// What it does.
+    pub action: Action,
+    /// The mapping it is for; none for an owned device that no mapping declares and whose key is no key.
+    pub mapping: Option<Key>,
+    /// The name of the device when the step begins.
+    pub name: Name,
+    /// The uuid the device is found by, or gets in this step; none where it is found by its name.
+    pub uuid: Option<Uuid>,
+    /// Its number, when it exists already.
+    pub number: Option<DevNum>,
+    /// What is at stake.
+    pub class: Class,
+    /// Why it may not be carried out, if so.
+    pub refused: Option<Refusal>,
+    /// Why it is needed.
+    pub reason: String,
+    /// What differs by action.
+    pub detail: Detail,
+}
+
+/// What differs by action.
+#[derive(Clone)]
+pub enum Detail {
+    /// Of [`Action::Create`].
+    Create {
+        /// The table it gets. Its devices have numbers as far as they exist.
+        table: Vec<TypedRow>,
+        /// Whether the table is loaded read-only.
+        readonly: bool,
+    },
+    /// Of [`Action::Reload`].
+    Reload {
+        /// The table it gets.
+        table: Vec<TypedRow>,
+        /// Whether that is loaded read-only.
+        readonly: bool,
+        /// The table it has.
+        old: Vec<Target>,
+        /// Whether that was loaded read-only.
+        old_readonly: bool,
+        /// What differs.
+        diff: TableDiff,
+        /// How the device is suspended for the swap.
+        suspend: Suspend,
+        /// Whether it is suspended before the step.
+        suspended: bool,
+        /// Who uses it.
+        users: InUse,
+    },
+    /// Of [`Action::Rename`].
+    Rename {
+        /// The new name.
+        to: Name,
+    },
+    /// Of [`Action::SetUuid`].
+    SetUuid,
+    /// Of [`Action::Remove`].
+    Remove {
+        /// The table it has.
+        old: Vec<Target>,
+        /// Whether that was loaded read-only.
+        old_readonly: bool,
+        /// Who uses it.
+        users: InUse,
+    },
+    /// Of [`Action::Suspend`].
+    Suspend {
+        /// How.
+        how: Suspend,
+        /// Who uses it.
+        users: InUse,
+    },
+    /// Of [`Action::Resume`].
+    Resume {
+        /// Whether a table waits in the inactive slot, which must not become live.
+        clear: bool,
+    },
+    /// Of [`Action::Clear`].
+    Clear,
+    /// Of [`Action::Message`].
+    Message {
+        /// The sector whose target is spoken to.
+        sector: u64,
+        /// What it is told.
+        text: String,
+    },
+}
+
+/// Who uses a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// How often it is open.
+    pub open_count: u32,
+    /// Names of the devices that stand on it, by number where they are not mapped devices.
+    pub holders: Vec<String>,
+    /// Where it is mounted.
+    pub mounts: Vec<String>,
+    /// Whether it is swap space.
+    pub swap: bool,
+}
+
+/// Why a step may not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its class is not allowed; `--allow` with this class would.
+    Policy(Class),
+    /// The mapping is protected; nothing would.
+    Protected,
+    /// The device is in use, by these.
+    InUse(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy(class) => write!(f, "needs --allow {class}"),
+            Self::Protected => f.write_str("the mapping is protected"),
+            Self::InUse(by) => write!(f, "in use: {by}"),
+        }
+    }
+}
+
+impl Step {
+    /// How the kernel is asked about the device: by uuid, for names can move.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        match &self.uuid {
+            Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
+            _ => Id::Name(self.name.clone()),
+        }
+    }
+}
+
+/// Something that stands in the way of the map as a whole: nothing is applied while it does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Conflict {
+    /// The mapping that can't be had.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// What stands in the way, and the way out.
+    pub reason: String,
+}
+
+/// A device that can't be judged, and is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unjudged {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// Why not.
+    pub reason: String,
+}
+
+/// A plan.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What stands in the way.
+    pub conflicts: Vec<Conflict>,
+    /// Devices that are left alone.
+    pub unjudged: Vec<Unjudged>,
+    /// The classes that are allowed beyond those that always are.
+    pub allow: BTreeSet<Class>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// The steps that may not be carried out.
+    pub fn refused(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.refused.is_some())
+    }
+
+    /// How many steps of each action there are.
+    #[must_use]
+    pub fn summary(&self) -> BTreeMap<Action, usize> {
+        let mut summary = BTreeMap::new();
+        for step in &self.steps {
+            *summary.entry(step.action).or_insert(0) += 1;
+        }
+        summary
+    }
+}
+
+/// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
+pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
+    let mut observed = Observed::read(kernel, map)?;
+    let touched: Vec<DevNum> = Changes::find(map, &observed).touched().collect();
+    observed.learn_users(kernel, touched)?;
+    Ok(make(map, &observed, allow))
+}
+
+/// Plans from what was read: pure.
+#[must_use]
+pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
+    let allow = map.policy.allow.union(allow).copied().collect();
+    let changes = Changes::find(map, observed);
+    let (steps, mut conflicts) = steps::of(&changes, observed);
+    let mut steps = order::sort(steps, &changes, &mut conflicts);
+    conflicts.extend(changes.conflicts.iter().cloned());
+    conflicts.sort();
+    conflicts.dedup();
+    risk::judge(&mut steps, &changes, observed, &allow);
+    let unjudged = changes.unjudged();
+    Plan { steps, conflicts, unjudged, allow }
+}
+
+impl InUse {
+    /// From what was read, with names for numbers.
+    fn of(open_count: u32, users: Option<&Users>, observed: &Observed) -> Self {
+        let Some(users) = users else { return Self { open_count, ..Self::default() } };
+        let name = |number: &DevNum| match observed.by_number(*number) {
+            Some(seen) => seen.listed.name.to_string(),
+            None => number.to_string(),
+        };
+        Self {
+            open_count,
+            holders: users.holders.iter().map(name).collect(),
+            mounts: users.mounts.clone(),
+            swap: users.swap,
+        }
+    }
+
+    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.mounts.is_empty() {
+            parts.push(format!("mounted on {}", self.mounts.join(", ")));
+        }
+        if self.swap {
+            parts.push("swap space".to_string());
+        }
+        if !self.holders.is_empty() {
+            parts.push(format!("under {}", self.holders.join(", ")));
+        }
+        if self.open_count > 0 {
+            parts.push(format!("open {}", self.open_count));
+        }
+        parts.join(", ")
+    }
+}

@@ -1,0 +1,240 @@
+//! What must happen, in no order yet: one device at a time.
+
+use std::collections::HashSet;
+
+use super::changes::{Change, Changes, Standing};
+use super::matching;
+use super::{Action, Conflict, Detail, InUse, Step};
+use crate::config::State;
+use crate::diff::TableDiff;
+use crate::identity::{DevNum, Key, Uuid};
+use crate::kernel::Mapped;
+use crate::observed::{Observed, Seen};
+use crate::policy::Class;
+
+/// The steps of all mappings, and the conflicts that only they show.
+pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
+    let mut steps = Vec::new();
+    for change in &changes.all {
+        of_mapping(change, observed, &mut steps);
+    }
+    if changes.map.policy.prune {
+        for seen in &changes.leftovers {
+            steps.extend(remove_leftover(seen, observed));
+        }
+    }
+    let conflicts = taken_names(changes, observed, &steps);
+    (steps, conflicts)
+}
+
+fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
+    match &change.standing {
+        Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
+        Standing::Missing => {
+            steps.push(create(change, "it does not exist"));
+            push_messages(change, steps);
+            if change.mapping.state == State::Suspended {
+                steps.push(suspend(change, observed));
+            }
+        }
+        Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
+        Standing::Replaced(diff) => {
+            steps.extend(remove(change, observed, &format!("made anew: {}", diff.says.join("; "))));
+            steps.push(create(change, "made anew"));
+            push_messages(change, steps);
+        }
+        Standing::Same | Standing::Unfinished | Standing::Differs(_) => {
+            let Some(device) = change.device() else { return };
+            let same = change.standing == Standing::Same;
+            if !same {
+                steps.push(reload(change, device, observed));
+                push_messages(change, steps);
+            }
+            // A uuid can't be taken back, so it comes as late as it can; but before the name, for a device
+            // that has neither the old name nor a uuid would be a stranger to the next plan.
+            take_over(change, steps);
+            rename(change, device, steps);
+            if same {
+                settle(change, device, observed, steps);
+            } else if change.mapping.state == State::Suspended {
+                steps.push(suspend(change, observed));
+            }
+        }
+    }
+}
+
+/// The part of a step that is the same for all of them.
+fn step(change: &Change<'_>, action: Action, class: Class, reason: &str, detail: Detail) -> Step {
+    Step {
+        action,
+        mapping: Some(change.mapping.key.clone()),
+        name: change
+            .found
+            .map_or_else(|| change.mapping.name.clone(), |found| found.seen.listed.name.clone()),
+        uuid: addressed_by(change, action),
+        number: change.number(),
+        class,
+        refused: None,
+        reason: reason.to_string(),
+        detail,
+    }
+}
+
+/// The uuid that the kernel is asked by: a device that is taken over has none before its uuid is set.
+fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
+    let before = change.found.is_some_and(|found| found.taken_over)
+        && matches!(action, Action::Reload | Action::Message);
+    (!before).then(|| change.mapping.uuid.clone())
+}
+
+fn create(change: &Change<'_>, reason: &str) -> Step {
+    let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
+    let mut step = step(change, Action::Create, Class::Create, reason, detail);
+    step.name = change.mapping.name.clone();
+    step.number = None;
+    step
+}
+
+fn take_over(change: &Change<'_>, steps: &mut Vec<Step>) {
+    if change.found.is_some_and(|found| found.taken_over) {
+        let reason = "it has no uuid, and the map takes it over";
+        steps.push(step(change, Action::SetUuid, Class::Settle, reason, Detail::SetUuid));
+    }
+}
+
+fn rename(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
+    if device.info.name != change.mapping.name {
+        let detail = Detail::Rename { to: change.mapping.name.clone() };
+        let reason = "the mapping has another name now";
+        steps.push(step(change, Action::Rename, Class::Settle, reason, detail));
+    }
+}
+
+fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
+    let (diff, class, reason) = match &change.standing {
+        Standing::Differs(diff) => {
+            let class = if diff.disturbs() { Class::Remap } else { Class::Reload };
+            (diff.clone(), class, diff.says.join("; "))
+        }
+        _ => (
+            TableDiff::default(),
+            Class::Create,
+            "it has no table: whoever made it did not get to the end".to_string(),
+        ),
+    };
+    let detail = Detail::Reload {
+        table: change.rows.clone(),
+        readonly: change.mapping.readonly,
+        old: device.table.clone(),
+        old_readonly: device.info.read_only,
+        diff,
+        suspend: change.mapping.suspend,
+        suspended: device.info.suspended,
+        users: users(device, observed),
+    };
+    step(change, Action::Reload, class, &reason, detail)
+}
+
+/// What is left when the tables are equal: the inactive slot, and whether I/O is held back.
+fn settle(change: &Change<'_>, device: &Mapped, observed: &Observed, steps: &mut Vec<Step>) {
+    let info = &device.info;
+    let wants_suspended = change.mapping.state == State::Suspended;
+    if info.suspended && !wants_suspended {
+        let reason = "it is suspended, and I/O to it waits";
+        let detail = Detail::Resume { clear: info.inactive_table };
+        steps.push(step(change, Action::Resume, Class::Settle, reason, detail));
+        return;
+    }
+    if info.inactive_table {
+        let reason = "a table was left in its inactive slot";
+        steps.push(step(change, Action::Clear, Class::Settle, reason, Detail::Clear));
+    }
+    if wants_suspended && !info.suspended {
+        steps.push(suspend(change, observed));
+    }
+}
+
+fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
+    let users = change.device().map(|device| users(device, observed)).unwrap_or_default();
+    let detail = Detail::Suspend { how: change.mapping.suspend, users };
+    let mut step =
+        step(change, Action::Suspend, Class::Settle, "the map says it should be suspended", detail);
+    if matches!(change.standing, Standing::Missing) {
+        step.name = change.mapping.name.clone();
+    }
+    step
+}
+
+fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
+    for row in &change.rows {
+        for text in &row.messages {
+            let detail = Detail::Message { sector: row.start, text: text.clone() };
+            let mut message =
+                step(change, Action::Message, Class::Create, "sent after each load of its table", detail);
+            if matches!(change.standing, Standing::Replaced(_)) {
+                message.name = change.mapping.name.clone();
+                message.number = None;
+            }
+            steps.push(message);
+        }
+    }
+}
+
+fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step> {
+    let found = change.found?;
+    removal(found.seen, Some(change.mapping.key.clone()), observed, reason)
+}
+
+fn remove_leftover(seen: &Seen, observed: &Observed) -> Option<Step> {
+    let key: Option<Key> =
+        seen.listed.uuid.as_ref().and_then(super::super::identity::Uuid::parts).map(|(_, key)| key);
+    removal(seen, key, observed, "no mapping declares it any more")
+}
+
+fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
+    let device = seen.mapped.as_ref()?;
+    Some(Step {
+        action: Action::Remove,
+        mapping,
+        name: seen.listed.name.clone(),
+        uuid: seen.listed.uuid.clone(),
+        number: Some(seen.listed.number),
+        class: Class::Remove,
+        refused: None,
+        reason: reason.to_string(),
+        detail: Detail::Remove {
+            old: device.table.clone(),
+            old_readonly: device.info.read_only,
+            users: users(device, observed),
+        },
+    })
+}
+
+fn users(device: &Mapped, observed: &Observed) -> InUse {
+    InUse::of(device.info.open_count, observed.users(device.info.number), observed)
+}
+
+/// Names that a step wants and a device has that no step moves out of the way.
+fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Vec<Conflict> {
+    let freeing = |step: &&Step| matches!(step.action, Action::Rename | Action::Remove);
+    let freed: HashSet<DevNum> = steps.iter().filter(freeing).filter_map(|step| step.number).collect();
+    let mut conflicts = Vec::new();
+    for step in steps {
+        let name = match (&step.detail, step.action) {
+            (Detail::Rename { to }, _) => to,
+            (_, Action::Create) => &step.name,
+            _ => continue,
+        };
+        let Some(mapping) = step.mapping.as_ref().and_then(|key| changes.map.mappings.get(key)) else {
+            continue;
+        };
+        if let Some(by) = observed.by_name(name)
+            && Some(by.listed.number) != step.number
+            && !freed.contains(&by.listed.number)
+        {
+            let of_owner = by.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&changes.map.owner));
+            conflicts.push(matching::taken(mapping, name, by, of_owner));
+        }
+    }
+    conflicts
+}

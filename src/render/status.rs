@@ -1,0 +1,29 @@
+//! The status of mappings as a person reads it.
+
+use std::fmt::Write as _;
+
+use anstyle::AnsiColor;
+
+use super::Paint;
+use crate::identity::printable;
+use crate::status::{Entry, Word};
+
+/// One line a mapping: its name, one word, and what differs.
+#[must_use]
+pub fn text(entries: &[Entry], paint: Paint) -> String {
+    let widest = entries.iter().map(|entry| entry.name.to_string().chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for entry in entries {
+        let colour = match entry.word {
+            Word::InSync => AnsiColor::Green,
+            Word::Missing | Word::Suspended | Word::Foreign => AnsiColor::Red,
+            Word::Drifted | Word::Leftover | Word::Unknown => AnsiColor::Yellow,
+        };
+        let word = paint.with(&format!("{:<9}", entry.word.name()), colour);
+        let number = entry.number.map(|number| number.to_string()).unwrap_or_default();
+        let line =
+            format!("{:<widest$}  {word}  {number:<7}  {}", entry.name, printable(&entry.says.join("; ")));
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out
+}

@@ -1,0 +1,179 @@
+//! How each mapping stands against the kernel right now, in one word and a sentence.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::config::{Map, State};
+use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
+use crate::kernel::{KernelError, ReadKernel};
+use crate::observed::Observed;
+use crate::plan::{Change, Changes, Standing};
+
+/// One word for a mapping or a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// As the map says.
+    InSync,
+    /// Different from what the map says.
+    Drifted,
+    /// Not there.
+    Missing,
+    /// Holding I/O back though the map does not say so.
+    Suspended,
+    /// Owned, and no mapping declares it.
+    Leftover,
+    /// The name is taken by a device of somebody else.
+    Foreign,
+    /// Can't be judged.
+    Unknown,
+}
+
+impl Word {
+    /// As it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in sync",
+            Self::Drifted => "drifted",
+            Self::Missing => "missing",
+            Self::Suspended => "suspended",
+            Self::Leftover => "leftover",
+            Self::Foreign => "foreign",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// How one mapping, or one owned device, stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The mapping; none for a device whose uuid holds no key.
+    pub mapping: Option<Key>,
+    /// The name of the device.
+    pub name: Name,
+    /// Its number, when it exists.
+    pub number: Option<DevNum>,
+    /// In a word.
+    #[serde(rename = "status")]
+    pub word: Word,
+    /// What differs, or is to be said.
+    pub says: Vec<String>,
+}
+
+/// Compares a map with a kernel.
+pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
+    let observed = Observed::read(kernel, map)?;
+    let changes = Changes::find(map, &observed);
+    let mut conflicts: BTreeMap<&Key, Vec<String>> = BTreeMap::new();
+    for conflict in &changes.conflicts {
+        conflicts.entry(&conflict.mapping).or_default().push(conflict.reason.clone());
+    }
+    let mut entries: Vec<Entry> = changes
+        .all
+        .iter()
+        .filter(|change| change.standing != Standing::Gone)
+        .map(|change| of_change(change, conflicts.get(&change.mapping.key), &observed))
+        .collect();
+    entries.extend(changes.leftovers.iter().map(|seen| Entry {
+        mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
+        name: seen.listed.name.clone(),
+        number: Some(seen.listed.number),
+        word: Word::Leftover,
+        says: vec!["no mapping declares it".to_string()],
+    }));
+    entries.sort_by(|one, two| one.name.cmp(&two.name));
+    Ok(entries)
+}
+
+/// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
+pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
+    let owned = |uuid: &Uuid| uuid.as_str().starts_with(UUID_PREFIX);
+    let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
+    let entries = observed.devices.iter().filter_map(|seen| {
+        let info = &seen.mapped.as_ref()?.info;
+        let mut says = Vec::new();
+        if info.inactive_table {
+            says.push("a table was left in its inactive slot".to_string());
+        }
+        if !info.live_table {
+            says.push("it has no table".to_string());
+        }
+        let word = match (info.suspended, says.is_empty()) {
+            (true, _) => Word::Suspended,
+            (false, true) => Word::InSync,
+            (false, false) => Word::Drifted,
+        };
+        Some(Entry {
+            mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
+            name: seen.listed.name.clone(),
+            number: Some(seen.listed.number),
+            word,
+            says,
+        })
+    });
+    Ok(entries.collect())
+}
+
+fn of_change(change: &Change<'_>, conflicts: Option<&Vec<String>>, observed: &Observed) -> Entry {
+    let mut says = Vec::new();
+    let mut word = match &change.standing {
+        Standing::Gone | Standing::Same => Word::InSync,
+        Standing::Missing => Word::Missing,
+        Standing::Unwanted => {
+            says.push("the map says it should be absent".to_string());
+            Word::Drifted
+        }
+        Standing::Unfinished => {
+            says.push("it has no table".to_string());
+            Word::Drifted
+        }
+        Standing::Differs(diff) | Standing::Replaced(diff) => {
+            says.extend(diff.says.iter().cloned());
+            Word::Drifted
+        }
+        Standing::Unknown(why) => {
+            says.push(why.clone());
+            Word::Unknown
+        }
+        Standing::Blocked => Word::Drifted,
+    };
+    says.extend(conflicts.into_iter().flatten().cloned());
+    if let Some(device) = change.device() {
+        if device.info.name != change.mapping.name {
+            says.push(format!("it is called {}, not {}", device.info.name, change.mapping.name));
+        }
+        if change.found.is_some_and(|found| found.taken_over) {
+            says.push("it does not carry its uuid yet".to_string());
+        }
+        let suspended = device.info.suspended && change.mapping.state != State::Suspended;
+        if change.mapping.state == State::Suspended && !device.info.suspended {
+            says.push("it should be suspended".to_string());
+        }
+        if device.info.inactive_table {
+            says.push("a table was left in its inactive slot".to_string());
+        }
+        if suspended {
+            says.push("it is suspended, and I/O to it waits".to_string());
+        }
+        if word == Word::InSync && !says.is_empty() {
+            word = if suspended { Word::Suspended } else { Word::Drifted };
+        }
+    } else if word == Word::Missing && observed.by_name(&change.mapping.name).is_some() {
+        says.push("its name is taken by a device of somebody else".to_string());
+        word = Word::Foreign;
+    }
+    Entry {
+        mapping: Some(change.mapping.key.clone()),
+        name: change.mapping.name.clone(),
+        number: change.number(),
+        word,
+        says,
+    }
+}

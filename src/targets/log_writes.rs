@@ -1,0 +1,107 @@
+//! `log-writes`: every write is also kept, in order, on a second device. Kernel source:
+//! `drivers/md/dm-log-writes.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::rest_of;
+use super::{
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetType, Words,
+};
+use crate::device::Device;
+
+/// Every write is also kept, in order, on a second device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogWrites {
+    /// The device that is read and written.
+    pub device: Device,
+    /// The device that the log is written to, from its first sector on.
+    pub log_device: Device,
+}
+
+impl TargetType for LogWrites {
+    const NAME: &'static str = "log-writes";
+    const DOC: Doc = Doc {
+        summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
+                  replay them. The message `mark TEXT` puts a mark into the log.",
+        since: "4.1",
+        writes: "Nothing at the load itself; the log device is overwritten from its first sector on by the first \
+                 write, and by clearing or removing the table (`format`, always).",
+        changes: "Every reload starts a new log over the old one. Another `device` leads the same sectors elsewhere, \
+                  another `log_device` overwrites that one (`remap`).",
+        example: "type = \"log-writes\"\nlength = \"1MiB\"\ndevice = \"/dev/disk/by-id/disk-a\"\nlog_device = \
+                  \"/dev/disk/by-id/disk-b\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        Ok(Self { device: words.device("the device")?, log_device: words.device("the log device")? })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.device).device(&self.log_device);
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![Lower::write(&self.device, 0, length), Lower::whole(&self.log_device, Access::Write)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.device, &mut self.log_device]
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("log_device", &self.log_device, &live.log_device, Effect::Remap);
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        Some((&self.device, 0))
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.device, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.log_device,
+            offset: 0,
+            length: 512,
+            // Whatever is there, a log that it may be, is overwritten.
+            look: |_| Found::Blank,
+            otherwise: "the kernel overwrites the log device from its first sector on, whatever it holds",
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::testing::{compare, device, parse, round_trip};
+
+    proptest! {
+        #[test]
+        fn rows_read_back(device in device(), log_device in device()) {
+            round_trip(&LogWrites { device, log_device })?;
+        }
+    }
+
+    #[test]
+    fn the_log_is_always_overwritten() {
+        let target: LogWrites = parse("1:0 1:1");
+        let metadata = TargetType::metadata(&target);
+        assert_eq!(metadata[0].device.to_string(), "1:1");
+        assert_eq!((metadata[0].look)(b"anything"), Found::Blank);
+        assert_eq!(compare::<LogWrites>("1:0 1:2", "1:0 1:1").effect(), Some(Effect::Remap));
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_device_not_of_the_log() {
+        let target: LogWrites = parse("1:0 1:1");
+        let size_of = |device: &Device| Some(if device.to_string() == "1:0" { 100 } else { 7 });
+        assert_eq!(TargetType::rest(&target, &size_of), Some(Ok(100)));
+    }
+}

@@ -1,0 +1,279 @@
+//! The reference manual of the targets, `docs/targets.md`, made from what the targets say of themselves:
+//! their documentation, their traits, and the schema of their fields.
+
+use std::fmt::Write as _;
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use super::{KINDS, Kind, Mode, Traits};
+
+/// How deep fields may lie in one another; no target comes near it.
+const DEEPEST: usize = 8;
+
+/// What stands before the targets.
+const PREFACE: &str = "\
+# Targets
+
+A row of a table is written as its `type`, the fields of that type, and four keys that every row has:
+
+| key | meaning |
+|---|---|
+| `type` | which target |
+| `start` | the first sector it serves; left out, it follows the row before |
+| `length` | how many sectors; left out or `\"rest\"`, up to the end of the device below, for the targets that have one |
+| `messages` | what is sent to the target after each load of its table |
+
+A **size** is an integer, or text with a unit such as `\"10GiB\"`; an integer counts sectors of 512 bytes, or bytes where
+the table says so. A **device** is a path, `major:minor`, `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=` with a value, or
+`@key` for another mapping of the map. An **argument** is an integer or one word. Words in brackets such as `reload` and
+`remap` are risk classes.
+
+Any target may instead be written as the row it is, with `params` in place of the fields: a text, or a list of its words. A
+type that is not listed here can only be written so, and its words are compared one by one.
+";
+
+/// The manual, in Markdown.
+#[must_use]
+pub fn manual() -> String {
+    let mut kinds: Vec<&Kind> = KINDS.iter().collect();
+    kinds.sort_by_key(|kind| kind.name);
+    let mut out = PREFACE.to_string();
+    for kind in kinds {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n{}", section(kind));
+    }
+    out
+}
+
+/// One target.
+fn section(kind: &Kind) -> String {
+    let doc = &kind.doc;
+    let mut out = format!("## {}\n\n{}\n\n", kind.name, doc.summary);
+    out += &table(&fields(kind));
+    let mut fact = |name: &str, says: &str| {
+        let _ = writeln!(out, "- **{name}**: {says}");
+    };
+    fact("A change", doc.changes);
+    fact("Written at load", doc.writes);
+    fact("Kernel", &format!("since {}.", doc.since));
+    let traits = traits(kind.traits);
+    if !traits.is_empty() {
+        fact("Table", &format!("{}.", traits.join("; ")));
+    }
+    let _ = write!(out, "\n```toml\n[[mappings.NAME.targets]]\n{}\n```\n", doc.example);
+    out
+}
+
+/// What the kernel wants of tables with a target.
+fn traits(traits: Traits) -> Vec<&'static str> {
+    let mode = match traits.mode {
+        Mode::Any => None,
+        Mode::ReadOnly => Some("always loaded read-only"),
+        Mode::Writable => Some("never loaded read-only"),
+    };
+    let says = [
+        (traits.singleton, "it must be the only target of its table"),
+        (traits.immutable, "once live, only a table of the same type can take its place"),
+        (traits.suspend_before_load, "the device is suspended before a new table is loaded"),
+        (traits.secret, "it may hold a key, which dmctl never shows"),
+    ];
+    mode.into_iter().chain(says.into_iter().filter(|(on, _)| *on).map(|(_, says)| says)).collect()
+}
+
+/// A field of a target, or of a table inside one.
+struct Field {
+    /// The path to it: `stripes[].device`.
+    name: String,
+    /// What may be written there.
+    takes: String,
+    /// What holds when it is left out.
+    default: String,
+    /// What it means.
+    says: String,
+}
+
+fn table(fields: &[Field]) -> String {
+    if fields.is_empty() {
+        return "It has no fields.\n\n".to_string();
+    }
+    let mut out = "| field | takes | default | meaning |\n|---|---|---|---|\n".to_string();
+    for Field { name, takes, default, says } in fields {
+        let _ = writeln!(out, "| `{name}` | {takes} | {default} | {says} |");
+    }
+    out + "\n"
+}
+
+/// The fields of a target in the order a person reads them: those that must be there first.
+fn fields(kind: &Kind) -> Vec<Field> {
+    let mut generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
+    let schema = (kind.schema)(&mut generator).to_value();
+    let reader = Reader { definitions: generator.definitions() };
+    let mut fields = Vec::new();
+    reader.collect(&schema, "", 0, &mut fields);
+    fields
+}
+
+/// Reads schemas that refer to definitions.
+struct Reader<'a> {
+    definitions: &'a Map<String, Value>,
+}
+
+impl<'a> Reader<'a> {
+    /// Adds the properties of `schema`, and those of the tables inside them.
+    fn collect(&self, schema: &Value, prefix: &str, depth: usize, fields: &mut Vec<Field>) {
+        let Some(properties) = schema["properties"].as_object() else { return };
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let optional = properties.keys().map(String::as_str).filter(|name| !required.contains(name));
+        for name in required.iter().copied().chain(optional) {
+            let property = &properties[name];
+            let path = format!("{prefix}{name}");
+            fields.push(Field {
+                takes: self.takes(property, depth),
+                default: if required.contains(&name) {
+                    "must be there".into()
+                } else {
+                    self.default(property)
+                },
+                says: self.meaning(property),
+                name: path.clone(),
+            });
+            if depth < DEEPEST {
+                let (inner, suffix) = self.inside(property);
+                self.collect(inner, &format!("{path}{suffix}."), depth + 1, fields);
+            }
+        }
+    }
+
+    /// What `schema` is under its references, its alternative of nothing and its list; and what a path says
+    /// of that.
+    fn inside<'b>(&'b self, schema: &'b Value) -> (&'b Value, &'static str) {
+        let schema = self.present(schema);
+        match schema.get("items") {
+            Some(items) => (self.present(items), "[]"),
+            None => (schema, ""),
+        }
+    }
+
+    /// `schema` without references and without the alternative of nothing.
+    fn present<'b>(&'b self, schema: &'b Value) -> &'b Value {
+        let mut schema = schema;
+        for _ in 0..DEEPEST {
+            schema = match (name(schema), alternatives(schema).as_slice()) {
+                (Some(name), _) => self.definitions.get(name).unwrap_or(&Value::Null),
+                (None, [only]) => only,
+                _ => return schema,
+            };
+        }
+        schema
+    }
+
+    /// What may be written for `schema`, in a few words.
+    fn takes(&self, schema: &Value, depth: usize) -> String {
+        if let Some(word) = name(schema).and_then(known) {
+            return word.to_string();
+        }
+        if depth > DEEPEST {
+            return "a value".to_string();
+        }
+        let mut words: Vec<String> =
+            alternatives(schema).into_iter().map(|schema| self.takes(schema, depth + 1)).collect();
+        words.dedup();
+        if !words.is_empty() {
+            return words.join(" or ");
+        }
+        let schema = self.present(schema);
+        if let Some(values) = values(schema) {
+            let values: Vec<String> = values.into_iter().map(|value| format!("`{value}`")).collect();
+            return values.join(", ");
+        }
+        match kind_of(schema) {
+            Some("array") => format!("list: {}", self.takes(&schema["items"], depth + 1)),
+            Some("object") if schema["additionalProperties"].is_object() => {
+                format!(
+                    "table of names, each with {}",
+                    self.takes(&schema["additionalProperties"], depth + 1)
+                )
+            }
+            Some("object") => "table".to_string(),
+            Some("string") => "text".to_string(),
+            Some("integer") => "integer".to_string(),
+            Some("boolean") => "true or false".to_string(),
+            _ if !alternatives(schema).is_empty() => self.takes(schema, depth + 1),
+            _ => "a value".to_string(),
+        }
+    }
+
+    /// What holds when an optional field is left out. A flag is off then, whether its schema says so or not.
+    fn default(&self, schema: &Value) -> String {
+        match &schema["default"] {
+            Value::Null if kind_of(self.present(schema)) == Some("boolean") => "`false`".to_string(),
+            Value::Null => "unset".to_string(),
+            Value::String(text) => format!("`{text}`"),
+            Value::Array(list) if list.is_empty() => "none".to_string(),
+            Value::Object(table) if table.is_empty() => "none".to_string(),
+            value => format!("`{value}`"),
+        }
+    }
+
+    /// What a field means, and what each of its values does where that is told.
+    fn meaning(&'a self, schema: &'a Value) -> String {
+        let mut says = text(schema).unwrap_or_default();
+        let variants = self.inside(schema).0["oneOf"].as_array();
+        for variant in variants.into_iter().flatten() {
+            if let (Some(value), Some(meaning)) = (variant["const"].as_str(), text(variant)) {
+                let _ = write!(says, " `{value}`: {meaning}");
+            }
+        }
+        says.trim().to_string()
+    }
+}
+
+/// The name of the definition that `schema` refers to.
+fn name(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.rsplit('/').next()
+}
+
+/// The words for definitions that a person knows by another name.
+fn known(definition: &str) -> Option<&'static str> {
+    match definition {
+        "Device" => Some("device"),
+        "Sectors" => Some("size in sectors"),
+        "Bytes" => Some("size in bytes"),
+        "Argument" => Some("argument"),
+        _ => None,
+    }
+}
+
+/// The description of `schema` in one line, fit for a cell.
+fn text(schema: &Value) -> Option<String> {
+    let text = schema["description"].as_str()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|"))
+}
+
+/// The alternatives of `schema`, nothing left out of them. Values of an enumeration are none.
+fn alternatives(schema: &Value) -> Vec<&Value> {
+    let lists = ["anyOf", "oneOf"].into_iter().filter_map(|list| schema[list].as_array());
+    let all = lists.flatten().filter(|schema| schema["type"] != "null");
+    if values(schema).is_some() { Vec::new() } else { all.collect() }
+}
+
+/// The values of an enumeration.
+fn values(schema: &Value) -> Option<Vec<&str>> {
+    let listed = schema["enum"].as_array().map(|values| values.iter().filter_map(Value::as_str).collect());
+    let described = || {
+        let variants = schema["oneOf"].as_array()?;
+        variants.iter().map(|variant| variant["const"].as_str()).collect()
+    };
+    listed.or_else(described).or_else(|| schema["const"].as_str().map(|value| vec![value]))
+}
+
+/// The type of `schema`, nothing set aside.
+fn kind_of(schema: &Value) -> Option<&str> {
+    match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
+        kind => kind.as_str(),
+    }
+}

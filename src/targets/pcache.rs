@@ -1,0 +1,202 @@
+//! `pcache`: a write-back cache in persistent memory. Kernel source: `drivers/md/dm-pcache/`.
+//!
+//! The kernel reads the option `data_crc` and prints it as `crc`, so what it prints can't be loaded back.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::rest_of;
+use super::{
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetType, Traits, Words,
+};
+use crate::device::Device;
+
+/// Where the superblock is, in bytes.
+const SUPERBLOCK: u64 = 4096;
+/// What it carries at its byte 8, little-endian (`PCACHE_MAGIC`).
+const MAGIC: [u8; 8] = 0x65B0_5EFA_96C5_96EF_u64.to_le_bytes();
+
+/// A write-back cache in persistent memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pcache {
+    /// The persistent memory that caches, of at least 512 MiB; it must be capable of DAX.
+    pub cache_device: Device,
+    /// The device that is cached.
+    pub backing_device: Device,
+    /// What happens to a write. Default: `writeback`, the only mode there is.
+    #[serde(default)]
+    pub cache_mode: CacheMode,
+    /// Whether cached data carries a checksum. Default: false.
+    #[serde(default)]
+    pub data_crc: bool,
+}
+
+/// What happens to a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheMode {
+    /// It stays in the cache at first and goes to the backing device later.
+    #[default]
+    Writeback,
+}
+
+impl fmt::Display for CacheMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Writeback => f.pad("writeback"),
+        }
+    }
+}
+
+impl Pcache {
+    fn parse_options(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        while words.left() > 0 {
+            match words.next("an option")? {
+                "cache_mode" => match words.next("the cache mode")? {
+                    "writeback" => self.cache_mode = CacheMode::Writeback,
+                    _ => return Err(words.wrong("the cache mode must be writeback, the only one there is")),
+                },
+                "data_crc" | "crc" => {
+                    self.data_crc = match words.next("true or false")? {
+                        "true" => true,
+                        "false" => false,
+                        _ => return Err(words.wrong("data_crc must be true or false")),
+                    }
+                }
+                name => {
+                    return Err(words.wrong(format!("`{}` is no option of pcache", name.escape_debug())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Judges the head of the superblock.
+fn look(bytes: &[u8]) -> Found {
+    match bytes.get(8..16) {
+        Some(magic) if magic == MAGIC => Found::Right,
+        Some(magic) if magic.iter().all(|byte| *byte == 0) => Found::Blank,
+        _ => Found::Other,
+    }
+}
+
+impl TargetType for Pcache {
+    const NAME: &'static str = "pcache";
+    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A write-back cache in persistent memory (DAX), in front of a slower device.",
+        since: "6.18",
+        writes: "A superblock and empty cache metadata when the magic number of the cache device is zero (`format`).",
+        changes: "The kernel refuses to reload it: every change, of its length too, removes the device and creates it \
+                  again (`remap`).",
+        example: "type = \"pcache\"\nlength = \"1GiB\"\ncache_device = \"/dev/pmem0\"\nbacking_device = \
+                  \"/dev/disk/by-id/disk-a\"\ndata_crc = true",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let mut pcache = Self {
+            cache_device: words.device("the cache device")?,
+            backing_device: words.device("the backing device")?,
+            cache_mode: CacheMode::default(),
+            data_crc: false,
+        };
+        pcache.parse_options(&mut words.counted("options")?)?;
+        Ok(pcache)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.cache_device).device(&self.backing_device).counted(|out| {
+            out.value("cache_mode", Some(self.cache_mode)).value("data_crc", Some(self.data_crc));
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![
+            Lower::whole(&self.cache_device, Access::Write),
+            Lower::write(&self.backing_device, 0, length),
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.cache_device, &mut self.backing_device]
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("cache_device", &self.cache_device, &live.cache_device, Effect::Recreate);
+        differences.field("backing_device", &self.backing_device, &live.backing_device, Effect::Recreate);
+        differences.field("cache_mode", &self.cache_mode, &live.cache_mode, Effect::Recreate);
+        differences.field("data_crc", &self.data_crc, &live.data_crc, Effect::Recreate);
+    }
+
+    /// No table is loaded over a live one, whatever its length.
+    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
+        (live != wanted).then_some(Effect::Recreate)
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.backing_device, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.cache_device,
+            offset: SUPERBLOCK,
+            length: 16,
+            look,
+            otherwise: "the kernel writes a new superblock and an empty cache",
+        }]
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        Some(
+            "writes that are in the cache only: without it the backing device lacks them, so let them be written \
+             back first",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::testing::{compare, device, parse, print, round_trip, try_parse};
+
+    proptest! {
+        #[test]
+        fn rows_read_back(cache_device in device(), backing_device in device(), data_crc in any::<bool>()) {
+            round_trip(&Pcache { cache_device, backing_device, cache_mode: CacheMode::Writeback, data_crc })?;
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_not_what_is_loaded() {
+        let loaded = "259:0 8:0 4 cache_mode writeback data_crc true";
+        let printed = "259:0 8:0 4 cache_mode writeback crc true";
+        assert!(compare::<Pcache>(loaded, printed).is_equal());
+        assert_eq!(print(&parse::<Pcache>(printed)), loaded);
+        assert!(compare::<Pcache>("259:0 8:0", "259:0 8:0 4 cache_mode writeback crc false").is_equal());
+        assert_eq!(compare::<Pcache>("259:0 8:0", printed).effect(), Some(Effect::Recreate));
+        let pcache = parse::<Pcache>(loaded);
+        assert_eq!(TargetType::resize(&pcache, 8, 16), Some(Effect::Recreate));
+        assert_eq!(TargetType::resize(&pcache, 8, 8), None);
+        for bad in ["259:0", "259:0 8:0 2 cache_mode writethrough", "259:0 8:0 1 data_crc", "259:0 8:0 1 x"] {
+            assert!(try_parse::<Pcache>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_superblock_is_known_by_its_magic() {
+        let mut head = [0u8; 16];
+        assert_eq!(look(&head), Found::Blank);
+        head[8..].copy_from_slice(&MAGIC);
+        assert_eq!(look(&head), Found::Right);
+        head[8] ^= 1;
+        assert_eq!(look(&head), Found::Other);
+        assert_eq!(look(&[]), Found::Other);
+    }
+}

@@ -1,0 +1,113 @@
+//! `zoned`: a zoned disk as an ordinary one. Kernel source: `drivers/md/dm-zoned-target.c`.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words,
+};
+use crate::device::Device;
+
+/// A zoned disk as one that takes writes anywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zoned {
+    /// One zoned device; or a regular one, that takes random writes, and the zoned ones behind it. All of them
+    /// made ready by `dmzadm --format` in this order.
+    pub devices: Vec<Device>,
+}
+
+impl TargetType for Zoned {
+    const NAME: &'static str = "zoned";
+    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
+        since: "4.13",
+        writes: "Nothing; the devices must have been made ready by `dmzadm --format`, or the load is refused.",
+        changes: "Other devices lead the same sectors elsewhere (`remap`). The kernel replaces the length by what the \
+                  metadata says, so the length is not compared.",
+        example: "type = \"zoned\"\nlength = \"1GiB\"\ndevices = [\"/dev/disk/by-id/smr-a\"]",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let mut devices = vec![words.device("the device")?];
+        while words.left() > 0 {
+            devices.push(words.device("a zoned device")?);
+        }
+        Ok(Self { devices })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        for device in &self.devices {
+            out.device(device);
+        }
+    }
+
+    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+        self.devices.iter().map(|device| Lower::whole(device, Access::Write)).collect()
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        self.devices.iter_mut().collect()
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        if self.devices.is_empty() {
+            problems.at("devices", "zoned needs at least one device");
+        }
+        let mut seen = BTreeSet::new();
+        for (index, device) in self.devices.iter().enumerate() {
+            let same = device.number.map_or_else(|| device.to_string(), |number| number.to_string());
+            if !seen.insert(same) {
+                problems.at(format!("devices[{index}]"), format!("{device} is there twice: name each device once"));
+            }
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("devices", &self.devices.len(), &live.devices.len(), Effect::Remap);
+        for (index, (wanted, live)) in self.devices.iter().zip(&live.devices).enumerate() {
+            differences.field(&format!("devices[{index}]"), wanted, live, Effect::Remap);
+        }
+    }
+
+    /// The kernel puts the length that the metadata gives in place of the one it was told.
+    fn resize(&self, _: u64, _: u64) -> Option<Effect> {
+        None
+    }
+
+    /// The devices together; the kernel takes off what its metadata needs.
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        let sizes: Vec<u64> = self.devices.iter().map(size_of).collect::<Option<_>>()?;
+        let whole = sizes.into_iter().fold(0, u64::saturating_add);
+        Some(if whole > 0 { Ok(whole) } else { Err("the devices have no sectors".to_string()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::testing::{check, compare, device, parse, round_trip, try_parse};
+
+    proptest! {
+        #[test]
+        fn rows_read_back(devices in prop::collection::vec(device(), 1..5)) {
+            round_trip(&Zoned { devices })?;
+        }
+    }
+
+    #[test]
+    fn devices_are_counted_and_told_apart() {
+        assert!(try_parse::<Zoned>("").is_err());
+        assert_eq!(check::<Zoned>("8:0 8:16 8:0", None)[0].field, "devices[2]");
+        assert_eq!(compare::<Zoned>("8:0 8:16", "8:16 8:0").fields.len(), 2);
+        assert_eq!(compare::<Zoned>("8:0 8:16", "8:0").effect(), Some(Effect::Remap));
+        let zoned: Zoned = parse("8:0 8:16");
+        assert_eq!(TargetType::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
+        assert_eq!(TargetType::resize(&zoned, 16, 8), None);
+    }
+}

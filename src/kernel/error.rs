@@ -42,17 +42,22 @@ impl Call {
             Self::Message => "send a message to",
         }
     }
+
+    /// What the call does and to which device; `device` is empty for a call that is about none.
+    pub(super) fn on(self, device: &str) -> String {
+        format!("{} {device}", self.verb()).trim_end().to_string()
+    }
 }
 
 /// Why a kernel could not be read or changed.
 #[derive(Debug, Error)]
 pub enum KernelError {
     /// The kernel refused a call.
-    #[error("the kernel refused to {} {device}: {}{}", .call.verb(), describe(*.errno), .log.as_deref().map(|log| format!(" ({log})")).unwrap_or_default())]
+    #[error("the kernel refused to {}: {}{}", .call.on(device), describe(*.errno), .log.as_deref().map(|log| format!(" ({log})")).unwrap_or_default())]
     Refused {
         /// The call.
         call: Call,
-        /// The device, as a person knows it.
+        /// The device, as a person knows it; empty for a call that is about none.
         device: String,
         /// The kernel's answer.
         errno: Errno,

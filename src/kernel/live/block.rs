@@ -1,0 +1,113 @@
+//! Block devices of every driver, as sysfs shows them.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{major, minor};
+
+use crate::device::{Device, Form};
+use crate::identity::DevNum;
+use crate::kernel::{BlockDevice, KernelError};
+
+/// Where sysfs lists block devices by number.
+const SYSFS: &str = "/sys/dev/block";
+
+/// The number in a node's `st_rdev`.
+pub(super) fn numbered(rdev: u64) -> DevNum {
+    let part = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
+    DevNum::new(part(major(rdev)), part(minor(rdev)))
+}
+
+/// The folder of a device in sysfs.
+pub(super) fn folder(number: DevNum) -> PathBuf {
+    Path::new(SYSFS).join(number.to_string())
+}
+
+/// The number of the block device at `path`, through any links; none when there is no block device.
+pub(super) fn at_path(path: &Path) -> Result<Option<DevNum>, KernelError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.file_type().is_block_device().then(|| numbered(metadata.rdev()))),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(failed("look up", path, error)),
+    }
+}
+
+/// See [`ReadKernel::resolve`](crate::kernel::ReadKernel::resolve).
+pub(super) fn resolve(device: &Device) -> Result<Option<DevNum>, KernelError> {
+    match (&device.form, device.path()) {
+        (Form::Number(number), _) => Ok(exists(*number)?.then_some(*number)),
+        (_, Some(path)) => at_path(Path::new(path.as_ref())),
+        (_, None) => Ok(None),
+    }
+}
+
+/// See [`ReadKernel::block_device`](crate::kernel::ReadKernel::block_device).
+pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
+    if !exists(number)? {
+        return Ok(None);
+    }
+    let folder = folder(number);
+    // A partition has the queue of the disk it is a part of.
+    let queue = if folder.join("partition").exists() { "../queue" } else { "queue" };
+    let read = || {
+        Ok(BlockDevice {
+            number,
+            sectors: read_number(&folder.join("size"))?,
+            read_only: read_number::<u8>(&folder.join("ro"))? != 0,
+            logical_block_size: read_number(&folder.join(queue).join("logical_block_size"))?,
+        })
+    };
+    match read() {
+        Ok(device) => Ok(Some(device)),
+        // It may go away while it is looked at.
+        Err(_) if !exists(number)? => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a device has this number. Without sysfs nothing can be said, and that is an error.
+fn exists(number: DevNum) -> Result<bool, KernelError> {
+    match fs::metadata(folder(number)) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error) => match fs::metadata(SYSFS) {
+            Ok(_) => Ok(false),
+            Err(error) => {
+                Err(failed("look for block devices (is sysfs mounted?) in", Path::new(SYSFS), error))
+            }
+        },
+        Err(error) => Err(failed("look up", &folder(number), error)),
+    }
+}
+
+/// The number that a file of sysfs holds.
+fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
+    let text = fs::read_to_string(path).map_err(|error| failed("read", path, error))?;
+    text.trim().parse().map_err(|_| {
+        let source = io::Error::new(ErrorKind::InvalidData, format!("`{}` is no number", text.trim()));
+        failed("read", path, source)
+    })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+pub(super) fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
+    KernelError::Io { what: format!("{verb} {}", path.display()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_block_device_is_none() {
+        for path in ["/dev/null", "/proc/self/status", "/nowhere/at/all", "/proc/self/status/x", "/"] {
+            assert_eq!(resolve(&Device::parse(path).unwrap()).unwrap(), None, "{path}");
+        }
+        assert_eq!(resolve(&Device::parse("4095:1048575").unwrap()).unwrap(), None);
+        assert_eq!(block_device(DevNum::new(4095, 1_048_575)).unwrap(), None);
+    }
+}

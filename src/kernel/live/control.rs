@@ -1,0 +1,149 @@
+//! The control node: opening it, and calls on it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+
+use devicemapper::{DM, DevId, DmError, DmName, DmUuid, errors};
+use nix::errno::Errno;
+
+use super::raw::{self, Command};
+use super::wire::{Answer, Malformed, Request, Unwritable, flag};
+use crate::kernel::{Call, Id, KernelError};
+
+/// Where Device Mapper takes its commands.
+const CONTROL: &str = "/dev/mapper/control";
+/// The room an answer gets at first. Few tables are longer, and libdevmapper starts with as much.
+const ROOM: usize = 16 * 1024;
+/// The largest buffer the kernel takes.
+const MAX_ROOM: usize = 1 << 30;
+
+/// The open control node.
+pub(super) struct Control {
+    /// The same node, for what the devicemapper crate does.
+    pub dm: DM,
+}
+
+impl Control {
+    pub fn open() -> Result<Self, KernelError> {
+        // The crate's error is a text; which of the reasons it is shows in the error of the open itself.
+        File::open(CONTROL).map_err(|error| missing(&error))?;
+        let control = Self { dm: DM::new().map_err(|error| missing(&io::Error::other(error)))? };
+        match control.dm.version() {
+            Ok(_) => Ok(control),
+            Err(error) if errno(&error) == Some(Errno::EACCES) => Err(missing(&Errno::EACCES.into())),
+            Err(error) => Err(refused(Call::Version, String::new(), error)),
+        }
+    }
+
+    /// Performs `command` and gives the answer as much room as it needs.
+    pub fn call(&self, command: Command, request: &Request) -> Result<Answer, Errno> {
+        let mut room = ROOM;
+        loop {
+            let mut buffer = request.buffer(room);
+            raw::ioctl(self.dm.file().as_fd(), command, &mut buffer)?;
+            let answer = Answer(buffer);
+            if answer.flags().is_ok_and(|flags| flags & flag::BUFFER_FULL == 0) {
+                return Ok(answer);
+            }
+            if room >= MAX_ROOM {
+                return Err(Errno::EOVERFLOW);
+            }
+            room *= 2;
+        }
+    }
+}
+
+/// Why the control node can't be used, and what helps.
+fn missing(error: &io::Error) -> KernelError {
+    let why = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("{CONTROL} can't be used without privilege: run dmctl as root (it needs CAP_SYS_ADMIN)")
+        }
+        ErrorKind::NotFound => {
+            format!("{CONTROL} does not exist: Device Mapper isn't loaded; load it with `modprobe dm_mod`")
+        }
+        _ => format!(
+            "{CONTROL} can't be opened ({error}): no Device Mapper answers there; load it with `modprobe dm_mod`"
+        ),
+    };
+    KernelError::NoControl { says: format!("{why}. A simulated kernel (`--kernel FILE`) works without it") }
+}
+
+/// The errno in an error of the devicemapper crate.
+pub(super) fn errno(error: &DmError) -> Option<Errno> {
+    if let DmError::Core(errors::Error::Ioctl(_, _, _, errno)) = error { Some(**errno) } else { None }
+}
+
+/// An error of the devicemapper crate as one of dmctl. What the crate says of itself is left out where the
+/// kernel answered: its text is a dump of both headers.
+pub(super) fn refused(call: Call, device: String, error: DmError) -> KernelError {
+    match errno(&error) {
+        Some(errno) => KernelError::Refused { call, device, errno, log: None },
+        None => KernelError::Io { what: call.on(&device), source: io::Error::other(error) },
+    }
+}
+
+/// A request that could not be made, as an error.
+pub(super) fn unwritable(call: Call, device: &str, why: Unwritable) -> KernelError {
+    let why = match why {
+        Unwritable::Nul => "it holds a NUL character, where the kernel would cut it",
+        Unwritable::TooLong => "it is longer than the kernel reads",
+    };
+    let source = io::Error::new(ErrorKind::InvalidInput, why);
+    KernelError::Io { what: call.on(device), source }
+}
+
+/// An answer that makes no sense, as an error.
+pub(super) fn malformed(call: Call, device: &str, _: Malformed) -> KernelError {
+    let source = io::Error::new(ErrorKind::InvalidData, "the kernel's answer is cut short");
+    KernelError::Io { what: call.on(device), source }
+}
+
+/// The device, as a person knows it.
+pub(super) fn label(id: &Id) -> String {
+    match id {
+        Id::Name(name) => name.to_string(),
+        Id::Uuid(uuid) => uuid.to_string(),
+    }
+}
+
+/// Runs `act` with the device as the devicemapper crate wants it.
+pub(super) fn with_id<T>(
+    call: Call,
+    id: &Id,
+    act: impl FnOnce(&DevId<'_>) -> Result<T, DmError>,
+) -> Result<T, KernelError> {
+    let dev_id = match id {
+        Id::Name(name) => DmName::new(name.kernel()).map(DevId::Name),
+        Id::Uuid(uuid) => DmUuid::new(uuid.as_str()).map(DevId::Uuid),
+    };
+    dev_id.and_then(|id| act(&id)).map_err(|error| refused(call, label(id), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_with_what_helps() {
+        for (errno, says) in [
+            (Errno::EACCES, "run dmctl as root (it needs CAP_SYS_ADMIN)"),
+            (Errno::ENOENT, "load it with `modprobe dm_mod`"),
+            (Errno::ENODEV, "load it with `modprobe dm_mod`"),
+        ] {
+            let message = missing(&errno.into()).to_string();
+            assert!(message.starts_with(CONTROL), "{message}");
+            assert!(message.contains(says), "{message}");
+            assert!(message.contains("`--kernel FILE`"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_the_errno_and_no_dump_of_headers() {
+        let error = errors::Error::Ioctl(4, None, None, Box::new(Errno::EBUSY));
+        let error = refused(Call::Remove, "data".to_string(), DmError::Core(error));
+        assert_eq!(error.errno(), Some(Errno::EBUSY));
+        assert_eq!(error.to_string(), "the kernel refused to remove data: EBUSY, device or resource busy");
+    }
+}

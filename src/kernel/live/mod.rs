@@ -1,0 +1,256 @@
+//! The running kernel.
+//!
+//! [`Live`] is Device Mapper's control node, opened. The devicemapper crate makes the calls it has; what it
+//! lacks goes over the same descriptor: `raw` is the ioctl and `wire` its layouts. Reading a table and
+//! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
+//! unknown target are a key.
+//!
+//! Block devices are read from sysfs and `/proc` (`block`, `users`, `peek`). Where udev runs it makes the
+//! links in `/dev/mapper`, and calls wait for it; where it does not, `nodes` keeps them.
+
+mod block;
+mod control;
+mod log;
+mod nodes;
+mod peek;
+mod raw;
+mod users;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use devicemapper::{DevId, DmFlags, DmName, DmOptions, DmUuid};
+use nix::errno::Errno;
+
+use control::{Control, label, malformed, refused, unwritable, with_id};
+use log::Mark;
+use nodes::Nodes;
+use raw::Command;
+use wire::{Answer, Request, broken_name, flag};
+
+use super::{
+    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Suspend, Users,
+    Version,
+};
+use crate::device::Device;
+use crate::identity::{DevNum, Name, Uuid};
+use crate::table::Target;
+
+/// There as long as udev runs.
+const UDEV: &str = "/run/udev/control";
+/// Where Device Mapper's nodes are.
+const NODES: &str = "/dev/mapper";
+
+/// The running kernel.
+pub struct Live {
+    control: Control,
+    /// Kept by dmctl where udev does not run.
+    nodes: Option<Nodes>,
+    /// What went wrong with nodes since the last [`settle`](ChangeKernel::settle): the devices themselves
+    /// are as they should be, so the calls that changed them succeeded.
+    troubles: Mutex<Vec<KernelError>>,
+}
+
+impl Live {
+    /// Opens the control node. It needs root, and a kernel that has Device Mapper loaded.
+    pub fn open() -> Result<Self, KernelError> {
+        let nodes = if Path::new(UDEV).exists() { None } else { Some(Nodes::new(NODES)) };
+        Ok(Self { control: Control::open()?, nodes, troubles: Mutex::default() })
+    }
+
+    /// Makes a call about one device.
+    fn ask(&self, call: Call, command: Command, id: &Id, request: &Request) -> Result<Answer, KernelError> {
+        let mut answer = self.control.call(command, request);
+        if let (Err(Errno::ENXIO), Id::Name(name)) = (&answer, id)
+            && let Some(renamed) = broken_name(name).and_then(|bytes| request.renamed(&bytes).ok())
+        {
+            answer = self.control.call(command, &renamed);
+        }
+        answer.map_err(|errno| KernelError::Refused { call, device: label(id), errno, log: None })
+    }
+
+    /// The state of a device, or none when it does not exist.
+    fn info(&self, id: &Id) -> Result<Option<super::Info>, KernelError> {
+        let request = Request::about(id, 0).map_err(|why| unwritable(Call::Table, &label(id), why))?;
+        let answer = self.ask(Call::Table, Command::DeviceStatus, id, &request);
+        match answer {
+            Err(error) if error.errno() == Some(Errno::ENXIO) => Ok(None),
+            answer => answer?.info().map(Some).map_err(|why| malformed(Call::Table, &label(id), why)),
+        }
+    }
+
+    /// Runs a call that the kernel may refuse with no more than an errno, and adds what its log says.
+    fn explained<T>(&self, id: &Id, act: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
+        let mark = Mark::now();
+        act().map_err(|error| match error {
+            KernelError::Refused { call, device, errno, .. } => {
+                let number = self.info(id).ok().flatten().map(|info| info.number);
+                KernelError::Refused { call, device, errno, log: mark.lines(number) }
+            }
+            other => other,
+        })
+    }
+
+    /// Does something to the nodes, where they are dmctl's to keep.
+    fn with_nodes(&self, act: impl FnOnce(&Nodes) -> Result<(), KernelError>) {
+        if let Some(Err(trouble)) = self.nodes.as_ref().map(act) {
+            self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
+        }
+    }
+}
+
+impl ReadKernel for Live {
+    fn version(&self) -> Result<Version, KernelError> {
+        let (major, minor, patch) =
+            self.control.dm.version().map_err(|error| refused(Call::Version, String::new(), error))?;
+        Ok(Version(major, minor, patch))
+    }
+
+    fn list(&self) -> Result<Vec<Listed>, KernelError> {
+        let answer = self.control.call(Command::ListDevices, &Request::new(flag::UUID));
+        let answer = answer.map_err(|errno| KernelError::Refused {
+            call: Call::List,
+            device: String::new(),
+            errno,
+            log: None,
+        })?;
+        let entries = answer.list().map_err(|why| malformed(Call::List, "", why))?;
+        let mut list = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            if !entry.uuid_known {
+                let info = self.info(&Id::Name(entry.listed.name.clone()))?;
+                entry.listed.uuid = info.and_then(|info| info.uuid);
+            }
+            list.push(entry.listed);
+        }
+        Ok(list)
+    }
+
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
+        let inactive = if slot == Slot::Inactive { flag::QUERY_INACTIVE } else { 0 };
+        let request = Request::about(id, flag::STATUS_TABLE | flag::SECURE_DATA | inactive)
+            .map_err(|why| unwritable(Call::Table, &label(id), why))?;
+        let answer = match self.ask(Call::Table, Command::TableStatus, id, &request) {
+            Err(error) if error.errno() == Some(Errno::ENXIO) => return Ok(None),
+            answer => answer?,
+        };
+        let mapped = || Ok(Mapped { info: answer.info()?, table: answer.table()? });
+        mapped().map(Some).map_err(|why| malformed(Call::Table, &label(id), why))
+    }
+
+    fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {
+        let versions = self.control.dm.list_versions();
+        let versions = versions.map_err(|error| refused(Call::Targets, String::new(), error))?;
+        Ok(versions.into_iter().map(|(name, a, b, c)| (name, Version(a, b, c))).collect())
+    }
+
+    fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {
+        block::resolve(device)
+    }
+
+    fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
+        block::block_device(number)
+    }
+
+    fn users(&self, number: DevNum) -> Result<Users, KernelError> {
+        users::users(number)
+    }
+
+    fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
+        peek::peek(number, offset, length)
+    }
+}
+
+impl ChangeKernel for Live {
+    fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
+        let fail = |error| refused(Call::Create, name.to_string(), error);
+        let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
+        let info = DmName::new(name.kernel())
+            .and_then(|dm_name| self.control.dm.device_create(dm_name, dm_uuid, DmOptions::default()))
+            .map_err(fail)?;
+        let number = DevNum::new(info.device().major, info.device().minor);
+        self.with_nodes(|nodes| nodes.make(name, number, || self.list()));
+        Ok(number)
+    }
+
+    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
+        let flags = flag::SECURE_DATA | if read_only { flag::READ_ONLY } else { 0 };
+        let request = Request::about(id, flags)
+            .and_then(|request| request.table(table))
+            .map_err(|why| unwritable(Call::Load, &label(id), why))?;
+        self.explained(id, || self.ask(Call::Load, Command::TableLoad, id, &request)).map(drop)
+    }
+
+    fn clear(&self, id: &Id) -> Result<(), KernelError> {
+        with_id(Call::Clear, id, |dev_id| self.control.dm.table_clear(dev_id)).map(drop)
+    }
+
+    fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError> {
+        let mut flags = DmFlags::DM_SUSPEND;
+        flags.set(DmFlags::DM_NOFLUSH, !how.flush);
+        flags.set(DmFlags::DM_SKIP_LOCKFS, !how.freeze);
+        let options = DmOptions::default().set_flags(flags);
+        with_id(Call::Suspend, id, |dev_id| self.control.dm.device_suspend(dev_id, options)).map(drop)
+    }
+
+    fn resume(&self, id: &Id) -> Result<(), KernelError> {
+        let resume = |dev_id: &DevId<'_>| self.control.dm.device_suspend(dev_id, DmOptions::default());
+        self.explained(id, || with_id(Call::Resume, id, resume)).map(drop)
+    }
+
+    fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
+        let fail = |error| refused(Call::Rename, name.to_string(), error);
+        let dm_name = DmName::new(name.kernel()).map_err(fail)?;
+        let dm_new = DmName::new(new.kernel()).map_err(fail)?;
+        let info = self.control.dm.device_rename(dm_name, &DevId::Name(dm_new)).map_err(fail)?;
+        let number = DevNum::new(info.device().major, info.device().minor);
+        self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
+        Ok(())
+    }
+
+    fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
+        let fail = |error| refused(Call::SetUuid, name.to_string(), error);
+        let dm_name = DmName::new(name.kernel()).map_err(fail)?;
+        let dm_uuid = DmUuid::new(uuid.as_str()).map_err(fail)?;
+        self.control.dm.device_rename(dm_name, &DevId::Uuid(dm_uuid)).map(drop).map_err(fail)
+    }
+
+    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
+        let request = Request::about(id, if deferred { flag::DEFERRED_REMOVE } else { 0 })
+            .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
+        // Once it is gone nobody can tell what number it had, and the next device may get it.
+        let before = self.nodes.as_ref().and_then(|_| self.info(id).ok().flatten());
+        self.ask(Call::Remove, Command::Remove, id, &request)?;
+        if let Some(info) = before {
+            self.with_nodes(|nodes| nodes.remove(&info.name, Some(info.number), || self.list()));
+        }
+        Ok(())
+    }
+
+    fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError> {
+        let request = Request::about(id, flag::SECURE_DATA)
+            .and_then(|request| request.message(sector, message))
+            .map_err(|why| unwritable(Call::Message, &label(id), why))?;
+        let answer = self.explained(id, || self.ask(Call::Message, Command::TargetMessage, id, &request))?;
+        answer.reply().map_err(|why| malformed(Call::Message, &label(id), why))
+    }
+
+    fn settle(&self) -> Result<(), KernelError> {
+        let Some(nodes) = &self.nodes else { return Ok(()) };
+        let devices = self.list()?;
+        // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
+        // node that can't be put right.
+        let _ = nodes.sweep(&devices);
+        for device in devices.iter().filter(|device| is_ours(device)) {
+            let _ = nodes.make(&device.name, device.number, || Ok(devices.clone()));
+        }
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.drain(..).next().map_or(Ok(()), Err)
+    }
+}
+
+fn is_ours(device: &Listed) -> bool {
+    device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some())
+}

@@ -1,0 +1,248 @@
+//! Nodes in `/dev/mapper`, where no udev makes them.
+//!
+//! A node is only ever made, moved or taken away together with the device it leads to. What is already
+//! there under the name decides: the right node stays as it is; one that leads nowhere any more is replaced;
+//! anything else is somebody's, and is reported instead of overwritten. A crash can leave nodes behind, and
+//! the next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{self, Mode, SFlag};
+
+use super::block::numbered;
+use crate::identity::{DevNum, Name};
+use crate::kernel::{KernelError, Listed};
+
+/// The folder of the nodes.
+pub(super) struct Nodes {
+    folder: PathBuf,
+}
+
+/// What is there under a name.
+#[derive(Debug, PartialEq, Eq)]
+enum There {
+    Nothing,
+    /// A block node, or a link to one.
+    Leads(DevNum),
+    /// A link to nothing.
+    Dangling,
+    /// A file, a folder, a character device.
+    Other,
+}
+
+impl Nodes {
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Makes the node of a device. `list` is asked for when something is in the way.
+    pub fn make(
+        &self,
+        name: &Name,
+        number: DevNum,
+        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+    ) -> Result<(), KernelError> {
+        let path = self.path(name)?;
+        match look(&path)? {
+            There::Nothing => make_node(&path, number),
+            There::Leads(there) if there == number => Ok(()),
+            There::Leads(there) if is_stale(there, &path, &list()?) => self.replace(&path, number),
+            There::Dangling => self.replace(&path, number),
+            There::Leads(there) => Err(in_the_way(&path, &format!("it leads to device {there}"))),
+            There::Other => Err(in_the_way(&path, "it is no block device")),
+        }
+    }
+
+    /// Moves the node of a device that was renamed.
+    pub fn rename(
+        &self,
+        old: &Name,
+        new: &Name,
+        number: DevNum,
+        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+    ) -> Result<(), KernelError> {
+        self.make(new, number, list)?;
+        let path = self.path(old)?;
+        if look(&path)? == There::Leads(number) { unlink(&path) } else { Ok(()) }
+    }
+
+    /// Takes away the node of a device that was removed and had this number. The number may be another
+    /// device's by now, but not under this name.
+    pub fn remove(
+        &self,
+        name: &Name,
+        number: Option<DevNum>,
+        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+    ) -> Result<(), KernelError> {
+        // Nobody made a node for a device whose name can't have one.
+        let Ok(path) = self.path(name) else { return Ok(()) };
+        match look(&path)? {
+            There::Leads(there) => {
+                let devices = list()?;
+                let gone = !devices.iter().any(|device| device.name == *name);
+                let was_its = gone && Some(there) == number;
+                if was_its || is_stale(there, &path, &devices) { unlink(&path) } else { Ok(()) }
+            }
+            There::Dangling => unlink(&path),
+            There::Nothing | There::Other => Ok(()),
+        }
+    }
+
+    /// Takes away every node that leads to no device, or to a device of dmctl that now has another name.
+    /// Links are left alone: no crash of dmctl leaves one.
+    pub fn sweep(&self, devices: &[Listed]) -> Result<(), KernelError> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed("read", &self.folder, error))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let is_node = entry.file_type().is_ok_and(|kind| kind.is_block_device());
+            if is_node && matches!(look(&path)?, There::Leads(number) if is_stale(number, &path, devices)) {
+                unlink(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of a name. A device that another tool named `control` has no node: that is Device Mapper's.
+    fn path(&self, name: &Name) -> Result<PathBuf, KernelError> {
+        let name = name.kernel();
+        if matches!(name, "" | "." | ".." | "control") || name.contains('/') {
+            let what = format!("make a node for a device named `{name}`");
+            let source = io::Error::new(ErrorKind::InvalidInput, "this name is taken: rename the device");
+            return Err(KernelError::Io { what, source });
+        }
+        Ok(self.folder.join(name))
+    }
+
+    /// Puts the node in place of what is there, without a moment in which there is neither.
+    fn replace(&self, path: &Path, number: DevNum) -> Result<(), KernelError> {
+        let aside = self.folder.join(format!(".dmctl-{}-{}", number.major, number.minor));
+        make_node(&aside, number)?;
+        fs::rename(&aside, path).map_err(|error| {
+            // The error to tell is the one of the rename.
+            let _ = fs::remove_file(&aside);
+            failed("replace", path, error)
+        })
+    }
+}
+
+fn look(path: &Path) -> Result<There, KernelError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(There::Dangling),
+            metadata => metadata,
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(There::Nothing),
+        metadata => metadata,
+    }
+    .map_err(|error| failed("look at", path, error))?;
+    if metadata.file_type().is_block_device() {
+        Ok(There::Leads(numbered(metadata.rdev())))
+    } else {
+        Ok(There::Other)
+    }
+}
+
+/// Whether `number` is one of Device Mapper's that `path` should not lead to: no device has it, or one of
+/// dmctl's has, under another name. Numbers of other drivers are never judged.
+fn is_stale(number: DevNum, path: &Path, devices: &[Listed]) -> bool {
+    match devices.iter().find(|device| device.number == number) {
+        Some(device) => {
+            let ours = device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some());
+            ours && path.file_name().is_none_or(|name| name != device.name.kernel())
+        }
+        None => is_device_mapper(number.major),
+    }
+}
+
+/// Whether Device Mapper has this major number: it is given out when the module is loaded.
+fn is_device_mapper(major: u32) -> bool {
+    let devices = fs::read_to_string("/proc/devices").unwrap_or_default();
+    let block = devices.split_once("Block devices:").map_or("", |(_, block)| block);
+    block.lines().any(|line| line.trim().split_once(' ') == Some((&major.to_string(), "device-mapper")))
+}
+
+fn make_node(path: &Path, number: DevNum) -> Result<(), KernelError> {
+    let device = stat::makedev(number.major.into(), number.minor.into());
+    stat::mknod(path, SFlag::S_IFBLK, Mode::S_IRUSR | Mode::S_IWUSR, device)
+        .map_err(|errno| failed("make", path, errno.into()))
+}
+
+fn unlink(path: &Path) -> Result<(), KernelError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("take away", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn in_the_way(path: &Path, why: &str) -> KernelError {
+    let text = format!("something else is there: {why}; take it away, then run `dmctl repair`");
+    failed("make", path, io::Error::new(ErrorKind::AlreadyExists, text))
+}
+
+fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
+    KernelError::Io { what: format!("{verb} the node {}", path.display()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[expect(clippy::unnecessary_wraps, reason = "stands for a call that may fail")]
+    fn nobody() -> Result<Vec<Listed>, KernelError> {
+        Ok(Vec::new())
+    }
+
+    #[test]
+    fn a_file_under_the_name_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = Nodes::new(folder.path());
+        let name = Name::new("data").unwrap();
+        fs::write(folder.path().join("data"), "mine").unwrap();
+        let error = nodes.make(&name, DevNum::new(254, 0), nobody).unwrap_err().to_string();
+        assert!(error.contains("data: something else is there"), "{error}");
+        nodes.remove(&name, None, nobody).unwrap();
+        nodes.sweep(&[]).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("data")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_link_to_nothing_goes_with_its_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = Nodes::new(folder.path());
+        symlink("../dm-3", folder.path().join("data")).unwrap();
+        nodes.sweep(&[]).unwrap();
+        assert!(fs::symlink_metadata(folder.path().join("data")).is_ok());
+        nodes.remove(&Name::new("data").unwrap(), None, nobody).unwrap();
+        assert!(fs::symlink_metadata(folder.path().join("data")).is_err());
+    }
+
+    #[test]
+    fn the_control_node_is_nobodys() {
+        let nodes = Nodes::new("/nowhere");
+        for name in ["control", ".", "..", "a/b"] {
+            let name = Name::from_kernel(name.as_bytes());
+            assert!(nodes.make(&name, DevNum::new(254, 0), nobody).is_err(), "{name}");
+            assert!(nodes.remove(&name, None, nobody).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_stale_when_its_device_is_gone_or_was_renamed() {
+        let device = |name: &str, uuid: &str| Listed {
+            name: Name::new(name).unwrap(),
+            uuid: crate::identity::Uuid::from_kernel(uuid.as_bytes()),
+            number: DevNum::new(254, 0),
+        };
+        let stale = |device| is_stale(DevNum::new(254, 0), Path::new("/dev/mapper/old"), &[device]);
+        assert!(stale(device("new", "DMCTL-lab-x")));
+        assert!(!stale(device("old", "DMCTL-lab-x")));
+        assert!(!stale(device("new", "LVM-x")));
+        assert!(!stale(device("new", "")));
+        assert!(!is_stale(DevNum::new(1, 0), Path::new("/dev/mapper/old"), &[]), "a ram disk's number");
+    }
+}

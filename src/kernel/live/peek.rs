@@ -1,0 +1,101 @@
+//! Looking at a few bytes of a block device, read-only and past the page cache.
+//!
+//! The kernel's targets read and write their metadata behind the page cache, so what the cache holds may be
+//! older than the disk. A device that is suspended, or stands on one that is, is not looked at: the read
+//! would wait for the resume.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use nix::sys::stat::{self, Mode, SFlag};
+
+use super::block::{folder, numbered};
+use crate::identity::DevNum;
+
+/// Direct reads begin, end and are stored at multiples of this; no disk has larger logical blocks.
+const BLOCK: usize = 4096;
+/// Metadata that is worth a look is shorter than this.
+const MAX_LENGTH: usize = 1 << 20;
+/// Stacks are not deeper than this.
+const MAX_DEPTH: usize = 16;
+
+/// See [`ReadKernel::peek`](crate::kernel::ReadKernel::peek).
+pub(super) fn peek(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
+    // Some drivers make a device when a node of it is opened: what isn't there is not to be opened.
+    let there = folder(number).exists();
+    if !there || length > MAX_LENGTH || is_held(number, MAX_DEPTH) {
+        return None;
+    }
+    let file = open(number)?;
+    let skip = usize::try_from(offset % u64::try_from(BLOCK).ok()?).ok()?;
+    let from = offset - u64::try_from(skip).ok()?;
+    let blocks = (skip + length).next_multiple_of(BLOCK);
+    let mut memory = vec![0; blocks + BLOCK];
+    let aligned = memory.as_ptr().align_offset(BLOCK);
+    let buffer = memory.get_mut(aligned..aligned + blocks)?;
+    let read = read_up_to(&file, buffer, from);
+    (read >= skip + length).then(|| buffer[skip..skip + length].to_vec())
+}
+
+/// Fills the buffer as far as the device goes.
+fn read_up_to(file: &File, buffer: &mut [u8], from: u64) -> usize {
+    let mut read = 0;
+    while read < buffer.len() {
+        let Ok(done) = u64::try_from(read) else { break };
+        match file.read_at(&mut buffer[read..], from + done) {
+            Ok(0) => break,
+            Ok(length) => read += length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    read
+}
+
+/// Whether reads of a device would wait: it, or something below it, is suspended.
+fn is_held(number: DevNum, depth: usize) -> bool {
+    let folder = folder(number);
+    let suspended = fs::read_to_string(folder.join("dm/suspended")).is_ok_and(|text| text.trim() == "1");
+    let below = || {
+        let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
+        slaves.filter_map(|slave| DevNum::parse(fs::read_to_string(slave.path().join("dev")).ok()?.trim()))
+    };
+    suspended || depth == 0 || below().any(|lower| is_held(lower, depth - 1))
+}
+
+/// Opens a device by its number, whatever nodes there are.
+fn open(number: DevNum) -> Option<File> {
+    let by_number = PathBuf::from(format!("/dev/block/{number}"));
+    // devtmpfs has a node for every device, under the kernel's own name for it.
+    let by_name = || {
+        let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
+        let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+        Some(Path::new("/dev").join(name))
+    };
+    open_node(&by_number, number)
+        .or_else(|| by_name().and_then(|path| open_node(&path, number)))
+        .or_else(|| open_own_node(number))
+}
+
+/// Opens a node if it is one of this device.
+fn open_node(path: &Path, number: DevNum) -> Option<File> {
+    let direct = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let nonblocking = libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let file = direct(nonblocking | libc::O_DIRECT).or_else(|_| direct(nonblocking)).ok()?;
+    let metadata = file.metadata().ok()?;
+    (metadata.file_type().is_block_device() && numbered(metadata.rdev()) == number).then_some(file)
+}
+
+/// Makes a node for the moment it takes to open it.
+fn open_own_node(number: DevNum) -> Option<File> {
+    let path = PathBuf::from(format!("/dev/.dmctl-peek-{}-{}", number.major, number.minor));
+    let device = stat::makedev(number.major.into(), number.minor.into());
+    // One that a killed dmctl left behind does as well: its number is checked when it is opened.
+    let _ = stat::mknod(&path, SFlag::S_IFBLK, Mode::S_IRUSR, device);
+    let file = open_node(&path, number);
+    let _ = fs::remove_file(&path);
+    file
+}

@@ -1,0 +1,116 @@
+//! Who uses a block device: devices that stand on it, file systems, swap.
+
+use std::fs;
+use std::path::Path;
+
+use super::block::{at_path, failed, folder};
+use crate::identity::{DevNum, printable};
+use crate::kernel::{KernelError, Users};
+
+/// See [`ReadKernel::users`](crate::kernel::ReadKernel::users).
+pub(super) fn users(number: DevNum) -> Result<Users, KernelError> {
+    Ok(Users {
+        holders: holders(number)?,
+        mounts: mounts(&read("/proc/self/mountinfo")?, number),
+        swap: is_swap(&fs::read_to_string("/proc/swaps").unwrap_or_default(), number),
+    })
+}
+
+fn read(path: &str) -> Result<String, KernelError> {
+    // A mount point can be any bytes; one that is no UTF-8 must not hide the others.
+    let bytes = fs::read(path).map_err(|error| failed("read", Path::new(path), error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The devices whose tables, arrays or the like name this one.
+fn holders(number: DevNum) -> Result<Vec<DevNum>, KernelError> {
+    let path = folder(number).join("holders");
+    let Ok(entries) = fs::read_dir(&path) else { return Ok(Vec::new()) };
+    let mut holders = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failed("read", &path, error))?;
+        // A holder that has just gone away has no number any more.
+        let text = fs::read_to_string(entry.path().join("dev")).unwrap_or_default();
+        holders.extend(DevNum::parse(text.trim()));
+    }
+    holders.sort_unstable();
+    Ok(holders)
+}
+
+/// The mount points in the text of a `mountinfo` whose file system is on this device.
+///
+/// Most file systems carry the number of their device. One that can have several (btrfs) carries a number
+/// of its own, with major 0, and names the device it was mounted by.
+fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
+    let on_device = |line: &&str| {
+        let mut words = line.split(' ');
+        match words.nth(2).and_then(DevNum::parse) {
+            Some(own) if own.major == 0 => words
+                .skip_while(|word| *word != "-")
+                .nth(2)
+                .map(unescaped)
+                .filter(|source| source.starts_with("/dev/"))
+                .is_some_and(|source| at_path(Path::new(&source)).is_ok_and(|at| at == Some(number))),
+            own => own == Some(number),
+        }
+    };
+    let point = |line: &str| line.split(' ').nth(4).map(|point| printable(&unescaped(point)).into_owned());
+    mountinfo.lines().filter(on_device).filter_map(point).collect()
+}
+
+/// Whether the text of `/proc/swaps` names this device.
+fn is_swap(swaps: &str, number: DevNum) -> bool {
+    swaps
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .any(|path| at_path(Path::new(&unescaped(path))).is_ok_and(|at| at == Some(number)))
+}
+
+/// A path as the kernel writes it into these files: blanks, tabs, line ends and backslashes as `\ooo`.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(byte) = octal {
+            plain.push(char::from(byte));
+            rest = &after[3..];
+        } else {
+            plain.push('\\');
+            rest = after;
+        }
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTINFO: &str = "\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+23 22 0:5 / /dev rw - devtmpfs devtmpfs rw
+30 22 254:3 / /srv/my\\040data rw,noatime shared:7 master:2 - xfs /dev/mapper/data rw
+31 22 254:3 /sub /srv/bind rw - xfs /dev/mapper/data rw
+32 22 0:40 / /mnt/b rw - btrfs /dev/null rw
+";
+
+    #[test]
+    fn mounts_are_found_by_number() {
+        let at = |major, minor| mounts(MOUNTINFO, DevNum::new(major, minor));
+        assert_eq!(at(254, 3), ["/srv/my data", "/srv/bind"]);
+        assert_eq!(at(8, 1), ["/"]);
+        assert_eq!(at(0, 40), [""; 0]);
+        assert_eq!(mounts("garbage\n\n1 2 3\n", DevNum::new(8, 1)), [""; 0]);
+    }
+
+    #[test]
+    fn octal_escapes_are_undone() {
+        assert_eq!(unescaped("/a\\040b\\134c"), "/a b\\c");
+        assert_eq!(unescaped("/a\\"), "/a\\");
+        assert_eq!(unescaped("/a\\9"), "/a\\9");
+        assert_eq!(unescaped("/ü\\é"), "/ü\\é");
+    }
+}

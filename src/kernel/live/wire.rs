@@ -1,0 +1,334 @@
+//! The layout of requests and answers: `struct dm_ioctl` and what follows it, as bytes.
+//!
+//! Fields are read and written at their offsets in `linux/dm-ioctl.h`, with a bounds check each: an answer
+//! that is shorter than it claims is no more than [`Malformed`]. Requests carry the lowest version of the
+//! interface, 4.0.0, because a kernel refuses a caller that is newer than itself.
+//!
+//! A table may hold keys, so every buffer here is wiped when it is dropped.
+
+use zeroize::Zeroizing;
+
+use crate::identity::{DevNum, MAX_NAME, Name, Uuid};
+use crate::kernel::{Id, Info, Listed, Version};
+use crate::table::{Table, Target};
+use crate::targets::MAX_TYPE;
+
+/// The length of the header, `struct dm_ioctl`.
+pub(super) const HEADER: usize = 312;
+
+// Where the fields of the header are.
+const VERSION: usize = 0;
+pub(super) const DATA_SIZE: usize = 12;
+const DATA_START: usize = 16;
+const TARGET_COUNT: usize = 20;
+const OPEN_COUNT: usize = 24;
+const FLAGS: usize = 28;
+const EVENT_NR: usize = 32;
+const DEV: usize = 40;
+const NAME: usize = 48;
+const NAME_LENGTH: usize = 128;
+const UUID: usize = NAME + NAME_LENGTH;
+const UUID_LENGTH: usize = 129;
+
+/// The length of `struct dm_target_spec`, which precedes the parameters of a row.
+const SPEC: usize = 40;
+/// The length of the name of a target type in it, with its NUL.
+const SPEC_TYPE: usize = MAX_TYPE + 1;
+
+/// The flags of the header (`DM_*_FLAG`).
+pub(super) mod flag {
+    pub const READ_ONLY: u32 = 1 << 0;
+    pub const SUSPENDED: u32 = 1 << 1;
+    pub const STATUS_TABLE: u32 = 1 << 4;
+    pub const LIVE_TABLE: u32 = 1 << 5;
+    pub const INACTIVE_TABLE: u32 = 1 << 6;
+    pub const BUFFER_FULL: u32 = 1 << 8;
+    pub const QUERY_INACTIVE: u32 = 1 << 12;
+    pub const UUID: u32 = 1 << 14;
+    pub const SECURE_DATA: u32 = 1 << 15;
+    pub const DATA_OUT: u32 = 1 << 16;
+    pub const DEFERRED_REMOVE: u32 = 1 << 17;
+}
+
+/// Marks a record of the list that carries a uuid (`DM_NAME_LIST_FLAG_HAS_UUID`), and one that says that
+/// the device has none. Kernels before 4.45 of the interface write neither.
+const RECORD_HAS_UUID: u32 = 1;
+const RECORD_HAS_NO_UUID: u32 = 2;
+
+/// An answer that does not hold what it says it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// A request that can't be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwritable {
+    /// A NUL inside a text would cut it short without a word.
+    Nul,
+    /// A name, a uuid or a type that is longer than its field, or a table longer than the kernel reads.
+    TooLong,
+}
+
+/// What is sent to the kernel.
+pub(super) struct Request(Zeroizing<Vec<u8>>);
+
+impl Request {
+    /// A request about no device in particular.
+    pub fn new(flags: u32) -> Self {
+        let mut bytes = vec![0; HEADER];
+        put(&mut bytes, VERSION, &4u32.to_ne_bytes());
+        put(&mut bytes, DATA_START, &312u32.to_ne_bytes());
+        put(&mut bytes, FLAGS, &flags.to_ne_bytes());
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A request about a device.
+    pub fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
+        let mut request = Self::new(flags);
+        let (at, room, text) = match id {
+            Id::Name(name) => (NAME, NAME_LENGTH, name.kernel()),
+            Id::Uuid(uuid) => (UUID, UUID_LENGTH, uuid.as_str()),
+        };
+        put_text(&mut request.0, at, room, text)?;
+        Ok(request)
+    }
+
+    /// The same request about the device whose name is these bytes.
+    pub fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
+        let mut request = Self(self.0.clone());
+        request.0[NAME..NAME + NAME_LENGTH].fill(0);
+        put_text(&mut request.0, NAME, NAME_LENGTH, name)?;
+        Ok(request)
+    }
+
+    /// Adds the rows of a table to load.
+    ///
+    /// The kernel takes a backslash before a character for that character alone; a row means its words as
+    /// they stand, so backslashes are doubled, as libdevmapper does.
+    pub fn table(mut self, rows: &[Target]) -> Result<Self, Unwritable> {
+        let count = u32::try_from(rows.len()).map_err(|_| Unwritable::TooLong)?;
+        put(&mut self.0, TARGET_COUNT, &count.to_ne_bytes());
+        let escaped: Vec<Zeroizing<String>> =
+            rows.iter().map(|row| Zeroizing::new(row.params().replace('\\', "\\\\"))).collect();
+        // All the room at once: a buffer that grows would leave unwiped copies behind.
+        let length = escaped.iter().map(|params| spec_length(params)).sum::<usize>();
+        let mut grown = Zeroizing::new(Vec::with_capacity(self.0.len() + length));
+        grown.extend_from_slice(&self.0);
+        for (row, params) in rows.iter().zip(&escaped) {
+            let start = grown.len();
+            let next = u32::try_from(spec_length(params)).map_err(|_| Unwritable::TooLong)?;
+            grown.resize(start + spec_length(params), 0);
+            put(&mut grown, start, &row.start.to_ne_bytes());
+            put(&mut grown, start + 8, &row.length.to_ne_bytes());
+            put(&mut grown, start + 20, &next.to_ne_bytes());
+            put_text(&mut grown, start + 24, SPEC_TYPE, &row.kind)?;
+            put_text(&mut grown, start + SPEC, params.len() + 1, params)?;
+        }
+        Ok(Self(grown))
+    }
+
+    /// Adds a message for the target at `sector`.
+    pub fn message(mut self, sector: u64, text: &str) -> Result<Self, Unwritable> {
+        let mut grown = Zeroizing::new(vec![0; self.0.len() + 8 + text.len() + 1]);
+        put(&mut grown, 0, &self.0);
+        put(&mut grown, HEADER, &sector.to_ne_bytes());
+        put_text(&mut grown, HEADER + 8, text.len() + 1, text)?;
+        self.0 = grown;
+        Ok(self)
+    }
+
+    /// The request in a buffer of `room` bytes or more, for the answer to go to.
+    pub fn buffer(&self, room: usize) -> Zeroizing<Vec<u8>> {
+        let mut buffer = Zeroizing::new(vec![0; room.max(self.0.len())]);
+        put(&mut buffer, 0, &self.0);
+        buffer
+    }
+}
+
+/// The length of a row in a request: its fixed part, its parameters and their NUL, up to the next multiple
+/// of 8, which is where the kernel wants the next one.
+fn spec_length(params: &str) -> usize {
+    (SPEC + params.len() + 1).next_multiple_of(8)
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    bytes[at..at + value.len()].copy_from_slice(value);
+}
+
+/// Writes `text` and its NUL into a field of `room` bytes that holds zeroes.
+fn put_text(bytes: &mut [u8], at: usize, room: usize, text: impl AsRef<[u8]>) -> Result<(), Unwritable> {
+    let text = text.as_ref();
+    if text.len() >= room {
+        return Err(Unwritable::TooLong);
+    }
+    if text.contains(&0) {
+        return Err(Unwritable::Nul);
+    }
+    put(bytes, at, text);
+    Ok(())
+}
+
+/// The bytes of a name that was no UTF-8 when it was listed. They are shown like mangled ones (`\xff`), and
+/// only the kernel can tell whether a device has the bytes or the text.
+pub(super) fn broken_name(name: &Name) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(MAX_NAME);
+    let mut rest = name.kernel();
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    std::str::from_utf8(&bytes).is_err().then_some(bytes)
+}
+
+/// What the kernel wrote back.
+pub(super) struct Answer(pub Zeroizing<Vec<u8>>);
+
+impl Answer {
+    /// The flags of the header.
+    pub fn flags(&self) -> Result<u32, Malformed> {
+        u32_at(&self.0, FLAGS)
+    }
+
+    /// What follows the header: at most as much as it says, and as there is.
+    fn data(&self) -> Result<&[u8], Malformed> {
+        let start = index(u32_at(&self.0, DATA_START)?)?;
+        let end = index(u32_at(&self.0, DATA_SIZE)?)?.min(self.0.len());
+        Ok(self.0.get(start..end.max(start)).unwrap_or_default())
+    }
+
+    /// The state of the device that was asked for.
+    pub fn info(&self) -> Result<Info, Malformed> {
+        let flags = self.flags()?;
+        let has = |bit: u32| flags & bit != 0;
+        Ok(Info {
+            name: Name::from_kernel(text(field(&self.0, NAME, NAME_LENGTH)?)),
+            uuid: Uuid::from_kernel(text(field(&self.0, UUID, UUID_LENGTH)?)),
+            number: number(u64_at(&self.0, DEV)?),
+            suspended: has(flag::SUSPENDED),
+            live_table: has(flag::LIVE_TABLE),
+            inactive_table: has(flag::INACTIVE_TABLE),
+            open_count: u32_at(&self.0, OPEN_COUNT)?,
+            event_nr: u32_at(&self.0, EVENT_NR)?,
+            read_only: has(flag::READ_ONLY),
+            target_count: u32_at(&self.0, TARGET_COUNT)?,
+            deferred_remove: has(flag::DEFERRED_REMOVE),
+        })
+    }
+
+    /// The rows of the table that was asked for. Trailing blanks, which some targets print, are left out.
+    pub fn table(&self) -> Result<Table, Malformed> {
+        let data = self.data()?;
+        let mut table = Table::new();
+        let (mut at, mut past) = (0, 0);
+        for _ in 0..u32_at(&self.0, TARGET_COUNT)? {
+            // Rows follow one another: one that leads back would never end.
+            let row = if at < past { None } else { data.get(at..) }.ok_or(Malformed)?;
+            past = at + SPEC;
+            let kind = String::from_utf8_lossy(text(field(row, 24, SPEC_TYPE)?));
+            let params = terminated(row.get(SPEC..).ok_or(Malformed)?)?;
+            let params = String::from_utf8_lossy(params).trim_end().to_string();
+            table.push(Target::new(u64_at(row, 0)?, u64_at(row, 8)?, &kind, params));
+            // Counted from the first row, unlike in a request.
+            at = index(u32_at(row, 20)?)?;
+        }
+        Ok(table)
+    }
+
+    /// What a target answered to a message, when it did.
+    pub fn reply(&self) -> Result<Option<String>, Malformed> {
+        if self.flags()? & flag::DATA_OUT == 0 {
+            return Ok(None);
+        }
+        Ok(Some(String::from_utf8_lossy(text(self.data()?)).into_owned()))
+    }
+
+    /// Every device, with its uuid where this kernel lists uuids.
+    pub fn list(&self) -> Result<Vec<Entry>, Malformed> {
+        let version = Version(u32_at(&self.0, 0)?, u32_at(&self.0, 4)?, u32_at(&self.0, 8)?);
+        let mut rest = self.data()?;
+        let mut entries = Vec::new();
+        // An empty list is one record with the number 0.
+        if rest.len() < 12 || u64_at(rest, 0)? == 0 {
+            return Ok(entries);
+        }
+        loop {
+            let next = index(u32_at(rest, 8)?)?;
+            let record = if next == 0 { rest } else { rest.get(..next).ok_or(Malformed)? };
+            entries.push(Entry::parse(record, version)?);
+            if next == 0 {
+                return Ok(entries);
+            }
+            rest = &rest[next..];
+        }
+    }
+}
+
+/// A record of the list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub listed: Listed,
+    /// Whether the kernel said what uuid the device has, or that it has none.
+    pub uuid_known: bool,
+}
+
+impl Entry {
+    fn parse(record: &[u8], version: Version) -> Result<Self, Malformed> {
+        let name = terminated(record.get(12..).ok_or(Malformed)?)?;
+        let mut entry = Self {
+            listed: Listed { name: Name::from_kernel(name), uuid: None, number: number(u64_at(record, 0)?) },
+            uuid_known: false,
+        };
+        // After the name, at the next multiple of 8: the event number, the flags, the uuid.
+        let tail = (12 + name.len() + 1).next_multiple_of(8);
+        if version < Version(4, 45, 0) || record.len() < tail + 8 {
+            return Ok(entry);
+        }
+        match u32_at(record, tail + 4)? {
+            flags if flags & RECORD_HAS_UUID != 0 => {
+                entry.listed.uuid = Uuid::from_kernel(terminated(&record[tail + 8..])?);
+                entry.uuid_known = true;
+            }
+            flags => entry.uuid_known = flags & RECORD_HAS_NO_UUID != 0,
+        }
+        Ok(entry)
+    }
+}
+
+fn field(bytes: &[u8], at: usize, length: usize) -> Result<&[u8], Malformed> {
+    at.checked_add(length).and_then(|end| bytes.get(at..end)).ok_or(Malformed)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
+    let field = field(bytes, at, 4)?.try_into().map_err(|_| Malformed)?;
+    Ok(u32::from_ne_bytes(field))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, Malformed> {
+    let field = field(bytes, at, 8)?.try_into().map_err(|_| Malformed)?;
+    Ok(u64::from_ne_bytes(field))
+}
+
+fn index(value: u32) -> Result<usize, Malformed> {
+    usize::try_from(value).map_err(|_| Malformed)
+}
+
+/// A text up to its NUL, or all of a field that has none.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// A text up to its NUL, which must be there.
+fn terminated(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    bytes.iter().position(|byte| *byte == 0).map(|end| &bytes[..end]).ok_or(Malformed)
+}
+
+/// A device number in the kernel's "huge" encoding: 12 bits of major between the low 8 and the high 12 bits
+/// of minor (`linux/kdev_t.h`).
+fn number(encoded: u64) -> DevNum {
+    let bits = |shift: u32, mask: u64| u32::try_from((encoded >> shift) & mask).unwrap_or_default();
+    DevNum::new(bits(8, 0xfff), bits(0, 0xff) | (bits(20, 0xfff) << 8))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Block devices: what they are, who uses them, what is on them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use anyhow::{Context, Result, ensure};
+use dmctl::device::Device;
+use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
+
+use crate::guest::{Disk, Guest, program};
+
+pub fn devices_are_resolved(guest: &Guest) -> Result<()> {
+    let disk = &guest.disks[1];
+    fs::create_dir_all("/dev/disk/by-label")?;
+    symlink("../../ram1", "/dev/disk/by-label/my\\x20disk")?;
+    let label = "/dev/disk/by-label/my\\x20disk";
+    let resolve = |text: &str| -> Result<_> { Ok(guest.kernel.resolve(&Device::parse(text)?)?) };
+    for text in ["/dev/ram1", "/dev/../dev/ram1", &disk.number.to_string()] {
+        ensure!(resolve(text)? == Some(disk.number), "{text}");
+    }
+    symlink(label, "/run/tmp/link")?;
+    ensure!(resolve("/run/tmp/link")? == Some(disk.number));
+    for text in ["/dev/absent", "/dev/ram1/x", "/dev/null", "/run", "1:4000", "LABEL=other"] {
+        ensure!(resolve(text)?.is_none(), "{text}");
+    }
+    fs::remove_file("/run/tmp/link")?;
+    fs::remove_file(label)?;
+    Ok(())
+}
+
+pub fn sizes_and_read_only_disks(guest: &Guest) -> Result<()> {
+    let number = guest.disks[0].number;
+    let disk = guest.kernel.block_device(number)?.context("no ram disk")?;
+    ensure!(disk.number == number && disk.sectors == 32768 && !disk.read_only, "{disk:?}");
+    ensure!(disk.logical_block_size == 512, "{disk:?}");
+    program("blockdev", &["--setro", "/dev/ram0"])?;
+    let disk = guest.kernel.block_device(number);
+    program("blockdev", &["--setrw", "/dev/ram0"])?;
+    ensure!(disk?.context("no ram disk")?.read_only);
+    Ok(())
+}
+
+pub fn a_partition_has_its_disks_block_size(guest: &Guest) -> Result<()> {
+    // A disk with blocks of 4 KiB and one partition, from block 16 on, 256 blocks long.
+    let image = "/run/tmp/disk.img";
+    let mut bytes = vec![0; 4 << 20];
+    bytes[446..462].copy_from_slice(&[0, 0, 0, 0, 0x83, 0, 0, 0, 16, 0, 0, 0, 0, 1, 0, 0]);
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(image, bytes)?;
+    let arguments = ["--find", "--show", "--partscan", "--sector-size", "4096", image];
+    let whole = Disk::open(program("losetup", &arguments)?.trim())?;
+    let part = Disk::open(format!("{}p1", whole.path.display()))?;
+    let block = guest.kernel.block_device(part.number);
+    program("losetup", &["--detach", &whole.path.display().to_string()])?;
+    fs::remove_file(image)?;
+    let block = block?.context("no partition")?;
+    ensure!(block.logical_block_size == 4096 && block.sectors == 256 * 8, "{block:?}");
+    Ok(())
+}
+
+pub fn users_are_named(guest: &Guest) -> Result<()> {
+    let disk = &guest.disks[4];
+    ensure!(guest.kernel.users(disk.number)? == dmctl::kernel::Users::default());
+    let id = guest.device("space", &format!("0 32768 linear {} 0", disk.number))?;
+    let mapping = Disk::mapping("space")?;
+    ensure!(guest.kernel.users(disk.number)?.holders == [mapping.number]);
+
+    program("mke2fs", &["-q", "-F", "-t", "ext2", "/dev/mapper/space"])?;
+    let points = ["/run/tmp/a b", "/run/tmp/c"];
+    for point in points {
+        fs::create_dir_all(point)?;
+        program("busybox", &["mount", "-t", "ext2", "/dev/mapper/space", point])?;
+    }
+    let mounted = guest.kernel.users(mapping.number)?;
+    let info = guest.kernel.device(&id, Slot::Live)?.context("no such device")?.info;
+    for point in points {
+        program("busybox", &["umount", point])?;
+    }
+    ensure!(mounted.mounts == points && !mounted.swap && mounted.holders.is_empty(), "{mounted:?}");
+    ensure!(info.open_count == 1, "{info:?}");
+
+    program("mkswap", &["/dev/mapper/space"])?;
+    program("swapon", &["/dev/mapper/space"])?;
+    let swapped = guest.kernel.users(mapping.number)?;
+    program("swapoff", &["/dev/mapper/space"])?;
+    ensure!(swapped.swap && swapped.mounts.is_empty(), "{swapped:?}");
+    ensure!(!guest.kernel.users(mapping.number)?.swap);
+    guest.kernel.remove(&id, false)?;
+    Ok(())
+}
+
+pub fn a_peek_sees_what_is_on_the_disk(guest: &Guest) -> Result<()> {
+    let disk = &guest.disks[5];
+    // A reader that keeps the device open keeps its page cache, too.
+    let cached = fs::File::open(&disk.path)?;
+    disk.fill(0, 16, 0x5a)?;
+    disk.write(3, &[1; 512])?;
+    let peek = |offset, length| guest.kernel.peek(disk.number, offset, length);
+    ensure!(peek(0, 512) == Some(vec![0x5a; 512]));
+    ensure!(peek(3 * 512 + 10, 4) == Some(vec![1; 4]));
+    ensure!(peek(3 * 512 - 1, 2) == Some(vec![0x5a, 1]));
+    ensure!(peek(4095, 2) == Some(vec![0x5a; 2]));
+    disk.fill(0, 8, 0x6b)?;
+    ensure!(peek(0, 16) == Some(vec![0x6b; 16]), "an old page was shown");
+    ensure!(peek((16 << 20) - 4, 4).is_some());
+    ensure!(peek((16 << 20) - 4, 5).is_none(), "past the end of the disk");
+    ensure!(peek(1 << 60, 1).is_none() && peek(0, usize::MAX).is_none() && peek(u64::MAX, 1).is_none());
+    ensure!(peek(0, 0) == Some(Vec::new()));
+    drop(cached);
+    let absent = dmctl::identity::DevNum::new(disk.number.major, 4000);
+    ensure!(guest.kernel.peek(absent, 0, 1).is_none());
+    Ok(())
+}
+
+pub fn a_suspended_device_is_not_peeked_at(guest: &Guest) -> Result<()> {
+    let lower = guest.device("lower", &format!("0 64 linear {} 0", guest.disks[0].number))?;
+    let lower_number = Disk::mapping("lower")?.number;
+    let upper = guest.device("upper", &format!("0 64 linear {lower_number} 0"))?;
+    let upper_number = Disk::mapping("upper")?.number;
+    let sees = |number| guest.kernel.peek(number, 0, 512).is_some();
+    ensure!(sees(lower_number) && sees(upper_number));
+    guest.kernel.suspend(&lower, Suspend::default())?;
+    let held = (sees(lower_number), sees(upper_number));
+    guest.kernel.resume(&lower)?;
+    ensure!(held == (false, false), "{held:?}");
+    ensure!(sees(upper_number));
+    guest.kernel.remove(&upper, false)?;
+    guest.kernel.remove(&lower, false)?;
+    Ok(())
+}

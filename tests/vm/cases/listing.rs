@@ -1,0 +1,68 @@
+//! The list of devices, which is one call.
+
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use dmctl::identity::{Name, Uuid};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Slot};
+
+use crate::guest::{Guest, named, program};
+
+pub fn the_list_has_every_uuid(guest: &Guest) -> Result<()> {
+    ensure!(guest.kernel.list()?.is_empty());
+    let with = guest.kernel.create(&Name::new("with")?, Some(&Uuid::new("DMCTL-lab-with")?))?;
+    let without = guest.kernel.create(&Name::new("without")?, None)?;
+    let list = guest.kernel.list()?;
+    let facts: Vec<_> = list
+        .iter()
+        .map(|device| (device.name.kernel(), device.uuid.as_ref().map(Uuid::as_str), device.number))
+        .collect();
+    ensure!(facts == [("with", Some("DMCTL-lab-with"), with), ("without", None, without)], "{facts:?}");
+    for name in ["with", "without"] {
+        guest.kernel.remove(&named(name), false)?;
+    }
+    Ok(())
+}
+
+pub fn foreign_names_do_not_break_the_list(guest: &Guest) -> Result<()> {
+    // Names as only a careless program would give them: dmsetup mangles unless it is told not to.
+    let names: [&[u8]; 4] = [b"a blank", b"\xc3\xbc", b"broken \xff", b"control"];
+    let quoted = r#"for name in 'a blank' "$(printf '\303\274')" "$(printf 'broken \377')" control; do
+        dmsetup --noudevsync --manglename none create --notable "$name" || exit 1; done"#;
+    program("sh", &["-c", quoted])?;
+    let list = guest.kernel.list()?;
+    ensure!(list.len() == names.len(), "{list:?}");
+    for (n, listed) in list.iter().enumerate() {
+        let found = guest.kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
+        let found = found.with_context(|| format!("{} is listed and not found", listed.name))?;
+        ensure!(found.info.number == listed.number, "{n}");
+        guest.kernel.remove(&Id::Name(listed.name.clone()), false)?;
+    }
+    ensure!(std::path::Path::new("/dev/mapper/control").exists());
+    Ok(())
+}
+
+pub fn a_thousand_devices_in_one_call(guest: &Guest) -> Result<()> {
+    let name = |n: usize| Name::new(&format!("{n:04}-{}", "x".repeat(60)));
+    let each = |act: &(dyn Fn(usize) -> Result<()> + Sync)| -> Result<()> {
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|t| scope.spawn(move || (t..1000).step_by(8).try_for_each(act))).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().expect("no thread panics"))
+        })
+    };
+    each(&|n| {
+        guest.kernel.create(&name(n)?, Some(&Uuid::new(&format!("DMCTL-many-{n:04}"))?))?;
+        Ok(())
+    })?;
+    let list = guest.kernel.list()?;
+    ensure!(list.len() == 1000, "{}", list.len());
+    for (n, device) in list.iter().enumerate() {
+        ensure!(device.name == name(n)?, "{device:?}");
+        let uuid = device.uuid.as_ref().map(Uuid::as_str);
+        ensure!(uuid == Some(format!("DMCTL-many-{n:04}").as_str()), "{device:?}");
+    }
+    each(&|n| Ok(guest.kernel.remove(&Id::Name(name(n)?), false)?))?;
+    ensure!(guest.kernel.list()?.is_empty());
+    Ok(())
+}

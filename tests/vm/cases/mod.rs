@@ -1,0 +1,82 @@
+//! The cases, a file a subject. To add one: write a function and name it below.
+
+mod blocks;
+mod lifecycle;
+mod listing;
+mod nodes;
+mod refusals;
+mod tables;
+
+use anyhow::Result;
+
+use crate::guest::Guest;
+
+/// A thing to see on a real kernel.
+pub struct Case {
+    pub name: &'static str,
+    pub run: Run,
+}
+
+/// What a case does; it fails with what was seen instead.
+pub type Run = Box<dyn Fn(&Guest) -> Result<()>>;
+
+/// Lists the cases: a module and its functions each.
+macro_rules! cases {
+    ($($module:ident: $($name:ident)*;)*) => {
+        pub fn all() -> Vec<Case> {
+            vec![$($(Case {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                run: Box::new($module::$name),
+            },)*)*]
+        }
+    };
+}
+
+cases! {
+    lifecycle:
+        a_device_comes_and_goes
+        resume_swaps_the_tables
+        clear_empties_the_inactive_slot
+        suspend_holds_writes_back
+        a_rename_keeps_number_and_uuid
+        a_uuid_is_given_once
+        a_device_is_found_by_its_uuid
+        a_deferred_remove_waits_for_the_last_close
+        targets_take_messages_and_answer
+        calls_run_side_by_side;
+    listing:
+        the_list_has_every_uuid
+        foreign_names_do_not_break_the_list
+        a_thousand_devices_in_one_call;
+    tables:
+        every_type_this_kernel_has_is_listed
+        keys_are_read_back_whole
+        a_read_only_table_makes_a_read_only_device
+        three_thousand_rows_come_back
+        both_slots_are_told_apart
+        backslashes_mean_themselves;
+    refusals:
+        create_and_rename
+        remove_of_a_device_in_use
+        absent_devices
+        load_of_a_bad_table_keeps_both_slots
+        load_on_a_mounted_disk
+        resume_that_fails_comes_back_on_the_old_table
+        the_log_says_what_the_errno_does_not;
+    nodes:
+        a_node_has_number_and_mode
+        a_rename_moves_the_node
+        a_file_at_the_name_is_kept
+        a_node_of_another_device_is_kept
+        a_stale_node_is_replaced
+        a_right_link_is_kept
+        a_sweep_takes_only_what_is_stale
+        a_missing_node_of_ours_is_made;
+    blocks:
+        devices_are_resolved
+        sizes_and_read_only_disks
+        a_partition_has_its_disks_block_size
+        users_are_named
+        a_peek_sees_what_is_on_the_disk
+        a_suspended_device_is_not_peeked_at;
+}

@@ -1,0 +1,78 @@
+//! Runs cases one after the other, and sees to it that each leaves the kernel as it found it.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::cases::Case;
+use crate::guest::Guest;
+
+/// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for.
+pub struct Wanted {
+    pub only_list: bool,
+    exact: bool,
+    words: Vec<String>,
+}
+
+impl Wanted {
+    pub fn from_arguments(arguments: &[String]) -> Self {
+        let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+        let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
+        Self { only_list: has("--list"), exact: has("--exact"), words }
+    }
+
+    pub fn includes(&self, name: &str) -> bool {
+        let fits = |word: &String| if self.exact { name == word } else { name.contains(word.as_str()) };
+        self.words.is_empty() || self.words.iter().any(fits)
+    }
+}
+
+pub fn list(cases: &[Case], wanted: &Wanted) -> ExitCode {
+    for case in cases.iter().filter(|case| wanted.includes(case.name)) {
+        println!("{}: test", case.name);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Performs the cases. The exit code says whether all of them passed.
+pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
+    let guest = Guest::enter()?;
+    let (mut passed, mut failed) = (0, Vec::new());
+    for case in cases.iter().filter(|case| wanted.includes(case.name)) {
+        let start = Instant::now();
+        let outcome = perform(case, &guest);
+        let seconds = start.elapsed().as_secs_f32();
+        match outcome {
+            Ok(()) => {
+                println!("test {} ... ok ({seconds:.2} s)", case.name);
+                passed += 1;
+            }
+            Err(error) => {
+                println!("test {} ... FAILED ({seconds:.2} s)\n    {error:#}", case.name);
+                failed.push(case.name);
+            }
+        }
+    }
+    for name in &failed {
+        println!("failed: {name}");
+    }
+    println!("real kernel: {passed} passed, {} failed", failed.len());
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One case: it passes when it says so, does not panic, and leaves nothing behind.
+fn perform(case: &Case, guest: &Guest) -> Result<()> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(guest)));
+    let left = guest.clean_up()?;
+    match outcome {
+        Ok(outcome) => outcome?,
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+            bail!("panicked: {}", text.unwrap_or_default());
+        }
+    }
+    if left.is_empty() { Ok(()) } else { bail!("left behind: {}", left.join(", ")) }
+}

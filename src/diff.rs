@@ -3,6 +3,7 @@
 //! What the kernel prints back is not what was loaded, so text is never compared: each row is read into
 //! its typed form and the target says itself what a difference means.
 
+use crate::kernel::Mapped;
 use crate::sector_map::{SectorMap, TypedRow};
 use crate::table::Target;
 use crate::targets::{self, Effect, Mode};
@@ -54,55 +55,62 @@ pub fn understand(table: &[Target]) -> Result<Vec<TypedRow>, String> {
 
 /// Compares the table that is wanted with the live one.
 #[must_use]
-pub fn compare(wanted: &[TypedRow], read_only: bool, live: &[Target], live_read_only: bool) -> Verdict {
-    let live = match understand(live) {
+pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict {
+    let live = match understand(&device.table) {
         Ok(live) => live,
         Err(why) => return Verdict::Unknown(why),
     };
     let mut diff = TableDiff::default();
-    let mut recreate = false;
-    let (size, live_size) = (wanted.last().map_or(0, TypedRow::end), live.last().map_or(0, TypedRow::end));
-    if size != live_size {
-        diff.says.push(format!("length {live_size} -> {size} sectors"));
-    }
+    let mut recreate = !may_replace(wanted, &live);
     for row in wanted {
         // Rows are compared where they start at the same sector; the sector map tells of the others.
         let Ok(index) = live.binary_search_by_key(&row.start, |live| live.start) else {
-            diff.says.push(format!("a {} target starts at {}", row.target.kind(), row.start));
+            diff.says.push(format!("a {} target at sector {}", row.target.kind(), row.start));
             continue;
         };
-        let other = &live[index];
-        match row.target.compare(other.target.as_ref()) {
-            None => {
-                diff.says.push(format!("{} -> {} at {}", other.target.kind(), row.target.kind(), row.start));
-            }
-            Some(differences) => {
-                if let Some(why) = differences.unknown {
-                    return Verdict::Unknown(why);
-                }
-                for difference in differences.fields {
-                    recreate |= difference.effect == Effect::Recreate;
-                    diff.remaps |= difference.effect >= Effect::Remap;
-                    diff.says.push(difference.says);
-                }
-                if row.length != other.length && size == live_size {
-                    diff.says.push(format!("the target at {} takes {} sectors", row.start, row.length));
-                }
-            }
+        match compare_row(row, &live[index], device.info.suspended, &mut diff) {
+            Ok(effect) => recreate |= effect == Some(Effect::Recreate),
+            Err(why) => return Verdict::Unknown(why),
         }
     }
-    if wanted.len() < live.len() && diff.says.is_empty() {
+    if wanted.len() != live.len() && diff.says.is_empty() {
         diff.says.push(format!("{} targets -> {}", live.len(), wanted.len()));
     }
-    let read_only_differs = read_only != live_read_only && !follows_target(wanted, read_only);
-    if read_only_differs {
+    if read_only != device.info.read_only && !follows_target(wanted, read_only) {
         diff.says.push(if read_only { "becomes read-only" } else { "becomes writable" }.to_string());
     }
     if diff.says.is_empty() {
         return Verdict::Equal;
     }
     diff.map = SectorMap::of(wanted, &live);
-    if recreate || !may_replace(wanted, &live) { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
+    if recreate { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
+}
+
+/// Notes how two rows that start at the same sector differ. Gives the heaviest effect, or why the live one
+/// can't be judged.
+fn compare_row(
+    row: &TypedRow,
+    live: &TypedRow,
+    suspended: bool,
+    diff: &mut TableDiff,
+) -> Result<Option<Effect>, String> {
+    let compared = if suspended {
+        row.target.compare_suspended(live.target.as_ref())
+    } else {
+        row.target.compare(live.target.as_ref())
+    };
+    let Some(mut differences) = compared else {
+        diff.says.push(format!("{} -> {} at sector {}", live.target.kind(), row.target.kind(), row.start));
+        return Ok(None);
+    };
+    if let Some(why) = differences.unknown {
+        return Err(why);
+    }
+    row.target.resized(row.length, live.length, &mut differences);
+    let heaviest = differences.effect();
+    diff.says.extend(differences.fields.into_iter().map(|difference| difference.says));
+    diff.remaps |= heaviest >= Some(Effect::Remap);
+    Ok(heaviest)
 }
 
 /// Whether the target decides by itself whether its device is read-only.
@@ -128,11 +136,26 @@ fn may_replace(wanted: &[TypedRow], live: &[TypedRow]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::{DevNum, Name};
+    use crate::kernel::Info;
     use crate::table::parse_table;
 
     fn verdict(wanted: &str, live: &str) -> Verdict {
         let wanted = understand(&parse_table(wanted).unwrap()).unwrap();
-        compare(&wanted, false, &parse_table(live).unwrap(), false)
+        let info = Info {
+            name: Name::new("test").unwrap(),
+            uuid: None,
+            number: DevNum::new(254, 0),
+            suspended: false,
+            live_table: true,
+            inactive_table: false,
+            open_count: 0,
+            event_nr: 0,
+            read_only: false,
+            target_count: 1,
+            deferred_remove: false,
+        };
+        compare(&wanted, false, &Mapped { info, table: parse_table(live).unwrap() })
     }
 
     #[test]

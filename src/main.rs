@@ -1,3 +1,9 @@
-//! The `dmctl` command.
+//! The `dmctl` command: a thin edge around the library of the same name.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main().into()
+}

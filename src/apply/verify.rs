@@ -63,7 +63,7 @@ fn one(
     }
     if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
         let wanted = with_numbers(table, numbers);
-        match diff::compare(&wanted, *readonly, &found.table, found.info.read_only) {
+        match diff::compare(&wanted, *readonly, &found) {
             Verdict::Equal | Verdict::Unknown(_) => {}
             Verdict::Reload(diff) | Verdict::Recreate(diff) => {
                 return Err(format!(

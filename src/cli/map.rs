@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{note, warn};
+use super::output::note;
 
 /// The map files.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
             return Err(Failure::new(Exit::Error, anyhow!("{laxness}"))
                 .hint("a map is applied as root: nobody else may be able to write it"));
         }
-        warn(&laxness);
+        note(format_args!("warning: {laxness}"));
     }
     let errors = loaded.diagnostics.errors();
     loaded.map.ok_or_else(|| {

@@ -1,5 +1,132 @@
 //! The map file: read, understood and checked, offline.
+//!
+//! ```text
+//! paths -> source -> syntax -> parse -> merge -> validate -> Map
+//!                        └───────┴────────┴────────┴──────> Diagnostics -> draw
+//! ```
+//!
+//! [`source`] reads the files and refuses what is none. The text of each is parsed once and every table in
+//! it read by itself, so that one wrong target does not hide another. The files become one map, and the
+//! map is checked against every rule that needs no kernel. What is wrong is collected with its place and
+//! drawn with the line it stands in; a [`Map`] comes out only when nothing is.
 
+mod diagnostic;
+mod draw;
+mod duration;
+mod excerpt;
+mod explain;
+mod fields;
+mod locate;
+mod merge;
 mod model;
+mod nearest;
+mod overlap;
+mod parse;
+mod schema;
+pub mod source;
+mod syntax;
+pub mod trust;
+mod validate;
+mod veil;
+mod wording;
 
+use std::path::PathBuf;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
+pub use draw::Position;
+pub use duration::{DurationSyntax, parse_duration};
 pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
+pub use overlap::{Claim, Overlap, claims, overlaps};
+pub use schema::schema;
+pub use source::Source;
+
+/// What came of reading a map.
+pub struct Loaded {
+    /// The map, when nothing refuses it.
+    pub map: Option<Map>,
+    /// What is wrong with it, and what is doubtful.
+    pub diagnostics: Diagnostics,
+    /// Its files.
+    pub sources: Vec<Source>,
+}
+
+impl Loaded {
+    /// What is wrong with the map and what is doubtful, drawn for a person; empty when nothing is.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        self.diagnostics.render(&self.sources, color)
+    }
+
+    /// Who else than `user` and root could have written the map, or read a key in it. Whether that is
+    /// refused or said is up to the caller.
+    #[must_use]
+    pub fn laxness(&self, user: u32) -> Vec<trust::Laxness> {
+        let mut all: Vec<_> = self.sources.iter().flat_map(|source| source.laxness(user)).collect();
+        // Files of one directory share what is said of it.
+        all.dedup();
+        all
+    }
+}
+
+/// Reads the map that `paths` name together: files, directories of `*.toml`, `-` for standard input.
+#[must_use]
+pub fn load(paths: &[PathBuf]) -> Loaded {
+    let (sources, errors) = source::read(paths);
+    let mut diagnostics = Diagnostics::default();
+    for error in &errors {
+        diagnostics.push(Diagnostic::error(error.to_string()));
+    }
+    understand(sources, diagnostics)
+}
+
+/// Reads a map from text; `name` stands for its file in messages.
+///
+/// ```
+/// let loaded = dmctl::config::parse_str("map.toml", r#"
+///     format = 1
+///     [mappings.disk]
+///     targets = [{ type = "zero", length = "1MiB" }]
+/// "#);
+/// assert_eq!(loaded.map.unwrap().mappings.len(), 1);
+/// ```
+#[must_use]
+pub fn parse_str(name: &str, text: &str) -> Loaded {
+    understand(vec![Source::from_text(name, text)], Diagnostics::default())
+}
+
+fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded {
+    let readable = diagnostics.is_usable();
+    let mut files: Vec<_> = sources
+        .iter_mut()
+        .enumerate()
+        .map(|(index, source)| read_file(index, source, &mut diagnostics))
+        .collect();
+    if !readable {
+        // A file that can't be read may hold what the others refer to.
+        files.push(None);
+    }
+    let mut merged = merge::merge(files, &mut diagnostics);
+    validate::check(&mut merged, &mut diagnostics);
+    diagnostics.settle(&sources);
+    let map = diagnostics.is_usable().then(|| Map {
+        owner: merged.owner,
+        policy: merged.policy,
+        mappings: merged.mappings.into_iter().map(|(key, draft)| (key, draft.mapping)).collect(),
+    });
+    Loaded { map, diagnostics, sources }
+}
+
+fn read_file(index: usize, source: &mut Source, diagnostics: &mut Diagnostics) -> Option<parse::FileDraft> {
+    if let Some(at) = source.broken_at {
+        diagnostics.push(
+            Diagnostic::error("this is no UTF-8 text")
+                .at((index, at..at + char::REPLACEMENT_CHARACTER.len_utf8()))
+                .label("the first byte that can't be read")
+                .help("a map is UTF-8 text; save it in that encoding"),
+        );
+        return None;
+    }
+    let draft = parse::parse(index, &source.text, diagnostics)?;
+    source.holds_keys = draft.holds_keys;
+    Some(draft)
+}

@@ -240,7 +240,7 @@ fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &[TypedRow]) -> S
     if !device.info.live_table {
         return Standing::Unfinished;
     }
-    match diff::compare(rows, mapping.readonly, &device.table, device.info.read_only) {
+    match diff::compare(rows, mapping.readonly, device) {
         Verdict::Equal => Standing::Same,
         Verdict::Reload(diff) => Standing::Differs(diff),
         Verdict::Recreate(diff) => Standing::Replaced(diff),

@@ -1,4 +1,4 @@
-//! What dmctl knows, as JSON. Every document carries `format_version`.
+//! What dmctl knows, as JSON. Every document carries [`FORMAT_VERSION`].
 
 use serde_json::{Map, Value, json};
 
@@ -11,11 +11,10 @@ use crate::targets::Style;
 /// The version of every JSON document that dmctl writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A plan.
+/// A plan. Whoever prints it adds the version.
 #[must_use]
 pub fn plan(plan: &Plan) -> Value {
     json!({
-        "format_version": FORMAT_VERSION,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "conflicts": plan.conflicts,
         "unknown": plan.unjudged,

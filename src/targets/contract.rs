@@ -1,7 +1,6 @@
 //! What a target type must say about itself, and what the rest of dmctl sees of it.
 
 use std::any::Any;
-use std::cmp::Ordering;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -52,11 +51,10 @@ pub trait TargetType:
         self.compare(live, differences);
     }
 
-    /// What it takes to give the row `wanted` sectors in place of `live`: a table, or more where the kernel
-    /// refuses to load one of another length. None when nothing differs, or when the kernel sets the length
-    /// by itself.
-    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
-        resized(live, wanted)
+    /// Says what another length takes: another table, unless the target keeps its size on disk. Both are
+    /// lengths of the row, in sectors. What is cut off or moved is told by the sector map.
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        differences.field("length", &length, &live_length, Effect::Tune);
     }
 
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The
@@ -83,6 +81,32 @@ pub trait TargetType:
         None
     }
 
+    /// What would be lost if another table of the same type took the place of this one, as a sentence: some
+    /// targets keep nothing on disk.
+    fn forgets(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A message to a lower device without which the kernel refuses the table when it is loaded for the
+    /// first time: the volume of a thin pool is made by the pool. That it exists already is no failure.
+    fn prepare(&self) -> Option<(&Device, String)> {
+        None
+    }
+
+    /// What to load, or to write to a map, to have a live target again. The same, but for those that print
+    /// something else than they were given, or orders that they have carried out.
+    #[must_use]
+    fn again(&self) -> Self {
+        self.clone()
+    }
+
+    /// What to load over `live` to have this: without orders that `live` has carried out already.
+    #[must_use]
+    fn over(&self, live: &Self) -> Self {
+        let _ = live;
+        self.clone()
+    }
+
     /// The parameters with every key replaced. It works on the words alone: a row that does not parse must
     /// not give its key away.
     #[must_use]
@@ -91,17 +115,8 @@ pub trait TargetType:
     }
 }
 
-/// What another length takes where a target has no say in it: sectors appear, or sectors are gone.
-fn resized(live: u64, wanted: u64) -> Option<Effect> {
-    match wanted.cmp(&live) {
-        Ordering::Equal => None,
-        Ordering::Greater => Some(Effect::Tune),
-        Ordering::Less => Some(Effect::Remap),
-    }
-}
-
-/// The sectors of `device` from `start` to its end, for [`TargetType::rest`].
-pub(super) fn rest_of(
+/// What is left of `device` from sector `start` on: none when its size is not known, an error when nothing is.
+pub fn rest_of(
     device: &Device,
     start: u64,
     size_of: &dyn Fn(&Device) -> Option<u64>,
@@ -250,9 +265,9 @@ pub trait Typed: Send + Sync + Any {
     fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
         self.compare(live)
     }
-    /// See [`TargetType::resize`].
-    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
-        resized(live, wanted)
+    /// See [`TargetType::resized`].
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        differences.field("length", &length, &live_length, Effect::Tune);
     }
     /// See [`TargetType::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
@@ -262,6 +277,23 @@ pub trait Typed: Send + Sync + Any {
     fn metadata(&self) -> Vec<Metadata<'_>>;
     /// See [`TargetType::loses`].
     fn loses(&self) -> Option<&'static str>;
+    /// See [`TargetType::forgets`].
+    fn forgets(&self) -> Option<&'static str> {
+        None
+    }
+    /// See [`TargetType::prepare`].
+    fn prepare(&self) -> Option<(&Device, String)> {
+        None
+    }
+    /// See [`TargetType::again`].
+    fn again(&self) -> Box<dyn Typed> {
+        self.boxed()
+    }
+    /// See [`TargetType::over`]. The same when the two are of different types.
+    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+        let _ = live;
+        self.boxed()
+    }
     /// Its fields as a map file writes them.
     fn fields(&self) -> toml::Table;
     /// A copy.
@@ -309,8 +341,8 @@ impl<T: TargetType> Typed for T {
         Some(differences)
     }
 
-    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
-        TargetType::resize(self, live, wanted)
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        TargetType::resized(self, length, live_length, differences);
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {
@@ -327,6 +359,25 @@ impl<T: TargetType> Typed for T {
 
     fn loses(&self) -> Option<&'static str> {
         TargetType::loses(self)
+    }
+
+    fn forgets(&self) -> Option<&'static str> {
+        TargetType::forgets(self)
+    }
+
+    fn prepare(&self) -> Option<(&Device, String)> {
+        TargetType::prepare(self)
+    }
+
+    fn again(&self) -> Box<dyn Typed> {
+        Box::new(TargetType::again(self))
+    }
+
+    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+        match (live as &dyn Any).downcast_ref::<T>() {
+            Some(live) => Box::new(TargetType::over(self, live)),
+            None => self.boxed(),
+        }
     }
 
     fn fields(&self) -> toml::Table {

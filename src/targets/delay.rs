@@ -182,8 +182,6 @@ mod tests {
         assert_eq!((lowers.len(), lowers[0].access), (1, Access::Write));
         assert_eq!(one.straight().map(|(_, offset)| offset), Some(8));
         assert_eq!(TargetType::rest(&one, &|_| Some(24)), Some(Ok(16)));
-        assert_eq!(TargetType::resize(&one, 16, 24), Some(Effect::Tune));
-        assert_eq!(TargetType::resize(&one, 16, 8), Some(Effect::Remap));
         let two: Delay = parse("1:0 8 5 1:1 8 6");
         let lowers = TargetType::lowers(&two, 16);
         assert_eq!((lowers[0].access, lowers[1].access), (Access::Read, Access::Write));

@@ -8,17 +8,22 @@
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 
 pub mod argument;
+mod choice;
 mod contract;
 mod difference;
+pub mod failed;
 pub mod generic;
 pub mod manual;
 mod printer;
 mod problems;
 #[cfg(test)]
+mod seen;
+pub mod superblock;
+#[cfg(test)]
 mod testing;
 mod words;
 
-pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed};
+pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed, rest_of};
 pub use difference::{Difference, Differences, Effect};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
@@ -38,19 +43,30 @@ macro_rules! targets {
 }
 
 targets! {
+    cache::Cache,
+    clone::Clone,
     delay::Delay,
     dust::Dust,
     ebs::Ebs,
+    era::Era,
     error::Error,
     flakey::Flakey,
     linear::Linear,
     log_writes::LogWrites,
+    mirror::Mirror,
     multipath::Multipath,
     pcache::Pcache,
+    raid::Raid,
+    snapshot::Snapshot,
+    snapshot_merge::SnapshotMerge,
+    snapshot_origin::SnapshotOrigin,
     striped::Striped,
     switch::Switch,
+    thin::Thin,
+    thin_pool::ThinPool,
     unstriped::Unstriped,
     vdo::Vdo,
+    writecache::Writecache,
     zero::Zero,
     zoned::Zoned,
 }

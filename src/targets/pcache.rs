@@ -133,8 +133,8 @@ impl TargetType for Pcache {
     }
 
     /// No table is loaded over a live one, whatever its length.
-    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
-        (live != wanted).then_some(Effect::Recreate)
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        differences.field("length", &length, &live_length, Effect::Recreate);
     }
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
@@ -164,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{compare, device, parse, print, round_trip, try_parse};
+    use crate::targets::testing::{compare, device, parse, print, resized, round_trip, try_parse};
 
     proptest! {
         #[test]
@@ -182,8 +182,8 @@ mod tests {
         assert!(compare::<Pcache>("259:0 8:0", "259:0 8:0 4 cache_mode writeback crc false").is_equal());
         assert_eq!(compare::<Pcache>("259:0 8:0", printed).effect(), Some(Effect::Recreate));
         let pcache = parse::<Pcache>(loaded);
-        assert_eq!(TargetType::resize(&pcache, 8, 16), Some(Effect::Recreate));
-        assert_eq!(TargetType::resize(&pcache, 8, 8), None);
+        assert_eq!(resized(&pcache, 16, 8), Some(Effect::Recreate));
+        assert_eq!(resized(&pcache, 8, 8), None);
         for bad in ["259:0", "259:0 8:0 2 cache_mode writethrough", "259:0 8:0 1 data_crc", "259:0 8:0 1 x"] {
             assert!(try_parse::<Pcache>(bad).is_err(), "{bad}");
         }

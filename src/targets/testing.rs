@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 use super::argument::Argument;
-use super::{Differences, Printer, Problem, Problems, Style, TargetType, Words};
+use super::{Differences, Effect, Printer, Problem, Problems, Style, TargetType, Words};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
@@ -50,6 +50,13 @@ pub fn compare<T: TargetType>(wanted: &str, live: &str) -> Differences {
     let mut differences = Differences::default();
     parse::<T>(wanted).compare(&parse::<T>(live), &mut differences);
     differences
+}
+
+/// What it takes to give a row of `target` another length.
+pub fn resized<T: TargetType>(target: &T, length: u64, live_length: u64) -> Option<Effect> {
+    let mut differences = Differences::default();
+    target.resized(length, live_length, &mut differences);
+    differences.effect()
 }
 
 /// What is wrong with a row of `T`.

@@ -250,9 +250,9 @@ impl TargetType for Vdo {
     }
 
     /// The volume grows; a shorter row is refused.
-    fn resize(&self, live: u64, wanted: u64) -> Option<Effect> {
-        let effect = if wanted > live { Effect::Tune } else { Effect::Recreate };
-        (live != wanted).then_some(effect)
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let effect = if length > live_length { Effect::Tune } else { Effect::Recreate };
+        differences.field("length", &length, &live_length, effect);
     }
 
     /// The length is a field of the metadata, whatever the size of the device.
@@ -276,7 +276,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, round_trip, try_parse};
+    use crate::targets::testing::{check, compare, device, parse, resized, round_trip, try_parse};
 
     fn options() -> impl Strategy<Value = BTreeMap<String, Argument>> {
         let on_off = prop_oneof![Just("on"), Just("off")].prop_map(|value| Argument::new(value).unwrap());
@@ -326,8 +326,8 @@ mod tests {
     #[test]
     fn a_volume_grows_and_never_shrinks() {
         let vdo: Vdo = parse(ROW);
-        assert_eq!(TargetType::resize(&vdo, 8, 16), Some(Effect::Tune));
-        assert_eq!(TargetType::resize(&vdo, 16, 8), Some(Effect::Recreate));
+        assert_eq!(resized(&vdo, 16, 8), Some(Effect::Tune));
+        assert_eq!(resized(&vdo, 8, 16), Some(Effect::Recreate));
         assert_eq!(TargetType::rest(&vdo, &|_| Some(8)), None);
     }
 

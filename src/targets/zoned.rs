@@ -74,9 +74,7 @@ impl TargetType for Zoned {
     }
 
     /// The kernel puts the length that the metadata gives in place of the one it was told.
-    fn resize(&self, _: u64, _: u64) -> Option<Effect> {
-        None
-    }
+    fn resized(&self, _: u64, _: u64, _: &mut Differences) {}
 
     /// The devices together; the kernel takes off what its metadata needs.
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
@@ -91,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, round_trip, try_parse};
+    use crate::targets::testing::{check, compare, device, parse, resized, round_trip, try_parse};
 
     proptest! {
         #[test]
@@ -108,6 +106,6 @@ mod tests {
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:0").effect(), Some(Effect::Remap));
         let zoned: Zoned = parse("8:0 8:16");
         assert_eq!(TargetType::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
-        assert_eq!(TargetType::resize(&zoned, 16, 8), None);
+        assert_eq!(resized(&zoned, 8, 16), None);
     }
 }

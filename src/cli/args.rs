@@ -1,0 +1,177 @@
+//! What was typed: the verbs, and the options that all of them share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use dmctl::config::parse_duration;
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    apply, create, info, list, plan, reload, remove, rename, resume, simulate, status, suspend, table,
+    targets, validate,
+};
+
+/// Keeps the Device Mapper devices of a Linux host equal to a TOML file
+#[derive(Debug, Parser)]
+#[command(name = "dmctl", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Every verb, with its options.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Validate(validate::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Status(status::Args),
+    List(list::Args),
+    Info(info::Args),
+    Table(table::Args),
+    Targets(targets::Args),
+    Create(create::Args),
+    Reload(reload::Args),
+    Rename(rename::Args),
+    Remove(remove::Args),
+    Suspend(suspend::Args),
+    Resume(resume::Args),
+    Simulate(simulate::Args),
+}
+
+/// The options that every verb takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The kernel to act on: `live`, the running one, or the file of a simulated one
+    #[arg(long, global = true, value_name = "live|STATE.json", default_value = "live")]
+    pub kernel: PathBuf,
+
+    /// Whether to work with udev where it runs, or to keep device nodes without it
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub udev: Udev,
+
+    /// How long to wait for udev
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub udev_timeout: Duration,
+
+    /// How long to wait for another dmctl to finish
+    #[arg(long, global = true, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+
+    /// What to log to standard error
+    #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "verbose")]
+    pub log_level: Option<LogLevel>,
+
+    /// Log more: what was done (-v), how (-vv), everything (-vvv)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Whether to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+impl Global {
+    /// What is logged: warnings, unless more or less was asked for.
+    pub fn log_level(&self) -> LevelFilter {
+        match (self.log_level, self.verbose) {
+            (Some(level), _) => level.into(),
+            (None, 0) => LevelFilter::WARN,
+            (None, 1) => LevelFilter::INFO,
+            (None, 2) => LevelFilter::DEBUG,
+            (None, _) => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// What to do about udev.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Udev {
+    /// Where it runs, wait for it; elsewhere keep the nodes below /dev/mapper
+    Auto,
+    /// Keep the nodes below /dev/mapper, and wait for nobody
+    Off,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::OFF,
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes it so for everything this process prints.
+    pub fn choose(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// The option of every verb that changes a device.
+#[derive(Debug, clap::Args)]
+pub struct Consent {
+    /// Do it even if the uuid marks the device as another subsystem's (LVM, cryptsetup, ...)
+    #[arg(long)]
+    foreign: bool,
+}
+
+impl From<&Consent> for dmctl::ops::Foreign {
+    fn from(consent: &Consent) -> Self {
+        if consent.foreign { Self::Allow } else { Self::Refuse }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        for verb in Args::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("dmctl {}", verb.get_name())), "{}: {help}", verb.get_name());
+        }
+    }
+}

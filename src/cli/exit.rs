@@ -1,0 +1,45 @@
+//! The exit codes.
+
+use std::process::ExitCode;
+
+use dmctl::kernel::KernelError;
+use dmctl::ops::OpError;
+
+/// How a run ends. The numbers are part of the interface: scripts and units depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// An error was found before anything was changed.
+    Error = 1,
+    /// Changes are pending, or something has drifted.
+    Pending = 2,
+    /// Refused, nothing was changed.
+    Refused = 3,
+    /// Another dmctl holds the lock.
+    Locked = 5,
+    /// The kernel refused a step, and everything is as it was.
+    PutBack = 6,
+    /// The kernel refused a step, and something is not as it was.
+    Left = 7,
+    /// Wrong usage.
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&OpError> for Exit {
+    fn from(error: &OpError) -> Self {
+        match error {
+            OpError::Foreign { .. } | OpError::InUse { .. } => Self::Refused,
+            OpError::Refused { cause: KernelError::Refused { .. }, .. } => Self::PutBack,
+            OpError::NotPutBack { .. } | OpError::Unsettled(_) => Self::Left,
+            _ => Self::Error,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `dmctl info`: the state of a device.
+
+use dmctl::identity::{Name, Uuid};
+use dmctl::kernel::Info;
+use dmctl::ops::{self, OpError};
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, lines};
+
+/// Show the state of a device; exit 1 if it does not exist
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl info data\n  dmctl info /dev/mapper/data --json")]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The document, and in text a line a field.
+#[derive(Serialize)]
+struct Fields {
+    name: Name,
+    /// Null when the device has none.
+    uuid: Option<Uuid>,
+    exists: bool,
+    suspended: bool,
+    live_table: bool,
+    inactive_table: bool,
+    open_count: u32,
+    event_nr: u32,
+    major: u32,
+    minor: u32,
+    read_only: bool,
+    target_count: u32,
+}
+
+/// The document of a device that does not exist.
+#[derive(Serialize)]
+struct Absent {
+    name: Name,
+    exists: bool,
+}
+
+/// Shows it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kernel = context.reading()?;
+    let kernel = kernel.as_ref();
+    match ops::find(kernel, &args.name).and_then(|device| ops::by_name(kernel, &device.name)) {
+        Ok(info) => {
+            let fields = Fields::from(info);
+            args.output.print(|| fields.lines(), &fields)?;
+            Ok(Exit::Done)
+        }
+        Err(OpError::Missing { name, nearest }) => {
+            let absent = Absent { name: name.clone(), exists: false };
+            args.output.print(|| format!("name: {name}\nexists: false\n"), &absent)?;
+            Err(OpError::Missing { name, nearest }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<Info> for Fields {
+    fn from(info: Info) -> Self {
+        Self {
+            name: info.name,
+            uuid: info.uuid,
+            exists: true,
+            suspended: info.suspended,
+            live_table: info.live_table,
+            inactive_table: info.inactive_table,
+            open_count: info.open_count,
+            event_nr: info.event_nr,
+            major: info.number.major,
+            minor: info.number.minor,
+            read_only: info.read_only,
+            target_count: info.target_count,
+        }
+    }
+}
+
+impl Fields {
+    /// A line `field: value` each; the value of a uuid that is not there is empty.
+    fn lines(&self) -> String {
+        let uuid = self.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
+        let fields: [(&str, &dyn std::fmt::Display); 12] = [
+            ("name", &self.name),
+            ("uuid", &uuid),
+            ("exists", &self.exists),
+            ("suspended", &self.suspended),
+            ("live_table", &self.live_table),
+            ("inactive_table", &self.inactive_table),
+            ("open_count", &self.open_count),
+            ("event_nr", &self.event_nr),
+            ("major", &self.major),
+            ("minor", &self.minor),
+            ("read_only", &self.read_only),
+            ("target_count", &self.target_count),
+        ];
+        lines(fields.iter().map(|(field, value)| format!("{field}: {value}")))
+    }
+}

@@ -1,0 +1,129 @@
+//! `dmctl list`: the mapped devices of this machine.
+
+use dmctl::identity::{DevNum, Name, Uuid};
+use dmctl::kernel::{Id, Info, Listed, ReadKernel, Slot};
+use dmctl::ops;
+use dmctl::table;
+use dmctl::units::Sectors;
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, lines};
+
+/// List the mapped devices of this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl list\n  dmctl list --long\n  dmctl list --json")]
+pub struct Args {
+    /// With number, uuid, state and size
+    #[arg(short, long)]
+    long: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct List {
+    mappings: Vec<Entry>,
+}
+
+/// A device.
+#[derive(Serialize)]
+struct Entry {
+    name: Name,
+    uuid: Option<Uuid>,
+    number: DevNum,
+    major: u32,
+    minor: u32,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+/// What `--long` adds; it takes a call a device.
+#[derive(Serialize)]
+struct Details {
+    state: State,
+    sectors: u64,
+}
+
+/// Whether a device serves I/O.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It does.
+    Active,
+    /// It holds I/O back.
+    Suspended,
+    /// It has no table to serve it with.
+    Empty,
+}
+
+impl State {
+    fn of(info: &Info) -> Self {
+        match (info.suspended, info.live_table) {
+            (true, _) => Self::Suspended,
+            (false, true) => Self::Active,
+            (false, false) => Self::Empty,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+/// Lists them.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kernel = context.reading()?;
+    let mut mappings = Vec::new();
+    for device in ops::list(kernel.as_ref())? {
+        let details = if args.long { details(kernel.as_ref(), &device)? } else { None };
+        // One that went away between the two calls is not there.
+        if details.is_some() || !args.long {
+            mappings.push(entry(device, details));
+        }
+    }
+    let list = List { mappings };
+    args.output.print(
+        || if args.long { columns(&list) } else { lines(list.mappings.iter().map(|entry| &entry.name)) },
+        &list,
+    )?;
+    Ok(Exit::Done)
+}
+
+fn entry(device: Listed, details: Option<Details>) -> Entry {
+    let Listed { name, uuid, number } = device;
+    Entry { name, uuid, number, major: number.major, minor: number.minor, details }
+}
+
+fn details(kernel: &dyn ReadKernel, device: &Listed) -> Result<Option<Details>, Failure> {
+    let mapped = kernel.device(&Id::Name(device.name.clone()), Slot::Live)?;
+    Ok(mapped
+        .map(|mapped| Details { state: State::of(&mapped.info), sectors: table::sectors(&mapped.table) }))
+}
+
+/// Columns as wide as what stands in them.
+fn columns(list: &List) -> String {
+    let rows: Vec<[String; 5]> = list.mappings.iter().map(row).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2), width(3)];
+    lines(rows.iter().map(|[name, number, uuid, state, size]| {
+        let [names, numbers, uuids, states] = widths;
+        format!("{name:names$}  {number:numbers$}  {uuid:uuids$}  {state:states$}  {size}")
+    }))
+}
+
+fn row(entry: &Entry) -> [String; 5] {
+    let uuid = entry.uuid.as_ref().map_or_else(|| "-".to_string(), ToString::to_string);
+    let (state, size) = match &entry.details {
+        Some(details) => (details.state.name(), Sectors(details.sectors).human()),
+        None => ("", String::new()),
+    };
+    [entry.name.to_string(), entry.number.to_string(), uuid, state.to_string(), size]
+}

@@ -1,0 +1,82 @@
+//! The command line.
+//!
+//! A run has three stages. [`args`] says what was typed; a verb's file says what its own options are and
+//! what it does, in terms of the library; [`context`] gives it the kernel to read or to change. What goes
+//! wrong is typed in the library and becomes an exit code and a hint here, in [`failure`].
+//!
+//! Standard output carries data and nothing else. To add a verb, write its file and name it in
+//! [`args::Verb`].
+
+mod args;
+mod context;
+mod exit;
+mod failure;
+mod logging;
+mod map;
+mod output;
+mod rows;
+
+mod apply;
+mod create;
+mod info;
+mod list;
+mod plan;
+mod reload;
+mod remove;
+mod rename;
+mod resume;
+mod simulate;
+mod status;
+mod suspend;
+mod table;
+mod targets;
+mod validate;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+
+/// Runs dmctl with the arguments of this process.
+pub fn main() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unparsed(&error),
+    };
+    args.global.color.choose();
+    logging::start(args.global.log_level());
+    let context = Context::new(&args.global);
+    run(&context, args.verb).unwrap_or_else(|failure| {
+        failure.report();
+        failure.exit()
+    })
+}
+
+/// What to do about arguments that are no order: help and version are data, all else is wrong usage.
+fn unparsed(error: &clap::Error) -> Exit {
+    // A reader that has gone away is no error of this run.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Validate(args) => validate::run(context, &args),
+        Verb::Plan(args) => plan::run(context, &args),
+        Verb::Apply(args) => apply::run(context, &args),
+        Verb::Status(args) => status::run(context, &args),
+        Verb::List(args) => list::run(context, &args),
+        Verb::Info(args) => info::run(context, &args),
+        Verb::Table(args) => table::run(context, &args),
+        Verb::Targets(args) => targets::run(context, &args),
+        Verb::Create(args) => create::run(context, args),
+        Verb::Reload(args) => reload::run(context, args),
+        Verb::Rename(args) => rename::run(context, &args),
+        Verb::Remove(args) => remove::run(context, &args),
+        Verb::Suspend(args) => suspend::run(context, &args),
+        Verb::Resume(args) => resume::run(context, &args),
+        Verb::Simulate(args) => simulate::run(&args),
+    }
+}

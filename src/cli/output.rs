@@ -1,0 +1,87 @@
+//! Data on standard output, as text or as JSON.
+
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
+
+use anyhow::anyhow;
+use clap::ValueEnum;
+use dmctl::render::json::FORMAT_VERSION;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a person
+    #[default]
+    Text,
+    /// For a program
+    Json,
+}
+
+/// The options of a verb that prints data.
+#[derive(Debug, clap::Args)]
+pub struct Output {
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl Output {
+    /// Prints the one or the other.
+    pub fn print(&self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+        if self.is_json() { print_json(json) } else { print(&text()) }
+    }
+
+    /// Whether a program reads it.
+    pub fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+}
+
+/// A JSON document with the version of its shape.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    format_version: u32,
+    #[serde(flatten)]
+    data: &'a T,
+}
+
+fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+    let document = Versioned { format_version: FORMAT_VERSION, data };
+    let mut text =
+        serde_json::to_string_pretty(&document).map_err(|error| Failure::new(Exit::Error, error))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// A line each.
+pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
+    items.into_iter().fold(String::new(), |mut text, item| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{item}");
+        text
+    })
+}
+
+/// Writes a line to standard error. When nobody can read it there is nobody to tell.
+pub fn note(line: impl Display) {
+    let _ = io::Write::write_fmt(&mut anstream::stderr(), format_args!("{line}\n"));
+}
+
+/// Writes to standard output. A reader that has gone away has seen what it wanted.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Error, anyhow!("standard output can't be written to: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

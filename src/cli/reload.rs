@@ -1,0 +1,33 @@
+//! `dmctl reload`: another table for a device.
+
+use dmctl::ops;
+
+use super::args::Consent;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::rows::Rows;
+
+/// Replace the table of a device in one step: load, swap, resume
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl reload data --table '0 4096 linear /dev/sdb 0'\n  dmctl reload data < rows.txt"
+)]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    #[command(flatten)]
+    rows: Rows,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Reloads it.
+pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let table = args.rows.read()?;
+    context.changing(&format!("reload {}", args.name), |kernel| {
+        let device = ops::find(kernel, &args.name)?;
+        ops::reload(kernel, &device.name, &table, (&args.consent).into())?;
+        Ok(Exit::Done)
+    })
+}

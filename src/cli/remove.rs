@@ -1,0 +1,34 @@
+//! `dmctl remove`: a device less.
+
+use dmctl::ops::{self, Removal, Removed};
+
+use super::args::Consent;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::note;
+
+/// Remove a device; one that is busy is tried for some seconds
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl remove data\n  dmctl remove data --deferred")]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    /// If it is open, let it go away as soon as it is closed
+    #[arg(long)]
+    deferred: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Removes it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    context.changing(&format!("remove {}", args.name), |kernel| {
+        let device = ops::find(kernel, &args.name)?;
+        let how = Removal { deferred: args.deferred, ..Removal::default() };
+        if ops::remove(kernel, &device.name, how, (&args.consent).into())? == Removed::WhenClosed {
+            note(format_args!("`{}` is open: it goes away when it is closed", device.name));
+        }
+        Ok(Exit::Done)
+    })
+}

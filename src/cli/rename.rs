@@ -1,0 +1,37 @@
+//! `dmctl rename`: another name for a device.
+
+use dmctl::identity::Uuid;
+use dmctl::ops::{self, OpError};
+
+use super::args::Consent;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Give a device another name, and the uuid it may lack
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl rename data old-data\n  dmctl rename data old-data --uuid my-own-uuid"
+)]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    /// Its new name
+    new: String,
+    /// The uuid to set, if it has none yet
+    #[arg(long, value_name = "UUID")]
+    uuid: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Renames it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let new = ops::new_name(&args.new)?;
+    let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
+    context.changing(&format!("rename {} {new}", args.name), |kernel| {
+        let device = ops::find(kernel, &args.name)?;
+        ops::rename(kernel, &device.name, &new, uuid.as_ref(), (&args.consent).into())?;
+        Ok(Exit::Done)
+    })
+}

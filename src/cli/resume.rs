@@ -1,0 +1,27 @@
+//! `dmctl resume`: a device lets I/O through again.
+
+use dmctl::ops;
+
+use super::args::Consent;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Cancel the suspension of a device; a table that waits in its inactive slot becomes live
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl resume data\n  dmctl resume /dev/mapper/data")]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Resumes it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    context.changing(&format!("resume {}", args.name), |kernel| {
+        let device = ops::find(kernel, &args.name)?;
+        ops::resume(kernel, &device.name, (&args.consent).into())?;
+        Ok(Exit::Done)
+    })
+}

@@ -1,0 +1,52 @@
+//! The table of `create` and `reload`, from `--table` or from standard input.
+
+use std::io::{self, Read};
+
+use anyhow::anyhow;
+use dmctl::secret::Secret;
+use dmctl::table::{Table, parse_table};
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// The most that is read of a table, in bytes. The kernel takes far less in one load.
+const LIMIT: u64 = 64 << 20;
+
+/// The option that both verbs take.
+#[derive(Debug, clap::Args)]
+pub struct Rows {
+    /// The rows, `start length type params` each, one a line; standard input without this option
+    #[arg(long, value_name = "TABLE", value_parser = secret)]
+    table: Option<Secret>,
+}
+
+/// A table may hold a key, so not even a debug print of the arguments shows it.
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap wants of a parser")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_string()))
+}
+
+impl Rows {
+    /// Reads the table.
+    pub fn read(self) -> Result<Table, Failure> {
+        let text =
+            self.table.map_or_else(from_stdin, Ok).map_err(|error| Failure::new(Exit::Error, error))?;
+        parse_table(text.reveal()).map_err(|error| Failure::new(Exit::Error, error))
+    }
+}
+
+fn from_stdin() -> anyhow::Result<Secret> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| anyhow!("standard input can't be read: {error}"))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(anyhow!("the table on standard input is larger than {} MiB", LIMIT >> 20));
+    }
+    // The bytes are not put into the error: they may be a key.
+    let text =
+        String::from_utf8(bytes).map_err(|_| anyhow!("the table on standard input is no UTF-8 text"))?;
+    Ok(Secret::new(text))
+}

@@ -1,0 +1,35 @@
+//! `dmctl suspend`: a device holds I/O back.
+
+use dmctl::kernel::Suspend;
+use dmctl::ops;
+
+use super::args::Consent;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Flush what a device has in flight, and hold back what comes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl suspend data\n  dmctl suspend data --no-flush --no-freeze")]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    /// Don't wait for I/O in flight to end
+    #[arg(long)]
+    no_flush: bool,
+    /// Don't freeze the file system on it
+    #[arg(long)]
+    no_freeze: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Suspends it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    context.changing(&format!("suspend {}", args.name), |kernel| {
+        let device = ops::find(kernel, &args.name)?;
+        let how = Suspend { flush: !args.no_flush, freeze: !args.no_freeze };
+        ops::suspend(kernel, &device.name, how, (&args.consent).into())?;
+        Ok(Exit::Done)
+    })
+}

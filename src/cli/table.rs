@@ -1,0 +1,70 @@
+//! `dmctl table`: the rows of a device's table.
+
+use dmctl::identity::{Name, printable};
+use dmctl::kernel::Slot;
+use dmctl::ops;
+use dmctl::table::Target;
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, lines};
+
+/// Print the table of a device: a row a target, `start length type params`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dmctl table data\n  dmctl table data --inactive --json")]
+pub struct Args {
+    /// The device: its name, or a path of it
+    name: String,
+    /// The table that waits in the inactive slot
+    #[arg(long)]
+    inactive: bool,
+    /// Print keys as they are; without this, `<secret>` stands for each
+    #[arg(long)]
+    show_keys: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Rows {
+    name: Name,
+    targets: Vec<Row>,
+}
+
+/// A row of it.
+#[derive(Serialize)]
+struct Row {
+    start: u64,
+    length: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    params: String,
+}
+
+impl Row {
+    fn new(target: &Target, show_keys: bool) -> Self {
+        let params = if show_keys { target.params().to_string() } else { target.redacted_params() };
+        Self { start: target.start, length: target.length, kind: target.kind.clone(), params }
+    }
+
+    /// As `dmsetup table` prints it.
+    fn line(&self) -> String {
+        let row = format!("{} {} {} {}", self.start, self.length, self.kind, self.params);
+        printable(row.trim_end()).into_owned()
+    }
+}
+
+/// Prints them.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kernel = context.reading()?;
+    let device = ops::find(kernel.as_ref(), &args.name)?;
+    let slot = if args.inactive { Slot::Inactive } else { Slot::Live };
+    let table = ops::table(kernel.as_ref(), &device.name, slot)?;
+    let targets = table.iter().map(|target| Row::new(target, args.show_keys)).collect();
+    let rows = Rows { name: device.name, targets };
+    args.output.print(|| lines(rows.targets.iter().map(Row::line)), &rows)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,238 @@
+//! What is wrong with a map, where, and what would be right.
+//!
+//! A [`Diagnostic`] is made where the rule is known and holds its place as a [`Spot`]: a span of the text,
+//! or the path of keys that leads there. Finding the text of a path means parsing the file once more, so
+//! it is done for what is shown, and only when something is wrong.
+
+use std::ops::Range;
+
+use super::model::{Origin, Place};
+
+/// How many diagnostics of one severity are kept; the rest is counted.
+const KEPT: usize = 200;
+
+/// Whether a map can be used in spite of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The map is refused.
+    Error,
+    /// The map works, for now.
+    Warning,
+}
+
+/// A place in a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spot {
+    /// In no file.
+    Nowhere,
+    /// These bytes of a file.
+    Span {
+        /// Which of the map's files, from 0.
+        file: usize,
+        /// The bytes.
+        span: Range<usize>,
+    },
+    /// What stands at this path of keys.
+    At(Origin),
+    /// The first text below this path that is, or has among its words, one of these.
+    Text(Origin, Vec<String>),
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether it refuses the map.
+    pub severity: Severity,
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// Where.
+    pub spot: Spot,
+    /// What stands beside the mark.
+    pub label: Option<String>,
+    /// What would be right.
+    pub help: Vec<String>,
+    /// Other places it is about, and what each is.
+    pub related: Vec<(Spot, String)>,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        let (label, help, related) = (None, Vec::new(), Vec::new());
+        Self { severity, message: message.into(), spot: Spot::Nowhere, label, help, related }
+    }
+
+    /// Something that refuses the map.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message)
+    }
+
+    /// Something that works, for now.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message)
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, spot: impl Into<Spot>) -> Self {
+        self.spot = spot.into();
+        self
+    }
+
+    /// Says what stands at the mark.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Says what would be right.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Says what else it is about.
+    #[must_use]
+    pub fn related(mut self, spot: impl Into<Spot>, label: impl Into<String>) -> Self {
+        self.related.push((spot.into(), label.into()));
+        self
+    }
+}
+
+impl From<Origin> for Spot {
+    fn from(origin: Origin) -> Self {
+        Self::At(origin)
+    }
+}
+
+/// A span of a file.
+impl From<(usize, Range<usize>)> for Spot {
+    fn from((file, span): (usize, Range<usize>)) -> Self {
+        Self::Span { file, span }
+    }
+}
+
+impl Origin {
+    /// The place one step further down.
+    #[must_use]
+    pub fn below(&self, place: impl Into<Place>) -> Self {
+        let mut path = Vec::with_capacity(self.path.len() + 1);
+        path.extend_from_slice(&self.path);
+        path.push(place.into());
+        Self { file: self.file, path }
+    }
+
+    /// The place that a path in text leads to from here: `stripes[1].offset`.
+    #[must_use]
+    pub fn field(&self, field: &str) -> Self {
+        let mut origin = self.clone();
+        for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+            origin.path.push(match step.parse() {
+                Ok(index) => Place::Index(index),
+                Err(_) => Place::Key(step.to_string()),
+            });
+        }
+        origin
+    }
+}
+
+impl From<&str> for Place {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_string())
+    }
+}
+
+impl From<usize> for Place {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// All that is wrong with a map.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let count = match diagnostic.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= KEPT {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    /// How many refuse the map.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// How many only warn.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    /// Whether nothing refuses the map.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.errors == 0
+    }
+
+    /// Whether there are so many errors that looking for more helps nobody.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors >= KEPT
+    }
+
+    /// The first few hundred, errors before warnings, each in the order of the text.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.kept.iter()
+    }
+
+    pub(super) fn kept_mut(&mut self) -> &mut Vec<Diagnostic> {
+        &mut self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_become_paths() {
+        let origin = Origin { file: 0, path: vec!["mappings".into(), "a".into()] };
+        let field = origin.below("targets").below(2).field("stripes[1].offset");
+        let expected: Vec<Place> = vec![
+            "mappings".into(),
+            "a".into(),
+            "targets".into(),
+            2.into(),
+            "stripes".into(),
+            1.into(),
+            "offset".into(),
+        ];
+        assert_eq!(field.path, expected);
+        assert_eq!(origin.field(""), origin);
+    }
+
+    #[test]
+    fn a_flood_is_counted_not_kept() {
+        let mut all = Diagnostics::default();
+        for _ in 0..1000 {
+            all.push(Diagnostic::error("wrong"));
+        }
+        assert_eq!((all.errors(), all.iter().count()), (1000, KEPT));
+        assert!(!all.is_usable());
+    }
+}

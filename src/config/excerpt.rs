@@ -1,0 +1,146 @@
+//! The line of a file that an error shows: cut to what can be read, keys hidden, nothing in it that could
+//! move a cursor.
+
+use std::ops::Range;
+
+use super::veil::veil;
+use crate::identity::printable;
+
+/// How much of a line is shown before the mark, marked, and after it, in characters.
+const BEFORE: usize = 60;
+const MARKED: usize = 80;
+const AFTER: usize = 50;
+/// How far beyond that a key is looked for, in bytes.
+const AROUND: usize = 4096;
+
+/// A line with a mark in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Excerpt {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted in characters from 1.
+    pub column: usize,
+    /// What to show of the line.
+    pub text: String,
+    /// The bytes of `text` to mark.
+    pub mark: Range<usize>,
+}
+
+impl Excerpt {
+    /// The first line of `span`.
+    pub fn of(text: &str, span: &Range<usize>) -> Self {
+        let start = floor(text, span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let line_end = line_start + text[line_start..line_end].trim_end_matches('\r').len();
+        let start = start.min(line_end);
+        let end = floor(text, span.end).clamp(start, line_end);
+        let line = text[..line_start].matches('\n').count() + 1;
+        let column = text[line_start..start].chars().count() + 1;
+
+        let window = back(text, line_start, start, BEFORE)
+            ..forth(text, line_end, forth(text, end, start, MARKED), AFTER);
+        let marked = start..forth(text, end, start, MARKED);
+        let veiled = Veiled::new(text, line_start..line_end, &window);
+        let mut shown = String::new();
+        if window.start > line_start {
+            shown.push_str("...");
+        }
+        shown.push_str(&readable(veiled.slice(window.start..marked.start)));
+        let mark_start = shown.len();
+        shown.push_str(&readable(veiled.slice(marked.clone())));
+        let mark = mark_start..shown.len();
+        shown.push_str(&readable(veiled.slice(marked.end..window.end)));
+        if window.end < line_end {
+            shown.push_str("...");
+        }
+        Self { line, column, text: shown, mark }
+    }
+}
+
+/// A part of a line with its keys hidden.
+struct Veiled {
+    text: String,
+    start: usize,
+}
+
+impl Veiled {
+    fn new(text: &str, line: Range<usize>, window: &Range<usize>) -> Self {
+        let start = floor(text, window.start.saturating_sub(AROUND)).max(line.start);
+        let end = floor(text, window.end.saturating_add(AROUND)).min(line.end);
+        Self { text: veil(&text[start..end]), start }
+    }
+
+    /// The part that stands at `range` of the whole text. A mark may end inside of a hidden character.
+    fn slice(&self, range: Range<usize>) -> &str {
+        let (start, end) =
+            (floor(&self.text, range.start - self.start), floor(&self.text, range.end - self.start));
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// Tabs as blanks, and what could move a cursor as an escape.
+fn readable(text: &str) -> String {
+    printable(&text.replace('\t', "    ")).into_owned()
+}
+
+/// The boundary of a character at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// `count` characters back from `from`, not further than `limit`.
+fn back(text: &str, limit: usize, from: usize, count: usize) -> usize {
+    text[limit..from].char_indices().rev().take(count).last().map_or(from, |(at, _)| limit + at)
+}
+
+/// `count` characters on from `from`, not further than `limit`.
+fn forth(text: &str, limit: usize, from: usize, count: usize) -> usize {
+    text[from..limit].char_indices().nth(count).map_or(limit, |(at, _)| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_line_is_shown_whole() {
+        let text = "one\ntwo = 3\r\nfour";
+        let excerpt = Excerpt::of(text, &(10..11));
+        assert_eq!((excerpt.line, excerpt.column, excerpt.text.as_str()), (2, 7, "two = 3"));
+        assert_eq!(&excerpt.text[excerpt.mark], "3");
+        let end = Excerpt::of(text, &(text.len()..text.len()));
+        assert_eq!((end.line, end.column), (3, 5));
+        let past = Excerpt::of(text, &(99..200));
+        assert_eq!((past.line, past.column), (3, 5));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_mark() {
+        let text = format!("{}X{}", "a".repeat(5000), "b".repeat(5000));
+        let excerpt = Excerpt::of(&text, &(5000..5001));
+        assert_eq!(excerpt.column, 5001);
+        assert_eq!(&excerpt.text[excerpt.mark.clone()], "X");
+        assert!(
+            excerpt.text.len() < 200 && excerpt.text.starts_with("...a") && excerpt.text.ends_with("b...")
+        );
+    }
+
+    #[test]
+    fn a_mark_over_lines_ends_with_its_line() {
+        let excerpt = Excerpt::of("x = [\n1,\n2]", &(4..11));
+        assert_eq!(&excerpt.text[excerpt.mark], "[");
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor_and_no_key_is_shown() {
+        let text = "a\t= \"\u{1b}[2J\u{202e}\" # ü";
+        let excerpt = Excerpt::of(text, &(4..text.len()));
+        assert!(excerpt.text.contains("\\u{1b}[2J\\u{202e}"), "{}", excerpt.text);
+        assert_eq!(excerpt.column, 5);
+        let long = format!("params = \"{} 0011223344556677{} \u{e9}\"", "x ".repeat(200), "8".repeat(300));
+        for at in 0..long.len() {
+            assert!(!Excerpt::of(&long, &(at..at + 9)).text.contains("7888"));
+        }
+    }
+}

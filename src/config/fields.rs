@@ -1,0 +1,351 @@
+//! The tables of a map file as types: what serde reads, and what the JSON schema is made of.
+//!
+//! `mappings`, `targets` and a target's own fields are taken out before serde sees the table around them,
+//! so that every table is read by itself and an error in one leaves the others readable. They stand here
+//! for the schema, and so that an error can name them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::duration::parse_duration;
+use super::model::{self, State};
+use super::schema::TargetSchema;
+use crate::identity::{Name, Owner, Uuid};
+use crate::kernel::Suspend;
+use crate::policy::Class;
+use crate::units::Sectors;
+
+/// The version of the format that this dmctl reads.
+pub(super) const FORMAT: i64 = 1;
+
+/// What the Device Mapper devices of a host should be, or a part of it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dmctl map")]
+pub(super) struct MapFields {
+    /// The version of this format: 1.
+    #[serde(rename = "format", deserialize_with = "format")]
+    #[schemars(range(min = 1, max = 1))]
+    pub _format: i64,
+    /// Whose devices these are: 1 to 32 of a-z 0-9 _. Left out, it is `dmctl`.
+    #[serde(default, deserialize_with = "owner")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9_]{1,32}$"))]
+    pub owner: Option<Owner>,
+    /// What the map approves beforehand.
+    #[serde(default)]
+    pub policy: Option<PolicyFields>,
+    /// The mappings, each by its key: 1 to 64 of A-Z a-z 0-9 _ . -
+    #[serde(default, rename = "mappings")]
+    #[schemars(with = "BTreeMap<String, MappingFields>")]
+    pub _mappings: Option<IgnoredAny>,
+}
+
+/// What the map approves beforehand.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyFields {
+    /// Remove owned devices that no mapping declares. Needs a written owner.
+    #[serde(default)]
+    pub prune: bool,
+    /// Risk classes of steps that need no further word.
+    #[serde(default)]
+    pub allow: Vec<Class>,
+}
+
+impl PolicyFields {
+    pub fn into_policy(self) -> model::Policy {
+        model::Policy { prune: self.prune, allow: self.allow.into_iter().collect() }
+    }
+}
+
+/// One mapping: a device and its table.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MappingFields {
+    /// The name of the device, where it is not the key. Another name is a rename.
+    #[serde(deserialize_with = "name")]
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Name>,
+    /// The uuid of a device that another tool made. Left out, it is made of owner and key.
+    #[serde(deserialize_with = "uuid")]
+    #[schemars(with = "Option<String>")]
+    pub uuid: Option<Uuid>,
+    /// What should become of it.
+    pub state: StateField,
+    /// Load the table read-only. A verity target implies it.
+    pub readonly: Option<bool>,
+    /// Never remove, recreate or remap it, whatever is allowed.
+    pub protect: bool,
+    /// It may write where another mapping writes, if that one says so too.
+    pub shared: bool,
+    /// The name of a device without uuid that is this mapping: it is renamed.
+    #[serde(deserialize_with = "name")]
+    #[schemars(with = "Option<String>")]
+    pub renamed_from: Option<Name>,
+    /// Take over a device of this name that has no uuid.
+    pub adopt: bool,
+    /// How it is suspended when it must be.
+    pub suspend: SuspendFields,
+    /// How long apply waits for its lower devices: "30s". Left out, it does not wait.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9]+ *(ms|s|m|h)$"))]
+    pub wait: Duration,
+    /// The rows of its table, in order.
+    #[serde(rename = "targets")]
+    #[schemars(with = "Vec<TargetSchema>")]
+    pub _targets: Option<IgnoredAny>,
+}
+
+/// What should become of a mapping.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StateField {
+    /// It exists and serves I/O.
+    #[default]
+    Active,
+    /// It exists and holds I/O back.
+    Suspended,
+    /// It does not exist.
+    Absent,
+}
+
+impl From<StateField> for State {
+    fn from(state: StateField) -> Self {
+        match state {
+            StateField::Active => Self::Active,
+            StateField::Suspended => Self::Suspended,
+            StateField::Absent => Self::Absent,
+        }
+    }
+}
+
+/// How a mapping is suspended when it must be.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SuspendFields {
+    /// Wait for all I/O in flight to end.
+    pub flush: bool,
+    /// Freeze the file system on it.
+    pub freeze: bool,
+}
+
+impl Default for SuspendFields {
+    fn default() -> Self {
+        let Suspend { flush, freeze } = Suspend::default();
+        Self { flush, freeze }
+    }
+}
+
+/// What every target has, whatever its type.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RowFields {
+    /// The type of the target.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The first sector it serves. Left out, it follows the target before it.
+    #[serde(default)]
+    pub start: Option<Sectors>,
+    /// How much it serves. Left out, or "rest": up to the end of its one lower device.
+    #[serde(default)]
+    pub length: Option<LengthField>,
+    /// Messages sent to it after each load of its table.
+    #[serde(default)]
+    pub messages: Vec<String>,
+    /// Its parameters as the kernel takes them, in place of fields.
+    #[serde(default)]
+    pub params: Option<Params>,
+}
+
+impl RowFields {
+    /// The fields that are taken out of a target before its own are read.
+    pub const NAMES: [&'static str; 5] = ["type", "start", "length", "messages", "params"];
+}
+
+/// The length of a row as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct LengthField(pub model::Length);
+
+impl<'de> Deserialize<'de> for LengthField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LengthVisitor;
+
+        impl Visitor<'_> for LengthVisitor {
+            type Value = LengthField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a count of sectors, a size with a unit such as \"10GiB\", or \"rest\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<LengthField, E> {
+                let sectors = Sectors::from_integer(value).map_err(E::custom)?;
+                Ok(LengthField(model::Length::Sectors(sectors.0)))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<LengthField, E> {
+                self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<LengthField, E> {
+                if value == "rest" {
+                    return Ok(LengthField(model::Length::Rest));
+                }
+                let sectors = Sectors::parse(value).map_err(E::custom)?;
+                Ok(LengthField(model::Length::Sectors(sectors.0)))
+            }
+        }
+
+        deserializer.deserialize_any(LengthVisitor)
+    }
+}
+
+impl JsonSchema for LengthField {
+    fn schema_name() -> Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let size = generator.subschema_for::<Sectors>();
+        json_schema!({ "anyOf": [size, { "const": "rest" }] })
+    }
+}
+
+/// The parameters of a row: its words, and whether each was written by itself.
+pub(super) struct Params {
+    /// One blank between words.
+    pub text: String,
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ParamsVisitor;
+
+        impl<'de> Visitor<'de> for ParamsVisitor {
+            type Value = Params;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of words (text or integers), or the whole row as one text")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Params, E> {
+                Ok(Params { text: value.to_string() })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Params, A::Error> {
+                let mut text = String::new();
+                while let Some(Word(word)) = words.next_element()? {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    text.push_str(&word);
+                }
+                Ok(Params { text })
+            }
+        }
+
+        deserializer.deserialize_any(ParamsVisitor)
+    }
+}
+
+impl JsonSchema for Params {
+    fn schema_name() -> Cow<'static, str> {
+        "Params".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": ["string", "integer"] } }
+            ]
+        })
+    }
+}
+
+/// One word of the parameters.
+struct Word(String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordVisitor;
+
+        impl Visitor<'_> for WordVisitor {
+            type Value = Word;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word: text or an integer")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Word, E> {
+                Ok(Word(value.to_string()))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Word, E> {
+                Ok(Word(value.to_string()))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Word, E> {
+                // The word itself is not repeated: it may be a key.
+                if value.is_empty() {
+                    return Err(E::custom(
+                        "a word of a row can't be empty: nothing would stand in its place",
+                    ));
+                }
+                if value.contains(char::is_whitespace) {
+                    return Err(E::custom("a word of a row can't hold a blank: write its parts one by one"));
+                }
+                Ok(Word(value.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(WordVisitor)
+    }
+}
+
+fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let format = i64::deserialize(deserializer)?;
+    if format == FORMAT {
+        return Ok(format);
+    }
+    Err(de::Error::custom(format_args!(
+        "this is format {format}, this version of dmctl reads format {FORMAT}"
+    )))
+}
+
+/// A field of text that `read` understands.
+fn text<'de, D, T, E>(deserializer: D, read: fn(&str) -> Result<T, E>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+{
+    let text = Cow::<str>::deserialize(deserializer)?;
+    read(&text).map_err(de::Error::custom)
+}
+
+fn owner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Owner>, D::Error> {
+    text(deserializer, Owner::new).map(Some)
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::Error> {
+    text(deserializer, Name::new).map(Some)
+}
+
+fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    text(deserializer, Uuid::new).map(Some)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    text(deserializer, parse_duration)
+}
+
+impl From<SuspendFields> for Suspend {
+    fn from(SuspendFields { flush, freeze }: SuspendFields) -> Self {
+        Self { flush, freeze }
+    }
+}

@@ -1,0 +1,170 @@
+//! Which mappings write to the same sectors of a device.
+//!
+//! The map is checked offline, where devices are told apart by what they are called, and again when a plan
+//! is made, where they are told apart by number. Both sort the claims of all mappings and sweep over them
+//! once: a map may have a hundred thousand.
+
+use std::fmt::Write as _;
+
+use super::model::{Length, Mapping};
+use crate::device::Device;
+use crate::targets::Access;
+
+/// Sectors of a lower device that a row of a mapping uses.
+#[derive(Clone)]
+pub struct Claim<'m, D> {
+    /// The mapping.
+    pub mapping: &'m Mapping,
+    /// Its row.
+    pub row: usize,
+    /// The device, as the map calls it.
+    pub device: &'m Device,
+    /// What tells it from other devices.
+    pub identity: D,
+    /// The first sector.
+    pub start: u64,
+    /// The first sector after it; `u64::MAX` for all up to the end of the device.
+    pub end: u64,
+    /// What the row does there.
+    pub access: Access,
+}
+
+/// Two claims that can't both be kept.
+pub struct Overlap<'m, D> {
+    /// The one that starts first.
+    pub first: Claim<'m, D>,
+    /// The other.
+    pub second: Claim<'m, D>,
+}
+
+impl<D> Overlap<'_, D> {
+    /// The sectors in question, in words.
+    #[must_use]
+    pub fn sectors(&self) -> String {
+        let (start, end) = (self.first.start.max(self.second.start), self.first.end.min(self.second.end));
+        let mut words = String::new();
+        // Writing to a String cannot fail.
+        let _ = match (start, end) {
+            (0, u64::MAX) => write!(words, "all sectors"),
+            (_, u64::MAX) => write!(words, "the sectors from {start} on"),
+            (_, _) if end - start == 1 => write!(words, "sector {start}"),
+            (_, _) => write!(words, "sectors {start} to {}", end - 1),
+        };
+        words
+    }
+}
+
+/// The claims of `mappings` on every device that `identify` knows. A row without a length claims all up to
+/// the end of its device; a mapping that is loaded read-only only reads.
+pub fn claims<'m, D>(
+    mappings: impl Iterator<Item = &'m Mapping>,
+    identify: impl Fn(&Device) -> Option<D>,
+) -> Vec<Claim<'m, D>> {
+    let mut claims = Vec::new();
+    for mapping in mappings {
+        for (index, row) in mapping.rows.iter().enumerate() {
+            let (length, endless) = match row.length {
+                Length::Sectors(length) => (length, false),
+                Length::Rest => (u64::MAX, true),
+            };
+            for lower in row.target.lowers(length) {
+                let Some(identity) = identify(lower.device) else { continue };
+                let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
+                let access = if mapping.readonly { Access::Read } else { lower.access };
+                claims.push(Claim {
+                    mapping,
+                    row: index,
+                    device: lower.device,
+                    identity,
+                    start: lower.start,
+                    end: end.unwrap_or(u64::MAX),
+                    access,
+                });
+            }
+        }
+    }
+    claims
+}
+
+/// The claims that can't both be kept: both write, not both by a design that shares, not both in mappings
+/// that say `shared`, and not in one row, which answers for itself. A claim is reported once, together
+/// with the one before it that reaches furthest.
+#[must_use]
+pub fn overlaps<D: Ord>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>>
+where
+    D: Clone,
+{
+    let mut claims: Vec<_> =
+        claims.into_iter().filter(|claim| claim.access != Access::Read && claim.start < claim.end).collect();
+    claims.sort_by(|one, two| {
+        (&one.identity, one.start, &one.mapping.key, one.row).cmp(&(
+            &two.identity,
+            two.start,
+            &two.mapping.key,
+            two.row,
+        ))
+    });
+    let mut found = Vec::new();
+    for device in claims.chunk_by(|one, two| one.identity == two.identity) {
+        let mut reach = Reach::default();
+        for claim in device {
+            if let Some(first) = reach.conflict(claim) {
+                found.push(Overlap { first: first.clone(), second: claim.clone() });
+            }
+            reach.add(claim);
+        }
+    }
+    found
+}
+
+/// The claims seen so far that reach furthest: of each kind the two furthest, of different rows.
+struct Reach<'c, 'm, D> {
+    furthest: [[Option<&'c Claim<'m, D>>; 2]; 4],
+}
+
+impl<D> Default for Reach<'_, '_, D> {
+    fn default() -> Self {
+        Self { furthest: [[None; 2]; 4] }
+    }
+}
+
+impl<'c, 'm, D> Reach<'c, 'm, D> {
+    /// The kinds of claims: whether design shares, and whether the mapping says it.
+    fn kind(claim: &Claim<'_, D>) -> usize {
+        usize::from(claim.access == Access::Shared) * 2 + usize::from(claim.mapping.shared)
+    }
+
+    fn conflict(&self, claim: &Claim<'_, D>) -> Option<&'c Claim<'m, D>> {
+        self.furthest
+            .iter()
+            .flatten()
+            .filter_map(|other| *other)
+            .filter(|other| other.end > claim.start && !may_share(other, claim) && !same_row(other, claim))
+            .max_by_key(|other| other.end)
+    }
+
+    fn add(&mut self, claim: &'c Claim<'m, D>) {
+        let [first, second] = &mut self.furthest[Self::kind(claim)];
+        match first {
+            Some(known) if claim.end <= known.end => {
+                if !same_row(known, claim) && second.is_none_or(|second| claim.end > second.end) {
+                    *second = Some(claim);
+                }
+            }
+            Some(known) if same_row(known, claim) => *first = Some(claim),
+            known => {
+                *second = *known;
+                *known = Some(claim);
+            }
+        }
+    }
+}
+
+fn may_share<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
+    (one.access == Access::Shared && two.access == Access::Shared)
+        || (one.mapping.shared && two.mapping.shared)
+}
+
+fn same_row<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
+    one.mapping.key == two.mapping.key && one.row == two.row
+}

@@ -1,0 +1,270 @@
+//! From the text of one file to what it declares.
+//!
+//! The text is parsed once, and every table in it is handed to serde by itself: the top, each mapping, each
+//! target. A table that does not read leaves the others alone and is noted; what is wrong with it is found
+//! out afterwards by [`explain`](super::explain), on a second parse that only a wrong file pays for.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, Error};
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::explain::Explainer;
+use super::fields::{MapFields, MappingFields, RowFields};
+use super::model::{Length, Origin, Row};
+use super::syntax;
+use super::wording::split_advice;
+use crate::identity::{Key, Owner};
+use crate::targets::{self, Kind, Typed};
+
+/// What one file declares.
+pub(super) struct FileDraft {
+    pub owner: Option<Owner>,
+    pub policy: Option<super::Policy>,
+    pub mappings: Vec<MappingDraft>,
+    /// Whether a key stands in the file in clear.
+    pub holds_keys: bool,
+}
+
+/// What a file says of one mapping.
+pub(super) struct MappingDraft {
+    pub key: Key,
+    pub origin: Origin,
+    pub fields: MappingFields,
+    pub rows: Vec<Row>,
+    /// Whether it was read in full. Of one that was not, nothing is checked that could follow from that.
+    pub whole: bool,
+}
+
+/// Reads the text of file number `file`. None when not even its syntax can be read.
+pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
+    let document = syntax::parse(file, text, diagnostics)?;
+    let mut walk = Walk { file, failed: Vec::new(), diagnostics, holds_keys: false };
+    let (mut draft, mappings) = walk.top(document);
+    draft.mappings = mappings.into_iter().filter_map(|(key, value)| walk.mapping(&key, value)).collect();
+    draft.holds_keys = walk.holds_keys;
+    let failed = walk.failed;
+    if !failed.is_empty() {
+        Explainer::new(file, text, diagnostics).explain(&failed);
+    }
+    Some(draft)
+}
+
+/// A table that did not read.
+pub(super) struct Failed {
+    /// Where it is.
+    pub origin: Origin,
+    /// What it should be.
+    pub shape: Shape,
+}
+
+/// What a table should be.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Top,
+    Mapping,
+    Target,
+}
+
+type Entry<'i> = (Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>);
+
+struct Walk<'d> {
+    file: usize,
+    failed: Vec<Failed>,
+    diagnostics: &'d mut Diagnostics,
+    holds_keys: bool,
+}
+
+impl Walk<'_> {
+    /// The top of the file without its mappings, and these.
+    fn top<'i>(&mut self, mut document: DeTable<'i>) -> (FileDraft, Vec<Entry<'i>>) {
+        let mappings = document.remove("mappings");
+        let mut draft = FileDraft { owner: None, policy: None, mappings: Vec::new(), holds_keys: false };
+        match read::<MapFields>(document) {
+            Ok(fields) => {
+                draft.owner = fields.owner;
+                draft.policy = fields.policy.map(super::fields::PolicyFields::into_policy);
+            }
+            Err(_) => self.fail(Origin { file: self.file, path: Vec::new() }, Shape::Top),
+        }
+        let entries = match mappings.map(|value| (value.span(), value.into_inner())) {
+            None => Vec::new(),
+            Some((_, DeValue::Table(table))) => table.into_iter().collect(),
+            Some((span, other)) => {
+                self.wrong_type(
+                    span,
+                    "`mappings` must be a table of mappings",
+                    &other,
+                    "write `[mappings.NAME]`",
+                );
+                Vec::new()
+            }
+        };
+        (draft, entries)
+    }
+
+    fn mapping(
+        &mut self,
+        key: &Spanned<toml::de::DeString<'_>>,
+        value: Spanned<DeValue<'_>>,
+    ) -> Option<MappingDraft> {
+        let origin = Origin { file: self.file, path: vec!["mappings".into(), key.get_ref().as_ref().into()] };
+        let span = value.span();
+        let mut table = match value.into_inner() {
+            DeValue::Table(table) => table,
+            other => {
+                self.wrong_type(span, "a mapping must be a table", &other, "write `[mappings.NAME]`");
+                return None;
+            }
+        };
+        let targets = table.remove("targets");
+        let fields = read::<MappingFields>(table);
+        let mut whole = fields.is_ok();
+        if !whole {
+            self.fail(origin.clone(), Shape::Mapping);
+        }
+        let rows = self.targets(&origin, targets, &mut whole);
+        let key = match Key::new(key.get_ref()) {
+            Ok(key) => key,
+            Err(error) => {
+                let said = Diagnostic::from(split_advice(&error.to_string()));
+                self.diagnostics.push(said.at((self.file, key.span())));
+                return None;
+            }
+        };
+        Some(MappingDraft { key, origin, fields: fields.unwrap_or_default(), rows, whole })
+    }
+
+    fn targets(
+        &mut self,
+        mapping: &Origin,
+        value: Option<Spanned<DeValue<'_>>>,
+        whole: &mut bool,
+    ) -> Vec<Row> {
+        let Some(value) = value else { return Vec::new() };
+        let span = value.span();
+        let array = match value.into_inner() {
+            DeValue::Array(array) => array,
+            other => {
+                *whole = false;
+                self.wrong_type(
+                    span,
+                    "`targets` must be an array of tables",
+                    &other,
+                    "write `targets = [{ type = ... }]` or `[[mappings.NAME.targets]]`",
+                );
+                return Vec::new();
+            }
+        };
+        let mut rows = Vec::with_capacity(array.len());
+        for (index, element) in array.into_iter().enumerate() {
+            let span = element.span();
+            match element.into_inner() {
+                DeValue::Table(table) => {
+                    if let Some(row) = self.row(span, table) {
+                        rows.push(row);
+                        continue;
+                    }
+                    self.fail(mapping.below("targets").below(index), Shape::Target);
+                }
+                other => self.wrong_type(span, "a target must be a table", &other, "write `{ type = ... }`"),
+            }
+            *whole = false;
+        }
+        rows
+    }
+
+    fn row(&mut self, span: std::ops::Range<usize>, mut table: DeTable<'_>) -> Option<Row> {
+        let common = split_common(&mut table);
+        let common: RowFields = read(common).ok()?;
+        let kind = targets::find(&common.kind);
+        if kind.is_none() && !is_type_name(&common.kind) {
+            return None;
+        }
+        self.holds_keys |= holds_key(kind, &common, &table);
+        let target = match (&common.params, kind) {
+            (Some(_), _) if !table.is_empty() => return None,
+            (Some(params), _) => targets::parse(&common.kind, &params.text).ok()?,
+            (None, Some(kind)) => kind.deserialize(Deserializer::from(Spanned::new(span, table))).ok()?,
+            (None, None) => return None,
+        };
+        Some(row(common, target))
+    }
+
+    fn fail(&mut self, origin: Origin, shape: Shape) {
+        // Enough to fill the screen many times: what follows is not even noted.
+        if self.failed.len() < 100 {
+            self.failed.push(Failed { origin, shape });
+        } else {
+            self.diagnostics.push(Diagnostic::error("this table can't be read").at(origin));
+        }
+    }
+
+    fn wrong_type(&mut self, span: std::ops::Range<usize>, rule: &str, found: &DeValue<'_>, help: &str) {
+        let diagnostic = Diagnostic::error(rule)
+            .at((self.file, span))
+            .label(format!("this is {}", described(found)))
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// A row of the map from its two halves.
+fn row(common: RowFields, target: Box<dyn Typed>) -> Row {
+    Row {
+        start: common.start.map(|start| start.0),
+        length: common.length.map_or(Length::Rest, |length| length.0),
+        target,
+        messages: common.messages,
+    }
+}
+
+/// Whether the kernel could have a target type of this name.
+pub(super) fn is_type_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= targets::MAX_TYPE && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Takes out of a target what every target has.
+pub(super) fn split_common<'i>(table: &mut DeTable<'i>) -> DeTable<'i> {
+    let mut common = DeTable::new();
+    for name in RowFields::NAMES {
+        if let Some((key, value)) = table.remove_entry(name) {
+            common.insert(key, value);
+        }
+    }
+    common
+}
+
+/// Hands a table to serde.
+pub(super) fn read<'i, T: serde::Deserialize<'i>>(table: DeTable<'i>) -> Result<T, Error> {
+    T::deserialize(Deserializer::from(Spanned::new(0..0, table)))
+}
+
+/// Whether a key stands in a target in clear.
+fn holds_key(kind: Option<&Kind>, common: &RowFields, fields: &DeTable<'_>) -> bool {
+    fn has_hex(value: &DeValue<'_>) -> bool {
+        value.as_table().is_some_and(|table| {
+            table.contains_key("hex") || table.values().any(|value| has_hex(value.get_ref()))
+        })
+    }
+    if !kind.is_some_and(|kind| kind.traits.secret) {
+        return false;
+    }
+    let in_row = common.params.as_ref().is_some_and(|params| {
+        let words = || params.text.split_whitespace();
+        !words().eq(targets::redact(&common.kind, &params.text).split_whitespace())
+    });
+    in_row || fields.values().any(|value| has_hex(value.get_ref()))
+}
+
+/// A value in words.
+pub(super) fn described(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

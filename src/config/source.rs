@@ -1,0 +1,269 @@
+//! Where the text of a map comes from: files, directories of files, pipes.
+//!
+//! Nothing here understands TOML. What comes out is text with a name, and who could have written it; what
+//! is too large, no text, or no file at all is refused before anything looks at it.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::trust::{Guard, Laxness};
+
+/// The most a map may hold, in bytes.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// One file of a map.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What it is called in messages.
+    pub name: String,
+    /// What it says. Bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// Where the first byte stands that is no UTF-8, if there is one.
+    pub(super) broken_at: Option<usize>,
+    /// Whether it holds a key in clear.
+    pub(super) holds_keys: bool,
+    guards: Vec<Guard>,
+}
+
+/// Why a map could not be read.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The system's own reason.
+    #[error("can't read `{}`: {error}", .path.escape_debug())]
+    Read {
+        /// The file or directory.
+        path: String,
+        /// The reason.
+        error: io::Error,
+    },
+    /// A directory that holds no map.
+    #[error("the directory `{}` holds no `*.toml` file", .0.escape_debug())]
+    EmptyDirectory(String),
+    /// A terminal, a disk, or something else that has no end.
+    #[error("`{}` is {kind}: a map is a regular file, a pipe or a directory of `*.toml` files", .path.escape_debug())]
+    Kind {
+        /// The file.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// More than [`MAX_BYTES`].
+    #[error("`{}` holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
+    TooLarge(String),
+    /// Not a single file was named.
+    #[error("no map is named: give a file, a directory of `*.toml` files, or `-` for standard input")]
+    Nothing,
+}
+
+impl Source {
+    /// Text that is there already, from no file that anyone could have written.
+    #[must_use]
+    pub fn from_text(name: &str, text: &str) -> Self {
+        Self::new(name.to_string(), text.as_bytes().to_vec(), Vec::new())
+    }
+
+    fn new(name: String, bytes: Vec<u8>, guards: Vec<Guard>) -> Self {
+        let (text, broken_at) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                Some(error.utf8_error().valid_up_to()),
+            ),
+        };
+        Self { name, text, broken_at, holds_keys: false, guards }
+    }
+
+    /// Who else than `user` and root could have written this file or put it where it is; and, when it holds
+    /// a key in clear, who could have read it. Whether that is refused or said is up to the caller.
+    #[must_use]
+    pub fn laxness(&self, user: u32) -> Vec<Laxness> {
+        let written = self.guards.iter().flat_map(|guard| guard.writers(user));
+        let read = self.guards.first().filter(|_| self.holds_keys).and_then(|guard| guard.readers(user));
+        written.chain(read).collect()
+    }
+}
+
+/// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order,
+/// `-` as standard input. What can't be read is reported, all of it.
+#[must_use]
+pub fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
+    let mut sources = Vec::new();
+    let mut errors = Vec::new();
+    if paths.is_empty() {
+        errors.push(SourceError::Nothing);
+    }
+    for path in paths {
+        match read_argument(path) {
+            Ok(results) => results.into_iter().for_each(|result| match result {
+                Ok(source) => sources.push(source),
+                Err(error) => errors.push(error),
+            }),
+            Err(error) => errors.push(error),
+        }
+    }
+    (sources, errors)
+}
+
+type Results = Vec<Result<Source, SourceError>>;
+
+fn read_argument(path: &Path) -> Result<Results, SourceError> {
+    if path == Path::new("-") {
+        return Ok(vec![read_standard_input()]);
+    }
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
+    if metadata.is_dir() { read_directory(path) } else { Ok(vec![read_file(path, None)]) }
+}
+
+fn read_directory(path: &Path) -> Result<Results, SourceError> {
+    let fail = |error| unreadable(path, error);
+    let guard = Guard::of(&shown(path), &fs::metadata(path).map_err(fail)?);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        // As a shell reads `*.toml`: what starts with a dot is an editor's own.
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") {
+            files.push(path.join(name));
+        }
+    }
+    if files.is_empty() {
+        return Err(SourceError::EmptyDirectory(shown(path)));
+    }
+    files.sort();
+    Ok(files.iter().map(|file| read_file(file, Some(guard.clone()))).collect())
+}
+
+fn read_file(path: &Path, directory: Option<Guard>) -> Result<Source, SourceError> {
+    let fail = |error| unreadable(path, error);
+    // Looked at before it is opened: opening a device can set it in motion.
+    check_kind(path, fs::metadata(path).map_err(fail)?.file_type())?;
+    let file = File::open(path).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    check_kind(path, metadata.file_type())?;
+    let mut guards = vec![Guard::of(&shown(path), &metadata)];
+    guards.extend(directory);
+    Ok(Source::new(shown(path), read_whole(path, file)?, guards))
+}
+
+fn read_standard_input() -> Result<Source, SourceError> {
+    let path = Path::new("<stdin>");
+    let fail = |error| unreadable(path, error);
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(fail)?);
+    let metadata = file.metadata().map_err(fail)?;
+    if !metadata.file_type().is_socket() {
+        check_kind(path, metadata.file_type())?;
+    }
+    // A pipe has no owner worth judging: whoever started dmctl put it there.
+    let guards = if metadata.is_file() { vec![Guard::of(&shown(path), &metadata)] } else { Vec::new() };
+    Ok(Source::new(shown(path), read_whole(path, file)?, guards))
+}
+
+fn read_whole(path: &Path, file: File) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(SourceError::TooLarge(shown(path)));
+    }
+    Ok(bytes)
+}
+
+fn check_kind(path: &Path, file_type: FileType) -> Result<(), SourceError> {
+    let kind = if file_type.is_file() || file_type.is_fifo() {
+        return Ok(());
+    } else if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_block_device() {
+        "a block device"
+    } else if file_type.is_char_device() {
+        "a character device"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else {
+        "no file"
+    };
+    Err(SourceError::Kind { path: shown(path), kind })
+}
+
+fn unreadable(path: &Path, error: io::Error) -> SourceError {
+    SourceError::Read { path: shown(path), error }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn write(path: &Path, text: &[u8]) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_its_toml_files_in_name_order() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read(&[folder.path().into()]).1[..], [SourceError::EmptyDirectory(_)]));
+        for name in ["b.toml", "a.toml", ".hidden.toml", "notes.txt", "10.toml"] {
+            write(&folder.path().join(name), name.as_bytes());
+        }
+        let (sources, errors) = read(&[folder.path().into()]);
+        assert!(errors.is_empty());
+        let texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+        assert_eq!(texts, ["10.toml", "a.toml", "b.toml"]);
+    }
+
+    #[test]
+    fn what_has_no_end_is_refused_and_the_rest_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = folder.path().join("good.toml");
+        write(&good, b"format = 1");
+        let (sources, errors) = read(&["/dev/zero".into(), "/nowhere".into(), good]);
+        assert_eq!(sources.len(), 1);
+        assert!(errors[0].to_string().contains("a character device"), "{}", errors[0]);
+        assert!(errors[1].to_string().contains("`/nowhere`"), "{}", errors[1]);
+        assert!(matches!(read(&[]).1[..], [SourceError::Nothing]));
+    }
+
+    #[test]
+    fn more_than_the_limit_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.toml");
+        let file = File::create(&path).unwrap();
+        file.set_len(MAX_BYTES + 1).unwrap();
+        assert!(matches!(read(std::slice::from_ref(&path)).1[..], [SourceError::TooLarge(_)]));
+        file.set_len(MAX_BYTES).unwrap();
+        assert!(read(&[path]).1.is_empty());
+    }
+
+    #[test]
+    fn a_file_and_its_directory_are_judged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.toml");
+        write(&path, b"");
+        let user = nix::unistd::geteuid().as_raw();
+        let judged = || read(&[folder.path().into()]).0[0].laxness(user);
+        assert_eq!(judged(), []);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        assert!(matches!(judged()[..], [Laxness::Writable { .. }]));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(judged().len(), 2);
+    }
+
+    #[test]
+    fn text_that_is_none_keeps_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.toml");
+        write(&path, b"ab\xffc");
+        let source = read(&[path]).0.remove(0);
+        assert_eq!((source.broken_at, source.text.as_str()), (Some(2), "ab\u{fffd}c"));
+    }
+}

@@ -1,0 +1,269 @@
+//! From text to TOML, within bounds.
+//!
+//! A map comes from a person, and now and then from something that writes 64 MiB of garbage. What it costs
+//! to refuse that is bounded before the parser sees it: nesting, by counting brackets, and a large file
+//! that can't be a map, by its beginning.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, Error};
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+
+/// How deep arrays and tables may stand in one another. The parser's own limit is a little higher.
+const DEPTH: usize = 64;
+/// Up to this size, in bytes, every error of a file is looked for; in a larger one, the first.
+const SMALL: usize = 4 << 20;
+/// How much of a larger file is parsed by itself before the whole is.
+const BEGINNING: usize = 1 << 20;
+
+/// What the parser says of a key or a table that stands there already.
+const DUPLICATE: &str = "duplicate key";
+/// How often the first of two definitions is looked for.
+const LOOKUPS: usize = 5;
+
+/// Parses the text of file number `file`; none when it is no TOML.
+pub(super) fn parse<'i>(file: usize, text: &'i str, diagnostics: &mut Diagnostics) -> Option<DeTable<'i>> {
+    let outline = Outline::of(text);
+    if let Some(at) = outline.too_deep {
+        diagnostics.push(
+            Diagnostic::error(format!("arrays and tables stand more than {DEPTH} deep in one another"))
+                .at((file, at..at + 1))
+                .label("one too many opens here"),
+        );
+        return None;
+    }
+    if text.len() > SMALL && !begins_well(file, text, outline.cut, diagnostics) {
+        return None;
+    }
+    let error = match DeTable::parse(text) {
+        Ok(document) => return Some(document.into_inner()),
+        Err(error) => error,
+    };
+    let errors = if text.len() <= SMALL { DeTable::parse_recoverable(text).1 } else { vec![error] };
+    let mut lookups = LOOKUPS;
+    let mut repeated = 0..0;
+    for error in errors {
+        // A table defined twice has every key of it twice; that goes without saying.
+        let at = error.span().map_or(0, |span| span.start);
+        if error.message() == DUPLICATE {
+            if repeated.contains(&at) {
+                continue;
+            }
+            repeated = table_from(text, at);
+        }
+        // Counted, where it would not be shown anyway.
+        let diagnostic = if diagnostics.is_full() {
+            Diagnostic::error(error.message())
+        } else {
+            describe(file, text, &error, &mut lookups)
+        };
+        diagnostics.push(diagnostic);
+    }
+    None
+}
+
+/// Whether the beginning of a large file looks like a map.
+fn begins_well(file: usize, text: &str, cut: usize, diagnostics: &mut Diagnostics) -> bool {
+    if !text.contains("format") {
+        diagnostics.push(
+            Diagnostic::error("`format` is missing")
+                .at((file, 0..0))
+                .label("no map starts like this")
+                .help("write `format = 1` at the top"),
+        );
+        return false;
+    }
+    match DeTable::parse(&text[..cut]) {
+        Ok(_) => true,
+        Err(error) => {
+            diagnostics.push(describe(file, text, &error, &mut 0));
+            false
+        }
+    }
+}
+
+/// What the brackets and quotes of a text say about it, without parsing it.
+#[derive(Debug, PartialEq, Eq)]
+struct Outline {
+    /// Where the first bracket stands that opens too deep.
+    too_deep: Option<usize>,
+    /// The end of a line near the end of the beginning, outside of all brackets and quotes; 0 when there
+    /// is none.
+    cut: usize,
+}
+
+impl Outline {
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let (mut at, mut depth, mut cut) = (0, 0_usize, 0);
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at),
+                b'"' | b'\'' => at = after_quotes(bytes, at),
+                b'[' | b'{' => {
+                    depth += 1;
+                    if depth > DEPTH {
+                        return Self { too_deep: Some(at), cut };
+                    }
+                    at += 1;
+                }
+                b']' | b'}' => {
+                    depth = depth.saturating_sub(1);
+                    at += 1;
+                }
+                b'\n' => {
+                    at += 1;
+                    if depth == 0 && at <= BEGINNING {
+                        cut = at;
+                    }
+                }
+                _ => at += 1,
+            }
+        }
+        Self { too_deep: None, cut }
+    }
+}
+
+/// The first byte after the text that opens at `at`. Text of one line ends with the line at the latest.
+fn after_quotes(bytes: &[u8], at: usize) -> usize {
+    let quote = bytes[at];
+    let long = bytes[at..].starts_with(&[quote; 3]);
+    let mut end = at + if long { 3 } else { 1 };
+    while let Some(byte) = bytes.get(end) {
+        match byte {
+            b'\\' if quote == b'"' => end += 2,
+            b'\n' if !long => return end,
+            byte if *byte == quote && !long => return end + 1,
+            byte if *byte == quote && bytes[end..].starts_with(&[quote; 3]) => {
+                // Up to two quotes may stand before the three that close.
+                let run = bytes[end..].iter().take_while(|byte| **byte == quote).count();
+                return end + run.min(5);
+            }
+            _ => end += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// What the parser says, with the place, and the other place where a key is written twice.
+fn describe(file: usize, text: &str, error: &Error, lookups: &mut usize) -> Diagnostic {
+    let span = error.span().unwrap_or_default();
+    if error.message() == DUPLICATE {
+        return describe_duplicate(file, text, span, lookups);
+    }
+    let (message, expected) = match error.message().split_once(", expected ") {
+        Some((message, expected)) => (message, Some(expected)),
+        None => (error.message(), None),
+    };
+    let diagnostic = Diagnostic::error(message).at((file, span));
+    match expected {
+        Some("nothing") => diagnostic.label("nothing may stand here"),
+        Some(expected) => diagnostic.label(format!("expected {expected}")),
+        None => diagnostic,
+    }
+}
+
+fn describe_duplicate(file: usize, text: &str, span: Range<usize>, lookups: &mut usize) -> Diagnostic {
+    let key = text.get(span.clone()).unwrap_or_default();
+    let second = Diagnostic::error(format!("`{key}` is defined twice"))
+        .at((file, span.clone()))
+        .label("defined again here");
+    let first = if *lookups > 0 { first_definition(text, &span) } else { None };
+    *lookups = lookups.saturating_sub(1);
+    match first {
+        Some(first) => second.related((file, first), "first defined here"),
+        None => second.help("write each key, and each `[table]`, once"),
+    }
+}
+
+/// The text of a table from its header at `at` to the next header; nothing when no header is there.
+fn table_from(text: &str, at: usize) -> Range<usize> {
+    if !line_at(text, at).trim_start().starts_with('[') {
+        return 0..0;
+    }
+    at..text[at..].find("\n[").map_or(text.len(), |length| at + length)
+}
+
+/// The line in which `at` stands.
+fn line_at(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// Where the key or the table that is defined again at `span` was defined before.
+fn first_definition(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(..span.start)?;
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    if line_at(text, span.start).trim_start().starts_with('[') {
+        return first_table(text, line_start);
+    }
+    // A key of this table: a line above, not further up than the header, that begins with it.
+    let key = &text[span.clone()];
+    let table = before[..line_start].rfind("\n[").map_or(0, |at| at + 1);
+    let mut at = table;
+    before[table..line_start].split_inclusive('\n').find_map(|line| {
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        let rest = line.trim_start().strip_prefix(key)?;
+        rest.trim_start().starts_with(['=', '.']).then(|| start..start + key.len())
+    })
+}
+
+/// Where the table whose header stands in the line at `line_start` was defined before.
+fn first_table(text: &str, line_start: usize) -> Option<Range<usize>> {
+    let header = DeTable::parse(line_at(text, line_start)).ok()?;
+    let mut path = Vec::new();
+    let mut table = header.get_ref();
+    while let Some((key, value)) = table.iter().next() {
+        path.push(key.get_ref().as_ref());
+        let Some(next) = value.get_ref().as_table() else { break };
+        table = next;
+    }
+    // All before this line is known to be right but for other keys defined twice.
+    let before = DeTable::parse_recoverable(text.get(..line_start)?).0;
+    let (last, parents) = path.split_last()?;
+    let parent =
+        parents.iter().try_fold(before.get_ref(), |table, key| table.get(*key)?.get_ref().as_table())?;
+    parent.get_key_value(*last).map(|(key, _)| key.span())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_error(text: &str) -> Option<Diagnostic> {
+        let mut diagnostics = Diagnostics::default();
+        let document = parse(0, text, &mut diagnostics);
+        assert_eq!(document.is_some(), diagnostics.is_usable());
+        diagnostics.iter().next().cloned()
+    }
+
+    #[test]
+    fn quotes_and_comments_hide_brackets() {
+        for text in
+            ["# [[[\n", "a = \"[[[ \\\" [\"", "a = '[[['", "a = \"\"\"[\"\" [ \\\"\"\"\"", "a = '''[ ' ['''"]
+        {
+            let deep = text.replace('[', &"[".repeat(100));
+            assert_eq!(Outline::of(&deep).too_deep, None, "{text}");
+        }
+        assert_eq!(Outline::of(&"[".repeat(100)).too_deep, Some(64));
+        assert_eq!(Outline::of("a = [\n1,\n]\nb").cut, 11);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let text = format!("a = {}{}", "[".repeat(64), "]".repeat(64));
+        assert!(first_error(&text).is_none());
+        let text = format!("a = {}{}", "{a=".repeat(5000), "}".repeat(5000));
+        assert!(first_error(&text).unwrap().message.contains("more than 64 deep"));
+    }
+
+    #[test]
+    fn a_table_defined_twice_names_both_places() {
+        let error = first_error("[mappings.a]\n[mappings.b]\n[mappings.\"a\"]\n").unwrap();
+        assert_eq!(error.related[0].0, (0, 10..11).into());
+        let error = first_error("a = 1\n[t]\n  b.c = 1\nbb = 1\nb = 2\n").unwrap();
+        assert_eq!(error.related[0].0, (0, 12..13).into());
+    }
+}

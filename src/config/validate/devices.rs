@@ -1,0 +1,79 @@
+//! The devices that mappings stand on: those of the map itself are collected, and those whose name may
+//! mean another disk tomorrow are pointed out.
+
+use std::collections::BTreeMap;
+
+use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
+use super::super::merge::Draft;
+use crate::device::Form;
+use crate::identity::Key;
+
+/// One mapping of the map that stands on another.
+pub(super) struct Use {
+    /// The upper one.
+    pub upper: Key,
+    /// Its row.
+    pub row: usize,
+    /// The lower one, which may not exist.
+    pub lower: Key,
+}
+
+pub(super) fn check(mappings: &mut BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) -> Vec<Use> {
+    let mut uses = Vec::new();
+    for (upper, draft) in mappings {
+        for (row, target) in draft.mapping.rows.iter_mut().map(|row| &mut row.target).enumerate() {
+            for device in target.devices_mut() {
+                match &device.form {
+                    Form::Mapping(lower) => {
+                        uses.push(Use { upper: upper.clone(), row, lower: lower.clone() });
+                    }
+                    Form::Path(path) if is_unstable(path) => {
+                        let origin = draft.mapping.origin.below("targets").below(row);
+                        diagnostics.push(unstable(path, Spot::Text(origin, vec![path.clone()])));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    uses
+}
+
+/// Whether a path is given out anew at each boot, in the order in which disks are found.
+fn is_unstable(path: &str) -> bool {
+    let is_disk = |name: &str| {
+        let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let is_number = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    path.strip_prefix("/dev/sd").is_some_and(is_disk) || path.strip_prefix("/dev/dm-").is_some_and(is_number)
+}
+
+fn unstable(path: &str, spot: Spot) -> Diagnostic {
+    let help = if path.starts_with("/dev/dm-") {
+        "write `@key` for a mapping of this map, or `/dev/mapper/NAME` or `/dev/disk/by-id/...` for another"
+    } else {
+        "write one of its links under `/dev/disk/by-id/` or `/dev/disk/by-partuuid/`"
+    };
+    Diagnostic::warning(format!("`{path}` may be another device after the next boot"))
+        .at(spot)
+        .label("numbered in the order in which devices appear")
+        .help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unstable;
+
+    #[test]
+    fn names_given_out_at_boot_are_known() {
+        for path in ["/dev/sda", "/dev/sdaa12", "/dev/dm-0"] {
+            assert!(is_unstable(path), "{path}");
+        }
+        for path in
+            ["/dev/disk/by-id/sda", "/dev/sd", "/dev/sd1", "/dev/mapper/dm-0", "/dev/dm-x", "/dev/sda/x"]
+        {
+            assert!(!is_unstable(path), "{path}");
+        }
+    }
+}

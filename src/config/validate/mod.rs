@@ -1,0 +1,38 @@
+//! What a map must hold to beyond its form: the rules that need no kernel.
+
+mod devices;
+mod identity;
+mod references;
+mod rows;
+mod sectors;
+
+use super::diagnostic::{Diagnostics, Spot};
+use super::merge::Merged;
+use super::model::{Mapping, State};
+use crate::identity::Key;
+
+/// Checks all of it, and fills in what follows from it: where rows start, and what is read-only.
+pub(super) fn check(merged: &mut Merged, diagnostics: &mut Diagnostics) {
+    identity::check(&merged.mappings, diagnostics);
+    for draft in merged.mappings.values_mut().filter(|draft| draft.whole) {
+        rows::check(draft, diagnostics);
+    }
+    let uses = devices::check(&mut merged.mappings, diagnostics);
+    references::check(merged, &uses, diagnostics);
+    sectors::check(&merged.mappings, diagnostics);
+}
+
+/// The place in a mapping that refers to `key`, by either of its names.
+fn reference(mapping: &Mapping, row: usize, key: &Key, target: Option<&Mapping>) -> Spot {
+    let mut texts = vec![format!("@{key}")];
+    if let Some(target) = target {
+        texts.push(format!("/dev/mapper/{}", target.name.kernel()));
+        texts.push(format!("/dev/mapper/{}", target.name.plain()));
+    }
+    Spot::Text(mapping.origin.below("targets").below(row), texts)
+}
+
+/// Whether a mapping will be there once the map is applied.
+fn is_present(mapping: &Mapping) -> bool {
+    mapping.state != State::Absent
+}

@@ -1,0 +1,138 @@
+//! `@key` leads to a mapping that is there, and never back to where it came from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::super::diagnostic::{Diagnostic, Diagnostics};
+use super::super::merge::{Draft, Merged};
+use super::super::nearest::nearest;
+use super::devices::Use;
+use super::{is_present, reference};
+use crate::identity::Key;
+
+/// How many suggestions are looked for; each is compared with every key of the map.
+const SUGGESTIONS: usize = 20;
+/// How many mappings of a long cycle are named.
+const NAMED: usize = 12;
+
+pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics) {
+    let mappings = &merged.mappings;
+    let mut suggestions = SUGGESTIONS;
+    for edge in uses {
+        let Some(upper) = mappings.get(&edge.upper).map(|draft| &draft.mapping) else { continue };
+        if !is_present(upper) {
+            continue;
+        }
+        let lower = mappings.get(&edge.lower).map(|draft| &draft.mapping);
+        let diagnostic = match lower {
+            None if !merged.complete => continue,
+            None => {
+                let meant = if suggestions > 0 { nearest_key(mappings, edge) } else { None };
+                suggestions = suggestions.saturating_sub(1);
+                unknown(&edge.lower, meant)
+            }
+            Some(lower) if !is_present(lower) => Diagnostic::error(format!(
+                "`{}` stands on `{}`, which is to be absent",
+                edge.upper, edge.lower
+            ))
+            .related(lower.origin.field("state"), "declared absent here"),
+            Some(_) if edge.upper == edge.lower => {
+                Diagnostic::error(format!("`{}` stands on itself", edge.upper))
+                    .label("a device can't be its own lower device")
+            }
+            Some(_) => continue,
+        };
+        diagnostics.push(diagnostic.at(reference(upper, edge.row, &edge.lower, lower)));
+    }
+    for cycle in cycles(mappings, uses) {
+        diagnostics.push(describe_cycle(&cycle, mappings));
+    }
+}
+
+fn nearest_key<'m>(mappings: &'m BTreeMap<Key, Draft>, edge: &Use) -> Option<&'m str> {
+    nearest(edge.lower.as_str(), mappings.keys().filter(|key| **key != edge.upper).map(Key::as_str))
+}
+
+fn unknown(key: &Key, meant: Option<&str>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("no mapping of this map has the key `{key}`"));
+    match meant {
+        Some(meant) => diagnostic.help(format!("did you mean `@{meant}`?")),
+        None => diagnostic.help("`@key` is another mapping of this map; a device of another name is a path"),
+    }
+}
+
+/// The uses that lead in a circle, each circle once; mappings that stand on themselves left out.
+fn cycles<'u>(mappings: &BTreeMap<Key, Draft>, uses: &'u [Use]) -> Vec<Vec<&'u Use>> {
+    let mut below: HashMap<&Key, Vec<&Use>> = HashMap::new();
+    for edge in uses.iter().filter(|edge| edge.upper != edge.lower) {
+        if mappings.get(&edge.upper).is_some_and(|draft| is_present(&draft.mapping)) {
+            below.entry(&edge.upper).or_default().push(edge);
+        }
+    }
+    let mut finished: BTreeSet<&Key> = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut starts: Vec<&Key> = below.keys().copied().collect();
+    starts.sort();
+    for start in starts {
+        if !finished.contains(start) {
+            walk(start, &below, &mut finished, &mut found);
+        }
+    }
+    found
+}
+
+/// Walks down from `start`. It keeps its own stack, for a stack of mappings may be deeper than that of a
+/// thread.
+fn walk<'u>(
+    start: &'u Key,
+    below: &HashMap<&'u Key, Vec<&'u Use>>,
+    finished: &mut BTreeSet<&'u Key>,
+    found: &mut Vec<Vec<&'u Use>>,
+) {
+    let edges = |key: &Key| below.get(key).map(Vec::as_slice).unwrap_or_default();
+    // The way down: each mapping with the edges not yet taken from it, and the edge that led to it.
+    let mut stack = vec![(start, edges(start))];
+    let mut way: Vec<&Use> = Vec::new();
+    let mut depths: HashMap<&Key, usize> = HashMap::from([(start, 0)]);
+    while let Some((key, open)) = stack.last_mut() {
+        let Some((edge, rest)) = open.split_first() else {
+            finished.insert(key);
+            depths.remove(*key);
+            stack.pop();
+            way.pop();
+            continue;
+        };
+        *open = rest;
+        if let Some(depth) = depths.get(&edge.lower) {
+            found.push(way[*depth..].iter().copied().chain([*edge]).collect());
+        } else if !finished.contains(&edge.lower) {
+            depths.insert(&edge.lower, stack.len());
+            stack.push((&edge.lower, edges(&edge.lower)));
+            way.push(edge);
+        }
+    }
+}
+
+fn describe_cycle(cycle: &[&Use], mappings: &BTreeMap<Key, Draft>) -> Diagnostic {
+    let mut path: Vec<String> = cycle.iter().take(NAMED).map(|edge| edge.upper.to_string()).collect();
+    if cycle.len() > NAMED {
+        path.push(format!("({} more)", cycle.len() - NAMED));
+    }
+    path.extend(cycle.first().map(|edge| edge.upper.to_string()));
+    let mut diagnostic =
+        Diagnostic::error(format!("these mappings stand on each other: {}", path.join(" -> "))).help(
+            "a device is made before the devices that stand on it: one of these must stand on something else",
+        );
+    let place = |edge: &Use| {
+        let upper = &mappings.get(&edge.upper)?.mapping;
+        let lower = mappings.get(&edge.lower).map(|draft| &draft.mapping);
+        Some(reference(upper, edge.row, &edge.lower, lower))
+    };
+    let mut places = cycle.iter().filter_map(|edge| Some((place(edge)?, edge)));
+    if let Some((spot, edge)) = places.next() {
+        diagnostic = diagnostic.at(spot).label(format!("`{}` stands on `{}`", edge.upper, edge.lower));
+    }
+    for (spot, edge) in places.take(NAMED) {
+        diagnostic = diagnostic.related(spot, format!("`{}` stands on `{}`", edge.upper, edge.lower));
+    }
+    diagnostic
+}

@@ -1,0 +1,177 @@
+//! The rows of one table: they follow one another from sector 0, and each is a legal target.
+
+use super::super::diagnostic::{Diagnostic, Diagnostics};
+use super::super::merge::Draft;
+use super::super::model::{Length, Mapping, Origin, Row};
+use super::is_present;
+use crate::targets::{Mode, Problems};
+use crate::units::{MAX_BYTES, SECTOR, Sectors};
+
+/// The most sectors a device can have.
+const MOST: u64 = MAX_BYTES / SECTOR;
+
+pub(super) fn check(draft: &mut Draft, diagnostics: &mut Diagnostics) {
+    let mapping = &mut draft.mapping;
+    if mapping.rows.is_empty() && is_present(mapping) {
+        diagnostics.push(no_targets(mapping));
+    }
+    let mut next = Some(0);
+    for (index, row) in mapping.rows.iter_mut().enumerate() {
+        let origin = || mapping.origin.below("targets").below(index);
+        next = place(row, next, &origin, diagnostics);
+        check_target(row, &origin, diagnostics);
+        check_messages(row, &origin, diagnostics);
+    }
+    check_alone(mapping, diagnostics);
+    settle_mode(mapping, draft.readonly, diagnostics);
+}
+
+fn no_targets(mapping: &Mapping) -> Diagnostic {
+    Diagnostic::error(format!("the mapping `{}` has no targets", mapping.key))
+        .at(mapping.origin.clone())
+        .label("an active mapping needs at least one")
+        .help(
+            "write `targets = [{ type = ..., length = ... }]`, or `state = \"absent\"` if it should go away",
+        )
+}
+
+/// Checks where a row starts and how long it is, fills in its start, and gives the start of the next one,
+/// as far as it is known.
+fn place(
+    row: &mut Row,
+    expected: Option<u64>,
+    origin: &dyn Fn() -> Origin,
+    diagnostics: &mut Diagnostics,
+) -> Option<u64> {
+    if let (Some(start), Some(expected)) = (row.start, expected)
+        && start != expected
+    {
+        diagnostics.push(misplaced(start, expected).at(origin().field("start")));
+    }
+    let start = expected.or(row.start);
+    row.start = start;
+    let length = match row.length {
+        Length::Sectors(0) => {
+            let diagnostic = Diagnostic::error("a target of 0 sectors").at(origin().field("length"));
+            diagnostics.push(diagnostic.help("leave it out, or give it a length"));
+            return start;
+        }
+        Length::Sectors(length) => length,
+        Length::Rest => {
+            if row.target.rest(&|_| Some(u64::MAX / 2)).is_none() {
+                diagnostics.push(needs_length(row).at(origin().field("length")));
+            }
+            return None;
+        }
+    };
+    let end = start?.checked_add(length).filter(|end| *end <= MOST);
+    if end.is_none() {
+        let diagnostic =
+            Diagnostic::error("the table reaches past 2^63-1 bytes, the largest device the kernel accepts");
+        let left = MOST.saturating_sub(start.unwrap_or_default());
+        let diagnostic = diagnostic.help(format!("at most {left} sectors are left at this place"));
+        diagnostics.push(diagnostic.at(origin().field("length")));
+    }
+    end
+}
+
+fn misplaced(start: u64, expected: u64) -> Diagnostic {
+    let label = if start > expected {
+        format!("leaves a gap of {}", count(start - expected))
+    } else {
+        format!("overlaps the targets before by {}", count(expected - start))
+    };
+    Diagnostic::error(format!("this target must start at sector {expected}, not at {start}"))
+        .label(label)
+        .help("a table has no gaps; left out, `start` follows from the targets before")
+}
+
+/// So many sectors, and how much that is.
+fn count(sectors: u64) -> String {
+    format!("{sectors} sector{} ({})", if sectors == 1 { "" } else { "s" }, Sectors(sectors).human())
+}
+
+fn needs_length(row: &Row) -> Diagnostic {
+    let kind = row.target.kind();
+    Diagnostic::error(format!("a `{kind}` target needs a `length`"))
+        .label("its length doesn't follow from one lower device")
+        .help("write `length = \"10GiB\"`, or an integer of 512-byte sectors")
+}
+
+/// What the target says of itself.
+fn check_target(row: &Row, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
+    let length = match row.length {
+        Length::Sectors(0) => return,
+        Length::Sectors(length) => Some(length),
+        Length::Rest => None,
+    };
+    let mut problems = Problems::default();
+    row.target.check(length, &mut problems);
+    for problem in problems.into_vec() {
+        // The rule, then what to do about it, as the targets write it.
+        let mut parts = problem.says.split("; ");
+        let mut diagnostic = Diagnostic::error(parts.next().unwrap_or_default());
+        for help in parts {
+            diagnostic = diagnostic.help(help);
+        }
+        diagnostics.push(diagnostic.at(origin().field(&problem.field)));
+    }
+}
+
+fn check_messages(row: &Row, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
+    for (index, message) in row.messages.iter().enumerate() {
+        if message.trim().is_empty() || message.contains(char::is_control) {
+            diagnostics.push(
+                Diagnostic::error("a message is one line of words, such as \"addbadblock 60\"")
+                    .at(origin().below("messages").below(index)),
+            );
+        }
+    }
+}
+
+/// Some targets must be the only one of their table.
+fn check_alone(mapping: &Mapping, diagnostics: &mut Diagnostics) {
+    if mapping.rows.len() < 2 {
+        return;
+    }
+    let alone = mapping.rows.iter().position(|row| row.target.traits().singleton);
+    if let Some(index) = alone {
+        let kind = mapping.rows[index].target.kind();
+        let count = mapping.rows.len();
+        diagnostics.push(
+            Diagnostic::error(format!("a `{kind}` target must be the only target of its table"))
+                .at(mapping.origin.below("targets").below(index))
+                .label(format!("one of {count}"))
+                .help("make it a mapping of its own, and map its parts with `linear` targets on `@key`"),
+        );
+    }
+}
+
+/// Whether the table is read-only: said by the map, implied or forbidden by its targets.
+fn settle_mode(mapping: &mut Mapping, written: Option<bool>, diagnostics: &mut Diagnostics) {
+    let find = |mode| mapping.rows.iter().position(|row| row.target.traits().mode == mode);
+    let (read_only, writable) = (find(Mode::ReadOnly), find(Mode::Writable));
+    let kind = |index: usize| mapping.rows[index].target.kind();
+    if let Some(index) = writable
+        && written == Some(true)
+    {
+        diagnostics.push(
+            Diagnostic::error(format!("a `{}` target can't be read-only", kind(index)))
+                .at(mapping.origin.field("readonly"))
+                .label("the kernel refuses its table in this mode")
+                .help("take out `readonly`"),
+        );
+    }
+    if let Some(index) = read_only
+        && written == Some(false)
+    {
+        diagnostics.push(
+            Diagnostic::warning(format!("a `{}` target is always read-only", kind(index)))
+                .at(mapping.origin.field("readonly"))
+                .label("has no effect"),
+        );
+    }
+    if read_only.is_some() {
+        mapping.readonly = true;
+    }
+}

@@ -1,0 +1,54 @@
+//! No two mappings write to the same sectors unless they mean to.
+
+use std::collections::BTreeMap;
+
+use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
+use super::super::merge::Draft;
+use super::super::overlap::{Claim, Overlap, claims, overlaps};
+use super::is_present;
+use crate::device::{Device, Form};
+use crate::identity::Key;
+
+pub(super) fn check(mappings: &BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) {
+    let present = mappings
+        .values()
+        .filter(|draft| draft.whole && is_present(&draft.mapping))
+        .map(|draft| &draft.mapping);
+    for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
+        diagnostics.push(describe(&overlap, mappings));
+    }
+}
+
+/// What tells devices apart offline: what they are called. A label is the link that udev makes of it.
+fn spelling(device: &Device) -> String {
+    device.path().map_or_else(|| device.to_string(), std::borrow::Cow::into_owned)
+}
+
+fn describe(overlap: &Overlap<'_, String>, mappings: &BTreeMap<Key, Draft>) -> Diagnostic {
+    let Overlap { first, second } = overlap;
+    let what = overlap.sectors();
+    let device = second.device;
+    let message = if first.mapping.key == second.mapping.key {
+        format!("two targets of `{}` write to {what} of {device}", second.mapping.key)
+    } else {
+        format!("`{}` and `{}` both write to {what} of {device}", first.mapping.key, second.mapping.key)
+    };
+    Diagnostic::error(message)
+        .at(place(second, mappings))
+        .label("written here")
+        .related(place(first, mappings), "and here")
+        .help("give them different sectors, or `shared = true` in both mappings if that is meant")
+}
+
+fn place(claim: &Claim<'_, String>, mappings: &BTreeMap<Key, Draft>) -> Spot {
+    let lower = match &claim.device.form {
+        Form::Mapping(key) => mappings.get(key).map(|draft| (key, &draft.mapping)),
+        _ => None,
+    };
+    match lower {
+        Some((key, lower)) => super::reference(claim.mapping, claim.row, key, Some(lower)),
+        None => {
+            Spot::Text(claim.mapping.origin.below("targets").below(claim.row), vec![claim.device.to_string()])
+        }
+    }
+}

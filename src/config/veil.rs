@@ -1,0 +1,157 @@
+//! Hides keys in the lines of a map that an error shows.
+//!
+//! It works on the text alone, because the map may be too broken to say where its keys are: whatever is
+//! assigned to a field that takes a key, and any long word of hexadecimal digits where a table would have
+//! one, is replaced by as many stars. Hiding too much costs a little; hiding too little can't be undone.
+
+use std::ops::Range;
+
+/// Fields whose text is a key.
+const KEYS: [&str; 2] = ["key", "hex"];
+/// Fields whose text is an algorithm and, in the kernel's own writing, a key behind its colon.
+const ALGORITHMS: [&str; 3] = ["internal_hash", "journal_crypt", "journal_mac"];
+/// Fields that hold long hexadecimal words which are no secret.
+const OPEN: [&str; 4] = ["root_hash", "salt", "uuid", "name"];
+/// The shortest hexadecimal word taken for a key, in digits.
+const SHORTEST: usize = 16;
+
+/// `line`, as long as before, with a star for every byte that may be part of a key.
+pub(super) fn veil(line: &str) -> String {
+    let mut bytes = line.as_bytes().to_vec();
+    for range in assigned_keys(line).into_iter().chain(key_words(line)) {
+        bytes[range].fill(b'*');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// A message, with what it quotes between backticks veiled.
+pub(super) fn veil_quoted(message: &str) -> String {
+    let veiled = |(index, part): (usize, &str)| if index % 2 == 1 { veil(part) } else { part.to_string() };
+    message.split('`').enumerate().map(veiled).collect::<Vec<_>>().join("`")
+}
+
+/// What is assigned to the fields that take a key.
+fn assigned_keys(line: &str) -> Vec<Range<usize>> {
+    line.match_indices('=')
+        .filter_map(|(at, _)| {
+            let name = field_before(line, at);
+            let value = quoted_after(line, at + 1)?;
+            if KEYS.contains(&name) {
+                Some(value)
+            } else if ALGORITHMS.contains(&name) {
+                let colon = line[value.clone()].find(':')?;
+                Some(value.start + colon + 1..value.end)
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+/// The bare or quoted key that ends before the `=` at `at`.
+fn field_before(line: &str, at: usize) -> &str {
+    let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
+    let start = before
+        .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+    &before[start..]
+}
+
+/// The inside of the quotes that open, after blanks, at `at`; up to the end of the line where none close.
+fn quoted_after(line: &str, at: usize) -> Option<Range<usize>> {
+    let rest = &line[at..];
+    let quotes = rest.trim_start();
+    let quote = quotes.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let inside = quotes.trim_start_matches(quote);
+    if inside.len() + 2 == quotes.len() {
+        return None;
+    }
+    let start = line.len() - inside.len();
+    let end = inside.find(quote).map_or(line.len(), |length| start + length);
+    Some(start..end)
+}
+
+/// Words that look like keys wherever they stand, and the third part of `internal_hash:algorithm:key`.
+fn key_words(line: &str) -> Vec<Range<usize>> {
+    let ends_word = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '`');
+    let mut found = Vec::new();
+    let mut start = 0;
+    for word in line.split(ends_word) {
+        let (end, quoted) = (start + word.len(), line[..start].ends_with(['"', '\'']));
+        let open = quoted && {
+            let before = line[..start].trim_end_matches(['"', '\'']).trim_end();
+            before.ends_with('=') && OPEN.contains(&field_before(before, before.len() - 1))
+        };
+        // An integer of TOML has no quotes, and a key has.
+        let integer = line[..start].trim_end().ends_with('=');
+        if !open && !integer {
+            let part = word.rfind(':').map_or(start, |colon| start + colon + 1);
+            let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
+            let text = &line[part..end];
+            if algorithm && word.matches(':').count() > 1
+                || text.len() >= SHORTEST && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            {
+                found.push(part..end);
+            }
+        }
+        start = end + line[end..].chars().next().map_or(0, char::len_utf8);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_hidden_wherever_they_stand() {
+        let key = "00112233445566778899aabbccddeeff";
+        for line in [
+            format!("{{ type = \"crypt\", key = {{ hex = \"{key}\" }}, device = \"@a\" }}"),
+            format!("key.hex='{key}'"),
+            format!("\"key\" = \"{key}\""),
+            format!("key = \"{key}"),
+            format!("params = \"aes-xts-plain64 {key} 0 /dev/a 0\""),
+            format!("  \"{key}\","),
+            format!("params = [\"aes\", \"{key}\", 0]"),
+            format!("internal_hash:hmac(sha256):{key}"),
+        ] {
+            let shown = veil(&line);
+            assert_eq!(shown.len(), line.len());
+            assert!(!shown.contains(&key[..4]), "{shown}");
+        }
+        for (line, expected) in [
+            ("hex = \"beef\"", "hex = \"****\""),
+            ("key = \"wörd\" # x", "key = \"*****\" # x"),
+            ("journal_mac = \"hmac(sha256):beef\"", "journal_mac = \"hmac(sha256):****\""),
+            ("\"internal_hash:hmac(sha256):beef\"", "\"internal_hash:hmac(sha256):****\""),
+        ] {
+            assert_eq!(veil(line), expected);
+        }
+    }
+
+    #[test]
+    fn messages_hide_what_they_quote() {
+        let message = "`0011223344556677` is no device, at most 1801439850948198 sectors are left";
+        assert_eq!(veil_quoted(message), message.replace("0011223344556677", "****************"));
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_readable() {
+        for line in [
+            "root_hash = \"4392712ba01368efdf14b05c76f9e4df0d53664630b5d48632ed17a137f39076\"",
+            "device = \"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4\"",
+            "device = \"/dev/disk/by-id/dm-uuid-LVM-0123456789abcdef0123\"",
+            "key = { file = \"/etc/dmctl/keys/secret\" }",
+            "key = \"\"",
+            "internal_hash = \"crc32c\"",
+            "internal_hash:crc32c",
+            "length = 1024, offset = 2048",
+            "length = 18014398509481983",
+            "=",
+            "",
+        ] {
+            assert_eq!(veil(line), line);
+        }
+    }
+}

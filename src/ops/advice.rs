@@ -1,0 +1,82 @@
+//! What dmctl knows about a table that the kernel refused. The kernel's own answer is often one errno for
+//! a dozen reasons.
+
+use crate::device::Device;
+use crate::kernel::ReadKernel;
+use crate::table::Target;
+use crate::targets::{self, Access, Lower, Mode, Problems, Typed};
+
+/// What may be wrong with the table, a sentence each that names the row; empty when nothing is known.
+pub(super) fn on(kernel: &dyn ReadKernel, table: &[Target], read_only: bool) -> Vec<String> {
+    let mut advice = Vec::new();
+    for (index, row) in table.iter().enumerate() {
+        for says in on_row(kernel, row, read_only) {
+            advice.push(format!("row {}: {says}", index + 1));
+        }
+    }
+    advice
+}
+
+fn on_row(kernel: &dyn ReadKernel, row: &Target, read_only: bool) -> Vec<String> {
+    let unknown = targets::find(&row.kind).is_none();
+    if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(&row.kind)) {
+        return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
+    }
+    let typed = match targets::parse(&row.kind, row.params()) {
+        Ok(typed) => typed,
+        Err(error) => return vec![format!("word {} of the parameters: {error}", error.word + 1)],
+    };
+    let mut advice = on_fields(typed.as_ref(), row);
+    advice.extend(on_mode(typed.as_ref(), read_only));
+    advice.extend(typed.lowers(row.length).iter().filter_map(|lower| on_lower(kernel, lower, read_only)));
+    advice
+}
+
+fn on_fields(typed: &dyn Typed, row: &Target) -> Vec<String> {
+    let mut problems = Problems::default();
+    typed.check(Some(row.length), &mut problems);
+    problems.into_vec().into_iter().map(|problem| problem.says).collect()
+}
+
+fn on_mode(typed: &dyn Typed, read_only: bool) -> Option<String> {
+    match (typed.traits().mode, read_only) {
+        (Mode::ReadOnly, false) => Some(format!("a table with `{}` must be loaded read-only", typed.kind())),
+        (Mode::Writable, true) => Some(format!("a table with `{}` can't be loaded read-only", typed.kind())),
+        _ => None,
+    }
+}
+
+fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, read_only: bool) -> Option<String> {
+    let Device { number: Some(number), .. } = lower.device else { return None };
+    let Some(device) = kernel.block_device(*number).ok()? else {
+        return Some(format!("there is no block device {number}"));
+    };
+    let end = lower.start.saturating_add(lower.length.unwrap_or(0));
+    if end > device.sectors {
+        return Some(format!("{number} has {} sectors, this row uses it up to sector {end}", device.sectors));
+    }
+    (device.read_only && !read_only && lower.access != Access::Read)
+        .then(|| format!("{number} is read-only, and this row would write to it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::kernel;
+
+    #[test]
+    fn a_refused_row_is_explained() {
+        let kernel = kernel(&[]);
+        for (kind, params, expected) in [
+            ("linear", "8:0 4000", "row 1: 8:0 has 4096 sectors, this row uses it up to sector 4200"),
+            ("linear", "8:9 0", "row 1: there is no block device 8:9"),
+            ("linear", "8:0", "row 1: word 2 of the parameters: the row ends where the offset should stand"),
+            ("future", "8:0", "row 1: the kernel has no target type `future`"),
+        ] {
+            let row = Target::new(0, 200, kind, params.to_string());
+            assert_eq!(on(&kernel, &[row], false), [expected], "{kind} {params}");
+        }
+        let fine = Target::new(0, 200, "linear", "8:0 0".to_string());
+        assert_eq!(on(&kernel, &[fine], false), [""; 0]);
+    }
+}

@@ -1,0 +1,175 @@
+//! Making a device.
+
+use super::remove::{PATIENCE, patiently};
+use super::settle::settled;
+use super::{Foreign, OpError, advice, rows, taken};
+use crate::identity::{DevNum, Name, Uuid};
+use crate::kernel::{ChangeKernel, Id, KernelError};
+use crate::table::Target;
+
+/// A device that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its number.
+    pub number: DevNum,
+    /// Its uuid, given or random.
+    pub uuid: Uuid,
+}
+
+/// Makes a device with a table, and lets it run.
+///
+/// Without a `uuid` it gets a random one of RFC 4122, version 4. That carries no owner's mark, so no map
+/// will ever take the device for its own.
+///
+/// A device whose table can't be loaded or made live is removed again.
+///
+/// ```
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::Target};
+/// /// A device of 1 MiB of zeros.
+/// fn zeros(kernel: &dyn ChangeKernel) -> Result<String, OpError> {
+///     let row = Target::new(0, 2048, "zero", String::new());
+///     let made = ops::create(kernel, &Name::new("zeros")?, None, &[row], true, Foreign::Refuse)?;
+///     Ok(made.number.to_string())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`OpError::NameTaken`] and [`OpError::UuidTaken`]; [`OpError::Foreign`] for a uuid that would mark the
+/// device as another subsystem's; [`OpError::NoDevice`] and [`OpError::KeyInTable`] for a row;
+/// [`OpError::Refused`] when the kernel refuses, with no device left; [`OpError::NotPutBack`] when the half-made
+/// device can't be removed.
+pub fn create(
+    kernel: &dyn ChangeKernel,
+    name: &Name,
+    uuid: Option<&Uuid>,
+    table: &[Target],
+    read_only: bool,
+    foreign: Foreign,
+) -> Result<Created, OpError> {
+    foreign.check(name, uuid)?;
+    let uuid = uuid.cloned().map_or_else(random_uuid, Ok)?;
+    taken::refuse(kernel, Some(name), Some(&uuid), None)?;
+    let table = rows::resolve(kernel, table)?;
+    let made = settled(kernel, make(kernel, name, uuid, &table, read_only))?;
+    tracing::info!("created `{name}` ({}) with uuid `{}`", made.number, made.uuid);
+    Ok(made)
+}
+
+fn make(
+    kernel: &dyn ChangeKernel,
+    name: &Name,
+    uuid: Uuid,
+    table: &[Target],
+    read_only: bool,
+) -> Result<Created, OpError> {
+    let number = kernel.create(name, Some(&uuid)).map_err(OpError::refused)?;
+    let id = Id::Uuid(uuid.clone());
+    match kernel.load(&id, table, read_only).and_then(|()| kernel.resume(&id)) {
+        Ok(()) => Ok(Created { number, uuid }),
+        Err(cause) => Err(undo(kernel, name, &id, cause, || advice::on(kernel, table, read_only))),
+    }
+}
+
+/// Removes a device that did not come to be.
+fn undo(
+    kernel: &dyn ChangeKernel,
+    name: &Name,
+    id: &Id,
+    cause: KernelError,
+    advice: impl FnOnce() -> Vec<String>,
+) -> OpError {
+    match patiently(PATIENCE, || kernel.remove(id, false)) {
+        Ok(()) => OpError::Refused { cause, advice: advice() },
+        Err(recovery) => {
+            let left = format!("`{name}` is left half made: try `dmctl remove {name}`");
+            OpError::not_put_back(cause, recovery, left)
+        }
+    }
+}
+
+/// A random uuid of RFC 4122, version 4.
+fn random_uuid() -> Result<Uuid, OpError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| OpError::Random(error.to_string()))?;
+    Ok(Uuid::new(&version_4(bytes))?)
+}
+
+/// The text of a uuid with version and variant set (RFC 4122, 4.4).
+fn version_4(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::kernel::ReadKernel;
+    use crate::kernel::simulated::Simulated;
+    use crate::ops::fixture::{changes, kernel, rows};
+
+    fn create_zero(kernel: &Simulated, uuid: Option<&str>) -> Result<Created, OpError> {
+        let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
+        let row = Target::new(0, 8, "zero", String::new());
+        create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], false, Foreign::Refuse)
+    }
+
+    #[test]
+    fn a_device_is_created_loaded_and_resumed() {
+        let kernel = kernel(&["data"]);
+        let made = create_zero(&kernel, Some("u-1")).unwrap();
+        assert_eq!(made, Created { number: DevNum::new(254, 1), uuid: Uuid::new("u-1").unwrap() });
+        assert_eq!(changes(&kernel), ["create new", "load new", "resume new"]);
+        assert_eq!(rows(&kernel, "new"), ["0 8 zero"]);
+    }
+
+    #[test]
+    fn a_random_uuid_has_no_owner() {
+        assert_eq!(version_4([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(version_4([0; 16]), "00000000-0000-4000-8000-000000000000");
+        let (one, two) = (random_uuid().unwrap(), random_uuid().unwrap());
+        assert_ne!(one, two);
+        assert_eq!((one.parts(), one.subsystem()), (None, None));
+    }
+
+    #[test]
+    fn what_fails_half_way_is_removed_again() {
+        let all = ["create new", "load new", "resume new"];
+        for nth in 1..=3 {
+            let kernel = kernel(&[]);
+            kernel.fail_nth(nth, Errno::ENOMEM);
+            let error = create_zero(&kernel, None).unwrap_err();
+            assert!(
+                matches!(&error, OpError::Refused { cause, .. } if cause.errno() == Some(Errno::ENOMEM)),
+                "{error:?}"
+            );
+            let undo = if nth > 1 { &["remove new"][..] } else { &[] };
+            assert_eq!(changes(&kernel), [&all[..nth], undo].concat());
+            assert!(kernel.list().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_half_made_device_that_stays_is_told() {
+        let kernel = kernel(&[]);
+        kernel.fail_nth(2, Errno::EINVAL);
+        kernel.fail_nth(3, Errno::ENOMEM);
+        let error = create_zero(&kernel, None).unwrap_err();
+        assert!(matches!(error, OpError::NotPutBack { .. }), "{error:?}");
+        assert!(error.to_string().contains("`dmctl remove new`"), "{error}");
+    }
+
+    #[test]
+    fn taken_names_and_uuids_are_refused_before_anything_changes() {
+        let taken = kernel(&["new"]);
+        assert!(matches!(create_zero(&taken, None), Err(OpError::NameTaken { .. })));
+        let kernel = kernel(&["data"]);
+        assert!(matches!(create_zero(&kernel, Some("uuid-of-data")), Err(OpError::UuidTaken { .. })));
+        assert!(matches!(create_zero(&kernel, Some("LVM-x")), Err(OpError::Foreign { .. })));
+        assert_eq!(changes(&kernel), [""; 0]);
+    }
+}

@@ -1,0 +1,157 @@
+//! From what a person writes for a device to the device.
+
+use super::OpError;
+use crate::device::{Device, Form};
+use crate::identity::{Name, printable};
+use crate::kernel::{Id, Info, Listed, Mapped, ReadKernel, Slot};
+
+/// Where the nodes of mapped devices are.
+const NODES: &str = "/dev/mapper/";
+
+/// How alike two names must be for one to be offered in place of the other (Jaro similarity).
+const ALIKE: f64 = 0.7;
+
+/// The name for a new device: plain or mangled, with or without `/dev/mapper/` in front.
+///
+/// ```
+/// use dmctl::ops::new_name;
+/// assert_eq!(new_name("/dev/mapper/data").unwrap(), new_name("data").unwrap());
+/// assert!(new_name("/dev/sda").is_err());
+/// ```
+///
+/// # Errors
+///
+/// [`OpError::Identity`] when it can't be the name of a device.
+pub fn new_name(text: &str) -> Result<Name, OpError> {
+    Ok(Name::new(text.strip_prefix(NODES).unwrap_or(text))?)
+}
+
+/// Finds the device that a person means: by its name, plain or mangled, by its `/dev/mapper/` node, or by
+/// any other path of it.
+///
+/// A device that another tool named without mangling is found by its plain name too.
+///
+/// ```
+/// # use dmctl::{kernel::ReadKernel, ops::{self, OpError}};
+/// fn number_of(kernel: &dyn ReadKernel, text: &str) -> Result<String, OpError> {
+///     Ok(ops::find(kernel, text)?.number.to_string())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`OpError::Missing`] with the name of a device that is spelled alike, [`OpError::NotMapped`] for a path
+/// of something else, [`OpError::Identity`] for what can't be a name, [`OpError::Kernel`] when the kernel
+/// can't be read.
+pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<Listed, OpError> {
+    let listed = kernel.list()?;
+    let plain = text.strip_prefix(NODES).unwrap_or(text);
+    if plain.starts_with('/') {
+        return by_path(kernel, listed, plain);
+    }
+    if let Some(at) = position(&listed, plain) {
+        return listed.into_iter().nth(at).ok_or_else(|| OpError::NotMapped(text.to_string()));
+    }
+    let name = Name::new(plain)?;
+    let nearest = nearest(&listed, &name);
+    Err(OpError::Missing { name, nearest })
+}
+
+/// The place of the device of this name: the kernel's own spelling first, the plain one after it.
+fn position(listed: &[Listed], plain: &str) -> Option<usize> {
+    let name = Name::new(plain).ok();
+    let exactly = |device: &Listed| name.as_ref() == Some(&device.name) || device.name.kernel() == plain;
+    listed.iter().position(exactly).or_else(|| {
+        listed
+            .iter()
+            .position(|device| device.name.plain() == plain || printable(&device.name.plain()) == plain)
+    })
+}
+
+fn by_path(kernel: &dyn ReadKernel, listed: Vec<Listed>, path: &str) -> Result<Listed, OpError> {
+    let device = Device { form: Form::Path(path.to_string()), number: None };
+    let number = kernel.resolve(&device)?;
+    listed
+        .into_iter()
+        .find(|device| Some(device.number) == number)
+        .ok_or_else(|| OpError::NotMapped(path.to_string()))
+}
+
+/// The state of the device of this name.
+///
+/// ```
+/// # use dmctl::{identity::Name, kernel::ReadKernel, ops::{self, OpError}};
+/// fn is_running(kernel: &dyn ReadKernel, name: &Name) -> Result<bool, OpError> {
+///     Ok(!ops::by_name(kernel, name)?.suspended)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`OpError::Missing`] when there is none, [`OpError::Kernel`] when the kernel can't be read.
+pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
+    mapped(kernel, name).map(|mapped| mapped.info)
+}
+
+/// The device of this name with its live table.
+pub(super) fn mapped(kernel: &dyn ReadKernel, name: &Name) -> Result<Mapped, OpError> {
+    match kernel.device(&Id::Name(name.clone()), Slot::Live)? {
+        Some(mapped) => Ok(mapped),
+        None => Err(OpError::Missing { name: name.clone(), nearest: nearest(&kernel.list()?, name) }),
+    }
+}
+
+/// The device found, by what can't move to another one between two calls: its uuid, if it has one.
+pub(super) fn steady(info: &Info) -> Id {
+    match &info.uuid {
+        Some(uuid) => Id::Uuid(uuid.clone()),
+        None => Id::Name(info.name.clone()),
+    }
+}
+
+/// The name that is spelled most like `wanted`, if one is.
+fn nearest(listed: &[Listed], wanted: &Name) -> Option<Name> {
+    let wanted = wanted.plain();
+    listed
+        .iter()
+        .map(|device| (strsim::jaro(&wanted, &device.name.plain()), &device.name))
+        .filter(|(alike, _)| *alike > ALIKE)
+        .max_by(|(one, _), (two, _)| one.total_cmp(two))
+        .map(|(_, name)| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::kernel;
+
+    #[test]
+    fn a_device_is_found_by_any_of_its_spellings() {
+        let kernel = kernel(&["data", "my\\x20disk", "raw name"]);
+        for (text, name) in [
+            ("data", "data"),
+            ("/dev/mapper/data", "data"),
+            ("/dev/dm-0", "data"),
+            ("my disk", "my\\x20disk"),
+            ("my\\x20disk", "my\\x20disk"),
+            ("/dev/mapper/my\\x20disk", "my\\x20disk"),
+            ("raw name", "raw name"),
+        ] {
+            assert_eq!(find(&kernel, text).unwrap().name.kernel(), name, "{text}");
+        }
+        assert!(matches!(find(&kernel, "/dev/sda"), Err(OpError::NotMapped(_))));
+        assert!(matches!(find(&kernel, "a/b"), Err(OpError::Identity(_))));
+    }
+
+    #[test]
+    fn a_missing_device_offers_what_is_spelled_alike() {
+        let kernel = kernel(&["data", "database", "swap"]);
+        let nearest = |text| match find(&kernel, text) {
+            Err(OpError::Missing { nearest, .. }) => nearest.map(|name| name.to_string()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(nearest("dtaa").as_deref(), Some("data"));
+        assert_eq!(nearest("databse").as_deref(), Some("database"));
+        assert_eq!(nearest("zzzzz"), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! The rows of a table on their way to the kernel: paths become numbers, and loops are refused.
+
+use std::collections::BTreeSet;
+
+use super::OpError;
+use crate::device::{Device, Form};
+use crate::identity::{DevNum, Name};
+use crate::kernel::{Id, Info, ReadKernel, Slot};
+use crate::table::{Table, Target};
+use crate::targets::{self, Style};
+
+/// The same table with every lower device written as its number, the one form all kernels take.
+///
+/// A row that dmctl can't read goes to the kernel as it is: the kernel is the judge of it.
+pub(super) fn resolve(kernel: &dyn ReadKernel, table: &[Target]) -> Result<Table, OpError> {
+    table.iter().enumerate().map(|(index, row)| resolve_row(kernel, row, index + 1)).collect()
+}
+
+fn resolve_row(kernel: &dyn ReadKernel, row: &Target, number: usize) -> Result<Target, OpError> {
+    let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Ok(row.clone()) };
+    let known_type = targets::find(&row.kind).is_some();
+    let mut resolved = false;
+    for device in typed.devices_mut() {
+        if device.number.is_some() {
+            continue;
+        }
+        if let Form::Mapping(_) = device.form {
+            return Err(OpError::KeyInTable { row: number, device: device.clone() });
+        }
+        match kernel.resolve(device)? {
+            Some(found) => device.number = Some(found),
+            // In a row of an unknown type what looks like a path need not be a device.
+            None if !known_type => continue,
+            None => return Err(OpError::NoDevice { row: number, device: device.clone() }),
+        }
+        resolved = true;
+    }
+    if !resolved {
+        return Ok(row.clone());
+    }
+    Ok(Target::new(row.start, row.length, &row.kind, typed.params(Style::Kernel)))
+}
+
+/// The lower devices of a row.
+pub(super) fn devices(row: &Target) -> Vec<DevNum> {
+    let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
+    typed.devices_mut().into_iter().filter_map(|device: &mut Device| device.number).collect()
+}
+
+/// Refuses a table that leads back to the device it is for, directly or through other mapped devices. The
+/// kernel would take it, and the first access would never end.
+pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[Target], own: &Info) -> Result<(), OpError> {
+    let mut walk = Walk { kernel, own: own.number, seen: BTreeSet::new() };
+    for (index, row) in table.iter().enumerate() {
+        let mut through = Vec::new();
+        if walk.reaches(row, &mut through)? {
+            return Err(OpError::Itself { row: index + 1, name: own.name.clone(), through });
+        }
+    }
+    Ok(())
+}
+
+/// A walk down the stack of mapped devices.
+struct Walk<'a> {
+    kernel: &'a dyn ReadKernel,
+    own: DevNum,
+    seen: BTreeSet<DevNum>,
+}
+
+impl Walk<'_> {
+    /// Whether the row leads to the device; `through` becomes the way.
+    fn reaches(&mut self, row: &Target, through: &mut Vec<Name>) -> Result<bool, OpError> {
+        for number in devices(row) {
+            if number == self.own {
+                return Ok(true);
+            }
+            // All mapped devices share one major number; nothing else needs to be looked at.
+            if number.major != self.own.major || !self.seen.insert(number) {
+                continue;
+            }
+            let Some((name, table)) = self.lower(number)? else { continue };
+            through.push(name);
+            for row in &table {
+                if self.reaches(row, through)? {
+                    return Ok(true);
+                }
+            }
+            through.pop();
+        }
+        Ok(false)
+    }
+
+    fn lower(&self, number: DevNum) -> Result<Option<(Name, Table)>, OpError> {
+        let Some(listed) = self.kernel.list()?.into_iter().find(|listed| listed.number == number) else {
+            return Ok(None);
+        };
+        let mapped = self.kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
+        Ok(mapped.map(|mapped| (listed.name, mapped.table)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::fixture::kernel;
+
+    fn row(kind: &str, params: &str) -> [Target; 1] {
+        [Target::new(0, 8, kind, params.to_string())]
+    }
+
+    #[test]
+    fn paths_become_numbers_and_all_else_stays() {
+        let kernel = kernel(&[]);
+        for (kind, given, sent) in [
+            ("linear", "/dev/sda 16", "8:0 16"),
+            ("linear", "8:0   16", "8:0   16"),
+            ("linear", "/dev/sda", "/dev/sda"),
+            ("future", "/dev/sda /not/a/device 3", "8:0 /not/a/device 3"),
+            ("zero", "", ""),
+        ] {
+            assert_eq!(resolve(&kernel, &row(kind, given)).unwrap()[0].params(), sent, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_its_device_is_named() {
+        let kernel = kernel(&[]);
+        let two = [row("zero", "").to_vec(), row("linear", "/dev/nope 0").to_vec()].concat();
+        let message = resolve(&kernel, &two).unwrap_err().to_string();
+        assert_eq!(message, "row 2: there is no block device `/dev/nope`");
+        let message = resolve(&kernel, &row("linear", "@disk 0")).unwrap_err().to_string();
+        assert!(message.starts_with("row 1: `@disk` is a key"), "{message}");
+    }
+}

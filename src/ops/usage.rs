@@ -1,0 +1,62 @@
+//! Who uses a device, in words.
+
+use std::fmt;
+
+use crate::identity::{DevNum, Name, printable};
+use crate::kernel::{Info, KernelError, ReadKernel};
+
+/// What keeps a device from being removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// The devices that stand on it, with their names where they are mapped devices.
+    pub holders: Vec<(DevNum, Option<Name>)>,
+    /// Where it is mounted.
+    pub mounts: Vec<String>,
+    /// Whether it is swap space.
+    pub swap: bool,
+    /// How often it is open, all of the above included.
+    pub open_count: u32,
+}
+
+impl Usage {
+    /// Looks up who uses the device now.
+    pub(super) fn of(kernel: &dyn ReadKernel, info: &Info) -> Result<Self, KernelError> {
+        let users = kernel.users(info.number)?;
+        let listed = if users.holders.is_empty() { Vec::new() } else { kernel.list()? };
+        let name = |number| listed.iter().find(|l| l.number == number).map(|l| l.name.clone());
+        Ok(Self {
+            holders: users.holders.into_iter().map(|number| (number, name(number))).collect(),
+            mounts: users.mounts,
+            swap: users.swap,
+            open_count: info.open_count,
+        })
+    }
+
+    /// Whether someone is known who will not let go by waiting.
+    pub(super) fn lasts(&self) -> bool {
+        !self.holders.is_empty() || !self.mounts.is_empty() || self.swap
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut uses: Vec<String> = self
+            .holders
+            .iter()
+            .map(|(number, name)| match name {
+                Some(name) => format!("`{name}` ({number}) stands on it"),
+                None => format!("device {number} stands on it"),
+            })
+            .collect();
+        uses.extend(self.mounts.iter().map(|place| format!("mounted on {}", printable(place))));
+        if self.swap {
+            uses.push("swap space".to_string());
+        }
+        if uses.is_empty() {
+            let times =
+                if self.open_count == 1 { "once".to_string() } else { format!("{} times", self.open_count) };
+            uses.push(format!("open {times}, by a program"));
+        }
+        f.write_str(&uses.join(", "))
+    }
+}

@@ -1,0 +1,305 @@
+//! `cache`: a slow device with the blocks in use kept on a fast one. Kernel source:
+//! `drivers/md/dm-cache-target.c`, `drivers/md/dm-cache-metadata.c`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choice::choice;
+use super::{
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    rest_of, superblock,
+};
+use crate::device::Device;
+use crate::units::Sectors;
+
+/// `CACHE_SUPERBLOCK_MAGIC` of `dm-cache-metadata.c`, written there in octal.
+const MAGIC: u64 = 0o614_2003;
+/// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 32 KiB.
+const BLOCK_STEP: u64 = 64;
+/// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
+const BLOCK_MOST: u64 = 2_097_152;
+/// The policy that writes everything back and caches nothing new.
+const CLEANER: &str = "cleaner";
+
+/// A slow device with the blocks in use kept on a fast one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// The device that records which blocks are cached.
+    pub metadata: Device,
+    /// The fast device, which holds the cached blocks.
+    pub cache: Device,
+    /// The slow device.
+    pub origin: Device,
+    /// How much is cached at a time: a multiple of 32 KiB up to 1 GiB, fixed when the metadata is formatted.
+    pub block_size: Sectors,
+    /// When a write reaches the origin; default writeback.
+    #[serde(default)]
+    pub mode: CacheMode,
+    /// Format the metadata in version 2, which keeps dirty bits apart. For metadata that is there already it
+    /// means nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata2: bool,
+    /// Don't pass discards on to the origin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_discard_passdown: bool,
+    /// What decides which blocks are cached: `default`, `smq`, `mq` or `cleaner`; the first three are one.
+    #[serde(default = "default_policy")]
+    pub policy: String,
+    /// Settings of the policy, such as `migration_threshold` in sectors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policy_args: BTreeMap<String, u64>,
+}
+
+choice! {
+    /// When a write reaches the origin.
+    #[derive(Default)]
+    CacheMode {
+        /// At once.
+        Writethrough = "writethrough",
+        /// Later: until then the block is dirty and the cache holds the only copy.
+        #[default]
+        Writeback = "writeback",
+        /// At once, and the cache is bypassed by reads and cleared by writes.
+        Passthrough = "passthrough",
+    }
+}
+
+fn default_policy() -> String {
+    "default".to_string()
+}
+
+/// The one name of the policies that are the same code in the kernel.
+fn canonical(policy: &str) -> String {
+    if matches!(policy, "default" | "mq") { "smq".to_string() } else { policy.to_string() }
+}
+
+impl Cache {
+    fn parse_features(&mut self, features: &mut Words<'_>) -> Result<(), ParamsError> {
+        let mut modes = 0;
+        while features.left() > 0 {
+            let word = features.next("a feature")?.to_ascii_lowercase();
+            if let Some(mode) = CacheMode::find(&word) {
+                self.mode = mode;
+                modes += 1;
+            } else if word == "metadata2" {
+                self.metadata2 = true;
+            } else if word == "no_discard_passdown" {
+                self.no_discard_passdown = true;
+            } else {
+                return Err(features.wrong(format!("a cache has no feature `{}`", word.escape_debug())));
+            }
+        }
+        if modes > 1 {
+            return Err(features.wrong(format!("only one of {} may stand here", CacheMode::words())));
+        }
+        Ok(())
+    }
+
+    fn parse_policy(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        self.policy = words.next("the policy")?.to_string();
+        let mut args = words.counted("policy arguments")?;
+        while args.left() > 0 {
+            let name = args.next("a policy argument")?.to_ascii_lowercase();
+            let value = args.number(&name)?;
+            self.policy_args.insert(name, value);
+        }
+        Ok(())
+    }
+}
+
+impl TargetType for Cache {
+    const NAME: &'static str = "cache";
+    const DOC: Doc = Doc {
+        summary: "A slow device with the blocks in use kept on a fast one.",
+        since: "3.9",
+        writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero; anything else there \
+                 that is no such metadata is refused.",
+        changes: "Mode, policy and features are a `reload`. Another device is a `remap`; another block size takes \
+                  fresh metadata. A cache in mode writeback that is taken away loses its dirty blocks (`loss`): \
+                  set policy = \"cleaner\" first and wait until `status` counts no dirty block.",
+        example: "type = \"cache\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\ncache = \
+                  \"/dev/disk/by-id/disk-a-part2\"\norigin = \"/dev/disk/by-id/disk-b\"\nblock_size = \
+                  \"256KiB\"\nmode = \"writethrough\"\npolicy = \"smq\"\npolicy_args = { migration_threshold = 4096 }",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let mut cache = Self {
+            metadata: words.device("the metadata device")?,
+            cache: words.device("the cache device")?,
+            origin: words.device("the origin")?,
+            block_size: words.sectors("the block size")?,
+            mode: CacheMode::default(),
+            metadata2: false,
+            no_discard_passdown: false,
+            policy: String::new(),
+            policy_args: BTreeMap::new(),
+        };
+        cache.parse_features(&mut words.counted("features")?)?;
+        cache.parse_policy(words)?;
+        Ok(cache)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.metadata).device(&self.cache).device(&self.origin).word(self.block_size);
+        out.always_counted(|out| {
+            out.flag(self.metadata2, "metadata2")
+                .word(self.mode)
+                .flag(self.no_discard_passdown, "no_discard_passdown");
+        });
+        out.word(&self.policy).always_counted(|out| {
+            for (name, value) in &self.policy_args {
+                out.word(name).word(value);
+            }
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![
+            Lower::whole(&self.metadata, Access::Write),
+            Lower::whole(&self.cache, Access::Write),
+            Lower::write(&self.origin, 0, length),
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.cache, &mut self.origin]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.cache || self.metadata == self.origin {
+            problems.at("metadata", "the metadata must be on a device of its own");
+        }
+        if self.cache == self.origin {
+            problems.at("cache", "the cache must be another device than the origin");
+        }
+        if !matches!(self.policy.as_str(), "default" | "mq" | "smq" | CLEANER) {
+            let policy = self.policy.escape_debug();
+            problems.at("policy", format!("policy must be default, smq, mq or cleaner, `{policy}` is none"));
+        }
+        for name in self.policy_args.keys() {
+            if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+                let says = format!("`{}` can't be the name of a setting: it must be one word", name.escape_debug());
+                problems.at("policy_args", says);
+            }
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        let why = "another metadata device knows of other cached blocks, or of none";
+        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field("cache", &self.cache, &live.cache, Effect::Remap);
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        let why = "the metadata fixes it, and the kernel refuses another";
+        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+        if self.mode == CacheMode::Passthrough {
+            let why = "the kernel refuses while a block is dirty; set policy = \"cleaner\" first";
+            differences.because("mode", &self.mode, &live.mode, Effect::Tune, why);
+        } else {
+            differences.field("mode", &self.mode, &live.mode, Effect::Tune);
+        }
+        differences.field("metadata2", &self.metadata2, &live.metadata2, Effect::Tune);
+        let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
+        differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
+        differences.field("policy", &canonical(&self.policy), &canonical(&live.policy), Effect::Tune);
+        for name in self.policy_args.keys().chain(live.policy_args.keys().filter(|name| !self.policy_args.contains_key(*name))) {
+            let (wanted, printed) = (self.policy_args.get(name), live.policy_args.get(name));
+            differences.optional(&format!("policy_args.{name}"), wanted, printed, Effect::Tune);
+        }
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        // In mode writeback a sector may be on the cache device alone.
+        (self.mode != CacheMode::Writeback).then_some((&self.origin, 0))
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.origin, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.metadata,
+            offset: 0,
+            length: superblock::BLOCK,
+            look: |bytes| superblock::persistent_data(bytes, MAGIC),
+            otherwise: "the kernel formats the metadata of an empty cache",
+        }]
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        (self.mode == CacheMode::Writeback && self.policy != CLEANER).then_some(
+            "blocks that are dirty in the cache and not yet on the origin; set policy = \"cleaner\" and wait until \
+             no block is dirty",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::Found;
+    use crate::targets::seen::{self, device};
+
+    fn caches() -> impl Strategy<Value = Cache> {
+        let devices = (device(), device(), device());
+        let policy = prop::sample::select(vec!["default", "mq", "smq", "cleaner"]);
+        let args = prop::collection::btree_map("[a-z_]{1,12}", 0..1u64 << 63, 0..4);
+        let mode = prop::sample::select(CacheMode::ALL);
+        (devices, 1u64..=32768, mode, any::<bool>(), any::<bool>(), policy, args).prop_map(
+            |(devices, blocks, mode, metadata2, no_discard_passdown, policy, policy_args)| Cache {
+                metadata: devices.0,
+                cache: devices.1,
+                origin: devices.2,
+                block_size: Sectors(blocks * BLOCK_STEP),
+                mode,
+                metadata2,
+                no_discard_passdown,
+                policy: policy.to_string(),
+                policy_args,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(cache in caches()) {
+            prop_assert_eq!(seen::reread(&cache), cache);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<Cache>(&[]);
+        let equal = |one, two| seen::differences::<Cache>(&seen::read(one), &seen::read(two)).is_equal();
+        assert!(equal("1:1 1:2 1:0 64 0 default 0", "1:1 1:2 1:0 064 1 WriteBack smq 0"));
+        assert!(!equal("1:1 1:2 1:0 64 0 smq 0", "1:1 1:2 1:0 64 0 smq 2 migration_threshold 1"));
+        seen::refused::<Cache>("1:1 1:2 1:0 64 0 foo 0", "policy must be");
+        seen::refused::<Cache>("1:1 1:2 1:0 100 0 smq 0", "nearest is 128");
+        seen::refused::<Cache>("1:1 1:2 1:0 64 2 writeback writethrough smq 0", "only one of");
+        seen::refused::<Cache>("1:1 1:2 1:0 64 1 write smq 0", "no feature");
+        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 1 migration_threshold", "the row ends");
+        seen::refused::<Cache>("1:1 1:2 1:1 64 0 smq 0", "of its own");
+    }
+
+    #[test]
+    fn only_a_cache_that_writes_back_loses_blocks() {
+        let loses = |row| seen::read::<Cache>(row).loses().is_some();
+        assert!(loses("1:1 1:2 1:0 64 0 smq 0"));
+        assert!(!loses("1:1 1:2 1:0 64 1 writethrough smq 0"));
+        assert!(!loses("1:1 1:2 1:0 64 1 writeback cleaner 0"));
+    }
+
+    #[test]
+    fn the_magic_is_octal() {
+        let cache = seen::read::<Cache>("1:1 1:2 1:0 64 0 smq 0");
+        let mut block = [0; 4096];
+        block[32..36].copy_from_slice(&[0x03, 0xc4, 0x18, 0x00]);
+        assert_eq!((cache.metadata()[0].look)(&block), Found::Right);
+    }
+}

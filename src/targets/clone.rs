@@ -1,0 +1,248 @@
+//! `clone`: a copy that can be used while it is being made. Kernel source: `drivers/md/dm-clone-target.c`,
+//! `drivers/md/dm-clone-metadata.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Words, rest_of, superblock,
+};
+use crate::device::Device;
+use crate::units::Sectors;
+
+/// `SUPERBLOCK_MAGIC` of `dm-clone-metadata.c`.
+const MAGIC: u64 = 0x8af2_7f64;
+/// The smallest region (`MIN_REGION_SIZE`): 4 KiB.
+const REGION_LEAST: u64 = 8;
+/// The largest region (`MAX_REGION_SIZE`): 1 GiB.
+const REGION_MOST: u64 = 2_097_152;
+/// What hydration takes unless it is told (`DEFAULT_HYDRATION_THRESHOLD`, `DEFAULT_HYDRATION_BATCH_SIZE`).
+const DEFAULT: u32 = 1;
+
+/// A copy that can be used while it is being made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clone {
+    /// The device that records which regions are copied.
+    pub metadata: Device,
+    /// The device that becomes the copy. It is overwritten.
+    pub destination: Device,
+    /// The device that is copied; it is only read.
+    pub source: Device,
+    /// How much is copied at a time: a power of two from 4 KiB to 1 GiB, fixed when the metadata is formatted.
+    pub region_size: Sectors,
+    /// Don't copy in the background; regions are copied when they are written. A message switches it on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_hydration: bool,
+    /// Don't pass discards on to the destination.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_discard_passdown: bool,
+    /// How many regions may be in copy at the same time; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hydration_threshold: Option<u32>,
+    /// How many regions are copied together, where they lie side by side; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hydration_batch_size: Option<u32>,
+}
+
+impl Clone {
+    fn parse_features(&mut self, features: &mut Words<'_>) -> Result<(), ParamsError> {
+        while features.left() > 0 {
+            match features.next("a feature")?.to_ascii_lowercase().as_str() {
+                "no_hydration" => self.no_hydration = true,
+                "no_discard_passdown" => self.no_discard_passdown = true,
+                other => {
+                    return Err(features.wrong(format!("a clone has no feature `{}`", other.escape_debug())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn parse_core(&mut self, core: &mut Words<'_>) -> Result<(), ParamsError> {
+        while core.left() > 0 {
+            let word = core.next("a core argument")?.to_ascii_lowercase();
+            let value = match word.as_str() {
+                "hydration_threshold" => &mut self.hydration_threshold,
+                "hydration_batch_size" => &mut self.hydration_batch_size,
+                other => {
+                    return Err(
+                        core.wrong(format!("a clone has no core argument `{}`", other.escape_debug()))
+                    );
+                }
+            };
+            *value = Some(core.number(&word)?);
+        }
+        Ok(())
+    }
+}
+
+impl TargetType for Clone {
+    const NAME: &'static str = "clone";
+    const TRAITS: Traits = Traits { suspend_before_load: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A copy of a device that can be used, and written, while it is being made: what is not copied \
+                  yet is read from the source.",
+        since: "5.4",
+        writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero; anything else \
+                 there that is no such metadata is refused. Then the destination, region by region.",
+        changes: "The features and the two hydration fields are a `reload`, loaded while the device is suspended; \
+                  with no_hydration a new table stops a copy that a message had started. Another device is a \
+                  `remap`; another region size takes fresh metadata. When all regions are copied, replace it by \
+                  `linear` on the destination.",
+        example: "type = \"clone\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\ndestination = \
+                  \"/dev/disk/by-id/disk-a-part2\"\nsource = \"/dev/disk/by-id/disk-b\"\nregion_size = \"4KiB\"\n\
+                  hydration_threshold = 8",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let mut clone = Self {
+            metadata: words.device("the metadata device")?,
+            destination: words.device("the destination")?,
+            source: words.device("the source")?,
+            region_size: words.sectors("the region size")?,
+            no_hydration: false,
+            no_discard_passdown: false,
+            hydration_threshold: None,
+            hydration_batch_size: None,
+        };
+        clone.parse_features(&mut words.counted("features")?)?;
+        clone.parse_core(&mut words.counted("core arguments")?)?;
+        Ok(clone)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.metadata).device(&self.destination).device(&self.source).word(self.region_size);
+        let features = |out: &mut Printer| {
+            out.flag(self.no_hydration, "no_hydration").flag(self.no_discard_passdown, "no_discard_passdown");
+        };
+        // The core arguments can't stand without a count of features before them.
+        if self.hydration_threshold.or(self.hydration_batch_size).is_none() {
+            out.counted(features);
+            return;
+        }
+        out.always_counted(features).counted(|out| {
+            out.value("hydration_threshold", self.hydration_threshold)
+                .value("hydration_batch_size", self.hydration_batch_size);
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![
+            Lower::whole(&self.metadata, Access::Write),
+            Lower::write(&self.destination, 0, length),
+            Lower { access: Access::Read, ..Lower::write(&self.source, 0, length) },
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.destination, &mut self.source]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.power_of_two("region_size", self.region_size.0, REGION_LEAST, REGION_MOST);
+        if self.source == self.destination {
+            problems.at("destination", "the destination must be another device than the source");
+        }
+        if self.metadata == self.source || self.metadata == self.destination {
+            problems.at("metadata", "the metadata must be on a device of its own");
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        let why = "another metadata device knows of other copied regions, or of none";
+        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field("destination", &self.destination, &live.destination, Effect::Remap);
+        differences.field("source", &self.source, &live.source, Effect::Remap);
+        let why = "the metadata fixes it, and the kernel refuses another";
+        differences.because("region_size", &self.region_size, &live.region_size, Effect::Recreate, why);
+        let (wanted, printed) = (self.no_hydration, live.no_hydration);
+        let why = if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
+        differences.because("no_hydration", &wanted, &printed, Effect::Tune, why);
+        let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
+        differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
+        for (field, wanted, printed) in [
+            ("hydration_threshold", self.hydration_threshold, live.hydration_threshold),
+            ("hydration_batch_size", self.hydration_batch_size, live.hydration_batch_size),
+        ] {
+            let (wanted, printed) = (wanted.unwrap_or(DEFAULT), printed.unwrap_or(DEFAULT));
+            differences.field(field, &wanted, &printed, Effect::Tune);
+        }
+    }
+
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let why = "the metadata fixes it, and the kernel refuses another";
+        differences.because("length", &length, &live_length, Effect::Recreate, why);
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.source, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.metadata,
+            offset: 0,
+            length: superblock::BLOCK,
+            look: |bytes| superblock::persistent_data(bytes, MAGIC),
+            otherwise: "the kernel formats new metadata and copies the source over the destination",
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+
+    fn clones() -> impl Strategy<Value = Clone> {
+        let devices = (device(), device(), device());
+        let values = (prop::option::of(any::<u32>()), prop::option::of(any::<u32>()));
+        (devices, 3u32..=21, any::<bool>(), any::<bool>(), values).prop_map(
+            |(devices, power, no_hydration, no_discard_passdown, (threshold, batch))| Clone {
+                metadata: devices.0,
+                destination: devices.1,
+                source: devices.2,
+                region_size: Sectors(1 << power),
+                no_hydration,
+                no_discard_passdown,
+                hydration_threshold: threshold,
+                hydration_batch_size: batch,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(clone in clones()) {
+            prop_assert_eq!(seen::reread(&clone), clone);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<Clone>(&[]);
+        let equal = |one, two| seen::differences::<Clone>(&seen::read(one), &seen::read(two)).is_equal();
+        assert!(equal("1:1 1:2 1:0 8 1 no_hydration", "1:1 1:2 1:0 08 1 NO_HYDRATION"));
+        assert!(equal("1:1 1:2 1:0 8", "1:1 1:2 1:0 8 0 2 hydration_threshold 1"));
+        seen::refused::<Clone>("1:1 1:2 1:0 12", "nearest is 16");
+        seen::refused::<Clone>("1:1 1:2 1:0 4", "nearest is 8");
+        seen::refused::<Clone>("1:1 1:2 1:0 8 1 no_hydrate", "no feature");
+        seen::refused::<Clone>("1:1 1:2 1:0 8 0 1 hydration_threshold", "the row ends");
+        seen::refused::<Clone>("1:1 1:2 1:2 8", "another device");
+    }
+
+    #[test]
+    fn what_a_change_takes() {
+        let live = seen::read::<Clone>("1:1 1:2 1:0 8");
+        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 8 1 no_hydration"), &live), Some(Effect::Tune));
+        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
+        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
+        let mut differences = Differences::default();
+        TargetType::resized(&live, 2048, 1024, &mut differences);
+        assert_eq!(differences.effect(), Some(Effect::Recreate));
+    }
+}

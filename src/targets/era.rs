@@ -1,0 +1,131 @@
+//! `era`: a device that records which blocks were written in which era. Kernel source:
+//! `drivers/md/dm-era-target.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Words, rest_of, superblock,
+};
+use crate::device::Device;
+use crate::units::Sectors;
+
+/// `SUPERBLOCK_MAGIC` of `dm-era-target.c`.
+const MAGIC: u64 = 2_126_579_579;
+/// What every block is a multiple of (`MIN_BLOCK_SIZE`).
+const BLOCK_STEP: u64 = 8;
+/// The largest multiple that the kernel keeps: 32 bits of sectors.
+const BLOCK_MOST: u64 = (u32::MAX as u64) / BLOCK_STEP * BLOCK_STEP;
+
+/// A device that records which blocks were written in which era.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Era {
+    /// The device that holds the records.
+    pub metadata: Device,
+    /// The device that holds the data.
+    pub origin: Device,
+    /// How much one record stands for: a multiple of 4 KiB, fixed when the metadata is formatted.
+    pub block_size: Sectors,
+}
+
+impl TargetType for Era {
+    const NAME: &'static str = "era";
+    const TRAITS: Traits = Traits { suspend_before_load: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A device as it is, and a record of which blocks were written in which era: for backups and \
+                  caches that must know what changed.",
+        since: "3.15",
+        writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero. Anything else \
+                 there that is no such metadata is refused.",
+        changes: "Any new table begins a new era and is loaded while the device is suspended. Another origin or \
+                  metadata device is a `remap`; another block size takes fresh metadata.",
+        example: "type = \"era\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\norigin = \
+                  \"/dev/disk/by-id/disk-a-part2\"\nblock_size = \"64KiB\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        Ok(Self {
+            metadata: words.device("the metadata device")?,
+            origin: words.device("the origin")?,
+            block_size: words.sectors("the block size")?,
+        })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.metadata).device(&self.origin).word(self.block_size);
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![Lower::whole(&self.metadata, Access::Write), Lower::write(&self.origin, 0, length)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.origin]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.origin {
+            problems.at("metadata", "the metadata must be on another device than the origin");
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        let why = "another metadata device knows of other eras, or of none";
+        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        let why = "the metadata fixes it, and the kernel refuses another";
+        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        Some((&self.origin, 0))
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.origin, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.metadata,
+            offset: 0,
+            length: superblock::BLOCK,
+            look: |bytes| superblock::persistent_data(bytes, MAGIC),
+            otherwise: "the kernel formats new metadata, which knows of no era",
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(metadata in device(), origin in device(), blocks in 1..BLOCK_MOST / 8) {
+            let era = Era { metadata, origin, block_size: Sectors(blocks * 8) };
+            prop_assert_eq!(seen::reread(&era), era);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<Era>(&[]);
+        seen::refused::<Era>("1:1 1:0 4", "nearest is 8");
+        seen::refused::<Era>("1:1 1:0 0", "nearest is 8");
+        seen::refused::<Era>("1:1 1:1 8", "another device");
+    }
+
+    #[test]
+    fn what_a_change_takes() {
+        let live = seen::read::<Era>("1:1 1:0 128");
+        assert_eq!(seen::effect(&seen::read("1:1 1:2 128"), &live), Some(Effect::Remap));
+        assert_eq!(seen::effect(&seen::read("1:1 1:0 64"), &live), Some(Effect::Recreate));
+    }
+}

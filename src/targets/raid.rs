@@ -1,0 +1,339 @@
+//! `raid`: the kernel's MD RAID behind a mapping. Kernel source: `drivers/md/dm-raid.c`.
+
+mod check;
+mod compare;
+mod level;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::choice::choice;
+use super::{
+    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    superblock,
+};
+use crate::device::Device;
+use crate::units::Sectors;
+
+pub use level::{Family, JournalMode, Level, Raid10Format};
+
+/// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
+const MAGIC: u32 = 0x6452_6d44;
+
+/// What becomes of an array that has to be made consistent.
+const OVERWRITES: &str = "the kernel writes parity or copies over what the devices hold";
+
+/// A device that is overwritten whatever it holds.
+fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
+    Metadata { device, offset: 0, length: 1, look: |_| Found::Blank, otherwise }
+}
+
+/// The kernel's MD RAID behind a mapping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Raid {
+    /// The level with its layout: raid0, raid1, raid4, `raid5_ls`, `raid6_zr`, raid10 and their like.
+    pub level: Level,
+    /// How much goes to one device before the next one's turn: a power of two, at least 4 KiB. raid1 has none.
+    #[serde(default)]
+    pub chunk: Sectors,
+    /// The devices, in order, each with its metadata device.
+    pub devices: Vec<Pair>,
+    /// How much one entry of the bitmap of unfinished writes stands for: a power of two; default: the kernel
+    /// chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_size: Option<Sectors>,
+    /// Whether the array is made consistent when it is loaded: `sync` or `nosync`. Left out, it is where the
+    /// superblocks don't say that it is consistent. An order, carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "resync")]
+    pub sync: Option<Resync>,
+    /// Devices to be filled from the others, by their place from 0. An order, carried out once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rebuild: Vec<u32>,
+    /// Devices to be read only when no other one can be, by their place from 0; raid1 only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub write_mostly: Vec<u32>,
+    /// How often the bitmap is cleaned up, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon_sleep: Option<u64>,
+    /// The least to recover at, in KiB a second and device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_recovery_rate: Option<u64>,
+    /// The most to recover at, in KiB a second and device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_recovery_rate: Option<u64>,
+    /// How far a write-mostly device may be behind, in sectors; raid1 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_write_behind: Option<Sectors>,
+    /// How many stripes are kept in memory at least; raid4, raid5 and raid6 only. The kernel takes more when it
+    /// needs them, so a live array that keeps more doesn't differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_cache: Option<u64>,
+    /// How many copies there are; raid10 only, default 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raid10_copies: Option<u32>,
+    /// How the copies are laid out; raid10 only, default near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raid10_format: Option<Raid10Format>,
+    /// How many devices a reshape adds, or takes away when negative. An order, carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_disks: Option<i32>,
+    /// Where the data begins on each device, in sectors: room for a reshape. An order, carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_offset: Option<Sectors>,
+    /// A device that takes writes first; raid4, raid5 and raid6 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_device: Option<Device>,
+    /// When a write through the journal is done; default writethrough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_mode: Option<JournalMode>,
+}
+
+/// A device of an array; both left out, it is missing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The small device that holds superblock and bitmap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Device>,
+    /// The device that holds data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Device>,
+}
+
+choice! {
+    /// Whether an array is made consistent.
+    Resync {
+        /// Rewrite parity or copies from the data.
+        Sync = "sync",
+        /// Take it that they are right already.
+        Nosync = "nosync",
+    }
+}
+
+/// Reads `sync`: the kernel's word, or a flag as the other options have it.
+fn resync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resync>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Flag(bool),
+        Word(String),
+    }
+    Ok(Some(match Written::deserialize(deserializer)? {
+        Written::Flag(true) => Resync::Sync,
+        Written::Flag(false) => Resync::Nosync,
+        Written::Word(word) => Resync::find(&word)
+            .ok_or_else(|| de::Error::custom(format!("sync must be one of {}", Resync::words())))?,
+    }))
+}
+
+impl Raid {
+    fn new(level: Level, chunk: Sectors) -> Self {
+        Self {
+            level,
+            chunk,
+            devices: Vec::new(),
+            region_size: None,
+            sync: None,
+            rebuild: Vec::new(),
+            write_mostly: Vec::new(),
+            daemon_sleep: None,
+            min_recovery_rate: None,
+            max_recovery_rate: None,
+            max_write_behind: None,
+            stripe_cache: None,
+            raid10_copies: None,
+            raid10_format: None,
+            delta_disks: None,
+            data_offset: None,
+            journal_device: None,
+            journal_mode: None,
+        }
+    }
+
+    /// By how many devices the length of the array is divided; none with raid10, whose layouts differ.
+    fn data_devices(&self) -> Option<u64> {
+        let count = self.devices.len() as u64;
+        match self.level.family() {
+            Family::Stripes => Some(count),
+            Family::Mirror => Some(1),
+            Family::Copies => None,
+            Family::Parity(parity) => Some(count.saturating_sub(parity)),
+        }
+    }
+
+    /// How much of each device the array uses; none where a reshape or a layout decides.
+    fn share(&self, length: u64) -> Option<u64> {
+        let data = self.data_devices().filter(|data| *data > 0)?;
+        (self.delta_disks.is_none() && self.data_offset.is_none()).then(|| length.div_ceil(data))
+    }
+
+    /// Whether superblocks remember what the array was told.
+    fn remembers(&self) -> bool {
+        self.devices.iter().all(|pair| pair.data.is_none() || pair.metadata.is_some())
+    }
+
+    fn parse_pair(words: &mut Words<'_>) -> Result<Pair, ParamsError> {
+        let mut half = |what: &str| match words.peek() {
+            Some("-") => words.next(what).map(|_| None),
+            _ => words.device(what).map(Some),
+        };
+        Ok(Pair { metadata: half("a metadata device, or `-`,")?, data: half("a data device, or `-`,")? })
+    }
+
+    fn print_half(out: &mut Printer, half: Option<&Device>) {
+        match half {
+            Some(device) => out.device(device),
+            None => out.word("-"),
+        };
+    }
+}
+
+impl TargetType for Raid {
+    const NAME: &'static str = "raid";
+    const DOC: Doc = Doc {
+        summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
+                  what is consistent; without them nothing does.",
+        since: "2.6.38",
+        writes: "Superblocks onto metadata devices that have none, and, unless sync = \"nosync\", parity or copies \
+                 over what the devices hold. Superblocks that are there win over the fields.",
+        changes: "Region size, rates, write_mostly, stripe cache and journal mode are a `reload`. Level, chunk, \
+                  number of devices and layout are reshaped by the kernel, if at all, and other devices hold other \
+                  data (`remap`). sync, rebuild, delta_disks and data_offset are orders, carried out once and \
+                  never compared.",
+        example: "type = \"raid\"\nlength = \"1GiB\"\nlevel = \"raid1\"\ndevices = [\n  { metadata = \
+                  \"/dev/disk/by-id/disk-a-part1\", data = \"/dev/disk/by-id/disk-a-part2\" },\n  { metadata = \
+                  \"/dev/disk/by-id/disk-b-part1\", data = \"/dev/disk/by-id/disk-b-part2\" },\n]\nregion_size = \
+                  \"512KiB\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let name = words.next("the level")?;
+        let level = Level::find(name).ok_or_else(|| {
+            words.wrong(format!("`{}` is no level: use one of {}", name.escape_debug(), Level::words()))
+        })?;
+        let mut options = words.counted("the parameters of the array")?;
+        let mut raid = Self::new(level, options.sectors("the chunk size")?);
+        while options.left() > 0 {
+            words::parse(&mut raid, &mut options)?;
+        }
+        let count: usize = words.number("the number of devices")?;
+        if count.checked_mul(2) != Some(words.left()) {
+            let left = words.left();
+            return Err(words.wrong(format!("{count} devices take a pair of words each, {left} words follow")));
+        }
+        for _ in 0..count {
+            raid.devices.push(Self::parse_pair(words)?);
+        }
+        Ok(raid)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.word(self.level).counted(|out| {
+            out.word(self.chunk);
+            words::print(self, out);
+        });
+        out.word(self.devices.len());
+        for pair in &self.devices {
+            Self::print_half(out, pair.metadata.as_ref());
+            Self::print_half(out, pair.data.as_ref());
+        }
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        let share = self.share(length);
+        let data = move |device| Lower { length: share, ..Lower::whole(device, Access::Write) };
+        let pairs = self.devices.iter().flat_map(move |pair| {
+            let metadata = pair.metadata.iter().map(|device| Lower::whole(device, Access::Write));
+            metadata.chain(pair.data.iter().map(data))
+        });
+        pairs.chain(self.journal_device.iter().map(|device| Lower::whole(device, Access::Write))).collect()
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        let pairs = self.devices.iter_mut().flat_map(|pair| pair.metadata.iter_mut().chain(&mut pair.data));
+        pairs.chain(&mut self.journal_device).collect()
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        check::check(self, length, problems);
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        compare::compare(self, live, differences);
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        let data = self.data_devices()?;
+        self.share(0)?;
+        let sizes: Option<Vec<u64>> =
+            self.devices.iter().filter_map(|pair| pair.data.as_ref()).map(size_of).collect();
+        let smallest = sizes?.into_iter().min()?;
+        let used = smallest - smallest % self.chunk.0.max(1);
+        let length = used.checked_mul(data).filter(|length| *length > 0);
+        Some(length.ok_or_else(|| format!("the smallest device has {smallest} sectors, no array fits on it")))
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        let mut found: Vec<Metadata<'_>> = self
+            .devices
+            .iter()
+            .filter_map(|pair| pair.metadata.as_ref())
+            .map(|device| Metadata {
+                device,
+                offset: 0,
+                length: 512,
+                // The kernel refuses nothing here: what is no superblock is overwritten by one.
+                look: |bytes| if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+                otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
+            })
+            .collect();
+        let resyncs = self.sync == Some(Resync::Sync) || (self.sync.is_none() && !self.remembers());
+        if resyncs && self.level.family() != Family::Stripes {
+            let last = self.devices.iter().rev().find_map(|pair| pair.data.as_ref());
+            found.extend(last.map(|device| overwritten(device, OVERWRITES)));
+        }
+        let rebuilt = self.rebuild.iter().filter_map(|index| self.devices.get(usize::try_from(*index).ok()?));
+        found.extend(
+            rebuilt
+                .filter_map(|pair| pair.data.as_ref())
+                .map(|device| overwritten(device, "the kernel fills this device from the others")),
+        );
+        found
+    }
+
+    fn again(&self) -> Self {
+        let mut again = self.clone();
+        // Taken in sectors, printed in KiB.
+        again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
+        again.without_orders_of(self)
+    }
+
+    fn over(&self, live: &Self) -> Self {
+        self.clone().without_orders_of(live)
+    }
+}
+
+impl Raid {
+    /// This, without the orders that `live` shows: they are carried out, or under way as the superblocks
+    /// know. Without superblocks they are kept, for the kernel would begin anew with something else.
+    fn without_orders_of(mut self, live: &Self) -> Self {
+        if !self.remembers() {
+            return self;
+        }
+        if self.sync == live.sync {
+            self.sync = None;
+        }
+        self.rebuild.retain(|index| !live.rebuild.contains(index));
+        if self.delta_disks == live.delta_disks {
+            self.delta_disks = None;
+        }
+        if self.data_offset == live.data_offset {
+            self.data_offset = None;
+        }
+        self
+    }
+}

@@ -1,0 +1,171 @@
+//! Tests of the `raid` target.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::targets::seen::{self, device};
+use crate::targets::{Effect, Style, Typed};
+
+fn raids() -> impl Strategy<Value = Raid> {
+    let pair = (prop::option::of(device()), prop::option::of(device()))
+        .prop_map(|(metadata, data)| Pair { metadata, data });
+    let shape = (prop::sample::select(Level::ALL), 3u32..30, prop::collection::vec(pair, 1..20));
+    let number = || prop::option::of(0u64..1 << 31);
+    let numbers = (number(), number(), number(), number(), number(), number(), number());
+    let orders = (
+        prop::option::of(prop::sample::select(Resync::ALL)),
+        prop::collection::vec(0u32..20, 0..4),
+        prop::collection::vec(0u32..20, 0..4),
+        prop::option::of(-200i32..200),
+    );
+    let layout = (
+        prop::option::of(2u32..9),
+        prop::option::of(prop::sample::select(Raid10Format::ALL)),
+        prop::option::of(device()),
+        prop::option::of(prop::sample::select(JournalMode::ALL)),
+    );
+    (shape, numbers, orders, layout).prop_map(|(shape, numbers, orders, layout)| Raid {
+        devices: shape.2,
+        region_size: numbers.0.map(Sectors),
+        sync: orders.0,
+        rebuild: orders.1,
+        write_mostly: orders.2,
+        daemon_sleep: numbers.1,
+        min_recovery_rate: numbers.2,
+        max_recovery_rate: numbers.3,
+        max_write_behind: numbers.4.map(Sectors),
+        stripe_cache: numbers.5,
+        raid10_copies: layout.0,
+        raid10_format: layout.1,
+        delta_disks: orders.3,
+        data_offset: numbers.6.map(Sectors),
+        journal_mode: layout.3.filter(|_| layout.2.is_some()),
+        journal_device: layout.2,
+        ..Raid::new(shape.0, Sectors(1 << shape.1))
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back(raid in raids()) {
+        prop_assert_eq!(seen::reread(&raid), raid);
+    }
+
+    #[test]
+    fn checking_never_panics(raid in raids(), length in any::<u64>()) {
+        let mut problems = Problems::default();
+        TargetType::check(&raid, Some(length), &mut problems);
+        TargetType::rest(&raid, &|_| Some(length));
+    }
+}
+
+#[test]
+fn rows_of_real_kernels() {
+    let chunk_ignored = "raid5_ls 1 256 3 /dev/mapper/meta4 /dev/ram0 /dev/mapper/meta5 /dev/ram1 \
+                         /dev/mapper/meta6 /dev/ram2";
+    seen::holds::<Raid>(&[chunk_ignored]);
+}
+
+#[test]
+fn what_the_kernel_refuses_is_refused() {
+    for (row, says) in [
+        ("raid5 1 64 3 - 1:0 - 1:1 - 1:2", "no level"),
+        ("raid10 1 64 2 - 1:0 - 1:1", "raid10 needs a metadata device"),
+        ("raid5_ls 1 100 3 - 1:0 - 1:1 - 1:2", "nearest is 128"),
+        ("raid5_ls 1 4 3 - 1:0 - 1:1 - 1:2", "nearest is 8"),
+        ("raid5_ls 5 64 sync rebuild 1 region_size 8192 3 - 1:0 - 1:1 - 1:2", "the row ends"),
+        ("raid5_ls 6 64 sync rebuild 1 region_size 8192 3 - 1:0 - 1:1 - 1:2", "can't be combined"),
+        ("raid5_ls 5 128 journal_mode writeback journal_dev 8:48 3 - 1:0 - 1:1 - 1:2", "must stand before"),
+        ("raid6_zr 2 64 nosync 4 - 1:0 - 1:1 - 1:2 - 1:3", "refuses nosync"),
+        ("raid6_zr 1 64 3 - 1:0 - 1:1 - 1:2", "devices must be from 4"),
+        ("raid5_ls 2 64 nosync 3 - 1:0 - - - -", "2 devices are missing"),
+        ("raid1 1 0 2 - 1:0 - 1:0", "two places"),
+        ("raid1 3 0 write_mostly 2 2 - 1:0 - 1:1", "write_mostly must be from 0 to 1"),
+        ("raid1 5 0 write_mostly 0 write_mostly 1 2 - 1:0 - 1:1", "can't name them all"),
+        ("raid1 3 0 stripe_cache 8 2 - 1:0 - 1:1", "only for raid4"),
+        ("raid1 3 0 region_size 1000 2 - 1:0 - 1:1", "nearest is 1024"),
+        ("raid1 3 0 max_write_behind 40000 2 - 1:0 - 1:1", "nearest is 32767"),
+        ("raid1 2 0 speed 2 - 1:0 - 1:1", "no option `speed`"),
+        ("raid1 3 0 sync nosync 2 - 1:0 - 1:1", "only one of sync"),
+        ("raid1 1 0 3 - 1:0 - 1:1", "pair of words each"),
+        ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", "multiple of the 3 devices"),
+        ("raid0 2 64 sync 2 - 1:0 - 1:1", "levels with redundancy"),
+    ] {
+        seen::refused::<Raid>(row, says);
+    }
+}
+
+#[test]
+fn what_a_change_takes() {
+    let live = seen::read::<Raid>("raid5_ls 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:2");
+    let effect = |row| seen::effect(&seen::read::<Raid>(row), &live);
+    assert_eq!(effect("raid5_ls 3 128 region_size 4096 3 1:4 1:0 1:5 1:1 1:6 1:2"), Some(Effect::Tune));
+    assert_eq!(effect("raid6_zr 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:2"), Some(Effect::Remap));
+    assert_eq!(effect("raid5_ls 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:3"), Some(Effect::Remap));
+    assert_eq!(effect("raid5_ls 5 128 region_size 8192 rebuild 1 3 1:4 1:0 1:5 1:1 1:6 1:2"), None);
+}
+
+#[test]
+fn write_behind_is_taken_in_sectors_and_printed_in_kib() {
+    let printed = seen::read::<Raid>("raid1 3 0 max_write_behind 128 2 1:4 1:0 1:5 1:1");
+    let wanted = seen::read::<Raid>("raid1 3 0 max_write_behind 256 2 1:4 1:0 1:5 1:1");
+    assert!(seen::differences(&wanted, &printed).is_equal());
+    assert_eq!(seen::effect(&printed, &printed), Some(Effect::Tune));
+    assert_eq!(TargetType::again(&printed), wanted);
+}
+
+#[test]
+fn a_stripe_cache_that_has_grown_is_no_difference() {
+    let row = |stripes| seen::read::<Raid>(&format!("raid4 3 64 stripe_cache {stripes} 2 - 1:0 - 1:1"));
+    assert_eq!(seen::effect(&row(128), &row(400)), None);
+    assert_eq!(seen::effect(&row(400), &row(128)), Some(Effect::Tune));
+    assert_eq!(seen::effect(&row(128), &seen::read("raid4 1 64 2 - 1:0 - 1:1")), Some(Effect::Tune));
+}
+
+#[test]
+fn orders_are_not_carried_out_twice() {
+    let live = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
+    let wanted = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
+    let over = Typed::over(&wanted, &live);
+    assert_eq!(over.params(Style::Kernel), "raid1 3 0 region_size 1024 2 1:4 1:0 1:5 1:1");
+    assert_eq!(TargetType::again(&live).rebuild, Vec::<u32>::new());
+    let bare = seen::read::<Raid>("raid1 2 0 nosync 2 - 1:0 - 1:1");
+    assert_eq!(TargetType::again(&bare), bare);
+}
+
+#[test]
+fn a_resync_is_announced() {
+    let blank = |row: &str| {
+        TargetType::metadata(&seen::read::<Raid>(row)).iter().filter(|m| (m.look)(b"DmRd") == Found::Blank).count()
+    };
+    assert_eq!(blank("raid1 1 0 2 - 1:0 - 1:1"), 1);
+    assert_eq!(blank("raid1 2 0 nosync 2 - 1:0 - 1:1"), 0);
+    assert_eq!(blank("raid1 1 0 2 1:4 1:0 1:5 1:1"), 0);
+    assert_eq!(blank("raid0 1 64 2 - 1:0 - 1:1"), 0);
+    assert_eq!(blank("raid1 3 0 rebuild 1 2 1:4 1:0 1:5 1:1"), 1);
+    let raid = seen::read::<Raid>("raid1 1 0 2 1:4 1:0 1:5 1:1");
+    let metadata = TargetType::metadata(&raid);
+    assert_eq!(metadata.len(), 2);
+    assert_eq!((metadata[0].look)(&[7; 512]), Found::Blank);
+}
+
+#[test]
+fn the_map_takes_the_words_of_the_kernel() {
+    let read = |sync: &str| {
+        toml::from_str::<Raid>(&format!("level = 'raid5_ls'\nchunk = 64\ndevices = [{{}}]\nsync = {sync}"))
+    };
+    assert_eq!(read("'nosync'").unwrap().sync, Some(Resync::Nosync));
+    assert_eq!(read("true").unwrap().sync, Some(Resync::Sync));
+    assert!(read("'later'").is_err());
+    assert_eq!(read("'sync'").unwrap().fields()["sync"].as_str(), Some("sync"));
+}
+
+#[test]
+fn the_length_follows_from_the_smallest_device() {
+    let raid = seen::read::<Raid>("raid5_ls 1 64 3 - 1:0 - 1:1 - 1:2");
+    let size = |device: &Device| device.number.map(|number| 1000 + u64::from(number.minor));
+    assert_eq!(TargetType::rest(&raid, &size), Some(Ok(1920)));
+    assert!(TargetType::rest(&raid, &|_| Some(63)).unwrap().is_err());
+    let lengths: Vec<_> = TargetType::lowers(&raid, 1920).iter().map(|lower| lower.length).collect();
+    assert_eq!(lengths, [Some(960); 3]);
+}

@@ -1,0 +1,260 @@
+//! `snapshot`: an origin as it was, with the changes since kept on another device. Kernel source:
+//! `drivers/md/dm-snap.c`, `drivers/md/dm-exception-store.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Words, rest_of, superblock,
+};
+use crate::device::Device;
+use crate::units::Sectors;
+
+/// `SNAP_MAGIC` of `drivers/md/dm-snap-persistent.c`, the first 4 bytes of the COW device: `SnAp`.
+const MAGIC: u32 = 0x7041_6e53;
+/// The largest power of two the kernel keeps as a chunk (`INT_MAX >> SECTOR_SHIFT`).
+const CHUNK_MOST: u64 = 2_097_152;
+
+/// An origin as it was, with the changes since kept on another device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The device that the snapshot is of.
+    pub origin: Device,
+    /// The device that takes what changes (copy on write).
+    pub cow: Device,
+    /// Keep what changed across a reboot (`P`); false, the default, keeps it in memory and loses it (`N`).
+    #[serde(default)]
+    pub persistent: bool,
+    /// Report an overflow of the COW device apart from other failures (`PO`); only with persistent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overflow: bool,
+    /// How much is copied at a time: a power of two. 0, the default, takes what the header on the COW device
+    /// says, and is only for a persistent one.
+    #[serde(default)]
+    pub chunk: Sectors,
+    /// Zero chunks that are discarded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard_zeroes_cow: bool,
+    /// Pass discards on to the origin; only with `discard_zeroes_cow`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard_passdown_origin: bool,
+}
+
+impl Snapshot {
+    /// What a transient snapshot holds in memory only.
+    const TRANSIENT: &'static str = "every change in the transient snapshot: where it lies is known in memory only";
+
+    /// What another chunk or another store of changes means.
+    const ANEW: &'static str = "the snapshot begins anew, of the origin as it is then";
+
+    fn store(&self) -> &'static str {
+        match (self.persistent, self.overflow) {
+            (true, false) => "P",
+            (true, true) => "PO",
+            (false, _) => "N",
+        }
+    }
+
+    /// The header on the COW device wins over the table, and a table that waits for its resume may print 0.
+    fn compare_chunk(&self, live: &Self, differences: &mut Differences) {
+        let (wanted, printed) = (self.chunk, live.chunk);
+        if !self.persistent || !live.persistent {
+            differences.because("chunk", &wanted, &printed, Effect::Recreate, Self::ANEW);
+        } else if wanted.0 != 0 && printed.0 != 0 {
+            let why = "the header on the COW device keeps the old one, and the kernel would accept another and \
+                       ignore it; take 0 for what the header says, or another COW device";
+            differences.because("chunk", &wanted, &printed, Effect::Recreate, why);
+        }
+    }
+}
+
+impl TargetType for Snapshot {
+    const NAME: &'static str = "snapshot";
+    const DOC: Doc = Doc {
+        summary: "An origin as it was when the snapshot was made; it can be written too. What changes, on either \
+                  side, is copied to the COW device first. The origin must be written through `snapshot-origin`.",
+        since: "2.6",
+        writes: "A persistent one: a fresh header at load, when the COW device begins with four zero bytes. \
+                 Anything else there that is no header is refused.",
+        changes: "Overflow and the discard flags are a `reload`; with persistent = false any new table loses the \
+                  changes (`loss`). Another origin or COW device is other data (`remap`). The chunk of a \
+                  persistent one is fixed by the header.",
+        example: "type = \"snapshot\"\norigin = \"/dev/disk/by-id/disk-a\"\ncow = \
+                  \"/dev/disk/by-id/disk-b\"\npersistent = true\nchunk = \"4KiB\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let (origin, cow) = (words.device("the origin")?, words.device("the COW device")?);
+        let (persistent, overflow) = match words.next("`P`, `PO` or `N`")?.to_ascii_uppercase().as_str() {
+            "P" => (true, false),
+            "PO" => (true, true),
+            "N" => (false, false),
+            _ => return Err(words.wrong("a snapshot is persistent (`P`, `PO`) or not (`N`)")),
+        };
+        let chunk = words.sectors("the chunk size")?;
+        let mut snapshot = Self {
+            origin,
+            cow,
+            persistent,
+            overflow,
+            chunk,
+            discard_zeroes_cow: false,
+            discard_passdown_origin: false,
+        };
+        let mut features = words.counted("features")?;
+        while features.left() > 0 {
+            match features.next("a feature")?.to_ascii_lowercase().as_str() {
+                "discard_zeroes_cow" => snapshot.discard_zeroes_cow = true,
+                "discard_passdown_origin" => snapshot.discard_passdown_origin = true,
+                other => {
+                    return Err(
+                        features.wrong(format!("a snapshot has no feature `{}`", other.escape_debug()))
+                    );
+                }
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.origin).device(&self.cow).word(self.store()).word(self.chunk);
+        out.counted(|out| {
+            out.flag(self.discard_zeroes_cow, "discard_zeroes_cow")
+                .flag(self.discard_passdown_origin, "discard_passdown_origin");
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![
+            Lower { access: Access::Shared, ..Lower::write(&self.origin, 0, length) },
+            Lower::whole(&self.cow, Access::Write),
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.origin, &mut self.cow]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        if self.chunk.0 != 0 {
+            problems.power_of_two("chunk", self.chunk.0, 1, CHUNK_MOST);
+        } else if !self.persistent {
+            problems.at("chunk", "a snapshot that isn't persistent needs a chunk: a power of two, such as \"4KiB\"");
+        }
+        if self.overflow && !self.persistent {
+            problems.at("overflow", "overflow is only for persistent = true");
+        }
+        if self.discard_passdown_origin && !self.discard_zeroes_cow {
+            problems.at("discard_passdown_origin", "discard_passdown_origin needs discard_zeroes_cow");
+        }
+        if self.origin == self.cow {
+            problems.at("cow", "the COW device must be another one than the origin");
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        differences.field("cow", &self.cow, &live.cow, Effect::Remap);
+        let (wanted, printed) = (self.persistent, live.persistent);
+        differences.because("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
+        differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
+        self.compare_chunk(live, differences);
+        let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);
+        differences.field("discard_zeroes_cow", &wanted, &printed, Effect::Tune);
+        let (wanted, printed) = (self.discard_passdown_origin, live.discard_passdown_origin);
+        differences.field("discard_passdown_origin", &wanted, &printed, Effect::Tune);
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.origin, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        if !self.persistent {
+            return Vec::new();
+        }
+        vec![Metadata {
+            device: &self.cow,
+            offset: 0,
+            length: 512,
+            look: |bytes| {
+                if superblock::begins_with(bytes, 0) {
+                    Found::Blank
+                } else if superblock::begins_with(bytes, MAGIC) {
+                    Found::Right
+                } else {
+                    Found::Other
+                }
+            },
+            otherwise: "the kernel writes the header of an empty snapshot",
+        }]
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        (!self.persistent).then_some(Self::TRANSIENT)
+    }
+
+    fn forgets(&self) -> Option<&'static str> {
+        (!self.persistent).then_some(Self::TRANSIENT)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+
+    pub fn snapshots() -> impl Strategy<Value = Snapshot> {
+        let flags = prop::array::uniform4(any::<bool>());
+        (device(), device(), flags, 0u32..=21).prop_map(|(origin, cow, [p, o, zeroes, passdown], power)| {
+            Snapshot {
+                origin,
+                cow,
+                persistent: p,
+                overflow: p && o,
+                chunk: Sectors(1 << power),
+                discard_zeroes_cow: zeroes,
+                discard_passdown_origin: zeroes && passdown,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(snapshot in snapshots()) {
+            prop_assert_eq!(seen::reread(&snapshot), snapshot);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<Snapshot>(&["/dev/ram0 /dev/ram1 P 16", "/dev/ram0 /dev/ram1 p 16"]);
+        seen::refused::<Snapshot>("1:0 1:1 N 0", "needs a chunk");
+        seen::refused::<Snapshot>("1:0 1:1 N 24", "nearest is 32");
+        seen::refused::<Snapshot>("1:0 1:1 X 8", "persistent");
+        seen::refused::<Snapshot>("1:0 1:1 N 16 1 discard_passdown_origin", "needs discard_zeroes_cow");
+    }
+
+    #[test]
+    fn a_transient_snapshot_loses_its_changes() {
+        let transient = seen::read::<Snapshot>("1:0 1:1 N 8");
+        assert!(transient.loses().is_some() && transient.forgets().is_some());
+        assert!(transient.metadata().is_empty());
+        let persistent = seen::read::<Snapshot>("1:0 1:1 P 8");
+        assert!(persistent.loses().is_none() && persistent.forgets().is_none());
+        assert_eq!(seen::effect(&persistent, &transient), Some(Effect::Recreate));
+    }
+
+    #[test]
+    fn the_header_is_told_from_garbage() {
+        let snapshot = seen::read::<Snapshot>("1:0 1:1 P 8");
+        let look = snapshot.metadata()[0].look;
+        assert_eq!(look(&[0; 512]), Found::Blank);
+        assert_eq!(look(b"SnAp\x01\0\0\0"), Found::Right);
+        assert_eq!(look(&[1; 512]), Found::Other);
+    }
+}

@@ -1,0 +1,116 @@
+//! `snapshot-merge`: writes the changes of a persistent snapshot back into its origin. Kernel source:
+//! `drivers/md/dm-snap.c`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::Snapshot;
+use super::{
+    Differences, Doc, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+};
+use crate::device::Device;
+
+/// Writes the changes of a persistent snapshot back into its origin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotMerge(pub Snapshot);
+
+impl JsonSchema for SnapshotMerge {
+    fn schema_name() -> Cow<'static, str> {
+        "SnapshotMerge".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Snapshot::json_schema(generator)
+    }
+}
+
+impl TargetType for SnapshotMerge {
+    const NAME: &'static str = "snapshot-merge";
+    const DOC: Doc = Doc {
+        summary: "Takes the place of `snapshot-origin` and writes the changes of a snapshot back into the origin, \
+                  in the background. The snapshot must be persistent.",
+        since: "2.6",
+        writes: "The changes, into the origin. A header at load, as for `snapshot`, when the COW device begins \
+                 with four zero bytes.",
+        changes: "As for `snapshot`. When `status` shows that nothing is left to merge, replace it by \
+                  `snapshot-origin` or `linear`.",
+        example: "type = \"snapshot-merge\"\norigin = \"/dev/disk/by-id/disk-a\"\ncow = \
+                  \"/dev/disk/by-id/disk-b\"\npersistent = true\nchunk = \"4KiB\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        Snapshot::parse(words).map(Self)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        self.0.print(out);
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        // The origin is written to, and shared with the other snapshots that it has.
+        self.0.lowers(length)
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        self.0.devices_mut()
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        if self.0.persistent {
+            self.0.check(length, problems);
+        } else {
+            // Never left to the kernel: 6.1 before 6.1.192 takes it and panics at resume.
+            problems.at(
+                "persistent",
+                "only a persistent snapshot can be merged: some kernels panic over any other; write persistent = true",
+            );
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        self.0.compare(&live.0, differences);
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        self.0.rest(size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        self.0.metadata()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen;
+    use crate::targets::snapshot::tests::snapshots;
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(snapshot in snapshots()) {
+            let merge = SnapshotMerge(snapshot);
+            prop_assert_eq!(seen::reread(&merge), merge);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<SnapshotMerge>(&[]);
+        for row in ["1:0 1:1 N 8", "1:0 1:1 n 8", "1:0 1:1 N 0", "1:0 1:1 N 7 1 discard_zeroes_cow"] {
+            seen::refused::<SnapshotMerge>(row, "only a persistent snapshot can be merged");
+        }
+    }
+
+    #[test]
+    fn a_map_that_does_not_say_persistent_is_refused() {
+        let merge: SnapshotMerge = toml::from_str("origin = '1:0'\ncow = '1:1'\nchunk = 8").unwrap();
+        assert_eq!(seen::problems(&merge).len(), 1);
+        assert!(toml::from_str::<SnapshotMerge>("origin = '1:0'\ncow = '1:1'\nchunks = 8").is_err());
+    }
+}

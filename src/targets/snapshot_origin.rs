@@ -1,0 +1,81 @@
+//! `snapshot-origin`: a device whose snapshots are kept up to date while it is written. Kernel source:
+//! `drivers/md/dm-snap.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words};
+use crate::device::Device;
+
+/// A device whose snapshots are kept up to date while it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotOrigin {
+    /// The device that has snapshots.
+    pub device: Device,
+}
+
+impl TargetType for SnapshotOrigin {
+    const NAME: &'static str = "snapshot-origin";
+    const DOC: Doc = Doc {
+        summary: "A device that has snapshots: before a chunk is written, its old content is copied to the COW \
+                  devices of them all.",
+        since: "2.6",
+        writes: "Nothing.",
+        changes: "Another device is other data (`remap`).",
+        example: "type = \"snapshot-origin\"\ndevice = \"/dev/disk/by-id/disk-a\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        Ok(Self { device: words.device("the device")? })
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.device);
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![Lower { access: Access::Shared, ..Lower::write(&self.device, 0, length) }]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.device]
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+    }
+
+    fn straight(&self) -> Option<(&Device, u64)> {
+        Some((&self.device, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(device in device()) {
+            let origin = SnapshotOrigin { device };
+            prop_assert_eq!(seen::reread(&origin), origin);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<SnapshotOrigin>(&[]);
+        seen::refused::<SnapshotOrigin>("1:0 0", "1 word too many");
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_device() {
+        let origin = seen::read::<SnapshotOrigin>("1:0");
+        assert_eq!(TargetType::rest(&origin, &|_| Some(64)), Some(Ok(64)));
+        assert!(TargetType::rest(&origin, &|_| Some(0)).unwrap().is_err());
+    }
+}

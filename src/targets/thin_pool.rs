@@ -1,0 +1,329 @@
+//! `thin-pool`: blocks of a data device, handed out to thin volumes as they are written. Kernel source:
+//! `drivers/md/dm-thin.c`, `drivers/md/dm-thin-metadata.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::failed::Failed;
+use super::{
+    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems,
+    TargetType, Traits, Words, superblock,
+};
+use crate::device::Device;
+use crate::identity::DevNum;
+use crate::units::Sectors;
+
+/// `THIN_SUPERBLOCK_MAGIC` of `dm-thin-metadata.c`.
+const MAGIC: u64 = 27_022_010;
+/// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 64 KiB.
+const BLOCK_STEP: u64 = 128;
+/// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
+const BLOCK_MOST: u64 = 2_097_152;
+/// How many optional words the kernel takes, though it knows five.
+const MAX_FEATURES: usize = 4;
+
+/// Blocks of a data device, handed out to thin volumes as they are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThinPool {
+    /// The device that records which volume holds which block. At most about 16 GiB of it are used.
+    pub metadata: Device,
+    /// The device whose blocks are handed out.
+    pub data: Device,
+    /// How much is handed out at a time: a multiple of 64 KiB up to 1 GiB, fixed when the pool is formatted.
+    pub block_size: Sectors,
+    /// An event is raised when fewer free blocks than this are left; in blocks, default 0.
+    #[serde(default)]
+    pub low_water_mark: u64,
+    /// Hand out blocks without zeroing them first: faster, and a volume may read what another one wrote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_block_zeroing: bool,
+    /// Drop discards of the volumes. Can't be switched on for a live pool.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_discard: bool,
+    /// Free blocks on discard, but don't pass the discard on to the data device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_discard_passdown: bool,
+    /// Don't allow any change to the pool's metadata.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Fail writes when no block is left, rather than hold them back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub error_if_no_space: bool,
+    /// Whether the kernel printed a failure in place of all this.
+    #[serde(skip_deserializing, skip_serializing_if = "Failed::is_not")]
+    #[schemars(skip)]
+    pub failed: Failed,
+}
+
+impl ThinPool {
+    fn features(&self) -> [(bool, &'static str); 5] {
+        [
+            (self.skip_block_zeroing, "skip_block_zeroing"),
+            (self.ignore_discard, "ignore_discard"),
+            (self.no_discard_passdown, "no_discard_passdown"),
+            (self.read_only, "read_only"),
+            (self.error_if_no_space, "error_if_no_space"),
+        ]
+    }
+
+    /// Stands for a pool of which the kernel tells nothing; its devices are never looked at.
+    fn unknown(failed: Failed) -> Self {
+        Self {
+            metadata: Device::numbered(DevNum::new(0, 0)),
+            data: Device::numbered(DevNum::new(0, 0)),
+            block_size: Sectors(BLOCK_STEP),
+            low_water_mark: 0,
+            skip_block_zeroing: false,
+            ignore_discard: false,
+            no_discard_passdown: false,
+            read_only: false,
+            error_if_no_space: false,
+            failed,
+        }
+    }
+
+    fn parse_features(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        let mut features = words.counted("features")?;
+        if features.left() > MAX_FEATURES {
+            return Err(words.wrong(format!("the kernel takes at most {MAX_FEATURES} features of a pool")));
+        }
+        while features.left() > 0 {
+            match features.next("a feature")?.to_ascii_lowercase().as_str() {
+                "skip_block_zeroing" => self.skip_block_zeroing = true,
+                "ignore_discard" => self.ignore_discard = true,
+                "no_discard_passdown" => self.no_discard_passdown = true,
+                "read_only" => self.read_only = true,
+                "error_if_no_space" => self.error_if_no_space = true,
+                other => {
+                    return Err(features.wrong(format!("a pool has no feature `{}`", other.escape_debug())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TargetType for ThinPool {
+    const NAME: &'static str = "thin-pool";
+    const TRAITS: Traits =
+        Traits { singleton: true, immutable: true, mode: Mode::Writable, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A pool of blocks for thin volumes: each volume takes blocks as it is written.",
+        since: "3.2",
+        writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero. Anything else there \
+                 that is no pool is refused.",
+        changes: "The low water mark and the features are a `reload`, all but ignore_discard; a longer row grows \
+                  the pool, for good. Another block size, data or metadata device takes a new device; a pool \
+                  can't shrink.",
+        example: "type = \"thin-pool\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\ndata = \
+                  \"/dev/disk/by-id/disk-a-part2\"\nblock_size = \"64KiB\"\nlow_water_mark = 1024\n\
+                  error_if_no_space = true",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let failed = Failed::parse(words);
+        if failed.is() {
+            return Ok(Self::unknown(failed));
+        }
+        let mut pool = Self {
+            metadata: words.device("the metadata device")?,
+            data: words.device("the data device")?,
+            block_size: words.sectors("the block size")?,
+            low_water_mark: words.number("the low water mark")?,
+            ..Self::unknown(failed)
+        };
+        pool.parse_features(words)?;
+        Ok(pool)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        if self.failed.is() {
+            out.word("Fail");
+            return;
+        }
+        out.device(&self.metadata).device(&self.data).word(self.block_size).word(self.low_water_mark);
+        out.always_counted(|out| {
+            for (on, word) in self.features() {
+                out.flag(on, word);
+            }
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        if self.failed.is() {
+            return Vec::new();
+        }
+        vec![Lower::whole(&self.metadata, Access::Write), Lower::write(&self.data, 0, length)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        if self.failed.is() { Vec::new() } else { vec![&mut self.metadata, &mut self.data] }
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        if self.failed.is() {
+            problems.at("", Failed::WHY);
+        }
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.data {
+            problems.at("metadata", "a pool needs two devices, one for metadata and another for data");
+        }
+        if self.features().iter().filter(|(on, _)| *on).count() > MAX_FEATURES {
+            problems.at(
+                "ignore_discard",
+                "the kernel takes at most four of the five features; leave out no_discard_passdown, which means \
+                 nothing where discards are ignored",
+            );
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        if live.failed.is() {
+            return differences.cannot_tell(Failed::WHY);
+        }
+        differences.because(
+            "metadata",
+            &self.metadata,
+            &live.metadata,
+            Effect::Recreate,
+            "the kernel refuses another metadata device for a live pool",
+        );
+        differences.because(
+            "data",
+            &self.data,
+            &live.data,
+            Effect::Recreate,
+            "the kernel refuses another data device for a live pool",
+        );
+        differences.because(
+            "block_size",
+            &self.block_size,
+            &live.block_size,
+            Effect::Recreate,
+            "the kernel would accept it and ignore it",
+        );
+        differences.field("low_water_mark", &self.low_water_mark, &live.low_water_mark, Effect::Tune);
+        for ((wanted, field), (live, _)) in self.features().iter().zip(&live.features()) {
+            if *field == "ignore_discard" {
+                let why = "the kernel refuses to switch this on a live pool";
+                differences.because(field, wanted, live, Effect::Recreate, why);
+            } else {
+                differences.field(field, wanted, live, Effect::Tune);
+            }
+        }
+    }
+
+    fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        if length < live_length {
+            let why = "a pool can't shrink: the kernel takes the shorter table and then fails to resume it";
+            differences.because("length", &length, &live_length, Effect::Recreate, why);
+        } else {
+            differences.field("length", &length, &live_length, Effect::Tune);
+        }
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        let (size, block) = (size_of(&self.data)?, self.block_size.0);
+        let blocks = size.checked_div(block).unwrap_or(0);
+        Some(if blocks == 0 {
+            Err(format!("{} has {size} sectors, less than one block of {block}", self.data))
+        } else {
+            Ok(blocks * block)
+        })
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.metadata,
+            offset: 0,
+            length: superblock::BLOCK,
+            look: |bytes| superblock::persistent_data(bytes, MAGIC),
+            otherwise: "the kernel formats a new, empty pool",
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+    use crate::targets::{Style, Typed};
+
+    fn pools() -> impl Strategy<Value = ThinPool> {
+        (device(), device(), 1u64..=16384, 0..1u64 << 63, prop::array::uniform5(any::<bool>())).prop_map(
+            |(metadata, data, blocks, low_water_mark, [skip, ignore, passdown, read_only, error])| ThinPool {
+                metadata,
+                data,
+                block_size: Sectors(blocks * BLOCK_STEP),
+                low_water_mark,
+                skip_block_zeroing: skip,
+                ignore_discard: ignore,
+                no_discard_passdown: passdown && !(skip && ignore && read_only && error),
+                read_only,
+                error_if_no_space: error,
+                failed: Failed::default(),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(pool in pools()) {
+            prop_assert_eq!(seen::reread(&pool), pool);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<ThinPool>(&["/dev/ram1 /dev/ram0 256 100"]);
+        seen::refused::<ThinPool>("1:1 1:0 100 0", "nearest is 128");
+        seen::refused::<ThinPool>("1:1 1:1 128 0", "two devices");
+        seen::refused::<ThinPool>("1:1 1:0 128 0 1 skip_zeroing", "no feature");
+        seen::refused::<ThinPool>(
+            "1:1 1:0 128 0 5 skip_block_zeroing ignore_discard no_discard_passdown read_only error_if_no_space",
+            "at most 4",
+        );
+    }
+
+    #[test]
+    fn what_a_live_pool_takes() {
+        let live = seen::read::<ThinPool>("1:1 1:0 128 0 0 ");
+        assert_eq!(seen::effect(&seen::read("1:1 1:0 128 9 1 read_only"), &live), Some(Effect::Tune));
+        for row in ["1:1 1:0 256 0", "1:1 1:0 128 0 1 ignore_discard", "1:1 1:2 128 0", "1:2 1:0 128 0"] {
+            assert_eq!(seen::effect(&seen::read(row), &live), Some(Effect::Recreate), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_pool_grows_and_never_shrinks() {
+        let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
+        let effect = |length, live| {
+            let mut differences = Differences::default();
+            TargetType::resized(&pool, length, live, &mut differences);
+            differences.effect()
+        };
+        assert_eq!(effect(2048, 1024), Some(Effect::Tune));
+        assert_eq!(effect(1024, 2048), Some(Effect::Recreate));
+    }
+
+    #[test]
+    fn a_failed_pool_is_unknown() {
+        let live = seen::read::<ThinPool>("Fail");
+        assert_eq!(live.params(Style::Kernel), "Fail");
+        let differences = Typed::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
+        assert!(differences.unknown.is_some());
+        assert!(live.fields().is_empty());
+        assert!(toml::from_str::<ThinPool>("metadata = '1:1'\ndata = '1:0'\nblock_size = 128\nfailed = true").is_err());
+    }
+
+    #[test]
+    fn the_length_follows_from_the_data_device() {
+        let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
+        assert_eq!(TargetType::rest(&pool, &|_| Some(1000)), Some(Ok(896)));
+        assert!(TargetType::rest(&pool, &|_| Some(100)).unwrap().is_err());
+        assert_eq!(TargetType::rest(&pool, &|_| None), None);
+    }
+}

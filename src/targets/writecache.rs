@@ -1,0 +1,372 @@
+//! `writecache`: writes go to a fast device first, and to their place later. Kernel source:
+//! `drivers/md/dm-writecache.c`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choice::choice;
+use super::{
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Words, rest_of, superblock,
+};
+use crate::device::Device;
+use crate::units::{Bytes, Sectors};
+
+/// `MEMORY_SUPERBLOCK_MAGIC`, the first 4 bytes of the metadata (`struct wc_memory_superblock`).
+const MAGIC: u32 = 0x2348_9321;
+/// `MEMORY_SUPERBLOCK_VERSION`, the 4 bytes behind it.
+const VERSION: u32 = 1;
+/// The smallest block in bytes.
+const BLOCK_LEAST: u64 = 512;
+/// The largest block in bytes: a page of memory, which is 64 KiB on some machines.
+const BLOCK_MOST: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64")) {
+    4096
+} else {
+    65_536
+};
+/// Watermarks when none is given, in percent (`HIGH_WATERMARK`, `LOW_WATERMARK`).
+const WATERMARKS: (u32, u32) = (50, 45);
+
+/// Writes go to a fast device first, and to their place later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Writecache {
+    /// Of what kind the cache device is.
+    pub mode: WritecacheMode,
+    /// The device where the writes belong.
+    pub origin: Device,
+    /// The device that takes them first. It holds the metadata, too.
+    pub cache: Device,
+    /// How much is cached at a time, in bytes: a power of two from 512 to a page (4096 on most machines),
+    /// fixed when the cache is formatted.
+    pub block_size: Bytes,
+    /// The first sector used of the cache device; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_sector: Option<Sectors>,
+    /// Begin to write back when so much of the cache is used; percent, default 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_watermark: Option<u32>,
+    /// Stop to write back when no more than so much is used; percent, default 45.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_watermark: Option<u32>,
+    /// How many blocks may be on their way back at the same time; default unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writeback_jobs: Option<u32>,
+    /// Commit after so many blocks; default 64 on pmem, 65536 on ssd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autocommit_blocks: Option<u32>,
+    /// Commit after so many milliseconds, at most an hour; default 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autocommit_time: Option<u32>,
+    /// Write a block back after so many milliseconds, at most a day; default never for its age alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// Write everything back and cache nothing new: the way to take a cache out of use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleaner: bool,
+    /// Whether to write back with the FUA flag rather than with a flush; only on pmem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fua: Option<bool>,
+    /// Cache only what a file system marks as metadata.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_only: bool,
+    /// Don't write back for so many milliseconds after the origin was written to directly, at most 60000;
+    /// only on ssd, default 3000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_writeback: Option<u32>,
+}
+
+choice! {
+    /// Of what kind a cache device is.
+    WritecacheMode {
+        /// Any block device (`s`).
+        Ssd = "ssd",
+        /// Persistent memory that can be mapped (`p`).
+        Pmem = "pmem",
+    }
+}
+
+/// The numbers of a writecache, by their words in a row.
+type Numbers<'a> = [(&'static str, &'a Option<u32>); 7];
+
+impl Writecache {
+    fn numbers(&self) -> Numbers<'_> {
+        [
+            ("high_watermark", &self.high_watermark),
+            ("low_watermark", &self.low_watermark),
+            ("writeback_jobs", &self.writeback_jobs),
+            ("autocommit_blocks", &self.autocommit_blocks),
+            ("autocommit_time", &self.autocommit_time),
+            ("max_age", &self.max_age),
+            ("pause_writeback", &self.pause_writeback),
+        ]
+    }
+
+    fn number_mut(&mut self, word: &str) -> Option<&mut Option<u32>> {
+        Some(match word {
+            "high_watermark" => &mut self.high_watermark,
+            "low_watermark" => &mut self.low_watermark,
+            "writeback_jobs" => &mut self.writeback_jobs,
+            "autocommit_blocks" => &mut self.autocommit_blocks,
+            "autocommit_time" => &mut self.autocommit_time,
+            "max_age" => &mut self.max_age,
+            "pause_writeback" => &mut self.pause_writeback,
+            _ => return None,
+        })
+    }
+
+    fn parse_option(&mut self, options: &mut Words<'_>) -> Result<(), ParamsError> {
+        let word = options.next("an option")?.to_ascii_lowercase();
+        match word.as_str() {
+            "cleaner" => self.cleaner = true,
+            "fua" => self.fua = Some(true),
+            "nofua" => self.fua = Some(false),
+            "metadata_only" => self.metadata_only = true,
+            "start_sector" => self.start_sector = Some(options.sectors("start_sector")?),
+            _ => {
+                let unknown = || options.wrong(format!("a writecache has no option `{}`", word.escape_debug()));
+                let number = self.number_mut(&word).ok_or_else(unknown)?;
+                *number = Some(options.number(&word)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_watermarks(&self, problems: &mut Problems) {
+        let high = self.high_watermark.unwrap_or(WATERMARKS.0);
+        let low = self.low_watermark.unwrap_or(WATERMARKS.1);
+        problems.range("high_watermark", u64::from(high), 0, 100);
+        problems.range("low_watermark", u64::from(low), 0, 100);
+        // With only one given the default of the other one may be past it, which the kernel sorts out.
+        if self.high_watermark.is_some() && self.low_watermark.is_some() && low > high {
+            problems.at("low_watermark", format!("low_watermark {low} is above high_watermark {high}"));
+        }
+    }
+}
+
+impl TargetType for Writecache {
+    const NAME: &'static str = "writecache";
+    const DOC: Doc = Doc {
+        summary: "Writes go to a fast device first, and to their place later. Reads of what is not in the cache go \
+                  to the origin.",
+        since: "4.18",
+        writes: "The whole metadata area of the cache device at load, when its first 8 bytes are zero; anything \
+                 else there that is no writecache is refused.",
+        changes: "All but the devices, mode, start sector and block size is a `reload`. Another device or start \
+                  sector is a `remap`; another block size takes a fresh cache. What is not written back yet is \
+                  lost when the target is taken away (`loss`): set cleaner first and wait until `status` counts \
+                  no block in use.",
+        example: "type = \"writecache\"\nmode = \"ssd\"\norigin = \"/dev/disk/by-id/disk-a\"\ncache = \
+                  \"/dev/disk/by-id/disk-b\"\nblock_size = 4096\nhigh_watermark = 60\nlow_watermark = 40",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let mode = match words.next("`s` or `p`")?.to_ascii_lowercase().as_str() {
+            "s" => WritecacheMode::Ssd,
+            "p" => WritecacheMode::Pmem,
+            _ => return Err(words.wrong("the cache is on an SSD (`s`) or on persistent memory (`p`)")),
+        };
+        let mut writecache = Self {
+            mode,
+            origin: words.device("the origin")?,
+            cache: words.device("the cache device")?,
+            block_size: Bytes(words.number("the block size")?),
+            start_sector: None,
+            high_watermark: None,
+            low_watermark: None,
+            writeback_jobs: None,
+            autocommit_blocks: None,
+            autocommit_time: None,
+            max_age: None,
+            cleaner: false,
+            fua: None,
+            metadata_only: false,
+            pause_writeback: None,
+        };
+        let mut options = words.counted("options")?;
+        while options.left() > 0 {
+            writecache.parse_option(&mut options)?;
+        }
+        Ok(writecache)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.word(if self.mode == WritecacheMode::Ssd { "s" } else { "p" });
+        out.device(&self.origin).device(&self.cache).word(self.block_size);
+        out.always_counted(|out| {
+            out.value("start_sector", self.start_sector)
+                .value("high_watermark", self.high_watermark)
+                .value("low_watermark", self.low_watermark)
+                .value("writeback_jobs", self.writeback_jobs)
+                .value("autocommit_blocks", self.autocommit_blocks)
+                .value("autocommit_time", self.autocommit_time)
+                .value("max_age", self.max_age)
+                .flag(self.cleaner, "cleaner")
+                .flag(self.fua == Some(true), "fua")
+                .flag(self.fua == Some(false), "nofua")
+                .flag(self.metadata_only, "metadata_only")
+                .value("pause_writeback", self.pause_writeback);
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        let start = self.start_sector.unwrap_or_default().0;
+        vec![
+            Lower::write(&self.origin, 0, length),
+            Lower { start, ..Lower::whole(&self.cache, Access::Write) },
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.origin, &mut self.cache]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.power_of_two("block_size", self.block_size.0, BLOCK_LEAST, BLOCK_MOST);
+        self.check_watermarks(problems);
+        for (field, value, least, most) in [
+            ("autocommit_blocks", self.autocommit_blocks, 1, u32::MAX),
+            ("autocommit_time", self.autocommit_time, 0, 3_600_000),
+            ("max_age", self.max_age, 0, 86_400_000),
+            ("pause_writeback", self.pause_writeback, 0, 60_000),
+        ] {
+            if let Some(value) = value {
+                problems.range(field, value.into(), least, most.into());
+            }
+        }
+        if self.fua.is_some() && self.mode == WritecacheMode::Ssd {
+            problems.at("fua", "fua is only for mode = \"pmem\"; leave it out");
+        }
+        if self.pause_writeback.is_some() && self.mode == WritecacheMode::Pmem {
+            problems.at("pause_writeback", "pause_writeback is only for mode = \"ssd\"; leave it out");
+        }
+        if self.origin == self.cache {
+            problems.at("cache", "the cache must be another device than the origin");
+        }
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("mode", &self.mode, &live.mode, Effect::Remap);
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        differences.field("cache", &self.cache, &live.cache, Effect::Remap);
+        let why = "the superblock fixes it, and the kernel refuses another";
+        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+        let start = |cache: &Self| cache.start_sector.unwrap_or_default();
+        differences.field("start_sector", &start(self), &start(live), Effect::Remap);
+        for ((field, wanted), (_, printed)) in self.numbers().into_iter().zip(live.numbers()) {
+            differences.optional(field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
+        }
+        differences.field("cleaner", &self.cleaner, &live.cleaner, Effect::Tune);
+        differences.optional("fua", self.fua.as_ref(), live.fua.as_ref(), Effect::Tune);
+        differences.field("metadata_only", &self.metadata_only, &live.metadata_only, Effect::Tune);
+    }
+
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        rest_of(&self.origin, 0, size_of)
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        vec![Metadata {
+            device: &self.cache,
+            offset: self.start_sector.unwrap_or_default().bytes(),
+            length: 512,
+            look: |bytes| {
+                let version = bytes.get(4..).unwrap_or_default();
+                if superblock::begins_with(bytes, 0) && superblock::begins_with(version, 0) {
+                    Found::Blank
+                } else if superblock::begins_with(bytes, MAGIC) && superblock::begins_with(version, VERSION) {
+                    Found::Right
+                } else {
+                    Found::Other
+                }
+            },
+            otherwise: "the kernel formats an empty cache",
+        }]
+    }
+
+    fn loses(&self) -> Option<&'static str> {
+        (!self.cleaner).then_some(
+            "writes that are in the cache and not yet on the origin; set cleaner and wait until no block is in use",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::targets::seen::{self, device};
+
+    fn number(most: u32) -> impl Strategy<Value = Option<u32>> {
+        prop::option::of(1..=most)
+    }
+
+    fn writecaches() -> impl Strategy<Value = Writecache> {
+        let numbers = (number(50), number(u32::MAX), number(u32::MAX), number(3_600_000), number(86_400_000));
+        let modes = (any::<bool>(), prop::option::of(any::<bool>()), number(60_000));
+        let start = prop::option::of(0u64..1 << 50);
+        (device(), device(), 9u32..=12, start, numbers, modes, any::<bool>(), any::<bool>()).prop_map(
+            |(origin, cache, power, start, numbers, (pmem, fua, pause), cleaner, metadata_only)| Writecache {
+                mode: if pmem { WritecacheMode::Pmem } else { WritecacheMode::Ssd },
+                origin,
+                cache,
+                block_size: Bytes(1 << power),
+                start_sector: start.map(Sectors),
+                high_watermark: numbers.0.map(|low| low + 50),
+                low_watermark: numbers.0,
+                writeback_jobs: numbers.1,
+                autocommit_blocks: numbers.2,
+                autocommit_time: numbers.3,
+                max_age: numbers.4,
+                cleaner,
+                fua: fua.filter(|_| pmem),
+                metadata_only,
+                pause_writeback: pause.filter(|_| !pmem),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(writecache in writecaches()) {
+            prop_assert_eq!(seen::reread(&writecache), writecache.clone());
+            let problems = seen::problems(&writecache);
+            prop_assert!(writecache.origin == writecache.cache || problems.is_empty(), "{:?}", problems);
+        }
+    }
+
+    #[test]
+    fn rows_of_real_kernels() {
+        seen::holds::<Writecache>(&[]);
+        let all = "autocommit_blocks 10 pause_writeback 7 metadata_only start_sector 0 fua";
+        seen::refused::<Writecache>(&format!("s 1:0 1:1 4096 8 {all}"), "only for mode = \"pmem\"");
+        seen::refused::<Writecache>("p 1:0 1:1 4096 2 pause_writeback 7", "only for mode = \"ssd\"");
+        seen::refused::<Writecache>("s 1:0 1:1 1000 0", "nearest is 1024");
+        seen::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 101", "nearest is 100");
+        seen::refused::<Writecache>("s 1:0 1:1 4096 4 high_watermark 10 low_watermark 20", "is above");
+        seen::refused::<Writecache>("x 1:0 1:1 4096 0", "persistent memory");
+        seen::refused::<Writecache>("s 1:0 1:1 4096 1 max_age", "the row ends");
+        seen::refused::<Writecache>("s 1:0 1:1 4096 1 dirty", "no option");
+    }
+
+    #[test]
+    fn what_a_change_takes() {
+        let live = seen::read::<Writecache>("s 1:0 1:1 4096 0");
+        assert_eq!(seen::effect(&seen::read("s 1:0 1:1 4096 1 cleaner"), &live), Some(Effect::Tune));
+        assert_eq!(seen::effect(&seen::read("s 1:0 1:2 4096 0"), &live), Some(Effect::Remap));
+        assert_eq!(seen::effect(&seen::read("s 1:0 1:1 512 0"), &live), Some(Effect::Recreate));
+        assert!(live.loses().is_some());
+        assert!(seen::read::<Writecache>("s 1:0 1:1 4096 1 cleaner").loses().is_none());
+    }
+
+    #[test]
+    fn the_superblock_is_told_from_garbage() {
+        let writecache = seen::read::<Writecache>("s 1:0 1:1 4096 2 start_sector 8");
+        let metadata = &writecache.metadata()[0];
+        assert_eq!(metadata.offset, 4096);
+        assert_eq!((metadata.look)(&[0; 512]), Found::Blank);
+        assert_eq!((metadata.look)(&[0x21, 0x93, 0x48, 0x23, 1, 0, 0, 0]), Found::Right);
+        assert_eq!((metadata.look)(&[9; 512]), Found::Other);
+    }
+}

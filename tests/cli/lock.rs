@@ -1,0 +1,97 @@
+//! One dmctl changes a kernel at a time.
+
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmctl::lock::Lock;
+
+use crate::lab::{Lab, finish};
+
+/// A lab with a device that someone keeps open, nobody knows who.
+fn with_busy_device() -> Lab {
+    let lab = Lab::with(&["data"]);
+    lab.edit(|state| state["mappings"][0]["open_count"] = 1.into());
+    lab
+}
+
+/// A process that tries to remove that device, and so holds the lock for seconds; it has the lock already.
+fn remove_in_vain(lab: &Lab) -> Child {
+    let child =
+        lab.command(["remove", "data"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begin = Instant::now();
+    while !std::fs::read_to_string(lab.lock()).is_ok_and(|entry| entry.starts_with(&child.id().to_string())) {
+        assert!(begin.elapsed() < Duration::from_secs(4), "the lock was never taken");
+        thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[test]
+fn whoever_comes_second_is_told_by_whom_it_is_held_up() {
+    let lab = with_busy_device();
+    let mut first = remove_in_vain(&lab);
+    let stderr = lab.fails(5, ["suspend", "data"]);
+    let holder = format!("process {} (`dmctl remove data`)", first.id());
+    assert!(stderr.contains(&holder) && stderr.contains("--lock-timeout"), "{stderr}");
+    assert_eq!(lab.ok(["list"]), "data\n", "reading needs no lock");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    lab.ok(["suspend", "data"]);
+}
+
+#[test]
+fn a_busy_device_is_refused_after_some_seconds() {
+    let lab = with_busy_device();
+    let begin = Instant::now();
+    let ended = finish(remove_in_vain(&lab));
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.stderr.contains("`data` is in use: open once, by a program"), "{ended:?}");
+    assert!(begin.elapsed() > Duration::from_secs(4), "it was tried for {:?} only", begin.elapsed());
+}
+
+#[test]
+fn a_wait_for_the_lock_ends_when_it_is_let_go_or_the_time_is_up() {
+    let lab = Lab::with(&["data"]);
+    let held = Lock::acquire(&lab.lock(), Duration::ZERO, "this test").unwrap();
+    let stderr = lab.fails(5, ["--lock-timeout", "100ms", "suspend", "data"]);
+    assert!(stderr.contains(&format!("process {} (`this test`)", std::process::id())), "{stderr}");
+    let waiting = lab
+        .command(["--lock-timeout", "30s", "suspend", "data"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(200));
+    drop(held);
+    assert_eq!(finish(waiting).code, 0);
+    assert_eq!(lab.field("data", "suspended"), "true");
+}
+
+#[test]
+fn no_change_is_lost_when_many_come_at_once() {
+    let lab = Lab::new();
+    let names: Vec<String> = (0..8).map(|n| format!("d{n}")).collect();
+    let children: Vec<Child> = names
+        .iter()
+        .map(|name| {
+            let args = ["--lock-timeout", "60s", "create", name, "--table", "0 8 zero"];
+            lab.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let ended = finish(child);
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(lab.ok(["list"]).lines().collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_is_an_error() {
+    let lab = Lab::with(&["data"]);
+    // A folder where the lock file should be: not even root can open it as a file.
+    std::fs::remove_file(lab.lock()).unwrap();
+    std::fs::create_dir(lab.lock()).unwrap();
+    let stderr = lab.fails(1, ["suspend", "data"]);
+    assert!(stderr.contains("state.json.lock can't be taken"), "{stderr}");
+}

@@ -1,0 +1,10 @@
+//! The command line as a person or a script meets it: the binary, run on simulated kernels.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
+mod exits;
+mod json;
+mod lab;
+mod lock;
+mod streams;
+mod verbs;

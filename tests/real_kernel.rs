@@ -10,6 +10,8 @@
 mod cases;
 #[path = "vm/guest/mod.rs"]
 mod guest;
+#[path = "kernel_cases/mod.rs"]
+mod kernel_cases;
 #[path = "vm/runner.rs"]
 mod runner;
 

@@ -39,8 +39,11 @@ impl Disks {
 /// How a case ends: with what was seen instead of what was stated.
 pub type Outcome = Result<(), String>;
 
-/// A case: the fact, and its proof.
-pub type Case = (&'static str, fn(&dyn ChangeKernel, &Disks) -> Outcome);
+/// The proof of a fact.
+pub type Fact = fn(&dyn ChangeKernel, &Disks) -> Outcome;
+
+/// A case: the fact in words, and its proof.
+pub type Case = (&'static str, Fact);
 
 /// Every case.
 pub fn all() -> Vec<Case> {
@@ -50,7 +53,7 @@ pub fn all() -> Vec<Case> {
 /// Lists functions as cases of their names.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
-        pub(super) const CASES: &[super::Case] = &[$((stringify!($name), $name)),*];
+        pub(super) const CASES: &[super::Case] = &[$((concat!("facts::", stringify!($name)), $name)),*];
     };
 }
 use cases;

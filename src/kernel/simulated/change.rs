@@ -218,7 +218,8 @@ fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), R
 fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {
     check_name(new)?;
     if world.named(new).is_some() {
-        return Err(Refusal::silent(Errno::EBUSY));
+        let log = format!("Unable to change name on mapped device {name} to one that already exists: {new}");
+        return Err(Refusal::new(Errno::EBUSY, log));
     }
     let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
     world.rename(number, new.clone());
@@ -229,11 +230,13 @@ fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {
 fn set_uuid(world: &mut World, name: &Name, uuid: &Uuid) -> Result<(), Refusal> {
     check_uuid(uuid)?;
     if world.with_uuid(uuid).is_some() {
-        return Err(Refusal::silent(Errno::EBUSY));
+        let log = format!("Unable to change uuid on mapped device {name} to one that already exists: {uuid}");
+        return Err(Refusal::new(Errno::EBUSY, log));
     }
     let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
     if world.mapping(number).is_some_and(|mapping| mapping.uuid.is_some()) {
-        return Err(Refusal::new(Errno::EINVAL, "Unable to change uuid of mapped device: it is already set"));
+        let log = format!("Unable to change uuid of mapped device {name} because uuid is already set");
+        return Err(Refusal::new(Errno::EINVAL, log));
     }
     world.set_uuid(number, uuid.clone());
     event(world, number);

@@ -1,6 +1,7 @@
 //! The cases, a file a subject. To add one: write a function and name it below.
 
 mod blocks;
+mod facts;
 mod lifecycle;
 mod listing;
 mod nodes;
@@ -24,10 +25,12 @@ pub type Run = Box<dyn Fn(&Guest) -> Result<()>>;
 macro_rules! cases {
     ($($module:ident: $($name:ident)*;)*) => {
         pub fn all() -> Vec<Case> {
-            vec![$($(Case {
+            let mut cases = vec![$($(Case {
                 name: concat!(stringify!($module), "::", stringify!($name)),
                 run: Box::new($module::$name),
-            },)*)*]
+            },)*)*];
+            cases.extend(facts::all());
+            cases
         }
     };
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod device;
 pub mod identity;
 pub mod kernel;
+pub mod keys;
 pub mod policy;
 pub mod secret;
 pub mod table;

@@ -10,8 +10,11 @@
 mod contract;
 mod difference;
 pub mod generic;
+mod keyed;
 mod printer;
 mod problems;
+#[cfg(test)]
+mod samples;
 mod words;
 
 pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed};
@@ -34,9 +37,13 @@ macro_rules! targets {
 }
 
 targets! {
+    crypt::Crypt,
     error::Error,
+    inlinecrypt::InlineCrypt,
+    integrity::Integrity,
     linear::Linear,
     striped::Striped,
+    verity::Verity,
     zero::Zero,
 }
 

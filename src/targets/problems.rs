@@ -56,6 +56,17 @@ impl Problems {
         }
     }
 
+    /// Wants `text` to be one word of a table: not empty, no blanks, and no backslash, which the kernel
+    /// would take for a quote.
+    pub fn word(&mut self, field: &str, text: &str) {
+        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            self.at(
+                field,
+                format!("{field} must be one word, without blanks, control characters or backslashes"),
+            );
+        }
+    }
+
     /// All that were found.
     #[must_use]
     pub fn into_vec(self) -> Vec<Problem> {

@@ -14,13 +14,15 @@ pub(crate) use sizes::digest_size;
 pub use sizes::{KeySizes, cipher_problem};
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
 /// A key of a target: what the map says of it, and what was read.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key {
     /// Where it comes from.
@@ -65,6 +67,16 @@ impl Key {
 impl From<KeySource> for Key {
     fn from(source: KeySource) -> Self {
         Self { source, read: None }
+    }
+}
+
+impl JsonSchema for Key {
+    fn schema_name() -> Cow<'static, str> {
+        "Key".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        KeySource::json_schema(generator)
     }
 }
 

@@ -104,6 +104,7 @@ pub enum KeyError {
 
 /// Reads all keys of a target that come from files and credentials. What went wrong is told by field; such a
 /// key stays unread, and the target must not be loaded.
+#[must_use]
 pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, KeyError)> {
     let mut errors = Vec::new();
     for KeySlot { field, key, sizes } in slots {

@@ -142,10 +142,14 @@ pub(super) fn check_hex(digits: &[u8]) -> Result<(), KeySyntax> {
     if let Some(place) = digits.iter().position(|digit| !digit.is_ascii_hexdigit()) {
         return Err(KeySyntax::Digit(place + 1));
     }
-    if digits.is_empty() || digits.len() % 2 != 0 {
-        return Err(KeySyntax::Count(digits.len()));
+    if digits.len() > 2 * MAX_KEY {
+        return Err(KeySyntax::Long);
     }
-    if digits.len() / 2 > MAX_KEY { Err(KeySyntax::Long) } else { Ok(()) }
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        Err(KeySyntax::Count(digits.len()))
+    } else {
+        Ok(())
+    }
 }
 
 /// A text that no message may repeat, whatever was written instead of it.
@@ -309,7 +313,7 @@ impl Serialize for KeySource {
 
 impl JsonSchema for KeySource {
     fn schema_name() -> Cow<'static, str> {
-        "Key".into()
+        "KeySource".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

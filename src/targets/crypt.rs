@@ -106,6 +106,7 @@ fn sector() -> Bytes {
     Bytes(SECTOR)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_sector(size: &Bytes) -> bool {
     size.0 == SECTOR
 }
@@ -182,7 +183,7 @@ impl TargetType for Crypt {
     const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted.",
-        since: "2.6.4",
+        since: "2.6",
         writes: "Nothing.",
         changes: "Another cipher, key, iv_offset, sector_size, device or offset makes what is on disk unreadable \
                   (`remap`); the kernel doesn't warn. The other options are a `reload`.",

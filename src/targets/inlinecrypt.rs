@@ -106,7 +106,7 @@ impl TargetType for InlineCrypt {
     const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted by the storage hardware.",
-        since: "after 6.12",
+        since: "7.2",
         writes: "Nothing.",
         changes: "The kernel prints a live one in a form that can't be compared, so it is never reloaded: remove \
                   the mapping and create it anew.",

@@ -2,7 +2,7 @@
 //! `drivers/md/dm-integrity.c`.
 //!
 //! What the kernel prints is far more than what was loaded: defaults, values it rounded, and what stands in
-//! the superblock whatever was asked for. [`compare`] knows which is which.
+//! the superblock whatever was asked for. `compare.rs` knows which is which.
 
 mod algorithm;
 mod compare;

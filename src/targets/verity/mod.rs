@@ -270,7 +270,7 @@ impl Verity {
 
     fn check_digests(&self, problems: &mut Problems) {
         problems.word("algorithm", &self.algorithm);
-        let hex = |text: &str| !text.is_empty() && text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = |text: &str| !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
         if !hex(&self.root_hash) {
             problems.at("root_hash", "root_hash must be hex, two digits a byte");
         } else if let Some(bytes) =

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Style, Typed, find, samples};
+use super::super::{Style, find, samples};
 use super::*;
 use crate::identity::DevNum;
 

@@ -20,7 +20,9 @@ pub struct Crypt {
     /// The cipher, as `cipher[:keycount]-mode-ivmode[:ivopts]` or `capi:spec-ivmode[:ivopts]`. The kernel
     /// keeps it word for word: `aes` and `aes-cbc-plain` are one cipher with two names, and differ here.
     pub cipher: String,
-    /// The key, or where it comes from. Only `cipher_null` has none.
+    /// Where the key comes from: `{ file = "/path" }`, with `encoding = "hex"` where the file holds text;
+    /// `{ keyring = "logon:description", bytes = 64 }`; `{ credential = "name" }`; or the key itself,
+    /// `{ hex = "..." }`, in a file that only its owner can read. Only `cipher_null` has none.
     #[serde(default, skip_serializing_if = "Key::is_none")]
     pub key: Key,
     /// Added to the number of a sector before its IV is made, in sectors; a multiple of `sector_size`.

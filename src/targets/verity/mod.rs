@@ -296,7 +296,7 @@ impl Verity {
 
     fn check_blocks(&self, length: Option<u64>, problems: &mut Problems) {
         let step = self.step();
-        let most = crate::units::MAX_BYTES / SECTOR / step;
+        let most = (crate::units::MAX_BYTES / SECTOR / step).max(1);
         if let Some(blocks) = self.data.blocks {
             problems.range("data.blocks", blocks, 1, most);
             if self.check_at_most_once && blocks > i32::MAX as u64 {

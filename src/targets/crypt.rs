@@ -285,20 +285,18 @@ impl TargetType for Crypt {
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("cipher", &self.cipher, &live.cipher, Effect::Remap);
+        const NOISE: &str = "what is on disk then reads as noise";
+        let remap = Effect::Remap;
+        differences.because("cipher", &self.cipher, &live.cipher, remap, NOISE);
         keyed::compare(differences, "key", &self.key, &live.key);
-        differences.field("iv_offset", &self.iv_offset, &live.iv_offset, Effect::Remap);
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-        differences.field("sector_size", &self.sector_size, &live.sector_size, Effect::Remap);
-        differences.field("iv_large_sectors", &self.iv_large_sectors, &live.iv_large_sectors, Effect::Remap);
-        differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), Effect::Remap);
-        differences.optional(
-            "integrity_key_size",
-            self.integrity_key_size.as_ref(),
-            live.integrity_key_size.as_ref(),
-            Effect::Remap,
-        );
+        differences.because("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
+        differences.field("device", &self.device, &live.device, remap);
+        differences.field("offset", &self.offset, &live.offset, remap);
+        differences.because("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
+        differences.because("iv_large_sectors", &self.iv_large_sectors, &live.iv_large_sectors, remap, NOISE);
+        differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), remap);
+        let mac = |crypt: &Self| crypt.integrity_key_size;
+        differences.optional("integrity_key_size", mac(self).as_ref(), mac(live).as_ref(), remap);
         for ((field, wanted), (_, live)) in self.flags().into_iter().zip(live.flags()) {
             differences.field(field, &wanted, &live, Effect::Tune);
         }

@@ -49,6 +49,20 @@ impl Differences {
         }
     }
 
+    /// Compares one field like [`field`](Self::field), and says what makes the effect what it is.
+    pub fn because<T: PartialEq + Display>(
+        &mut self,
+        field: &str,
+        wanted: &T,
+        live: &T,
+        effect: Effect,
+        why: &str,
+    ) {
+        if wanted != live {
+            self.note(field, effect, format!("{field} {live} -> {wanted}: {why}"));
+        }
+    }
+
     /// Compares a field that may be left out.
     pub fn optional<T: PartialEq + Display>(
         &mut self,

@@ -72,7 +72,8 @@ pub(super) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
         _ => wanted.source == live.source,
     };
     if !same {
-        let says = format!("{field} differs: what is on disk can't be read with another key");
+        let says =
+            format!("{field} differs: what is on disk can't be read, or is not believed, with another");
         differences.note(field, Effect::Remap, says);
     }
 }

@@ -139,8 +139,11 @@ fn algorithm(
     live: Option<&Algorithm>,
     differences: &mut Differences,
 ) {
-    let name = |algorithm: Option<&Algorithm>| algorithm.map(|algorithm| algorithm.algorithm.clone());
-    differences.optional(field, name(wanted).as_ref(), name(live).as_ref(), Effect::Remap);
+    let name = |algorithm: Option<&Algorithm>| {
+        algorithm.map_or_else(|| "unset".to_string(), |algorithm| algorithm.algorithm.clone())
+    };
+    let why = "what the other one wrote is then not believed, or not understood";
+    differences.because(field, &name(wanted), &name(live), Effect::Remap, why);
     if let (Some(wanted), Some(live)) = (wanted, live) {
         keyed::compare(differences, &format!("{field}.key"), &wanted.key, &live.key);
     }

@@ -306,7 +306,7 @@ impl Verity {
                 );
             }
         }
-        problems.range("hash.start", self.hash.start, 0, crate::units::MAX_BYTES / self.hash.block_size.0.max(1));
+        self.check_start(problems);
         let Some(length) = length else { return };
         let covered = self.data.blocks.map_or(u64::MAX, |blocks| blocks.saturating_mul(step));
         if length > covered {
@@ -320,6 +320,23 @@ impl Verity {
                 "length",
                 format!(
                     "length must be a multiple of data.block_size ({step} sectors), {length} is not; the nearest is {nearest}"
+                ),
+            );
+        }
+    }
+
+    fn check_start(&self, problems: &mut Problems) {
+        let block = self.hash.block_size.0.max(1);
+        problems.range("hash.start", self.hash.start, 0, crate::units::MAX_BYTES / block);
+        // On one device, the kernel would take a tree inside the data, and nothing would check.
+        let Some(blocks) = self.data.blocks.filter(|_| self.data.device == self.hash.device) else { return };
+        let first = blocks.saturating_mul(self.data.block_size.0).div_ceil(block);
+        if self.hash.start < first {
+            problems.at(
+                "hash.start",
+                format!(
+                    "hash.start must be behind the data, which is on the same device: block {first} or later, {} is not",
+                    self.hash.start
                 ),
             );
         }
@@ -436,19 +453,23 @@ impl TargetType for Verity {
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("version", &self.version, &live.version, Effect::Remap);
-        differences.field("data.device", &self.data.device, &live.data.device, Effect::Remap);
-        differences.field("hash.device", &self.hash.device, &live.hash.device, Effect::Remap);
-        differences.field("data.block_size", &self.data.block_size, &live.data.block_size, Effect::Remap);
-        differences.field("hash.block_size", &self.hash.block_size, &live.hash.block_size, Effect::Remap);
+        const OTHER_TREE: &str = "blocks are checked against another tree, and read as errors where it doesn't fit";
+        let remap = Effect::Remap;
+        let mut tree = |field: &str, wanted: &dyn ToString, live: &dyn ToString| {
+            differences.because(field, &wanted.to_string(), &live.to_string(), remap, OTHER_TREE);
+        };
+        tree("version", &self.version, &live.version);
+        tree("data.block_size", &self.data.block_size, &live.data.block_size);
+        tree("hash.block_size", &self.hash.block_size, &live.hash.block_size);
         if let (Some(wanted), Some(live)) = (&self.data.blocks, &live.data.blocks) {
-            differences.field("data.blocks", wanted, live, Effect::Remap);
+            tree("data.blocks", wanted, live);
         }
-        differences.field("hash.start", &self.hash.start, &live.hash.start, Effect::Remap);
-        differences.field("algorithm", &self.algorithm, &live.algorithm, Effect::Remap);
-        let root = |verity: &Self| verity.root_hash.to_ascii_lowercase();
-        differences.field("root_hash", &root(self), &root(live), Effect::Remap);
-        differences.field("salt", &self.salt(), &live.salt(), Effect::Remap);
+        tree("hash.start", &self.hash.start, &live.hash.start);
+        tree("algorithm", &self.algorithm, &live.algorithm);
+        tree("root_hash", &self.root_hash.to_ascii_lowercase(), &live.root_hash.to_ascii_lowercase());
+        tree("salt", &self.salt(), &live.salt());
+        differences.field("data.device", &self.data.device, &live.data.device, remap);
+        differences.field("hash.device", &self.hash.device, &live.hash.device, remap);
         let tune = Effect::Tune;
         differences.optional("on_corruption", self.on_corruption.as_ref(), live.on_corruption.as_ref(), tune);
         differences.optional("on_error", self.on_error.as_ref(), live.on_error.as_ref(), tune);

@@ -130,6 +130,9 @@ fn wrong_values_are_found() {
     assert_eq!(fields(&row("").replace("sha256", "unheard-of"), None), [""; 0]);
     assert_eq!(fields(&row("").replace(ROOT, "xy"), None), ["root_hash"]);
     assert_eq!(fields(&row("").replace("0102", "010"), None), ["salt"]);
+    let one_device = row("").replacen("1:1", "1:0", 1);
+    assert_eq!(fields(&one_device, None), ["hash.start"]);
+    assert_eq!(fields(&one_device.replace(" 0 sha", " 256 sha"), None), [""; 0]);
     let at_most_once = row("1 check_at_most_once").replace(" 256 ", " 2147483648 ");
     assert_eq!(fields(&at_most_once, None), ["check_at_most_once"]);
     let fec = |blocks: u64, roots: u64| {

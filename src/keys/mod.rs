@@ -5,6 +5,7 @@
 //! in a [`Secret`]: wiped when dropped, never printed. How many bytes a cipher takes is known to
 //! [`KeySizes`], so that a wrong key file is found before the kernel is asked.
 
+mod form;
 mod read;
 mod sizes;
 mod source;

@@ -238,12 +238,6 @@ fn left_out_the_length_ends_with_a_whole_sector() {
 }
 
 #[test]
-fn only_a_key_that_is_in_the_table_can_be_lost() {
-    assert!(row("aes", "0 1:0 0").loses().is_some());
-    assert!(samples::typed("crypt", "aes :32:user:k 0 1:0 0").loses().is_none());
-}
-
-#[test]
 fn maps() {
     samples::assert_example_is_valid("crypt");
     let error = samples::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();

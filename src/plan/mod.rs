@@ -9,6 +9,7 @@
 mod changes;
 mod matching;
 mod order;
+mod preparation;
 mod risk;
 mod steps;
 

@@ -23,6 +23,9 @@ const FAULTS: [Fault; 10] = [
     Fault::Preresume,
 ];
 
+/// How often in a row a call on the way back fails.
+const PERSISTENT: usize = 8;
+
 /// A scenario, what it starts from and what it comes to.
 struct Trial<'a> {
     scenario: &'a Scenario,
@@ -51,7 +54,7 @@ impl<'a> Trial<'a> {
         let now = Picture::of(kernel);
         let holds = match outcome {
             Ok(()) => now == self.after,
-            Err(ApplyError::Left { .. }) => false,
+            Err(ApplyError::Left { .. }) => self.scenario.one_way && now.unsettled().is_empty(),
             Err(_) => now.is_put_back_to(&self.before),
         };
         let says = outcome.as_ref().map_or_else(ToString::to_string, |()| "applied".to_string());
@@ -123,7 +126,10 @@ fn a_way_back_that_fails_too_says_what_is_left() {
             for later in nth + 1..=nth + trial.calls {
                 let kernel = trial.scenario.kernel();
                 kernel.fail_nth(nth, Errno::EINVAL);
-                kernel.inject(later, Fault::Refuse(Errno::ENOMEM));
+                // Once is tried again, so it fails for good.
+                for again in later..later + PERSISTENT {
+                    kernel.inject(again, Fault::Refuse(Errno::ENOMEM));
+                }
                 let calls = kernel.changes();
                 let outcome = scenario::apply(&kernel, &trial.map);
                 let what = format!("calls {nth} and {later} of {} fail", trial.calls);

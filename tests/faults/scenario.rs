@@ -18,6 +18,8 @@ pub struct Scenario {
     pub meanwhile: fn(&mut State),
     /// The map that is applied.
     pub after: &'static str,
+    /// Whether a part of it can't be undone: then a failure may leave that part done, and says so.
+    pub one_way: bool,
 }
 
 /// Nothing happened in between.
@@ -30,7 +32,8 @@ impl Scenario {
         let disks: Vec<_> = disks.iter().map(|disk| disk.parse().expect("a disk")).collect();
         let kernel = Simulated::new(&State::from_disks(&disks).expect("disks")).expect("a kernel");
         let before = read(self.before);
-        apply::apply(&kernel, &plan(&kernel, &before), options(), &mut Silent).expect("the first map applies");
+        apply::apply(&kernel, &plan(&kernel, &before), options(), &mut Silent)
+            .expect("the first map applies");
         let mut state = kernel.state();
         (self.meanwhile)(&mut state);
         Simulated::new(&state).expect("a kernel")
@@ -52,8 +55,8 @@ pub fn plan(kernel: &Simulated, map: &Map) -> Plan {
     plan::plan(kernel, map, &BTreeSet::from(Class::ALL)).expect("a simulated kernel can be read")
 }
 
-fn options() -> Options {
-    Options { patience: Duration::ZERO }
+fn options() -> Options<'static> {
+    Options { patience: Duration::ZERO, ..Options::default() }
 }
 
 fn read(text: &str) -> Map {

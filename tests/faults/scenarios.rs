@@ -27,14 +27,15 @@ name = "b"
 targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
 "#;
 
+/// Of which each scenario says what it has more.
+const NOTHING: Scenario = Scenario { name: "", before: "", meanwhile: nothing, after: "", one_way: false };
+
 /// All of them.
 pub const ALL: &[Scenario] = &[
-    Scenario { name: "create one", before: "", meanwhile: nothing, after: LONE },
-    Scenario { name: "create a stack", before: "", meanwhile: nothing, after: STACK },
+    Scenario { name: "create one", after: LONE, ..NOTHING },
+    Scenario { name: "create a stack", after: STACK, ..NOTHING },
     Scenario {
         name: "create suspended and read-only ones",
-        before: "",
-        meanwhile: nothing,
         after: r#"
             [mappings.held]
             state = "suspended"
@@ -43,11 +44,11 @@ pub const ALL: &[Scenario] = &[
             readonly = true
             targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "grow one",
         before: LONE,
-        meanwhile: nothing,
         after: r#"
             [mappings.data]
             targets = [
@@ -55,22 +56,22 @@ pub const ALL: &[Scenario] = &[
               { type = "linear", length = 1024, device = "/dev/sdb" },
             ]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "move one, without freezing it",
         before: LONE,
-        meanwhile: nothing,
         after: r#"
             [mappings.data]
             readonly = true
             suspend = { flush = false, freeze = false }
             targets = [{ type = "linear", length = 1024, device = "/dev/sdb", offset = 8 }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "move every level of a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings.low]
             targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
@@ -79,11 +80,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.top]
             targets = [{ type = "linear", length = 256, device = "@mid", offset = 8 }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "grow every level of a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings.low]
             targets = [{ type = "linear", length = 4096, device = "/dev/sda" }]
@@ -92,11 +93,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.top]
             targets = [{ type = "linear", length = 4096, device = "@mid" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "shrink a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings.low]
             targets = [{ type = "linear", length = 512, device = "/dev/sda" }]
@@ -105,11 +106,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.top]
             targets = [{ type = "linear", length = 512, device = "@mid" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "put a level into a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings.low]
             targets = [{ type = "linear", length = 1024, device = "/dev/sda" }]
@@ -120,11 +121,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.top]
             targets = [{ type = "linear", length = 1024, device = "@mid" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "take a level out of a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [policy]
             prune = true
@@ -133,6 +134,7 @@ pub const ALL: &[Scenario] = &[
             [mappings.top]
             targets = [{ type = "linear", length = 1024, device = "@low" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "two stacks, a new device and one that goes",
@@ -148,7 +150,6 @@ pub const ALL: &[Scenario] = &[
             [mappings.e]
             targets = [{ type = "zero", length = 64 }]
         "#,
-        meanwhile: nothing,
         after: r#"
             [policy]
             prune = true
@@ -163,21 +164,21 @@ pub const ALL: &[Scenario] = &[
             [mappings.f]
             targets = [{ type = "linear", length = 64, device = "@d" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "rename one",
         before: LONE,
-        meanwhile: nothing,
         after: r#"
             [mappings.data]
             name = "other"
             targets = [{ type = "linear", length = 1024, device = "/dev/sda" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "rename a chain",
         before: PAIR,
-        meanwhile: nothing,
         after: r#"
             [mappings.one]
             name = "b"
@@ -186,11 +187,11 @@ pub const ALL: &[Scenario] = &[
             name = "c"
             targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "swap two names",
         before: PAIR,
-        meanwhile: nothing,
         after: r#"
             [mappings.one]
             name = "b"
@@ -199,11 +200,11 @@ pub const ALL: &[Scenario] = &[
             name = "a"
             targets = [{ type = "linear", length = 2048, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "a new device takes the name of a renamed one, and another that of a removed one",
         before: PAIR,
-        meanwhile: nothing,
         after: r#"
             [policy]
             prune = true
@@ -217,17 +218,18 @@ pub const ALL: &[Scenario] = &[
             name = "b"
             targets = [{ type = "zero", length = 128 }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "remove a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings]
             low = { state = "absent" }
             mid = { state = "absent" }
             top = { state = "absent" }
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "prune a stack whose numbers are not the lowest",
@@ -241,6 +243,7 @@ pub const ALL: &[Scenario] = &[
         "#,
         meanwhile: |state| state.mappings.retain(|mapping| mapping.name != "first"),
         after: "[policy]\nprune = true\n",
+        ..NOTHING
     },
     Scenario {
         name: "stand on another device, and prune the one below",
@@ -261,6 +264,7 @@ pub const ALL: &[Scenario] = &[
             [mappings.zz]
             targets = [{ type = "zero", length = 64 }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "remove a suspended and a read-only one",
@@ -274,8 +278,8 @@ pub const ALL: &[Scenario] = &[
             [mappings.last]
             targets = [{ type = "linear", length = 1024, device = "/dev/sdc" }]
         "#,
-        meanwhile: nothing,
         after: "[policy]\nprune = true\n",
+        ..NOTHING
     },
     Scenario {
         name: "make one anew",
@@ -285,13 +289,13 @@ pub const ALL: &[Scenario] = &[
             [mappings.data]
             targets = [{ type = "linear", length = 1024, device = "/dev/sdc" }]
         "#,
-        meanwhile: nothing,
         after: r#"
             [mappings.pool]
             targets = [{ type = "linear", length = 4096, device = "/dev/sdd" }]
             [mappings.data]
             targets = [{ type = "linear", length = 2048, device = "/dev/sdc" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "adopt one as it is, and one under another name with another table",
@@ -308,6 +312,7 @@ pub const ALL: &[Scenario] = &[
             renamed_from = "b"
             targets = [{ type = "linear", length = 2048, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "suspend one, resume another, both grow",
@@ -318,7 +323,6 @@ pub const ALL: &[Scenario] = &[
             state = "suspended"
             targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
         "#,
-        meanwhile: nothing,
         after: r#"
             [mappings.one]
             state = "suspended"
@@ -326,11 +330,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.two]
             targets = [{ type = "linear", length = 2048, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "suspend a stack",
         before: STACK,
-        meanwhile: nothing,
         after: r#"
             [mappings.low]
             state = "suspended"
@@ -342,6 +346,7 @@ pub const ALL: &[Scenario] = &[
             state = "suspended"
             targets = [{ type = "linear", length = 1024, device = "@mid" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "resume what was left suspended, with and without a table in the inactive slot",
@@ -353,6 +358,7 @@ pub const ALL: &[Scenario] = &[
             left.inactive = Some(vec![row(0, 8, "zero", "")]);
         },
         after: PAIR,
+        ..NOTHING
     },
     Scenario {
         name: "clear what was left in inactive slots, of one that changes as well",
@@ -370,6 +376,7 @@ pub const ALL: &[Scenario] = &[
             name = "b"
             targets = [{ type = "linear", length = 2048, device = "/dev/sdb" }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "finish one that never got its table, and another with its table in the inactive slot",
@@ -378,14 +385,14 @@ pub const ALL: &[Scenario] = &[
             state.mappings.retain(|mapping| mapping.name == "low");
             let low = mapping(state, "low");
             low.inactive = low.live.take();
+            low.open_count = 0;
             state.mappings.push(shell("mid", Some("DMCTL-lab-mid"), "254:9"));
         },
         after: STACK,
+        ..NOTHING
     },
     Scenario {
         name: "thin volumes of a pool",
-        before: "",
-        meanwhile: nothing,
         after: r#"
             [mappings.pool]
             targets = [{ type = "thin-pool", length = 4096, metadata = "/dev/sda", data = "/dev/sdb", block_size = 128, messages = ["set_transaction_id 0 1"] }]
@@ -394,16 +401,17 @@ pub const ALL: &[Scenario] = &[
             [mappings.two]
             targets = [{ type = "thin", length = 1024, pool = "@pool", id = 2, snapshot_of = 1 }]
         "#,
+        ..NOTHING
     },
     Scenario {
-        name: "a snapshot of a volume that is in use",
+        name: "a snapshot of a volume that is in use, and a pool that grows",
+        one_way: true,
         before: r#"
             [mappings.pool]
             targets = [{ type = "thin-pool", length = 4096, metadata = "/dev/sda", data = "/dev/sdb", block_size = 128 }]
             [mappings.one]
             targets = [{ type = "thin", length = 1024, pool = "@pool", id = 1, create = true }]
         "#,
-        meanwhile: nothing,
         after: r#"
             [mappings.pool]
             targets = [{ type = "thin-pool", length = 8192, metadata = "/dev/sda", data = "/dev/sdb", block_size = 128 }]
@@ -412,15 +420,16 @@ pub const ALL: &[Scenario] = &[
             [mappings.two]
             targets = [{ type = "thin", length = 1024, pool = "@pool", id = 2, snapshot_of = 1 }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "messages after a load",
         before: LONE,
-        meanwhile: nothing,
         after: r#"
             [mappings.data]
             targets = [{ type = "dust", length = 1024, device = "/dev/sda", block_size = 512, messages = ["addbadblock 60", "enable"] }]
         "#,
+        ..NOTHING
     },
     Scenario {
         name: "a target that is loaded while it is suspended",
@@ -428,11 +437,11 @@ pub const ALL: &[Scenario] = &[
             [mappings.era]
             targets = [{ type = "era", length = 1024, metadata = "/dev/sda", origin = "/dev/sdb", block_size = 128 }]
         "#,
-        meanwhile: nothing,
         after: r#"
             [mappings.era]
             targets = [{ type = "era", length = 2048, metadata = "/dev/sda", origin = "/dev/sdb", block_size = 128 }]
         "#,
+        ..NOTHING
     },
 ];
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use dmctl::identity::Name;
-use dmctl::kernel::live::Live;
+use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
@@ -26,7 +26,7 @@ pub struct Guest {
 
 impl Guest {
     pub fn enter() -> Result<Self> {
-        let kernel = Live::open()?;
+        let kernel = Live::open(Udev::Auto)?;
         let disks = (0..DISKS).map(|n| Disk::open(format!("/dev/ram{n}"))).collect::<Result<_>>()?;
         Ok(Self { kernel, disks })
     }

@@ -1,6 +1,8 @@
 //! What a case finds in the guest, and the tools to look at it from outside dmctl.
 
 mod disk;
+mod files;
+mod map;
 mod program;
 
 use std::fs;
@@ -13,7 +15,9 @@ use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use program::program;
+pub use files::Mounted;
+pub use map::{apply_ends, with_map};
+pub use program::{dmctl, program};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).
 const DISKS: usize = 8;

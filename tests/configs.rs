@@ -3,6 +3,8 @@
 //!
 //! `DMCTL_REGENERATE=1 cargo test --test configs` writes the expected texts anew.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

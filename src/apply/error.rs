@@ -75,7 +75,7 @@ pub(super) enum Why {
 
 impl Failure {
     /// The kernel refused `step`, or took it and did something else.
-    pub(super) fn new(step: impl Into<String>, cause: impl ToString) -> Self {
+    pub(super) fn new(step: impl Into<String>, cause: &impl ToString) -> Self {
         Self { step: step.into(), why: Why::Refused(cause.to_string()) }
     }
 

@@ -172,5 +172,5 @@ fn one(undo: &mut Undo<'_>, done: Done) {
 
 /// The rows of a table, for a person to load again; keys are left out.
 fn table(table: &Table) -> String {
-    table.iter().map(|row| format!("\n    {row}")).collect()
+    table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

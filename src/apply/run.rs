@@ -39,7 +39,7 @@ fn describe(step: &Step) -> String {
 
 fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
     let step = describe(step);
-    move |error| Failure::new(step.clone(), error)
+    move |error| Failure::new(step.clone(), &error)
 }
 
 impl<'k, 'p> Run<'k, 'p> {
@@ -71,9 +71,10 @@ impl<'k, 'p> Run<'k, 'p> {
             progress.done(step);
         }
         self.swap(progress)?;
-        self.kernel.settle().map_err(|error| Failure::new("settle", error))?;
-        verify::all(self.kernel, plan, &self.numbers)
-            .map_err(|(step, cause)| Failure::new(step.map_or_else(|| "verify".to_string(), describe), cause))
+        self.kernel.settle().map_err(|error| Failure::new("settle", &error))?;
+        verify::all(self.kernel, plan, &self.numbers).map_err(|(step, cause)| {
+            Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
+        })
     }
 
     /// Ends here when it was told to stop: no device is suspended that was not so before.
@@ -94,7 +95,9 @@ impl<'k, 'p> Run<'k, 'p> {
             let Detail::Reload { table, old, .. } = &step.detail else { continue };
             let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
             let known = |row: &TypedRow| row.target.lowers(row.length).iter().all(|l| there(l.device.number));
-            let waits = old.is_empty() || self.loads_late(table) || prepared.contains(&step.mapping);
+            let waits = old.is_empty()
+                || self.loads_late(table)
+                || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
             if !waits && table.iter().all(known) {
                 self.unless_stopped(step)?;
                 self.load(step)?;
@@ -137,7 +140,7 @@ impl<'k, 'p> Run<'k, 'p> {
             let outcome = swap::swap(self.kernel, &members);
             self.journal.push(Done::Swapped { members });
             outcome.map_err(|(index, cause)| {
-                Failure::new(stack.get(index).map_or_else(String::new, |step| describe(step)), cause)
+                Failure::new(stack.get(index).map_or_else(String::new, |step| describe(step)), &cause)
             })?;
             for step in stack {
                 progress.done(step);
@@ -216,7 +219,7 @@ impl<'k, 'p> Run<'k, 'p> {
             }
             Detail::Message { sector, text, prepares: Some(preparation) } => {
                 preparation::send(self.kernel, &mut self.journal, &id, (*sector, text), preparation)
-                    .map_err(|cause| Failure::new(describe(step), cause))
+                    .map_err(|cause| Failure::new(describe(step), &cause))
             }
         }
     }
@@ -263,7 +266,7 @@ fn unfinished(step: &Step) -> Option<DevNum> {
 }
 
 /// The mapping that a step makes a lower device ready for.
-fn prepared_mapping(step: &Step) -> Option<Option<Key>> {
+fn prepared_mapping(step: &Step) -> Option<&Key> {
     let prepares = matches!(step.detail, Detail::Message { prepares: Some(_), .. });
-    (step.action == Action::Message && prepares).then(|| step.mapping.clone())
+    step.mapping.as_ref().filter(|_| prepares)
 }

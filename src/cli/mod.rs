@@ -25,6 +25,7 @@ mod reload;
 mod remove;
 mod rename;
 mod resume;
+mod signals;
 mod simulate;
 mod status;
 mod suspend;

@@ -300,6 +300,7 @@ impl Resolver<'_, '_> {
                 }
             },
         };
+        target.settle(length);
         for lower in target.lowers(length) {
             self.check_lower(mapping, &lower);
         }

@@ -78,6 +78,7 @@ const SPECIAL: &[Special] = &[
     special("integrity", "", "!load EINVAL: Block size", live("integrity", INTEGRITY), REFUSED, "it is formatted otherwise"),
     special("integrity", "", "!load EINVAL: Tag size", live("integrity", INTEGRITY), REFUSED, "it is formatted otherwise"),
     special("integrity", "/dev/ram0 0 4 J 2 internal_hash:crc32c journal_mac:hmac(sha256):1122", "", live("integrity", INTEGRITY), REFUSED, "it is formatted otherwise"),
+    special("integrity", "/dev/ram0 0 4 J 3 internal_hash:crc32c journal_sectors:64 buffer_sectors:64", "", live("integrity", INTEGRITY), None, "the size of the journal is that of the first format"),
     special("integrity", INTEGRITY, "!load EINVAL: The device is not init", Some(Before::Garbage(0)), REFUSED, "the head of the device is in use"),
     special("integrity", "/dev/ram0 0 4 R 1 internal_hash:crc32c", "", live("integrity", INTEGRITY), None, "formatted without a journal it prints another interleave"),
     special("thin-pool", "/dev/ram1 /dev/ram0 128 100 1 ignore_discard", "", live("thin-pool", POOL), printed("1:1 1:0 128 100 1 ignore_discard"), "a live pool can't do so: the device is made anew"),

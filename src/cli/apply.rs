@@ -40,7 +40,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let plan = plan::plan(kernel, &map, &args.allow.classes())?;
         args.output.print(|| render::text(&plan, Paint::Colour), &render::json::plan(&plan))?;
         apply::permit(&plan)?;
-        if args.dry_run || plan.is_empty() {
+        if args.dry_run {
+            return Ok(Exit::Done);
+        }
+        if plan.is_empty() {
+            // A crash between a device and its node leaves nothing to do but the node.
+            kernel.settle()?;
             return Ok(Exit::Done);
         }
         apply::apply(kernel, &plan, Options { patience }, &mut Silent)?;

@@ -27,8 +27,8 @@ fn a_value_that_the_kernel_ignores_is_named_and_everything_put_back() {
             "offset 0 -> 2048",
         ),
         (
-            "type = 'delay', length = 1024, device = '/dev/sda', delay = 10",
-            "type = 'delay', length = 1024, device = '/dev/sda', delay = 20",
+            "type = 'delay', length = 1024, read = { device = '/dev/sda', delay = 10 }",
+            "type = 'delay', length = 1024, read = { device = '/dev/sda', delay = 20 }",
             "20",
         ),
     ];

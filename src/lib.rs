@@ -17,6 +17,7 @@ pub mod device;
 pub mod diff;
 pub mod identity;
 pub mod kernel;
+pub mod keys;
 pub mod lock;
 pub mod observed;
 pub mod ops;

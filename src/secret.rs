@@ -18,6 +18,34 @@ impl Secret {
         Self(text)
     }
 
+    /// `bytes` as lower-case hex, the form in which a table carries a key.
+    #[must_use]
+    pub fn hex(bytes: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Room for all of it at once: a string that grows leaves copies of itself behind.
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for byte in bytes {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        Self(text)
+    }
+
+    /// The same hex in lower case, changed in place.
+    #[must_use]
+    pub fn lower_case(mut self) -> Self {
+        self.0.make_ascii_lowercase();
+        self
+    }
+
+    /// Whether both are the same hex, whatever the case of their letters, in time that depends on the
+    /// lengths alone.
+    #[must_use]
+    pub fn same_hex(&self, other: &Self) -> bool {
+        // Bit 5 is all that tells the cases of a letter apart, and is set in every digit.
+        same_bytes(self.0.bytes().map(|b| b | 0x20), other.0.bytes().map(|b| b | 0x20))
+    }
+
     /// The material itself. Only what hands it to the kernel, or to a person who asked for it with
     /// `--show-keys`, calls this.
     #[must_use]
@@ -41,9 +69,13 @@ impl Secret {
 impl PartialEq for Secret {
     /// In time that depends on the lengths alone.
     fn eq(&self, other: &Self) -> bool {
-        let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
-        one.len() == two.len() && one.iter().zip(two).fold(0u8, |seen, (a, b)| seen | (a ^ b)) == 0
+        same_bytes(self.0.bytes(), other.0.bytes())
     }
+}
+
+/// Compares every byte, however early two differ.
+fn same_bytes(one: impl ExactSizeIterator<Item = u8>, two: impl ExactSizeIterator<Item = u8>) -> bool {
+    one.len() == two.len() && one.zip(two).fold(0u8, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
 impl Eq for Secret {}
@@ -65,5 +97,17 @@ mod tests {
         assert_eq!(secret, Secret::new("00112233".to_string()));
         assert_ne!(secret, Secret::new("00112234".to_string()));
         assert_ne!(secret, Secret::new("001122".to_string()));
+    }
+
+    #[test]
+    fn hex_is_compared_without_its_case() {
+        let lower = Secret::hex(&[0x00, 0xab, 0xff]);
+        assert_eq!(lower.reveal(), "00abff");
+        let upper = Secret::new("00ABFF".to_string());
+        assert!(lower.same_hex(&upper) && upper.same_hex(&lower));
+        assert_ne!(lower, upper);
+        assert_eq!(lower, upper.lower_case());
+        assert!(!lower.same_hex(&Secret::new("00abf".to_string())));
+        assert!(!lower.same_hex(&Secret::new("00abfe".to_string())));
     }
 }

@@ -291,7 +291,7 @@ fn shown(path: &[Place]) -> String {
         match place {
             Place::Key(key) if shown.is_empty() => shown.push_str(key),
             Place::Key(key) => shown.extend([".", key]),
-            Place::Index(index) => shown.push_str(&format!("[{index}]")),
+            Place::Index(index) => shown.extend(["[", &index.to_string(), "]"]),
         }
     }
     shown

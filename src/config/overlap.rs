@@ -54,11 +54,11 @@ impl<D> Overlap<'_, D> {
     }
 }
 
-/// The claims of `mappings` on every device that `identify` knows. A row without a length claims all up to
+/// The claims of `mappings` on every device that `place` knows. A row without a length claims all up to
 /// the end of its device; a mapping that is loaded read-only only reads.
 pub fn claims<'m, D>(
     mappings: impl Iterator<Item = &'m Mapping>,
-    identify: impl Fn(&Device) -> Option<D>,
+    place: impl Fn(&Device) -> Option<D>,
 ) -> Vec<Claim<'m, D>> {
     let mut claims = Vec::new();
     for mapping in mappings {
@@ -68,7 +68,7 @@ pub fn claims<'m, D>(
                 Length::Rest => (u64::MAX, true),
             };
             for lower in row.target.lowers(length) {
-                let Some(identity) = identify(lower.device) else { continue };
+                let Some(identity) = place(lower.device) else { continue };
                 let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
                 let access = if mapping.readonly { Access::Read } else { lower.access };
                 claims.push(Claim {
@@ -90,10 +90,7 @@ pub fn claims<'m, D>(
 /// that say `shared`, and not in one row, which answers for itself. A claim is reported once, together
 /// with the one before it that reaches furthest.
 #[must_use]
-pub fn overlaps<D: Ord>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>>
-where
-    D: Clone,
-{
+pub fn overlaps<D: Ord + Clone>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>> {
     let mut claims: Vec<_> =
         claims.into_iter().filter(|claim| claim.access != Access::Read && claim.start < claim.end).collect();
     claims.sort_by(|one, two| {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Differences, Effect, ParamsError, Printer, Problems, Style, Words};
 use crate::device::Device;
+use crate::keys::KeySlot;
 
 /// A target type: its fields, and what they mean.
 ///
@@ -34,6 +35,17 @@ pub trait TargetType:
 
     /// Every device in the fields, to be resolved.
     fn devices_mut(&mut self) -> Vec<&mut Device>;
+
+    /// Every key in the fields, to be read where the map names a file or a credential.
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        Vec::new()
+    }
+
+    /// Fills in what a map may leave out because it follows from the length of the row. Called once that
+    /// length is known, before the row is printed or compared.
+    fn settle(&mut self, length: u64) {
+        let _ = length;
+    }
 
     /// Checks what the kernel would refuse or, worse, accept: ranges, powers of two, alignment, counts,
     /// exclusions. `length` is the length of the row where it is known.
@@ -257,6 +269,14 @@ pub trait Typed: Send + Sync + Any {
     fn lowers(&self, length: u64) -> Vec<Lower<'_>>;
     /// See [`TargetType::devices_mut`].
     fn devices_mut(&mut self) -> Vec<&mut Device>;
+    /// See [`TargetType::keys_mut`].
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        Vec::new()
+    }
+    /// See [`TargetType::settle`].
+    fn settle(&mut self, length: u64) {
+        let _ = length;
+    }
     /// See [`TargetType::check`].
     fn check(&self, length: Option<u64>, problems: &mut Problems);
     /// See [`TargetType::compare`]. None when the two are of different types.
@@ -321,6 +341,14 @@ impl<T: TargetType> Typed for T {
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         TargetType::devices_mut(self)
+    }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        TargetType::keys_mut(self)
+    }
+
+    fn settle(&mut self, length: u64) {
+        TargetType::settle(self, length);
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {

@@ -31,6 +31,9 @@ pub struct Differences {
     pub fields: Vec<Difference>,
     /// Set when the live target can't be judged: it is then never reloaded.
     pub unknown: Option<String>,
+    /// What a person should know and no reload can change: a field that was fixed when the device was
+    /// formatted, and now differs from the map.
+    pub warnings: Vec<String>,
 }
 
 impl Differences {
@@ -84,6 +87,11 @@ impl Differences {
     /// Notes that the live target can't be judged.
     pub fn cannot_tell(&mut self, why: impl Into<String>) {
         self.unknown = Some(why.into());
+    }
+
+    /// Tells a person of something that no reload can change; the two stay equal.
+    pub fn warn(&mut self, says: impl Into<String>) {
+        self.warnings.push(says.into());
     }
 
     /// Whether the two are equal.

@@ -13,9 +13,12 @@ mod contract;
 mod difference;
 pub mod failed;
 pub mod generic;
+mod keyed;
 pub mod manual;
 mod printer;
 mod problems;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod seen;
 pub mod superblock;
@@ -45,12 +48,15 @@ macro_rules! targets {
 targets! {
     cache::Cache,
     clone::Clone,
+    crypt::Crypt,
     delay::Delay,
     dust::Dust,
     ebs::Ebs,
     era::Era,
     error::Error,
     flakey::Flakey,
+    inlinecrypt::InlineCrypt,
+    integrity::Integrity,
     linear::Linear,
     log_writes::LogWrites,
     mirror::Mirror,
@@ -66,6 +72,7 @@ targets! {
     thin_pool::ThinPool,
     unstriped::Unstriped,
     vdo::Vdo,
+    verity::Verity,
     writecache::Writecache,
     zero::Zero,
     zoned::Zoned,

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use zeroize::Zeroize;
+
 use crate::device::Device;
 use crate::secret::{REDACTED, Secret};
 
@@ -23,6 +25,13 @@ pub struct Printer {
     words: Vec<String>,
 }
 
+impl Drop for Printer {
+    /// Some of the words may be keys.
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
 impl Printer {
     pub(super) fn new(style: Style) -> Self {
         Self { style, words: Vec::new() }
@@ -36,10 +45,15 @@ impl Printer {
 
     /// Adds a device: by number as far as it is known, as written where the reader is a person.
     pub fn device(&mut self, device: &Device) -> &mut Self {
+        self.prefixed_device("", device)
+    }
+
+    /// Adds `prefix` and a device as one word (`meta_device:253:1`).
+    pub fn prefixed_device(&mut self, prefix: &str, device: &Device) -> &mut Self {
         match (self.style, device.number) {
-            (Style::Shown, _) => self.word(device.described()),
-            (_, Some(number)) => self.word(number),
-            (_, None) => self.word(device),
+            (Style::Shown, _) => self.word(format_args!("{prefix}{}", device.described())),
+            (_, Some(number)) => self.word(format_args!("{prefix}{number}")),
+            (_, None) => self.word(format_args!("{prefix}{device}")),
         }
     }
 

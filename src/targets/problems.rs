@@ -56,6 +56,17 @@ impl Problems {
         }
     }
 
+    /// Wants `text` to be one word of a table: not empty, no blanks, and no backslash, which the kernel
+    /// would take for a quote.
+    pub fn word(&mut self, field: &str, text: &str) {
+        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            self.at(
+                field,
+                format!("{field} must be one word, without blanks, control characters or backslashes"),
+            );
+        }
+    }
+
     /// All that were found.
     #[must_use]
     pub fn into_vec(self) -> Vec<Problem> {
@@ -71,7 +82,7 @@ impl Problems {
 
 /// The power of two closest to `value`, the larger one of two as close.
 fn nearest_power(value: u64) -> u64 {
-    let above = value.checked_next_power_of_two().unwrap_or(1 << 63);
+    let Some(above) = value.checked_next_power_of_two() else { return 1 << 63 };
     let below = (above / 2).max(1);
     if above - value <= value.saturating_sub(below) { above } else { below }
 }
@@ -87,10 +98,12 @@ mod tests {
         problems.multiple("block_size", 200, 128, 128, 2_097_152);
         problems.range("legs", 12, 2, 9);
         problems.power_of_two("fine", 64, 8, 2048);
+        problems.power_of_two("huge", u64::MAX, 8, 2048);
         let says: Vec<String> = problems.into_vec().into_iter().map(|p| p.says).collect();
-        assert_eq!(says.len(), 3);
+        assert_eq!(says.len(), 4);
         assert!(says[0].ends_with("the nearest is 128"), "{}", says[0]);
         assert!(says[1].ends_with("the nearest is 256"), "{}", says[1]);
         assert!(says[2].ends_with("the nearest is 9"), "{}", says[2]);
+        assert!(says[3].ends_with("the nearest is 2048"), "{}", says[3]);
     }
 }

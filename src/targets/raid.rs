@@ -197,7 +197,7 @@ impl TargetType for Raid {
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
                   what is consistent; without them nothing does.",
-        since: "2.6.38",
+        since: "2.6",
         writes: "Superblocks onto metadata devices that have none, and, unless sync = \"nosync\", parity or copies \
                  over what the devices hold. Superblocks that are there win over the fields.",
         changes: "Region size, rates, write_mostly, stripe cache and journal mode are a `reload`. Level, chunk, \

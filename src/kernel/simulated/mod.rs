@@ -6,7 +6,7 @@
 //! the two ways in which a resume fails. It follows Linux 6.1. It does no I/O, and of what targets keep on
 //! disk it knows only their signatures and the volumes of thin pools.
 //!
-//! [`state`] is the file, [`model`] the devices, [`check`] what is refused, [`faults`] what fails on demand.
+//! `state` is the file, `model` the devices, `check` what is refused, `faults` what fails on demand.
 //! The cases in `tests/kernel_cases` run on this model and on a real kernel; where the two differ, the
 //! model is wrong.
 

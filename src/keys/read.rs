@@ -1,0 +1,385 @@
+//! Reading keys from files and credentials.
+//!
+//! A key file is refused when anyone but its owner can read it, or when its owner is neither root nor the
+//! reader: what others may read is no secret, and what others may write is not the map's to trust. Nothing
+//! of what is read stays behind: the buffer has its full size from the start, so that it never moves, and
+//! is wiped.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::source::check_hex;
+use super::{Encoding, Key, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY};
+use crate::secret::Secret;
+
+/// Where keys are read, and for whom.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The directory of the credentials that systemd hands to this service (`$CREDENTIALS_DIRECTORY`).
+    pub credentials: Option<PathBuf>,
+    /// The user that reads (the effective uid): with root, the only one whose key files are trusted.
+    pub user: u32,
+}
+
+/// Why a key could not be read. It never carries any of the key.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The file could not be opened or read.
+    #[error("the key file {path} can't be read: {error}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// A directory, a device, a pipe.
+    #[error("the key file {0} is no regular file")]
+    NotRegular(PathBuf),
+    /// Others can read it, or write it.
+    #[error(
+        "the key file {path} is open to others (mode {mode:04o}): a key must be its owner's alone, see `chmod 0400`"
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It belongs to someone else.
+    #[error(
+        "the key file {path} belongs to user {owner}: it must belong to root or to user {user}, who reads it"
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who reads it.
+        user: u32,
+    },
+    /// Longer than any key.
+    #[error(
+        "{0} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else"
+    )]
+    TooLong(PathBuf),
+    /// Nothing in it.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+    /// Said to be hex, and isn't.
+    #[error("{path} is not the hex of a key: {error}")]
+    NotHex {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: KeySyntax,
+    },
+    /// The wrong length for its cipher.
+    #[error("the key has {bytes} bytes, the cipher takes {sizes}{hint}")]
+    Size {
+        /// How many there are.
+        bytes: usize,
+        /// How many there should be.
+        sizes: KeySizes,
+        /// What the reason may be.
+        hint: &'static str,
+    },
+    /// dmctl was not started with credentials.
+    #[error(
+        "the credential `{0}` can't be read: dmctl was started without credentials, see `LoadCredential=` in systemd.exec(5)"
+    )]
+    NoCredentials(String),
+    /// Only a placeholder is left of the key.
+    #[error(
+        "the key was left out when this was exported: say where it comes from, as `file`, `keyring` or `credential`"
+    )]
+    Withheld,
+}
+
+/// Reads all keys of a target that come from files and credentials. What went wrong is told by field; such a
+/// key stays unread, and the target must not be loaded.
+#[must_use]
+pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, KeyError)> {
+    let mut errors = Vec::new();
+    for KeySlot { field, key, sizes } in slots {
+        match resolve(&key.source, &sizes, places) {
+            Ok(read) => key.read = read,
+            Err(error) => errors.push((field, error)),
+        }
+    }
+    errors
+}
+
+/// Reads one key, as lower-case hex; none where the source needs no reading.
+///
+/// The length is compared with `sizes` for every source whose length is known.
+pub fn resolve(source: &KeySource, sizes: &KeySizes, places: &Places) -> Result<Option<Secret>, KeyError> {
+    let (secret, hint) = match source {
+        KeySource::Withheld => return Err(KeyError::Withheld),
+        KeySource::File { path, encoding } => read_file(Path::new(path), *encoding, 0o077, places.user)?,
+        KeySource::Credential { name } => {
+            let directory =
+                places.credentials.as_ref().ok_or_else(|| KeyError::NoCredentials(name.clone()))?;
+            // systemd grants a service its credentials through the group bits; only it can enter the directory.
+            read_file(&directory.join(name), Encoding::Raw, 0o007, places.user)?
+        }
+        KeySource::None | KeySource::Hex(_) | KeySource::Keyring(_) => {
+            let bytes = Key::from(source.clone()).bytes();
+            return match bytes.filter(|bytes| !sizes.accepts(*bytes)) {
+                Some(bytes) => Err(KeyError::Size { bytes, sizes: sizes.clone(), hint: "" }),
+                None => Ok(None),
+            };
+        }
+    };
+    let bytes = secret.len() / 2;
+    if sizes.accepts(bytes) {
+        return Ok(Some(secret));
+    }
+    let hint = hint.filter(|(_, meant)| sizes.accepts(*meant)).map_or("", |(hint, _)| hint);
+    Err(KeyError::Size { bytes, sizes: sizes.clone(), hint })
+}
+
+/// What may have been meant by a file of the wrong length, and the length that would make.
+type Hint = Option<(&'static str, usize)>;
+
+fn read_file(path: &Path, encoding: Encoding, refused: u32, user: u32) -> Result<(Secret, Hint), KeyError> {
+    let unreadable = |error| KeyError::Unreadable { path: path.to_path_buf(), error };
+    // A pipe without a writer must not keep us waiting.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits())
+        .open(path)
+        .map_err(unreadable)?;
+    check_access(path, &file.metadata().map_err(unreadable)?, refused, user)?;
+    let (buffer, filled) = fill(file).map_err(unreadable)?;
+    let bytes = &buffer[..filled];
+    match encoding {
+        Encoding::Raw if bytes.is_empty() => Err(KeyError::Empty(path.to_path_buf())),
+        Encoding::Raw if bytes.len() > MAX_KEY => Err(KeyError::TooLong(path.to_path_buf())),
+        Encoding::Raw => Ok((Secret::hex(bytes), hint(bytes))),
+        Encoding::Hex => from_hex(path, bytes).map(|secret| (secret, None)),
+    }
+}
+
+fn check_access(path: &Path, metadata: &Metadata, refused: u32, user: u32) -> Result<(), KeyError> {
+    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+    let path = path.to_path_buf();
+    if !metadata.is_file() {
+        Err(KeyError::NotRegular(path))
+    } else if owner != 0 && owner != user {
+        Err(KeyError::Owner { path, owner, user })
+    } else if mode & refused != 0 {
+        Err(KeyError::Open { path, mode })
+    } else {
+        Ok(())
+    }
+}
+
+/// The file, or as much of it as shows that it is too long, in a buffer that is wiped.
+fn fill(mut file: File) -> io::Result<(Zeroizing<Vec<u8>>, usize)> {
+    // The longest key in hex, a line end, and one byte more.
+    let mut buffer = Zeroizing::new(vec![0; 2 * MAX_KEY + 3]);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((buffer, filled))
+}
+
+fn from_hex(path: &Path, bytes: &[u8]) -> Result<Secret, KeyError> {
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let digits = line.strip_suffix(b"\r").unwrap_or(line);
+    check_hex(digits).map_err(|error| match error {
+        KeySyntax::Long => KeyError::TooLong(path.to_path_buf()),
+        KeySyntax::Count(0) => KeyError::Empty(path.to_path_buf()),
+        error => KeyError::NotHex { path: path.to_path_buf(), error },
+    })?;
+    let mut text = String::with_capacity(digits.len());
+    text.extend(digits.iter().map(|digit| char::from(digit.to_ascii_lowercase())));
+    Ok(Secret::new(text))
+}
+
+fn hint(bytes: &[u8]) -> Hint {
+    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    if check_hex(text).is_ok() {
+        Some(("; it looks like hex, say `encoding = \"hex\"`", text.len() / 2))
+    } else if text.len() < bytes.len() {
+        Some(("; the last byte is a newline, which is a part of the key", text.len()))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn places(&self) -> Places {
+            let user = fs::metadata(self.0.path()).unwrap().uid();
+            Places { credentials: Some(self.0.path().to_path_buf()), user }
+        }
+
+        fn write(&self, name: &str, content: &[u8], mode: u32) -> String {
+            let path = self.0.path().join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path.to_str().unwrap().to_string()
+        }
+
+        fn read(&self, content: &[u8], encoding: Encoding, sizes: &KeySizes) -> Result<Secret, KeyError> {
+            let path = self.write("key", content, 0o600);
+            resolve(&KeySource::File { path, encoding }, sizes, &self.places()).map(Option::unwrap)
+        }
+    }
+
+    fn raw(path: String) -> KeySource {
+        KeySource::File { path, encoding: Encoding::Raw }
+    }
+
+    #[test]
+    fn all_bytes_of_a_file_are_the_key() {
+        let folder = Folder::new();
+        let key = folder.read(b"\x00\xffab\n", Encoding::Raw, &KeySizes::Any).unwrap();
+        assert_eq!(key.reveal(), "00ff61620a");
+        for text in ["00FFab", "00ffab\n", "00ffAB\r\n"] {
+            let key = folder.read(text.as_bytes(), Encoding::Hex, &KeySizes::Any).unwrap();
+            assert_eq!(key.reveal(), "00ffab");
+        }
+        let longest = folder.read(&[7; MAX_KEY], Encoding::Raw, &KeySizes::Any).unwrap();
+        assert_eq!(longest.len(), 2 * MAX_KEY);
+        let longest = format!("{}\r\n", "ab".repeat(MAX_KEY));
+        assert!(folder.read(longest.as_bytes(), Encoding::Hex, &KeySizes::Any).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_showing_it() {
+        let folder = Folder::new();
+        let long = vec![b'a'; MAX_KEY + 1];
+        let longer = vec![b'a'; 100_000];
+        for (content, encoding, expected) in [
+            (&b""[..], Encoding::Raw, "is empty"),
+            (b"\n", Encoding::Hex, "is empty"),
+            (b"secretsecret", Encoding::Hex, "character 1"),
+            (b"cafeba", Encoding::Raw, "has 6 bytes, the cipher takes 32 or 64 bytes"),
+            (b"cafeb", Encoding::Hex, "has 5 digits"),
+            (&long, Encoding::Raw, "more than 4096 bytes"),
+            (&longer, Encoding::Raw, "more than 4096 bytes"),
+            (&longer, Encoding::Hex, "more than 4096 bytes"),
+        ] {
+            let sizes = KeySizes::of_cipher("aes-xts-plain64", None);
+            let message = folder.read(content, encoding, &sizes).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(!message.contains("secretsecret") && !message.contains("cafeb"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_says_what_was_probably_meant() {
+        let folder = Folder::new();
+        let sizes = KeySizes::of_cipher("aes-xts-plain64", None);
+        let newline = [&[0x80; 64][..], b"\n"].concat();
+        let hex = format!("{}\n", "ab".repeat(64));
+        for (content, expected) in [(&newline[..], "newline"), (hex.as_bytes(), "encoding = \"hex\"")] {
+            let message = folder.read(content, Encoding::Raw, &sizes).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let folder = Folder::new();
+        let places = folder.places();
+        for mode in [0o640, 0o604, 0o620, 0o601, 0o644] {
+            let source = raw(folder.write("key", b"0123456789abcdef", mode));
+            let error = resolve(&source, &KeySizes::Any, &places).unwrap_err();
+            assert!(
+                matches!(error, KeyError::Open { mode: shown, .. } if shown == mode),
+                "{mode:o}: {error}"
+            );
+        }
+        let source = raw(folder.write("key", b"0123456789abcdef", 0o400));
+        assert!(resolve(&source, &KeySizes::Any, &places).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let folder = Folder::new();
+        let path = folder.write("key", b"0123456789abcdef", 0o600);
+        if folder.places().user == 0 {
+            chown(&path, Some(12_345), None).unwrap();
+        }
+        let places = Places { credentials: None, user: 54_321 };
+        assert!(matches!(resolve(&raw(path), &KeySizes::Any, &places), Err(KeyError::Owner { .. })));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = Folder::new();
+        let places = folder.places();
+        let missing = raw("/nonexistent/key".to_string());
+        assert!(matches!(resolve(&missing, &KeySizes::Any, &places), Err(KeyError::Unreadable { .. })));
+        let directory = raw(folder.0.path().to_str().unwrap().to_string());
+        assert!(matches!(resolve(&directory, &KeySizes::Any, &places), Err(KeyError::NotRegular(_))));
+        let pipe = folder.0.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let pipe = raw(pipe.to_str().unwrap().to_string());
+        assert!(matches!(resolve(&pipe, &KeySizes::Any, &places), Err(KeyError::NotRegular(_))));
+    }
+
+    #[test]
+    fn credentials_come_from_their_directory() {
+        let folder = Folder::new();
+        folder.write("disk", b"0123456789abcdef", 0o440);
+        let source = KeySource::Credential { name: "disk".to_string() };
+        let key = resolve(&source, &KeySizes::Any, &folder.places()).unwrap().unwrap();
+        assert_eq!(key.reveal(), "30313233343536373839616263646566");
+        let message = resolve(&source, &KeySizes::Any, &Places::default()).unwrap_err().to_string();
+        assert!(message.contains("LoadCredential"), "{message}");
+    }
+
+    #[test]
+    fn one_call_reads_all_keys_of_a_target() {
+        let folder = Folder::new();
+        let path = folder.write("key", &[0xab; 32], 0o600);
+        let mut good = Key::from(raw(path));
+        let mut bad = Key::from(raw("/nonexistent/key".to_string()));
+        let mut kept = Key::parse("c0ffee11").unwrap();
+        let before = kept.clone();
+        let slot = |field, key| KeySlot { field, key, sizes: KeySizes::Any };
+        let slots = vec![slot("one", &mut good), slot("two", &mut bad), slot("three", &mut kept)];
+        let errors = read_all(slots, &folder.places());
+        assert_eq!(errors.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["two"]);
+        assert_eq!(good.material().unwrap().reveal(), "ab".repeat(32));
+        assert_eq!((good.bytes(), bad.bytes()), (Some(32), None));
+        assert_eq!(kept, before);
+        assert!(!format!("{good:?}").contains("abab"));
+    }
+
+    #[test]
+    fn a_withheld_key_cannot_be_read() {
+        let message =
+            resolve(&KeySource::Withheld, &KeySizes::Any, &Places::default()).unwrap_err().to_string();
+        assert!(message.contains("exported"), "{message}");
+    }
+}

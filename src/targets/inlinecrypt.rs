@@ -1,0 +1,260 @@
+//! `inlinecrypt`: encryption by the storage hardware. Kernel source: `drivers/md/dm-inlinecrypt.c`.
+//!
+//! What this target prints can't be loaded back: a number for the type of the key stands where a load has
+//! none, and a key of a keyring comes out as the key itself. So a live one is recognised, its key is hidden,
+//! and it is left alone.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Differences, Doc, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words, keyed};
+use crate::device::Device;
+use crate::keys::{Key, KeySizes, KeySlot};
+use crate::units::{Bytes, SECTOR, Sectors};
+
+/// The one cipher there is.
+const CIPHER: &str = "aes-xts-plain64";
+
+/// A run of sectors of one device, encrypted by the hardware below.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InlineCrypt {
+    /// The cipher: `aes-xts-plain64`.
+    pub cipher: String,
+    /// The key, or where it comes from.
+    pub key: Key,
+    /// What the key is.
+    #[serde(default)]
+    pub key_type: KeyType,
+    /// Added to the number of a sector before its IV is made, in sectors; a multiple of `sector_size`.
+    #[serde(default)]
+    pub iv_offset: Sectors,
+    /// The device that holds the encrypted sectors.
+    pub device: Device,
+    /// The first sector used of the device.
+    #[serde(default)]
+    pub offset: Sectors,
+    /// How much is encrypted as one, in bytes: a power of two from 512 to 4096, default 512.
+    #[serde(default = "sector")]
+    pub sector_size: Bytes,
+    /// Passes discards on; they tell which sectors are in use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_discards: bool,
+    /// Counts IVs in units of `sector_size` instead of 512 bytes; needed where that is more than 512.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub iv_large_sectors: bool,
+}
+
+/// What the key of an `inlinecrypt` is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyType {
+    /// The key itself.
+    #[default]
+    Raw,
+    /// A key that only the hardware can unwrap.
+    HwWrapped,
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raw => "raw",
+            Self::HwWrapped => "hw-wrapped",
+        })
+    }
+}
+
+fn sector() -> Bytes {
+    Bytes(SECTOR)
+}
+
+impl InlineCrypt {
+    fn key_sizes(&self) -> KeySizes {
+        match self.key_type {
+            KeyType::Raw => KeySizes::OneOf(vec![64]),
+            KeyType::HwWrapped => KeySizes::Any,
+        }
+    }
+
+    fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        match words.next("an option")? {
+            "allow_discards" => self.allow_discards = true,
+            "iv_large_sectors" => self.iv_large_sectors = true,
+            "keytype:raw" => self.key_type = KeyType::Raw,
+            "keytype:hw-wrapped" => self.key_type = KeyType::HwWrapped,
+            word => match word.split_once(':') {
+                Some(("sector_size", value)) => {
+                    self.sector_size = Bytes(words.to_number(value, "sector_size")?);
+                }
+                _ => {
+                    return Err(words.wrong(
+                        "this option is unknown; there are keytype:raw, keytype:hw-wrapped, allow_discards, \
+                         sector_size: and iv_large_sectors",
+                    ));
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+impl TargetType for InlineCrypt {
+    const NAME: &'static str = "inlinecrypt";
+    const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A run of sectors of one device, encrypted by the storage hardware.",
+        since: "7.2",
+        writes: "Nothing.",
+        changes: "The kernel prints a live one in a form that can't be compared, so it is never reloaded: remove \
+                  the mapping and create it anew.",
+        example: "type = \"inlinecrypt\"\nlength = \"1GiB\"\ncipher = \"aes-xts-plain64\"\nkey = { keyring = \
+                  \"logon:data\", bytes = 64 }\ndevice = \"/dev/disk/by-id/disk-a\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let cipher = words.next("the cipher")?.to_string();
+        let key = keyed::parse(words)?;
+        let mut iv_offset = words.sectors("iv_offset")?;
+        let mut key_type = KeyType::Raw;
+        // A second number before the device: this is what the kernel prints, and the first was the type of
+        // the key (`BLK_CRYPTO_KEY_TYPE_RAW` is 1, `_HW_WRAPPED` is 2).
+        if words.peek().is_some_and(|word| word.bytes().all(|b| b.is_ascii_digit())) {
+            if iv_offset.0 == 2 {
+                key_type = KeyType::HwWrapped;
+            }
+            iv_offset = words.sectors("iv_offset")?;
+        }
+        let mut target = Self {
+            cipher,
+            key,
+            key_type,
+            iv_offset,
+            device: keyed::device(words)?,
+            offset: words.sectors("the offset")?,
+            sector_size: sector(),
+            allow_discards: false,
+            iv_large_sectors: false,
+        };
+        let mut options = words.counted("options")?;
+        while options.left() > 0 {
+            target.option(&mut options)?;
+        }
+        Ok(target)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.word(&self.cipher);
+        keyed::print(out, &self.key);
+        out.word(self.iv_offset).device(&self.device).word(self.offset).counted(|out| {
+            if self.key_type != KeyType::Raw {
+                out.word(format_args!("keytype:{}", self.key_type));
+            }
+            out.flag(self.allow_discards, "allow_discards");
+            if self.sector_size.0 != SECTOR {
+                out.word(format_args!("sector_size:{}", self.sector_size));
+            }
+            out.flag(self.iv_large_sectors, "iv_large_sectors");
+        });
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        vec![Lower::write(&self.device, self.offset.0, length)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.device]
+    }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        let sizes = self.key_sizes();
+        vec![KeySlot { field: "key", key: &mut self.key, sizes }]
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        if self.cipher != CIPHER {
+            problems.at("cipher", format!("inlinecrypt knows one cipher, {CIPHER}"));
+        }
+        keyed::check(&self.key, &self.key_sizes(), "key", CIPHER, problems);
+        problems.power_of_two("sector_size", self.sector_size.0, SECTOR, 4096);
+        if self.sector_size.0 > SECTOR && !self.iv_large_sectors {
+            problems.at("iv_large_sectors", "a sector_size above 512 needs iv_large_sectors = true");
+        }
+        let step = (self.sector_size.0 / SECTOR).max(1);
+        for (field, value) in [("iv_offset", Some(self.iv_offset.0)), ("length", length)] {
+            if let Some(value) = value.filter(|value| !value.is_multiple_of(step)) {
+                problems.at(field, format!("{field} must be a multiple of sector_size ({step} sectors), {value} is not"));
+            }
+        }
+    }
+
+    fn compare(&self, _: &Self, differences: &mut Differences) {
+        differences.cannot_tell(
+            "the kernel prints inlinecrypt in a form that can't be told from another key or IV, nor loaded back",
+        );
+    }
+
+    fn redact(params: &str) -> String {
+        keyed::redact_second(params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Style, samples};
+    use super::*;
+
+    #[test]
+    fn what_is_loaded_and_what_is_printed_are_both_understood() {
+        for sample in samples::of("inlinecrypt") {
+            let loaded = samples::typed("inlinecrypt", &sample.loaded).params(Style::Kernel);
+            let printed = samples::typed("inlinecrypt", &sample.printed.unwrap()).params(Style::Kernel);
+            assert_eq!(loaded, printed);
+        }
+        let key = "ab".repeat(64);
+        let printed = format!("aes-xts-plain64 {key} 2 16 8:0 32 3 allow_discards sector_size:4096 iv_large_sectors");
+        assert_eq!(
+            samples::typed("inlinecrypt", &printed).params(Style::Kernel),
+            format!("aes-xts-plain64 {key} 16 8:0 32 4 keytype:hw-wrapped allow_discards sector_size:4096 iv_large_sectors")
+        );
+    }
+
+    #[test]
+    fn a_live_one_is_never_judged() {
+        let row = format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64));
+        let target = samples::typed("inlinecrypt", &row);
+        let differences = target.compare(target.as_ref()).unwrap();
+        assert!(differences.unknown.is_some() && differences.fields.is_empty());
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let row = format!("aes-xts-plain64 {} 1 0 8:0 0", "ab".repeat(64));
+        let target = samples::typed("inlinecrypt", &row);
+        for shown in [
+            InlineCrypt::redact(&row),
+            InlineCrypt::redact(&format!("{row} too many")),
+            target.params(Style::Shown),
+            target.params(Style::Redacted),
+            target.fields().to_string(),
+        ] {
+            assert!(!shown.contains("abab"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_found() {
+        let check = |row: &str| {
+            let mut problems = Problems::default();
+            samples::typed("inlinecrypt", row).check(Some(9), &mut problems);
+            problems.into_vec().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+        };
+        assert_eq!(check(&format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64))), [""; 0]);
+        assert_eq!(
+            check(&format!("aes-cbc-plain64 {} 1 8:0 0 1 sector_size:4096", "ab".repeat(32))),
+            ["cipher", "key", "iv_large_sectors", "iv_offset", "length"]
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! What a difference between a wanted and a live `integrity` means.
+//!
+//! The kernel prints every value it runs with, so a value that the map doesn't set is not compared. One that
+//! it sets is compared with what the kernel makes of it. Three kinds of fields differ for good: those the
+//! superblock holds and the kernel insists on (another value is refused), those the superblock holds and the
+//! kernel keeps to itself (another value is ignored: a warning, for a reload would never end), and orders
+//! that are carried out once.
+
+use super::super::{Differences, Effect, keyed};
+use super::{Algorithm, Integrity, Mode};
+use crate::units::Sectors;
+
+/// The coarsest clock tick of a kernel, in milliseconds: times are rounded up to a tick.
+const TICK: u32 = 10;
+
+pub(super) fn compare(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    differences.field("device", &wanted.device, &live.device, Effect::Remap);
+    differences.field("reserved", &wanted.reserved, &live.reserved, Effect::Remap);
+    formatted(wanted, live, differences);
+    ignored(wanted, live, differences);
+    algorithm("internal_hash", wanted.internal_hash.as_ref(), live.internal_hash.as_ref(), differences);
+    algorithm("journal_crypt", wanted.journal_crypt.as_ref(), live.journal_crypt.as_ref(), differences);
+    if wanted.journal_mac.is_some() == live.journal_mac.is_some() {
+        algorithm("journal_mac", wanted.journal_mac.as_ref(), live.journal_mac.as_ref(), differences);
+    }
+    tunables(wanted, live, differences);
+}
+
+/// What the superblock holds and the kernel insists on.
+fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    let mut fixed = |field: &str, wanted: String, live: String| {
+        if wanted != live {
+            let says = format!(
+                "{field} {live} -> {wanted}: it was fixed when the device was formatted, and the kernel refuses another"
+            );
+            differences.note(field, Effect::Recreate, says);
+        }
+    };
+    let device = |device: Option<&crate::device::Device>| device.map_or("unset".to_string(), ToString::to_string);
+    if wanted.meta_device != live.meta_device {
+        fixed("meta_device", device(wanted.meta_device.as_ref()), device(live.meta_device.as_ref()));
+    }
+    if let (Some(wanted), Some(live)) = (wanted_tag(wanted, live), tag(live)) {
+        fixed("tag_size", wanted.to_string(), live.to_string());
+    }
+    if let Some(size) = wanted.block_size {
+        fixed("block_size", size.to_string(), (live.sectors_per_block() * crate::units::SECTOR).to_string());
+    }
+    let mac = |integrity: &Integrity| if integrity.journal_mac.is_some() { "set" } else { "unset" }.to_string();
+    fixed("journal_mac", mac(wanted), mac(live));
+    if (wanted.mode == Mode::Inline) != (live.mode == Mode::Inline) {
+        fixed("mode", wanted.mode.to_string(), live.mode.to_string());
+    }
+}
+
+/// The tag size that the map asks for, itself or by another hash than the live one.
+fn wanted_tag(wanted: &Integrity, live: &Integrity) -> Option<u32> {
+    let name = |integrity: &Integrity| integrity.internal_hash.as_ref().map(|hash| hash.algorithm.clone());
+    if wanted.tag_size.is_none() && name(wanted) == name(live) { None } else { tag(wanted) }
+}
+
+/// The tag size, as far as it is known.
+fn tag(integrity: &Integrity) -> Option<u32> {
+    let digest = || u32::try_from(integrity.internal_hash.as_ref()?.digest()?).ok();
+    integrity.tag_size.or_else(digest)
+}
+
+/// What the superblock holds and the kernel keeps to itself.
+fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    if live.mode == Mode::Inline {
+        return;
+    }
+    let mut tell = |field: &str, wanted: u64, live: u64| {
+        if wanted != live {
+            differences.warn(format!(
+                "{field} is {live}, as it was when the device was formatted; {wanted} takes effect when it is formatted again"
+            ));
+        }
+    };
+    if let (Some(sectors), Some(journal)) = (wanted.journal_sectors, live.journal_sectors) {
+        tell("journal_sectors", Section::of(live).whole(sectors.0), journal.0);
+    }
+    if let (Some(sectors), Some(interleave), None) =
+        (wanted.interleave_sectors, live.interleave_sectors, &live.meta_device)
+    {
+        tell("interleave_sectors", power_below(sectors).clamp(1 << 3, 1 << 31), interleave.0);
+    }
+    for (field, wanted, live) in
+        [("fix_padding", wanted.fix_padding, live.fix_padding), ("fix_hmac", wanted.fix_hmac, live.fix_hmac)]
+    {
+        if wanted && !live {
+            differences.warn(format!(
+                "{field} is off, as it was when the device was formatted; it takes effect when it is formatted again"
+            ));
+        }
+    }
+}
+
+/// A section of the journal, as the kernel lays it out (`calculate_journal_section_size`).
+struct Section {
+    entries: u64,
+    sectors: u64,
+}
+
+impl Section {
+    fn of(live: &Integrity) -> Self {
+        let (block, tag) = (live.sectors_per_block(), u64::from(tag(live).unwrap_or(4)));
+        let entry = (8 + 8 * block + tag).next_multiple_of(8);
+        // A sector of entries ends with a commit id, and holds a part of the MAC where there is one.
+        let room = 512 - 8 - if live.journal_mac.is_some() { 8 } else { 0 };
+        // Eight sectors of entries, and a block for each entry.
+        let entries = 8 * (room / entry);
+        Self { entries, sectors: entries * block + 8 }
+    }
+
+    /// A length of the journal, rounded to whole sections.
+    fn whole(&self, sectors: u64) -> u64 {
+        (sectors / self.sectors).max(1) * self.sectors
+    }
+}
+
+/// A watermark as the kernel prints it: reckoned back from a count of entries.
+fn watermark(percent: u32, live: &Integrity) -> Option<u32> {
+    let section = Section::of(live);
+    let entries = live.journal_sectors?.0 / section.sectors * section.entries;
+    let free = (entries.checked_mul(u64::from(100u32.checked_sub(percent)?))? + 50) / 100;
+    let printed = ((entries - free).checked_mul(100)? + entries / 2).checked_div(entries)?;
+    u32::try_from(printed).ok()
+}
+
+/// The power of two at or below; 1 for none.
+fn power_below(sectors: Sectors) -> u64 {
+    sectors.0.checked_ilog2().map_or(1, |log| 1 << log)
+}
+
+fn algorithm(
+    field: &str,
+    wanted: Option<&Algorithm>,
+    live: Option<&Algorithm>,
+    differences: &mut Differences,
+) {
+    let name = |algorithm: Option<&Algorithm>| {
+        algorithm.map_or_else(|| "unset".to_string(), |algorithm| algorithm.algorithm.clone())
+    };
+    let why = "what the other one wrote is then not believed, or not understood";
+    differences.because(field, &name(wanted), &name(live), Effect::Remap, why);
+    if let (Some(wanted), Some(live)) = (wanted, live) {
+        keyed::compare(differences, &format!("{field}.key"), &wanted.key, &live.key);
+    }
+}
+
+/// What a reload changes.
+fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    if wanted.mode != Mode::Inline && live.mode != Mode::Inline {
+        differences.field("mode", &wanted.mode, &live.mode, Effect::Tune);
+    }
+    differences.field("allow_discards", &wanted.allow_discards, &live.allow_discards, Effect::Tune);
+    differences.field("legacy_recalculate", &wanted.legacy_recalculate, &live.legacy_recalculate, Effect::Tune);
+    if live.mode != Mode::Inline {
+        buffer(wanted, live, differences);
+    }
+    if live.mode == Mode::Journal {
+        let near = |wanted: u32, printed: u32| {
+            wanted.abs_diff(printed) <= 1 || watermark(wanted, live) == Some(printed)
+        };
+        number("journal_watermark", wanted.journal_watermark, live.journal_watermark, near, differences);
+        number("commit_time", wanted.commit_time, live.commit_time, |wanted, live| wanted == live, differences);
+    }
+    if live.mode == Mode::Bitmap {
+        let rounded = |wanted: u32, live: u32| live.checked_sub(wanted).is_some_and(|more| more < TICK);
+        number(
+            "bitmap_flush_interval",
+            wanted.bitmap_flush_interval,
+            live.bitmap_flush_interval,
+            rounded,
+            differences,
+        );
+        bits(wanted, live, differences);
+    }
+}
+
+/// A field that is compared when the map sets it; `same` knows how the kernel rounds.
+fn number(
+    field: &str,
+    wanted: Option<u32>,
+    live: Option<u32>,
+    same: impl Fn(u32, u32) -> bool,
+    differences: &mut Differences,
+) {
+    let equal = match (wanted, live) {
+        (None, _) => true,
+        (Some(wanted), Some(live)) => same(wanted, live),
+        (Some(_), None) => false,
+    };
+    if !equal {
+        differences.optional(field, wanted.as_ref(), live.as_ref(), Effect::Tune);
+    }
+}
+
+/// Buffers are a power of two, and shrink to what the areas of tags can be cut into.
+fn buffer(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    let Some(sectors) = wanted.buffer_sectors else { return };
+    let asked = power_below(sectors).min(1 << 22);
+    let running = live.buffer_sectors.map(|sectors| sectors.0);
+    let same = match (running, area_of_tags(live)) {
+        (None, _) => false,
+        (Some(running), Some(area)) => running == asked.min(area & area.wrapping_neg()),
+        // On a device of its own the buffers shrink until all tags fit, by how much isn't printed.
+        (Some(running), None) => running == asked || (8..asked).contains(&running),
+    };
+    if !same {
+        differences.optional("buffer_sectors", Some(&asked), running.as_ref(), Effect::Tune);
+    }
+}
+
+/// How many sectors of tags stand together between the data (`metadata_run`); none with `meta_device`, or
+/// where what it follows from isn't printed.
+fn area_of_tags(live: &Integrity) -> Option<u64> {
+    if live.meta_device.is_some() {
+        return None;
+    }
+    let interleave = live.interleave_sectors?.0;
+    let tags = u64::from(tag(live)?).checked_mul(interleave / live.sectors_per_block())?;
+    let padding = if live.fix_padding { 4096 } else { 128 << 10 };
+    let area = tags.checked_next_multiple_of(padding)? / crate::units::SECTOR;
+    (area > 0).then_some(area)
+}
+
+/// The kernel takes more sectors a bit than asked where the bitmap would not fit the journal. Whether it did,
+/// or was asked for more, can't be told apart: only fewer than asked is a difference.
+fn bits(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
+    let Some(sectors) = wanted.sectors_per_bit else { return };
+    let asked = power_below(sectors).max(live.sectors_per_block());
+    match live.sectors_per_bit.map(|sectors| sectors.0) {
+        Some(running) if running == asked => {}
+        Some(running) if running > asked => differences.warn(format!(
+            "sectors_per_bit is {running}, the map asks for {asked}: the kernel takes more where the bitmap would not \
+             fit the journal"
+        )),
+        running => differences.optional("sectors_per_bit", Some(&asked), running.as_ref(), Effect::Tune),
+    }
+}

@@ -1,0 +1,401 @@
+//! `integrity`: a tag beside every block, and a journal that keeps the two in step. Kernel source:
+//! `drivers/md/dm-integrity.c`.
+//!
+//! What the kernel prints is far more than what was loaded: defaults, values it rounded, and what stands in
+//! the superblock whatever was asked for. `compare.rs` knows which is which.
+
+mod algorithm;
+mod check;
+mod compare;
+#[cfg(test)]
+mod tests;
+
+pub use algorithm::Algorithm;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits, Words,
+    keyed,
+};
+use crate::device::Device;
+use crate::keys::KeySlot;
+use crate::units::{Bytes, SECTOR, Sectors};
+
+/// The superblock: what it starts with, and its bytes (`SB_MAGIC`, `SB_SECTORS`).
+const MAGIC: &[u8] = b"integrt\0";
+const SUPERBLOCK: usize = 4096;
+
+/// A device with a tag beside every block, which is checked at every read.
+///
+/// The size that it offers is known only once it is formatted, so `length` can't be left out, unless
+/// `meta_device` keeps all of the device for the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Integrity {
+    /// The device that holds the data, and the tags too unless `meta_device` does.
+    pub device: Device,
+    /// How many sectors at the start of the device with the tags are left alone. The superblock is behind
+    /// them.
+    #[serde(default)]
+    pub reserved: Sectors,
+    /// How long a tag is, in bytes, from 1 to 255; by default as long as what `internal_hash` makes. Fixed
+    /// when the device is formatted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_size: Option<u32>,
+    /// How data and tags are kept in step.
+    #[serde(default)]
+    pub mode: Mode,
+    /// A device for the tags and the journal. Fixed when the device is formatted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta_device: Option<Device>,
+    /// How much data one tag covers, in bytes: a power of two from 512 to 4096, default 512. Fixed when the
+    /// device is formatted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_size: Option<Bytes>,
+    /// How long the journal is, rounded down to whole sections. Fixed when the device is formatted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_sectors: Option<Sectors>,
+    /// How much data stands between two areas of tags, rounded down to a power of two, default 32768.
+    /// Fixed when the device is formatted; without meaning with `meta_device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interleave_sectors: Option<Sectors>,
+    /// How much of the tags is read and written as one, rounded down to a power of two, default 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_sectors: Option<Sectors>,
+    /// How full the journal is when it begins to be written back, in percent, default 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_watermark: Option<u32>,
+    /// After how long the journal is written when nothing flushes it, in milliseconds, default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_time: Option<u32>,
+    /// The hash that makes the tags, `"crc32c"` or `{ algorithm = "hmac(sha256)", key = ... }`. Without one
+    /// the tags are made by the target above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal_hash: Option<Algorithm>,
+    /// A cipher for the journal, such as `{ algorithm = "ctr(aes)", key = ... }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_crypt: Option<Algorithm>,
+    /// A hash that protects the journal, such as `{ algorithm = "hmac(sha256)", key = ... }`. Whether there
+    /// is one is fixed when the device is formatted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_mac: Option<Algorithm>,
+    /// In bitmap mode: how many sectors a bit stands for, rounded down to a power of two, default 32768. The
+    /// kernel takes more where the bitmap wouldn't fit the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sectors_per_bit: Option<Sectors>,
+    /// In bitmap mode: how often the bitmap is written, in milliseconds, default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitmap_flush_interval: Option<u32>,
+    /// Passes discards on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_discards: bool,
+    /// Makes all tags anew in the background. An order carried out once: it is never compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recalculate: bool,
+    /// Makes all tags anew, from the start, at each load. It is never compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reset_recalculate: bool,
+    /// Pads areas of tags no more than needed. Takes effect when the device is formatted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fix_padding: bool,
+    /// Includes the number of the section in the MAC of the journal, and the superblock in its own. Takes
+    /// effect when the device is formatted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fix_hmac: bool,
+    /// Lets tags be made anew even with a keyed hash, which an attacker could make use of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub legacy_recalculate: bool,
+}
+
+/// How data and tags are kept in step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Both go through a journal.
+    #[default]
+    Journal,
+    /// A bitmap tells which tags to make anew after a crash.
+    Bitmap,
+    /// Written directly: a crash may leave the two apart.
+    Direct,
+    /// Tags are not checked and the journal is not replayed; for rescue.
+    Recovery,
+    /// The disk itself keeps the tags. From Linux 6.12 on.
+    Inline,
+}
+
+impl Mode {
+    const LETTERS: [(Self, &'static str, &'static str); 5] = [
+        (Self::Journal, "J", "journal"),
+        (Self::Bitmap, "B", "bitmap"),
+        (Self::Direct, "D", "direct"),
+        (Self::Recovery, "R", "recovery"),
+        (Self::Inline, "I", "inline"),
+    ];
+
+    fn row(self) -> (Self, &'static str, &'static str) {
+        Self::LETTERS.into_iter().find(|(mode, ..)| *mode == self).unwrap_or(Self::LETTERS[0])
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.row().2)
+    }
+}
+
+impl Integrity {
+    fn new(device: Device, reserved: Sectors, tag_size: Option<u32>, mode: Mode) -> Self {
+        Self {
+            device,
+            reserved,
+            tag_size,
+            mode,
+            meta_device: None,
+            block_size: None,
+            journal_sectors: None,
+            interleave_sectors: None,
+            buffer_sectors: None,
+            journal_watermark: None,
+            commit_time: None,
+            internal_hash: None,
+            journal_crypt: None,
+            journal_mac: None,
+            sectors_per_bit: None,
+            bitmap_flush_interval: None,
+            allow_discards: false,
+            recalculate: false,
+            reset_recalculate: false,
+            fix_padding: false,
+            fix_hmac: false,
+            legacy_recalculate: false,
+        }
+    }
+
+    fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        let word = words.next("an option")?;
+        let Some((name, value)) = word.split_once(':') else { return self.flag(word, words) };
+        let sectors = || words.to_number(value, name).map(|sectors| Some(Sectors(sectors)));
+        let number = || words.to_number(value, name).map(Some);
+        let algorithm = || Algorithm::parse(value).map(Some).map_err(|error| words.wrong(format!("{name}: {error}")));
+        match name {
+            "meta_device" => self.meta_device = Some(keyed::to_device(words, value)?),
+            "block_size" => self.block_size = Some(Bytes(words.to_number(value, name)?)),
+            "journal_sectors" => self.journal_sectors = sectors()?,
+            "interleave_sectors" => self.interleave_sectors = sectors()?,
+            "buffer_sectors" => self.buffer_sectors = sectors()?,
+            "journal_watermark" => self.journal_watermark = number()?,
+            "commit_time" => self.commit_time = number()?,
+            "sectors_per_bit" => self.sectors_per_bit = sectors()?,
+            "bitmap_flush_interval" => self.bitmap_flush_interval = number()?,
+            "internal_hash" => self.internal_hash = algorithm()?,
+            "journal_crypt" => self.journal_crypt = algorithm()?,
+            "journal_mac" => self.journal_mac = algorithm()?,
+            _ => return Err(unknown(words)),
+        }
+        Ok(())
+    }
+
+    fn flag(&mut self, word: &str, words: &Words<'_>) -> Result<(), ParamsError> {
+        let flag = match word {
+            "allow_discards" => &mut self.allow_discards,
+            "recalculate" => &mut self.recalculate,
+            "reset_recalculate" => &mut self.reset_recalculate,
+            "fix_padding" => &mut self.fix_padding,
+            "fix_hmac" => &mut self.fix_hmac,
+            "legacy_recalculate" => &mut self.legacy_recalculate,
+            _ => return Err(unknown(words)),
+        };
+        *flag = true;
+        Ok(())
+    }
+
+    /// The options in the kernel's order.
+    fn print_options(&self, out: &mut Printer) {
+        if let Some(device) = &self.meta_device {
+            out.prefixed_device("meta_device:", device);
+        }
+        let value = |out: &mut Printer, name: &str, value: Option<u64>| {
+            if let Some(value) = value {
+                out.word(format_args!("{name}:{value}"));
+            }
+        };
+        let sectors = |size: Option<Sectors>| size.map(|size| size.0);
+        value(out, "block_size", self.block_size.map(|size| size.0));
+        out.flag(self.recalculate, "recalculate")
+            .flag(self.reset_recalculate, "reset_recalculate")
+            .flag(self.allow_discards, "allow_discards");
+        value(out, "journal_sectors", sectors(self.journal_sectors));
+        value(out, "interleave_sectors", sectors(self.interleave_sectors));
+        value(out, "buffer_sectors", sectors(self.buffer_sectors));
+        value(out, "journal_watermark", self.journal_watermark.map(u64::from));
+        value(out, "commit_time", self.commit_time.map(u64::from));
+        value(out, "sectors_per_bit", sectors(self.sectors_per_bit));
+        value(out, "bitmap_flush_interval", self.bitmap_flush_interval.map(u64::from));
+        out.flag(self.fix_padding, "fix_padding")
+            .flag(self.fix_hmac, "fix_hmac")
+            .flag(self.legacy_recalculate, "legacy_recalculate");
+        for (name, algorithm) in self.algorithms() {
+            if let Some(algorithm) = algorithm {
+                algorithm.print(out, name);
+            }
+        }
+    }
+
+    /// The algorithms in the kernel's order, by field.
+    fn algorithms(&self) -> [(&'static str, Option<&Algorithm>); 3] {
+        [
+            ("internal_hash", self.internal_hash.as_ref()),
+            ("journal_crypt", self.journal_crypt.as_ref()),
+            ("journal_mac", self.journal_mac.as_ref()),
+        ]
+    }
+
+    /// How many sectors one tag covers.
+    fn sectors_per_block(&self) -> u64 {
+        self.block_size.map_or(1, |size| (size.0 / SECTOR).max(1))
+    }
+}
+
+/// An option that there isn't. It may hold a key, so it isn't shown.
+fn unknown(words: &Words<'_>) -> ParamsError {
+    words.wrong(
+        "this option is unknown, or its value is missing; there are meta_device: block_size: recalculate \
+         reset_recalculate allow_discards journal_sectors: interleave_sectors: buffer_sectors: journal_watermark: \
+         commit_time: sectors_per_bit: bitmap_flush_interval: fix_padding fix_hmac legacy_recalculate internal_hash: \
+         journal_crypt: journal_mac:",
+    )
+}
+
+/// Whether a superblock is there.
+fn look(bytes: &[u8]) -> Found {
+    if bytes.starts_with(MAGIC) {
+        Found::Right
+    } else if bytes.iter().all(|byte| *byte == 0) {
+        Found::Blank
+    } else {
+        Found::Other
+    }
+}
+
+impl TargetType for Integrity {
+    const NAME: &'static str = "integrity";
+    const TRAITS: Traits = Traits { singleton: true, secret: true, ..Traits::PLAIN };
+    const DOC: Doc = Doc {
+        summary: "A device with a tag beside every block, which is checked at every read. The size it offers is \
+                  known only once it is formatted: load it with a few sectors first, then ask its status.",
+        since: "4.12",
+        writes: "The superblock and an empty journal, when the superblock is all zero.",
+        changes: "tag_size, block_size, meta_device and whether there is a journal_mac are fixed when the device is \
+                  formatted (`remap`, by way of a new device); journal_sectors, interleave_sectors and the fixes too, and the \
+                  kernel ignores another value. Another algorithm or key makes the tags wrong (`remap`). Mode and the rest \
+                  are a `reload`.",
+        example: "type = \"integrity\"\nlength = 8\ndevice = \"/dev/disk/by-id/disk-a\"\nmode = \
+                  \"bitmap\"\ninternal_hash = \"crc32c\"",
+    };
+
+    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+        let device = keyed::device(words)?;
+        let reserved = words.sectors("the reserved sectors")?;
+        let tag_size = match words.peek() {
+            Some("-") => {
+                words.next("the tag size")?;
+                None
+            }
+            _ => Some(words.number("the tag size")?),
+        };
+        let letter = words.next("the mode")?;
+        let (mode, ..) = Mode::LETTERS
+            .into_iter()
+            .find(|(_, known, _)| *known == letter)
+            .ok_or_else(|| words.wrong("the mode must be J, B, D, R or I"))?;
+        if words.left() == 0 {
+            words.next("the count of options")?;
+        }
+        let mut integrity = Self::new(device, reserved, tag_size, mode);
+        let mut options = words.counted("options")?;
+        while options.left() > 0 {
+            integrity.option(&mut options)?;
+        }
+        Ok(integrity)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        out.device(&self.device).word(self.reserved);
+        match self.tag_size {
+            Some(size) => out.word(size),
+            None => out.word("-"),
+        };
+        out.word(self.mode.row().1).always_counted(|out| self.print_options(out));
+    }
+
+    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+        let tags = |device| Lower { device, start: self.reserved.0, length: None, access: Access::Write };
+        match &self.meta_device {
+            Some(meta) => vec![Lower::write(&self.device, 0, length), tags(meta)],
+            None => vec![tags(&self.device)],
+        }
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        std::iter::once(&mut self.device).chain(&mut self.meta_device).collect()
+    }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        let hash = self.internal_hash.iter_mut().map(|hash| hash.slot("internal_hash.key", false));
+        let crypt = self.journal_crypt.iter_mut().map(|cipher| cipher.slot("journal_crypt.key", true));
+        let mac = self.journal_mac.iter_mut().map(|hash| hash.slot("journal_mac.key", false));
+        hash.chain(crypt).chain(mac).collect()
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        self.check_all(length, problems);
+    }
+
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        compare::compare(self, live, differences);
+    }
+
+    /// With `meta_device`, all of the data device. Else never: the tags and the journal take a part of it, how
+    /// much stands in the superblock, and the kernel tells once the table is loaded.
+    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+        self.meta_device.as_ref()?;
+        let (size, block) = (size_of(&self.device)?, self.sectors_per_block());
+        let rest = size / block * block;
+        Some(if rest > 0 {
+            Ok(rest)
+        } else {
+            Err(format!("{} has {size} sectors, less than one block", self.device))
+        })
+    }
+
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        if self.mode == Mode::Recovery {
+            return Vec::new();
+        }
+        vec![Metadata {
+            device: self.meta_device.as_ref().unwrap_or(&self.device),
+            offset: self.reserved.bytes(),
+            length: SUPERBLOCK,
+            look,
+            otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
+                        it is written or its tag is made anew",
+        }]
+    }
+
+    fn redact(params: &str) -> String {
+        keyed::redact_words(params, |_, word| {
+            let mut parts = word.splitn(3, ':');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(name), Some(algorithm), Some(_)) if name != "meta_device" => {
+                    format!("{name}:{}:{}", keyed::redact_digits(algorithm), crate::secret::REDACTED)
+                }
+                _ => keyed::redact_digits(word),
+            }
+        })
+    }
+}

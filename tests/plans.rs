@@ -24,8 +24,11 @@ const FEWEST: usize = 60;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
     cases.sort();
     cases
 }
@@ -103,7 +106,11 @@ impl Case {
         let options = Options { patience: std::time::Duration::ZERO };
         match apply::apply(&kernel, &plan, options, &mut Silent) {
             Err(ApplyError::Conflicts(_) | ApplyError::Refused(_)) if forbidden => {
-                return if kernel.state() == before { Ok(()) } else { Err("a refused plan changed it".into()) };
+                return if kernel.state() == before {
+                    Ok(())
+                } else {
+                    Err("a refused plan changed it".into())
+                };
             }
             Err(error) => return Err(format!("apply: {error}")),
             Ok(()) if forbidden => return Err("what was refused was carried out".to_string()),

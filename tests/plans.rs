@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config::{self, Map, State as Wanted};
@@ -103,7 +104,7 @@ impl Case {
         let before = kernel.state();
         let plan = self.plan(&kernel, &Class::ALL.into_iter().collect())?;
         let forbidden = !plan.conflicts.is_empty() || plan.refused().next().is_some();
-        let options = Options { patience: std::time::Duration::ZERO };
+        let options = Options { patience: Duration::ZERO, ..Options::default() };
         match apply::apply(&kernel, &plan, options, &mut Silent) {
             Err(ApplyError::Conflicts(_) | ApplyError::Refused(_)) if forbidden => {
                 return if kernel.state() == before {

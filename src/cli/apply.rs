@@ -40,10 +40,15 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let plan = plan::plan(kernel, &map, &args.allow.classes())?;
         args.output.print(|| render::text(&plan, Paint::Colour), &render::json::plan(&plan))?;
         apply::permit(&plan)?;
-        if args.dry_run || plan.is_empty() {
+        if args.dry_run {
             return Ok(Exit::Done);
         }
-        apply::apply(kernel, &plan, Options { patience }, &mut Silent)?;
+        if plan.is_empty() {
+            // A crash between a device and its node leaves nothing to do but the node.
+            kernel.settle()?;
+            return Ok(Exit::Done);
+        }
+        apply::apply(kernel, &plan, Options { patience, ..Options::default() }, &mut Silent)?;
         if !args.output.is_json() {
             print(&done(&plan))?;
         }
@@ -61,7 +66,7 @@ impl From<ApplyError> for Failure {
         let exit = match &error {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
-            ApplyError::PutBack { .. } => Exit::PutBack,
+            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
             ApplyError::Left { .. } => Exit::Left,
         };
         Self::new(exit, error)

@@ -97,6 +97,15 @@ pub enum Udev {
     Off,
 }
 
+impl From<Udev> for dmctl::kernel::live::Udev {
+    fn from(udev: Udev) -> Self {
+        match udev {
+            Udev::Auto => Self::Auto,
+            Udev::Off => Self::Off,
+        }
+    }
+}
+
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {

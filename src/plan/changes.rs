@@ -120,7 +120,8 @@ impl<'a> Changes<'a> {
     ) {
         let Placed { mapping, lowers, circle } = placed;
         let present = mapping.state != State::Absent;
-        let mut resolver = Resolver::new(observed, self, below, mapping);
+        let device = found.and_then(|found| found.seen.mapped.as_ref());
+        let mut resolver = Resolver::new(observed, self, below, mapping, device);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
         let (mut says, block) = (resolver.says, resolver.block);
         let short = present && rows.len() < mapping.rows.len();

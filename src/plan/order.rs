@@ -14,7 +14,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use super::changes::Changes;
 use super::waits::{Because, Waits};
 use super::{Action, Conflict, Detail, Step};
-use crate::identity::{Key, Name};
+use crate::identity::{Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
@@ -38,17 +38,17 @@ pub fn sort(
     sorted
 }
 
-/// Gives every step the name that its device has when the step begins.
+/// Gives every step the name that its device has when the step begins. The uuid tells the device.
 fn rename_along(steps: &mut [Step]) {
-    let mut names: HashMap<Key, Name> = HashMap::new();
+    let mut names: HashMap<Uuid, Name> = HashMap::new();
     for step in steps {
-        let Some(key) = &step.mapping else { continue };
-        if let Some(name) = names.get(key).filter(|_| step.action != Action::Create) {
+        let Some(uuid) = &step.uuid else { continue };
+        if let Some(name) = names.get(uuid).filter(|_| step.action != Action::Create) {
             step.name = name.clone();
         }
         match &step.detail {
-            Detail::Rename { to } => names.insert(key.clone(), to.clone()),
-            Detail::Create { .. } => names.insert(key.clone(), step.name.clone()),
+            Detail::Rename { to } => names.insert(uuid.clone(), to.clone()),
+            Detail::Create { .. } => names.insert(uuid.clone(), step.name.clone()),
             _ => None,
         };
     }

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use super::changes::{Changes, Standing};
 use crate::config::{Length, Mapping, Row, State};
 use crate::device::{Device, Form};
+use crate::diff;
 use crate::identity::{DevNum, Key};
+use crate::kernel::Mapped;
 use crate::observed::Observed;
 use crate::sector_map::TypedRow;
 use crate::targets::{Access, Lower};
@@ -31,6 +33,7 @@ pub struct Resolver<'r, 'a> {
     changes: &'r Changes<'a>,
     below: &'r Below<'a>,
     mapping: &'r Mapping,
+    device: Option<&'r Mapped>,
     /// What stands in the way.
     pub says: Vec<String>,
     /// Whether something below stands in the way, of which is told there.
@@ -40,14 +43,15 @@ pub struct Resolver<'r, 'a> {
 }
 
 impl<'r, 'a> Resolver<'r, 'a> {
-    /// For the rows of `mapping`.
+    /// For the rows of `mapping`, which has this device.
     pub fn new(
         observed: &'r Observed,
         changes: &'r Changes<'a>,
         below: &'r Below<'a>,
         mapping: &'r Mapping,
+        device: Option<&'r Mapped>,
     ) -> Self {
-        Self { observed, changes, below, mapping, says: Vec::new(), blocked: false, block: 1 }
+        Self { observed, changes, below, mapping, device, says: Vec::new(), blocked: false, block: 1 }
     }
 
     /// The table, as far as it can be had.
@@ -103,8 +107,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         };
         device.number = Some(number);
         if let Some(key) = self.changes.key_of(number) {
-            self.resolve_mapping(device, key);
-        } else if let Some(name) = self.changes.pruned(number) {
+            self.resolve_mapping(device, number, key);
+        } else if let Some(name) = self.changes.pruned(number).filter(|_| !self.stands_on(number)) {
             self.says.push(format!(
                 "the lower device {} is `{name}`, which no mapping declares and prune = true removes",
                 device.described()
@@ -113,9 +117,12 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// A mapping of this map that is not written as `@key`.
-    fn resolve_mapping(&mut self, device: &mut Device, key: &Key) {
+    fn resolve_mapping(&mut self, device: &mut Device, number: DevNum, key: &Key) {
         let Some(lower) = self.changes.map.mappings.get(key) else { return };
         if lower.state == State::Absent {
+            if self.stands_on(number) {
+                return;
+            }
             self.says.push(format!(
                 "the lower device {} is the mapping `{key}`, which is to be absent",
                 device.described()
@@ -138,6 +145,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
             // It will have another number.
             *device = Device::mapping(key.clone());
         }
+    }
+
+    /// Whether its device stands there already: then that one is in use, which is told where it is removed.
+    fn stands_on(&self, number: DevNum) -> bool {
+        self.device.is_some_and(|device| diff::lowers(&device.table).contains(&number))
     }
 
     fn is_blocked(&self, key: &Key) -> bool {
@@ -193,7 +205,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
         if let Some(odd) = odd {
             self.says.push(format!(
-                "the lower device {} has blocks of {} bytes, and {odd} sectors are no multiple of that",
+                "the lower device {} has blocks of {} bytes: starts and lengths must be multiples of {block} sectors, \
+                 and {odd} is none",
                 lower.device.described(),
                 block * SECTOR
             ));

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::changes::{Change, Changes, Standing};
-use super::matching;
 use super::{Action, Conflict, Detail, InUse, Step};
+use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -15,8 +15,10 @@ use crate::policy::Class;
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
     let mut steps = Vec::new();
+    let volumes = preparation::volumes(changes);
     for change in &changes.all {
-        of_mapping(change, observed, &mut steps);
+        let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
+        of_mapping(change, observed, &before, &mut steps);
     }
     if changes.map.policy.prune {
         for seen in &changes.leftovers {
@@ -27,18 +29,28 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflic
     (steps, conflicts)
 }
 
-fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
+/// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
+fn of_mapping(
+    change: &Change<'_>,
+    observed: &Observed,
+    prepare: &dyn Fn(&mut Vec<Step>),
+    steps: &mut Vec<Step>,
+) {
     match &change.standing {
         Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
-        Standing::Missing => make(change, "it does not exist", observed, steps),
+        Standing::Missing => {
+            prepare(steps);
+            make(change, "it does not exist", observed, steps);
+        }
         Standing::Replaced(diff) => {
             steps.extend(remove(change, observed, &format!("made anew: {}", diff.says.join("; "))));
+            prepare(steps);
             make(change, "made anew", observed, steps);
         }
         Standing::Same | Standing::Unfinished | Standing::Differs(_) => {
             let Some(device) = change.device() else { return };
-            stay(change, device, observed, steps);
+            stay(change, device, observed, prepare, steps);
         }
     }
 }
@@ -53,13 +65,20 @@ fn make(change: &Change<'_>, reason: &str, observed: &Observed, steps: &mut Vec<
 }
 
 /// A device that stays.
-fn stay(change: &Change<'_>, device: &Mapped, observed: &Observed, steps: &mut Vec<Step>) {
+fn stay(
+    change: &Change<'_>,
+    device: &Mapped,
+    observed: &Observed,
+    prepare: &dyn Fn(&mut Vec<Step>),
+    steps: &mut Vec<Step>,
+) {
     let wants_suspended = change.mapping.state == State::Suspended;
     let reloaded = change.standing != Standing::Same;
     if device.info.deferred_remove {
         steps.push(cancel_removal(change));
     }
     if reloaded {
+        prepare(steps);
         steps.push(reload(change, device, observed));
         push_messages(change, steps);
     } else {
@@ -163,7 +182,7 @@ fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string() };
+    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string(), prepares: None };
     step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
 }
 
@@ -183,7 +202,7 @@ fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
 fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
     for row in &change.rows {
         for text in &row.messages {
-            let detail = Detail::Message { sector: row.start, text: text.clone() };
+            let detail = Detail::Message { sector: row.start, text: text.clone(), prepares: None };
             let mut message =
                 step(change, Action::Message, Class::Create, "sent after each load of its table", detail);
             if matches!(change.standing, Standing::Replaced(_)) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::changes::Changes;
-use super::{Action, Detail, Step};
+use super::{Action, Detail, Preparation, Step};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::Observed;
 
@@ -146,17 +146,19 @@ impl Waits {
         for index in 0..self.steps.len() {
             let step = &self.steps[index];
             let suspended = step.action == Action::Suspend;
-            if !opens(step.action) && !suspended {
+            let preparation = preparation(step);
+            if !opens(step.action) && !suspended && preparation.is_none() {
                 continue;
             }
+            let copied = preparation.and_then(|preparation| preparation.origin.clone()).map(|(key, _)| key);
             let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key)) else { continue };
-            for lower in &change.lowers {
+            for lower in change.lowers.iter().copied().chain(&copied) {
                 if !suspended {
-                    for below in tables.get(*lower).into_iter().flatten() {
+                    for below in tables.get(lower).into_iter().flatten() {
                         self.add(*below, index, Because::Stands);
                     }
                 }
-                for below in suspends.get(*lower).into_iter().flatten() {
+                for below in suspends.get(lower).into_iter().flatten() {
                     self.add(index, *below, Because::Stands);
                 }
             }
@@ -182,4 +184,10 @@ impl Waits {
             }
         }
     }
+}
+
+/// What a message makes ready: it waits as the table does that needs it, and for whom it copies.
+fn preparation(step: &Step) -> Option<&Preparation> {
+    let Detail::Message { prepares, .. } = &step.detail else { return None };
+    prepares.as_ref()
 }

@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, create, info, list, plan, reload, remove, rename, resume, simulate, status, suspend, table,
-    targets, validate,
+    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, simulate,
+    status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -40,6 +40,9 @@ pub enum Verb {
     Suspend(suspend::Args),
     Resume(resume::Args),
     Simulate(simulate::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// The options that every verb takes.

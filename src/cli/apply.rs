@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             kernel.settle()?;
             return Ok(Exit::Done);
         }
-        apply::apply(kernel, &plan, Options { patience }, &mut Silent)?;
+        apply::apply(kernel, &plan, Options { patience, ..Options::default() }, &mut Silent)?;
         if !args.output.is_json() {
             print(&done(&plan))?;
         }
@@ -66,7 +66,7 @@ impl From<ApplyError> for Failure {
         let exit = match &error {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
-            ApplyError::PutBack { .. } => Exit::PutBack,
+            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
             ApplyError::Left { .. } => Exit::Left,
         };
         Self::new(exit, error)

@@ -9,6 +9,7 @@
 mod changes;
 mod matching;
 mod order;
+mod preparation;
 mod risk;
 mod steps;
 
@@ -157,7 +158,18 @@ pub enum Detail {
         sector: u64,
         /// What it is told.
         text: String,
+        /// Set when it goes to a lower device, to make it ready for a table.
+        prepares: Option<Preparation>,
     },
+}
+
+/// What a message to a lower device makes ready. That it is ready already is no failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preparation {
+    /// The volume that is copied. Whoever serves it is suspended meanwhile.
+    pub copies: Option<u32>,
+    /// The mapping that serves that volume, with its uuid, when it is one of the map.
+    pub origin: Option<(Key, Uuid)>,
 }
 
 /// Who uses a device.

@@ -191,11 +191,13 @@ impl Graph {
         }
         for index in 0..self.steps.len() {
             let step = &self.steps[index];
-            if !matches!(step.action, Action::Create | Action::Reload) {
+            // A message that makes a lower device ready for a table waits as the table does.
+            if !matches!(step.action, Action::Create | Action::Reload | Action::Message) {
                 continue;
             }
             let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key)) else { continue };
-            for lower in &change.lowers {
+            let copied = copied(step).cloned();
+            for lower in change.lowers.iter().chain(&copied) {
                 for below in tables.get(lower).into_iter().flatten() {
                     self.edge(*below, index, Because::Stands);
                 }
@@ -223,6 +225,24 @@ impl Graph {
                 if let Some(removal) = removals.get(&number) {
                     self.edge(index, *removal, Because::Leaves);
                 }
+            }
+        }
+        self.leave_inactive_slots(removals.into_values());
+    }
+
+    /// A table in an inactive slot, of which only the holders tell, goes with its device or when that slot is
+    /// emptied.
+    fn leave_inactive_slots(&mut self, removals: impl Iterator<Item = usize>) {
+        let mut emptied: HashMap<String, usize> = HashMap::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            if matches!(step.action, Action::Remove | Action::Clear | Action::Resume) {
+                emptied.insert(step.name.to_string(), index);
+            }
+        }
+        for removal in removals {
+            let Detail::Remove { users, .. } = &self.steps[removal].detail else { continue };
+            for index in users.holders.clone().iter().filter_map(|holder| emptied.get(holder)) {
+                self.edge(*index, removal, Because::Leaves);
             }
         }
     }
@@ -326,6 +346,12 @@ impl Graph {
         self.edge(freeing, added, Because::Name);
         Some(freed)
     }
+}
+
+/// The mapping whose volume a step copies.
+fn copied(step: &Step) -> Option<&Key> {
+    let Detail::Message { prepares: Some(preparation), .. } = &step.detail else { return None };
+    preparation.origin.as_ref().map(|(key, _)| key)
 }
 
 /// The devices under the table that a step takes away.

@@ -14,7 +14,7 @@ use crate::targets::Found;
 
 /// Classifies the steps, in their final order, and refuses those that may not pass.
 pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) {
-    let left = left_before(steps);
+    let left = left_before(steps, changes, observed);
     for (index, step) in steps.iter_mut().enumerate() {
         let change = step.mapping.as_ref().and_then(|key| changes.get(key));
         let replaced = change.is_some_and(|change| matches!(change.standing, Standing::Replaced(_)));
@@ -85,41 +85,36 @@ fn format(table: &[TypedRow], old: &[Target], observed: &Observed) -> Option<(Cl
     })
 }
 
-/// How many tables leave each device before the step that removes it.
-fn left_before(steps: &[Step]) -> HashMap<usize, Vec<DevNum>> {
-    let removals: HashMap<DevNum, usize> = steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| step.action == Action::Remove)
-        .filter_map(|(index, step)| step.number.map(|number| (number, index)))
-        .collect();
+/// Who leaves each device before the step that removes it: everyone who is removed, or has another table by
+/// then. A table that was left in an inactive slot holds its devices, too, and goes with the first step that
+/// is about its device.
+fn left_before(steps: &[Step], changes: &Changes<'_>, observed: &Observed) -> HashMap<usize, Vec<DevNum>> {
     let mut left: HashMap<usize, Vec<DevNum>> = HashMap::new();
-    if removals.is_empty() {
-        return left;
-    }
-    for (index, step) in steps.iter().enumerate() {
-        let (Detail::Reload { old, .. } | Detail::Remove { old, .. }, Some(upper)) =
-            (&step.detail, step.number)
-        else {
-            continue;
+    for (removal, step) in steps.iter().enumerate().filter(|(_, step)| step.action == Action::Remove) {
+        let Some(number) = step.number else { continue };
+        let holders = observed.users(number).map(|users| users.holders.as_slice()).unwrap_or_default();
+        let leaves = |holder: &DevNum| {
+            let mut own = steps[..removal].iter().filter(|step| step.number == Some(*holder));
+            own.any(|step| stands_on(step, changes).is_some_and(|lowers| !lowers.contains(&number)))
         };
-        for lower in lowers(old) {
-            if let Some(removal) = removals.get(&lower).filter(|removal| **removal > index) {
-                left.entry(*removal).or_default().push(upper);
-            }
-        }
+        left.insert(removal, holders.iter().copied().filter(leaves).collect());
     }
     left
 }
 
-fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
-    let rows = diff::understand(table).unwrap_or_default();
+/// What the device of a step stands on after it, when the step decides that.
+fn stands_on(step: &Step, changes: &Changes<'_>) -> Option<BTreeSet<DevNum>> {
+    let settles = matches!(step.action, Action::Reload | Action::Remove | Action::Clear | Action::Resume);
+    let rows = match &step.detail {
+        Detail::Remove { .. } => &[],
+        Detail::Reload { table, .. } => table.as_slice(),
+        _ => changes.get(step.mapping.as_ref()?)?.rows.as_slice(),
+    };
     let numbers = |row: &TypedRow| {
         row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number).collect::<Vec<_>>()
     };
-    rows.iter().flat_map(numbers).collect()
+    settles.then(|| rows.iter().flat_map(numbers).collect())
 }
-
 /// Who still holds a device when its turn to be removed comes.
 fn holders(step: &Step, left: Option<&Vec<DevNum>>, observed: &Observed) -> Option<String> {
     let Detail::Remove { users, .. } = &step.detail else { return None };

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::changes::{Change, Changes, Standing};
-use super::matching;
 use super::{Action, Conflict, Detail, InUse, Step};
+use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -16,7 +16,7 @@ use crate::policy::Class;
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
     let mut steps = Vec::new();
     for change in &changes.all {
-        of_mapping(change, observed, &mut steps);
+        of_mapping(change, changes, observed, &mut steps);
     }
     if changes.map.policy.prune {
         for seen in &changes.leftovers {
@@ -27,10 +27,11 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflic
     (steps, conflicts)
 }
 
-fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
+fn of_mapping(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed, steps: &mut Vec<Step>) {
     match &change.standing {
         Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
         Standing::Missing => {
+            preparation::push(change, changes, observed, steps);
             steps.push(create(change, "it does not exist"));
             push_messages(change, steps);
             if change.mapping.state == State::Suspended {
@@ -40,6 +41,7 @@ fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
         Standing::Replaced(diff) => {
             steps.extend(remove(change, observed, &format!("made anew: {}", diff.says.join("; "))));
+            preparation::push(change, changes, observed, steps);
             steps.push(create(change, "made anew"));
             push_messages(change, steps);
         }
@@ -47,6 +49,7 @@ fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
             let Some(device) = change.device() else { return };
             let same = change.standing == Standing::Same;
             if !same {
+                preparation::push(change, changes, observed, steps);
                 steps.push(reload(change, device, observed));
                 push_messages(change, steps);
             }
@@ -168,7 +171,7 @@ fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
 fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
     for row in &change.rows {
         for text in &row.messages {
-            let detail = Detail::Message { sector: row.start, text: text.clone() };
+            let detail = Detail::Message { sector: row.start, text: text.clone(), prepares: None };
             let mut message =
                 step(change, Action::Message, Class::Create, "sent after each load of its table", detail);
             if matches!(change.standing, Standing::Replaced(_)) {

@@ -80,7 +80,7 @@ fn detail(step: &Step) -> Value {
             json!({ "old_table": targets(old), "old_readonly": old_readonly, "users": in_use(users) })
         }
         Detail::Suspend { users, .. } => json!({ "users": in_use(users) }),
-        Detail::Message { sector, text } => json!({ "sector": sector, "message": text }),
+        Detail::Message { sector, text, .. } => json!({ "sector": sector, "message": text }),
         Detail::SetUuid | Detail::Resume { .. } | Detail::Clear => json!({}),
     }
 }

@@ -115,7 +115,7 @@ fn draw(out: &mut String, step: &Step, widths: Widths, paint: Paint) {
             }
             let _ = writeln!(out, "    {}", printable(&step.reason));
         }
-        Detail::Message { text, sector } => {
+        Detail::Message { text, sector, .. } => {
             let _ = writeln!(out, "    {sector} {}", printable(text));
         }
         // A plain creation or removal speaks for itself; what is at stake beyond that is said.

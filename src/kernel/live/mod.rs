@@ -31,8 +31,8 @@ use raw::Command;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Suspend, Users,
-    Version,
+    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, MemoryLock, ReadKernel, Slot, Suspend,
+    Users, Version,
 };
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
@@ -272,6 +272,10 @@ impl ChangeKernel for Live {
             .map_err(|why| unwritable(Call::Message, &label(id), why))?;
         let answer = self.explained(id, || self.ask(Call::Message, Command::TargetMessage, id, &request))?;
         answer.reply().map_err(|why| malformed(Call::Message, &label(id), why))
+    }
+
+    fn lock_memory(&self) -> Option<MemoryLock> {
+        MemoryLock::acquire()
     }
 
     fn settle(&self) -> Result<(), KernelError> {

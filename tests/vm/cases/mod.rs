@@ -12,6 +12,7 @@ mod recovery;
 mod refusals;
 mod removing;
 mod rollback;
+mod roundtrip;
 mod tables;
 mod verbs;
 
@@ -122,6 +123,8 @@ cases! {
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
+    roundtrip:
+        every_row_of_the_data;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

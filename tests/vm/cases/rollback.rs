@@ -36,7 +36,7 @@ pub fn a_claimed_lower_device(guest: &Guest) -> Result<()> {
 pub fn a_lower_device_that_is_too_small_or_absent(guest: &Guest) -> Result<()> {
     guest.apply(DATA, &[])?;
     for (device, length, says) in [
-        ("/dev/ram3", "17MiB", "too small"),
+        ("/dev/ram3", "65MiB", "too small"),
         ("/dev/absent", "64KiB", "does not exist"),
         ("1:4000", "64KiB", "does not exist"),
     ] {

@@ -1,9 +1,12 @@
 //! Maps, planned and applied by the dmctl that was built with this test.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Result, ensure};
 use dmctl::kernel::{Info, ReadKernel, Slot};
+use dmctl::table::Target;
 
 use super::Guest;
 use super::program::{Ran, dmctl};
@@ -19,7 +22,9 @@ pub type State = (Info, String, String);
 
 /// Runs `dmctl VERB MAP OPTIONS`.
 pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
-    fs::write(PATH, format!("{HEAD}{map}"))?;
+    // It may hold a key.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(PATH)?;
+    file.write_all(format!("{HEAD}{map}").as_bytes())?;
     dmctl(&[&[verb, PATH], options].concat())
 }
 
@@ -63,7 +68,13 @@ impl Guest {
             let id = dmctl::kernel::Id::Name(listed.name);
             let rows = |slot| -> Result<Option<(Info, String)>> {
                 let Some(mapped) = self.kernel.device(&id, slot)? else { return Ok(None) };
-                let rows: Vec<String> = mapped.table.iter().map(ToString::to_string).collect();
+                // With its keys, which a row does not show unasked.
+                let row = |row: &Target| {
+                    format!("{} {} {} {}", row.start, row.length, row.kind, row.params())
+                        .trim_end()
+                        .to_string()
+                };
+                let rows: Vec<String> = mapped.table.iter().map(row).collect();
                 Ok(Some((mapped.info, rows.join("\n"))))
             };
             if let (Some((info, live)), Some((_, inactive))) = (rows(Slot::Live)?, rows(Slot::Inactive)?) {

@@ -25,7 +25,10 @@ fn anchors(document: &str) -> Vec<String> {
     let mut heading: Option<String> = None;
     for event in Parser::new_ext(document, Options::ENABLE_TABLES) {
         match event {
-            Event::Start(Tag::Heading { level: HeadingLevel::H1 | HeadingLevel::H2 | HeadingLevel::H3, .. }) => {
+            Event::Start(Tag::Heading {
+                level: HeadingLevel::H1 | HeadingLevel::H2 | HeadingLevel::H3,
+                ..
+            }) => {
                 heading = Some(String::new());
             }
             Event::Text(text) | Event::Code(text) => {

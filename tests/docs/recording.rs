@@ -11,12 +11,12 @@ use crate::{regenerate, root};
 
 /// What is typed, and what really runs: colours are asked for, as a terminal would have them.
 const TYPED: &[&str] = &[
-    "dmctl plan lab.toml",
-    "dmctl apply lab.toml",
+    "dmctl --kernel lab.json plan lab.toml",
+    "dmctl --kernel lab.json apply lab.toml",
     "sed -i 's/12GiB/20GiB/' lab.toml",
-    "dmctl plan lab.toml",
-    "dmctl apply lab.toml",
-    "dmctl plan lab.toml",
+    "dmctl --kernel lab.json plan lab.toml",
+    "dmctl --kernel lab.json apply lab.toml",
+    "dmctl --kernel lab.json plan lab.toml",
 ];
 const PROMPT: &str = "\u{1b}[1;32m$\u{1b}[0m ";
 
@@ -31,7 +31,7 @@ fn session(folder: &Path) -> String {
     run("dmctl simulate lab.json --disk /dev/vda=20GiB --disk /dev/vdb=20GiB", folder);
     fs::write(folder.join("lab.toml"), map()).unwrap();
     let played = TYPED.iter().map(|typed| {
-        let real = typed.replace("dmctl ", "dmctl --kernel lab.json --color always ");
+        let real = typed.replace("dmctl ", "dmctl --color always ");
         format!("{PROMPT}{typed}\n{}", run(&real, folder))
     });
     played.collect()

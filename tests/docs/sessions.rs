@@ -12,7 +12,7 @@ use crate::{documents, name, regenerate};
 const NOT_RUN: &[(&str, &str)] = &[
     ("README.md", "sudo apt install libdevmapper-dev libclang-dev pkg-config\ncargo install --path .\n"),
     ("README.md", "make demo\nmake test\n"),
-    ("docs/simulated-kernel.md", "sudo dmctl apply lab.toml\n"),
+    ("docs/simulated-kernel.md", "sudo dmctl apply change.toml\n"),
 ];
 
 /// A command, as the terminal shows it, and what it prints there. Its own lines after the first begin with `> `.
@@ -28,7 +28,8 @@ fn commands(text: &str) -> Vec<Typed> {
         if let Some(command) = line.strip_prefix("$ ") {
             commands.push(Typed { shown: format!("{line}\n"), run: command.to_string() });
             typing = true;
-        } else if let (true, Some(more), Some(last)) = (typing, line.strip_prefix("> "), commands.last_mut()) {
+        } else if let (true, Some(more), Some(last)) = (typing, line.strip_prefix("> "), commands.last_mut())
+        {
             last.shown += &format!("{line}\n");
             last.run += &format!("\n{more}");
         } else {
@@ -72,7 +73,8 @@ fn played(document: &str) -> String {
                 let start = block.range.start.checked_add_signed(shift).unwrap();
                 let end = block.range.end.checked_add_signed(shift).unwrap();
                 text.replace_range(start..end, &printed);
-                shift += isize::try_from(printed.len()).unwrap() - isize::try_from(block.range.len()).unwrap();
+                shift +=
+                    isize::try_from(printed.len()).unwrap() - isize::try_from(block.range.len()).unwrap();
             }
             _ => {}
         }
@@ -103,7 +105,9 @@ fn what_is_not_run_is_known() {
         for block in blocks(&fs::read_to_string(&path).unwrap()) {
             let known = NOT_RUN.contains(&(name(&path).as_str(), block.text.as_str()));
             match block.language() {
-                "sh" => assert!(known, "{}: a block of commands that nobody runs:\n{}", name(&path), block.text),
+                "sh" => {
+                    assert!(known, "{}: a block of commands that nobody runs:\n{}", name(&path), block.text)
+                }
                 "console" | "toml" | "rust" | "text" => {}
                 other => panic!("{}: nobody looks at a block of `{other}`", name(&path)),
             }

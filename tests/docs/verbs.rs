@@ -59,7 +59,10 @@ fn every_verb_has_its_manual_page() {
     for verb in verbs() {
         assert!(command.contains(&format!("dmctl-{verb}(1)")), "dmctl(1) does not name {verb}");
         let text = page(folder.path(), &format!("man1/dmctl-{verb}.1"));
-        assert!(text.contains(&format!("Examples:\n.br\ndmctl {verb}")) || text.contains("Examples"), "{text}");
+        assert!(
+            text.contains(&format!("Examples:\n.br\ndmctl {verb}")) || text.contains("Examples"),
+            "{text}"
+        );
     }
 }
 

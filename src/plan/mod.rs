@@ -7,14 +7,17 @@
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod changes;
+pub mod document;
 mod matching;
 mod order;
 mod risk;
+pub mod saved;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Map;
 use crate::diff::TableDiff;
@@ -28,7 +31,7 @@ use crate::table::Target;
 pub use changes::{Change, Changes, Standing};
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Make a device, load its table and let I/O through.
@@ -52,6 +55,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Reload,
+        Self::Rename,
+        Self::SetUuid,
+        Self::Remove,
+        Self::Suspend,
+        Self::Resume,
+        Self::Clear,
+        Self::Message,
+    ];
+
     /// Its name, as in a plan's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -72,7 +72,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Shows a plan and carries it out, as far as it may be and was asked for.
-fn carry_out(context: &Context, args: &Args, kernel: &dyn ChangeKernel, plan: &Plan) -> Result<Exit, Failure> {
+fn carry_out(
+    context: &Context,
+    args: &Args,
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+) -> Result<Exit, Failure> {
     let document = Document::of(plan);
     args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
     apply::permit(plan)?;
@@ -115,9 +120,9 @@ fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Fail
 
 fn stale(path: &Path, changes: &[String]) -> Failure {
     let shown = dmctl::identity::printable(&path.to_string_lossy()).into_owned();
-    let says = changes.iter().fold(String::new(), |text, change| {
-        format!("{text}\n  {}", dmctl::identity::printable(change))
-    });
+    let says = changes
+        .iter()
+        .fold(String::new(), |text, change| format!("{text}\n  {}", dmctl::identity::printable(change)));
     Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{says}"))
 }
 

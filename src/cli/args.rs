@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, create, info, list, plan, reload, remove, rename, resume, show, simulate, status, suspend,
-    table, targets, validate,
+    apply, create, info, list, plan, reload, remove, rename, resume, show, simulate, status, suspend, table,
+    targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file

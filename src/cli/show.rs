@@ -54,13 +54,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     };
     let stale = changes.as_ref().map(|changes| !changes.is_empty());
     let heading = Heading { made: Some(made(&saved.made)), stale: changes.unwrap_or_default() };
-    let shown = Shown {
-        plan: &saved.document,
-        made: &saved.made,
-        undo: &saved.undo,
-        stale,
-        changes: &heading.stale,
-    };
+    let shown =
+        Shown { plan: &saved.document, made: &saved.made, undo: &saved.undo, stale, changes: &heading.stale };
     args.drawing.print(&saved.document, &heading, &shown)?;
     Ok(match (args.detailed_exitcode, stale) {
         (false, _) => Exit::Done,

@@ -334,7 +334,14 @@ impl Row {
                 length: lower.length,
             })
             .collect();
-        Self { start: row.start, length: row.length, kind: row.target.kind().to_string(), params, shown, lowers }
+        Self {
+            start: row.start,
+            length: row.length,
+            kind: row.target.kind().to_string(),
+            params,
+            shown,
+            lowers,
+        }
     }
 
     fn raw(row: &Target) -> Self {

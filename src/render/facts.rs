@@ -25,7 +25,9 @@ pub fn size(step: &Step) -> String {
 /// Number, users, what happens to I/O, the uuid where the step sets it.
 pub fn device(step: &Step) -> String {
     let mut parts: Vec<String> = step.number.clone().into_iter().collect();
-    parts.extend(step.users.as_ref().map(crate::plan::document::Users::describe).filter(|says| !says.is_empty()));
+    parts.extend(
+        step.users.as_ref().map(crate::plan::document::Users::describe).filter(|says| !says.is_empty()),
+    );
     let mut says = parts.join(", ");
     if let Some(suspended) = step.suspended {
         says.push_str(if suspended { "; resumed by the swap" } else { "; suspended for the swap" });
@@ -48,14 +50,17 @@ pub fn sectors(sectors: &Sectors) -> String {
     kinds(sectors)
         .iter()
         .filter(|(_, ranges)| !ranges.is_empty())
-        .map(|(verb, ranges)| {
-            let shown: Vec<String> = ranges.iter().take(MOST_RANGES).map(|pair| range(*pair)).collect();
-            let more = ranges.len().saturating_sub(MOST_RANGES);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("{verb} {}{more}", shown.join(" and "))
-        })
+        .map(|(verb, list)| format!("{verb} {}", ranges(list)))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Ranges in sizes: `0..20.0 GiB and 30.0..40.0 GiB`.
+pub fn ranges(ranges: &[(u64, u64)]) -> String {
+    let shown: Vec<String> = ranges.iter().take(MOST_RANGES).map(|pair| range(*pair)).collect();
+    let more = ranges.len().saturating_sub(MOST_RANGES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(" and "))
 }
 
 /// More ranges of a kind than this are only counted.
@@ -82,14 +87,25 @@ pub fn range((start, end): (u64, u64)) -> String {
     }
 }
 
+/// Why a step is needed, and what is at stake, as far as it does not speak for itself.
+pub fn reasons(step: &Step) -> Vec<String> {
+    let plain = step.refusal.is_none() && step.class.allowed_unasked();
+    match step.action {
+        Action::Reload => beyond_tables(step),
+        Action::Message => Vec::new(),
+        Action::Create | Action::Remove | Action::Rename if plain => Vec::new(),
+        _ => vec![step.need().to_string()],
+    }
+}
+
 /// What the two tables, drawn one above the other, don't show: differences in a row that stays, and what is
 /// at stake.
-pub fn reasons(step: &Step) -> Vec<String> {
+fn beyond_tables(step: &Step) -> Vec<String> {
     let differences = step.differences.as_deref().unwrap_or_default();
     let all = differences.join("; ");
-    let beyond = step.need().strip_prefix(all.as_str()).map_or(step.need(), |rest| rest.trim_start_matches("; "));
-    let mut says: Vec<String> =
-        differences.iter().filter(|says| !is_drawn(says)).cloned().collect();
+    let beyond =
+        step.need().strip_prefix(all.as_str()).map_or(step.need(), |rest| rest.trim_start_matches("; "));
+    let mut says: Vec<String> = differences.iter().filter(|says| !is_drawn(says)).cloned().collect();
     if !beyond.is_empty() {
         says.push(beyond.to_string());
     }

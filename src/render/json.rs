@@ -19,7 +19,8 @@ pub fn plan(plan: &Plan) -> Document {
 /// further fields of its own.
 #[must_use]
 pub fn plan_schema() -> Value {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>().to_value();
+    let mut schema =
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>().to_value();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("format_version".to_string(), version());
     }

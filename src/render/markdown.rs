@@ -7,8 +7,7 @@ use crate::identity::printable;
 use crate::plan::document::{Document, Step};
 
 /// Characters that mean something somewhere in Markdown, or in the HTML that may stand in it.
-const SPECIAL: &[char] =
-    &['\\', '`', '*', '_', '{', '}', '[', ']', '(', ')', '#', '+', '!', '|', '~', '@', ':', '$'];
+const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$'];
 
 /// Draws a plan. What comes from outside is escaped.
 #[must_use]
@@ -77,9 +76,7 @@ fn detail(out: &mut String, number: usize, step: &Step) {
     let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
     let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
     says.extend(step.message.clone());
-    if step.differences.is_some() {
-        says.extend(facts::reasons(step));
-    }
+    says.extend(facts::reasons(step));
     if lines.is_empty() && says.is_empty() {
         return;
     }
@@ -107,7 +104,8 @@ fn escape(text: &str) -> String {
             _ => escaped.push(character),
         }
     }
-    escaped
+    // Nobody follows a link that stands in the name of a device.
+    escaped.replace("://", "\\://")
 }
 
 /// A name. Within a table even code ends at a `|`, so that is written otherwise.
@@ -129,7 +127,7 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_is_markup() {
-        assert_eq!(escape("a|b <i> *c* [x](y)\u{1b}"), "a\\|b &lt;i&gt; \\*c\\* \\[x\\]\\(y\\)\\u{1b}");
+        assert_eq!(escape("a|b <i> *c* [x](y)\u{1b}"), "a\\|b &lt;i&gt; \\*c\\* \\[x\\](y)\\u{1b}");
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(code("a|b"), "a\\|b");
         assert_eq!(longest_run("``` ` ``"), 3);

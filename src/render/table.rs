@@ -28,7 +28,8 @@ pub fn lines(step: &Step) -> Vec<Line> {
     let (start, length) = (widest(|row| row.start.to_string()), widest(|row| row.length.to_string()));
     let kind = signed.iter().map(|(_, row)| row.kind.chars().count()).max().unwrap_or(0);
     let line = |sign: char, row: &Row| {
-        let text = format!("{:<start$} {:<length$} {:<kind$} {}", row.start, row.length, row.kind, row.shown());
+        let text =
+            format!("{:<start$} {:<length$} {:<kind$} {}", row.start, row.length, row.kind, row.shown());
         Line { sign, text: printable(text.trim_end()).into_owned() }
     };
     shortened(&signed, line)
@@ -53,7 +54,8 @@ fn signed<'r>(new: &'r [Row], old: &'r [Row]) -> Vec<(char, &'r Row)> {
 fn shortened(signed: &[(char, &Row)], line: impl Fn(char, &Row) -> Line) -> Vec<Line> {
     let mut lines = Vec::new();
     for run in signed.chunk_by(|(one, _), (two, _)| one == two) {
-        let draw = |part: &[(char, &Row)]| part.iter().map(|(sign, row)| line(*sign, row)).collect::<Vec<_>>();
+        let draw =
+            |part: &[(char, &Row)]| part.iter().map(|(sign, row)| line(*sign, row)).collect::<Vec<_>>();
         if run[0].0 != ' ' || run.len() <= LONG_RUN {
             lines.extend(draw(run));
             continue;

@@ -85,7 +85,8 @@ impl Columns {
             let widths = plan.steps.iter().map(|step| width(&printable(&text(step))));
             widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
         };
-        let mut columns = Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size), end: 0 };
+        let mut columns =
+            Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size), end: 0 };
         let ends = plan.steps.iter().map(|step| width(&columns.head(step)) + 2 + width(&class(step)));
         columns.end = ends.max().unwrap_or(0);
         columns
@@ -93,7 +94,8 @@ impl Columns {
 
     /// The first line of a step up to its class, without colours.
     fn head(&self, step: &Step) -> String {
-        let size = if self.size == 0 { String::new() } else { format!("  {}", pad(&facts::size(step), self.size)) };
+        let size =
+            if self.size == 0 { String::new() } else { format!("  {}", pad(&facts::size(step), self.size)) };
         let head = format!(
             "{}  {}{size}   {}",
             pad(&verb(step), self.verb),
@@ -117,17 +119,6 @@ fn verb(step: &Step) -> String {
 
 fn class(step: &Step) -> String {
     format!("[{}]", step.class)
-}
-
-/// Why a step is needed. A plain creation, removal or rename speaks for itself.
-fn reasons(step: &Step) -> Vec<String> {
-    let plain = step.refusal.is_none() && step.class.allowed_unasked();
-    match step.action {
-        Action::Reload => facts::reasons(step),
-        Action::Message => Vec::new(),
-        Action::Create | Action::Remove | Action::Rename if plain => Vec::new(),
-        _ => vec![step.need().to_string()],
-    }
 }
 
 fn colour(step: &Step) -> AnsiColor {
@@ -195,7 +186,7 @@ impl Page {
             let sector = step.sector.unwrap_or_default();
             self.below("", &format!("to the target at sector {sector}: {}", printable(message)), None);
         }
-        for says in reasons(step) {
+        for says in facts::reasons(step) {
             self.below("", &printable(&says), None);
         }
         if let Some(refusal) = &step.refusal {

@@ -82,7 +82,11 @@ fn first_difference(saved: &Document, now: &Document) -> Option<String> {
         });
     }
     if saved.steps.len() != now.steps.len() {
-        return Some(format!("there would be {} steps now, there were {}", now.steps.len(), saved.steps.len()));
+        return Some(format!(
+            "there would be {} steps now, there were {}",
+            now.steps.len(),
+            saved.steps.len()
+        ));
     }
     (saved.conflicts != now.conflicts).then(|| "other conflicts stand in the way now".to_string())
 }

@@ -153,10 +153,18 @@ impl<'k> Look<'k> {
     /// A device as it is now, and the numbers of what it stands on.
     fn at(&self, by: By) -> Result<(DeviceState, Vec<DevNum>), KernelError> {
         let Some(number) = self.number(&by)? else {
-            return Ok((DeviceState { by, number: None, sectors: None, read_only: false, mapped: None }, Vec::new()));
+            return Ok((
+                DeviceState { by, number: None, sectors: None, read_only: false, mapped: None },
+                Vec::new(),
+            ));
         };
-        let mut state =
-            DeviceState { by, number: Some(number.to_string()), sectors: None, read_only: false, mapped: None };
+        let mut state = DeviceState {
+            by,
+            number: Some(number.to_string()),
+            sectors: None,
+            read_only: false,
+            mapped: None,
+        };
         let Some(listed) = self.numbered(number) else {
             if let Some(block) = self.kernel.block_device(number)? {
                 (state.sectors, state.read_only) = (Some(block.sectors), block.read_only);
@@ -169,7 +177,8 @@ impl<'k> Look<'k> {
             return Ok((state, Vec::new()));
         };
         let typed = diff::understand(&device.table).unwrap_or_default();
-        let lowers = typed.iter().flat_map(|row| row.target.lowers(row.length)).filter_map(|l| l.device.number);
+        let lowers =
+            typed.iter().flat_map(|row| row.target.lowers(row.length)).filter_map(|l| l.device.number);
         let lowers = lowers.collect();
         state.read_only = device.info.read_only;
         state.mapped = Some(MappedState {
@@ -241,7 +250,11 @@ fn mapped_differences(name: &str, was: &MappedState, is: &MappedState) -> Vec<St
         let row = was.table.iter().zip(&is.table).find(|(was, is)| was != is);
         says.push(match row {
             Some((was, is)) => format!("the table of {name} has changed: `{was}` is `{is}` now"),
-            None => format!("the table of {name} has changed: it had {} rows, it has {}", was.table.len(), is.table.len()),
+            None => format!(
+                "the table of {name} has changed: it had {} rows, it has {}",
+                was.table.len(),
+                is.table.len()
+            ),
         });
     }
     says

@@ -82,7 +82,11 @@ pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
     let whole = |path: &PathBuf| {
         let again = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
         if path == Path::new("-") || !again {
-            let name = if path == Path::new("-") { "standard input".into() } else { format!("`{}`", path.display()) };
+            let name = if path == Path::new("-") {
+                "standard input".into()
+            } else {
+                format!("`{}`", path.display())
+            };
             return Err(SavedError::KeysFromNowhere(name));
         }
         fs::canonicalize(path).map_err(|error| SavedError::File {
@@ -117,7 +121,8 @@ mod tests {
         let digest = KeyDigest::new(&one).unwrap();
         assert!(digest.is_of(&one) && !digest.is_of(&other));
         assert_ne!(digest, KeyDigest::new(&one).unwrap(), "the salt is another each time");
-        let saved = format!("{} {}", serde_json::to_string(&digest).unwrap(), super::super::canonical(&map(KEY)));
+        let saved =
+            format!("{} {}", serde_json::to_string(&digest).unwrap(), super::super::canonical(&map(KEY)));
         assert!(!saved.contains(KEY));
     }
 

@@ -38,8 +38,11 @@ fn table(map: &Map) -> Table {
     policy.insert("prune".to_string(), map.policy.prune.into());
     let allow: Vec<Value> = map.policy.allow.iter().map(|class| class.name().into()).collect();
     policy.insert("allow".to_string(), allow.into());
-    let mappings: Table =
-        map.mappings.iter().map(|(key, mapping)| (key.to_string(), of_mapping(map, mapping).into())).collect();
+    let mappings: Table = map
+        .mappings
+        .iter()
+        .map(|(key, mapping)| (key.to_string(), of_mapping(map, mapping).into()))
+        .collect();
     Table::from_iter([
         ("format".to_string(), Value::Integer(1)),
         ("owner".to_string(), map.owner.as_str().into()),
@@ -70,8 +73,8 @@ fn of_mapping(map: &Map, mapping: &Mapping) -> Table {
     if let Some(name) = &mapping.renamed_from {
         put("renamed_from", name.plain().into_owned().into());
     }
-    let suspend =
-        [("flush", mapping.suspend.flush), ("freeze", mapping.suspend.freeze)].map(|(k, v)| (k.to_string(), v.into()));
+    let suspend = [("flush", mapping.suspend.flush), ("freeze", mapping.suspend.freeze)]
+        .map(|(k, v)| (k.to_string(), v.into()));
     put("suspend", Table::from_iter(suspend).into());
     put("wait", format!("{}ms", mapping.wait.as_millis()).into());
     if !mapping.rows.is_empty() {

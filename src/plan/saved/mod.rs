@@ -167,17 +167,24 @@ impl Saved {
     /// Reads the text of the file called `path` in messages.
     pub fn parse(path: &str, text: &str) -> Result<Self, SavedError> {
         let not = |says: String| SavedError::Not { path: path.to_string(), says };
-        let mut value: serde_json::Value = serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
+        let mut value: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
         match value.get("format_version") {
             Some(version) if *version == FORMAT_VERSION => {}
             Some(version) => {
-                let says = format!("it has format {version}, this version of dmctl reads format {FORMAT_VERSION}");
+                let says =
+                    format!("it has format {version}, this version of dmctl reads format {FORMAT_VERSION}");
                 return Err(not(says));
             }
             None => return Err(not("it has no format_version".to_string())),
         }
         match digest::unseal(&mut value) {
-            None => return Err(not("it has no digest; `dmctl plan --out` writes saved plans, `--json` prints plans".to_string())),
+            None => {
+                return Err(not(
+                    "it has no digest; `dmctl plan --out` writes saved plans, `--json` prints plans"
+                        .to_string(),
+                ));
+            }
             Some(false) => return Err(SavedError::Altered(path.to_string())),
             Some(true) => {}
         }

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::map::{self, Files};
 use super::output::{Output, print};
 use super::plan::Allow;
+use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub struct Args {
 
 /// Applies it.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = map::read(&args.files.files, context.trust_to_apply())?;
+    let map = map::read_with_keys(&args.files.files, context.trust_to_apply())?;
     let command = if args.dry_run { "apply --dry-run" } else { "apply" };
     context.changing(command, |kernel| {
         // Nobody lets go of a device of a simulated kernel while one waits for it.
@@ -48,7 +49,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             kernel.settle()?;
             return Ok(Exit::Done);
         }
-        apply::apply(kernel, &plan, Options { patience, ..Options::default() }, &mut Silent)?;
+        let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
+        apply::apply(kernel, &plan, Options { patience, stop: &stop }, &mut Silent)?;
         if !args.output.is_json() {
             print(&done(&plan))?;
         }

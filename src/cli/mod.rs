@@ -28,6 +28,7 @@ mod remove;
 mod rename;
 mod resume;
 mod schema;
+mod signals;
 mod simulate;
 mod status;
 mod suspend;

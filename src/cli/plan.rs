@@ -46,7 +46,7 @@ impl Allow {
 
 /// Shows them.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = map::read(&args.files.files, Trust::Warn)?;
+    let map = map::read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     args.output.print(|| render::text(&plan, Paint::Colour), &render::json::plan(&plan))?;

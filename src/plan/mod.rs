@@ -9,24 +9,30 @@
 mod changes;
 mod matching;
 mod order;
+mod overlap;
 mod preparation;
+mod resolve;
 mod risk;
+mod stacks;
 mod steps;
+mod usage;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::config::Map;
-use crate::diff::TableDiff;
+use crate::diff::{self, TableDiff};
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{Id, KernelError, ReadKernel, Suspend, Users};
+use crate::kernel::{Id, KernelError, ReadKernel, Suspend};
 use crate::observed::Observed;
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
 use crate::table::Target;
 
 pub use changes::{Change, Changes, Standing};
+pub use usage::InUse;
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -172,19 +178,6 @@ pub struct Preparation {
     pub origin: Option<(Key, Uuid)>,
 }
 
-/// Who uses a device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InUse {
-    /// How often it is open.
-    pub open_count: u32,
-    /// Names of the devices that stand on it, by number where they are not mapped devices.
-    pub holders: Vec<String>,
-    /// Where it is mounted.
-    pub mounts: Vec<String>,
-    /// Whether it is swap space.
-    pub swap: bool,
-}
-
 /// Why a step may not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -213,6 +206,41 @@ impl Step {
         match &self.uuid {
             Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
             _ => Id::Name(self.name.clone()),
+        }
+    }
+
+    /// The devices that its device stands on before the step, and no more afterwards.
+    #[must_use]
+    pub fn leaves(&self, observed: &Observed) -> BTreeSet<DevNum> {
+        let waiting = || {
+            let seen = self.number.and_then(|number| observed.by_number(number));
+            seen.map(|seen| seen.waiting.as_slice()).unwrap_or_default()
+        };
+        match &self.detail {
+            Detail::Reload { old, table, .. } => {
+                let mut left = diff::lowers(old);
+                left.extend(diff::lowers(waiting()));
+                for row in table {
+                    for lower in row.target.lowers(row.length) {
+                        lower.device.number.map(|number| left.remove(&number));
+                    }
+                }
+                left
+            }
+            Detail::Remove { old, .. } => {
+                let mut left = diff::lowers(old);
+                left.extend(diff::lowers(waiting()));
+                left
+            }
+            Detail::Clear | Detail::Resume { clear: true } => {
+                let mut left = diff::lowers(waiting());
+                let seen = self.number.and_then(|number| observed.by_number(number));
+                if let Some(mapped) = seen.and_then(|seen| seen.mapped.as_ref()) {
+                    left = &left - &diff::lowers(&mapped.table);
+                }
+                left
+            }
+            _ => BTreeSet::new(),
         }
     }
 }
@@ -289,47 +317,11 @@ pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = map.policy.allow.union(allow).copied().collect();
     let changes = Changes::find(map, observed);
     let (steps, mut conflicts) = steps::of(&changes, observed);
-    let mut steps = order::sort(steps, &changes, &mut conflicts);
+    let mut steps = order::sort(steps, &changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, &changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, conflicts, unjudged, allow }
-}
-
-impl InUse {
-    /// From what was read, with names for numbers.
-    fn of(open_count: u32, users: Option<&Users>, observed: &Observed) -> Self {
-        let Some(users) = users else { return Self { open_count, ..Self::default() } };
-        let name = |number: &DevNum| match observed.by_number(*number) {
-            Some(seen) => seen.listed.name.to_string(),
-            None => number.to_string(),
-        };
-        Self {
-            open_count,
-            holders: users.holders.iter().map(name).collect(),
-            mounts: users.mounts.clone(),
-            swap: users.swap,
-        }
-    }
-
-    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.mounts.is_empty() {
-            parts.push(format!("mounted on {}", self.mounts.join(", ")));
-        }
-        if self.swap {
-            parts.push("swap space".to_string());
-        }
-        if !self.holders.is_empty() {
-            parts.push(format!("under {}", self.holders.join(", ")));
-        }
-        if self.open_count > 0 {
-            parts.push(format!("open {}", self.open_count));
-        }
-        parts.join(", ")
-    }
 }

@@ -1,13 +1,15 @@
 //! Messages that must reach a lower device before a table is loaded: the volumes of thin pools.
 
+use std::collections::HashMap;
+
 use super::changes::{Change, Changes};
 use super::{Action, Detail, Preparation, Step};
+use crate::config::Mapping;
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
-use crate::targets::Typed;
 
 /// The device that a message goes to.
 struct Receiver {
@@ -17,7 +19,16 @@ struct Receiver {
 }
 
 /// Adds the messages that the table of `change` needs. What its live table shows to be there needs none.
-pub fn push(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed, steps: &mut Vec<Step>) {
+pub fn push(
+    change: &Change<'_>,
+    changes: &Changes<'_>,
+    volumes: &Volumes<'_>,
+    observed: &Observed,
+    steps: &mut Vec<Step>,
+) {
+    if change.rows.iter().all(|row| row.target.prepare().is_none()) {
+        return;
+    }
     let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
     for row in &change.rows {
         let before = live.iter().find(|live| live.start == row.start);
@@ -25,7 +36,7 @@ pub fn push(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed, ste
         let Some(prepare) = target.prepare() else { continue };
         // Of a device that is no mapped device the kernel refuses the table, and says so.
         let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };
-        let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, changes));
+        let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, volumes));
         let meanwhile = origin.as_ref().map(|(key, _)| format!("; {key} is suspended meanwhile"));
         steps.push(Step {
             action: Action::Message,
@@ -62,9 +73,23 @@ fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Opti
     })
 }
 
+/// The mappings that serve volumes, by id. Of two pools the same id may be in use.
+pub type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
+
+/// All volumes that the map serves.
+pub fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
+    let mut volumes = Volumes::new();
+    for change in &changes.all {
+        for (pool, id) in change.rows.iter().filter_map(|row| row.target.volume()) {
+            volumes.entry(id).or_default().push((pool, change.mapping));
+        }
+    }
+    volumes
+}
+
 /// The mapping that serves a volume of `pool`.
-fn serving(pool: &Device, volume: u32, changes: &Changes<'_>) -> Option<(Key, Uuid)> {
-    let serves = |target: &dyn Typed| target.volume() == Some((pool, volume));
-    let change = changes.all.iter().find(|change| change.rows.iter().any(|row| serves(row.target.as_ref())));
-    change.map(|change| (change.mapping.key.clone(), change.mapping.uuid.clone()))
+fn serving(pool: &Device, volume: u32, volumes: &Volumes<'_>) -> Option<(Key, Uuid)> {
+    let mut same_id = volumes.get(&volume)?.iter();
+    let (_, mapping) = same_id.find(|(other, _)| *other == pool)?;
+    Some((mapping.key.clone(), mapping.uuid.clone()))
 }

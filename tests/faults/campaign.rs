@@ -152,6 +152,28 @@ fn a_way_back_that_fails_too_says_what_is_left() {
 }
 
 #[test]
+fn being_told_to_stop_leaves_the_old_state() {
+    let mut stops = 0;
+    for trial in scenarios::ALL.iter().map(Trial::new) {
+        let steps = scenario::plan(&trial.scenario.kernel(), &trial.map).steps.len();
+        for after in 0..=steps {
+            let kernel = trial.scenario.kernel();
+            let outcome = scenario::apply_and_stop(&kernel, &trial.map, after);
+            let what = format!("stopped after {after} of {steps} steps");
+            trial.judge(&kernel, &outcome, &what);
+            match &outcome {
+                // The last step is the end, stopped or not.
+                Ok(()) => assert!(after > 0, "{}, {what}", trial.scenario.name),
+                Err(ApplyError::Interrupted { .. } | ApplyError::Left { .. }) => stops += 1,
+                Err(error) => panic!("{}, {what}: {error}", trial.scenario.name),
+            }
+            trial.converges(&kernel, &what);
+        }
+    }
+    println!("stopped {stops} times, states left between 0");
+}
+
+#[test]
 fn the_scenarios_change_something_and_settle() {
     for trial in scenarios::ALL.iter().map(Trial::new) {
         assert!(trial.calls > 0, "{}", trial.scenario.name);

@@ -1,12 +1,13 @@
 //! A kernel and a map that it is to be made equal to.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
 use dmctl::config::{self, Map};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
-use dmctl::plan::{self, Plan};
+use dmctl::plan::{self, Plan, Step};
 use dmctl::policy::Class;
 
 /// A change of a kernel that a map makes.
@@ -48,6 +49,19 @@ impl Scenario {
 /// Plans and applies.
 pub fn apply(kernel: &Simulated, map: &Map) -> Result<(), ApplyError> {
     apply::apply(kernel, &plan(kernel, map), options(), &mut Silent)
+}
+
+/// Plans and applies, and asks for an end after some steps. Those of a stack end together.
+pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize) -> Result<(), ApplyError> {
+    struct Stop<'a>(&'a AtomicBool, usize);
+    impl Progress for Stop<'_> {
+        fn done(&mut self, _: &Step) {
+            self.1 = self.1.saturating_sub(1);
+            self.0.store(self.1 == 0, Ordering::Relaxed);
+        }
+    }
+    let stop = AtomicBool::new(after == 0);
+    apply::apply(kernel, &plan(kernel, map), Options { stop: &stop, ..options() }, &mut Stop(&stop, after))
 }
 
 /// Plans with every class allowed.

@@ -14,6 +14,7 @@ mod removing;
 mod rollback;
 mod roundtrip;
 mod tables;
+mod targets;
 mod verbs;
 
 use anyhow::Result;
@@ -125,6 +126,16 @@ cases! {
         what_should_be_suspended_stays_so;
     roundtrip:
         every_row_of_the_data;
+    targets:
+        what_is_written_is_read
+        dust_hears_its_messages
+        switch_hears_its_messages
+        a_snapshot_keeps_what_the_origin_had
+        thin_volumes_come_out_of_a_pool
+        one_key_in_every_form
+        integrity_tells_what_was_tampered_with
+        verity_reads_only_what_was_hashed
+        error_fails_and_zero_is_empty;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

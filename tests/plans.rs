@@ -17,9 +17,10 @@ use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config::{self, Map, State as Wanted};
 use dmctl::identity::Uuid;
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
+use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
 use dmctl::policy::Class;
-use dmctl::render::{self, Paint};
+use dmctl::render::{self, Heading, Look, Paint};
 
 const FEWEST: usize = 60;
 
@@ -32,6 +33,11 @@ fn cases() -> Vec<PathBuf> {
         .collect();
     cases.sort();
     cases
+}
+
+fn text_of(plan: &Plan) -> String {
+    let look = Look { paint: Paint::Plain, columns: None };
+    render::text(&Document::of(plan), &Heading::default(), look)
 }
 
 /// One case, read.
@@ -74,8 +80,8 @@ impl Case {
         if kernel.state() != before {
             return Err("planning changed the kernel".to_string());
         }
-        let (text, json) = (render::text(&plan, Paint::Plain), json(&plan));
-        if text != render::text(&again, Paint::Plain) || json != self::json(&again) {
+        let (text, json) = (text_of(&plan), json(&plan));
+        if text != text_of(&again) || json != self::json(&again) {
             return Err("two plans of the same differ".to_string());
         }
         self.compare("plan.txt", &text)?;
@@ -119,7 +125,7 @@ impl Case {
         }
         let left = self.plan(&kernel, &BTreeSet::new())?;
         if !left.is_empty() {
-            return Err(format!("after apply this is left to do:\n{}", render::text(&left, Paint::Plain)));
+            return Err(format!("after apply this is left to do:\n{}", text_of(&left)));
         }
         self.is_settled(&plan, &kernel.state())?;
         self.is_nobody_elses(&before, &kernel.state())

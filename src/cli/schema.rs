@@ -1,7 +1,9 @@
 //! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
 
 use clap::ValueEnum;
-use dmctl::{config, kernel::simulated};
+use dmctl::config;
+use dmctl::kernel::simulated;
+use dmctl::render::json;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -23,6 +25,8 @@ pub struct Args {
 enum Document {
     /// A map file, as TOML
     Map,
+    /// A plan, as JSON
+    Plan,
     /// The file of a simulated kernel, as JSON
     State,
 }
@@ -31,6 +35,7 @@ enum Document {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let schema = match args.document {
         Document::Map => config::schema(),
+        Document::Plan => json::plan_schema(),
         Document::State => simulated::schema(),
     };
     // `#` spreads it over lines, for a person may read it too.

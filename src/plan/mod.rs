@@ -7,12 +7,14 @@
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod changes;
+pub mod document;
 mod matching;
 mod order;
 mod overlap;
 mod preparation;
 mod resolve;
 mod risk;
+pub mod saved;
 mod stacks;
 mod steps;
 mod usage;
@@ -20,7 +22,8 @@ mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Map;
 use crate::diff::{self, TableDiff};
@@ -35,7 +38,7 @@ pub use changes::{Change, Changes, Standing};
 pub use usage::InUse;
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Make a device, load its table and let I/O through.
@@ -59,6 +62,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Reload,
+        Self::Rename,
+        Self::SetUuid,
+        Self::Remove,
+        Self::Suspend,
+        Self::Resume,
+        Self::Clear,
+        Self::Message,
+    ];
+
     /// Its name, as in a plan's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "PLAN.json")]
     plan: Option<PathBuf>,
     /// Apply a plan that was made on another host
-    #[arg(long, requires = "plan")]
+    #[arg(long, conflicts_with = "files")]
     any_host: bool,
     #[command(flatten)]
     allow: Allow,

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use dmctl::device::Device;
 use dmctl::identity::Name;
-use dmctl::kernel::live::Live;
+use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
 use dmctl::ops::{self, Foreign, Removal};
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("write the kernel, `live` or a STATE.json, and the disks to join".into());
     };
     if kernel == "live" {
-        return join(&Live::open()?, disks);
+        return join(&Live::open(Udev::Auto)?, disks);
     }
     let kernel = Simulated::open(Path::new(kernel))?;
     join(&kernel, disks)?;

@@ -3,6 +3,9 @@
 //! What the kernel prints back is not what was loaded, so text is never compared: each row is read into
 //! its typed form and the target says itself what a difference means.
 
+use std::collections::BTreeSet;
+
+use crate::identity::DevNum;
 use crate::kernel::Mapped;
 use crate::sector_map::{SectorMap, TypedRow};
 use crate::table::Target;
@@ -53,6 +56,31 @@ pub fn understand(table: &[Target]) -> Result<Vec<TypedRow>, String> {
         .collect()
 }
 
+/// The devices that a table stands on, as far as its rows can be read.
+#[must_use]
+pub fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
+    let mut numbers = BTreeSet::new();
+    for row in table {
+        if let Ok(target) = targets::parse(&row.kind, row.params()) {
+            numbers.extend(target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
+        }
+    }
+    numbers
+}
+
+/// Turns the table that is wanted into the one to load over the live one: without orders that the kernel
+/// has carried out already.
+pub fn over(wanted: &mut [TypedRow], live: &[Target]) {
+    for row in wanted {
+        let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
+        if let Some(old) = old.filter(|old| old.kind == row.target.kind())
+            && let Ok(old) = targets::parse(&old.kind, old.params())
+        {
+            row.target = row.target.over(old.as_ref());
+        }
+    }
+}
+
 /// Compares the table that is wanted with the live one.
 #[must_use]
 pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict {
@@ -65,7 +93,7 @@ pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict
     for row in wanted {
         // Rows are compared where they start at the same sector; the sector map tells of the others.
         let Ok(index) = live.binary_search_by_key(&row.start, |live| live.start) else {
-            diff.says.push(format!("a {} target at sector {}", row.target.kind(), row.start));
+            diff.says.push(format!("a {} row begins at sector {}", row.target.kind(), row.start));
             continue;
         };
         match compare_row(row, &live[index], device.info.suspended, &mut diff) {

@@ -393,6 +393,20 @@ impl fmt::Display for DevNum {
     }
 }
 
+impl schemars::JsonSchema for DevNum {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DevNum".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The number of a block device, major:minor.",
+            "pattern": "^[0-9]{1,10}:[0-9]{1,10}$",
+        })
+    }
+}
+
 impl Serialize for DevNum {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -8,8 +8,44 @@
 //!        kernel -> observed ┘            └----> apply -> kernel
 //! ```
 //!
-//! [`config`] understands the file, offline. [`kernel`] reads and changes a kernel, the running one or a
-//! simulated one.
+//! A map says which devices should be; [`config`] reads it, offline, and tells everything that is wrong with
+//! it. [`observed`] reads as much of a [`kernel`] as the map asks about. [`plan`] compares the two, target by
+//! target and by meaning ([`diff`], [`targets`]), and puts what must happen in order, each step with its risk
+//! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
+//! [`status`] says how each mapping stands.
+//!
+//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
+//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
+//! [`sector_map`] are the words that all of them speak in.
+//!
+//! Nothing in here knows a terminal, and everything that touches a kernel is given one: the running one,
+//! [`kernel::live::Live`], or a model of it, [`kernel::simulated::Simulated`], on which this example runs.
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//!
+//! use dmctl::apply::{self, Options, Silent};
+//! use dmctl::kernel::simulated::{Simulated, State};
+//! use dmctl::{config, plan, render};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let kernel = Simulated::new(&State::from_disks(&["/dev/vda=20GiB".parse()?])?)?;
+//! let loaded = config::parse_str("map.toml", r#"
+//!     format = 1
+//!     owner = "lab"
+//!     [mappings.data]
+//!     targets = [{ type = "linear", length = "10GiB", device = "/dev/vda" }]
+//! "#);
+//! let map = loaded.map.ok_or("the map is refused")?;
+//!
+//! let steps = plan::plan(&kernel, &map, &BTreeSet::new())?;
+//! println!("{}", render::text(&steps, render::Paint::Plain));
+//! apply::apply(&kernel, &steps, Options::default(), &mut Silent)?;
+//!
+//! assert!(plan::plan(&kernel, &map, &BTreeSet::new())?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod apply;
 pub mod config;
@@ -30,3 +66,8 @@ pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;
+
+/// README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,13 +9,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::Map;
+use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{BlockDevice, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Users};
+use crate::table::Table;
+use crate::units::SECTOR;
 
 /// How often a lower device that is waited for is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How many mappings deep a stack is followed: a map may still lead in a circle.
+const DEEPEST: usize = 64;
 
 /// A device of the kernel.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct Seen {
     pub listed: Listed,
     /// With its state and its live table, where the map asks about it.
     pub mapped: Option<Mapped>,
+    /// The table that waits in its inactive slot, where the map asks about the device and one does.
+    pub waiting: Table,
 }
 
 impl Seen {
@@ -42,7 +48,9 @@ impl Seen {
 pub struct Observed {
     /// Every device, in the order of the list.
     pub devices: Vec<Seen>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<Name, usize>,
+    /// Names that the kernel has in another form than dmctl would write them, in the plain form.
+    by_plain_name: HashMap<String, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_number: HashMap<DevNum, usize>,
     resolved: HashMap<Form, DevNum>,
@@ -67,13 +75,21 @@ impl Observed {
             Some(uuid) => uuids.contains(uuid) || uuid.is_of(&map.owner),
             None => taken_over.contains(listed.name.kernel()),
         })?;
-        for mapping in map.mappings.values() {
+        let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
+        for mapping in wanted() {
+            let deadline = Instant::now() + mapping.wait;
             for row in &mapping.rows {
                 for lower in row.target.lowers(0) {
-                    observed.resolve(kernel, lower.device, mapping.wait)?;
+                    observed.resolve(kernel, lower.device, deadline)?;
                 }
-                for metadata in row.target.metadata() {
-                    observed.read_head(kernel, metadata.device, metadata.offset, metadata.length);
+            }
+        }
+        for row in wanted().flat_map(|mapping| &mapping.rows) {
+            for metadata in row.target.metadata() {
+                if let Some((number, offset)) = observed.ground(map, metadata.device, metadata.offset)
+                    && let Some(head) = kernel.peek(number, offset, metadata.length)
+                {
+                    observed.heads.insert((number, offset), head);
                 }
             }
         }
@@ -87,13 +103,15 @@ impl Observed {
     ) -> Result<Self, KernelError> {
         let mut observed = Self::default();
         for listed in kernel.list()? {
-            let mut seen = Seen { listed, mapped: None };
+            let mut seen = Seen { listed, mapped: None, waiting: Table::new() };
             if wanted(&seen.listed) {
-                seen.mapped = kernel.device(&seen.id(), Slot::Live)?;
-                if seen.mapped.is_none() {
-                    // It went away between the two calls.
-                    continue;
+                // One that isn't there any more went away between the two calls.
+                let Some(mapped) = kernel.device(&seen.id(), Slot::Live)? else { continue };
+                if mapped.info.inactive_table {
+                    let inactive = kernel.device(&seen.id(), Slot::Inactive)?;
+                    seen.waiting = inactive.map(|inactive| inactive.table).unwrap_or_default();
                 }
+                seen.mapped = Some(mapped);
             }
             observed.add(seen);
         }
@@ -102,7 +120,11 @@ impl Observed {
 
     fn add(&mut self, seen: Seen) {
         let index = self.devices.len();
-        self.by_name.insert(seen.listed.name.plain().into_owned(), index);
+        let plain = seen.listed.name.plain();
+        if Name::new(&plain).is_ok_and(|name| name != seen.listed.name) {
+            self.by_plain_name.insert(plain.into_owned(), index);
+        }
+        self.by_name.insert(seen.listed.name.clone(), index);
         self.by_number.insert(seen.listed.number, index);
         if let Some(uuid) = &seen.listed.uuid {
             self.by_uuid.insert(uuid.clone(), index);
@@ -114,12 +136,11 @@ impl Observed {
         &mut self,
         kernel: &dyn ReadKernel,
         device: &Device,
-        patience: Duration,
+        deadline: Instant,
     ) -> Result<(), KernelError> {
         if device.key().is_some() || self.resolved.contains_key(&device.form) {
             return Ok(());
         }
-        let deadline = Instant::now() + patience;
         let number = loop {
             match kernel.resolve(device)? {
                 None if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
@@ -137,33 +158,59 @@ impl Observed {
         Ok(())
     }
 
-    fn read_head(&mut self, kernel: &dyn ReadKernel, device: &Device, offset: u64, length: usize) {
-        // A mapping of the map is looked at where it is now, if it is.
-        if let Some(number) = self.number(device)
-            && let Some(head) = kernel.peek(number, offset, length)
-        {
-            self.heads.insert((number, offset), head);
+    /// Where a byte of a device will be once the map is applied: down through mappings of the map that lead
+    /// straight on, to the device that holds it now. None when that does not exist.
+    fn ground(&self, map: &Map, device: &Device, offset: u64) -> Option<(DevNum, u64)> {
+        let (mut device, mut sector) = (device, offset / SECTOR);
+        for _ in 0..DEEPEST {
+            let Some(mapping) = self.mapping_of(map, device) else {
+                return Some((self.number(device)?, sector.checked_mul(SECTOR)? + offset % SECTOR));
+            };
+            let Some(below) = straight_down(mapping, sector) else {
+                let number = self.by_uuid(&mapping.uuid)?.listed.number;
+                return Some((number, sector.checked_mul(SECTOR)? + offset % SECTOR));
+            };
+            (device, sector) = below;
         }
+        None
     }
 
-    /// Learns who uses these devices. It is asked only about those that a plan touches.
+    /// The mapping of the map that a device is, however it is written.
+    fn mapping_of<'m>(&self, map: &'m Map, device: &Device) -> Option<&'m Mapping> {
+        if let Some(key) = device.key() {
+            return map.mappings.get(key);
+        }
+        let uuid = self.by_number(self.number(device)?)?.listed.uuid.as_ref()?;
+        let (_, key) = uuid.parts()?;
+        map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
+    }
+
+    /// Learns who uses these devices, and who uses those that stand on them, up to the top. It is asked only
+    /// about those that a plan touches.
     pub fn learn_users(
         &mut self,
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        for number in numbers {
+        let mut left: Vec<DevNum> = numbers.into_iter().collect();
+        while let Some(number) = left.pop() {
             if let Entry::Vacant(unknown) = self.users.entry(number) {
-                unknown.insert(kernel.users(number)?);
+                let users = unknown.insert(kernel.users(number)?);
+                left.extend(&users.holders);
             }
         }
         Ok(())
     }
 
-    /// The device of this name, compared in the plain form.
+    /// The device of this name: as the kernel would store it, or else the same in the plain form.
     #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
-        self.by_name.get(name.plain().as_ref()).map(|index| &self.devices[*index])
+        let exact = self.by_name.get(name);
+        let index = match exact {
+            None if !self.by_plain_name.is_empty() => self.by_plain_name.get(name.plain().as_ref()),
+            exact => exact,
+        };
+        index.map(|index| &self.devices[*index])
     }
 
     /// The device of this uuid.
@@ -196,9 +243,26 @@ impl Observed {
         self.users.get(&number)
     }
 
-    /// What stands at `offset` of a device, as far as it could be read.
+    /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be
+    /// read.
     #[must_use]
-    pub fn head(&self, number: DevNum, offset: u64) -> Option<&[u8]> {
-        self.heads.get(&(number, offset)).map(Vec::as_slice)
+    pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
+        self.heads.get(&self.ground(map, device, offset)?).map(Vec::as_slice)
     }
+}
+
+/// The device and sector that a sector of a mapping leads to, where its row leads straight on.
+fn straight_down(mapping: &Mapping, sector: u64) -> Option<(&Device, u64)> {
+    let mut start = 0u64;
+    for row in &mapping.rows {
+        let inside = sector.checked_sub(start)?;
+        match row.length {
+            Length::Sectors(length) if inside >= length => start = start.checked_add(length)?,
+            _ => {
+                let (device, offset) = row.target.straight()?;
+                return Some((device, offset.checked_add(inside)?));
+            }
+        }
+    }
+    None
 }

@@ -79,7 +79,7 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         .all
         .iter()
         .filter(|change| change.standing != Standing::Gone)
-        .map(|change| of_change(change, conflicts.get(&change.mapping.key), &observed))
+        .map(|change| of_change(change, conflicts.get(&change.mapping.key), &changes, &observed))
         .collect();
     entries.extend(changes.leftovers.iter().map(|seen| Entry {
         mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
@@ -121,7 +121,12 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     Ok(entries.collect())
 }
 
-fn of_change(change: &Change<'_>, conflicts: Option<&Vec<String>>, observed: &Observed) -> Entry {
+fn of_change(
+    change: &Change<'_>,
+    conflicts: Option<&Vec<String>>,
+    changes: &Changes<'_>,
+    observed: &Observed,
+) -> Entry {
     let mut says = Vec::new();
     let mut word = match &change.standing {
         Standing::Gone | Standing::Same => Word::InSync,
@@ -162,11 +167,17 @@ fn of_change(change: &Change<'_>, conflicts: Option<&Vec<String>>, observed: &Ob
         if suspended {
             says.push("it is suspended, and I/O to it waits".to_string());
         }
+        if device.info.deferred_remove {
+            says.push("it goes away as soon as it is closed".to_string());
+        }
         if word == Word::InSync && !says.is_empty() {
             word = if suspended { Word::Suspended } else { Word::Drifted };
         }
-    } else if word == Word::Missing && observed.by_name(&change.mapping.name).is_some() {
-        says.push("its name is taken by a device of somebody else".to_string());
+    } else if word == Word::Missing
+        && let Some(other) = observed.by_name(&change.mapping.name)
+        && changes.key_of(other.listed.number).is_none()
+    {
+        says.push(format!("its name is taken by {}, which no mapping declares", other.listed.number));
         word = Word::Foreign;
     }
     Entry {

@@ -1,10 +1,12 @@
 //! What was done, so that it can be undone, last things first.
 
-use crate::identity::{Name, Uuid};
-use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
+use crate::identity::{DevNum, Name, Uuid};
+use crate::kernel::{Id, Suspend};
 use crate::table::Table;
 
-use super::swap::{self, Member};
+use super::put_back;
+use super::swap::Member;
+use super::undo::Undo;
 
 /// One change that was made.
 pub enum Done {
@@ -12,11 +14,20 @@ pub enum Done {
     Created {
         /// The device.
         id: Id,
+        /// Its name.
+        name: Name,
+    },
+    /// A device that somebody made and left without a table was given one.
+    Finished {
+        /// The device as it was.
+        shell: Old,
     },
     /// A table was put into an inactive slot.
     Loaded {
         /// The device.
         id: Id,
+        /// Its name.
+        name: Name,
     },
     /// Tables of a stack were swapped, all of them or some.
     Swapped {
@@ -32,25 +43,47 @@ pub enum Done {
     },
     /// A device was destroyed.
     Removed {
-        /// Its name.
-        name: Name,
-        /// Its uuid.
-        uuid: Option<Uuid>,
-        /// Its table.
-        table: Table,
-        /// Whether that was loaded read-only.
-        readonly: bool,
+        /// The device as it was.
+        old: Old,
     },
     /// I/O was held back.
     Suspended {
         /// The device.
         id: Id,
+        /// Its name.
+        name: Name,
     },
     /// I/O was let through.
     Resumed {
         /// The device.
         id: Id,
+        /// Its name.
+        name: Name,
     },
+}
+
+/// A device as it was before it was destroyed.
+#[derive(Clone)]
+pub struct Old {
+    /// Its name.
+    pub name: Name,
+    /// Its uuid.
+    pub uuid: Option<Uuid>,
+    /// Its number.
+    pub number: Option<DevNum>,
+    /// Its table; empty when it had none.
+    pub table: Table,
+    /// Whether that was loaded read-only.
+    pub readonly: bool,
+    /// Whether it was suspended.
+    pub suspended: bool,
+}
+
+impl Old {
+    /// How the kernel is asked about it.
+    pub fn id(&self) -> Id {
+        self.uuid.as_ref().map_or_else(|| Id::Name(self.name.clone()), |uuid| Id::Uuid(uuid.clone()))
+    }
 }
 
 /// All changes that were made, in order.
@@ -63,57 +96,81 @@ impl Journal {
         self.0.push(done);
     }
 
-    /// Undoes everything. Gives what could not be undone: what is left, and what to do.
-    pub fn undo(self, kernel: &dyn ChangeKernel) -> Vec<String> {
-        let mut left = Vec::new();
+    /// Notes a change, if there was one.
+    pub fn extend(&mut self, done: Option<Done>) {
+        self.0.extend(done);
+    }
+
+    /// Undoes everything, last things first.
+    pub fn undo(self, undo: &mut Undo<'_>) {
         for done in self.0.into_iter().rev() {
-            if let Err(says) = undo(kernel, done) {
-                left.push(says);
-            }
+            one(undo, done);
         }
-        if let Err(error) = kernel.settle() {
-            left.push(error.to_string());
-        }
-        left
     }
 }
 
-fn undo(kernel: &dyn ChangeKernel, done: Done) -> Result<(), String> {
+fn one(undo: &mut Undo<'_>, done: Done) {
+    let kernel = undo.kernel;
     match done {
-        Done::Created { id } => {
-            kernel.remove(&id, false).map_err(|error| format!("{error}; remove it with `dmctl remove`"))
+        Done::Created { id, name } => {
+            let outcome = undo.remove(&id);
+            let says = |error| {
+                format!("{name} is there and should not be: {error}; `dmctl remove {name}` removes it")
+            };
+            undo.note(outcome, says);
+        }
+        Done::Finished { shell } => {
+            let outcome = undo.empty(&shell);
+            let says = |error| {
+                format!(
+                    "{0} had no table, and can't be made anew without one: {error}; `dmctl info {0}` shows it",
+                    shell.name
+                )
+            };
+            undo.note(outcome, says);
         }
         // A swap that came after has emptied the slot; clearing it again does no harm.
-        Done::Loaded { id } => {
-            kernel.clear(&id).map_err(|error| format!("{error}; `dmctl repair` clears it"))
+        Done::Loaded { id, name } => {
+            let outcome = undo.twice(|| kernel.clear(&id));
+            let says = |error| {
+                format!("{name} keeps a table in its inactive slot: {error}; `dmctl repair` clears it")
+            };
+            undo.note(outcome, says);
         }
-        Done::Swapped { members } => swap::put_back(kernel, &members),
-        Done::Renamed { from, to } => kernel
-            .rename(&to, &from)
-            .map_err(|error| format!("{error}; rename it with `dmctl rename {to} {from}`")),
-        Done::Removed { name, uuid, table, readonly } => {
-            make_again(kernel, &name, uuid.as_ref(), &table, readonly)
-                .map_err(|error| format!("{name} was removed and could not be made again: {error}"))
+        Done::Swapped { members } => put_back::put_back(undo, &members),
+        Done::Renamed { from, to } => {
+            let outcome = undo.twice(|| kernel.rename(&to, &from));
+            let says =
+                |error| format!("{from} is called {to}: {error}; `dmctl rename {to} {from}` renames it");
+            undo.note(outcome, says);
         }
-        Done::Suspended { id } => {
-            kernel.resume(&id).map_err(|error| format!("{error}; resume it with `dmctl resume`"))
+        Done::Removed { old } => {
+            let outcome = undo.make_again(&old);
+            let says = |error| {
+                let name = &old.name;
+                format!(
+                    "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old table:{}",
+                    table(&old.table)
+                )
+            };
+            undo.note(outcome, says);
         }
-        Done::Resumed { id } => kernel.suspend(&id, Suspend::default()).map_err(|error| error.to_string()),
+        Done::Suspended { id, name } => {
+            let outcome = undo.twice(|| kernel.resume(&id));
+            let says = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
+            undo.note(outcome, says);
+        }
+        Done::Resumed { id, name } => {
+            let outcome = undo.twice(|| kernel.suspend(&id, Suspend::default()));
+            let says = |error| {
+                format!("{name} is not suspended as it was: {error}; `dmctl suspend {name}` suspends it")
+            };
+            undo.note(outcome, says);
+        }
     }
 }
 
-fn make_again(
-    kernel: &dyn ChangeKernel,
-    name: &Name,
-    uuid: Option<&Uuid>,
-    table: &[crate::table::Target],
-    readonly: bool,
-) -> Result<(), KernelError> {
-    kernel.create(name, uuid)?;
-    let id = uuid.map_or_else(|| Id::Name(name.clone()), |uuid| Id::Uuid(uuid.clone()));
-    if table.is_empty() {
-        return Ok(());
-    }
-    kernel.load(&id, table, readonly)?;
-    kernel.resume(&id)
+/// The rows of a table, for a person to load again; keys are left out.
+fn table(table: &Table) -> String {
+    table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

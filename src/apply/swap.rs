@@ -1,18 +1,15 @@
-//! Makes staged tables live, and puts the old ones back.
+//! Makes staged tables live.
 //!
 //! A device by itself is only resumed: the kernel suspends it, swaps and resumes. A stack is suspended from
 //! the top down, so that no I/O is caught between two levels, and resumed from the bottom up. Between the
-//! first suspend and the last resume nothing is logged, waited for or read.
-//!
-//! A resume that fails leaves its device suspended (`do_resume` in `drivers/md/dm-ioctl.c`): on the old
-//! table, with the new one destroyed, when the swap itself failed; on the new table, with the old one gone,
-//! when a target refused to start. Putting back looks which it is.
+//! first suspend and the last resume nothing is logged, waited for or read, and this process stays in memory:
+//! what it would be paged in from may be one of these devices.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diff;
 use crate::identity::{DevNum, Name};
-use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
+use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::{Detail, Step};
 use crate::table::{Table, Target};
 
@@ -29,9 +26,9 @@ pub struct Member {
     pub new: Table,
     /// Whether that is read-only.
     pub readonly: bool,
-    /// Whether that is loaded only once the device is suspended.
-    pub load_suspended: bool,
-    /// The table it had.
+    /// Whether that is loaded only once the device is suspended and all below it serve I/O.
+    pub load_late: bool,
+    /// The table it had, as the kernel printed it.
     pub old: Table,
     /// Whether that was read-only.
     pub old_readonly: bool,
@@ -97,26 +94,26 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &[Member]) -> Result<(), (usize,
     let failed = |index: usize| move |error: KernelError| (index, error.to_string());
     if let [alone] = members
         && alone.suspend == Suspend::default()
-        && !alone.load_suspended
+        && !alone.load_late
     {
         return kernel.resume(&alone.id).map_err(failed(0));
     }
-    for index in top_down(members) {
+    let order = top_down(members);
+    let _memory = kernel.lock_memory();
+    for index in order {
         kernel.suspend(&members[index].id, members[index].suspend).map_err(failed(index))?;
     }
     for (index, member) in members.iter().enumerate() {
-        if member.load_suspended {
+        if member.load_late {
             kernel.load(&member.id, &member.new, member.readonly).map_err(failed(index))?;
         }
-    }
-    for (index, member) in members.iter().enumerate() {
         kernel.resume(&member.id).map_err(failed(index))?;
     }
     Ok(())
 }
 
 /// The order in which the stack as it was is suspended: a device after all that stand on it.
-fn top_down(members: &[Member]) -> Vec<usize> {
+pub fn top_down(members: &[Member]) -> Vec<usize> {
     let below: Vec<BTreeSet<DevNum>> = members.iter().map(|member| lowers(&member.old)).collect();
     let mut order = Vec::with_capacity(members.len());
     let mut left: Vec<usize> = (0..members.len()).rev().collect();
@@ -130,59 +127,4 @@ fn top_down(members: &[Member]) -> Vec<usize> {
         order.push(left.remove(position));
     }
     order
-}
-
-/// Puts the old tables of a stack back, whatever state a swap left it in.
-pub fn put_back(kernel: &dyn ChangeKernel, members: &[Member]) -> Result<(), String> {
-    let mut left = Vec::new();
-    let mut changed = Vec::new();
-    for member in members {
-        match stage_old(kernel, member) {
-            Ok(true) => changed.push(member),
-            Ok(false) => {}
-            Err(error) => left.push(format!("{}: {error}", member.name)),
-        }
-    }
-    if changed.len() > 1 {
-        for index in top_down(members) {
-            if let Err(error) = kernel.suspend(&members[index].id, members[index].suspend) {
-                left.push(error.to_string());
-            }
-        }
-    }
-    for member in members {
-        if let Err(error) = resume_old(kernel, member) {
-            left.push(format!("{error}; resume it with `dmctl resume {}`", member.name));
-        }
-    }
-    if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
-}
-
-/// Readies one device for its old table: true when that had to be loaded again.
-fn stage_old(kernel: &dyn ChangeKernel, member: &Member) -> Result<bool, KernelError> {
-    let Some(now) = kernel.device(&member.id, Slot::Live)? else { return Ok(false) };
-    if now.table == member.old {
-        if now.info.inactive_table {
-            kernel.clear(&member.id)?;
-        }
-        return Ok(false);
-    }
-    if member.old.is_empty() {
-        return Ok(false);
-    }
-    kernel.load(&member.id, &member.old, member.old_readonly)?;
-    Ok(true)
-}
-
-/// Lets I/O through to the old table, unless it was held back before. A resume that fails is tried once
-/// more: the first one may have brought the old table back.
-fn resume_old(kernel: &dyn ChangeKernel, member: &Member) -> Result<(), KernelError> {
-    let Some(now) = kernel.device(&member.id, Slot::Live)? else { return Ok(()) };
-    if now.info.inactive_table || (now.info.suspended && !member.suspended) {
-        kernel.resume(&member.id).or_else(|_| kernel.resume(&member.id))?;
-    }
-    if member.suspended {
-        kernel.suspend(&member.id, member.suspend)?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::with_numbers;
+use super::rows::with_numbers;
 use crate::diff::{self, Verdict};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};

@@ -22,6 +22,7 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
+use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let allow = args.allow.classes();
     match &args.plan {
         None => {
-            let map = map::read(&args.files, context.trust_to_apply())?;
+            let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
             context.changing(command, |kernel| {
                 let plan = plan::plan(kernel, &map, &allow)?;
                 carry_out(context, args, kernel, &plan)
@@ -61,11 +62,13 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
-            context.changing(&format!("{command} --plan"), |kernel| match saved.check(kernel, &allow)? {
-                Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
-                Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
-                Now::Stale(changes) => Err(stale(path, &changes)
-                    .hint("`dmctl plan --out` makes the plan again, from what is there now")),
+            context.changing(&format!("{command} --plan"), |kernel| {
+                match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                    Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
+                    Now::Stale(changes) => Err(stale(path, &changes)
+                        .hint("`dmctl plan --out` makes the plan again, from what is there now")),
+                }
             })
         }
     }
@@ -81,12 +84,18 @@ fn carry_out(
     let document = Document::of(plan);
     args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
     apply::permit(plan)?;
-    if args.dry_run || plan.is_empty() {
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    if plan.is_empty() {
+        // A crash between a device and its node leaves nothing to do but the node.
+        kernel.settle()?;
         return Ok(Exit::Done);
     }
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    apply::apply(kernel, plan, Options { patience }, &mut Silent)?;
+    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
+    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
@@ -131,7 +140,7 @@ impl From<ApplyError> for Failure {
         let exit = match &error {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
-            ApplyError::PutBack { .. } => Exit::PutBack,
+            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
             ApplyError::Left { .. } => Exit::Left,
         };
         Self::new(exit, error)

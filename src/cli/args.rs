@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, create, info, list, plan, reload, remove, rename, resume, show, simulate, status, suspend, table,
-    targets, validate,
+    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
+    simulate, status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -41,6 +41,9 @@ pub enum Verb {
     Suspend(suspend::Args),
     Resume(resume::Args),
     Simulate(simulate::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// The options that every verb takes.
@@ -96,6 +99,15 @@ pub enum Udev {
     Auto,
     /// Keep the nodes below /dev/mapper, and wait for nobody
     Off,
+}
+
+impl From<Udev> for dmctl::kernel::live::Udev {
+    fn from(udev: Udev) -> Self {
+        match udev {
+            Udev::Auto => Self::Auto,
+            Udev::Off => Self::Off,
+        }
+    }
 }
 
 /// How much is logged.

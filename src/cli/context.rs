@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dmctl::kernel::live::Live;
+use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
 use dmctl::lock::{self, Lock};
@@ -17,6 +17,7 @@ use super::failure::Failure;
 #[derive(Debug)]
 pub struct Context {
     kernel: Choice,
+    udev: Udev,
     lock_timeout: Duration,
 }
 
@@ -36,7 +37,7 @@ impl Context {
             live if live == Path::new("live") => Choice::Live,
             file => Choice::Simulated(file.to_path_buf()),
         };
-        Self { kernel, lock_timeout: global.lock_timeout }
+        Self { kernel, udev: global.udev.into(), lock_timeout: global.lock_timeout }
     }
 
     /// Whether this is the running kernel.
@@ -47,7 +48,7 @@ impl Context {
     /// The kernel, for a verb that can't change it.
     pub fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
-            Choice::Live => Box::new(Live::open()?),
+            Choice::Live => Box::new(Live::open(self.udev)?),
             Choice::Simulated(path) => Box::new(Simulated::open(path)?),
         })
     }
@@ -64,7 +65,7 @@ impl Context {
         match &self.kernel {
             Choice::Live => {
                 let _lock = Lock::acquire(Path::new(lock::LIVE), self.lock_timeout, &command)?;
-                act(&Live::open()?)
+                act(&Live::open(self.udev)?)
             }
             Choice::Simulated(path) => {
                 let _lock = Lock::acquire(&lock_of(path)?, self.lock_timeout, &command)?;

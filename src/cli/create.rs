@@ -1,12 +1,13 @@
 //! `dmctl create`: a new device.
 
 use dmctl::identity::Uuid;
-use dmctl::ops::{self, OpError};
+use dmctl::ops::{self, Foreign, OpError};
 
 use super::args::Consent;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output::note;
 use super::rows::Rows;
 
 /// Create a device with a table, and let it run
@@ -34,8 +35,16 @@ pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let name = ops::new_name(&args.name)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
     let table = args.rows.read()?;
+    // Nobody's device is touched by this, so it is no refusal; but whose it will look like is said.
+    if let (Some(subsystem), Foreign::Refuse) =
+        (uuid.as_ref().and_then(Uuid::subsystem), (&args.consent).into())
+    {
+        note(format_args!(
+            "warning: with this uuid {subsystem} takes `{name}` for its own; --foreign says so is meant"
+        ));
+    }
     context.changing(&format!("create {name}"), |kernel| {
-        ops::create(kernel, &name, uuid.as_ref(), &table, args.readonly, (&args.consent).into())?;
+        ops::create(kernel, &name, uuid.as_ref(), &table, args.readonly, Foreign::Allow)?;
         Ok(Exit::Done)
     })
 }

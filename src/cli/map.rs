@@ -1,9 +1,11 @@
 //! The map files a verb is given: read, and what is wrong with them told.
 
+use std::env;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use dmctl::config::{self, Map};
+use dmctl::config::{self, Loaded, Map};
+use dmctl::keys::Places;
 use nix::unistd::geteuid;
 
 use super::context::Context;
@@ -28,9 +30,26 @@ pub enum Trust {
     Refuse,
 }
 
-/// Reads the map that `files` are, or tells everything that is wrong with it.
+/// Reads the map that `files` are, or tells everything that is wrong with it. The keys that it names stay
+/// unread.
 pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    let loaded = config::load(files);
+    judge(config::load(files), trust)
+}
+
+/// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
+pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+    let mut loaded = config::load(files);
+    loaded.read_keys(&places());
+    judge(loaded, trust)
+}
+
+/// Where the keys are that a map names.
+pub fn places() -> Places {
+    let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Places { credentials, user: geteuid().as_raw() }
+}
+
+fn judge(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
     let says = loaded.render(true);
     if !says.is_empty() {
         note(says.trim_end());

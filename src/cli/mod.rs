@@ -19,15 +19,19 @@ mod output;
 mod rows;
 
 mod apply;
+mod completions;
 mod create;
 mod info;
 mod list;
+mod man;
 mod plan;
 mod reload;
 mod remove;
 mod rename;
 mod resume;
+mod schema;
 mod show;
+mod signals;
 mod simulate;
 mod status;
 mod suspend;
@@ -82,5 +86,8 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Suspend(args) => suspend::run(context, &args),
         Verb::Resume(args) => resume::run(context, &args),
         Verb::Simulate(args) => simulate::run(&args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
     }
 }

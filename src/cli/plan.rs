@@ -52,7 +52,7 @@ impl Allow {
 
 /// Shows them.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = map::read(&args.files.files, Trust::Warn)?;
+    let map = map::read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);

@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mappings = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?
     } else {
-        let map = map::read(&args.files, Trust::Warn)?;
+        let map = map::read_with_keys(&args.files, Trust::Warn)?;
         status::of_map(context.reading()?.as_ref(), &map)?
     };
     let drifted = mappings.iter().any(|entry| entry.word != Word::InSync);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::model::{Mapping, Origin, Policy};
 use super::parse::{FileDraft, MappingDraft};
+use super::wording::split_advice;
 use crate::device::{Device, Form};
 use crate::identity::{Key, Name, Owner, Uuid};
 
@@ -29,7 +30,7 @@ pub(super) struct Draft {
 
 /// Puts the files together; a file that could not be read is none.
 pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics) -> Merged {
-    let complete = files.iter().all(Option::is_some);
+    let mut complete = files.iter().all(|file| file.as_ref().is_some_and(|file| file.complete));
     let (mut owners, mut policies, mut mappings) = (Vec::new(), Vec::new(), Vec::new());
     for (file, draft) in files.into_iter().enumerate() {
         let Some(draft) = draft else { continue };
@@ -55,7 +56,7 @@ pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics
     let owner = owner.map_or_else(Owner::default, |(_, owner)| owner);
     let mut drafts = BTreeMap::new();
     for mapping in mappings {
-        insert(&mut drafts, mapping, &owner, diagnostics);
+        complete &= insert(&mut drafts, mapping, &owner, diagnostics);
     }
     name_mappings(&mut drafts);
     Merged { owner, policy: policy.map(|(_, policy)| policy).unwrap_or_default(), mappings: drafts, complete }
@@ -86,24 +87,28 @@ fn one_of<T: PartialEq>(
     Some((first, value))
 }
 
+/// Whether the key of the mapping is known now.
 fn insert(
     drafts: &mut BTreeMap<Key, Draft>,
     mapping: MappingDraft,
     owner: &Owner,
     diagnostics: &mut Diagnostics,
-) {
+) -> bool {
     match drafts.entry(mapping.key.clone()) {
-        Entry::Occupied(first) => diagnostics.push(
-            Diagnostic::error(format!("the mapping `{}` is defined twice", mapping.key))
+        Entry::Occupied(first) => {
+            let diagnostic = Diagnostic::error(format!("the mapping `{}` is defined twice", mapping.key))
                 .at(mapping.origin)
                 .label("defined again here")
                 .related(first.get().mapping.origin.clone(), "first defined here")
-                .help("the files of one map define each mapping once"),
-        ),
+                .help("the files of one map define each mapping once");
+            diagnostics.push(diagnostic);
+            true
+        }
         Entry::Vacant(place) => {
-            if let Some(draft) = draft(mapping, owner, diagnostics) {
-                place.insert(draft);
-            }
+            let draft = draft(mapping, owner, diagnostics);
+            let known = draft.is_some();
+            draft.map(|draft| place.insert(draft));
+            known
         }
     }
 }
@@ -113,7 +118,7 @@ fn draft(mapping: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
     let name = match fields.name.map_or_else(|| Name::new(key.as_str()), Ok) {
         Ok(name) => name,
         Err(error) => {
-            let diagnostic = Diagnostic::error(error.to_string())
+            let diagnostic = Diagnostic::from(split_advice(&error.to_string()))
                 .at(origin)
                 .label("a device is named by its key")
                 .help("give it a `name` of its own");

@@ -16,6 +16,7 @@ mod duration;
 mod excerpt;
 mod explain;
 mod fields;
+mod keys;
 mod locate;
 mod merge;
 mod model;

@@ -54,11 +54,11 @@ impl<D> Overlap<'_, D> {
     }
 }
 
-/// The claims of `mappings` on every device that `place` knows. A row without a length claims all up to
+/// The claims of `mappings` on every device that `identity_of` knows. A row without a length claims all up to
 /// the end of its device; a mapping that is loaded read-only only reads.
 pub fn claims<'m, D>(
     mappings: impl Iterator<Item = &'m Mapping>,
-    place: impl Fn(&Device) -> Option<D>,
+    identity_of: impl Fn(&Device) -> Option<D>,
 ) -> Vec<Claim<'m, D>> {
     let mut claims = Vec::new();
     for mapping in mappings {
@@ -68,7 +68,7 @@ pub fn claims<'m, D>(
                 Length::Rest => (u64::MAX, true),
             };
             for lower in row.target.lowers(length) {
-                let Some(identity) = place(lower.device) else { continue };
+                let Some(identity) = identity_of(lower.device) else { continue };
                 let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
                 let access = if mapping.readonly { Access::Read } else { lower.access };
                 claims.push(Claim {
@@ -164,4 +164,52 @@ fn may_share<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
 
 fn same_row<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
     one.mapping.key == two.mapping.key && one.row == two.row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_str;
+    use super::*;
+
+    /// The pairs that overlap in a map of `(shared, start, length)` rows of one device, a mapping each.
+    fn pairs(rows: &[(bool, u64, u64)]) -> Vec<String> {
+        let mut text = "format = 1\n".to_string();
+        for (index, (shared, start, length)) in rows.iter().enumerate() {
+            let key = char::from(b'a' + u8::try_from(index).unwrap());
+            // A device each, or the map itself would be refused.
+            text.extend([format!(
+                "[mappings.{key}]\nshared = {shared}\ntargets = [{{ type = \"linear\", length = {length}, \
+                 device = \"1:{index}\", offset = {start} }}]\n"
+            )]);
+        }
+        let map = parse_str("map.toml", &text).map.unwrap();
+        overlaps(claims(map.mappings.values(), |_| Some(0)))
+            .iter()
+            .map(|overlap| {
+                format!("{}{} {}", overlap.first.mapping.key, overlap.second.mapping.key, overlap.sectors())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_what_overlaps_is_found() {
+        assert!(pairs(&[(false, 0, 8), (false, 8, 8), (false, 16, 8)]).is_empty());
+        assert_eq!(pairs(&[(false, 0, 9), (false, 8, 8)]), ["ab sector 8"]);
+        assert_eq!(pairs(&[(false, 8, 8), (false, 0, 100)]), ["ba sectors 8 to 15"]);
+    }
+
+    #[test]
+    fn a_long_claim_is_not_forgotten_behind_short_ones() {
+        assert_eq!(
+            pairs(&[(false, 0, 100), (false, 10, 1), (false, 20, 1)]),
+            ["ab sector 10", "ac sector 20"]
+        );
+    }
+
+    #[test]
+    fn both_must_say_that_they_share() {
+        assert!(pairs(&[(true, 0, 8), (true, 0, 8)]).is_empty());
+        assert_eq!(pairs(&[(true, 0, 8), (false, 0, 8)]), ["ab sectors 0 to 7"]);
+        assert_eq!(pairs(&[(true, 0, 100), (false, 0, 4), (true, 50, 4)]), ["ab sectors 0 to 3"]);
+    }
 }

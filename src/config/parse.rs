@@ -5,11 +5,11 @@
 //! out afterwards by [`explain`](super::explain), on a second parse that only a wrong file pays for.
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer, Error};
+use toml::de::{DeInteger, DeTable, DeValue, Deserializer, Error};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::explain::Explainer;
-use super::fields::{MapFields, MappingFields, RowFields};
+use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
 use super::model::{Length, Origin, Row};
 use super::syntax;
 use super::wording::split_advice;
@@ -23,6 +23,8 @@ pub(super) struct FileDraft {
     pub mappings: Vec<MappingDraft>,
     /// Whether a key stands in the file in clear.
     pub holds_keys: bool,
+    /// Whether every mapping is there, if only in part.
+    pub complete: bool,
 }
 
 /// What a file says of one mapping.
@@ -38,15 +40,34 @@ pub(super) struct MappingDraft {
 /// Reads the text of file number `file`. None when not even its syntax can be read.
 pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
     let document = syntax::parse(file, text, diagnostics)?;
+    if let Some(other) = other_format(&document) {
+        diagnostics.push(other_format_error(other.get_ref()).at((file, other.span())));
+        return None;
+    }
     let mut walk = Walk { file, failed: Vec::new(), diagnostics, holds_keys: false };
     let (mut draft, mappings) = walk.top(document);
+    let declared = mappings.len();
     draft.mappings = mappings.into_iter().filter_map(|(key, value)| walk.mapping(&key, value)).collect();
+    draft.complete &= draft.mappings.len() == declared;
     draft.holds_keys = walk.holds_keys;
     let failed = walk.failed;
     if !failed.is_empty() {
         Explainer::new(file, text, diagnostics).explain(&failed);
     }
     Some(draft)
+}
+
+/// The format of a file, when it is a number but not ours: nothing else in the file means what it says.
+fn other_format<'d, 'i>(document: &'d DeTable<'i>) -> Option<&'d Spanned<DeValue<'i>>> {
+    let ours = |written: &DeInteger<'_>| i64::from_str_radix(written.as_str(), written.radix()) == Ok(FORMAT);
+    document.get("format").filter(|value| value.get_ref().as_integer().is_some_and(|written| !ours(written)))
+}
+
+fn other_format_error(written: &DeValue<'_>) -> Diagnostic {
+    let written = written.as_integer().map(ToString::to_string).unwrap_or_default();
+    Diagnostic::error(format!("a map of format {written} can't be read"))
+        .label(format!("this version of dmctl reads format {FORMAT}"))
+        .help(format!("write `format = {FORMAT}`, or read the map with the dmctl it was written for"))
 }
 
 /// A table that did not read.
@@ -78,7 +99,8 @@ impl Walk<'_> {
     /// The top of the file without its mappings, and these.
     fn top<'i>(&mut self, mut document: DeTable<'i>) -> (FileDraft, Vec<Entry<'i>>) {
         let mappings = document.remove("mappings");
-        let mut draft = FileDraft { owner: None, policy: None, mappings: Vec::new(), holds_keys: false };
+        let mut draft =
+            FileDraft { owner: None, policy: None, mappings: Vec::new(), holds_keys: false, complete: true };
         match read::<MapFields>(document) {
             Ok(fields) => {
                 draft.owner = fields.owner;

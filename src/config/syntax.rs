@@ -97,7 +97,21 @@ impl Outline {
     fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
         let (mut at, mut depth, mut cut) = (0, 0_usize, 0);
+        // A dotted key nests as well: `a.b.c` is a table in a table.
+        let mut dots = 0;
         while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'.' => {
+                    dots += 1;
+                    if dots > DEPTH {
+                        return Self { too_deep: Some(at), cut };
+                    }
+                    at += 1;
+                    continue;
+                }
+                b'=' | b',' | b'\n' | b'[' | b'{' => dots = 0,
+                _ => {}
+            }
             match byte {
                 b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at),
                 b'"' | b'\'' => at = after_quotes(bytes, at),
@@ -137,8 +151,8 @@ fn after_quotes(bytes: &[u8], at: usize) -> usize {
             byte if *byte == quote && !long => return end + 1,
             byte if *byte == quote && bytes[end..].starts_with(&[quote; 3]) => {
                 // Up to two quotes may stand before the three that close.
-                let run = bytes[end..].iter().take_while(|byte| **byte == quote).count();
-                return end + run.min(5);
+                let run = bytes[end..].iter().take(5).take_while(|byte| **byte == quote).count();
+                return end + run;
             }
             _ => end += 1,
         }
@@ -248,6 +262,8 @@ mod tests {
             assert_eq!(Outline::of(&deep).too_deep, None, "{text}");
         }
         assert_eq!(Outline::of(&"[".repeat(100)).too_deep, Some(64));
+        assert_eq!(Outline::of(&"a.".repeat(100)).too_deep, Some(129));
+        assert_eq!(Outline::of(&"a.b = 1.5\n".repeat(100)).too_deep, None);
         assert_eq!(Outline::of("a = [\n1,\n]\nb").cut, 11);
     }
 

@@ -24,9 +24,12 @@ pub(super) fn veil(line: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// A message, with what it quotes between backticks veiled.
+/// A message, with what it quotes between backticks veiled, but for numbers of sectors.
 pub(super) fn veil_quoted(message: &str) -> String {
-    let veiled = |(index, part): (usize, &str)| if index % 2 == 1 { veil(part) } else { part.to_string() };
+    let number = |part: &str| part.len() <= 20 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let veiled = |(index, part): (usize, &str)| {
+        if index % 2 == 0 || number(part) { part.to_string() } else { veil(part) }
+    };
     message.split('`').enumerate().map(veiled).collect::<Vec<_>>().join("`")
 }
 
@@ -132,8 +135,9 @@ mod tests {
 
     #[test]
     fn messages_hide_what_they_quote() {
-        let message = "`0011223344556677` is no device, at most 1801439850948198 sectors are left";
-        assert_eq!(veil_quoted(message), message.replace("0011223344556677", "****************"));
+        let message =
+            "`00112233445566aa` is no device, at most 1801439850948198 of `18014398509481981` are left";
+        assert_eq!(veil_quoted(message), message.replace("00112233445566aa", "****************"));
     }
 
     #[test]

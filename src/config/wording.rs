@@ -105,9 +105,9 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
 fn finding(found: &str) -> String {
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     match kind {
-        "integer" => format!("the integer {}", value.trim_matches('`')),
+        "integer" => format!("the integer {}", backticked(value).first().unwrap_or(&"")),
         "string" | "character" => "text".to_string(),
-        "boolean" => format!("the boolean {}", value.trim_matches('`')),
+        "boolean" => format!("the boolean {}", backticked(value).first().unwrap_or(&"")),
         "floating" => "a fraction".to_string(),
         "sequence" => "an array".to_string(),
         "map" | "struct" => "a table, or a date".to_string(),

@@ -10,6 +10,7 @@
 
 mod error;
 pub mod live;
+mod memory;
 pub mod simulated;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use error::{Call, KernelError};
+pub use memory::MemoryLock;
 
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
@@ -195,6 +197,12 @@ pub trait ChangeKernel: ReadKernel {
 
     /// Sends a message to the target at `sector`, and returns its answer if it gives one.
     fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError>;
+
+    /// Keeps this process in memory as long as what is given lives: for the time in which devices are
+    /// suspended. None where that is not needed, or not allowed.
+    fn lock_memory(&self) -> Option<MemoryLock> {
+        None
+    }
 
     /// Lets the outside world catch up: device nodes, links. Called at the end of a batch of changes.
     fn settle(&self) -> Result<(), KernelError>;

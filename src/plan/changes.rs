@@ -3,18 +3,19 @@
 //! The order matters: how long an upper table may be, and which device numbers stand in it, follows from
 //! what becomes of the mappings below.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::matching::{self, Match};
-use super::{Conflict, Unjudged};
-use crate::config::{Length, Map, Mapping, Row, State};
+use super::resolve::{Below, Resolver};
+use super::stacks::{self, Placed};
+use super::{Conflict, Unjudged, overlap};
+use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
-use crate::identity::{DevNum, Key};
+use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::Mapped;
 use crate::observed::{Observed, Seen};
 use crate::sector_map::TypedRow;
-use crate::targets::{Access, Lower};
 
 /// A mapping, its device, and how the two compare.
 pub struct Change<'a> {
@@ -27,7 +28,7 @@ pub struct Change<'a> {
     /// How the two compare.
     pub standing: Standing,
     /// The mappings it should stand on.
-    pub lowers: Vec<Key>,
+    pub lowers: Vec<&'a Key>,
 }
 
 /// How a mapping and its device compare.
@@ -63,8 +64,9 @@ pub struct Changes<'a> {
     pub leftovers: Vec<&'a Seen>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
-    index: BTreeMap<&'a Key, usize>,
+    index: HashMap<&'a Key, usize>,
     by_number: HashMap<DevNum, &'a Key>,
+    pruned: HashMap<DevNum, &'a Name>,
 }
 
 impl Change<'_> {
@@ -87,43 +89,86 @@ impl<'a> Changes<'a> {
     pub fn find(map: &'a Map, observed: &'a Observed) -> Self {
         let mut conflicts = Vec::new();
         let matches = matching::devices(map, observed, &mut conflicts);
-        let by_number: HashMap<DevNum, &Key> = map
-            .mappings
-            .keys()
-            .filter_map(|key| matches.get(key).map(|found| (found.seen.listed.number, key)))
-            .collect();
+        let by_number =
+            matches.iter().map(|(key, found)| (found.seen.listed.number, *key)).collect::<HashMap<_, _>>();
+        let unmatched: HashSet<Key> = conflicts.iter().map(|conflict| conflict.mapping.clone()).collect();
         let leftovers = leftovers(map, observed);
-        let mut changes =
-            Self { map, all: Vec::new(), leftovers, conflicts, index: BTreeMap::new(), by_number };
-        let unmatched: BTreeSet<Key> =
-            changes.conflicts.iter().map(|conflict| conflict.mapping.clone()).collect();
-        let mut numbers = BTreeMap::new();
-        let mut sizes = BTreeMap::new();
-        for (mapping, lowers) in changes.bottom_up(observed) {
-            let found = matches.get(&mapping.key).copied();
-            let mut resolver =
-                Resolver { observed, changes: &changes, numbers: &numbers, sizes: &sizes, says: Vec::new() };
-            let rows = resolver.table(mapping);
-            let says = resolver.says;
-            let blocked = !says.is_empty() || unmatched.contains(&mapping.key);
-            changes.conflicts.extend(says.into_iter().map(|reason| Conflict {
-                mapping: mapping.key.clone(),
-                name: mapping.name.clone(),
-                reason,
-            }));
-            let standing = if blocked { Standing::Blocked } else { standing(mapping, found, &rows) };
-            if mapping.state != State::Absent && !blocked {
-                sizes.insert(&mapping.key, rows.last().map_or(0, TypedRow::end));
-            }
-            if let Some(found) = found
-                && !matches!(standing, Standing::Replaced(_))
-            {
-                numbers.insert(&mapping.key, found.seen.listed.number);
-            }
-            changes.index.insert(&mapping.key, changes.all.len());
-            changes.all.push(Change { mapping, found, rows, standing, lowers });
+        let removed = if map.policy.prune { leftovers.as_slice() } else { &[] };
+        let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
+        let placed = stacks::bottom_up(map, &|device| lower_key(map, &by_number, observed, device));
+        let all = Vec::with_capacity(placed.len());
+        let mut changes = Self { map, all, leftovers, conflicts, index: HashMap::new(), by_number, pruned };
+        let mut below = Below::default();
+        for placed in placed {
+            let key = &placed.mapping.key;
+            let found = matches.get(key).copied();
+            changes.compare(placed, found, unmatched.contains(key), observed, &mut below);
         }
+        let overlaps = overlap::conflicts(&changes, observed);
+        changes.conflicts.extend(overlaps);
         changes
+    }
+
+    /// Compares one mapping with its device, after all those below it.
+    fn compare(
+        &mut self,
+        placed: Placed<'a>,
+        found: Option<Match<'a>>,
+        unmatched: bool,
+        observed: &'a Observed,
+        below: &mut Below<'a>,
+    ) {
+        let Placed { mapping, lowers, circle } = placed;
+        let present = mapping.state != State::Absent;
+        let device = found.and_then(|found| found.seen.mapped.as_ref());
+        let mut resolver = Resolver::new(observed, self, below, mapping, device);
+        let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
+        let (mut says, block) = (resolver.says, resolver.block);
+        let short = present && rows.len() < mapping.rows.len();
+        says.extend(circle);
+        says.dedup();
+        let blocked = !says.is_empty() || unmatched || short;
+        self.conflicts.extend(says.into_iter().map(|reason| Conflict {
+            mapping: mapping.key.clone(),
+            name: mapping.name.clone(),
+            reason,
+        }));
+        let standing = if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows) };
+        let standing = self.made_anew_below(standing, found, &lowers);
+        if present && !blocked {
+            below.sizes.insert(&mapping.key, rows.last().map_or(0, TypedRow::end));
+            if block > 1 {
+                below.blocks.insert(&mapping.key, block);
+            }
+        }
+        if let Some(found) = found
+            && !matches!(standing, Standing::Replaced(_))
+        {
+            below.numbers.insert(&mapping.key, found.seen.listed.number);
+        }
+        self.index.insert(&mapping.key, self.all.len());
+        self.all.push(Change { mapping, found, rows, standing, lowers });
+    }
+
+    /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
+    /// one can't go while it is held, and the new one is not there before the old one went.
+    fn made_anew_below(&self, standing: Standing, found: Option<Match<'_>>, lowers: &[&Key]) -> Standing {
+        let Standing::Differs(diff) = standing else { return standing };
+        let replaced: HashMap<DevNum, &Key> = lowers
+            .iter()
+            .filter_map(|key| self.get(key))
+            .filter(|change| matches!(change.standing, Standing::Replaced(_)))
+            .filter_map(|change| Some((change.number()?, &change.mapping.key)))
+            .collect();
+        let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !replaced.is_empty());
+        let held = live.map(|live| diff::lowers(&live.table)).unwrap_or_default();
+        match held.iter().find_map(|number| replaced.get(number)) {
+            Some(key) => {
+                let says = vec![format!("it stands on @{key}, which is made anew")];
+                Standing::Replaced(TableDiff { says, ..diff })
+            }
+            None => Standing::Differs(diff),
+        }
     }
 
     /// One mapping.
@@ -136,6 +181,24 @@ impl<'a> Changes<'a> {
     #[must_use]
     pub fn key_of(&self, number: DevNum) -> Option<&'a Key> {
         self.by_number.get(&number).copied()
+    }
+
+    /// The place of a mapping in [`all`](Self::all).
+    #[must_use]
+    pub fn place(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// The name of an owned device that is removed because no mapping declares it.
+    #[must_use]
+    pub fn pruned(&self, number: DevNum) -> Option<&'a Name> {
+        self.pruned.get(&number).copied()
+    }
+
+    /// The mapping of this map that `device` is, by key or by number.
+    #[must_use]
+    pub fn lower_key(&self, observed: &Observed, device: &Device) -> Option<&'a Key> {
+        lower_key(self.map, &self.by_number, observed, device)
     }
 
     /// The numbers of devices that something may be done to.
@@ -162,75 +225,32 @@ impl<'a> Changes<'a> {
         };
         self.all.iter().filter_map(judge).collect()
     }
+}
 
-    /// The mapping that `device` is, by key or by number.
-    fn lower_key(&self, observed: &Observed, device: &Device) -> Option<Key> {
-        match device.key() {
-            Some(key) => Some(key.clone()),
-            None => observed.number(device).and_then(|number| self.key_of(number)).cloned(),
-        }
-    }
-
-    /// The mappings with the keys they stand on, lower ones first. Those in a circle are conflicts.
-    fn bottom_up(&mut self, observed: &Observed) -> Vec<(&'a Mapping, Vec<Key>)> {
-        let map = self.map;
-        let mut waiting: BTreeMap<&Key, (usize, Vec<Key>)> = BTreeMap::new();
-        let mut uppers: HashMap<&Key, Vec<&Key>> = HashMap::new();
-        for mapping in map.mappings.values() {
-            let mut lowers = BTreeSet::new();
-            for row in &mapping.rows {
-                lowers.extend(
-                    row.target.lowers(0).iter().filter_map(|lower| self.lower_key(observed, lower.device)),
-                );
-            }
-            for lower in &lowers {
-                if let Some((key, _)) = map.mappings.get_key_value(lower) {
-                    uppers.entry(key).or_default().push(&mapping.key);
-                }
-            }
-            let known = lowers.iter().filter(|lower| map.mappings.contains_key(*lower)).count();
-            waiting.insert(&mapping.key, (known, lowers.into_iter().collect()));
-        }
-        let mut ready: Vec<&Key> =
-            waiting.iter().filter(|(_, (count, _))| *count == 0).map(|(key, _)| *key).collect();
-        let mut ordered = Vec::with_capacity(map.mappings.len());
-        let mut next = 0;
-        while let Some(key) = ready.get(next).copied() {
-            next += 1;
-            for upper in uppers.get(key).into_iter().flatten() {
-                if let Some((count, _)) = waiting.get_mut(upper) {
-                    *count -= 1;
-                    if *count == 0 {
-                        ready.push(upper);
-                    }
-                }
-            }
-            if let Some((_, lowers)) = waiting.remove(key) {
-                ordered.push((&map.mappings[key], lowers));
-            }
-        }
-        for (key, (_, lowers)) in waiting {
-            let below: Vec<String> = lowers.iter().map(|lower| format!("@{lower}")).collect();
-            self.conflicts.push(Conflict {
-                mapping: key.clone(),
-                name: map.mappings[key].name.clone(),
-                reason: format!("it stands on itself, through {}", below.join(", ")),
-            });
-        }
-        ordered
+fn lower_key<'a>(
+    map: &'a Map,
+    by_number: &HashMap<DevNum, &'a Key>,
+    observed: &Observed,
+    device: &Device,
+) -> Option<&'a Key> {
+    match device.key() {
+        Some(key) => map.mappings.get_key_value(key).map(|(key, _)| key),
+        None => by_number.get(&observed.number(device)?).copied(),
     }
 }
 
 /// Owned devices that no mapping declares, by name.
 fn leftovers<'a>(map: &Map, observed: &'a Observed) -> Vec<&'a Seen> {
-    let declared: BTreeSet<_> = map.mappings.values().map(|mapping| &mapping.uuid).collect();
+    let declared: HashSet<&Uuid> = map.mappings.values().map(|mapping| &mapping.uuid).collect();
     let leftover = |seen: &&Seen| {
         seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner) && !declared.contains(uuid))
     };
     observed.devices.iter().filter(leftover).collect()
 }
 
-fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &[TypedRow]) -> Standing {
+/// Compares a mapping with its device. A table that is loaded over another one gives no order again that was
+/// carried out already.
+fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [TypedRow]) -> Standing {
     let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {
         return if mapping.state == State::Absent { Standing::Gone } else { Standing::Missing };
     };
@@ -242,122 +262,11 @@ fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &[TypedRow]) -> S
     }
     match diff::compare(rows, mapping.readonly, device) {
         Verdict::Equal => Standing::Same,
-        Verdict::Reload(diff) => Standing::Differs(diff),
+        Verdict::Reload(diff) => {
+            diff::over(rows, &device.table);
+            Standing::Differs(diff)
+        }
         Verdict::Recreate(diff) => Standing::Replaced(diff),
         Verdict::Unknown(why) => Standing::Unknown(why),
-    }
-}
-
-/// Turns the rows of one mapping into a table: numbers for devices, lengths for `rest`.
-struct Resolver<'r, 'a> {
-    observed: &'r Observed,
-    changes: &'r Changes<'a>,
-    /// Of the mappings below: those that exist and stay.
-    numbers: &'r BTreeMap<&'a Key, DevNum>,
-    /// Of the mappings below: how long they will be.
-    sizes: &'r BTreeMap<&'a Key, u64>,
-    says: Vec<String>,
-}
-
-impl Resolver<'_, '_> {
-    fn table(&mut self, mapping: &Mapping) -> Vec<TypedRow> {
-        if mapping.state == State::Absent {
-            return Vec::new();
-        }
-        let mut rows = Vec::with_capacity(mapping.rows.len());
-        let mut start = 0;
-        for row in &mapping.rows {
-            let Some(resolved) = self.row(mapping, row, start) else { break };
-            start = resolved.end();
-            rows.push(resolved);
-        }
-        rows
-    }
-
-    fn row(&mut self, mapping: &Mapping, row: &Row, start: u64) -> Option<TypedRow> {
-        let mut target = row.target.clone();
-        let troubles = self.says.len();
-        for device in target.devices_mut() {
-            self.resolve(device);
-        }
-        if self.says.len() > troubles {
-            return None;
-        }
-        let length = match row.length {
-            Length::Sectors(length) => length,
-            Length::Rest => match target.rest(&|device| self.size(device)) {
-                Some(Ok(length)) => length,
-                Some(Err(says)) => {
-                    self.says.push(says);
-                    return None;
-                }
-                None => {
-                    self.says.push(format!(
-                        "the length of the {} target at sector {start} follows from a device whose size is not known",
-                        target.kind()
-                    ));
-                    return None;
-                }
-            },
-        };
-        for lower in target.lowers(length) {
-            self.check_lower(mapping, &lower);
-        }
-        Some(TypedRow { start, length, target, messages: row.messages.clone() })
-    }
-
-    fn resolve(&mut self, device: &mut Device) {
-        if let Some(key) = device.key() {
-            device.number = self.numbers.get(key).copied();
-            return;
-        }
-        match self.observed.number(device) {
-            Some(number) => device.number = Some(number),
-            None => self.says.push(format!("the lower device {device} does not exist")),
-        }
-    }
-
-    /// The size a lower device will have: a mapping of the map that of its new table.
-    fn size(&self, device: &Device) -> Option<u64> {
-        if let Some(key) = self.changes.lower_key(self.observed, device)
-            && self.changes.map.mappings.contains_key(&key)
-        {
-            return self.sizes.get(&key).copied();
-        }
-        device.number.and_then(|number| self.observed.block(number)).map(|block| block.sectors)
-    }
-
-    fn check_lower(&mut self, mapping: &Mapping, lower: &Lower<'_>) {
-        let own = self.changes.lower_key(self.observed, lower.device);
-        if own.as_ref() == Some(&mapping.key) {
-            self.says.push(format!("its table stands on itself: {}", lower.device.described()));
-            return;
-        }
-        if let (Some(size), Some(length)) = (self.size(lower.device), lower.length) {
-            let end = lower.start.saturating_add(length);
-            if end > size {
-                self.says.push(format!(
-                    "the lower device {} is too small: the table reaches to sector {end}, it has {size}",
-                    lower.device.described()
-                ));
-            }
-        }
-        if lower.access != Access::Read && !mapping.readonly && self.is_read_only(lower.device, own.as_ref())
-        {
-            self.says.push(format!(
-                "the lower device {} is read-only, and this table would write to it; say readonly = true",
-                lower.device.described()
-            ));
-        }
-    }
-
-    fn is_read_only(&self, device: &Device, key: Option<&Key>) -> bool {
-        match key.and_then(|key| self.changes.map.mappings.get(key)) {
-            Some(below) => below.readonly,
-            None => device
-                .number
-                .and_then(|number| self.observed.block(number))
-                .is_some_and(|block| block.read_only),
-        }
     }
 }

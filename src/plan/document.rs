@@ -148,6 +148,9 @@ pub struct Users {
     pub mounts: Vec<String>,
     /// Whether it is swap space.
     pub swap: bool,
+    /// What the devices above it are used for, however far up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub above: Vec<String>,
 }
 
 /// Something to be said of a mapping.
@@ -269,7 +272,7 @@ impl Step {
             }
             Detail::Suspend { users, .. } => self.users = Some(Users::of(users)),
             Detail::Rename { to } => self.to = Some(to.plain().into_owned()),
-            Detail::Message { sector, text } => {
+            Detail::Message { sector, text, .. } => {
                 self.sector = Some(*sector);
                 self.message = Some(text.clone());
             }
@@ -393,6 +396,7 @@ impl Users {
             holders: users.holders.clone(),
             mounts: users.mounts.clone(),
             swap: users.swap,
+            above: users.above.clone(),
         }
     }
 
@@ -404,6 +408,7 @@ impl Users {
             holders: self.holders.clone(),
             mounts: self.mounts.clone(),
             swap: self.swap,
+            above: self.above.clone(),
         }
         .describe()
     }

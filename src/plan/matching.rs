@@ -3,11 +3,12 @@
 //! By uuid first, for that is the identity. Then, for a device that carries no uuid at all, by the name
 //! that `renamed_from` gives or, with `adopt`, by the mapping's own. Never by name alone.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Conflict;
 use crate::config::{Map, Mapping, State};
-use crate::identity::{Key, Name};
+use crate::identity::{DevNum, Key, Name, Owner};
 use crate::observed::{Observed, Seen};
 
 /// The device of a mapping.
@@ -19,16 +20,31 @@ pub struct Match<'a> {
     pub taken_over: bool,
 }
 
-/// The devices of all mappings that have one.
+/// The devices of all mappings that have one. A device is one mapping only.
 pub fn devices<'a>(
-    map: &Map,
+    map: &'a Map,
     observed: &'a Observed,
     conflicts: &mut Vec<Conflict>,
-) -> BTreeMap<Key, Match<'a>> {
-    let mut matches = BTreeMap::new();
+) -> HashMap<&'a Key, Match<'a>> {
+    let mut matches = HashMap::with_capacity(map.mappings.len());
+    let mut owners: HashMap<DevNum, &Mapping> = HashMap::with_capacity(map.mappings.len());
     for mapping in map.mappings.values() {
-        if let Some(found) = of(mapping, observed, conflicts) {
-            matches.insert(mapping.key.clone(), found);
+        let Some(found) = of(mapping, observed, conflicts) else { continue };
+        match owners.entry(found.seen.listed.number) {
+            Entry::Vacant(free) => {
+                free.insert(mapping);
+                matches.insert(&mapping.key, found);
+            }
+            Entry::Occupied(taken) => conflicts.push(Conflict {
+                mapping: mapping.key.clone(),
+                name: mapping.name.clone(),
+                reason: format!(
+                    "the device `{}` can't be both `{}` and `{}`",
+                    found.seen.listed.name,
+                    taken.get().key,
+                    mapping.key
+                ),
+            }),
         }
     }
     matches
@@ -61,25 +77,33 @@ fn of<'a>(mapping: &Mapping, observed: &'a Observed, conflicts: &mut Vec<Conflic
     None
 }
 
-/// What to say of a name that a stranger has.
-pub fn taken(mapping: &Mapping, name: &Name, by: &Seen, of_owner: bool) -> Conflict {
-    let reason = match &by.listed.uuid {
-        None => format!(
-            "the name `{name}` is taken by {}, a device without uuid; write adopt = true to take it over, or give \
-             the mapping another name",
-            by.listed.number
-        ),
-        Some(uuid) if of_owner => format!(
-            "the name `{name}` is taken by {}, an owned device ({uuid}) that no mapping declares; remove it, or let \
-             prune = true do so",
-            by.listed.number
-        ),
-        Some(uuid) => {
-            let who = uuid.subsystem().map_or_else(String::new, |who| format!(" of {who}"));
+/// What to say of a name that a device has which goes on having it. `declared` is the mapping it is, if the
+/// map declares it.
+pub fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, owner: &Owner) -> Conflict {
+    let number = by.listed.number;
+    let taken = format!("the name `{name}` is taken by {number}");
+    let reason = match (&by.listed.uuid, declared) {
+        (_, Some(key)) => {
+            format!("{taken}, the device of the mapping `{key}`, which this plan does not rename or remove")
+        }
+        (None, _) if mapping.adopt => {
             format!(
-                "the name `{name}` is taken by {}, a device{who} with the uuid {uuid}; give the mapping another name, \
-                 or write uuid = \"{uuid}\" to declare that very device",
-                by.listed.number
+                "{taken}, a device without uuid, and the mapping has a device already; remove one of the two"
+            )
+        }
+        (None, _) => format!(
+            "{taken}, a device without uuid; write adopt = true to take it over, or give the mapping another name"
+        ),
+        (Some(uuid), _) if uuid.is_of(owner) => format!(
+            "{taken}, an owned device ({uuid}) that no mapping declares; remove it, or let prune = true do so"
+        ),
+        (Some(uuid), _) => {
+            let other = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
+            let who = other.or_else(|| uuid.subsystem().map(ToString::to_string));
+            let who = who.map_or_else(String::new, |who| format!(" of {who}"));
+            format!(
+                "{taken}, a device{who} with the uuid {uuid}; give the mapping another name, or write uuid = \"{uuid}\" \
+                 to declare that very device"
             )
         }
     };

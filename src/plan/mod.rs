@@ -10,9 +10,15 @@ mod changes;
 pub mod document;
 mod matching;
 mod order;
+mod overlap;
+mod preparation;
+mod resolve;
 mod risk;
 pub mod saved;
+mod stacks;
 mod steps;
+mod usage;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,15 +26,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Map;
-use crate::diff::TableDiff;
+use crate::diff::{self, TableDiff};
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{Id, KernelError, ReadKernel, Suspend, Users};
+use crate::kernel::{Id, KernelError, ReadKernel, Suspend};
 use crate::observed::Observed;
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
 use crate::table::Target;
 
 pub use changes::{Change, Changes, Standing};
+pub use usage::InUse;
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -173,20 +180,18 @@ pub enum Detail {
         sector: u64,
         /// What it is told.
         text: String,
+        /// Set when it goes to a lower device, to make it ready for a table.
+        prepares: Option<Preparation>,
     },
 }
 
-/// Who uses a device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InUse {
-    /// How often it is open.
-    pub open_count: u32,
-    /// Names of the devices that stand on it, by number where they are not mapped devices.
-    pub holders: Vec<String>,
-    /// Where it is mounted.
-    pub mounts: Vec<String>,
-    /// Whether it is swap space.
-    pub swap: bool,
+/// What a message to a lower device makes ready. That it is ready already is no failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preparation {
+    /// The volume that is copied. Whoever serves it is suspended meanwhile.
+    pub copies: Option<u32>,
+    /// The mapping that serves that volume, with its uuid, when it is one of the map.
+    pub origin: Option<(Key, Uuid)>,
 }
 
 /// Why a step may not be carried out.
@@ -217,6 +222,41 @@ impl Step {
         match &self.uuid {
             Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
             _ => Id::Name(self.name.clone()),
+        }
+    }
+
+    /// The devices that its device stands on before the step, and no more afterwards.
+    #[must_use]
+    pub fn leaves(&self, observed: &Observed) -> BTreeSet<DevNum> {
+        let waiting = || {
+            let seen = self.number.and_then(|number| observed.by_number(number));
+            seen.map(|seen| seen.waiting.as_slice()).unwrap_or_default()
+        };
+        match &self.detail {
+            Detail::Reload { old, table, .. } => {
+                let mut left = diff::lowers(old);
+                left.extend(diff::lowers(waiting()));
+                for row in table {
+                    for lower in row.target.lowers(row.length) {
+                        lower.device.number.map(|number| left.remove(&number));
+                    }
+                }
+                left
+            }
+            Detail::Remove { old, .. } => {
+                let mut left = diff::lowers(old);
+                left.extend(diff::lowers(waiting()));
+                left
+            }
+            Detail::Clear | Detail::Resume { clear: true } => {
+                let mut left = diff::lowers(waiting());
+                let seen = self.number.and_then(|number| observed.by_number(number));
+                if let Some(mapped) = seen.and_then(|seen| seen.mapped.as_ref()) {
+                    left = &left - &diff::lowers(&mapped.table);
+                }
+                left
+            }
+            _ => BTreeSet::new(),
         }
     }
 }
@@ -293,47 +333,11 @@ pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = map.policy.allow.union(allow).copied().collect();
     let changes = Changes::find(map, observed);
     let (steps, mut conflicts) = steps::of(&changes, observed);
-    let mut steps = order::sort(steps, &changes, &mut conflicts);
+    let mut steps = order::sort(steps, &changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, &changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, conflicts, unjudged, allow }
-}
-
-impl InUse {
-    /// From what was read, with names for numbers.
-    fn of(open_count: u32, users: Option<&Users>, observed: &Observed) -> Self {
-        let Some(users) = users else { return Self { open_count, ..Self::default() } };
-        let name = |number: &DevNum| match observed.by_number(*number) {
-            Some(seen) => seen.listed.name.to_string(),
-            None => number.to_string(),
-        };
-        Self {
-            open_count,
-            holders: users.holders.iter().map(name).collect(),
-            mounts: users.mounts.clone(),
-            swap: users.swap,
-        }
-    }
-
-    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.mounts.is_empty() {
-            parts.push(format!("mounted on {}", self.mounts.join(", ")));
-        }
-        if self.swap {
-            parts.push("swap space".to_string());
-        }
-        if !self.holders.is_empty() {
-            parts.push(format!("under {}", self.holders.join(", ")));
-        }
-        if self.open_count > 0 {
-            parts.push(format!("open {}", self.open_count));
-        }
-        parts.join(", ")
-    }
 }

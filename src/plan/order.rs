@@ -9,108 +9,99 @@
 //! plan.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::changes::Changes;
+use super::waits::{Because, Waits};
 use super::{Action, Conflict, Detail, Step};
-use crate::diff;
-use crate::identity::{DevNum, Key, Name, Uuid};
-
-/// Why one step waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Because {
-    /// The other frees its name: the one reason that a temporary name does away with.
-    Name,
-    /// Its device, or a table that the other takes away, stands on what it is about.
-    Stands,
-    /// The other still stands on what it removes.
-    Leaves,
-    /// Anything else.
-    Same,
-}
-
-struct Graph {
-    steps: Vec<Step>,
-    /// For each step, those that wait for it.
-    after: Vec<Vec<(usize, Because)>>,
-    /// For each step, those that it waits for.
-    before: Vec<Vec<(usize, Because)>>,
-}
+use crate::identity::{Name, Uuid};
+use crate::observed::Observed;
+use crate::policy::Class;
 
 /// Sorts the steps. Circles that no temporary name can cut are cut where a device would be removed from
 /// under another: that removal is then found in use, and refused.
-pub fn sort(steps: Vec<Step>, changes: &Changes<'_>, conflicts: &mut Vec<Conflict>) -> Vec<Step> {
-    let mut graph = Graph::new(steps, changes);
-    let mut sorted = Vec::with_capacity(graph.steps.len());
-    let mut waits: Vec<usize> = graph.before.iter().map(Vec::len).collect();
-    let mut late = vec![false; graph.steps.len()];
-    let mut ready = BinaryHeap::new();
-    for (index, count) in waits.iter().enumerate() {
-        if *count == 0 {
-            ready.push(graph.priority(index, false));
-        }
-    }
-    let mut done = vec![false; graph.steps.len()];
+pub fn sort(
+    steps: Vec<Step>,
+    changes: &Changes<'_>,
+    observed: &Observed,
+    conflicts: &mut Vec<Conflict>,
+) -> Vec<Step> {
+    let mut order = Order::new(Waits::new(steps, changes, observed), changes);
     loop {
-        while let Some(Reverse((.., index))) = ready.pop() {
-            if std::mem::replace(&mut done[index], true) {
-                continue;
-            }
-            sorted.push(index);
-            // What waits for a swap or a removal comes after all that can be staged before.
-            let delays = late[index]
-                || !matches!(graph.steps[index].action, Action::Create | Action::Clear | Action::Resume);
-            for (next, _) in graph.after[index].clone() {
-                late[next] |= delays;
-                waits[next] -= 1;
-                if waits[next] == 0 {
-                    ready.push(graph.priority(next, late[next]));
-                }
-            }
-        }
-        let Some(circle) = graph.circle(&done) else { break };
-        let (freed, added) = graph.cut(&circle, changes, conflicts);
-        if added {
-            waits.push(graph.before[graph.steps.len() - 1].iter().filter(|(index, _)| !done[*index]).count());
-            late.push(false);
-            done.push(false);
-        }
-        for index in circle.iter().copied().chain(freed).chain(added.then(|| graph.steps.len() - 1)) {
-            waits[index] = graph.before[index].iter().filter(|(before, _)| !done[*before]).count();
-            if waits[index] == 0 && !done[index] {
-                ready.push(graph.priority(index, late[index]));
-            }
-        }
+        order.drain();
+        let Some(circle) = order.circle() else { break };
+        order.cut(&circle, conflicts);
     }
-    let mut steps: Vec<Option<Step>> = graph.steps.into_iter().map(Some).collect();
-    sorted.into_iter().filter_map(|index| steps[index].take()).collect()
+    let mut steps: Vec<Option<Step>> = order.waits.steps.into_iter().map(Some).collect();
+    let mut sorted: Vec<Step> = order.sorted.into_iter().filter_map(|index| steps[index].take()).collect();
+    rename_along(&mut sorted);
+    sorted
 }
 
-type Priority = Reverse<(u8, String, usize)>;
+/// Gives every step the name that its device has when the step begins. The uuid tells the device.
+fn rename_along(steps: &mut [Step]) {
+    let mut names: HashMap<Uuid, Name> = HashMap::new();
+    for step in steps {
+        let Some(uuid) = &step.uuid else { continue };
+        if let Some(name) = names.get(uuid).filter(|_| step.action != Action::Create) {
+            step.name = name.clone();
+        }
+        match &step.detail {
+            Detail::Rename { to } => names.insert(uuid.clone(), to.clone()),
+            Detail::Create { .. } => names.insert(uuid.clone(), step.name.clone()),
+            _ => None,
+        };
+    }
+}
 
-impl Graph {
-    fn new(steps: Vec<Step>, changes: &Changes<'_>) -> Self {
-        let count = steps.len();
-        let mut graph = Self { steps, after: vec![Vec::new(); count], before: vec![Vec::new(); count] };
-        graph.same_device();
-        graph.names_and_uuids();
-        graph.stands_on(changes);
-        graph.leaves();
-        graph
+/// What is taken first: by kind, by depth where that counts, by name.
+type Priority = Reverse<(u8, usize, String, usize)>;
+
+struct Order<'c, 'a> {
+    changes: &'c Changes<'a>,
+    waits: Waits,
+    /// How many steps each step still waits for.
+    open: Vec<usize>,
+    /// Whether a step can't be staged: it waits for a swap, a removal or a name.
+    late: Vec<bool>,
+    done: Vec<bool>,
+    ready: BinaryHeap<Priority>,
+    sorted: Vec<usize>,
+    /// All steps before this one are done.
+    looked_at: usize,
+}
+
+impl<'c, 'a> Order<'c, 'a> {
+    fn new(waits: Waits, changes: &'c Changes<'a>) -> Self {
+        let count = waits.steps.len();
+        let open: Vec<usize> = waits.before.iter().map(Vec::len).collect();
+        let mut order = Self {
+            changes,
+            waits,
+            open,
+            late: vec![false; count],
+            done: vec![false; count],
+            ready: BinaryHeap::with_capacity(count),
+            sorted: Vec::with_capacity(count),
+            looked_at: 0,
+        };
+        (0..count).for_each(|index| order.offer(index));
+        order
     }
 
-    fn edge(&mut self, before: usize, after: usize, because: Because) {
-        if before != after {
-            self.after[before].push((after, because));
-            self.before[after].push((before, because));
+    /// Takes a step among the ready ones, if it waits for nobody.
+    fn offer(&mut self, index: usize) {
+        if self.open[index] == 0 && !self.done[index] {
+            let priority = self.priority(index);
+            self.ready.push(priority);
         }
     }
 
-    fn priority(&self, index: usize, late: bool) -> Priority {
-        let step = &self.steps[index];
+    fn priority(&self, index: usize) -> Priority {
+        let step = &self.waits.steps[index];
         let rank = match step.action {
             Action::Clear | Action::Resume => 0,
-            Action::Create if !late => 1,
+            Action::Create if !self.late[index] => 1,
             Action::Reload => 2,
             Action::Create => 3,
             Action::Message => 4,
@@ -119,117 +110,37 @@ impl Graph {
             Action::Suspend => 7,
             Action::Remove => 8,
         };
-        Reverse((rank, step.name.kernel().to_string(), index))
+        let height = || step.mapping.as_ref().and_then(|key| self.changes.place(key)).unwrap_or_default();
+        let depth = match step.action {
+            Action::Resume => height(),
+            Action::Suspend => usize::MAX - height(),
+            _ => 0,
+        };
+        Reverse((rank, depth, step.name.kernel().to_string(), index))
     }
 
-    /// One device: its table before its messages, its uuid before its name, all before it is suspended.
-    fn same_device(&mut self) {
-        let mut by_mapping: HashMap<Key, Vec<usize>> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            if let Some(key) = &step.mapping {
-                by_mapping.entry(key.clone()).or_default().push(index);
-            }
-        }
-        for own in by_mapping.into_values() {
-            for (position, after) in own.iter().enumerate() {
-                for before in &own[..position] {
-                    let pair = (self.steps[*before].action, self.steps[*after].action);
-                    let free = matches!(pair, (Action::Reload | Action::Message, Action::Rename));
-                    if !free {
-                        self.edge(*before, *after, Because::Same);
-                    }
-                }
-            }
-        }
-    }
-
-    fn names_and_uuids(&mut self) {
-        let mut names: HashMap<Name, usize> = HashMap::new();
-        let mut uuids: HashMap<Uuid, usize> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            if matches!(step.action, Action::Rename | Action::Remove) {
-                names.insert(step.name.clone(), index);
-            }
-            if let (Action::Remove, Some(uuid)) = (step.action, &step.uuid) {
-                uuids.insert(uuid.clone(), index);
-            }
-        }
-        for index in 0..self.steps.len() {
-            let step = &self.steps[index];
-            let name = match &step.detail {
-                Detail::Rename { to } => to,
-                Detail::Create { .. } => &step.name,
-                _ => continue,
-            };
-            let freed = names.get(name).copied();
-            let uuid = step.uuid.as_ref().filter(|_| step.action == Action::Create);
-            let removed = uuid.and_then(|uuid| uuids.get(uuid)).copied();
-            if let Some(removed) = removed {
-                self.edge(removed, index, Because::Same);
-            }
-            if let Some(freed) = freed.filter(|freed| removed != Some(*freed)) {
-                self.edge(freed, index, Because::Name);
-            }
-        }
-    }
-
-    /// A table is loaded after the tables below it; what is below is suspended after what is above.
-    fn stands_on(&mut self, changes: &Changes<'_>) {
-        let mut tables: HashMap<Key, Vec<usize>> = HashMap::new();
-        let mut suspends: HashMap<Key, usize> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let Some(key) = &step.mapping else { continue };
-            match step.action {
-                Action::Create | Action::Reload | Action::Resume => {
-                    tables.entry(key.clone()).or_default().push(index);
-                }
-                Action::Suspend => {
-                    suspends.insert(key.clone(), index);
-                }
-                _ => {}
-            }
-        }
-        for index in 0..self.steps.len() {
-            let step = &self.steps[index];
-            if !matches!(step.action, Action::Create | Action::Reload) {
+    /// Takes all steps that can be taken.
+    fn drain(&mut self) {
+        while let Some(Reverse((.., index))) = self.ready.pop() {
+            if std::mem::replace(&mut self.done[index], true) {
                 continue;
             }
-            let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key)) else { continue };
-            for lower in &change.lowers {
-                for below in tables.get(lower).into_iter().flatten() {
-                    self.edge(*below, index, Because::Stands);
-                }
-                if let Some(suspend) = suspends.get(lower) {
-                    self.edge(index, *suspend, Because::Stands);
-                }
-            }
-        }
-    }
-
-    /// A device is removed after everything that stood on it left.
-    fn leaves(&mut self) {
-        let removals: HashMap<DevNum, usize> = self
-            .steps
-            .iter()
-            .enumerate()
-            .filter(|(_, step)| step.action == Action::Remove)
-            .filter_map(|(index, step)| step.number.map(|number| (number, index)))
-            .collect();
-        if removals.is_empty() {
-            return;
-        }
-        for index in 0..self.steps.len() {
-            for number in old_lowers(&self.steps[index]) {
-                if let Some(removal) = removals.get(&number) {
-                    self.edge(index, *removal, Because::Leaves);
-                }
+            self.sorted.push(index);
+            let staged =
+                matches!(self.waits.steps[index].action, Action::Create | Action::Clear | Action::Resume);
+            let delays = self.late[index] || !staged;
+            for (next, _) in std::mem::take(&mut self.waits.after[index]) {
+                self.late[next] |= delays;
+                self.open[next] -= 1;
+                self.offer(next);
             }
         }
     }
 
     /// Steps that wait for each other in a circle, if any are left.
-    fn circle(&self, done: &[bool]) -> Option<Vec<usize>> {
-        let mut at = done.iter().position(|done| !done)?;
+    fn circle(&mut self) -> Option<Vec<usize>> {
+        self.looked_at += self.done[self.looked_at..].iter().position(|done| !done)?;
+        let mut at = self.looked_at;
         let mut seen = HashMap::new();
         let mut path = Vec::new();
         loop {
@@ -237,110 +148,101 @@ impl Graph {
                 return Some(path.split_off(start));
             }
             path.push(at);
-            at = self.before[at].iter().map(|(before, _)| *before).find(|before| !done[*before])?;
+            let mut before = self.waits.before[at].iter().map(|(before, _)| *before);
+            at = before.find(|before| !self.done[*before])?;
         }
     }
 
-    /// Cuts a circle. Gives the steps that wait for less now, and whether a step was added.
-    fn cut(
-        &mut self,
-        circle: &[usize],
-        changes: &Changes<'_>,
-        conflicts: &mut Vec<Conflict>,
-    ) -> (Vec<usize>, bool) {
-        let inside = |graph: &Self, because: Because| {
-            let mut found: Vec<(Name, usize, usize)> = Vec::new();
-            for after in circle {
-                for (before, why) in &graph.before[*after] {
-                    if *why == because && circle.contains(before) {
-                        found.push((graph.steps[*after].name.clone(), *before, *after));
-                    }
-                }
-            }
-            found.into_iter().min()
-        };
-        if let Some((_, freeing, taking)) = inside(self, Because::Name)
-            && let Some(freed) = self.pass_through(freeing, taking, changes)
+    /// Counts anew what a step waits for.
+    fn recount(&mut self, index: usize) {
+        let before = &self.waits.before[index];
+        self.open[index] = before.iter().filter(|(before, _)| !self.done[*before]).count();
+        self.offer(index);
+    }
+
+    fn cut(&mut self, circle: &[usize], conflicts: &mut Vec<Conflict>) {
+        if let Some((freeing, taking)) = self.inside(circle, Because::Name)
+            && self.pass_through(freeing, taking)
         {
-            return (freed, true);
+            return;
         }
-        if let Some((_, before, after)) = inside(self, Because::Leaves) {
-            self.forget(before, after, Because::Leaves);
-            return (vec![after], false);
+        if let Some((before, after)) = self.inside(circle, Because::Leaves) {
+            self.waits.drop(before, after, Because::Leaves);
+            self.recount(after);
+            return;
         }
         // Nothing else can close a circle: reasons of one device and of one stack never do by themselves.
         // Should one appear all the same, it is shown, and nothing is applied.
         let first = circle[0];
-        if let Some(mapping) = self.steps[first].mapping.clone() {
+        let step = &self.waits.steps[first];
+        if let Some(mapping) = step.mapping.clone() {
             conflicts.push(Conflict {
-                name: self.steps[first].name.clone(),
+                name: step.name.clone(),
                 mapping,
                 reason: "its steps wait for each other; apply the change in two parts".to_string(),
             });
         }
-        let waiting = std::mem::take(&mut self.before[first]);
-        for (before, _) in waiting {
-            self.after[before].retain(|(after, _)| *after != first);
+        for (before, because) in self.waits.before[first].clone() {
+            self.waits.drop(before, first, because);
         }
-        (vec![first], false)
+        self.recount(first);
     }
 
-    fn forget(&mut self, before: usize, after: usize, because: Because) {
-        self.before[after].retain(|edge| *edge != (before, because));
-        self.after[before].retain(|edge| *edge != (after, because));
+    /// Two steps of a circle of which the second waits for the first because of that: those with the first
+    /// name.
+    fn inside(&self, circle: &[usize], because: Because) -> Option<(usize, usize)> {
+        let members: HashSet<usize> = circle.iter().copied().collect();
+        let waiting = circle.iter().flat_map(|after| {
+            let before = self.waits.before[*after].iter();
+            before
+                .filter(|(before, why)| *why == because && members.contains(before))
+                .map(|(before, _)| (&self.waits.steps[*after].name, *before, *after))
+        });
+        waiting.min().map(|(_, before, after)| (before, after))
     }
 
-    /// Lets the step that takes a name take a temporary one first. Gives the steps that wait for less.
-    fn pass_through(&mut self, freeing: usize, taking: usize, changes: &Changes<'_>) -> Option<Vec<usize>> {
-        let step = self.steps[taking].clone();
-        let key = step.mapping.clone()?;
-        let temporary = Name::temporary(&changes.map.owner, &key);
-        self.forget(freeing, taking, Because::Name);
-        let added = self.steps.len();
-        self.after.push(Vec::new());
-        self.before.push(Vec::new());
-        let mut freed = vec![taking];
-        if let Detail::Rename { to } = &step.detail {
+    /// Lets the step that takes a name take a temporary one first.
+    fn pass_through(&mut self, freeing: usize, taking: usize) -> bool {
+        let step = self.waits.steps[taking].clone();
+        let Some(key) = &step.mapping else { return false };
+        let temporary = Name::temporary(&self.changes.map.owner, key);
+        self.waits.drop(freeing, taking, Because::Name);
+        let mut last = Step {
+            action: Action::Rename,
+            name: temporary.clone(),
+            class: Class::Settle,
+            reason: "its name is free now".to_string(),
+            ..step.clone()
+        };
+        let first = &mut self.waits.steps[taking];
+        if let Detail::Rename { .. } = &step.detail {
             // a -> b becomes a -> temporary, which frees a at once, and temporary -> b at the end.
-            let mut last = step.clone();
-            last.name = temporary.clone();
-            last.detail = Detail::Rename { to: to.clone() };
-            self.steps.push(last);
-            self.steps[taking].detail = Detail::Rename { to: temporary };
-            self.steps[taking].reason = "through a temporary name, for its own is not free yet".to_string();
-            freed.extend(self.after[taking].iter().map(|(after, _)| *after));
+            first.detail = Detail::Rename { to: temporary };
+            first.reason = "through a temporary name, for its own is not free yet".to_string();
         } else {
-            let to = step.name.clone();
-            let last = Step {
-                action: Action::Rename,
-                name: temporary.clone(),
-                class: crate::policy::Class::Settle,
-                reason: "its name is free now".to_string(),
-                detail: Detail::Rename { to },
-                ..step
-            };
-            self.steps.push(last);
-            self.steps[taking].name = temporary;
+            last.detail = Detail::Rename { to: step.name };
+            first.name = temporary;
         }
-        self.edge(taking, added, Because::Same);
-        self.edge(freeing, added, Because::Name);
-        Some(freed)
+        let added = self.waits.push(last);
+        self.open.push(0);
+        self.late.push(true);
+        self.done.push(false);
+        self.waits.add(taking, added, Because::Same);
+        self.waits.add(freeing, added, Because::Name);
+        self.after_the_last_name(taking, added);
+        self.recount(taking);
+        self.recount(added);
+        true
     }
-}
 
-/// The devices under the table that a step takes away.
-fn old_lowers(step: &Step) -> BTreeSet<DevNum> {
-    let (Detail::Reload { old, .. } | Detail::Remove { old, .. }) = &step.detail else {
-        return BTreeSet::new();
-    };
-    let Ok(rows) = diff::understand(old) else { return BTreeSet::new() };
-    rows.iter()
-        .flat_map(|row| {
-            row.target
-                .lowers(row.length)
-                .into_iter()
-                .filter_map(|lower| lower.device.number)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    /// What holds the device back comes after its last name, too.
+    fn after_the_last_name(&mut self, taking: usize, added: usize) {
+        let suspends = |after: &usize| self.waits.steps[*after].action == Action::Suspend;
+        let own = self.waits.after[taking].iter().filter(|(_, why)| *why == Because::Same);
+        let own: Vec<usize> = own.map(|(after, _)| *after).filter(suspends).collect();
+        for after in own {
+            self.waits.add(added, after, Because::Same);
+            self.recount(after);
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! What is at stake in each step, and whether it may be carried out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::changes::{Changes, Standing};
 use super::{Action, Detail, InUse, Refusal, Step};
+use crate::config::Map;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -14,21 +15,21 @@ use crate::targets::Found;
 
 /// Classifies the steps, in their final order, and refuses those that may not pass.
 pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) {
-    let left = left_before(steps);
+    let left = left_before(steps, observed);
     for (index, step) in steps.iter_mut().enumerate() {
         let change = step.mapping.as_ref().and_then(|key| changes.get(key));
         let replaced = change.is_some_and(|change| matches!(change.standing, Standing::Replaced(_)));
         if replaced && matches!(step.action, Action::Create | Action::Remove) {
             step.class = step.class.max(Class::Remap);
         }
-        if let Some((class, why)) = heavier(step, observed)
+        if let Some((class, why)) = heavier(step, changes.map, observed)
             && class > step.class
         {
             step.class = class;
             step.reason = format!("{}; {why}", step.reason);
         }
         let protected = change.is_some_and(|change| change.mapping.protect);
-        step.refused = if protected && disturbs(step) {
+        step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
         } else if let Some(by) = holders(step, left.get(&index), observed) {
             Some(Refusal::InUse(by))
@@ -41,42 +42,57 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
 }
 
 /// Whether a step does what `protect` forbids.
-fn disturbs(step: &Step) -> bool {
-    step.action == Action::Remove || (step.class >= Class::Remap && step.action != Action::Create)
+fn disturbs(step: &Step, replaced: bool) -> bool {
+    match step.action {
+        Action::Remove => true,
+        Action::Create => replaced,
+        _ => step.class >= Class::Remap,
+    }
 }
 
 /// What the tables themselves say is at stake.
-fn heavier(step: &Step, observed: &Observed) -> Option<(Class, String)> {
+fn heavier(step: &Step, map: &Map, observed: &Observed) -> Option<(Class, String)> {
     match &step.detail {
         Detail::Remove { old, .. } => loss(old, &[]),
-        Detail::Reload { old, table, .. } => loss(old, table).or_else(|| format(table, old, observed)),
-        Detail::Create { table, .. } => format(table, &[], observed),
+        Detail::Reload { old, table, .. } => loss(old, table).or_else(|| format(table, old, map, observed)),
+        Detail::Create { table, .. } => format(table, &[], map, observed),
         _ => None,
     }
 }
 
-/// What would be lost with the live table, unless a row of the same type takes its place.
+/// What would be lost with the live table. Where a row of the same type takes the place of an old one, only
+/// what its target keeps nowhere but in memory.
 fn loss(old: &[Target], wanted: &[TypedRow]) -> Option<(Class, String)> {
     let old = diff::understand(old).ok()?;
     old.iter().find_map(|row| {
-        let stays = wanted.iter().any(|new| new.start == row.start && new.target.kind() == row.target.kind());
-        row.target.loses().filter(|_| !stays).map(|says| (Class::Loss, says.to_string()))
+        let stays = || {
+            let at = wanted.binary_search_by_key(&row.start, |new| new.start);
+            at.is_ok_and(|index| wanted[index].target.kind() == row.target.kind())
+        };
+        let lost = row.target.forgets().or_else(|| row.target.loses().filter(|_| !stays()))?;
+        Some((Class::Loss, format!("this loses {lost}")))
     })
 }
 
 /// Which metadata the kernel would write afresh: decided by looking, and what can't be read counts as blank.
-fn format(table: &[TypedRow], old: &[Target], observed: &Observed) -> Option<(Class, String)> {
+fn format(table: &[TypedRow], old: &[Target], map: &Map, observed: &Observed) -> Option<(Class, String)> {
+    if table.iter().all(|row| row.target.metadata().is_empty()) {
+        return None;
+    }
     let old = diff::understand(old).unwrap_or_default();
+    // Metadata that the live table uses for the same is there.
+    let in_use: HashSet<(&str, DevNum, u64)> = old
+        .iter()
+        .flat_map(|row| row.target.metadata().into_iter().map(|found| (row.target.kind(), found)))
+        .filter_map(|(kind, found)| Some((kind, found.device.number?, found.offset)))
+        .collect();
     table.iter().find_map(|row| {
-        // Metadata that the live table of the same type uses is there.
-        let in_use = |device: &crate::device::Device| {
-            old.iter().any(|live| {
-                live.target.kind() == row.target.kind()
-                    && live.target.metadata().iter().any(|metadata| metadata.device == device)
-            })
-        };
-        row.target.metadata().into_iter().filter(|metadata| !in_use(metadata.device)).find_map(|metadata| {
-            let head = metadata.device.number.and_then(|number| observed.head(number, metadata.offset));
+        row.target.metadata().into_iter().find_map(|metadata| {
+            let number = metadata.device.number;
+            if number.is_some_and(|number| in_use.contains(&(row.target.kind(), number, metadata.offset))) {
+                return None;
+            }
+            let head = observed.head(map, metadata.device, metadata.offset);
             match head.map_or(Found::Blank, metadata.look) {
                 Found::Blank => Some((Class::Format, metadata.otherwise.to_string())),
                 Found::Right | Found::Other => None,
@@ -85,53 +101,34 @@ fn format(table: &[TypedRow], old: &[Target], observed: &Observed) -> Option<(Cl
     })
 }
 
-/// How many tables leave each device before the step that removes it.
-fn left_before(steps: &[Step]) -> HashMap<usize, Vec<DevNum>> {
+/// For each step that removes a device, the devices that left it before.
+fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<DevNum>> {
     let removals: HashMap<DevNum, usize> = steps
         .iter()
         .enumerate()
         .filter(|(_, step)| step.action == Action::Remove)
         .filter_map(|(index, step)| step.number.map(|number| (number, index)))
         .collect();
-    let mut left: HashMap<usize, Vec<DevNum>> = HashMap::new();
+    let mut left: HashMap<usize, HashSet<DevNum>> = HashMap::new();
     if removals.is_empty() {
         return left;
     }
     for (index, step) in steps.iter().enumerate() {
-        let (Detail::Reload { old, .. } | Detail::Remove { old, .. }, Some(upper)) =
-            (&step.detail, step.number)
-        else {
-            continue;
-        };
-        for lower in lowers(old) {
+        let Some(upper) = step.number else { continue };
+        for lower in step.leaves(observed) {
             if let Some(removal) = removals.get(&lower).filter(|removal| **removal > index) {
-                left.entry(*removal).or_default().push(upper);
+                left.entry(*removal).or_default().insert(upper);
             }
         }
     }
     left
 }
 
-fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
-    let rows = diff::understand(table).unwrap_or_default();
-    let numbers = |row: &TypedRow| {
-        row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number).collect::<Vec<_>>()
-    };
-    rows.iter().flat_map(numbers).collect()
-}
-
 /// Who still holds a device when its turn to be removed comes.
-fn holders(step: &Step, left: Option<&Vec<DevNum>>, observed: &Observed) -> Option<String> {
+fn holders(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<String> {
     let Detail::Remove { users, .. } = &step.detail else { return None };
-    let left: BTreeSet<DevNum> = left.into_iter().flatten().copied().collect();
-    let name = |number: &DevNum| observed.by_number(*number).map(|seen| seen.listed.name.to_string());
-    let gone: BTreeSet<String> = left.iter().filter_map(name).collect();
-    let open_count = users.open_count.saturating_sub(u32::try_from(left.len()).unwrap_or(u32::MAX));
-    let rest = InUse {
-        open_count,
-        holders: users.holders.iter().filter(|holder| !gone.contains(*holder)).cloned().collect(),
-        ..users.clone()
-    };
+    let none = HashSet::new();
+    let rest = InUse::of(step.number?, users.open_count, left.unwrap_or(&none), observed);
     let says = rest.describe();
     (!says.is_empty()).then_some(says)
 }

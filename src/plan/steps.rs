@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::changes::{Change, Changes, Standing};
-use super::matching;
 use super::{Action, Conflict, Detail, InUse, Step};
+use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -15,8 +15,10 @@ use crate::policy::Class;
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
     let mut steps = Vec::new();
+    let volumes = preparation::volumes(changes);
     for change in &changes.all {
-        of_mapping(change, observed, &mut steps);
+        let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
+        of_mapping(change, observed, &before, &mut steps);
     }
     if changes.map.policy.prune {
         for seen in &changes.leftovers {
@@ -27,39 +29,67 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflic
     (steps, conflicts)
 }
 
-fn of_mapping(change: &Change<'_>, observed: &Observed, steps: &mut Vec<Step>) {
+/// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
+fn of_mapping(
+    change: &Change<'_>,
+    observed: &Observed,
+    prepare: &dyn Fn(&mut Vec<Step>),
+    steps: &mut Vec<Step>,
+) {
     match &change.standing {
         Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
-        Standing::Missing => {
-            steps.push(create(change, "it does not exist"));
-            push_messages(change, steps);
-            if change.mapping.state == State::Suspended {
-                steps.push(suspend(change, observed));
-            }
-        }
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
+        Standing::Missing => {
+            prepare(steps);
+            make(change, "it does not exist", observed, steps);
+        }
         Standing::Replaced(diff) => {
             steps.extend(remove(change, observed, &format!("made anew: {}", diff.says.join("; "))));
-            steps.push(create(change, "made anew"));
-            push_messages(change, steps);
+            prepare(steps);
+            make(change, "made anew", observed, steps);
         }
         Standing::Same | Standing::Unfinished | Standing::Differs(_) => {
             let Some(device) = change.device() else { return };
-            let same = change.standing == Standing::Same;
-            if !same {
-                steps.push(reload(change, device, observed));
-                push_messages(change, steps);
-            }
-            // A uuid can't be taken back, so it comes as late as it can; but before the name, for a device
-            // that has neither the old name nor a uuid would be a stranger to the next plan.
-            take_over(change, steps);
-            rename(change, device, steps);
-            if same {
-                settle(change, device, observed, steps);
-            } else if change.mapping.state == State::Suspended {
-                steps.push(suspend(change, observed));
-            }
+            stay(change, device, observed, prepare, steps);
         }
+    }
+}
+
+/// A device that is made.
+fn make(change: &Change<'_>, reason: &str, observed: &Observed, steps: &mut Vec<Step>) {
+    steps.push(create(change, reason));
+    push_messages(change, steps);
+    if change.mapping.state == State::Suspended {
+        steps.push(suspend(change, observed));
+    }
+}
+
+/// A device that stays.
+fn stay(
+    change: &Change<'_>,
+    device: &Mapped,
+    observed: &Observed,
+    prepare: &dyn Fn(&mut Vec<Step>),
+    steps: &mut Vec<Step>,
+) {
+    let wants_suspended = change.mapping.state == State::Suspended;
+    let reloaded = change.standing != Standing::Same;
+    if device.info.deferred_remove {
+        steps.push(cancel_removal(change));
+    }
+    if reloaded {
+        prepare(steps);
+        steps.push(reload(change, device, observed));
+        push_messages(change, steps);
+    } else {
+        settle(change, device, steps);
+    }
+    // A uuid can't be taken back, so it comes as late as it can; but before the name, for a device
+    // that has neither the old name nor a uuid would be a stranger to the next plan.
+    take_over(change, steps);
+    rename(change, device, steps);
+    if wants_suspended && (reloaded || !device.info.suspended) {
+        steps.push(suspend(change, observed));
     }
 }
 
@@ -83,7 +113,7 @@ fn step(change: &Change<'_>, action: Action, class: Class, reason: &str, detail:
 /// The uuid that the kernel is asked by: a device that is taken over has none before its uuid is set.
 fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
     let before = change.found.is_some_and(|found| found.taken_over)
-        && matches!(action, Action::Reload | Action::Message);
+        && matches!(action, Action::Reload | Action::Message | Action::Clear | Action::Resume);
     (!before).then(|| change.mapping.uuid.clone())
 }
 
@@ -135,32 +165,36 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
     step(change, Action::Reload, class, &reason, detail)
 }
 
-/// What is left when the tables are equal: the inactive slot, and whether I/O is held back.
-fn settle(change: &Change<'_>, device: &Mapped, observed: &Observed, steps: &mut Vec<Step>) {
+/// What is left when the tables are equal: the inactive slot, and I/O that is held back.
+fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
     let info = &device.info;
-    let wants_suspended = change.mapping.state == State::Suspended;
-    if info.suspended && !wants_suspended {
-        let reason = "it is suspended, and I/O to it waits";
+    let left = "a table was left in its inactive slot";
+    if info.suspended && change.mapping.state != State::Suspended {
+        let waits = "it is suspended, and I/O to it waits";
+        let reason =
+            if info.inactive_table { format!("{waits}; {left}, and is cleared") } else { waits.to_string() };
         let detail = Detail::Resume { clear: info.inactive_table };
-        steps.push(step(change, Action::Resume, Class::Settle, reason, detail));
-        return;
-    }
-    if info.inactive_table {
-        let reason = "a table was left in its inactive slot";
-        steps.push(step(change, Action::Clear, Class::Settle, reason, Detail::Clear));
-    }
-    if wants_suspended && !info.suspended {
-        steps.push(suspend(change, observed));
+        steps.push(step(change, Action::Resume, Class::Settle, &reason, detail));
+    } else if info.inactive_table {
+        steps.push(step(change, Action::Clear, Class::Settle, left, Detail::Clear));
     }
 }
 
+/// Somebody asked for its removal while it was open; the map wants it to stay.
+fn cancel_removal(change: &Change<'_>) -> Step {
+    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string(), prepares: None };
+    step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
+}
+
 fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
-    let users = change.device().map(|device| users(device, observed)).unwrap_or_default();
-    let detail = Detail::Suspend { how: change.mapping.suspend, users };
-    let mut step =
-        step(change, Action::Suspend, Class::Settle, "the map says it should be suspended", detail);
-    if matches!(change.standing, Standing::Missing) {
+    let anew = matches!(change.standing, Standing::Missing | Standing::Replaced(_));
+    let users = change.device().filter(|_| !anew).map(|device| users(device, observed));
+    let detail = Detail::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
+    let reason = "the map says it should be suspended";
+    let mut step = step(change, Action::Suspend, Class::Settle, reason, detail);
+    if anew {
         step.name = change.mapping.name.clone();
+        step.number = None;
     }
     step
 }
@@ -168,10 +202,11 @@ fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
 fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
     for row in &change.rows {
         for text in &row.messages {
-            let detail = Detail::Message { sector: row.start, text: text.clone() };
+            let detail = Detail::Message { sector: row.start, text: text.clone(), prepares: None };
             let mut message =
                 step(change, Action::Message, Class::Create, "sent after each load of its table", detail);
             if matches!(change.standing, Standing::Replaced(_)) {
+                // It is spoken to after it was made.
                 message.name = change.mapping.name.clone();
                 message.number = None;
             }
@@ -211,7 +246,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
 }
 
 fn users(device: &Mapped, observed: &Observed) -> InUse {
-    InUse::of(device.info.open_count, observed.users(device.info.number), observed)
+    InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
 }
 
 /// Names that a step wants and a device has that no step moves out of the way.
@@ -232,8 +267,8 @@ fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Ve
             && Some(by.listed.number) != step.number
             && !freed.contains(&by.listed.number)
         {
-            let of_owner = by.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&changes.map.owner));
-            conflicts.push(matching::taken(mapping, name, by, of_owner));
+            let declared = changes.key_of(by.listed.number);
+            conflicts.push(matching::taken(mapping, name, by, declared, &changes.map.owner));
         }
     }
     conflicts

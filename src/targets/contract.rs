@@ -101,7 +101,12 @@ pub trait TargetType:
 
     /// A message to a lower device without which the kernel refuses the table when it is loaded for the
     /// first time: the volume of a thin pool is made by the pool. That it exists already is no failure.
-    fn prepare(&self) -> Option<(&Device, String)> {
+    fn prepare(&self) -> Option<Prepare<'_>> {
+        None
+    }
+
+    /// The lower device that this is one of many volumes of, and its id there.
+    fn volume(&self) -> Option<(&Device, u32)> {
         None
     }
 
@@ -217,6 +222,18 @@ impl<'a> Lower<'a> {
     }
 }
 
+/// A message that a lower device must have been sent before a table is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepare<'a> {
+    /// Who it is sent to.
+    pub device: &'a Device,
+    /// What it says.
+    pub message: String,
+    /// The [volume](TargetType::volume) of that device that is copied: while it is in use it must be suspended,
+    /// for the kernel does not do that itself.
+    pub copies: Option<u32>,
+}
+
 /// Metadata on a lower device, and how to tell whether it is there.
 pub struct Metadata<'a> {
     /// Where it is.
@@ -302,7 +319,11 @@ pub trait Typed: Send + Sync + Any {
         None
     }
     /// See [`TargetType::prepare`].
-    fn prepare(&self) -> Option<(&Device, String)> {
+    fn prepare(&self) -> Option<Prepare<'_>> {
+        None
+    }
+    /// See [`TargetType::volume`].
+    fn volume(&self) -> Option<(&Device, u32)> {
         None
     }
     /// See [`TargetType::again`].
@@ -393,8 +414,12 @@ impl<T: TargetType> Typed for T {
         TargetType::forgets(self)
     }
 
-    fn prepare(&self) -> Option<(&Device, String)> {
+    fn prepare(&self) -> Option<Prepare<'_>> {
         TargetType::prepare(self)
+    }
+
+    fn volume(&self) -> Option<(&Device, u32)> {
+        TargetType::volume(self)
     }
 
     fn again(&self) -> Box<dyn Typed> {

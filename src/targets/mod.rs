@@ -26,7 +26,9 @@ pub mod superblock;
 mod testing;
 mod words;
 
-pub use contract::{Access, Doc, Found, Kind, Lower, Metadata, Mode, TargetType, Traits, Typed, rest_of};
+pub use contract::{
+    Access, Doc, Found, Kind, Lower, Metadata, Mode, Prepare, TargetType, Traits, Typed, rest_of,
+};
 pub use difference::{Difference, Differences, Effect};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};

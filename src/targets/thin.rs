@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words,
+    Access, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetType, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -128,13 +128,22 @@ impl TargetType for Thin {
         None
     }
 
-    fn prepare(&self) -> Option<(&Device, String)> {
+    fn prepare(&self) -> Option<Prepare<'_>> {
         let message = match self.snapshot_of {
             Some(origin) => format!("create_snap {} {origin}", self.id),
             None if self.create => format!("create_thin {}", self.id),
             None => return None,
         };
-        Some((&self.pool, message))
+        Some(Prepare { device: &self.pool, message, copies: self.snapshot_of })
+    }
+
+    fn volume(&self) -> Option<(&Device, u32)> {
+        (!self.failed.is()).then_some((&self.pool, self.id))
+    }
+
+    fn over(&self, live: &Self) -> Self {
+        let there = TargetType::volume(self) == TargetType::volume(live);
+        if there { Self::of(self.pool.clone(), self.id, self.external_origin.clone()) } else { self.clone() }
     }
 }
 
@@ -167,7 +176,7 @@ mod tests {
     #[test]
     fn a_volume_is_made_by_a_message_to_its_pool() {
         let read = |text: &str| toml::from_str::<Thin>(text).unwrap();
-        let message = |thin: &Thin| TargetType::prepare(thin).map(|(pool, message)| format!("{pool} {message}"));
+        let message = |thin: &Thin| TargetType::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
         assert_eq!(message(&read("pool = '254:0'\nid = 1")), None);
         assert_eq!(message(&read("pool = '254:0'\nid = 1\ncreate = true")).unwrap(), "254:0 create_thin 1");
         let snapshot = read("pool = '254:0'\nid = 2\ncreate = true\nsnapshot_of = 1");

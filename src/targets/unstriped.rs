@@ -104,7 +104,7 @@ impl TargetType for Unstriped {
         };
         let whole_rows = span / self.row().max(1);
         let last = u64::from(span % self.row().max(1) >= self.chunk.0);
-        let length = (whole_rows + last).saturating_mul(self.chunk.0);
+        let length = whole_rows.saturating_add(last).saturating_mul(self.chunk.0);
         Some(if length > 0 {
             Ok(length)
         } else {

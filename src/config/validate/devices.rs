@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Draft;
+use super::row_origin;
 use crate::device::Form;
 use crate::identity::Key;
 
@@ -12,8 +13,8 @@ use crate::identity::Key;
 pub(super) struct Use {
     /// The upper one.
     pub upper: Key,
-    /// Its row.
-    pub row: usize,
+    /// Its row, where the number is that of the file.
+    pub row: Option<usize>,
     /// The lower one, which may not exist.
     pub lower: Key,
 }
@@ -21,14 +22,17 @@ pub(super) struct Use {
 pub(super) fn check(mappings: &mut BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) -> Vec<Use> {
     let mut uses = Vec::new();
     for (upper, draft) in mappings {
+        let whole = draft.whole;
         for (row, target) in draft.mapping.rows.iter_mut().map(|row| &mut row.target).enumerate() {
+            // Of a mapping that was not read in full, some rows are missing before this one.
+            let row = Some(row).filter(|_| whole);
             for device in target.devices_mut() {
                 match &device.form {
                     Form::Mapping(lower) => {
                         uses.push(Use { upper: upper.clone(), row, lower: lower.clone() });
                     }
                     Form::Path(path) if is_unstable(path) => {
-                        let origin = draft.mapping.origin.below("targets").below(row);
+                        let origin = row_origin(&draft.mapping.origin, row);
                         diagnostics.push(unstable(path, Spot::Text(origin, vec![path.clone()])));
                     }
                     _ => {}

@@ -8,7 +8,7 @@ mod sectors;
 
 use super::diagnostic::{Diagnostics, Spot};
 use super::merge::Merged;
-use super::model::{Mapping, State};
+use super::model::{Mapping, Origin, State};
 use crate::identity::Key;
 
 /// Checks all of it, and fills in what follows from it: where rows start, and what is read-only.
@@ -23,13 +23,21 @@ pub(super) fn check(merged: &mut Merged, diagnostics: &mut Diagnostics) {
 }
 
 /// The place in a mapping that refers to `key`, by either of its names.
-fn reference(mapping: &Mapping, row: usize, key: &Key, target: Option<&Mapping>) -> Spot {
+fn reference(mapping: &Mapping, row: Option<usize>, key: &Key, target: Option<&Mapping>) -> Spot {
     let mut texts = vec![format!("@{key}")];
     if let Some(target) = target {
         texts.push(format!("/dev/mapper/{}", target.name.kernel()));
         texts.push(format!("/dev/mapper/{}", target.name.plain()));
     }
-    Spot::Text(mapping.origin.below("targets").below(row), texts)
+    Spot::Text(row_origin(&mapping.origin, row), texts)
+}
+
+/// The place of a row, or of its mapping where its number is not known.
+fn row_origin(mapping: &Origin, row: Option<usize>) -> Origin {
+    match row {
+        Some(row) => mapping.below("targets").below(row),
+        None => mapping.clone(),
+    }
 }
 
 /// Whether a mapping will be there once the map is applied.

@@ -46,7 +46,7 @@ fn place(claim: &Claim<'_, String>, mappings: &BTreeMap<Key, Draft>) -> Spot {
         _ => None,
     };
     match lower {
-        Some((key, lower)) => super::reference(claim.mapping, claim.row, key, Some(lower)),
+        Some((key, lower)) => super::reference(claim.mapping, Some(claim.row), key, Some(lower)),
         None => {
             Spot::Text(claim.mapping.origin.below("targets").below(claim.row), vec![claim.device.to_string()])
         }

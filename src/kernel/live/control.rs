@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use devicemapper::{DM, DevId, DmError, DmName, DmUuid, errors};
 use nix::errno::Errno;
@@ -20,20 +21,29 @@ const MAX_ROOM: usize = 1 << 30;
 
 /// The open control node.
 pub(super) struct Control {
-    /// The same node, for what the devicemapper crate does.
-    pub dm: DM,
+    dm: DM,
+    /// How many calls were made. Counted and told at the end, for nothing may be logged while a device is
+    /// suspended: the log may be on it.
+    calls: AtomicU64,
 }
 
 impl Control {
     pub fn open() -> Result<Self, KernelError> {
         // The crate's error is a text; which of the reasons it is shows in the error of the open itself.
         File::open(CONTROL).map_err(|error| missing(&error))?;
-        let control = Self { dm: DM::new().map_err(|error| missing(&io::Error::other(error)))? };
-        match control.dm.version() {
+        let dm = DM::new().map_err(|error| missing(&io::Error::other(error)))?;
+        let control = Self { dm, calls: AtomicU64::new(0) };
+        match control.dm().version() {
             Ok(_) => Ok(control),
             Err(error) if errno(&error) == Some(Errno::EACCES) => Err(missing(&Errno::EACCES.into())),
             Err(error) => Err(refused(Call::Version, String::new(), error)),
         }
+    }
+
+    /// The same node, for one call that the devicemapper crate makes.
+    pub fn dm(&self) -> &DM {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.dm
     }
 
     /// Performs `command` and gives the answer as much room as it needs.
@@ -41,7 +51,7 @@ impl Control {
         let mut room = ROOM;
         loop {
             let mut buffer = request.buffer(room);
-            raw::ioctl(self.dm.file().as_fd(), command, &mut buffer)?;
+            raw::ioctl(self.dm().file().as_fd(), command, &mut buffer)?;
             let answer = Answer(buffer);
             if answer.flags().is_ok_and(|flags| flags & flag::BUFFER_FULL == 0) {
                 return Ok(answer);
@@ -51,6 +61,12 @@ impl Control {
             }
             room *= 2;
         }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        tracing::debug!("calls to Device Mapper: {}", self.calls.load(Ordering::Relaxed));
     }
 }
 

@@ -31,8 +31,8 @@ use raw::Command;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Suspend, Users,
-    Version,
+    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, MemoryLock, ReadKernel, Slot, Suspend,
+    Users, Version,
 };
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
@@ -42,6 +42,16 @@ use crate::table::Target;
 const UDEV: &str = "/run/udev/control";
 /// Where Device Mapper's nodes are.
 const NODES: &str = "/dev/mapper";
+
+/// What is done about udev.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Udev {
+    /// Where it runs, it makes the links in `/dev/mapper` and is waited for; elsewhere dmctl keeps nodes there.
+    #[default]
+    Auto,
+    /// dmctl keeps the nodes, and waits for nobody.
+    Off,
+}
 
 /// The running kernel.
 pub struct Live {
@@ -55,8 +65,13 @@ pub struct Live {
 
 impl Live {
     /// Opens the control node. It needs root, and a kernel that has Device Mapper loaded.
-    pub fn open() -> Result<Self, KernelError> {
-        let nodes = if Path::new(UDEV).exists() { None } else { Some(Nodes::new(NODES)) };
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::NoControl`] says what is missing and what helps.
+    pub fn open(udev: Udev) -> Result<Self, KernelError> {
+        let by_udev = udev == Udev::Auto && Path::new(UDEV).exists();
+        let nodes = if by_udev { None } else { Some(Nodes::new(NODES)) };
         Ok(Self { control: Control::open()?, nodes, troubles: Mutex::default() })
     }
 
@@ -79,6 +94,16 @@ impl Live {
             Err(error) if error.errno() == Some(Errno::ENXIO) => Ok(None),
             answer => answer?.info().map(Some).map_err(|why| malformed(Call::Table, &label(id), why)),
         }
+    }
+
+    /// Gives a device a name or, with [`flag::UUID`], a uuid, and waits for no udev.
+    fn identify(&self, call: Call, name: &Name, flags: u32, text: &str) -> Result<DevNum, KernelError> {
+        let id = Id::Name(name.clone());
+        let request = Request::about(&id, flags)
+            .and_then(|request| request.without_cookie().text(text))
+            .map_err(|why| unwritable(call, &label(&id), why))?;
+        let answer = self.ask(call, Command::Rename, &id, &request)?;
+        answer.info().map(|info| info.number).map_err(|why| malformed(call, &label(&id), why))
     }
 
     /// Runs a call that the kernel may refuse with no more than an errno, and adds what its log says.
@@ -104,7 +129,7 @@ impl Live {
 impl ReadKernel for Live {
     fn version(&self) -> Result<Version, KernelError> {
         let (major, minor, patch) =
-            self.control.dm.version().map_err(|error| refused(Call::Version, String::new(), error))?;
+            self.control.dm().version().map_err(|error| refused(Call::Version, String::new(), error))?;
         Ok(Version(major, minor, patch))
     }
 
@@ -141,7 +166,7 @@ impl ReadKernel for Live {
     }
 
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {
-        let versions = self.control.dm.list_versions();
+        let versions = self.control.dm().list_versions();
         let versions = versions.map_err(|error| refused(Call::Targets, String::new(), error))?;
         Ok(versions.into_iter().map(|(name, a, b, c)| (name, Version(a, b, c))).collect())
     }
@@ -168,7 +193,7 @@ impl ChangeKernel for Live {
         let fail = |error| refused(Call::Create, name.to_string(), error);
         let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
         let info = DmName::new(name.kernel())
-            .and_then(|dm_name| self.control.dm.device_create(dm_name, dm_uuid, DmOptions::default()))
+            .and_then(|dm_name| self.control.dm().device_create(dm_name, dm_uuid, DmOptions::default()))
             .map_err(fail)?;
         let number = DevNum::new(info.device().major, info.device().minor);
         self.with_nodes(|nodes| nodes.make(name, number, || self.list()));
@@ -184,7 +209,7 @@ impl ChangeKernel for Live {
     }
 
     fn clear(&self, id: &Id) -> Result<(), KernelError> {
-        with_id(Call::Clear, id, |dev_id| self.control.dm.table_clear(dev_id)).map(drop)
+        with_id(Call::Clear, id, |dev_id| self.control.dm().table_clear(dev_id)).map(drop)
     }
 
     fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError> {
@@ -192,29 +217,41 @@ impl ChangeKernel for Live {
         flags.set(DmFlags::DM_NOFLUSH, !how.flush);
         flags.set(DmFlags::DM_SKIP_LOCKFS, !how.freeze);
         let options = DmOptions::default().set_flags(flags);
-        with_id(Call::Suspend, id, |dev_id| self.control.dm.device_suspend(dev_id, options)).map(drop)
+        with_id(Call::Suspend, id, |dev_id| self.control.dm().device_suspend(dev_id, options)).map(drop)
     }
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
-        let resume = |dev_id: &DevId<'_>| self.control.dm.device_suspend(dev_id, DmOptions::default());
+        if self.nodes.is_some() {
+            let request = Request::about(id, 0).map_err(|why| unwritable(Call::Resume, &label(id), why))?;
+            let request = request.without_cookie();
+            return self.explained(id, || self.ask(Call::Resume, Command::Suspend, id, &request)).map(drop);
+        }
+        let resume = |dev_id: &DevId<'_>| self.control.dm().device_suspend(dev_id, DmOptions::default());
         self.explained(id, || with_id(Call::Resume, id, resume)).map(drop)
     }
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
-        let fail = |error| refused(Call::Rename, name.to_string(), error);
-        let dm_name = DmName::new(name.kernel()).map_err(fail)?;
-        let dm_new = DmName::new(new.kernel()).map_err(fail)?;
-        let info = self.control.dm.device_rename(dm_name, &DevId::Name(dm_new)).map_err(fail)?;
-        let number = DevNum::new(info.device().major, info.device().minor);
+        let number = if self.nodes.is_some() {
+            self.identify(Call::Rename, name, 0, new.kernel())?
+        } else {
+            let fail = |error| refused(Call::Rename, name.to_string(), error);
+            let dm_name = DmName::new(name.kernel()).map_err(fail)?;
+            let dm_new = DmName::new(new.kernel()).map_err(fail)?;
+            let info = self.control.dm().device_rename(dm_name, &DevId::Name(dm_new)).map_err(fail)?;
+            DevNum::new(info.device().major, info.device().minor)
+        };
         self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
         Ok(())
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
+        if self.nodes.is_some() {
+            return self.identify(Call::SetUuid, name, flag::UUID, uuid.as_str()).map(drop);
+        }
         let fail = |error| refused(Call::SetUuid, name.to_string(), error);
         let dm_name = DmName::new(name.kernel()).map_err(fail)?;
         let dm_uuid = DmUuid::new(uuid.as_str()).map_err(fail)?;
-        self.control.dm.device_rename(dm_name, &DevId::Uuid(dm_uuid)).map(drop).map_err(fail)
+        self.control.dm().device_rename(dm_name, &DevId::Uuid(dm_uuid)).map(drop).map_err(fail)
     }
 
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
@@ -235,6 +272,10 @@ impl ChangeKernel for Live {
             .map_err(|why| unwritable(Call::Message, &label(id), why))?;
         let answer = self.explained(id, || self.ask(Call::Message, Command::TargetMessage, id, &request))?;
         answer.reply().map_err(|why| malformed(Call::Message, &label(id), why))
+    }
+
+    fn lock_memory(&self) -> Option<MemoryLock> {
+        MemoryLock::acquire()
     }
 
     fn settle(&self) -> Result<(), KernelError> {

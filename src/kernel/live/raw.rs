@@ -6,7 +6,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, and no plain remove"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, and no changes that wait for nobody"
 )]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -25,6 +25,8 @@ const DM_IOCTL: u8 = 0xfd;
 pub(super) enum Command {
     ListDevices = 2,
     Remove = 4,
+    Rename = 5,
+    Suspend = 6,
     DeviceStatus = 7,
     TableLoad = 9,
     TableStatus = 12,

@@ -92,6 +92,13 @@ impl Request {
         Ok(request)
     }
 
+    /// Tells udev, should it run, that this changes the device, and that nobody waits for it: the flag
+    /// without a cookie (`DM_UDEV_PRIMARY_SOURCE_FLAG` in `libdevmapper.h`).
+    pub fn without_cookie(mut self) -> Self {
+        put(&mut self.0, EVENT_NR, &(0x40u32 << 16).to_ne_bytes());
+        self
+    }
+
     /// The same request about the device whose name is these bytes.
     pub fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
         let mut request = Self(self.0.clone());
@@ -124,6 +131,15 @@ impl Request {
             put_text(&mut grown, start + SPEC, params.len() + 1, params)?;
         }
         Ok(Self(grown))
+    }
+
+    /// Adds a text: a new name, or a uuid.
+    pub fn text(mut self, text: &str) -> Result<Self, Unwritable> {
+        let mut grown = Zeroizing::new(vec![0; self.0.len() + text.len() + 1]);
+        put(&mut grown, 0, &self.0);
+        put_text(&mut grown, HEADER, text.len() + 1, text)?;
+        self.0 = grown;
+        Ok(self)
     }
 
     /// Adds a message for the target at `sector`.

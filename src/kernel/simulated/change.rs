@@ -43,8 +43,8 @@ impl Inner {
             errno: refusal.errno,
             log: refusal.log,
         };
-        if let Some(fault) = fault.filter(|fault| call != Call::Resume || matches!(fault, Fault::Refuse(_))) {
-            return Err(refused(Refusal::silent(fault.errno())));
+        if let Some(errno) = fault.and_then(|fault| fault.refuses(call)) {
+            return Err(refused(Refusal::silent(errno)));
         }
         let result = work(&mut self.world, fault).map_err(refused);
         // Of all calls only a resume changes anything when it fails.
@@ -74,7 +74,14 @@ impl ChangeKernel for Simulated {
     }
 
     fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
-        self.on(Call::Load, id, |world, number| load(world, number, table, read_only))
+        self.inner().change(Call::Load, id, |world, fault| {
+            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            load(world, number, table, read_only)?;
+            if fault == Some(Fault::Ignore) {
+                keep_parameters(world, number);
+            }
+            Ok(())
+        })
     }
 
     fn clear(&self, id: &Id) -> Result<(), KernelError> {
@@ -174,6 +181,18 @@ fn load(world: &mut World, number: DevNum, table: &[Target], read_only: bool) ->
     }
     world.retable(number);
     Ok(())
+}
+
+/// Gives the rows of the inactive table the parameters of the live ones of their type.
+fn keep_parameters(world: &mut World, number: DevNum) {
+    let Some(Mapping { live: Some(live), inactive: Some(new), .. }) = world.mapping_mut(number) else {
+        return;
+    };
+    for row in &mut new.rows {
+        if let Some(old) = live.rows.iter().find(|old| old.start == row.start && old.kind == row.kind) {
+            *row = Target::new(row.start, row.length, &row.kind, old.params().to_string());
+        }
+    }
 }
 
 /// Swaps the tables when there is a new one, then lets I/O through.

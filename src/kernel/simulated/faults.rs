@@ -16,14 +16,18 @@ pub enum Fault {
     /// A resume in which the new table's target gave up: the new table is live, the old one is gone, the
     /// device is left suspended. Any other call is refused with EINVAL.
     Preresume,
+    /// A load that is taken, and of which the parameters are ignored: where the live table has a target of the
+    /// same type, the new one is as that is. Any other call is refused with EINVAL.
+    Ignore,
 }
 
 impl Fault {
-    /// What a call that is no resume fails with.
-    pub(super) fn errno(self) -> Errno {
-        match self {
-            Self::Refuse(errno) => errno,
-            Self::Swap | Self::Preresume => Errno::EINVAL,
+    /// What `call` is refused with before it does anything; none when it goes wrong in another way.
+    pub(super) fn refuses(self, call: Call) -> Option<Errno> {
+        match (self, call) {
+            (Self::Refuse(errno), _) => Some(errno),
+            (Self::Swap | Self::Preresume, Call::Resume) | (Self::Ignore, Call::Load) => None,
+            _ => Some(Errno::EINVAL),
         }
     }
 }

@@ -21,6 +21,7 @@ mod messages;
 mod model;
 mod nodes;
 mod read;
+mod schema;
 mod state;
 mod thin;
 mod versions;
@@ -33,6 +34,7 @@ use nix::errno::Errno;
 pub use disks::{DiskError, DiskSpec};
 pub use faults::Fault;
 pub use file::MAX_FILE;
+pub use schema::schema;
 pub use state::{Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Pool, Queue, Row, State};
 
 use super::{Call, KernelError};

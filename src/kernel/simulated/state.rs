@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::identity::DevNum;
@@ -21,7 +22,7 @@ use crate::targets;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// A simulated kernel, whole, as its file has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// The version of this format.
@@ -41,14 +42,16 @@ pub struct State {
 }
 
 /// What a kernel says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KernelFacts {
     /// The version of the Device Mapper interface.
     #[serde(default = "default_ioctl_version", with = "dotted")]
+    #[schemars(with = "Dotted")]
     pub ioctl_version: Version,
     /// Every target type it has, with its version.
     #[serde(default = "super::versions::all", with = "dotted_map")]
+    #[schemars(with = "BTreeMap<String, Dotted>")]
     pub targets: BTreeMap<String, Version>,
 }
 
@@ -64,7 +67,7 @@ fn default_ioctl_version() -> Version {
 }
 
 /// A block device that is no mapping.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disk {
     /// Its number.
@@ -121,7 +124,7 @@ impl Disk {
 }
 
 /// A mapping.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MappingState {
     /// Its name, as the kernel stores it.
@@ -173,7 +176,7 @@ pub struct MappingState {
 }
 
 /// How a device's requests are queued. The first table loaded decides (`dm_setup_md_queue`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Queue {
     /// Bio by bio: every target but multipath, which can be told to.
@@ -183,7 +186,7 @@ pub enum Queue {
 }
 
 /// A row of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// The first sector of the mapping that it serves.
@@ -195,6 +198,7 @@ pub struct Row {
     pub kind: String,
     /// Its parameters.
     #[serde(default, with = "clear")]
+    #[schemars(with = "String")]
     pub params: Secret,
 }
 
@@ -225,7 +229,7 @@ impl From<&Row> for Target {
 }
 
 /// What a thin pool keeps in its metadata, wherever the pool is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// The block device that holds the metadata.
@@ -335,6 +339,16 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
+impl JsonSchema for Hex {
+    fn schema_name() -> Cow<'static, str> {
+        "Hex".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^([0-9A-Fa-f]{2})*$" })
+    }
+}
+
 /// Parameters, in the clear.
 mod clear {
     use super::{Deserialize, Deserializer, Secret, Serializer};
@@ -357,6 +371,19 @@ fn parse_version(text: &str) -> Option<Version> {
 
 fn version<E: de::Error>(text: &str) -> Result<Version, E> {
     parse_version(text).ok_or_else(|| E::custom("a version is written as `4.47.0`"))
+}
+
+/// Stands for a version in the schema.
+struct Dotted;
+
+impl JsonSchema for Dotted {
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$" })
+    }
 }
 
 /// A version, as `4.47.0`.

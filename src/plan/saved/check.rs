@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Saved, SavedError, keys, map};
 use crate::config::{self, Map};
 use crate::kernel::ReadKernel;
+use crate::keys::Places;
 use crate::plan::document::{Document, Step};
 use crate::plan::{self, Plan};
 use crate::policy::Class;
@@ -29,9 +30,15 @@ pub fn permit_host(made: Option<&str>, here: Option<&str>) -> Result<(), SavedEr
 }
 
 impl Saved {
-    /// Reads the kernel again and compares. `allow` is approved beside what the plan was made with.
-    pub fn check(&self, kernel: &dyn ReadKernel, allow: &BTreeSet<Class>) -> Result<Now, SavedError> {
-        let map = match self.map()? {
+    /// Reads the kernel again and compares. `allow` is approved beside what the plan was made with; the keys
+    /// that the map names are read from `places`.
+    pub fn check(
+        &self,
+        kernel: &dyn ReadKernel,
+        allow: &BTreeSet<Class>,
+        places: &Places,
+    ) -> Result<Now, SavedError> {
+        let map = match self.map(places)? {
             Ok(map) => map,
             Err(says) => return Ok(Now::Stale(vec![says])),
         };
@@ -49,9 +56,10 @@ impl Saved {
     }
 
     /// The map, with its keys; or why it is another one now.
-    fn map(&self) -> Result<Result<Map, String>, SavedError> {
-        let Some(digest) = &self.map_keys else { return map::read(&self.map).map(Ok) };
-        let loaded = config::load(&self.map_files);
+    fn map(&self, places: &Places) -> Result<Result<Map, String>, SavedError> {
+        let Some(digest) = &self.map_keys else { return map::read(&self.map, Some(places)).map(Ok) };
+        let mut loaded = config::load(&self.map_files);
+        loaded.read_keys(places);
         let says = loaded.render(false);
         let map = loaded.map.ok_or(SavedError::Map(says))?;
         Ok(if map::canonical(&map) != self.map {

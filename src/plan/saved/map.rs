@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use super::SavedError;
 use crate::config::{self, Length, Map, Mapping, Row, State};
 use crate::identity::Uuid;
+use crate::keys::Places;
 
 /// The map as a map file would say it, whole, without comments and without keys.
 #[must_use]
@@ -13,12 +14,15 @@ pub fn canonical(map: &Map) -> Json {
     serde_json::to_value(table(map)).unwrap_or_default()
 }
 
-/// Reads what [`canonical`] made.
-pub fn read(map: &Json) -> Result<Map, SavedError> {
+/// Reads what [`canonical`] made, with the keys that it names where `places` says where they are.
+pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     let no_map = |error: &dyn std::fmt::Display| SavedError::Map(error.to_string());
     let table: Table = serde_json::from_value(map.clone()).map_err(|error| no_map(&error))?;
     let text = toml::to_string(&table).map_err(|error| no_map(&error))?;
-    let loaded = config::parse_str("the saved plan's map", &text);
+    let mut loaded = config::parse_str("the saved plan's map", &text);
+    if let Some(places) = places {
+        loaded.read_keys(places);
+    }
     let says = loaded.render(false);
     loaded.map.ok_or(SavedError::Map(says))
 }
@@ -26,7 +30,7 @@ pub fn read(map: &Json) -> Result<Map, SavedError> {
 /// Makes sure that the map reads back as it is.
 pub fn check(map: &Map) -> Result<(), SavedError> {
     let wanted = canonical(map);
-    if canonical(&read(&wanted)?) == wanted {
+    if canonical(&read(&wanted, None)?) == wanted {
         Ok(())
     } else {
         Err(SavedError::Map("written down, it says something else".to_string()))

@@ -1,12 +1,21 @@
 //! The cases, a file a subject. To add one: write a function and name it below.
 
+mod applying;
 mod blocks;
 mod facts;
 mod lifecycle;
 mod listing;
+mod names;
 mod nodes;
+mod ownership;
+mod recovery;
 mod refusals;
+mod removing;
+mod rollback;
+mod roundtrip;
 mod tables;
+mod targets;
+mod verbs;
 
 use anyhow::Result;
 
@@ -82,4 +91,53 @@ cases! {
         users_are_named
         a_peek_sees_what_is_on_the_disk
         a_suspended_device_is_not_peeked_at;
+    applying:
+        two_linears_side_by_side
+        a_stripe
+        a_stack_of_three
+        growth_under_a_mounted_file_system
+        a_stack_grows_in_one_apply
+        a_device_has_many_names
+        three_hundred_devices;
+    names:
+        a_rename_keeps_the_number
+        two_names_change_places
+        names_are_mangled_and_as_long_as_can_be
+        a_file_in_the_place_of_a_node_is_kept;
+    ownership:
+        strangers_survive_everything
+        prune_removes_what_is_owned_and_undeclared
+        a_name_that_is_taken_is_a_conflict
+        a_bare_device_is_adopted_when_asked;
+    rollback:
+        a_claimed_lower_device
+        a_lower_device_that_is_too_small_or_absent
+        a_resume_that_fails_puts_the_old_table_back
+        a_refused_create_leaves_no_device;
+    removing:
+        a_mounted_device_stays
+        a_device_under_another_stays
+        an_open_device_stays
+        a_device_that_is_open_for_a_moment_is_waited_for
+        a_deferred_remove_takes_its_time;
+    recovery:
+        leftovers_of_a_crash_are_cleared
+        a_crash_between_two_renames_is_finished
+        what_should_be_suspended_stays_so;
+    roundtrip:
+        every_row_of_the_data;
+    targets:
+        what_is_written_is_read
+        dust_hears_its_messages
+        switch_hears_its_messages
+        a_snapshot_keeps_what_the_origin_had
+        thin_volumes_come_out_of_a_pool
+        one_key_in_every_form
+        integrity_tells_what_was_tampered_with
+        verity_reads_only_what_was_hashed
+        error_fails_and_zero_is_empty;
+    verbs:
+        what_is_shown_is_what_dmsetup_shows
+        the_verbs_do_as_dmsetup_does
+        one_dmctl_at_a_time;
 }

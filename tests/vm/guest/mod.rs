@@ -1,6 +1,8 @@
 //! What a case finds in the guest, and the tools to look at it from outside dmctl.
 
 mod disk;
+mod files;
+mod map;
 mod program;
 
 use std::fs;
@@ -8,12 +10,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use dmctl::identity::Name;
-use dmctl::kernel::live::Live;
+use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use program::program;
+pub use files::Mounted;
+pub use map::{State, apply_ends, with_map};
+pub use program::{dmctl, program};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).
 const DISKS: usize = 8;
@@ -26,7 +30,7 @@ pub struct Guest {
 
 impl Guest {
     pub fn enter() -> Result<Self> {
-        let kernel = Live::open()?;
+        let kernel = Live::open(Udev::Auto)?;
         let disks = (0..DISKS).map(|n| Disk::open(format!("/dev/ram{n}"))).collect::<Result<_>>()?;
         Ok(Self { kernel, disks })
     }

@@ -1,5 +1,4 @@
 //! Programs run in the guest. Each costs a tenth of a second there.
-#![allow(dead_code, reason = "not every tool is in use at all times")]
 
 use std::process::{Command, Stdio};
 

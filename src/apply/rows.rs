@@ -1,0 +1,78 @@
+//! Tables as the kernel is given them: those of the plan, and the old ones when they are put back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::device::Device;
+use crate::diff;
+use crate::identity::{DevNum, Key};
+use crate::sector_map::TypedRow;
+use crate::table::{Table, Target};
+use crate::targets::{self, Style, Typed};
+
+/// The rows of `table` with numbers for the mappings that were made meanwhile.
+pub fn with_numbers(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Vec<TypedRow> {
+    let mut table = table.to_vec();
+    for row in &mut table {
+        for device in row.target.devices_mut() {
+            if let (None, Some(key)) = (device.number, device.key()) {
+                device.number = made.get(key).copied();
+            }
+        }
+    }
+    table
+}
+
+/// What is loaded to have `table` on a new device.
+pub fn first(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Table {
+    with_numbers(table, made).iter().map(|row| raw(row, row.target.as_ref())).collect()
+}
+
+/// What is loaded to have `table` in the place of `live`: without orders that `live` has carried out.
+pub fn over(table: &[TypedRow], live: &[Target], made: &BTreeMap<Key, DevNum>) -> Table {
+    let live = diff::understand(live).unwrap_or_default();
+    let row = |row: &TypedRow| {
+        let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
+        before.map_or_else(
+            |_| raw(row, row.target.as_ref()),
+            |before| raw(row, row.target.over(before.target.as_ref()).as_ref()),
+        )
+    };
+    with_numbers(table, made).iter().map(row).collect()
+}
+
+fn raw(row: &TypedRow, target: &dyn Typed) -> Target {
+    Target::new(row.start, row.length, target.kind(), target.params(Style::Kernel))
+}
+
+/// An old table as the kernel prints it once devices it stands on were made again, with other numbers.
+pub fn renumbered(old: &[Target], numbers: &HashMap<DevNum, DevNum>) -> Table {
+    change(old, |target| {
+        let mut changed = false;
+        for device in target.devices_mut() {
+            if let Some(now) = device.number.and_then(|number| numbers.get(&number)) {
+                *device = Device::numbered(*now);
+                changed = true;
+            }
+        }
+        changed
+    })
+}
+
+/// What is loaded to have an old table again: some targets print something else than they take.
+pub fn again(old: &[Target]) -> Table {
+    change(old, |target| {
+        let again = target.again();
+        let changed = again.params(Style::Kernel) != target.params(Style::Kernel);
+        *target = again;
+        changed
+    })
+}
+
+/// The rows with what `act` makes of them; those that it leaves alone, or that can't be read, word for word.
+fn change(rows: &[Target], act: impl Fn(&mut Box<dyn Typed>) -> bool) -> Table {
+    let row = |row: &Target| {
+        let mut target = targets::parse(&row.kind, row.params()).ok()?;
+        act(&mut target).then(|| Target::new(row.start, row.length, &row.kind, target.params(Style::Kernel)))
+    };
+    rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
+}

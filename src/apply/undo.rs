@@ -1,0 +1,115 @@
+//! The way back: what is the same for everything that is undone.
+//!
+//! A call that fails is made once more, for what stood in its way may be gone: a signal, a shortage of
+//! memory, a program that had the device open. What fails twice is noted, and the rest is undone all the
+//! same.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::journal::Old;
+use super::{removal, rows};
+use crate::identity::DevNum;
+use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
+use crate::table::{Table, Target};
+
+/// The way back.
+pub struct Undo<'k> {
+    /// The kernel.
+    pub kernel: &'k dyn ChangeKernel,
+    patience: Duration,
+    /// The numbers of devices that were made again, by those they had.
+    numbers: HashMap<DevNum, DevNum>,
+    left: Vec<String>,
+}
+
+/// Nothing stops the way back.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+impl<'k> Undo<'k> {
+    /// A way back on which a device that is open is waited for as long as `patience`.
+    pub fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
+        Self { kernel, patience, numbers: HashMap::new(), left: Vec::new() }
+    }
+
+    /// What is left as it should not be, and what to do about it.
+    pub fn end(mut self) -> Vec<String> {
+        if let Err(error) = self.kernel.settle() {
+            self.left.push(format!("{error}; `dmctl repair` puts the nodes of devices right"));
+        }
+        self.left
+    }
+
+    /// Notes something that is left.
+    pub fn left(&mut self, says: String) {
+        self.left.push(says);
+    }
+
+    /// Notes what is left when `outcome` is an error.
+    pub fn note(&mut self, outcome: Result<(), KernelError>, says: impl FnOnce(KernelError) -> String) {
+        if let Err(error) = outcome {
+            self.left.push(says(error));
+        }
+    }
+
+    /// Makes a call, and once more when it fails.
+    #[expect(clippy::unused_self, reason = "the rule belongs to the way back")]
+    pub fn twice<T>(&self, call: impl Fn() -> Result<T, KernelError>) -> Result<T, KernelError> {
+        call().or_else(|_| call())
+    }
+
+    /// Removes a device, if it is there.
+    pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
+        match self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER)) {
+            Err(error) if error.errno() == Some(Errno::ENXIO) => self.unless_there(id, error),
+            outcome => outcome,
+        }
+    }
+
+    /// The error, unless the device is gone.
+    fn unless_there(&self, id: &Id, error: KernelError) -> Result<(), KernelError> {
+        match self.kernel.device(id, Slot::Live) {
+            Ok(None) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    /// Takes the table of a device away that had none. A live table is there for good, so the device is made
+    /// anew.
+    pub fn empty(&mut self, shell: &Old) -> Result<(), KernelError> {
+        let (kernel, id) = (self.kernel, shell.id());
+        match kernel.device(&id, Slot::Live)? {
+            Some(now) if !now.info.live_table && now.info.suspended == shell.suspended => {
+                self.twice(|| kernel.clear(&id))
+            }
+            _ => {
+                self.remove(&id)?;
+                self.make_again(shell)
+            }
+        }
+    }
+
+    /// Makes a device again as it was.
+    pub fn make_again(&mut self, old: &Old) -> Result<(), KernelError> {
+        let (kernel, id) = (self.kernel, old.id());
+        let number = self.twice(|| kernel.create(&old.name, old.uuid.as_ref()))?;
+        if let Some(was) = old.number.filter(|was| *was != number) {
+            self.numbers.insert(was, number);
+        }
+        if old.table.is_empty() {
+            return Ok(());
+        }
+        let table = rows::again(&self.as_now(&old.table));
+        self.twice(|| kernel.load(&id, &table, old.readonly))?;
+        self.twice(|| kernel.resume(&id))?;
+        if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }
+    }
+
+    /// An old table with the numbers that its devices have now.
+    pub fn as_now(&self, old: &[Target]) -> Table {
+        if self.numbers.is_empty() { old.to_vec() } else { rows::renumbered(old, &self.numbers) }
+    }
+}

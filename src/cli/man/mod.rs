@@ -1,0 +1,116 @@
+//! `dmctl man`: the manual pages, `dmctl(1)`, one of section 1 for each verb, and `dmctl.toml(5)`.
+//!
+//! Nothing in them is written for them: options come from the arguments themselves, the rest from the Markdown
+//! in `docs/` and the manual of the targets. So a page says what the site says, and neither can fall behind.
+
+mod markdown;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+use dmctl::targets;
+
+use super::args;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// What the manual says of the command as a whole.
+const COMMAND: &str = include_str!("../../../docs/cli.md");
+/// What the manual says of maps.
+const MAP: &str = include_str!("../../../docs/map-format.md");
+/// The sections of [`COMMAND`] that are about every verb.
+const OF_ALL_VERBS: [&str; 2] = ["Exit codes", "Files"];
+/// The name under which pages are filed.
+const MANUAL: &str = "dmctl";
+
+/// Write the manual pages into a folder
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl man /usr/local/share/man\n  dmctl man . && man ./man5/dmctl.toml.5"
+)]
+pub struct Args {
+    /// The folder; pages go into man1 and man5 below it
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// Writes them.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    for (file, text) in pages() {
+        let path = args.folder.join(file);
+        write(&path, &text).map_err(|error| {
+            Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)
+}
+
+/// Every page, with its path below the folder of manual pages.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut command = args::Args::command();
+    command.build();
+    let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(&command))];
+    pages.push((PathBuf::from("man1/dmctl.1"), command_page(&command)));
+    for verb in command.get_subcommands() {
+        let man = Man::new(verb.clone()).manual(MANUAL).source(source(&command));
+        pages.push((Path::new("man1").join(man.get_filename()), printed(|out| man.render(out))));
+    }
+    pages
+}
+
+/// The version a page is of.
+fn source(command: &Command) -> String {
+    format!("dmctl {}", command.get_version().unwrap_or_default())
+}
+
+/// The page of the command: what its arguments say, and what holds for every verb.
+fn command_page(command: &Command) -> String {
+    let man = Man::new(command.clone()).manual(MANUAL).source(source(command));
+    let mut page = printed(|out| man.render(out));
+    let mut more = Roff::new();
+    for title in OF_ALL_VERBS {
+        markdown::render(markdown::section(COMMAND, title), 2, &mut more);
+    }
+    see_also(&mut more, &["dmctl.toml(5)", "dmsetup(8)"]);
+    page += &more.render();
+    page
+}
+
+/// The page of the map file.
+fn map_page(command: &Command) -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["dmctl.toml", "5", "", &source(command), MANUAL]);
+    page.control("SH", ["NAME"]);
+    page.text([roman("dmctl.toml - the Device Mapper devices that a host should have")]);
+    page.control("SH", ["DESCRIPTION"]);
+    markdown::render(MAP, 2, &mut page);
+    markdown::render(&targets::manual::manual(), 1, &mut page);
+    see_also(&mut page, &["dmctl(1)", "dmctl-plan(1)", "dmctl-apply(1)"]);
+    page.render()
+}
+
+fn see_also(page: &mut Roff, others: &[&str]) {
+    page.control("SH", ["SEE ALSO"]);
+    page.text([roman(others.join(", "))]);
+}
+
+/// What `print` writes. Writing to memory cannot fail, and no other writer is given.
+fn printed(print: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    match print(&mut out) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,42 @@
+//! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
+
+use clap::ValueEnum;
+use dmctl::{config, kernel::simulated, render};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::print;
+
+/// Print the JSON schema of a document, for editors and scripts
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema state > state.schema.json"
+)]
+pub struct Args {
+    /// Which document
+    #[arg(value_name = "DOCUMENT")]
+    document: Document,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// A map file, as TOML
+    Map,
+    /// A plan, as JSON
+    Plan,
+    /// The file of a simulated kernel, as JSON
+    State,
+}
+
+/// Prints it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let schema = match args.document {
+        Document::Map => config::schema(),
+        Document::Plan => render::json::plan_schema(),
+        Document::State => simulated::schema(),
+    };
+    // `#` spreads it over lines, for a person may read it too.
+    print(&format!("{schema:#}\n"))?;
+    Ok(Exit::Done)
+}

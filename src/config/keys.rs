@@ -1,0 +1,35 @@
+//! Reads the keys that a map names, once it is understood and before anything is compared.
+//!
+//! This is the one step on the way from a map to a plan that looks outside the map's own files. Checking a
+//! map does without it, so it can be checked where its keys are not.
+
+use super::Loaded;
+use super::diagnostic::Diagnostic;
+use super::model::State;
+use crate::keys::{self, Places};
+
+impl Loaded {
+    /// Reads every key that a mapping of the map needs, from the file or the credential that the map names. A
+    /// key that can't be read, that others can read, or whose length its cipher doesn't take is an error like
+    /// any other, with its place in the map; there is no map then.
+    pub fn read_keys(&mut self, places: &Places) {
+        let Some(map) = &mut self.map else { return };
+        let mut troubles = Vec::new();
+        for mapping in map.mappings.values_mut().filter(|mapping| mapping.state != State::Absent) {
+            for (index, row) in mapping.rows.iter_mut().enumerate() {
+                for (field, error) in keys::read_all(row.target.keys_mut(), places) {
+                    let place = mapping.origin.below("targets").below(index).field(field);
+                    troubles.push(Diagnostic::error(error.to_string()).at(place).label("this key"));
+                }
+            }
+        }
+        if troubles.is_empty() {
+            return;
+        }
+        self.map = None;
+        for trouble in troubles {
+            self.diagnostics.push(trouble);
+        }
+        self.diagnostics.settle(&self.sources);
+    }
+}

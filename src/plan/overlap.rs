@@ -1,0 +1,46 @@
+//! Which mappings write to the same sectors, now that devices are known by number.
+//!
+//! The map was checked offline, where a device is what it is called. Two names of one device show here.
+
+use super::Conflict;
+use super::changes::{Changes, Standing};
+use crate::config::{self, Overlap, State};
+use crate::identity::DevNum;
+use crate::observed::Observed;
+
+/// What tells one device from another: a mapping by its place in the map, for it may have no number yet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Identity {
+    Mapping(usize),
+    Other(DevNum),
+}
+
+/// A conflict for each mapping that writes where another one does.
+pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let placed = changes
+        .all
+        .iter()
+        .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked)
+        .map(|change| change.mapping);
+    let claims = config::claims(placed, |device| match changes.lower_key(observed, device) {
+        Some(key) => changes.place(key).map(Identity::Mapping),
+        None => observed.number(device).map(Identity::Other),
+    });
+    config::overlaps(claims).iter().map(conflict).collect()
+}
+
+fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {
+    let Overlap { first, second } = overlap;
+    Conflict {
+        mapping: second.mapping.key.clone(),
+        name: second.mapping.name.clone(),
+        reason: format!(
+            "it writes to {} of {}, and so does `{}`, to which that device is {}; give them different sectors, or \
+             say shared = true in both",
+            overlap.sectors(),
+            second.device,
+            first.mapping.key,
+            first.device
+        ),
+    }
+}

@@ -1,0 +1,95 @@
+//! Messages that must reach a lower device before a table is loaded: the volumes of thin pools.
+
+use std::collections::HashMap;
+
+use super::changes::{Change, Changes};
+use super::{Action, Detail, Preparation, Step};
+use crate::config::Mapping;
+use crate::device::Device;
+use crate::diff;
+use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::observed::Observed;
+use crate::policy::Class;
+
+/// The device that a message goes to.
+struct Receiver {
+    name: Name,
+    uuid: Option<Uuid>,
+    number: Option<DevNum>,
+}
+
+/// Adds the messages that the table of `change` needs. What its live table shows to be there needs none.
+pub fn push(
+    change: &Change<'_>,
+    changes: &Changes<'_>,
+    volumes: &Volumes<'_>,
+    observed: &Observed,
+    steps: &mut Vec<Step>,
+) {
+    if change.rows.iter().all(|row| row.target.prepare().is_none()) {
+        return;
+    }
+    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    for row in &change.rows {
+        let before = live.iter().find(|live| live.start == row.start);
+        let target = before.map_or_else(|| row.target.clone(), |live| row.target.over(live.target.as_ref()));
+        let Some(prepare) = target.prepare() else { continue };
+        // Of a device that is no mapped device the kernel refuses the table, and says so.
+        let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };
+        let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, volumes));
+        let meanwhile = origin.as_ref().map(|(key, _)| format!("; {key} is suspended meanwhile"));
+        steps.push(Step {
+            action: Action::Message,
+            mapping: Some(change.mapping.key.clone()),
+            name: receiver.name,
+            uuid: receiver.uuid,
+            number: receiver.number,
+            class: Class::Create,
+            refused: None,
+            reason: format!("it makes the volume of {}{}", change.mapping.key, meanwhile.unwrap_or_default()),
+            detail: Detail::Message {
+                sector: 0,
+                text: prepare.message.clone(),
+                prepares: Some(Preparation { copies: prepare.copies, origin }),
+            },
+        });
+    }
+}
+
+fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Option<Receiver> {
+    let by_number = device.number.and_then(|number| changes.key_of(number));
+    let Some(change) = device.key().or(by_number).and_then(|key| changes.get(key)) else {
+        let listed = &observed.by_number(device.number?)?.listed;
+        let (name, uuid) = (listed.name.clone(), listed.uuid.clone());
+        return Some(Receiver { name, uuid, number: device.number });
+    };
+    let mapping = change.mapping;
+    // Before it is taken over it is found by its name only.
+    let taken_over = change.found.is_some_and(|found| found.taken_over);
+    Some(Receiver {
+        name: change.found.map_or_else(|| mapping.name.clone(), |found| found.seen.listed.name.clone()),
+        uuid: (!taken_over).then(|| mapping.uuid.clone()),
+        number: device.number,
+    })
+}
+
+/// The mappings that serve volumes, by id. Of two pools the same id may be in use.
+pub type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
+
+/// All volumes that the map serves.
+pub fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
+    let mut volumes = Volumes::new();
+    for change in &changes.all {
+        for (pool, id) in change.rows.iter().filter_map(|row| row.target.volume()) {
+            volumes.entry(id).or_default().push((pool, change.mapping));
+        }
+    }
+    volumes
+}
+
+/// The mapping that serves a volume of `pool`.
+fn serving(pool: &Device, volume: u32, volumes: &Volumes<'_>) -> Option<(Key, Uuid)> {
+    let mut same_id = volumes.get(&volume)?.iter();
+    let (_, mapping) = same_id.find(|(other, _)| *other == pool)?;
+    Some((mapping.key.clone(), mapping.uuid.clone()))
+}

@@ -1,0 +1,97 @@
+//! Who uses a device, and who would feel it if it stopped: its blast radius.
+
+use std::collections::HashSet;
+
+use crate::identity::DevNum;
+use crate::kernel::Users;
+use crate::observed::Observed;
+
+/// Who uses a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// How often it is open.
+    pub open_count: u32,
+    /// Names of the devices that stand on it, by number where they are not mapped devices.
+    pub holders: Vec<String>,
+    /// Where it is mounted.
+    pub mounts: Vec<String>,
+    /// Whether it is swap space.
+    pub swap: bool,
+    /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
+    pub above: Vec<String>,
+}
+
+impl InUse {
+    /// From what was read of the device `number`, with names for numbers. Holders that `left` are not
+    /// counted.
+    #[must_use]
+    pub fn of(number: DevNum, open_count: u32, left: &HashSet<DevNum>, observed: &Observed) -> Self {
+        let gone = u32::try_from(left.len()).unwrap_or(u32::MAX);
+        let open_count = open_count.saturating_sub(gone);
+        let Some(users) = observed.users(number) else { return Self { open_count, ..Self::default() } };
+        let holders: Vec<DevNum> =
+            users.holders.iter().copied().filter(|holder| !left.contains(holder)).collect();
+        Self {
+            open_count,
+            holders: holders.iter().map(|holder| name(*holder, observed)).collect(),
+            mounts: users.mounts.clone(),
+            swap: users.swap,
+            above: above(holders, observed),
+        }
+    }
+
+    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.mounts.is_empty() {
+            parts.push(format!("mounted on {}", self.mounts.join(", ")));
+        }
+        if self.swap {
+            parts.push("swap space".to_string());
+        }
+        if !self.holders.is_empty() {
+            parts.push(format!("under {}", self.holders.join(", ")));
+        }
+        if !self.above.is_empty() {
+            parts.push(format!("({})", self.above.join("; ")));
+        }
+        if self.open_count > 0 {
+            parts.push(format!("open {}", self.open_count));
+        }
+        parts.join(", ").replace(", (", " (")
+    }
+}
+
+fn name(number: DevNum, observed: &Observed) -> String {
+    match observed.by_number(number) {
+        Some(seen) => seen.listed.name.to_string(),
+        None => number.to_string(),
+    }
+}
+
+/// What devices and all that stands on them are used for, the lowest first.
+fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
+    let mut says = Vec::new();
+    let mut seen: HashSet<DevNum> = HashSet::new();
+    let mut level = holders;
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for number in level {
+            let Some(users) = observed.users(number).filter(|_| seen.insert(number)) else { continue };
+            let used = used_for(users);
+            if !used.is_empty() {
+                says.push(format!("{} is {used}", name(number, observed)));
+            }
+            next.extend(&users.holders);
+        }
+        level = next;
+    }
+    says
+}
+
+fn used_for(users: &Users) -> String {
+    let mounted = (!users.mounts.is_empty()).then(|| format!("mounted on {}", users.mounts.join(", ")));
+    let swap = users.swap.then(|| "swap space".to_string());
+    mounted.into_iter().chain(swap).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,193 @@
+//! Which step waits for which, and why.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::changes::Changes;
+use super::{Action, Detail, Preparation, Step};
+use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::observed::Observed;
+
+/// Why one step waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// The other frees its name: the one reason that a temporary name does away with.
+    Name,
+    /// Its device stands on what the other makes, or the other suspends what it stands on.
+    Stands,
+    /// The other still stands on what it removes.
+    Leaves,
+    /// Anything else.
+    Same,
+}
+
+/// Steps, and who waits for whom.
+pub struct Waits {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// For each step, those that wait for it.
+    pub after: Vec<Vec<(usize, Because)>>,
+    /// For each step, those that it waits for.
+    pub before: Vec<Vec<(usize, Because)>>,
+}
+
+impl Waits {
+    /// What follows from the steps themselves and from the stacks.
+    pub fn new(steps: Vec<Step>, changes: &Changes<'_>, observed: &Observed) -> Self {
+        let count = steps.len();
+        let mut waits = Self { steps, after: vec![Vec::new(); count], before: vec![Vec::new(); count] };
+        waits.same_device();
+        waits.names_and_uuids();
+        waits.stands_on(changes);
+        waits.leaves(observed);
+        waits
+    }
+
+    /// Lets one step wait for another.
+    pub fn add(&mut self, before: usize, after: usize, because: Because) {
+        if before != after {
+            self.after[before].push((after, because));
+            self.before[after].push((before, because));
+        }
+    }
+
+    /// Lets one step no longer wait for another.
+    pub fn drop(&mut self, before: usize, after: usize, because: Because) {
+        self.before[after].retain(|wait| *wait != (before, because));
+        self.after[before].retain(|wait| *wait != (after, because));
+    }
+
+    /// Adds a step that waits for nobody yet.
+    pub fn push(&mut self, step: Step) -> usize {
+        self.steps.push(step);
+        self.after.push(Vec::new());
+        self.before.push(Vec::new());
+        self.steps.len() - 1
+    }
+
+    /// One device: its table before its messages, its uuid before its name, all before it is suspended. Only
+    /// a table and its messages need not come before another name: the uuid finds the device by either.
+    fn same_device(&mut self) {
+        for own in self.by_mapping(|_| true).into_values() {
+            let mut last_but_names = None;
+            let mut unnamed: Vec<usize> = Vec::new();
+            for index in own {
+                let renames = self.steps[index].action == Action::Rename;
+                let by_uuid = self.by_uuid_before(last_but_names);
+                if let Some(last) = last_but_names
+                    && !(renames && by_uuid)
+                {
+                    self.add(last, index, Because::Same);
+                }
+                if renames {
+                    unnamed.push(index);
+                } else {
+                    unnamed.drain(..).for_each(|name| self.add(name, index, Because::Same));
+                    last_but_names = Some(index);
+                }
+            }
+        }
+    }
+
+    /// Whether a step before a rename finds its device by uuid, whatever it is called.
+    fn by_uuid_before(&self, last: Option<usize>) -> bool {
+        last.is_some_and(|last| {
+            let step = &self.steps[last];
+            matches!(step.action, Action::Reload | Action::Message) && step.uuid.is_some()
+        })
+    }
+
+    /// The steps of each mapping, in order, that `picked` picks.
+    fn by_mapping(&self, picked: impl Fn(Action) -> bool) -> HashMap<Key, Vec<usize>> {
+        let mut steps: HashMap<Key, Vec<usize>> = HashMap::with_capacity(self.steps.len());
+        for (index, step) in self.steps.iter().enumerate().filter(|(_, step)| picked(step.action)) {
+            if let Some(key) = &step.mapping {
+                steps.entry(key.clone()).or_default().push(index);
+            }
+        }
+        steps
+    }
+
+    fn names_and_uuids(&mut self) {
+        let mut names: HashMap<Name, usize> = HashMap::new();
+        let mut uuids: HashMap<Uuid, usize> = HashMap::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            if matches!(step.action, Action::Rename | Action::Remove) {
+                names.insert(step.name.clone(), index);
+            }
+            if let (Action::Remove, Some(uuid)) = (step.action, &step.uuid) {
+                uuids.insert(uuid.clone(), index);
+            }
+        }
+        for index in 0..self.steps.len() {
+            let step = &self.steps[index];
+            let name = match &step.detail {
+                Detail::Rename { to } => to,
+                Detail::Create { .. } => &step.name,
+                _ => continue,
+            };
+            let freed = names.get(name).copied();
+            let uuid = step.uuid.as_ref().filter(|_| step.action == Action::Create);
+            let removed = uuid.and_then(|uuid| uuids.get(uuid)).copied();
+            if let Some(removed) = removed {
+                self.add(removed, index, Because::Same);
+            }
+            if let Some(freed) = freed.filter(|freed| removed != Some(*freed)) {
+                self.add(freed, index, Because::Name);
+            }
+        }
+    }
+
+    /// What is loaded or let go comes after what is below it; what is below is suspended after what is above,
+    /// for I/O that is caught between the two would never end.
+    fn stands_on(&mut self, changes: &Changes<'_>) {
+        let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
+        let tables = self.by_mapping(opens);
+        let suspends = self.by_mapping(|action| action == Action::Suspend);
+        for index in 0..self.steps.len() {
+            let step = &self.steps[index];
+            let suspended = step.action == Action::Suspend;
+            let preparation = preparation(step);
+            if !opens(step.action) && !suspended && preparation.is_none() {
+                continue;
+            }
+            let copied = preparation.and_then(|preparation| preparation.origin.clone()).map(|(key, _)| key);
+            let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key)) else { continue };
+            for lower in change.lowers.iter().copied().chain(&copied) {
+                if !suspended {
+                    for below in tables.get(lower).into_iter().flatten() {
+                        self.add(*below, index, Because::Stands);
+                    }
+                }
+                for below in suspends.get(lower).into_iter().flatten() {
+                    self.add(index, *below, Because::Stands);
+                }
+            }
+        }
+    }
+
+    /// A device is removed after everything that stood on it left.
+    fn leaves(&mut self, observed: &Observed) {
+        let removals: HashMap<DevNum, usize> = self
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(_, step)| step.action == Action::Remove)
+            .filter_map(|(index, step)| step.number.map(|number| (number, index)))
+            .collect();
+        if removals.is_empty() {
+            return;
+        }
+        for index in 0..self.steps.len() {
+            let left: BTreeSet<DevNum> = self.steps[index].leaves(observed);
+            for removal in left.iter().filter_map(|number| removals.get(number)) {
+                self.add(index, *removal, Because::Leaves);
+            }
+        }
+    }
+}
+
+/// What a message makes ready: it waits as the table does that needs it, and for whom it copies.
+fn preparation(step: &Step) -> Option<&Preparation> {
+    let Detail::Message { prepares, .. } = &step.detail else { return None };
+    prepares.as_ref()
+}

@@ -1,0 +1,26 @@
+//! Maps: every block of TOML in a document is one, or, where it has no `format`, a part of one.
+//! A block `toml refused` is refused.
+
+use std::fs;
+
+use dmctl::config;
+
+use crate::blocks::blocks;
+use crate::{documents, name};
+
+#[test]
+fn every_map_is_valid_and_what_is_called_refused_is() {
+    let mut maps = 0;
+    for path in documents() {
+        for block in blocks(&fs::read_to_string(&path).unwrap()).iter().filter(|b| b.language() == "toml") {
+            let whole = block.text.lines().any(|line| line.starts_with("format ="));
+            let text = if whole { block.text.clone() } else { format!("format = 1\n{}", block.text) };
+            let loaded = config::parse_str("map.toml", &text);
+            let refused = block.remarks() == ["refused"];
+            let says = loaded.render(false);
+            assert_eq!(loaded.map.is_none(), refused, "{}:\n{text}\n{says}", name(&path));
+            maps += 1;
+        }
+    }
+    assert!(maps > 40, "only {maps} maps");
+}

@@ -1,0 +1,116 @@
+//! Sessions: the blocks of a document that show a terminal. They are run in the order in which they stand, in one
+//! folder a document, with the dmctl just built first in PATH. A block `toml NAME.toml` is a file of that folder.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::blocks::blocks;
+use crate::{documents, name, regenerate};
+
+/// The blocks that are shown and not run: by document, the commands that take root, a network or a long time.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("README.md", "sudo apt install libdevmapper-dev libclang-dev pkg-config\ncargo install --path .\n"),
+    ("README.md", "make demo\nmake test\n"),
+    ("docs/simulated-kernel.md", "sudo dmctl apply change.toml\n"),
+];
+
+/// A command, as the terminal shows it, and what it prints there. Its own lines after the first begin with `> `.
+struct Typed {
+    shown: String,
+    run: String,
+}
+
+fn commands(text: &str) -> Vec<Typed> {
+    let mut commands: Vec<Typed> = Vec::new();
+    let mut typing = false;
+    for line in text.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push(Typed { shown: format!("{line}\n"), run: command.to_string() });
+            typing = true;
+        } else if let (true, Some(more), Some(last)) = (typing, line.strip_prefix("> "), commands.last_mut())
+        {
+            last.shown += &format!("{line}\n");
+            last.run += &format!("\n{more}");
+        } else {
+            typing = false;
+        }
+    }
+    commands
+}
+
+/// What a terminal shows of `command`, run in `folder`.
+pub fn run(command: &str, folder: &Path) -> String {
+    let built = Path::new(env!("CARGO_BIN_EXE_dmctl")).parent().unwrap();
+    let output = Command::new("bash")
+        .args(["-c", &format!("exec 2>&1\n{command}")])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", built.display()))
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .unwrap();
+    let says = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "`{command}` ends with {}:\n{says}", output.status);
+    says
+}
+
+/// The document with what its sessions really print.
+fn played(document: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = document.to_string();
+    let mut shift = 0_isize;
+    for block in blocks(document) {
+        match (block.language(), &block.remarks()[..]) {
+            ("toml", [file]) if file.ends_with(".toml") => {
+                fs::write(folder.path().join(file), &block.text).unwrap();
+            }
+            ("console", _) => {
+                let printed: String = commands(&block.text)
+                    .iter()
+                    .map(|command| command.shown.clone() + &run(&command.run, folder.path()))
+                    .collect();
+                let start = block.range.start.checked_add_signed(shift).unwrap();
+                let end = block.range.end.checked_add_signed(shift).unwrap();
+                text.replace_range(start..end, &printed);
+                shift +=
+                    isize::try_from(printed.len()).unwrap() - isize::try_from(block.range.len()).unwrap();
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+#[test]
+fn what_a_session_shows_is_what_is_printed() {
+    let mut sessions = 0;
+    for path in documents() {
+        let document = fs::read_to_string(&path).unwrap();
+        sessions += blocks(&document).iter().filter(|block| block.language() == "console").count();
+        let played = played(&document);
+        if regenerate() && played != document {
+            fs::write(&path, &played).unwrap();
+        } else if played != document {
+            let difference = similar::TextDiff::from_lines(&document, &played);
+            panic!("{} shows something else than is printed:\n{}", name(&path), difference.unified_diff());
+        }
+    }
+    assert!(sessions > 20, "only {sessions} sessions");
+}
+
+#[test]
+fn what_is_not_run_is_known() {
+    for path in documents() {
+        for block in blocks(&fs::read_to_string(&path).unwrap()) {
+            let known = NOT_RUN.contains(&(name(&path).as_str(), block.text.as_str()));
+            match block.language() {
+                "sh" => {
+                    assert!(known, "{}: a block of commands that nobody runs:\n{}", name(&path), block.text)
+                }
+                "console" | "toml" | "rust" | "text" => {}
+                other => panic!("{}: nobody looks at a block of `{other}`", name(&path)),
+            }
+        }
+    }
+}

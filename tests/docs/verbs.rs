@@ -1,0 +1,93 @@
+//! The manual, the manual pages and the completions know every verb.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::blocks::blocks;
+use crate::root;
+use crate::sessions::run;
+
+/// The verbs, as `--help` lists them.
+fn verbs() -> Vec<String> {
+    let help = run("dmctl --help", root());
+    let (_, commands) = help.split_once("Commands:\n").expect("the help lists commands");
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let verbs: Vec<String> = lines
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_string))
+        .collect();
+    assert!(verbs.len() > 15, "{verbs:?}");
+    verbs
+}
+
+#[test]
+fn the_manual_shows_the_help_of_every_verb() {
+    let manual = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+    let shown: Vec<String> = blocks(&manual).into_iter().map(|block| block.text).collect();
+    for verb in verbs() {
+        let first = format!("$ dmctl {verb} --help\n");
+        assert!(shown.iter().any(|text| text.starts_with(&first)), "docs/cli.md lacks the block\n{first}");
+    }
+}
+
+#[test]
+fn completions_know_every_verb() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&format!("dmctl completions {shell}"), root());
+        for verb in verbs() {
+            assert!(script.contains(&verb), "{shell} does not know {verb}");
+        }
+    }
+    let script = tempfile::NamedTempFile::new().unwrap();
+    fs::write(script.path(), run("dmctl completions bash", root())).unwrap();
+    assert!(Command::new("bash").arg("-n").arg(script.path()).status().unwrap().success());
+}
+
+/// A page, without the escapes of roff.
+fn page(folder: &Path, name: &str) -> String {
+    let text = fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    text.replace("\\-", "-").replace("\\fB", "").replace("\\fI", "").replace("\\fR", "")
+}
+
+#[test]
+fn every_verb_has_its_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    run("dmctl man .", folder.path());
+    let command = page(folder.path(), "man1/dmctl.1");
+    assert!(command.contains("\n.SH \"EXIT CODES\"\n"), "{command}");
+    for verb in verbs() {
+        assert!(command.contains(&format!("dmctl-{verb}(1)")), "dmctl(1) does not name {verb}");
+        let text = page(folder.path(), &format!("man1/dmctl-{verb}.1"));
+        assert!(
+            text.contains(&format!("Examples:\n.br\ndmctl {verb}")) || text.contains("Examples"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_page_of_maps_has_every_section_and_target() {
+    let folder = tempfile::tempdir().unwrap();
+    run("dmctl man .", folder.path());
+    let text = page(folder.path(), "man5/dmctl.toml.5");
+    for section in ["NAME", "DESCRIPTION", "MAPPINGS", "TARGETS", "\"SEE ALSO\""] {
+        assert!(text.contains(&format!("\n.SH {section}\n")), "no section {section}");
+    }
+    for kind in dmctl::targets::KINDS {
+        assert!(text.contains(&format!("\n.SS {}\n", kind.name)), "nothing of {}", kind.name);
+    }
+}
+
+#[test]
+fn the_schemas_in_the_repository_are_those_that_are_printed() {
+    for (document, file) in [("map", "mappings"), ("state", "state")] {
+        let printed = run(&format!("dmctl schema {document}"), root());
+        let path = root().join(format!("schema/{file}.schema.json"));
+        if crate::regenerate() {
+            fs::write(&path, &printed).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == printed, "{} is not what dmctl prints: DMCTL_REGENERATE=1 writes it", path.display());
+    }
+}

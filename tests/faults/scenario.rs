@@ -1,0 +1,86 @@
+//! A kernel and a map that it is to be made equal to.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
+use dmctl::config::{self, Map};
+use dmctl::kernel::simulated::{MappingState, Simulated, State};
+use dmctl::plan::{self, Plan, Step};
+use dmctl::policy::Class;
+
+/// A change of a kernel that a map makes.
+pub struct Scenario {
+    pub name: &'static str,
+    /// The map that was applied before.
+    pub before: &'static str,
+    /// Done to the kernel after that.
+    pub meanwhile: fn(&mut State),
+    /// The map that is applied.
+    pub after: &'static str,
+    /// Whether a part of it can't be undone: then a failure may leave that part done, and says so.
+    pub one_way: bool,
+}
+
+/// Nothing happened in between.
+pub fn nothing(_: &mut State) {}
+
+impl Scenario {
+    /// The kernel before.
+    pub fn kernel(&self) -> Simulated {
+        let disks = ["/dev/sda=65536", "/dev/sdb=65536", "/dev/sdc=65536", "/dev/sdd=65536"];
+        let disks: Vec<_> = disks.iter().map(|disk| disk.parse().expect("a disk")).collect();
+        let kernel = Simulated::new(&State::from_disks(&disks).expect("disks")).expect("a kernel");
+        let before = read(self.before);
+        apply::apply(&kernel, &plan(&kernel, &before), options(), &mut Silent)
+            .expect("the first map applies");
+        let mut state = kernel.state();
+        (self.meanwhile)(&mut state);
+        Simulated::new(&state).expect("a kernel")
+    }
+
+    /// The map that is applied.
+    pub fn map(&self) -> Map {
+        read(self.after)
+    }
+}
+
+/// Plans and applies.
+pub fn apply(kernel: &Simulated, map: &Map) -> Result<(), ApplyError> {
+    apply::apply(kernel, &plan(kernel, map), options(), &mut Silent)
+}
+
+/// Plans and applies, and asks for an end after some steps. Those of a stack end together.
+pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize) -> Result<(), ApplyError> {
+    struct Stop<'a>(&'a AtomicBool, usize);
+    impl Progress for Stop<'_> {
+        fn done(&mut self, _: &Step) {
+            self.1 = self.1.saturating_sub(1);
+            self.0.store(self.1 == 0, Ordering::Relaxed);
+        }
+    }
+    let stop = AtomicBool::new(after == 0);
+    apply::apply(kernel, &plan(kernel, map), Options { stop: &stop, ..options() }, &mut Stop(&stop, after))
+}
+
+/// Plans with every class allowed.
+pub fn plan(kernel: &Simulated, map: &Map) -> Plan {
+    plan::plan(kernel, map, &BTreeSet::from(Class::ALL)).expect("a simulated kernel can be read")
+}
+
+fn options() -> Options<'static> {
+    Options { patience: Duration::ZERO, ..Options::default() }
+}
+
+fn read(text: &str) -> Map {
+    let text = format!("format = 1\nowner = \"lab\"\n{text}");
+    let loaded = config::parse_str("map.toml", &text);
+    let says = loaded.render(false);
+    loaded.map.unwrap_or_else(|| panic!("{says}"))
+}
+
+/// The mapping of this name in a kernel.
+pub fn mapping<'a>(state: &'a mut State, name: &str) -> &'a mut MappingState {
+    state.mappings.iter_mut().find(|mapping| mapping.name == name).expect("a mapping of that name")
+}

@@ -1,0 +1,102 @@
+//! What cannot be had leaves everything as it was.
+
+use anyhow::{Result, ensure};
+
+use crate::guest::{Guest, Mounted, apply_ends};
+
+const DATA: &str = r#"
+    [mappings.data]
+    targets = [{ type = "linear", length = 64, device = "/dev/ram0" }]
+    [mappings.upper]
+    targets = [{ type = "linear", length = 32, device = "@data" }]"#;
+
+const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
+
+pub fn a_claimed_lower_device(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    let mounted = Mounted::fresh("/dev/ram2", "ext2", "/run/tmp/claimed")?;
+    let wanted = r#"
+        [mappings.data]
+        targets = [
+          { type = "linear", length = 64, device = "/dev/ram0" },
+          { type = "linear", length = 64, device = "/dev/ram2" },
+        ]
+        [mappings.new]
+        targets = [{ type = "zero", length = 8 }]
+        [mappings.upper]
+        name = "renamed"
+        targets = [{ type = "linear", length = 48, device = "@data" }]"#;
+    let ran = guest.refused(wanted, &[], 6)?;
+    ensure!(ran.stderr.contains("EBUSY") && ran.stderr.contains("data"), "{ran:?}");
+    drop(mounted);
+    guest.in_sync(DATA)?;
+    guest.apply(NOTHING, &[])
+}
+
+pub fn a_lower_device_that_is_too_small_or_absent(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    for (device, length, says) in [
+        ("/dev/ram3", "65MiB", "too small"),
+        ("/dev/absent", "64KiB", "does not exist"),
+        ("1:4000", "64KiB", "does not exist"),
+    ] {
+        let wanted = format!(
+            r#"
+            [mappings.data]
+            targets = [{{ type = "linear", length = "{length}", device = "{device}" }}]
+            [mappings.new]
+            targets = [{{ type = "zero", length = 8 }}]"#
+        );
+        let ran = guest.refused(&wanted, &["--allow", "remap"], 1)?;
+        ensure!(ran.stderr.contains(says) && ran.stderr.contains(device), "{ran:?}");
+    }
+    guest.apply(NOTHING, &[])
+}
+
+/// A pool of so many sectors with a thin device on it.
+fn pool(sectors: u64, thin: u64) -> String {
+    format!(
+        r#"
+        [mappings.pool]
+        [[mappings.pool.targets]]
+        type = "thin-pool"
+        length = {sectors}
+        metadata = "/dev/ram1"
+        data = "/dev/ram0"
+        block_size = 128
+        low_water_mark = 0
+        [mappings.thin]
+        [[mappings.thin.targets]]
+        type = "thin"
+        length = {thin}
+        pool = "@pool"
+        id = 0
+        create = true"#
+    )
+}
+
+pub fn a_resume_that_fails_puts_the_old_table_back(guest: &Guest) -> Result<()> {
+    guest.disks[1].fill(0, 8, 0)?;
+    guest.apply(&pool(16384, 2048), &["--allow", "format"])?;
+    let before = guest.states()?;
+    // The kernel takes a smaller table for a pool, and refuses it when it is to become live: by then the old
+    // one is gone, and the device is suspended.
+    let ran = apply_ends(&pool(8192, 4096), &["--allow", "remap"], 6)?;
+    ensure!(ran.stderr.contains("pool") && ran.stderr.contains("EINVAL"), "{ran:?}");
+    let after = guest.states()?;
+    for ((info, live, inactive), (old, old_live, _)) in after.iter().zip(&before) {
+        ensure!(live == old_live && inactive.is_empty(), "{after:?}");
+        ensure!(!info.suspended && !info.inactive_table && info.number == old.number, "{info:?}");
+    }
+    guest.in_sync(&pool(16384, 2048))?;
+    guest.apply(NOTHING, &["--allow", "loss"])
+}
+
+pub fn a_refused_create_leaves_no_device(guest: &Guest) -> Result<()> {
+    // The kernel finds what no tool can know: that this is no metadata.
+    guest.disks[1].fill(0, 8, 0x55)?;
+    let ran = guest.refused(&pool(16384, 2048), &["--allow", "format"], 6)?;
+    ensure!(ran.stderr.contains("pool"), "{ran:?}");
+    ensure!(guest.states()?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! What a kernel was seen to print for what it was given, tried again: every row of
+//! `tests/data/roundtrip.tsv` that was seen on a kernel like the guest's is applied as a generic row.
+//!
+//! A row that the kernel took must be in sync afterwards and printed as it was then. One that it refused
+//! must be refused again, by dmctl before it asks or by the kernel, and leave nothing behind.
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Result, ensure};
+use dmctl::kernel::ChangeKernel;
+
+use crate::guest::{Guest, apply_ends, named, program, with_map};
+use stage::{Before, Outcome};
+
+/// A row of the data.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    target: &'static str,
+    loaded: &'static str,
+    printed: &'static str,
+}
+
+fn rows() -> impl Iterator<Item = Row> + Clone {
+    include_str!("../../../data/roundtrip.tsv").lines().skip(1).filter_map(|line| {
+        let mut columns = line.split('\t');
+        let [target, loaded, printed, seen] = std::array::from_fn(|_| columns.next().unwrap_or_default());
+        seen.starts_with("UML").then_some(Row { target, loaded, printed })
+    })
+}
+
+pub fn every_row_of_the_data(guest: &Guest) -> Result<()> {
+    let _loops = Loops::new()?;
+    let mut failures = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows() {
+        let outcome = set_up(guest, row).and_then(|()| try_row(guest, row));
+        guest.clean_up()?;
+        match outcome {
+            Ok(outcome) => *counts.entry(outcome).or_default() += 1,
+            Err(error) => failures.push(format!("{row:?} ({}): {error:#}", stage::why(row))),
+        }
+    }
+    println!("rows of a real kernel, applied: {counts:?}");
+    ensure!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
+    let unneeded = stage::unneeded(rows());
+    ensure!(unneeded.is_empty(), "no row needs these any more: {unneeded:?}");
+    Ok(())
+}
+
+/// Two loop devices: unlike ram disks they take requests, which multipath can stand on.
+struct Loops;
+
+impl Loops {
+    fn new() -> Result<Self> {
+        for n in 0..2 {
+            let (node, image) = (format!("/dev/loop{n}"), format!("/run/tmp/loop{n}"));
+            fs::File::create(&image)?.set_len(1 << 20)?;
+            program("losetup", &[&node, &image])?;
+        }
+        Ok(Self)
+    }
+}
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        for n in 0..2 {
+            // A file that stays is gone with the guest.
+            let _ = program("losetup", &["--detach", &format!("/dev/loop{n}")]);
+            let _ = fs::remove_file(format!("/run/tmp/loop{n}"));
+        }
+    }
+}
+
+/// Blank disks, and what the row needs beside them.
+fn set_up(guest: &Guest, row: Row) -> Result<()> {
+    for disk in &guest.disks {
+        disk.fill(0, 128, 0)?;
+    }
+    let before = stage::before(row);
+    let metas: Vec<usize> = (4..8).filter(|n| row.loaded.contains(&format!("/dev/mapper/meta{n}"))).collect();
+    for n in 4..8 {
+        let earlier = matches!(before, Some(Before::Live("raid", ..)));
+        if metas.contains(&n) || (earlier && n < 7) {
+            guest.device(&format!("meta{n}"), &format!("0 16384 linear 1:{n} 0"))?;
+        }
+    }
+    if row.loaded.contains("smallcow") {
+        guest.device("smallcow", "0 64 linear 1:1 0")?;
+    }
+    if row.loaded.contains("/dev/mapper/pool") {
+        guest.device("pool", "0 16384 thin-pool 1:1 1:0 128 0")?;
+        guest.kernel.message(&named("pool"), 0, "create_thin 0")?;
+    }
+    if row.loaded.contains("user:dmctlk") {
+        program("keyctl", &["add", "user", "dmctlk", &"k".repeat(32), "@u"])?;
+    }
+    match before {
+        None => {}
+        Some(Before::Garbage(disk)) => guest.disks[disk].fill(0, 8, 0x55)?,
+        Some(Before::Live(target, params, length)) => {
+            let length = if target == "raid" { stage::length(row) } else { length };
+            apply_ends(&map(target, params, length), &["--allow", "format"], 0)?;
+        }
+        Some(Before::Gone(target, params, length)) => {
+            apply_ends(&map(target, params, length), &["--allow", "format"], 0)?;
+            apply_ends("mappings.row.state = \"absent\"", &["--allow", "loss"], 0)?;
+        }
+    }
+    Ok(())
+}
+
+fn map(target: &str, params: &str, length: u64) -> String {
+    format!("[mappings.row]\ntargets = [{{ type = \"{target}\", length = {length}, params = '{params}' }}]")
+}
+
+fn try_row(guest: &Guest, row: Row) -> Result<&'static str> {
+    let map = map(row.target, row.loaded, stage::length(row));
+    let before = guest.states()?;
+    let ran = with_map("apply", &map, &["--allow", "remap,format,loss"])?;
+    match (stage::outcome(row), ran.status) {
+        (Outcome::Taken(printed), Some(0)) => {
+            let plan = with_map("plan", &map, &["--detailed-exitcode"])?;
+            ensure!(plan.status == Some(0), "{plan:?}");
+            same_words(&guest.state("row")?.1, printed.unwrap_or(row.printed))?;
+            Ok("taken")
+        }
+        (Outcome::Refused, Some(status @ (1 | 6))) => {
+            let after = guest.states()?;
+            let same = |(one, other): (&crate::guest::State, &crate::guest::State)| {
+                one.1 == other.1 && other.2.is_empty() && !other.0.suspended && one.0.name == other.0.name
+            };
+            ensure!(
+                before.len() == after.len() && before.iter().zip(&after).all(same),
+                "not everything was put back: {after:?}; {ran:?}"
+            );
+            Ok(if status == 1 { "refused by dmctl" } else { "refused by the kernel" })
+        }
+        (expected, _) => Err(anyhow::anyhow!("{expected:?} was expected: {ran:?}")),
+    }
+}
+
+/// Compares a row word by word; the numbers of mappings are others each time.
+fn same_words(live: &str, printed: &str) -> Result<()> {
+    // A row without parameters has three words.
+    let live = live.splitn(4, ' ').nth(3).unwrap_or_default();
+    let words = |text: &str| -> Vec<String> {
+        let word = |word: &str| if word.starts_with("254:") { "254:N" } else { word }.to_string();
+        text.split_whitespace().map(word).collect()
+    };
+    ensure!(words(live) == words(printed), "printed `{live}`");
+    Ok(())
+}

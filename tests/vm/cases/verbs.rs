@@ -1,0 +1,134 @@
+//! The verbs for one device, against dmsetup; and two dmctl at once.
+
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use dmctl::kernel::ChangeKernel;
+use dmctl::lock::{self, Lock};
+use serde_json::Value;
+
+use crate::guest::{Guest, apply_ends, dmctl, named, program, with_map};
+
+const MAP: &str = r#"
+    [mappings.one]
+    readonly = true
+    targets = [
+      { type = "linear", length = 64, device = "/dev/ram0" },
+      { type = "error", length = 8 },
+    ]
+    [mappings.two]
+    name = "two words"
+    targets = [{ type = "linear", length = 32, device = "@one" }]
+    readonly = true
+    [mappings.three]
+    state = "suspended"
+    targets = [{ type = "zero", length = 8 }]"#;
+
+const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
+
+/// What dmsetup says of every device, a line each.
+fn dmsetup(fields: &str) -> Result<Vec<Vec<String>>> {
+    let arguments = ["info", "-c", "--noheadings", "--nameprefixes", "--separator", ";", "-o", fields];
+    let text = program("dmsetup", &arguments)?;
+    let value =
+        |field: &str| field.split_once('=').map_or("", |(_, value)| value).trim_matches('\'').to_string();
+    Ok(text.lines().map(|line| line.split(';').map(value).collect()).collect())
+}
+
+fn json(arguments: &[&str]) -> Result<Value> {
+    let ran = dmctl(&[arguments, &["--json"]].concat())?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    serde_json::from_str(&ran.stdout).with_context(|| ran.stdout.clone())
+}
+
+pub fn what_is_shown_is_what_dmsetup_shows(guest: &Guest) -> Result<()> {
+    guest.apply(MAP, &[])?;
+    let devices = dmsetup("name,uuid,major,minor,open,segments,events,suspended,readonly,tables_loaded")?;
+    ensure!(devices.len() == 3, "{devices:?}");
+    for device in &devices {
+        let [name, uuid, major, minor, open, segments, events, suspended, readonly, tables] = &device[..]
+        else {
+            anyhow::bail!("{device:?}")
+        };
+        let plain = name.replace("\\x20", " ");
+        let info = json(&["info", &plain])?;
+        let said = |field: &str| info[field].to_string().trim_matches('"').to_string();
+        for (field, expected) in [
+            ("uuid", uuid),
+            ("major", major),
+            ("minor", minor),
+            ("open_count", open),
+            ("target_count", segments),
+            ("event_nr", events),
+        ] {
+            ensure!(&said(field) == expected, "{name}: {field} {}, dmsetup: {expected}", said(field));
+        }
+        ensure!((said("suspended") == "true") == (suspended == "Suspended"), "{info} {suspended}");
+        ensure!((said("read_only") == "true") == (readonly == "Read-only"), "{info} {readonly}");
+        ensure!((said("live_table") == "true") == (tables == "Live"), "{info} {tables}");
+
+        let ours = dmctl(&["table", &plain])?;
+        let theirs = program("dmsetup", &["table", name])?;
+        let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>();
+        ensure!(trimmed(&ours.stdout) == trimmed(&theirs), "{ours:?} {theirs}");
+    }
+    let list = dmctl(&["list"])?;
+    ensure!(list.stdout == "one\nthree\ntwo words\n", "{list:?}");
+    let status = with_map("status", MAP, &[])?;
+    ensure!(status.status == Some(0) && status.stdout.matches("in sync").count() == 3, "{status:?}");
+    guest.kernel.resume(&named("three"))?;
+    let status = with_map("status", MAP, &[])?;
+    ensure!(status.status == Some(2), "{status:?}");
+    let absent = dmctl(&["info", "absent"])?;
+    ensure!(absent.status == Some(1) && absent.stdout.contains("exists: false"), "{absent:?}");
+    guest.apply(NOTHING, &[])
+}
+
+pub fn the_verbs_do_as_dmsetup_does(guest: &Guest) -> Result<()> {
+    let works = |arguments: &[&str]| -> Result<()> {
+        let ran = dmctl(arguments)?;
+        ensure!(ran.status == Some(0), "{arguments:?}: {ran:?}");
+        Ok(())
+    };
+    works(&["create", "v", "--table", "0 64 linear /dev/ram0 0"])?;
+    works(&["reload", "v", "--table", "0 64 linear /dev/ram0 0\n64 64 linear 1:1 8"])?;
+    ensure!(program("dmsetup", &["table", "v"])? == "0 64 linear 1:0 0\n64 64 linear 1:1 8\n");
+    works(&["suspend", "v"])?;
+    ensure!(guest.state("v")?.0.suspended);
+    works(&["resume", "v"])?;
+    works(&["rename", "v", "w"])?;
+    ensure!(Path::new("/dev/mapper/w").exists() && !Path::new("/dev/mapper/v").exists());
+    let refused = dmctl(&["reload", "w", "--table", "0 64 nonsense"])?;
+    ensure!(refused.status == Some(6) && refused.stderr.contains("nonsense"), "{refused:?}");
+    ensure!(!guest.state("w")?.0.inactive_table);
+    works(&["remove", "w"])
+}
+
+pub fn one_dmctl_at_a_time(guest: &Guest) -> Result<()> {
+    let lock = Lock::acquire(Path::new(lock::LIVE), Duration::ZERO, "a test")?;
+    let refused = guest.refused(MAP, &[], 5)?;
+    let says = &refused.stderr;
+    ensure!(says.contains(&process::id().to_string()) && says.contains("a test"), "{refused:?}");
+    // Reading needs no lock.
+    let plan = with_map("plan", MAP, &["--detailed-exitcode"])?;
+    ensure!(plan.status == Some(2), "{plan:?}");
+    drop(lock);
+
+    // The map is written by the first of these; from then on it is the same for all.
+    guest.apply(MAP, &[])?;
+    guest.apply(NOTHING, &[])?;
+    with_map("plan", MAP, &[])?;
+    let run = || dmctl(&["apply", "/run/tmp/map.toml"]);
+    let ends: Vec<Option<i32>> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        runs.into_iter().map(|run| run.join().ok().and_then(Result::ok).and_then(|ran| ran.status)).collect()
+    });
+    ensure!(ends.iter().all(|end| matches!(end, Some(0 | 5))) && ends.contains(&Some(0)), "{ends:?}");
+    guest.in_sync(MAP)?;
+    // With patience, all of them get their turn.
+    apply_ends(NOTHING, &["--lock-timeout", "30s"], 0)?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! File systems, mounted for as long as they are looked at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::program::program;
+
+/// A file system of its own on a device, mounted until this is dropped.
+pub struct Mounted {
+    pub at: PathBuf,
+}
+
+impl Mounted {
+    /// Makes a file system on `device` and mounts it.
+    pub fn fresh(device: &str, kind: &str, at: &str) -> Result<Self> {
+        program("mke2fs", &["-q", "-F", "-t", kind, device])?;
+        fs::create_dir_all(at)?;
+        program("busybox", &["mount", "-t", kind, device, at])?;
+        Ok(Self { at: PathBuf::from(at) })
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.at.join(name)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // What still stands on it when it stays mounted is told by the case that cleans up.
+        let _ = program("busybox", &["umount", &path(&self.at)]);
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -9,26 +9,42 @@ use crate::sector_map::TypedRow;
 use crate::table::{Table, Target};
 use crate::targets::{self, Style, Typed};
 
-/// The rows of `table` with numbers for the mappings that were made meanwhile.
-pub fn with_numbers(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Vec<TypedRow> {
-    let mut table = table.to_vec();
-    for row in &mut table {
-        for device in row.target.devices_mut() {
-            if let (None, Some(key)) = (device.number, device.key()) {
-                device.number = made.get(key).copied();
+/// What is known only since something was made.
+#[derive(Default)]
+pub struct Made {
+    /// The numbers of mappings.
+    pub numbers: BTreeMap<Key, DevNum>,
+    /// How long the targets of mappings turned out to be, where only a first load could tell.
+    pub lengths: BTreeMap<Key, u64>,
+}
+
+impl Made {
+    /// The rows of `table`, which is one of the mapping `key`, with all that is known by now.
+    pub fn complete(&self, table: &[TypedRow], key: Option<&Key>) -> Vec<TypedRow> {
+        let mut table = table.to_vec();
+        for row in &mut table {
+            for device in row.target.devices_mut() {
+                if let (None, Some(key)) = (device.number, device.key()) {
+                    device.number = self.numbers.get(key).copied();
+                }
+            }
+            if let Some(length) = key.and_then(|key| self.lengths.get(key)).filter(|_| row.provisional) {
+                row.length = *length;
+                row.provisional = false;
+                row.target.settle(*length);
             }
         }
+        table
     }
-    table
 }
 
 /// What is loaded to have `table` on a new device.
-pub fn first(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Table {
-    with_numbers(table, made).iter().map(|row| raw(row, row.target.as_ref())).collect()
+pub fn first(table: &[TypedRow]) -> Table {
+    table.iter().map(|row| raw(row, row.target.as_ref())).collect()
 }
 
 /// What is loaded to have `table` in the place of `live`: without orders that `live` has carried out.
-pub fn over(table: &[TypedRow], live: &[Target], made: &BTreeMap<Key, DevNum>) -> Table {
+pub fn over(table: &[TypedRow], live: &[Target]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
     let row = |row: &TypedRow| {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
@@ -37,7 +53,7 @@ pub fn over(table: &[TypedRow], live: &[Target], made: &BTreeMap<Key, DevNum>) -
             |before| raw(row, row.target.over(before.target.as_ref()).as_ref()),
         )
     };
-    with_numbers(table, made).iter().map(row).collect()
+    table.iter().map(row).collect()
 }
 
 fn raw(row: &TypedRow, target: &dyn Typed) -> Target {

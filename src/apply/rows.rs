@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key};
+use crate::kernel::{Call, KernelError};
 use crate::sector_map::TypedRow;
 use crate::table::{Table, Target};
 use crate::targets::{self, Style, Typed};
@@ -91,4 +92,19 @@ fn change(rows: &[Target], act: impl Fn(&mut Box<dyn Typed>) -> bool) -> Table {
         act(&mut target).then(|| Target::new(row.start, row.length, &row.kind, target.params(Style::Kernel)))
     };
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
+}
+
+/// What the kernel said when it refused to load `table`, with the row that it means, where that can be told:
+/// its log names the type only.
+pub fn blame(table: &[Target], error: &KernelError) -> String {
+    let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
+    let log = log.as_deref().unwrap_or_default();
+    let named = |row: &&Target| {
+        log.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == row.kind)
+    };
+    let mut rows = table.iter().filter(|row| table.len() == 1 || named(row));
+    match (rows.next(), rows.next()) {
+        (Some(row), None) => format!("{error}; the row is `{row}`"),
+        _ => error.to_string(),
+    }
 }

@@ -121,7 +121,9 @@ impl<'k, 'p> Run<'k, 'p> {
         let Detail::Reload { table, readonly, old, .. } = &step.detail else { return Ok(()) };
         let id = step.id();
         let table = rows::over(&self.made.complete(table, step.mapping.as_ref()), old);
-        self.kernel.load(&id, &table, *readonly).map_err(refused(step))?;
+        self.kernel
+            .load(&id, &table, *readonly)
+            .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
         self.loaded.insert(id.clone());
         self.journal.push(Done::Loaded { id, name: step.name.clone() });
         Ok(())
@@ -235,11 +237,12 @@ impl<'k, 'p> Run<'k, 'p> {
     fn serve(&mut self, step: &Step, table: &[TypedRow], readonly: bool) -> Result<(), Failure> {
         let id = step.id();
         let serve = |table: &[TypedRow]| {
-            self.kernel.load(&id, &rows::first(table), readonly)?;
-            self.kernel.resume(&id)
+            let rows = rows::first(table);
+            let outcome = self.kernel.load(&id, &rows, readonly).and_then(|()| self.kernel.resume(&id));
+            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
         };
         let first = self.made.complete(table, step.mapping.as_ref());
-        serve(&first).map_err(refused(step))?;
+        serve(&first)?;
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
         };
@@ -248,7 +251,7 @@ impl<'k, 'p> Run<'k, 'p> {
         })?;
         self.made.lengths.insert(key.clone(), length);
         let whole = self.made.complete(table, Some(key));
-        serve(&whole).map_err(refused(step))
+        serve(&whole)
     }
 
     /// Removes a device, after a look at what must be made again should the rest fail.

@@ -67,7 +67,7 @@ impl Fingerprint {
     /// Takes the fingerprint of what a plan touches: each device of its steps, and down from there.
     pub fn take(kernel: &dyn ReadKernel, document: &Document) -> Result<Self, KernelError> {
         let look = Look::new(kernel)?;
-        let mut waiting: VecDeque<By> = document.steps.iter().flat_map(|step| touched(step)).collect();
+        let mut waiting: VecDeque<By> = document.steps.iter().flat_map(touched).collect();
         let mut devices = BTreeMap::new();
         while let Some(by) = waiting.pop_front() {
             let by = look.certain(by)?;

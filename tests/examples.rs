@@ -188,6 +188,14 @@ fn every_example_says_what_it_is_and_fits_the_schema() {
 }
 
 #[test]
+fn no_example_prints_a_key() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/crypt-credential.toml");
+    let lab = Lab::new(&example);
+    let shown = lab.apply(&example).unwrap() + &lab.ok(&["plan", "--json"], &example).unwrap();
+    assert!(!shown.contains("000102030405"), "{shown}");
+}
+
+#[test]
 fn every_former_state_belongs_to_an_example() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in fs::read_dir(&folder).unwrap() {

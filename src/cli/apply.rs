@@ -1,27 +1,44 @@
 //! `dmctl apply`: makes the kernel equal to a map, or leaves it as it was.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::config::trust::Guard;
+use dmctl::kernel::ChangeKernel;
+use dmctl::plan::document::Document;
+use dmctl::plan::saved::{self, Now, Saved};
 use dmctl::plan::{self, Plan};
-use dmctl::render::{self, Paint};
+use dmctl::render::Heading;
+use nix::unistd::geteuid;
 
 use super::context::Context;
+use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{self, Files};
-use super::output::{Output, print};
+use super::map::{self, Trust};
+use super::output::{Output, note, print};
 use super::plan::Allow;
+use super::show::APPLIED;
 use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap"
+    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json"
 )]
 pub struct Args {
-    #[command(flatten)]
-    files: Files,
+    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    #[arg(value_name = "FILE", required_unless_present = "plan", conflicts_with = "plan")]
+    files: Vec<PathBuf>,
+    /// Apply exactly this plan, that `dmctl plan --out` wrote, or nothing
+    #[arg(long, value_name = "PLAN.json")]
+    plan: Option<PathBuf>,
+    /// Apply a plan that was made on another host
+    #[arg(long, conflicts_with = "files")]
+    any_host: bool,
     #[command(flatten)]
     allow: Allow,
     /// Stop before anything is changed, and end as apply would end there
@@ -33,34 +50,89 @@ pub struct Args {
 
 /// Applies it.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = map::read_with_keys(&args.files.files, context.trust_to_apply())?;
     let command = if args.dry_run { "apply --dry-run" } else { "apply" };
-    context.changing(command, |kernel| {
-        // Nobody lets go of a device of a simulated kernel while one waits for it.
-        let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-        let plan = plan::plan(kernel, &map, &args.allow.classes())?;
-        args.output.print(|| render::text(&plan, Paint::Colour), &render::json::plan(&plan))?;
-        apply::permit(&plan)?;
-        if args.dry_run {
-            return Ok(Exit::Done);
+    let allow = args.allow.classes();
+    match &args.plan {
+        None => {
+            let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
+            context.changing(command, |kernel| {
+                let plan = plan::plan(kernel, &map, &allow)?;
+                carry_out(context, args, kernel, &plan)
+            })
         }
-        if plan.is_empty() {
-            // A crash between a device and its node leaves nothing to do but the node.
-            kernel.settle()?;
-            return Ok(Exit::Done);
+        Some(path) => {
+            let saved = read_saved(context, args, path)?;
+            context.changing(&format!("{command} --plan"), |kernel| {
+                match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                    Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
+                    Now::Stale(changes) => Err(stale(path, &changes)
+                        .hint("`dmctl plan --out` makes the plan again, from what is there now")),
+                }
+            })
         }
-        let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-        apply::apply(kernel, &plan, Options { patience, stop: &stop }, &mut Silent)?;
-        if !args.output.is_json() {
-            print(&done(&plan))?;
-        }
-        Ok(Exit::Done)
-    })
+    }
+}
+
+/// Shows a plan and carries it out, as far as it may be and was asked for.
+fn carry_out(
+    context: &Context,
+    args: &Args,
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+) -> Result<Exit, Failure> {
+    let document = Document::of(plan);
+    args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
+    apply::permit(plan)?;
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    if plan.is_empty() {
+        // A crash between a device and its node leaves nothing to do but the node.
+        kernel.settle()?;
+        return Ok(Exit::Done);
+    }
+    // Nobody lets go of a device of a simulated kernel while one waits for it.
+    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
+    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    if !args.output.is_json() {
+        print(&done(plan))?;
+    }
+    Ok(Exit::Done)
 }
 
 fn done(plan: &Plan) -> String {
     let count = plan.steps.len();
     format!("Applied: {count} {}.\n", if count == 1 { "step" } else { "steps" })
+}
+
+/// Reads a saved plan, and judges it as the map it stands for would be.
+fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Failure> {
+    let saved = saved::read(path)?;
+    if !args.any_host {
+        saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
+    }
+    let trust = context.trust_to_apply();
+    let metadata = fs::metadata(path).map_err(|error| Failure::new(Exit::Error, error))?;
+    for laxness in Guard::of(&path.display().to_string(), &metadata).writers(geteuid().as_raw()) {
+        if trust == Trust::Refuse {
+            return Err(Failure::new(Exit::Error, laxness));
+        }
+        note(format_args!("warning: {laxness}"));
+    }
+    if !saved.map_files().is_empty() {
+        map::read(saved.map_files(), trust)?;
+    }
+    Ok(saved)
+}
+
+fn stale(path: &Path, changes: &[String]) -> Failure {
+    let shown = dmctl::identity::printable(&path.to_string_lossy()).into_owned();
+    let says = changes
+        .iter()
+        .fold(String::new(), |text, change| format!("{text}\n  {}", dmctl::identity::printable(change)));
+    Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{says}"))
 }
 
 impl From<ApplyError> for Failure {

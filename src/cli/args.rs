@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, simulate,
-    status, suspend, table, targets, validate,
+    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
+    simulate, status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -27,6 +27,7 @@ pub struct Args {
 pub enum Verb {
     Validate(validate::Args),
     Plan(plan::Args),
+    Show(show::Args),
     Apply(apply::Args),
     Status(status::Args),
     List(list::Args),

@@ -17,6 +17,8 @@ pub enum Exit {
     Pending = 2,
     /// Refused, nothing was changed.
     Refused = 3,
+    /// A saved plan is stale: the kernel has changed since it was made.
+    Stale = 4,
     /// Another dmctl holds the lock.
     Locked = 5,
     /// The kernel refused a step, and everything is as it was.

@@ -2,6 +2,8 @@
 //!
 //! The library says what is wrong; what to type about it is known only here.
 
+use std::fmt;
+
 use anstyle::{AnsiColor, Style};
 use dmctl::identity::Name;
 use dmctl::kernel::KernelError;
@@ -47,6 +49,13 @@ impl Failure {
         for hint in &self.hints {
             note(format_args!("{HINT}hint:{HINT:#} {hint}"));
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The error alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
     }
 }
 

@@ -39,9 +39,14 @@ pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
 /// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
 pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     let mut loaded = config::load(files);
-    let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    loaded.read_keys(&Places { credentials, user: geteuid().as_raw() });
+    loaded.read_keys(&places());
     judge(loaded, trust)
+}
+
+/// Where the keys are that a map names.
+pub fn places() -> Places {
+    let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Places { credentials, user: geteuid().as_raw() }
 }
 
 fn judge(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {

@@ -9,8 +9,10 @@
 
 mod args;
 mod context;
+mod drawing;
 mod exit;
 mod failure;
+mod host;
 mod logging;
 mod map;
 mod output;
@@ -28,6 +30,7 @@ mod remove;
 mod rename;
 mod resume;
 mod schema;
+mod show;
 mod signals;
 mod simulate;
 mod status;
@@ -69,6 +72,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Validate(args) => validate::run(context, &args),
         Verb::Plan(args) => plan::run(context, &args),
+        Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::List(args) => list::run(context, &args),

@@ -53,7 +53,8 @@ struct Versioned<'a, T> {
     data: &'a T,
 }
 
-fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+/// A document as JSON, with its version.
+pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| Failure::new(Exit::Error, error))?;

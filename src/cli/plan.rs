@@ -1,32 +1,38 @@
 //! `dmctl plan`: what would be done, and what is at stake.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use dmctl::plan;
+use dmctl::plan::document::Document;
+use dmctl::plan::saved::{self, Made, Saved};
 use dmctl::policy::Class;
-use dmctl::render::{self, Paint};
+use dmctl::render::Heading;
 
 use super::context::Context;
+use super::drawing::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Files, Trust};
-use super::output::Output;
 
 /// Show the steps that make the kernel equal to a map; nothing is changed
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl plan mappings.toml\n  dmctl plan /etc/dmctl --json\n  dmctl --kernel host.json plan mappings.toml --detailed-exitcode"
+    after_help = "Examples:\n  dmctl plan mappings.toml\n  dmctl plan /etc/dmctl --format html > review.html\n  dmctl plan mappings.toml --out plan.json\n  dmctl --kernel host.json plan mappings.toml --detailed-exitcode"
 )]
 pub struct Args {
     #[command(flatten)]
     files: Files,
+    /// Keep the plan in this file too, for `show` and `apply --plan`
+    #[arg(long, value_name = "PLAN.json")]
+    out: Option<PathBuf>,
     /// End with 2 when changes are pending
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
     allow: Allow,
     #[command(flatten)]
-    output: Output,
+    drawing: Drawing,
 }
 
 /// The risk classes approved beside those of the map.
@@ -49,9 +55,24 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = map::read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
-    args.output.print(|| render::text(&plan, Paint::Colour), &render::json::plan(&plan))?;
+    let document = Document::of(&plan);
+    if let Some(path) = &args.out {
+        let made = Made {
+            created_at: Some(now()),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            host: context.host(),
+        };
+        saved::write(path, &Saved::new(kernel.as_ref(), &map, &args.files.files, &plan, made)?)?;
+    }
+    args.drawing.print(&document, &Heading::default(), &document)?;
     if !plan.conflicts.is_empty() {
         return Ok(Exit::Error);
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Pending } else { Exit::Done })
+}
+
+/// To the second: nobody reviews faster.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }

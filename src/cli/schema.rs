@@ -1,7 +1,7 @@
 //! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
 
 use clap::ValueEnum;
-use dmctl::{config, kernel::simulated};
+use dmctl::{config, kernel::simulated, render};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -10,7 +10,7 @@ use super::output::print;
 /// Print the JSON schema of a document, for editors and scripts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema state > state.schema.json"
+    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema state > state.schema.json"
 )]
 pub struct Args {
     /// Which document
@@ -23,6 +23,8 @@ pub struct Args {
 enum Document {
     /// A map file, as TOML
     Map,
+    /// A plan, as JSON
+    Plan,
     /// The file of a simulated kernel, as JSON
     State,
 }
@@ -31,6 +33,7 @@ enum Document {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let schema = match args.document {
         Document::Map => config::schema(),
+        Document::Plan => render::json::plan_schema(),
         Document::State => simulated::schema(),
     };
     // `#` spreads it over lines, for a person may read it too.

@@ -7,20 +7,24 @@
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod changes;
+mod claims;
+pub mod document;
 mod matching;
 mod order;
 mod overlap;
 mod preparation;
 mod resolve;
 mod risk;
+pub mod saved;
 mod stacks;
 mod steps;
 mod usage;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Map;
 use crate::diff::{self, TableDiff};
@@ -35,7 +39,7 @@ pub use changes::{Change, Changes, Standing};
 pub use usage::InUse;
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Make a device, load its table and let I/O through.
@@ -59,6 +63,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Reload,
+        Self::Rename,
+        Self::SetUuid,
+        Self::Remove,
+        Self::Suspend,
+        Self::Resume,
+        Self::Clear,
+        Self::Message,
+    ];
+
     /// Its name, as in a plan's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -306,8 +323,9 @@ impl Plan {
 /// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let mut observed = Observed::read(kernel, map)?;
-    let touched: Vec<DevNum> = Changes::find(map, &observed).touched().collect();
-    observed.learn_users(kernel, touched)?;
+    let changes = Changes::find(map, &observed);
+    let asked: HashSet<DevNum> = changes.touched().chain(claims::of_interest(&changes)).collect();
+    observed.learn_users(kernel, asked)?;
     Ok(make(map, &observed, allow))
 }
 
@@ -319,6 +337,7 @@ pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let (steps, mut conflicts) = steps::of(&changes, observed);
     let mut steps = order::sort(steps, &changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
+    conflicts.extend(claims::conflicts(&changes, observed));
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, &changes, observed, &allow);

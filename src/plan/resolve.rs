@@ -13,7 +13,7 @@ use crate::identity::{DevNum, Key};
 use crate::kernel::Mapped;
 use crate::observed::Observed;
 use crate::sector_map::TypedRow;
-use crate::targets::{Access, Lower, Typed};
+use crate::targets::{Access, Lower, Problems, Typed};
 use crate::units::SECTOR;
 
 /// What will be of the mappings that were looked at already.
@@ -80,6 +80,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
             Length::Rest => self.rest(target.as_ref(), start)?,
         };
         target.settle(length);
+        self.check_fields(target.as_ref(), length);
         for lower in target.lowers(length) {
             self.check(&lower, start, length);
         }
@@ -114,6 +115,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let live = self.device.and_then(|device| device.table.first());
         head.and_then(|head| target.length_on_disk(head))
             .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
+    }
+
+    /// What could not be told before lengths and numbers were known.
+    fn check_fields(&mut self, target: &dyn Typed, length: u64) {
+        let mut problems = Problems::default();
+        target.check(Some(length), &mut problems);
+        self.says.extend(problems.into_vec().into_iter().map(|problem| problem.says));
     }
 
     fn resolve(&mut self, device: &mut Device) {

@@ -1,8 +1,26 @@
 //! A plan and a status, drawn: for a person, or for a program. Nothing here reads a kernel.
+//!
+//! Every drawing of a plan is made from its [`Document`](crate::plan::document::Document), so one that was
+//! read from a file looks as it did when it was made.
 
+mod facts;
+pub mod html;
 pub mod json;
+mod markdown;
 mod status;
+mod table;
 mod text;
+mod wrap;
 
+pub use markdown::markdown;
 pub use status::text as status;
-pub use text::{Paint, text};
+pub use text::{Look, Paint, draw, text};
+
+/// What a drawing says of a saved plan beside the plan itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heading {
+    /// When and with which dmctl it was made.
+    pub made: Option<String>,
+    /// Why it can't be applied any more, a sentence each; empty while it can.
+    pub stale: Vec<String>,
+}

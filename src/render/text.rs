@@ -1,21 +1,20 @@
-//! A plan as a person reads it.
+//! A plan as a person reads it in a terminal.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 
 use anstyle::{AnsiColor, Style as Ansi};
-use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::diff;
+use super::table::{self, Line};
+use super::wrap::{pad, width, wrap};
+use super::{Heading, facts};
 use crate::identity::printable;
-use crate::plan::{Action, Detail, Plan, Refusal, Step};
-use crate::sector_map::{SectorMap, TypedRow};
-use crate::table::{self, Target};
-use crate::targets::Style;
-use crate::units::Sectors;
+use crate::plan::document::{Document, Remark, Step};
+use crate::plan::{Action, Plan};
 
-/// Names longer than this do not push everything else to the right.
-const WIDEST_NAME: usize = 40;
+/// Names and sizes longer than this do not push everything else to the right.
+const WIDEST: usize = 40;
+/// What stands below a step begins here.
+const INDENT: usize = 4;
 
 /// Whether a text carries colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,178 +37,208 @@ impl Paint {
     }
 }
 
-/// Draws a plan. The last line starts with `Plan: `, or is `Nothing to do.`
+/// What a text is drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Whether it carries colours.
+    pub paint: Paint,
+    /// How many columns there are; none where lines may be as long as they want.
+    pub columns: Option<usize>,
+}
+
+/// Draws a plan, with lines as long as they want to be.
 #[must_use]
 pub fn text(plan: &Plan, paint: Paint) -> String {
-    let mut out = String::new();
-    let widest = plan.steps.iter().map(|step| title(step).chars().count()).max().unwrap_or(0);
-    let widths = Widths { name: widest.min(WIDEST_NAME) };
+    draw(&Document::of(plan), &Heading::default(), Look { paint, columns: None })
+}
+
+/// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
+#[must_use]
+pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
+    let mut page = Page { out: String::new(), look };
+    page.heading(heading);
+    let columns = Columns::of(plan);
     for step in &plan.steps {
-        draw(&mut out, step, widths, paint);
+        page.step(step, columns);
     }
     for conflict in &plan.conflicts {
-        let says = paint.with(&printable(&conflict.reason), AnsiColor::Red);
-        let _ = writeln!(out, "! conflict  {}  {says}", conflict.name);
+        page.remark("! conflict", conflict, "", AnsiColor::Red);
     }
-    for unjudged in &plan.unjudged {
-        let reason = printable(&unjudged.reason);
-        let _ = writeln!(out, "? unknown   {}  left alone: {reason}", unjudged.name);
+    for unknown in &plan.unknown {
+        page.remark("? unknown ", unknown, "left alone: ", AnsiColor::Yellow);
     }
-    if !out.is_empty() {
-        out.push('\n');
+    if !page.out.is_empty() {
+        page.out.push('\n');
     }
-    out.push_str(&summary(plan));
-    out.push('\n');
-    out
+    page.out.push_str(&plan.summary_line());
+    page.out.push('\n');
+    page.out
 }
 
+/// The columns of the first lines of steps.
 #[derive(Clone, Copy)]
-struct Widths {
+struct Columns {
+    verb: usize,
     name: usize,
+    size: usize,
+    /// Where the classes end.
+    end: usize,
 }
 
-/// The last line.
-fn summary(plan: &Plan) -> String {
-    if plan.is_empty() {
-        return "Nothing to do.".to_string();
-    }
-    let mut parts: Vec<String> =
-        plan.summary().iter().map(|(action, count)| format!("{count} {}", action.name())).collect();
-    let refused = plan.refused().count();
-    if refused > 0 {
-        parts.push(format!("{refused} refused"));
-    }
-    if !plan.conflicts.is_empty() {
-        let count = plan.conflicts.len();
-        parts.push(format!("{count} {}", if count == 1 { "conflict" } else { "conflicts" }));
-    }
-    format!("Plan: {}.", parts.join(", "))
-}
-
-fn draw(out: &mut String, step: &Step, widths: Widths, paint: Paint) {
-    let (sign, colour) = match step.action {
-        Action::Create => ('+', AnsiColor::Green),
-        Action::Remove => ('-', AnsiColor::Red),
-        Action::Reload => ('~', AnsiColor::Yellow),
-        _ => ('>', AnsiColor::Cyan),
-    };
-    let verb = paint.with(&format!("{sign} {:<8}", step.action.name()), colour);
-    let head = format!("{verb} {:<width$}  {}", title(step), facts(step), width = widths.name);
-    let class = match &step.refused {
-        None => format!("[{}]", step.class),
-        Some(refusal) => paint.with(&format!("[{}] refused: {}", step.class, shown(refusal)), AnsiColor::Red),
-    };
-    let _ = writeln!(out, "{}  {class}", head.trim_end());
-    match &step.detail {
-        Detail::Create { table, .. } => {
-            for row in table {
-                let line = paint.with(&format!("+ {}", printable(&row.line(Style::Shown))), AnsiColor::Green);
-                let _ = writeln!(out, "    {line}");
-            }
-        }
-        Detail::Reload { table, old, diff, .. } => {
-            tables(out, table, old, paint);
-            let says = sectors(&diff.map);
-            if !says.is_empty() {
-                let _ = writeln!(out, "    {says}");
-            }
-            let _ = writeln!(out, "    {}", printable(&step.reason));
-        }
-        Detail::Message { text, sector, .. } => {
-            let _ = writeln!(out, "    {sector} {}", printable(text));
-        }
-        // A plain creation or removal speaks for itself; what is at stake beyond that is said.
-        _ if step.refused.is_some() || !step.class.allowed_unasked() => {
-            let _ = writeln!(out, "    {}", printable(&step.reason));
-        }
-        _ => {}
-    }
-}
-
-fn shown(refusal: &Refusal) -> String {
-    printable(&refusal.to_string()).into_owned()
-}
-
-fn title(step: &Step) -> String {
-    match &step.detail {
-        Detail::Rename { to } => format!("{} -> {to}", step.name),
-        _ => step.name.to_string(),
-    }
-}
-
-/// What stands behind the name: sizes, number, who uses it.
-fn facts(step: &Step) -> String {
-    let number = step.number.map(|number| number.to_string()).unwrap_or_default();
-    match &step.detail {
-        Detail::Create { table, readonly } => {
-            let size = Sectors(table.last().map_or(0, TypedRow::end)).human();
-            let uuid = step.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
-            let mode = if *readonly { "  read-only" } else { "" };
-            format!("{size}   {uuid}{mode}")
-        }
-        Detail::Reload { table, old, users, suspended, .. } => {
-            let (after, before) = (table.last().map_or(0, TypedRow::end), table::sectors(old));
-            let size = if after == before {
-                Sectors(after).human()
-            } else {
-                format!("{} -> {}", Sectors(before).human(), Sectors(after).human())
-            };
-            let swap = if *suspended { "resumed by the swap" } else { "suspended for the swap" };
-            format!("{size}   {}; {swap}", join(&number, &users.describe()))
-        }
-        Detail::Remove { old, users, .. } => {
-            format!("{}   {}", Sectors(table::sectors(old)).human(), join(&number, &users.describe()))
-        }
-        Detail::Suspend { users, .. } => join(&number, &users.describe()),
-        Detail::SetUuid => join(&number, &step.uuid.as_ref().map(ToString::to_string).unwrap_or_default()),
-        _ => number,
-    }
-}
-
-fn join(one: &str, two: &str) -> String {
-    match (one.is_empty(), two.is_empty()) {
-        (_, true) => one.to_string(),
-        (true, _) => printable(two).into_owned(),
-        _ => format!("{one}, {}", printable(two)),
-    }
-}
-
-/// The rows of both tables: those that stay, those that go (`-`) and those that come (`+`).
-fn tables(out: &mut String, new: &[TypedRow], old: &[Target], paint: Paint) {
-    let live = diff::understand(old).unwrap_or_default();
-    let compared = |rows: &[TypedRow]| rows.iter().map(|row| row.line(Style::Redacted)).collect::<Vec<_>>();
-    let (before, after) = (compared(&live), compared(new));
-    let mut row = |sign: char, row: &TypedRow| {
-        let text = format!("{sign} {}", printable(&row.line(Style::Shown)));
-        let painted = match sign {
-            '+' => paint.with(&text, AnsiColor::Green),
-            '-' => paint.with(&text, AnsiColor::Red),
-            _ => text,
+impl Columns {
+    fn of(plan: &Document) -> Self {
+        let widest = |text: fn(&Step) -> String| {
+            let widths = plan.steps.iter().map(|step| width(&printable(&text(step))));
+            widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
         };
-        let _ = writeln!(out, "    {painted}");
-    };
-    for op in capture_diff_slices(Algorithm::Myers, &before, &after) {
-        if let DiffOp::Equal { .. } = op {
-            new[op.new_range()].iter().for_each(|line| row(' ', line));
-        } else {
-            live[op.old_range()].iter().for_each(|line| row('-', line));
-            new[op.new_range()].iter().for_each(|line| row('+', line));
-        }
+        let mut columns =
+            Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size), end: 0 };
+        let ends = plan.steps.iter().map(|step| width(&columns.head(step)) + 2 + width(&class(step)));
+        columns.end = ends.max().unwrap_or(0);
+        columns
+    }
+
+    /// The first line of a step up to its class, without colours.
+    fn head(&self, step: &Step) -> String {
+        let size =
+            if self.size == 0 { String::new() } else { format!("  {}", pad(&facts::size(step), self.size)) };
+        let head = format!(
+            "{}  {}{size}   {}",
+            pad(&verb(step), self.verb),
+            pad(&printable(&facts::title(step)), self.name),
+            printable(&facts::device(step))
+        );
+        head.trim_end().to_string()
     }
 }
 
-/// What becomes of the sectors, in sizes a person reads.
-fn sectors(map: &SectorMap) -> String {
-    let parts =
-        [("keeps", &map.keeps), ("moves", &map.moves), ("adds", &map.appears), ("cuts off", &map.vanishes)];
-    let say = |(verb, ranges): &(&str, &Vec<Range<u64>>)| {
-        let ranges: Vec<String> = ranges.iter().map(range).collect();
-        (!ranges.is_empty()).then(|| format!("{verb} {}", ranges.join(" and ")))
+/// The sign and the verb of a step.
+fn verb(step: &Step) -> String {
+    let sign = match step.action {
+        Action::Create => '+',
+        Action::Remove => '-',
+        Action::Reload => '~',
+        _ => '>',
     };
-    parts.iter().filter_map(say).collect::<Vec<_>>().join(", ")
+    format!("{sign} {}", step.action.name())
 }
 
-fn range(range: &Range<u64>) -> String {
-    let bound = |sector: u64| if sector == 0 { "0".to_string() } else { Sectors(sector).human() };
-    format!("{}..{}", bound(range.start), bound(range.end))
+fn class(step: &Step) -> String {
+    format!("[{}]", step.class)
+}
+
+fn colour(step: &Step) -> AnsiColor {
+    match step.action {
+        Action::Create => AnsiColor::Green,
+        Action::Remove => AnsiColor::Red,
+        Action::Reload => AnsiColor::Yellow,
+        _ => AnsiColor::Cyan,
+    }
+}
+
+/// A text on its way.
+struct Page {
+    out: String,
+    look: Look,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{}", text.trim_end());
+    }
+
+    /// Lines below a step, the first of them behind `first`, all of them within the columns.
+    fn below(&mut self, first: &str, text: &str, colour: Option<AnsiColor>) {
+        let indent = INDENT + width(first);
+        let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(20));
+        for (index, part) in wrap(text, room).iter().enumerate() {
+            let lead = if index == 0 { first.to_string() } else { " ".repeat(width(first)) };
+            let text = format!("{lead}{part}");
+            let painted = colour.map_or_else(|| text.clone(), |colour| self.look.paint.with(&text, colour));
+            self.line(&format!("{}{painted}", " ".repeat(INDENT)));
+        }
+    }
+
+    fn heading(&mut self, heading: &Heading) {
+        if let Some(made) = &heading.made {
+            self.line(&printable(made));
+        }
+        if !heading.stale.is_empty() {
+            self.line(&self.look.paint.with("Stale: this plan can't be applied any more.", AnsiColor::Red));
+            for says in &heading.stale {
+                self.below("", &printable(says), None);
+            }
+        }
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+    }
+
+    fn step(&mut self, step: &Step, columns: Columns) {
+        self.head(step, columns);
+        for Line { sign, text } in table::lines(step) {
+            let colour = match sign {
+                '+' => Some(AnsiColor::Green),
+                '-' => Some(AnsiColor::Red),
+                _ => None,
+            };
+            self.below(&format!("{sign} "), &text, colour);
+        }
+        let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
+        if !sectors.is_empty() {
+            self.below("", &sectors, None);
+        }
+        if let Some(message) = &step.message {
+            let sector = step.sector.unwrap_or_default();
+            self.below("", &format!("to the target at sector {sector}: {}", printable(message)), None);
+        }
+        for says in facts::reasons(step) {
+            self.below("", &printable(&says), None);
+        }
+        if let Some(refusal) = &step.refusal {
+            self.below("refused: ", &printable(refusal), Some(AnsiColor::Red));
+        }
+    }
+
+    /// The first line of a step, or the lines it takes when the columns are few: the class stands at the
+    /// right of the last of them.
+    fn head(&mut self, step: &Step, columns: Columns) {
+        let (head, class, verb) = (columns.head(step), class(step), verb(step));
+        let limit = self.look.columns.map(|columns| columns.max(INDENT + 20));
+        let end = columns.end.min(limit.unwrap_or(usize::MAX));
+        let mut lines = wrap(&head, limit.map(|limit| limit - INDENT));
+        if width(&head) + 2 + width(&class) <= end {
+            lines = vec![head];
+        }
+        lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, &" ".repeat(INDENT)));
+        if lines.last().is_none_or(|line| width(line) + 2 + width(&class) > end) {
+            lines.push(String::new());
+        }
+        let last = lines.len() - 1;
+        let paint = self.look.paint;
+        for (index, line) in lines.iter().enumerate() {
+            let mut drawn = match line.strip_prefix(verb.as_str()) {
+                Some(rest) if index == 0 => format!("{}{rest}", paint.with(&verb, colour(step))),
+                _ => line.clone(),
+            };
+            if index == last {
+                drawn.push_str(&" ".repeat(end.saturating_sub(width(line) + width(&class))));
+                drawn += &if step.refused { paint.with(&class, AnsiColor::Red) } else { class.clone() };
+            }
+            self.line(&drawn);
+        }
+    }
+
+    fn remark(&mut self, sign: &str, remark: &Remark, lead: &str, colour: AnsiColor) {
+        let head = format!("{}  {}  ", self.look.paint.with(sign, colour), printable(&remark.name));
+        let says = format!("{lead}{}", printable(&remark.reason));
+        let taken = width(sign) + width(&printable(&remark.name)) + 4;
+        match self.look.columns {
+            Some(columns) if taken + width(&says) > columns => {
+                self.line(&head);
+                self.below("", &says, None);
+            }
+            _ => self.line(&format!("{head}{says}")),
+        }
+    }
 }

@@ -1,0 +1,61 @@
+//! A plan on standard output, in the format that was asked for.
+
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+use dmctl::plan::document::Document;
+use dmctl::render::{self, Heading, Look, Paint};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::{print, print_json};
+
+/// How a plan is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a person, in a terminal
+    #[default]
+    Text,
+    /// For a program
+    Json,
+    /// For a pull request
+    Markdown,
+    /// A page of its own, for a review
+    Html,
+}
+
+/// The options of a verb that draws a plan.
+#[derive(Debug, clap::Args)]
+pub struct Drawing {
+    /// How to draw the plan
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl Drawing {
+    /// Draws `plan`. As JSON it is `data`, which may say more.
+    pub fn print(&self, plan: &Document, heading: &Heading, data: &impl Serialize) -> Result<(), Failure> {
+        match if self.json { Format::Json } else { self.format } {
+            Format::Text => print(&text(plan, heading)),
+            Format::Json => print_json(data),
+            Format::Markdown => print(&render::markdown(plan, heading)),
+            Format::Html => print(&render::html::page(plan, heading)),
+        }
+    }
+}
+
+/// A plan as text, as wide as the terminal if there is one.
+pub fn text(plan: &Document, heading: &Heading) -> String {
+    render::draw(plan, heading, Look { paint: Paint::Colour, columns: columns() })
+}
+
+/// How wide the terminal is that standard output is shown on. What is read by anything else is not cut.
+fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout)).flatten();
+    size.map(|(width, _)| usize::from(width.0))
+}

@@ -1,0 +1,97 @@
+//! `dmctl show`: a saved plan, drawn again.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use dmctl::plan::document::Document;
+use dmctl::plan::saved::{self, Made, Now, Saved, SavedError, Undo};
+use dmctl::render::Heading;
+use serde::Serialize;
+
+use super::context::Context;
+use super::drawing::Drawing;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::map;
+use super::output::note;
+
+/// Draw a saved plan again, and say whether it is stale
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl show plan.json\n  dmctl show plan.json --format markdown\n  dmctl show plan.json --detailed-exitcode"
+)]
+pub struct Args {
+    /// What `dmctl plan --out` wrote
+    #[arg(value_name = "PLAN.json")]
+    plan: PathBuf,
+    /// End with 2 when the plan would change something, and with 4 when it is stale
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    drawing: Drawing,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    plan: &'a Document,
+    made: &'a Made,
+    undo: &'a [Undo],
+    /// Null where the kernel could not be asked.
+    stale: Option<bool>,
+    changes: &'a [String],
+}
+
+/// Shows it. A stale plan is worth looking at all the same.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let saved = saved::read(&args.plan)?;
+    let changes = match changes(context, &saved) {
+        Ok(changes) => Some(changes),
+        Err(failure) => {
+            note(format_args!("note: whether this plan is stale can't be checked: {failure}"));
+            None
+        }
+    };
+    let stale = changes.as_ref().map(|changes| !changes.is_empty());
+    let heading = Heading { made: Some(made(&saved.made)), stale: changes.unwrap_or_default() };
+    let shown =
+        Shown { plan: &saved.document, made: &saved.made, undo: &saved.undo, stale, changes: &heading.stale };
+    args.drawing.print(&saved.document, &heading, &shown)?;
+    Ok(match (args.detailed_exitcode, stale) {
+        (false, _) => Exit::Done,
+        (true, Some(true)) => Exit::Stale,
+        (true, _) if saved.document.is_empty() => Exit::Done,
+        (true, _) => Exit::Pending,
+    })
+}
+
+/// Why the plan can't be applied any more; nothing while it can.
+fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
+    saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
+    let kernel = context.reading()?;
+    Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places())? {
+        Now::Fresh(_) => Vec::new(),
+        Now::Applied => vec![APPLIED.to_string()],
+        Now::Stale(changes) => changes,
+    })
+}
+
+/// What is said of a plan that there is nothing left of to do.
+pub const APPLIED: &str = "it was applied: the kernel is as the plan wants it";
+
+fn made(made: &Made) -> String {
+    match &made.created_at {
+        Some(when) => format!("Made {when} by dmctl {}.", made.version),
+        None => format!("Made by dmctl {}.", made.version),
+    }
+}
+
+impl From<SavedError> for Failure {
+    fn from(error: SavedError) -> Self {
+        match error {
+            SavedError::Kernel(error) => error.into(),
+            error => Self::new(Exit::Error, error),
+        }
+    }
+}

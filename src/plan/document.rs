@@ -1,0 +1,380 @@
+//! A plan as plain data: what is printed as JSON, kept in a saved plan, and drawn in every format.
+//!
+//! It holds text and numbers only, and no key: rows are taken in their redacted form. What is drawn is
+//! drawn from this, so a plan that was read from a file looks like the one that was written there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Detail, InUse, Plan};
+use crate::diff;
+use crate::policy::Class;
+use crate::sector_map::{SectorMap, TypedRow};
+use crate::table::Target;
+use crate::targets::Style;
+
+/// A plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "dmctl plan")]
+pub struct Document {
+    /// The steps, in the order in which they are carried out.
+    pub steps: Vec<Step>,
+    /// What stands in the way of the map as a whole: nothing is applied while it does.
+    pub conflicts: Vec<Remark>,
+    /// Devices that can't be judged, and are left alone.
+    pub unknown: Vec<Remark>,
+    /// How many steps of each action there are; those that do not occur are 0.
+    pub summary: BTreeMap<Action, usize>,
+    /// The risk classes that are allowed beyond those that always are.
+    pub allow: BTreeSet<Class>,
+}
+
+/// One step. Which of the optional fields are there follows from the action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// What it does.
+    pub action: Action,
+    /// The key of the mapping it is for; null for an owned device that no mapping declares and whose uuid
+    /// holds no key.
+    pub mapping: Option<String>,
+    /// The name of the device when the step begins.
+    pub name: String,
+    /// The uuid that the device is found by, or gets.
+    pub uuid: Option<String>,
+    /// Its number, `major:minor`, when it exists already.
+    pub number: Option<String>,
+    /// What is at stake.
+    pub class: Class,
+    /// Whether it may not be carried out.
+    pub refused: bool,
+    /// Why it may not, and what would allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// Why it is needed; of a refused step, also why it is refused.
+    pub reason: String,
+    /// The table the device gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Vec<Row>>,
+    /// Whether that table is loaded read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readonly: Option<bool>,
+    /// The table the device has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_table: Option<Vec<Row>>,
+    /// Whether that table was loaded read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_readonly: Option<bool>,
+    /// How the two tables differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differences: Option<Vec<String>>,
+    /// What becomes of the sectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sectors: Option<Sectors>,
+    /// Whether the device is suspended already before its table is swapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+    /// Who uses the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<InUse>,
+    /// The new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The sector whose target is sent a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector: Option<u64>,
+    /// The message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One row of a table. Keys are left out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    /// The first sector it serves.
+    pub start: u64,
+    /// How many sectors.
+    pub length: u64,
+    /// The type of the target.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its parameters as the kernel takes them.
+    pub params: String,
+    /// Its parameters with the devices as the map writes them, where that says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lowers: Vec<Lower>,
+}
+
+/// A lower device of a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Lower {
+    /// As the map or the kernel writes it.
+    pub device: String,
+    /// Its number; null for a device that does not exist yet.
+    pub number: Option<String>,
+    /// The first sector that is used of it.
+    pub start: u64,
+    /// How many sectors are used; null when the target uses what it wants.
+    pub length: Option<u64>,
+}
+
+/// What becomes of the sectors of a device. Each range is a pair: its first sector, and the one after its
+/// last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sectors {
+    /// These lead where they led before.
+    pub keeps: Vec<(u64, u64)>,
+    /// These lead elsewhere, or read differently.
+    pub moves: Vec<(u64, u64)>,
+    /// These are new.
+    pub appears: Vec<(u64, u64)>,
+    /// These are gone.
+    pub vanishes: Vec<(u64, u64)>,
+}
+
+/// Something to be said of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remark {
+    /// Its key.
+    pub mapping: String,
+    /// Its name.
+    pub name: String,
+    /// What is to be said.
+    pub reason: String,
+}
+
+impl Document {
+    /// The data of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let counted = plan.summary();
+        Self {
+            steps: plan.steps.iter().map(Step::of).collect(),
+            conflicts: plan.conflicts.iter().map(|c| Remark::new(&c.mapping, &c.name, &c.reason)).collect(),
+            unknown: plan.unjudged.iter().map(|u| Remark::new(&u.mapping, &u.name, &u.reason)).collect(),
+            summary: Action::ALL
+                .iter()
+                .map(|action| (*action, counted.get(action).copied().unwrap_or(0)))
+                .collect(),
+            allow: plan.allow.clone(),
+        }
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// The steps that may not be carried out.
+    pub fn refused(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.refused)
+    }
+
+    /// In a line: `Nothing to do.`, or `Plan: ` and what there is to do.
+    #[must_use]
+    pub fn summary_line(&self) -> String {
+        if self.is_empty() {
+            return "Nothing to do.".to_string();
+        }
+        let mut parts: Vec<String> = self
+            .summary
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(action, count)| format!("{count} {}", action.name()))
+            .collect();
+        let refused = self.refused().count();
+        if refused > 0 {
+            parts.push(format!("{refused} refused"));
+        }
+        if !self.conflicts.is_empty() {
+            let count = self.conflicts.len();
+            parts.push(format!("{count} {}", if count == 1 { "conflict" } else { "conflicts" }));
+        }
+        format!("Plan: {}.", parts.join(", "))
+    }
+}
+
+impl Step {
+    fn of(step: &super::Step) -> Self {
+        let refusal = step.refused.as_ref().map(ToString::to_string);
+        let reason = match &refusal {
+            Some(refusal) => format!("{}; refused: {refusal}", step.reason),
+            None => step.reason.clone(),
+        };
+        let mut data = Self {
+            action: step.action,
+            mapping: step.mapping.as_ref().map(ToString::to_string),
+            name: step.name.plain().into_owned(),
+            uuid: step.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
+            number: step.number.map(|number| number.to_string()),
+            class: step.class,
+            refused: refusal.is_some(),
+            refusal,
+            reason,
+            table: None,
+            readonly: None,
+            old_table: None,
+            old_readonly: None,
+            differences: None,
+            sectors: None,
+            suspended: None,
+            users: None,
+            to: None,
+            sector: None,
+            message: None,
+        };
+        data.fill(&step.detail);
+        data
+    }
+
+    fn fill(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Create { table, readonly } => {
+                self.table = Some(Row::wanted(table));
+                self.readonly = Some(*readonly);
+            }
+            Detail::Reload { table, readonly, old, old_readonly, diff, suspended, users, .. } => {
+                self.table = Some(Row::wanted(table));
+                self.readonly = Some(*readonly);
+                self.old_table = Some(Row::live(old));
+                self.old_readonly = Some(*old_readonly);
+                self.differences = Some(diff.says.clone());
+                self.sectors = Some(Sectors::of(&diff.map));
+                self.suspended = Some(*suspended);
+                self.users = Some(users.clone());
+            }
+            Detail::Remove { old, old_readonly, users } => {
+                self.old_table = Some(Row::live(old));
+                self.old_readonly = Some(*old_readonly);
+                self.users = Some(users.clone());
+            }
+            Detail::Suspend { users, .. } => self.users = Some(users.clone()),
+            Detail::Rename { to } => self.to = Some(to.plain().into_owned()),
+            Detail::Message { sector, text, .. } => {
+                self.sector = Some(*sector);
+                self.message = Some(text.clone());
+            }
+            Detail::SetUuid | Detail::Resume { .. } | Detail::Clear => {}
+        }
+    }
+
+    /// Why it is needed, without why it is refused.
+    #[must_use]
+    pub fn need(&self) -> &str {
+        self.refusal
+            .as_ref()
+            .and_then(|refusal| self.reason.strip_suffix(refusal.as_str())?.strip_suffix("; refused: "))
+            .unwrap_or(&self.reason)
+    }
+
+    /// The size of the device before the step, in sectors, when it has a table then.
+    #[must_use]
+    pub fn size_before(&self) -> Option<u64> {
+        self.old_table.as_deref().map(size)
+    }
+
+    /// The size of the device after the step, in sectors, when it has a table then.
+    #[must_use]
+    pub fn size_after(&self) -> Option<u64> {
+        self.table.as_deref().map(size)
+    }
+}
+
+/// The size of the device that a table makes, in sectors.
+fn size(table: &[Row]) -> u64 {
+    table.last().map_or(0, Row::end)
+}
+
+impl Row {
+    /// The rows of a table that is wanted.
+    #[must_use]
+    pub fn wanted(table: &[TypedRow]) -> Vec<Self> {
+        table.iter().map(Self::of).collect()
+    }
+
+    /// The rows of a table as the kernel prints it.
+    #[must_use]
+    pub fn live(table: &[Target]) -> Vec<Self> {
+        match diff::understand(table) {
+            Ok(typed) => Self::wanted(&typed),
+            Err(_) => table.iter().map(Self::raw).collect(),
+        }
+    }
+
+    fn of(row: &TypedRow) -> Self {
+        let params = row.target.params(Style::Redacted);
+        let shown = Some(row.target.params(Style::Shown)).filter(|shown| *shown != params);
+        let lowers = row
+            .target
+            .lowers(row.length)
+            .iter()
+            .map(|lower| Lower {
+                device: lower.device.to_string(),
+                number: lower.device.number.map(|number| number.to_string()),
+                start: lower.start,
+                length: lower.length,
+            })
+            .collect();
+        Self {
+            start: row.start,
+            length: row.length,
+            kind: row.target.kind().to_string(),
+            params,
+            shown,
+            lowers,
+        }
+    }
+
+    fn raw(row: &Target) -> Self {
+        Self {
+            start: row.start,
+            length: row.length,
+            kind: row.kind.clone(),
+            params: row.redacted_params(),
+            shown: None,
+            lowers: Vec::new(),
+        }
+    }
+
+    /// The first sector after it.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// The parameters for a person.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.params)
+    }
+
+    /// The row as the kernel takes it, but for its keys: `start length type params`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} {} {} {}", self.start, self.length, self.kind, self.params).trim_end().to_string()
+    }
+}
+
+impl Sectors {
+    fn of(map: &SectorMap) -> Self {
+        let pairs = |ranges: &[Range<u64>]| ranges.iter().map(|range| (range.start, range.end)).collect();
+        Self {
+            keeps: pairs(&map.keeps),
+            moves: pairs(&map.moves),
+            appears: pairs(&map.appears),
+            vanishes: pairs(&map.vanishes),
+        }
+    }
+}
+
+impl Remark {
+    fn new(mapping: &crate::identity::Key, name: &crate::identity::Name, reason: &str) -> Self {
+        Self { mapping: mapping.to_string(), name: name.plain().into_owned(), reason: reason.to_string() }
+    }
+}

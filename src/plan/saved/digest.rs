@@ -1,0 +1,69 @@
+//! The digests of a saved plan: over all of it, and of the host it was made on.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The field that holds the digest over all others.
+const FIELD: &str = "digest";
+
+/// What is hashed before a machine id, which is not to be told to anyone as it is (machine-id(5)).
+const HOST: &[u8] = b"dmctl saved plan, host ";
+
+/// Adds the digest over everything else.
+pub fn seal(value: &mut Value) {
+    let digest = of(value);
+    if let Value::Object(fields) = value {
+        fields.insert(FIELD.to_string(), json!(digest));
+    }
+}
+
+/// Takes the digest out and says whether it is right; none when there is none.
+pub fn unseal(value: &mut Value) -> Option<bool> {
+    let digest = value.as_object_mut()?.remove(FIELD)?;
+    Some(digest == of(value))
+}
+
+/// The fields of an object are in order of their names, so blanks and order in the file do not count.
+fn of(value: &Value) -> String {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    format!("sha256:{}", hex(&Sha256::digest(text)))
+}
+
+/// What stands for a host in a saved plan, from its machine id.
+#[must_use]
+pub fn host(machine_id: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(HOST);
+    hash.update(machine_id.trim().as_bytes());
+    hex(&hash.finalize()).get(..32).unwrap_or_default().to_string()
+}
+
+/// Bytes as text. These are digests: no key comes here.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_change_is_seen_and_any_spelling_is_not() {
+        let mut sealed = json!({ "a": [1, 2], "b": { "c": "d" } });
+        seal(&mut sealed);
+        let text = serde_json::to_string_pretty(&sealed).unwrap();
+        let mut again: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(unseal(&mut again), Some(true));
+        assert_eq!(unseal(&mut again), None);
+        let mut altered: Value = serde_json::from_str(&text.replace("\"d\"", "\"e\"")).unwrap();
+        assert_eq!(unseal(&mut altered), Some(false));
+    }
+
+    #[test]
+    fn a_machine_id_is_not_told() {
+        let id = "0123456789abcdef0123456789abcdef";
+        assert_ne!(host(id), id);
+        assert_eq!(host(id), host(&format!("{id}\n")));
+        assert_ne!(host(id), host("another"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Keys that stand in a map in clear: they are not saved, only recognised again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pbkdf2::pbkdf2_hmac;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::SavedError;
+use super::digest::hex;
+use crate::config::Map;
+use crate::keys::KeySource;
+
+/// How often the digest of keys is repeated: a key that somebody made up from a word is not to be guessed
+/// from it in one go.
+const ROUNDS: u32 = 20_000;
+
+/// The most rounds that a file may ask for.
+const MOST_ROUNDS: u32 = 1_000_000;
+
+/// What recognises keys, and does not give them away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyDigest {
+    salt: String,
+    rounds: u32,
+    pbkdf2_sha256: String,
+}
+
+impl KeyDigest {
+    /// Of these keys, with a salt of its own.
+    pub fn new(material: &Zeroizing<String>) -> Result<Self, SavedError> {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|error| SavedError::Random(error.to_string()))?;
+        Ok(Self::with(hex(&salt), ROUNDS, material))
+    }
+
+    fn with(salt: String, rounds: u32, material: &Zeroizing<String>) -> Self {
+        let mut out = [0; 32];
+        pbkdf2_hmac::<Sha256>(material.as_bytes(), salt.as_bytes(), rounds, &mut out);
+        Self { salt, rounds, pbkdf2_sha256: hex(&out) }
+    }
+
+    /// Whether these are the keys.
+    pub fn is_of(&self, material: &Zeroizing<String>) -> bool {
+        (1..=MOST_ROUNDS).contains(&self.rounds)
+            && Self::with(self.salt.clone(), self.rounds, material) == *self
+    }
+}
+
+/// All keys that stand in the map itself, each with its place; empty when there is none.
+pub fn in_clear(map: &Map) -> Zeroizing<String> {
+    // Room for all of it at once: a text that grows leaves copies of itself behind.
+    let mut size = 0;
+    each(map, |place, hex| size += place.len() + hex.len() + 2);
+    let mut material = Zeroizing::new(String::with_capacity(size));
+    each(map, |place, hex| {
+        material.push_str(place);
+        material.push('=');
+        material.push_str(hex);
+        material.push('\n');
+    });
+    material
+}
+
+fn each(map: &Map, mut visit: impl FnMut(&str, &str)) {
+    for (key, mapping) in &map.mappings {
+        for (index, row) in mapping.rows.iter().enumerate() {
+            let mut target = row.target.clone();
+            for slot in target.keys_mut() {
+                if let KeySource::Hex(secret) = &slot.key.source {
+                    visit(&format!("{key} {index} {}", slot.field), secret.reveal());
+                }
+            }
+        }
+    }
+}
+
+/// Where the map can be read again.
+pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
+    let whole = |path: &PathBuf| {
+        let again = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
+        if path == Path::new("-") || !again {
+            let name = if path == Path::new("-") {
+                "standard input".into()
+            } else {
+                format!("`{}`", path.display())
+            };
+            return Err(SavedError::KeysFromNowhere(name));
+        }
+        fs::canonicalize(path).map_err(|error| SavedError::File {
+            what: "can't read",
+            path: path.display().to_string(),
+            error,
+        })
+    };
+    files.iter().map(whole).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f";
+
+    fn map(key: &str) -> Map {
+        let text = format!(
+            "format = 1\n[mappings.x]\ntargets = [{{ type = \"crypt\", cipher = \"aes-cbc-essiv:sha256\", \
+             key = {{ hex = \"{key}\" }}, device = \"/dev/sda\", length = 8 }}]"
+        );
+        let loaded = config::parse_str("map", &text);
+        let says = loaded.render(false);
+        loaded.map.unwrap_or_else(|| panic!("{says}"))
+    }
+
+    #[test]
+    fn keys_are_recognised_and_not_told() {
+        let (one, other) = (in_clear(&map(KEY)), in_clear(&map(&KEY.replace("0f", "ff"))));
+        let digest = KeyDigest::new(&one).unwrap();
+        assert!(digest.is_of(&one) && !digest.is_of(&other));
+        assert_ne!(digest, KeyDigest::new(&one).unwrap(), "the salt is another each time");
+        let saved =
+            format!("{} {}", serde_json::to_string(&digest).unwrap(), super::super::canonical(&map(KEY)));
+        assert!(!saved.contains(KEY));
+    }
+
+    #[test]
+    fn what_can_be_read_once_only_is_refused() {
+        assert!(matches!(files(&["-".into()]), Err(SavedError::KeysFromNowhere(_))));
+        assert!(matches!(files(&["/dev/null".into()]), Err(SavedError::KeysFromNowhere(_))));
+    }
+}

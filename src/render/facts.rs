@@ -1,0 +1,137 @@
+//! What is said of a step, whatever it is drawn as.
+
+use crate::plan::Action;
+use crate::plan::document::{Sectors, Step};
+use crate::units;
+
+/// The name, or the old and the new one.
+pub fn title(step: &Step) -> String {
+    match &step.to {
+        Some(to) => format!("{} -> {to}", step.name),
+        None => step.name.clone(),
+    }
+}
+
+/// The size of the device, before and after where it changes; empty for a step that is about no table.
+pub fn size(step: &Step) -> String {
+    let human = |sectors: u64| units::Sectors(sectors).human();
+    match (step.size_before(), step.size_after()) {
+        (Some(before), Some(after)) if before != after => format!("{} -> {}", human(before), human(after)),
+        (_, Some(size)) | (Some(size), None) => human(size),
+        (None, None) => String::new(),
+    }
+}
+
+/// Number, users, what happens to I/O, the uuid where the step sets it.
+pub fn device(step: &Step) -> String {
+    let mut parts: Vec<String> = step.number.clone().into_iter().collect();
+    parts.extend(step.users.as_ref().map(crate::plan::InUse::describe).filter(|says| !says.is_empty()));
+    let mut says = parts.join(", ");
+    if let Some(suspended) = step.suspended {
+        says.push_str(if suspended { "; resumed by the swap" } else { "; suspended for the swap" });
+    }
+    let mut more = Vec::new();
+    if matches!(step.action, Action::Create | Action::SetUuid) {
+        more.extend(step.uuid.clone());
+    }
+    match (step.readonly, step.old_readonly) {
+        (Some(true), None) => more.push("read-only".to_string()),
+        (Some(true), Some(false)) => more.push("becomes read-only".to_string()),
+        (Some(false), Some(true)) => more.push("becomes writable".to_string()),
+        _ => {}
+    }
+    [vec![says], more].concat().into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// What becomes of the sectors, in sizes a person reads: `keeps 0..20.0 GiB, adds 20.0..30.0 GiB`.
+pub fn sectors(sectors: &Sectors) -> String {
+    kinds(sectors)
+        .iter()
+        .filter(|(_, ranges)| !ranges.is_empty())
+        .map(|(verb, list)| format!("{verb} {}", ranges(list)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Ranges in sizes: `0..20.0 GiB and 30.0..40.0 GiB`.
+pub fn ranges(ranges: &[(u64, u64)]) -> String {
+    let shown: Vec<String> = ranges.iter().take(MOST_RANGES).map(|pair| range(*pair)).collect();
+    let more = ranges.len().saturating_sub(MOST_RANGES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(" and "))
+}
+
+/// More ranges of a kind than this are only counted.
+const MOST_RANGES: usize = 8;
+
+/// Every kind of range, with the verb that says what becomes of it.
+pub fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
+    [
+        ("keeps", &sectors.keeps),
+        ("moves", &sectors.moves),
+        ("adds", &sectors.appears),
+        ("cuts off", &sectors.vanishes),
+    ]
+}
+
+/// A range in sizes, the unit once when both have the same.
+pub fn range((start, end): (u64, u64)) -> String {
+    let bound = |sector: u64| if sector == 0 { "0".to_string() } else { units::Sectors(sector).human() };
+    let (start, end) = (bound(start), bound(end));
+    match (start.split_once(' '), end.split_once(' ')) {
+        // Two bounds that round to the same say nothing.
+        (Some((one, unit)), Some((_, other))) if unit == other && start != end => format!("{one}..{end}"),
+        _ => format!("{start}..{end}"),
+    }
+}
+
+/// Why a step is needed, and what is at stake, as far as it does not speak for itself.
+pub fn reasons(step: &Step) -> Vec<String> {
+    let plain = step.refusal.is_none() && step.class.allowed_unasked();
+    match step.action {
+        Action::Reload => beyond_tables(step),
+        Action::Message => Vec::new(),
+        Action::Create | Action::Remove | Action::Rename if plain => Vec::new(),
+        _ => vec![step.need().to_string()],
+    }
+}
+
+/// What the two tables, drawn one above the other, don't show: differences in a row that stays, and what is
+/// at stake.
+fn beyond_tables(step: &Step) -> Vec<String> {
+    let differences = step.differences.as_deref().unwrap_or_default();
+    let all = differences.join("; ");
+    let beyond =
+        step.need().strip_prefix(all.as_str()).map_or(step.need(), |rest| rest.trim_start_matches("; "));
+    let mut says: Vec<String> = differences.iter().filter(|says| !is_drawn(says)).cloned().collect();
+    if !beyond.is_empty() {
+        says.push(beyond.to_string());
+    }
+    says
+}
+
+/// Whether a difference says no more than the rows of the tables do.
+fn is_drawn(says: &str) -> bool {
+    let row_comes = says.starts_with("a ") && says.contains(" target at sector ");
+    let counts = says.contains(" targets -> ");
+    row_comes || counts || says.starts_with("length ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_name_their_unit_once() {
+        assert_eq!(range((0, 20 << 21)), "0..20.0 GiB");
+        assert_eq!(range((20 << 21, 30 << 21)), "20.0..30.0 GiB");
+        assert_eq!(range((2048, 20 << 21)), "1.0 MiB..20.0 GiB");
+    }
+
+    #[test]
+    fn many_ranges_are_counted() {
+        let ranges: Vec<(u64, u64)> = (0..100).map(|n| (n * 16, n * 16 + 8)).collect();
+        let says = sectors(&Sectors { moves: ranges, ..Sectors::default() });
+        assert!(says.starts_with("moves 0..4.0 KiB and ") && says.ends_with(" and 92 more"), "{says}");
+    }
+}

@@ -1,0 +1,112 @@
+//! A plan as a page of its own, for a review: what is at risk first, then the stacks before and after, then
+//! every step.
+//!
+//! The page is one file. It fetches nothing, runs nothing, and its own policy forbids both.
+
+mod escape;
+mod graph;
+mod sectors;
+mod stack;
+mod steps;
+
+use std::fmt::Write as _;
+
+use super::{Heading, facts};
+use crate::plan::document::{Document, Step};
+use escape::Text;
+
+/// What the page looks like, on a screen large or small, light or dark, and on paper.
+const STYLE: &str = include_str!("page.css");
+
+/// Draws a plan. What comes from outside is escaped.
+#[must_use]
+pub fn page(plan: &Document, heading: &Heading) -> String {
+    let mut out = String::new();
+    let summary = plan.summary_line();
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>dmctl: {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header>\n<h1>{title}</h1>\n",
+        title = Text(&summary),
+    );
+    if let Some(made) = &heading.made {
+        let _ = writeln!(out, "<p>{}</p>", Text(made));
+    }
+    out.push_str("</header>\n<main>\n");
+    stale(&mut out, heading);
+    risks(&mut out, plan);
+    if !plan.steps.is_empty() {
+        stack::draw(&mut out, plan);
+        steps::draw(&mut out, plan);
+    }
+    out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+fn stale(out: &mut String, heading: &Heading) {
+    if heading.stale.is_empty() {
+        return;
+    }
+    out.push_str("<div class=\"note stop\"><b>Stale: this plan can't be applied any more.</b>\n<ul>\n");
+    for says in &heading.stale {
+        let _ = writeln!(out, "<li>{}</li>", Text(says));
+    }
+    out.push_str("</ul></div>\n");
+}
+
+/// What must be looked at before anything else.
+fn risks(out: &mut String, plan: &Document) {
+    out.push_str("<section>\n<h2>What is at risk</h2>\n");
+    let before = out.len();
+    for conflict in &plan.conflicts {
+        note(out, "stop", "conflict", &conflict.name, &conflict.reason);
+    }
+    for step in plan.steps.iter().filter(|step| step.refused) {
+        let says = format!("{}; {}", step.need(), step.refusal.as_deref().unwrap_or_default());
+        note(
+            out,
+            "stop",
+            &format!("refused: {} [{}]", step.action.name(), step.class),
+            &facts::title(step),
+            &says,
+        );
+    }
+    for step in plan.steps.iter().filter(|step| !step.refused && !step.class.allowed_unasked()) {
+        note(
+            out,
+            "care",
+            &format!("{} [{}]", step.action.name(), step.class),
+            &facts::title(step),
+            step.need(),
+        );
+    }
+    for step in plan.steps.iter().filter(|step| in_use(step)) {
+        note(
+            out,
+            "care",
+            &format!("in use: {}", step.action.name()),
+            &facts::title(step),
+            &facts::device(step),
+        );
+    }
+    for unknown in &plan.unknown {
+        note(out, "care", "left alone", &unknown.name, &unknown.reason);
+    }
+    if out.len() == before {
+        out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nobody uses what they touch.</div>\n");
+    }
+    out.push_str("</section>\n");
+}
+
+fn note(out: &mut String, kind: &str, what: &str, name: &str, says: &str) {
+    let (what, name, says) = (Text(what), Text(name), Text(says));
+    let _ = writeln!(out, "<div class=\"note {kind}\"><b>{what} <code>{name}</code></b><br>{says}</div>");
+}
+
+/// Whether somebody notices the step: the device is mounted, swap space, held or open.
+fn in_use(step: &Step) -> bool {
+    step.users.as_ref().is_some_and(|users| !users.describe().is_empty())
+}

@@ -1,0 +1,66 @@
+//! What becomes of the sectors of a device, as a bar.
+
+use std::fmt::Write as _;
+
+use super::escape::Text;
+use crate::plan::document::{Sectors, Step};
+use crate::render::facts;
+
+/// How wide the bar is, in units of its own.
+const WIDTH: u64 = 10_000;
+/// No part is drawn thinner than this.
+const THINNEST: u64 = 15;
+/// More parts than this can't be told apart.
+const MOST_PARTS: usize = 600;
+
+/// Draws the bar of a step and says beneath what its colours mean.
+pub fn draw(out: &mut String, step: &Step) {
+    let Some(sectors) = &step.sectors else { return };
+    let size = step.size_before().max(step.size_after()).unwrap_or(0).max(1);
+    let says = facts::sectors(sectors);
+    let _ = write!(
+        out,
+        "<svg class=\"bar\" viewBox=\"0 0 {WIDTH} 18\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
+        Text(&says)
+    );
+    for (class, (start, end)) in parts(sectors) {
+        let (left, right) = (scaled(start, size), scaled(end, size));
+        let width = right.saturating_sub(left).max(THINNEST);
+        let _ = write!(out, "<rect class=\"{class}\" x=\"{left}\" y=\"0\" width=\"{width}\" height=\"18\"/>");
+    }
+    out.push_str("</svg>\n<div class=\"legend\">");
+    for (class, (verb, ranges)) in CLASSES.iter().zip(facts::kinds(sectors)) {
+        if !ranges.is_empty() {
+            let shown = facts::ranges(ranges);
+            let _ = write!(out, "<span><i class=\"{class}\"></i>{verb} {}</span>", Text(&shown));
+        }
+    }
+    out.push_str("</div>\n");
+}
+
+/// The classes of the style, in the order of [`facts::kinds`].
+const CLASSES: [&str; 4] = ["keeps", "moves", "adds", "cuts"];
+
+/// The parts, those that change last: they are drawn over what stays.
+fn parts(sectors: &Sectors) -> impl Iterator<Item = (&'static str, (u64, u64))> {
+    let kinds = facts::kinds(sectors);
+    let kinds = CLASSES.into_iter().zip(kinds.map(|(_, ranges)| ranges.to_vec()));
+    kinds.flat_map(|(class, ranges)| ranges.into_iter().take(MOST_PARTS).map(move |range| (class, range)))
+}
+
+fn scaled(sector: u64, size: u64) -> u64 {
+    let scaled = u128::from(sector.min(size)) * u128::from(WIDTH) / u128::from(size);
+    u64::try_from(scaled).unwrap_or(WIDTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_device_fits() {
+        assert_eq!(scaled(u64::MAX, u64::MAX), WIDTH);
+        assert_eq!(scaled(u64::MAX, 1), WIDTH);
+        assert_eq!(scaled(1, 2), WIDTH / 2);
+    }
+}

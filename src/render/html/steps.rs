@@ -1,0 +1,72 @@
+//! Every step of a plan, in order.
+
+use std::fmt::Write as _;
+
+use super::escape::Text;
+use super::sectors;
+use crate::plan::document::{Document, Step};
+use crate::render::{facts, table};
+
+/// Draws them.
+pub fn draw(out: &mut String, plan: &Document) {
+    out.push_str("<section>\n<h2>The steps, in order</h2>\n");
+    for (index, step) in plan.steps.iter().enumerate() {
+        draw_step(out, index + 1, step);
+    }
+    out.push_str("</section>\n");
+}
+
+fn draw_step(out: &mut String, number: usize, step: &Step) {
+    let action = step.action.name();
+    let weight = match (step.refused, step.class.allowed_unasked()) {
+        (true, _) => " refused",
+        (false, false) => " heavy",
+        (false, true) => "",
+    };
+    let _ = write!(
+        out,
+        "<article class=\"step {action}\" data-step=\"{number}\">\n<div class=\"head\"><span class=\"verb\">{action}</span>\
+         <h3><code>{}</code></h3><span class=\"facts\">{}</span><span class=\"class{weight}\">{}</span></div>\n",
+        Text(&facts::title(step)),
+        Text(&facts::size(step)),
+        step.class,
+    );
+    let device = facts::device(step);
+    if !device.is_empty() {
+        let _ = writeln!(out, "<div class=\"facts\">{}</div>", Text(&device));
+    }
+    sectors::draw(out, step);
+    rows(out, step);
+    if let Some(message) = &step.message {
+        let sector = step.sector.unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "<p class=\"says\">to the target at sector {sector}: <code>{}</code></p>",
+            Text(message)
+        );
+    }
+    for says in facts::reasons(step) {
+        let _ = writeln!(out, "<p class=\"says\">{}</p>", Text(&says));
+    }
+    if let Some(refusal) = &step.refusal {
+        let _ = writeln!(out, "<p class=\"refusal\">refused: {}</p>", Text(refusal));
+    }
+    out.push_str("</article>\n");
+}
+
+fn rows(out: &mut String, step: &Step) {
+    let lines = table::lines(step);
+    if lines.is_empty() {
+        return;
+    }
+    out.push_str("<pre>");
+    for line in lines {
+        let class = match line.sign {
+            '+' => " class=\"come\"",
+            '-' => " class=\"go\"",
+            _ => "",
+        };
+        let _ = write!(out, "<span{class}>{} {}</span>", line.sign, Text(&line.text));
+    }
+    out.push_str("</pre>\n");
+}

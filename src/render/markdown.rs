@@ -1,0 +1,135 @@
+//! A plan for a pull request.
+
+use std::fmt::Write as _;
+
+use super::{Heading, facts, table};
+use crate::identity::printable;
+use crate::plan::document::{Document, Step};
+
+/// Characters that mean something somewhere in Markdown, or in the HTML that may stand in it.
+const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$'];
+
+/// Draws a plan. What comes from outside is escaped.
+#[must_use]
+pub fn markdown(plan: &Document, heading: &Heading) -> String {
+    let mut out = format!("## {}\n", escape(&plan.summary_line()));
+    if let Some(made) = &heading.made {
+        let _ = writeln!(out, "\n{}", escape(made));
+    }
+    if !heading.stale.is_empty() {
+        out.push_str("\n> **Stale: this plan can't be applied any more.**\n");
+        for says in &heading.stale {
+            let _ = writeln!(out, "> - {}", escape(says));
+        }
+    }
+    risks(&mut out, plan);
+    if !plan.steps.is_empty() {
+        out.push_str("\n| | step | device | size | number and users | class |\n|---|---|---|---|---|---|\n");
+        for (index, step) in plan.steps.iter().enumerate() {
+            row(&mut out, index + 1, step);
+        }
+        plan.steps.iter().enumerate().for_each(|(index, step)| detail(&mut out, index + 1, step));
+    }
+    for unknown in &plan.unknown {
+        let _ = writeln!(out, "\n{} is left alone: {}", code(&unknown.name), escape(&unknown.reason));
+    }
+    out
+}
+
+/// What must be looked at before anything else.
+fn risks(out: &mut String, plan: &Document) {
+    let mut lines: Vec<String> = plan
+        .conflicts
+        .iter()
+        .map(|conflict| format!("**conflict** {}: {}", code(&conflict.name), escape(&conflict.reason)))
+        .collect();
+    for step in &plan.steps {
+        let title = || format!("{} {}", step.action.name(), code(&facts::title(step)));
+        if let Some(refusal) = &step.refusal {
+            let need = escape(step.need());
+            lines.push(format!("**refused** {}: {need}; {}", title(), escape(refusal)));
+        } else if !step.class.allowed_unasked() {
+            lines.push(format!("**{}** {}: {}", step.class, title(), escape(step.need())));
+        }
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(out, "\n- {}", lines.join("\n- "));
+    }
+}
+
+fn row(out: &mut String, number: usize, step: &Step) {
+    let refused = if step.refused { " refused" } else { "" };
+    let _ = writeln!(
+        out,
+        "| {number} | {} | {} | {} | {} | {}{refused} |",
+        step.action.name(),
+        code(&facts::title(step)),
+        escape(&facts::size(step)),
+        escape(&facts::device(step)),
+        step.class,
+    );
+}
+
+/// The tables of a step, and what becomes of its sectors.
+fn detail(out: &mut String, number: usize, step: &Step) {
+    let lines = table::lines(step);
+    let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
+    let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
+    says.extend(step.message.clone());
+    says.extend(facts::reasons(step));
+    if lines.is_empty() && says.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&facts::title(step)));
+    if !lines.is_empty() {
+        let body: Vec<String> = lines.iter().map(|line| format!("{} {}", line.sign, line.text)).collect();
+        let body = body.join("\n");
+        let fence = "`".repeat(longest_run(&body).max(2) + 1);
+        let _ = writeln!(out, "{fence}diff\n{body}\n{fence}");
+    }
+    for says in &says {
+        let _ = writeln!(out, "- {}", escape(says));
+    }
+}
+
+/// Text from outside within a line.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in printable(text).chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            _ if SPECIAL.contains(&character) => escaped.extend(['\\', character]),
+            _ => escaped.push(character),
+        }
+    }
+    // Nobody follows a link that stands in the name of a device.
+    escaped.replace("://", "\\://")
+}
+
+/// A name. Within a table even code ends at a `|`, so that is written otherwise.
+fn code(text: &str) -> String {
+    let text = printable(text);
+    if text.contains(['`', '|', '\\']) {
+        return escape(&text);
+    }
+    format!("`{text}`")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        assert_eq!(escape("a|b <i> *c* [x](y)\u{1b}"), "a\\|b &lt;i&gt; \\*c\\* \\[x\\](y)\\u{1b}");
+        assert_eq!(code("plain"), "`plain`");
+        assert_eq!(code("a|b"), "a\\|b");
+        assert_eq!(longest_run("``` ` ``"), 3);
+    }
+}

@@ -1,0 +1,49 @@
+//! Lines that fit a terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How many columns a text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` and blanks up to `columns`.
+pub fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// Cuts `text` at blanks into lines of at most `columns`; a word that is longer is cut where it must be.
+pub fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
+    let Some(columns) = columns else { return vec![text.to_string()] };
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        if !line.is_empty() && width(&line) + width(word.trim_end()) > columns {
+            lines.push(std::mem::take(&mut line).trim_end().to_string());
+        }
+        for character in word.chars() {
+            let columns_needed = character.width().unwrap_or(0);
+            if character != ' ' && !line.is_empty() && width(&line) + columns_needed > columns {
+                lines.push(std::mem::take(&mut line).trim_end().to_string());
+            }
+            line.push(character);
+        }
+    }
+    lines.push(line.trim_end().to_string());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_at_blanks_and_words_only_where_they_must() {
+        assert_eq!(wrap("one two three", Some(7)), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh i", Some(3)), ["abc", "def", "gh", "i"]);
+        assert_eq!(wrap("one  two", None), ["one  two"]);
+        assert_eq!(wrap("", Some(5)), [""]);
+        assert_eq!(wrap("漢字 漢字", Some(5)), ["漢字", "漢字"]);
+    }
+}

@@ -264,7 +264,7 @@ proptest! {
         apply(&kernel, &read(&text(&old, &in_order(), turn)))?;
         let draw = |order: &[usize]| {
             let plan = plan::plan(&kernel, &read(&text(&new, order, turn)), &BTreeSet::new()).unwrap();
-            (render::text(&plan, Paint::Plain), render::json::plan(&plan).to_string())
+            (render::text(&plan, Paint::Plain), serde_json::to_string(&render::json::plan(&plan)).unwrap())
         };
         let first = draw(&in_order());
         prop_assert_eq!(&draw(&in_order()), &first);

@@ -192,6 +192,16 @@ impl<'k> Look<'k> {
     }
 }
 
+/// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
+fn touched(step: &Step) -> Vec<By> {
+    let mut touched = vec![By::Name(step.name.clone())];
+    touched.extend(step.to.clone().map(By::Name));
+    touched.extend(step.uuid.clone().map(By::Uuid));
+    let tables = step.table.iter().chain(&step.old_table);
+    touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
+    touched
+}
+
 /// How a lower device is found; none for a mapping that the plan makes.
 fn of_lower(lower: &Lower) -> Option<By> {
     let mapping = lower.device.starts_with('@');

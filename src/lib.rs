@@ -60,6 +60,7 @@ pub mod ops;
 pub mod plan;
 pub mod policy;
 pub mod render;
+pub mod saved;
 pub mod secret;
 pub mod sector_map;
 pub mod status;

@@ -25,6 +25,12 @@ fn the_manual_of_the_targets_is_current() {
     current("docs/targets.md", &targets::manual::manual());
 }
 
+#[test]
+fn the_schema_of_plans_is_current() {
+    let schema = dmctl::render::json::plan_schema();
+    current("schema/plan.schema.json", &format!("{schema:#}\n"));
+}
+
 /// The example of a target, and the length of its row where it gives one.
 fn example(kind: &Kind) -> (Box<dyn Typed>, Option<u64>) {
     let text = kind.doc.example;

@@ -17,10 +17,9 @@ use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config::{self, Map, State as Wanted};
 use dmctl::identity::Uuid;
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
-use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
 use dmctl::policy::Class;
-use dmctl::render::{self, Heading, Look, Paint};
+use dmctl::render::{self, Paint};
 
 const FEWEST: usize = 60;
 
@@ -33,11 +32,6 @@ fn cases() -> Vec<PathBuf> {
         .collect();
     cases.sort();
     cases
-}
-
-fn text_of(plan: &Plan) -> String {
-    let look = Look { paint: Paint::Plain, columns: None };
-    render::text(&Document::of(plan), &Heading::default(), look)
 }
 
 /// One case, read.
@@ -80,8 +74,8 @@ impl Case {
         if kernel.state() != before {
             return Err("planning changed the kernel".to_string());
         }
-        let (text, json) = (text_of(&plan), json(&plan));
-        if text != text_of(&again) || json != self::json(&again) {
+        let (text, json) = (render::text(&plan, Paint::Plain), json(&plan));
+        if text != render::text(&again, Paint::Plain) || json != self::json(&again) {
             return Err("two plans of the same differ".to_string());
         }
         self.compare("plan.txt", &text)?;
@@ -125,7 +119,7 @@ impl Case {
         }
         let left = self.plan(&kernel, &BTreeSet::new())?;
         if !left.is_empty() {
-            return Err(format!("after apply this is left to do:\n{}", text_of(&left)));
+            return Err(format!("after apply this is left to do:\n{}", render::text(&left, Paint::Plain)));
         }
         self.is_settled(&plan, &kernel.state())?;
         self.is_nobody_elses(&before, &kernel.state())

@@ -10,10 +10,9 @@ use dmctl::config::{self, Map};
 use dmctl::identity::DevNum;
 use dmctl::kernel::Call;
 use dmctl::kernel::simulated::{Disk, MappingState, Row, Simulated, State};
-use dmctl::plan::document::Document;
-use dmctl::plan::{self, Plan};
+use dmctl::plan;
 use dmctl::policy::Class;
-use dmctl::render::{self, Heading, Look, Paint};
+use dmctl::render::{self, Paint};
 use dmctl::secret::Secret;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -42,12 +41,6 @@ struct Wanted {
     tail: u64,
     /// It is called as the key at this index, if nobody else is.
     name: Index,
-}
-
-/// A plan as a person reads it.
-fn text_of(plan: &Plan) -> String {
-    let look = Look { paint: Paint::Plain, columns: None };
-    render::text(&Document::of(plan), &Heading::default(), look)
 }
 
 /// A map: for each key a mapping, none where it is to be absent. A key stands on later keys only.
@@ -198,12 +191,12 @@ fn kernel(foreign: u32) -> Simulated {
 fn apply(kernel: &Simulated, map: &Map) -> Result<(), TestCaseError> {
     let all: BTreeSet<Class> = Class::ALL.into_iter().collect();
     let plan = plan::plan(kernel, map, &all).unwrap();
-    let shown = text_of(&plan);
+    let shown = render::text(&plan, Paint::Plain);
     let options = Options { patience: Duration::ZERO, ..Options::default() };
     apply::apply(kernel, &plan, options, &mut Silent)
         .map_err(|error| TestCaseError::fail(format!("{error}\n{shown}")))?;
     let left = plan::plan(kernel, map, &BTreeSet::new()).unwrap();
-    prop_assert!(left.is_empty(), "after\n{}this is left\n{}", shown, text_of(&left));
+    prop_assert!(left.is_empty(), "after\n{}this is left\n{}", shown, render::text(&left, Paint::Plain));
     Ok(())
 }
 
@@ -271,7 +264,7 @@ proptest! {
         apply(&kernel, &read(&text(&old, &in_order(), turn)))?;
         let draw = |order: &[usize]| {
             let plan = plan::plan(&kernel, &read(&text(&new, order, turn)), &BTreeSet::new()).unwrap();
-            (text_of(&plan), serde_json::to_string(&render::json::plan(&plan)).unwrap())
+            (render::text(&plan, Paint::Plain), serde_json::to_string(&render::json::plan(&plan)).unwrap())
         };
         let first = draw(&in_order());
         prop_assert_eq!(&draw(&in_order()), &first);

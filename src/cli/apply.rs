@@ -9,9 +9,9 @@ use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
-use dmctl::plan::saved::{self, Now, Saved};
 use dmctl::plan::{self, Plan};
 use dmctl::render::Heading;
+use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
 use super::context::Context;
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "PLAN.json")]
     plan: Option<PathBuf>,
     /// Apply a plan that was made on another host
-    #[arg(long, requires = "plan")]
+    #[arg(long, conflicts_with = "files")]
     any_host: bool,
     #[command(flatten)]
     allow: Allow,
@@ -62,9 +62,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
-            let places = map::places();
             context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &places, &allow)? {
+                match saved.check(kernel, &allow, &map::places())? {
                     Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)

@@ -50,7 +50,7 @@ impl Drawing {
 
 /// A plan as text, as wide as the terminal if there is one.
 pub fn text(plan: &Document, heading: &Heading) -> String {
-    render::text(plan, heading, Look { paint: Paint::Colour, columns: columns() })
+    render::draw(plan, heading, Look { paint: Paint::Colour, columns: columns() })
 }
 
 /// How wide the terminal is that standard output is shown on. What is read by anything else is not cut.

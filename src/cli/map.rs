@@ -43,7 +43,7 @@ pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     judge(loaded, trust)
 }
 
-/// Where keys are looked for, and as whom.
+/// Where the keys are that a map names.
 pub fn places() -> Places {
     let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Places { credentials, user: geteuid().as_raw() }

@@ -1,9 +1,7 @@
 //! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
 
 use clap::ValueEnum;
-use dmctl::config;
-use dmctl::kernel::simulated;
-use dmctl::render::json;
+use dmctl::{config, kernel::simulated, render};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -12,7 +10,7 @@ use super::output::print;
 /// Print the JSON schema of a document, for editors and scripts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema state > state.schema.json"
+    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema state > state.schema.json"
 )]
 pub struct Args {
     /// Which document
@@ -35,7 +33,7 @@ enum Document {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let schema = match args.document {
         Document::Map => config::schema(),
-        Document::Plan => json::plan_schema(),
+        Document::Plan => render::json::plan_schema(),
         Document::State => simulated::schema(),
     };
     // `#` spreads it over lines, for a person may read it too.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dmctl::plan::document::Document;
-use dmctl::plan::saved::{self, Made, Now, Saved, SavedError, Undo};
 use dmctl::render::Heading;
+use dmctl::saved::{self, Made, Now, Saved, SavedError, Undo};
 use serde::Serialize;
 
 use super::context::Context;
@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
 fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
     let kernel = context.reading()?;
-    Ok(match saved.check(kernel.as_ref(), &map::places(), &BTreeSet::new())? {
+    Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places())? {
         Now::Fresh(_) => Vec::new(),
         Now::Applied => vec![APPLIED.to_string()],
         Now::Stale(changes) => changes,

@@ -15,7 +15,6 @@ mod overlap;
 mod preparation;
 mod resolve;
 mod risk;
-pub mod saved;
 mod stacks;
 mod steps;
 mod usage;

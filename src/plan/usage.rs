@@ -21,6 +21,7 @@ pub struct InUse {
     /// Whether it is swap space.
     pub swap: bool,
     /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<String>,
 }
 

@@ -14,7 +14,7 @@ mod wrap;
 
 pub use markdown::markdown;
 pub use status::text as status;
-pub use text::{Look, Paint, text};
+pub use text::{Look, Paint, draw, text};
 
 /// What a drawing says of a saved plan beside the plan itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

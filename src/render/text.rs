@@ -8,8 +8,8 @@ use super::table::{self, Line};
 use super::wrap::{pad, width, wrap};
 use super::{Heading, facts};
 use crate::identity::printable;
-use crate::plan::Action;
 use crate::plan::document::{Document, Remark, Step};
+use crate::plan::{Action, Plan};
 
 /// Names and sizes longer than this do not push everything else to the right.
 const WIDEST: usize = 40;
@@ -46,9 +46,15 @@ pub struct Look {
     pub columns: Option<usize>,
 }
 
-/// Draws a plan. The last line starts with `Plan: `, or is `Nothing to do.`
+/// Draws a plan, with lines as long as they want to be.
 #[must_use]
-pub fn text(plan: &Document, heading: &Heading, look: Look) -> String {
+pub fn text(plan: &Plan, paint: Paint) -> String {
+    draw(&Document::of(plan), &Heading::default(), Look { paint, columns: None })
+}
+
+/// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
+#[must_use]
+pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
     let mut page = Page { out: String::new(), look };
     page.heading(heading);
     let columns = Columns::of(plan);

@@ -58,6 +58,18 @@ impl Lab {
         std::fs::write(self.state(), state.to_string()).unwrap();
     }
 
+    /// A file of the folder, as an argument.
+    pub fn path(&self, file: &str) -> String {
+        self.folder.path().join(file).to_str().unwrap().to_string()
+    }
+
+    /// Writes a file into the folder, and gives its path.
+    pub fn write(&self, file: &str, text: &str) -> String {
+        let path = self.path(file);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     /// The binary with this kernel, not run yet.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = dmctl();

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod exits;
+mod html;
 mod json;
 mod lab;
 mod lock;
+mod plan;
+mod saved;
 mod streams;
 mod verbs;

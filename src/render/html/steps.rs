@@ -45,9 +45,7 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
             Text(message)
         );
     }
-    let reasons =
-        if step.differences.is_some() { facts::reasons(step) } else { vec![step.need().to_string()] };
-    for says in reasons {
+    for says in facts::reasons(step) {
         let _ = writeln!(out, "<p class=\"says\">{}</p>", Text(&says));
     }
     if let Some(refusal) = &step.refusal {

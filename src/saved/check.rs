@@ -30,13 +30,13 @@ pub fn permit_host(made: Option<&str>, here: Option<&str>) -> Result<(), SavedEr
 }
 
 impl Saved {
-    /// Reads the kernel again and compares. `places` is where the keys that the map names are; `allow` is
-    /// approved beside what the plan was made with.
+    /// Reads the kernel again and compares. `allow` is approved beside what the plan was made with; the keys
+    /// that the map names are read from `places`.
     pub fn check(
         &self,
         kernel: &dyn ReadKernel,
-        places: &Places,
         allow: &BTreeSet<Class>,
+        places: &Places,
     ) -> Result<Now, SavedError> {
         let map = match self.map(places)? {
             Ok(map) => map,
@@ -57,7 +57,7 @@ impl Saved {
 
     /// The map, with its keys; or why it is another one now.
     fn map(&self, places: &Places) -> Result<Result<Map, String>, SavedError> {
-        let Some(digest) = &self.map_keys else { return map::read_with_keys(&self.map, places).map(Ok) };
+        let Some(digest) = &self.map_keys else { return map::read(&self.map, Some(places)).map(Ok) };
         let mut loaded = config::load(&self.map_files);
         loaded.read_keys(places);
         let says = loaded.render(false);

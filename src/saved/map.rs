@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::SavedError;
-use crate::config::{self, Length, Loaded, Map, Mapping, Row, State};
+use crate::config::{self, Length, Map, Mapping, Row, State};
 use crate::identity::Uuid;
 use crate::keys::Places;
 
@@ -14,32 +14,23 @@ pub fn canonical(map: &Map) -> Json {
     serde_json::to_value(table(map)).unwrap_or_default()
 }
 
-/// Reads what [`canonical`] made. The keys it names stay unread.
-fn read(map: &Json) -> Result<Map, SavedError> {
-    let loaded = load(map)?;
-    let says = loaded.render(false);
-    loaded.map.ok_or(SavedError::Map(says))
-}
-
-/// Reads what [`canonical`] made, and the keys that it names.
-pub fn read_with_keys(map: &Json, places: &Places) -> Result<Map, SavedError> {
-    let mut loaded = load(map)?;
-    loaded.read_keys(places);
-    let says = loaded.render(false);
-    loaded.map.ok_or(SavedError::Map(says))
-}
-
-fn load(map: &Json) -> Result<Loaded, SavedError> {
+/// Reads what [`canonical`] made, with the keys that it names where `places` says where they are.
+pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     let no_map = |error: &dyn std::fmt::Display| SavedError::Map(error.to_string());
     let table: Table = serde_json::from_value(map.clone()).map_err(|error| no_map(&error))?;
     let text = toml::to_string(&table).map_err(|error| no_map(&error))?;
-    Ok(config::parse_str("the saved plan's map", &text))
+    let mut loaded = config::parse_str("the saved plan's map", &text);
+    if let Some(places) = places {
+        loaded.read_keys(places);
+    }
+    let says = loaded.render(false);
+    loaded.map.ok_or(SavedError::Map(says))
 }
 
 /// Makes sure that the map reads back as it is.
 pub fn check(map: &Map) -> Result<(), SavedError> {
     let wanted = canonical(map);
-    if canonical(&read(&wanted)?) == wanted {
+    if canonical(&read(&wanted, None)?) == wanted {
         Ok(())
     } else {
         Err(SavedError::Map("written down, it says something else".to_string()))

@@ -51,7 +51,13 @@ pub fn understand(table: &[Target]) -> Result<Vec<TypedRow>, String> {
             let target = targets::parse(&row.kind, row.params()).map_err(|error| {
                 format!("the kernel prints a {} row that can't be read: {error}", row.kind)
             })?;
-            Ok(TypedRow { start: row.start, length: row.length, target, messages: Vec::new() })
+            Ok(TypedRow {
+                start: row.start,
+                length: row.length,
+                target,
+                messages: Vec::new(),
+                provisional: false,
+            })
         })
         .collect()
 }

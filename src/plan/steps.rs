@@ -131,6 +131,9 @@ fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
 
 fn create(change: &Change<'_>, reason: &str) -> Step {
     let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
+    let provisional = change.rows.iter().any(|row| row.provisional);
+    let reason =
+        if provisional { &format!("{reason}; its length is known after a first load") } else { reason };
     let mut step = step(change, Action::Create, Class::Create, reason, detail);
     step.name = change.mapping.name.clone();
     step.number = None;

@@ -155,7 +155,7 @@ fn a_way_back_that_fails_too_says_what_is_left() {
 
 #[test]
 fn being_told_to_stop_leaves_the_old_state() {
-    let mut stops = 0;
+    let mut stopped = 0;
     for trial in Trial::all() {
         let steps = scenario::plan(&trial.case.kernel(), &trial.case.map).steps.len();
         for after in 0..=steps {
@@ -166,13 +166,13 @@ fn being_told_to_stop_leaves_the_old_state() {
             match &outcome {
                 // The last step is the end, stopped or not.
                 Ok(()) => assert!(after > 0, "{}, {what}", trial.case.name),
-                Err(ApplyError::Interrupted { .. } | ApplyError::Left { .. }) => stops += 1,
+                Err(ApplyError::Interrupted { .. } | ApplyError::Left { .. }) => stopped += 1,
                 Err(error) => panic!("{}, {what}: {error}", trial.case.name),
             }
             trial.converges(&kernel, &what);
         }
     }
-    println!("stopped {stops} times, states left between 0");
+    println!("stopped {stopped} times, states left between 0");
 }
 
 #[test]

@@ -99,16 +99,6 @@ struct Look<'k> {
     list: Vec<Listed>,
 }
 
-/// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
-fn touched(step: &Step) -> Vec<By> {
-    let mut touched = vec![By::Name(step.name.clone())];
-    touched.extend(step.to.clone().map(By::Name));
-    touched.extend(step.uuid.clone().map(By::Uuid));
-    let tables = step.table.iter().chain(&step.old_table);
-    touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
-    touched
-}
-
 impl<'k> Look<'k> {
     fn new(kernel: &'k dyn ReadKernel) -> Result<Self, KernelError> {
         Ok(Self { kernel, list: kernel.list()? })

@@ -39,7 +39,7 @@
 //! let map = loaded.map.ok_or("the map is refused")?;
 //!
 //! let steps = plan::plan(&kernel, &map, &BTreeSet::new())?;
-//! println!("{}", render::text(&steps, render::Paint::Plain));
+//! println!("{}", render::json::plan(&steps).summary_line());
 //! apply::apply(&kernel, &steps, Options::default(), &mut Silent)?;
 //!
 //! assert!(plan::plan(&kernel, &map, &BTreeSet::new())?.is_empty());
@@ -60,6 +60,7 @@ pub mod ops;
 pub mod plan;
 pub mod policy;
 pub mod render;
+pub mod saved;
 pub mod secret;
 pub mod sector_map;
 pub mod status;

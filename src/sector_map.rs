@@ -19,6 +19,9 @@ pub struct TypedRow {
     pub target: Box<dyn Typed>,
     /// Sent after each load.
     pub messages: Vec<String>,
+    /// Whether the length is that of a first load only: how long the target may be is known after that
+    /// ([`TargetType::first_length`](crate::targets::TargetType::first_length)).
+    pub provisional: bool,
 }
 
 impl TypedRow {
@@ -143,7 +146,8 @@ mod tests {
             .iter()
             .map(|(length, kind, params)| {
                 let target = targets::parse(kind, params).unwrap();
-                let row = TypedRow { start, length: *length, target, messages: Vec::new() };
+                let row =
+                    TypedRow { start, length: *length, target, messages: Vec::new(), provisional: false };
                 start += length;
                 row
             })

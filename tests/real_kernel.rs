@@ -49,7 +49,8 @@ fn boot(arguments: &[String]) -> Result<ExitCode> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/run");
     let this = env::current_exe().context("where this program is")?;
     let status = Command::new(&run)
-        .args(["--timeout", "900"])
+        // Minutes on a quiet machine, and many times that where others work.
+        .args(["--timeout", "1800"])
         .arg(this)
         .args(arguments)
         .status()

@@ -4,8 +4,8 @@
 //! kernel checks them, and new devices are made from the bottom up. Then the tables are *swapped*, a stack at
 //! a time. Then names, messages and removals *settle*, and at last everything is read again and *verified*.
 //!
-//! [`run`] goes through the steps and notes each change in a [`journal`]; when something fails the journal is
-//! undone backwards ([`undo`], [`put_back`]). Whatever ends this process on the way, the next plan finds it by
+//! `run` goes through the steps and notes each change in a `journal`; when something fails the journal is
+//! undone backwards (`undo`, `put_back`). Whatever ends this process on the way, the next plan finds it by
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
 

@@ -5,30 +5,47 @@ use std::collections::{BTreeMap, HashMap};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key};
+use crate::kernel::{Call, KernelError};
 use crate::sector_map::TypedRow;
 use crate::table::{Table, Target};
 use crate::targets::{self, Style, Typed};
 
-/// The rows of `table` with numbers for the mappings that were made meanwhile.
-pub fn with_numbers(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Vec<TypedRow> {
-    let mut table = table.to_vec();
-    for row in &mut table {
-        for device in row.target.devices_mut() {
-            if let (None, Some(key)) = (device.number, device.key()) {
-                device.number = made.get(key).copied();
+/// What is known only since something was made.
+#[derive(Default)]
+pub struct Made {
+    /// The numbers of mappings.
+    pub numbers: BTreeMap<Key, DevNum>,
+    /// How long the targets of mappings turned out to be, where only a first load could tell.
+    pub lengths: BTreeMap<Key, u64>,
+}
+
+impl Made {
+    /// The rows of `table`, which is one of the mapping `key`, with all that is known by now.
+    pub fn complete(&self, table: &[TypedRow], key: Option<&Key>) -> Vec<TypedRow> {
+        let mut table = table.to_vec();
+        for row in &mut table {
+            for device in row.target.devices_mut() {
+                if let (None, Some(key)) = (device.number, device.key()) {
+                    device.number = self.numbers.get(key).copied();
+                }
+            }
+            if let Some(length) = key.and_then(|key| self.lengths.get(key)).filter(|_| row.provisional) {
+                row.length = *length;
+                row.provisional = false;
+                row.target.settle(*length);
             }
         }
+        table
     }
-    table
 }
 
 /// What is loaded to have `table` on a new device.
-pub fn first(table: &[TypedRow], made: &BTreeMap<Key, DevNum>) -> Table {
-    with_numbers(table, made).iter().map(|row| raw(row, row.target.as_ref())).collect()
+pub fn first(table: &[TypedRow]) -> Table {
+    table.iter().map(|row| raw(row, row.target.as_ref())).collect()
 }
 
 /// What is loaded to have `table` in the place of `live`: without orders that `live` has carried out.
-pub fn over(table: &[TypedRow], live: &[Target], made: &BTreeMap<Key, DevNum>) -> Table {
+pub fn over(table: &[TypedRow], live: &[Target]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
     let row = |row: &TypedRow| {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
@@ -37,7 +54,7 @@ pub fn over(table: &[TypedRow], live: &[Target], made: &BTreeMap<Key, DevNum>) -
             |before| raw(row, row.target.over(before.target.as_ref()).as_ref()),
         )
     };
-    with_numbers(table, made).iter().map(row).collect()
+    table.iter().map(row).collect()
 }
 
 fn raw(row: &TypedRow, target: &dyn Typed) -> Target {
@@ -75,4 +92,19 @@ fn change(rows: &[Target], act: impl Fn(&mut Box<dyn Typed>) -> bool) -> Table {
         act(&mut target).then(|| Target::new(row.start, row.length, &row.kind, target.params(Style::Kernel)))
     };
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
+}
+
+/// What the kernel said when it refused to load `table`, with the row that it means, where that can be told:
+/// its log names the type only.
+pub fn blame(table: &[Target], error: &KernelError) -> String {
+    let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
+    let log = log.as_deref().unwrap_or_default();
+    let named = |row: &&Target| {
+        log.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == row.kind)
+    };
+    let mut rows = table.iter().filter(|row| table.len() == 1 || named(row));
+    match (rows.next(), rows.next()) {
+        (Some(row), None) => format!("{error}; the row is `{row}`"),
+        _ => error.to_string(),
+    }
 }

@@ -1,19 +1,19 @@
 //! One apply on its way, step by step.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 
 use super::error::{Failure, Why};
 use super::journal::{Done, Journal, Old};
+use super::rows::Made;
 use super::swap::{self, Member};
 use super::{Options, Progress, preparation, removal, rows, verify};
 use crate::identity::{DevNum, Key};
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
 use crate::plan::{Action, Detail, Plan, Step};
 use crate::sector_map::TypedRow;
-use crate::table::Target;
 
 /// One apply on its way.
 pub struct Run<'k, 'p> {
@@ -21,8 +21,7 @@ pub struct Run<'k, 'p> {
     options: Options<'k>,
     /// What was done so far.
     pub journal: Journal,
-    /// The numbers of the mappings that this plan makes.
-    numbers: BTreeMap<Key, DevNum>,
+    made: Made,
     /// Reloads whose tables wait in their inactive slots.
     staged: Vec<&'p Step>,
     /// Devices whose changed table is in its inactive slot already.
@@ -30,6 +29,14 @@ pub struct Run<'k, 'p> {
     /// Whether a device of the plan is suspended from the start. Then every table is loaded only once all below
     /// it serve I/O again: a target may read its devices when it is loaded, and would wait for ever.
     unsettled: bool,
+}
+
+/// How long a target may be, as its metadata tells after a first load.
+fn length_on_disk(kernel: &dyn ChangeKernel, row: &TypedRow) -> Option<u64> {
+    let metadata = row.target.metadata();
+    let first = metadata.first()?;
+    let head = kernel.peek(first.device.number?, first.offset, first.length)?;
+    row.target.length_on_disk(&head)
 }
 
 /// The step in a few words.
@@ -49,7 +56,7 @@ impl<'k, 'p> Run<'k, 'p> {
             kernel,
             options,
             journal: Journal::default(),
-            numbers: BTreeMap::new(),
+            made: Made::default(),
             staged: Vec::new(),
             loaded: HashSet::new(),
             unsettled: false,
@@ -72,7 +79,7 @@ impl<'k, 'p> Run<'k, 'p> {
         }
         self.swap(progress)?;
         self.kernel.settle().map_err(|error| Failure::new("settle", &error))?;
-        verify::all(self.kernel, plan, &self.numbers).map_err(|(step, cause)| {
+        verify::all(self.kernel, plan, &self.made).map_err(|(step, cause)| {
             Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
         })
     }
@@ -113,8 +120,10 @@ impl<'k, 'p> Run<'k, 'p> {
     fn load(&mut self, step: &Step) -> Result<(), Failure> {
         let Detail::Reload { table, readonly, old, .. } = &step.detail else { return Ok(()) };
         let id = step.id();
-        let table = rows::over(table, old, &self.numbers);
-        self.kernel.load(&id, &table, *readonly).map_err(refused(step))?;
+        let table = rows::over(&self.made.complete(table, step.mapping.as_ref()), old);
+        self.kernel
+            .load(&id, &table, *readonly)
+            .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
         self.loaded.insert(id.clone());
         self.journal.push(Done::Loaded { id, name: step.name.clone() });
         Ok(())
@@ -158,7 +167,7 @@ impl<'k, 'p> Run<'k, 'p> {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::over(table, old, &self.numbers),
+            new: rows::over(&self.made.complete(table, step.mapping.as_ref()), old),
             readonly: *readonly,
             load_late: self.loads_late(table),
             old: old.clone(),
@@ -175,8 +184,8 @@ impl<'k, 'p> Run<'k, 'p> {
             Detail::Create { table, readonly } => {
                 let number = self.kernel.create(&name, step.uuid.as_ref()).map_err(&refused)?;
                 self.journal.push(Done::Created { id: id.clone(), name });
-                self.numbers.extend(step.mapping.clone().map(|key| (key, number)));
-                self.serve(&id, &rows::first(table, &self.numbers), *readonly).map_err(refused)
+                self.made.numbers.extend(step.mapping.clone().map(|key| (key, number)));
+                self.serve(step, table, *readonly)
             }
             Detail::Reload { table, readonly, suspended, old_readonly, .. } => {
                 let shell = Old {
@@ -188,7 +197,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     suspended: *suspended,
                 };
                 self.journal.push(Done::Finished { shell });
-                self.serve(&id, &rows::first(table, &self.numbers), *readonly).map_err(refused)
+                self.serve(step, table, *readonly)
             }
             Detail::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
@@ -225,9 +234,24 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     /// Gives a device that has no table its first one, and lets I/O through.
-    fn serve(&self, id: &Id, table: &[Target], readonly: bool) -> Result<(), KernelError> {
-        self.kernel.load(id, table, readonly)?;
-        self.kernel.resume(id)
+    fn serve(&mut self, step: &Step, table: &[TypedRow], readonly: bool) -> Result<(), Failure> {
+        let id = step.id();
+        let serve = |table: &[TypedRow]| {
+            let rows = rows::first(table);
+            let outcome = self.kernel.load(&id, &rows, readonly).and_then(|()| self.kernel.resume(&id));
+            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
+        };
+        let first = self.made.complete(table, step.mapping.as_ref());
+        serve(&first)?;
+        let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
+            return Ok(());
+        };
+        let length = length_on_disk(self.kernel, row).ok_or_else(|| {
+            Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
+        })?;
+        self.made.lengths.insert(key.clone(), length);
+        let whole = self.made.complete(table, Some(key));
+        serve(&whole)
     }
 
     /// Removes a device, after a look at what must be made again should the rest fail.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::rows::with_numbers;
+use super::rows::Made;
 use crate::diff::{self, Verdict};
-use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::identity::{Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
 use crate::plan::{Action, Detail, Plan, Step};
 
@@ -12,11 +12,11 @@ use crate::plan::{Action, Detail, Plan, Step};
 pub fn all<'p>(
     kernel: &dyn ReadKernel,
     plan: &'p Plan,
-    numbers: &BTreeMap<Key, DevNum>,
+    made: &Made,
 ) -> Result<(), (Option<&'p Step>, String)> {
     let names = names_at_end(plan);
     for step in &plan.steps {
-        one(kernel, plan, step, &names, numbers).map_err(|says| (Some(step), says))?;
+        one(kernel, plan, step, &names, made).map_err(|says| (Some(step), says))?;
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ fn one(
     plan: &Plan,
     step: &Step,
     names: &BTreeMap<&Uuid, &Name>,
-    numbers: &BTreeMap<Key, DevNum>,
+    made: &Made,
 ) -> Result<(), String> {
     // A device that was found by name has its uuid by now.
     let uuid = step.uuid.as_ref().or_else(|| {
@@ -62,7 +62,7 @@ fn one(
         return Err(format!("the kernel calls it {}, not {name}", found.info.name));
     }
     if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
-        let wanted = with_numbers(table, numbers);
+        let wanted = made.complete(table, step.mapping.as_ref());
         match diff::compare(&wanted, *readonly, &found) {
             Verdict::Equal | Verdict::Unknown(_) => {}
             Verdict::Reload(diff) | Verdict::Recreate(diff) => {

@@ -9,9 +9,9 @@ use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
-use dmctl::plan::saved::{self, Now, Saved};
 use dmctl::plan::{self, Plan};
 use dmctl::render::Heading;
+use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
 use super::context::Context;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dmctl::plan::saved;
+use dmctl::saved;
 
 use super::context::Context;
 

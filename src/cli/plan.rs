@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use dmctl::plan;
 use dmctl::plan::document::Document;
-use dmctl::plan::saved::{self, Made, Saved};
 use dmctl::policy::Class;
 use dmctl::render::Heading;
+use dmctl::saved::{self, Made, Saved};
 
 use super::context::Context;
 use super::drawing::Drawing;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dmctl::plan::document::Document;
-use dmctl::plan::saved::{self, Made, Now, Saved, SavedError, Undo};
 use dmctl::render::Heading;
+use dmctl::saved::{self, Made, Now, Saved, SavedError, Undo};
 use serde::Serialize;
 
 use super::context::Context;

@@ -136,7 +136,10 @@ impl<'a> Changes<'a> {
         let standing = if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows) };
         let standing = self.made_anew_below(standing, found, &lowers);
         if present && !blocked {
-            below.sizes.insert(&mapping.key, rows.last().map_or(0, TypedRow::end));
+            // How long a device is that must be loaded to tell, nobody knows yet.
+            if !rows.iter().any(|row| row.provisional) {
+                below.sizes.insert(&mapping.key, rows.last().map_or(0, TypedRow::end));
+            }
             if block > 1 {
                 below.blocks.insert(&mapping.key, block);
             }

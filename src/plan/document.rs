@@ -78,7 +78,7 @@ pub struct Step {
     pub suspended: Option<bool>,
     /// Who uses the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub users: Option<Users>,
+    pub users: Option<InUse>,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -135,22 +135,6 @@ pub struct Sectors {
     pub appears: Vec<(u64, u64)>,
     /// These are gone.
     pub vanishes: Vec<(u64, u64)>,
-}
-
-/// Who uses a device.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Users {
-    /// How often it is open.
-    pub open_count: u32,
-    /// The devices that stand on it, by name, or by number where they are not mapped devices.
-    pub holders: Vec<String>,
-    /// Where it is mounted.
-    pub mounts: Vec<String>,
-    /// Whether it is swap space.
-    pub swap: bool,
-    /// What the devices above it are used for, however far up.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub above: Vec<String>,
 }
 
 /// Something to be said of a mapping.
@@ -263,14 +247,14 @@ impl Step {
                 self.differences = Some(diff.says.clone());
                 self.sectors = Some(Sectors::of(&diff.map));
                 self.suspended = Some(*suspended);
-                self.users = Some(Users::of(users));
+                self.users = Some(users.clone());
             }
             Detail::Remove { old, old_readonly, users } => {
                 self.old_table = Some(Row::live(old));
                 self.old_readonly = Some(*old_readonly);
-                self.users = Some(Users::of(users));
+                self.users = Some(users.clone());
             }
-            Detail::Suspend { users, .. } => self.users = Some(Users::of(users)),
+            Detail::Suspend { users, .. } => self.users = Some(users.clone()),
             Detail::Rename { to } => self.to = Some(to.plain().into_owned()),
             Detail::Message { sector, text, .. } => {
                 self.sector = Some(*sector);
@@ -386,31 +370,6 @@ impl Sectors {
             appears: pairs(&map.appears),
             vanishes: pairs(&map.vanishes),
         }
-    }
-}
-
-impl Users {
-    fn of(users: &InUse) -> Self {
-        Self {
-            open_count: users.open_count,
-            holders: users.holders.clone(),
-            mounts: users.mounts.clone(),
-            swap: users.swap,
-            above: users.above.clone(),
-        }
-    }
-
-    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        InUse {
-            open_count: self.open_count,
-            holders: self.holders.clone(),
-            mounts: self.mounts.clone(),
-            swap: self.swap,
-            above: self.above.clone(),
-        }
-        .describe()
     }
 }
 

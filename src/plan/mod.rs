@@ -7,6 +7,7 @@
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod changes;
+mod claims;
 pub mod document;
 mod matching;
 mod order;
@@ -14,13 +15,12 @@ mod overlap;
 mod preparation;
 mod resolve;
 mod risk;
-pub mod saved;
 mod stacks;
 mod steps;
 mod usage;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -322,8 +322,9 @@ impl Plan {
 /// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let mut observed = Observed::read(kernel, map)?;
-    let touched: Vec<DevNum> = Changes::find(map, &observed).touched().collect();
-    observed.learn_users(kernel, touched)?;
+    let changes = Changes::find(map, &observed);
+    let asked: HashSet<DevNum> = changes.touched().chain(claims::of_interest(&changes)).collect();
+    observed.learn_users(kernel, asked)?;
     Ok(make(map, &observed, allow))
 }
 
@@ -335,6 +336,7 @@ pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let (steps, mut conflicts) = steps::of(&changes, observed);
     let mut steps = order::sort(steps, &changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
+    conflicts.extend(claims::conflicts(&changes, observed));
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, &changes, observed, &allow);

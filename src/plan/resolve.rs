@@ -13,7 +13,7 @@ use crate::identity::{DevNum, Key};
 use crate::kernel::Mapped;
 use crate::observed::Observed;
 use crate::sector_map::TypedRow;
-use crate::targets::{Access, Lower};
+use crate::targets::{Access, Lower, Problems, Typed};
 use crate::units::SECTOR;
 
 /// What will be of the mappings that were looked at already.
@@ -75,25 +75,53 @@ impl<'r, 'a> Resolver<'r, 'a> {
         if self.says.len() > troubles {
             return None;
         }
-        let length = match row.length {
-            Length::Sectors(length) => length,
-            Length::Rest => match target.rest(&|device| self.size(device)) {
-                Some(Ok(length)) => length,
-                Some(Err(says)) => {
-                    self.says.push(says);
-                    return None;
-                }
-                None => {
-                    self.size_unknown(target.kind(), start);
-                    return None;
-                }
-            },
+        let (length, provisional) = match row.length {
+            Length::Sectors(length) => (length, false),
+            Length::Rest => self.rest(target.as_ref(), start)?,
         };
         target.settle(length);
+        self.check_fields(target.as_ref(), length);
         for lower in target.lowers(length) {
             self.check(&lower, start, length);
         }
-        Some(TypedRow { start, length, target, messages: row.messages.clone() })
+        Some(TypedRow { start, length, target, messages: row.messages.clone(), provisional })
+    }
+
+    /// The length of a row that the map leaves out, and whether it is that of a first load.
+    fn rest(&mut self, target: &dyn Typed, start: u64) -> Option<(u64, bool)> {
+        if let Some(first) = target.first_length() {
+            let known = self.on_disk(target);
+            return Some((known.unwrap_or(first), known.is_none()));
+        }
+        match target.rest(&|device| self.size(device)) {
+            Some(Ok(length)) => Some((length, false)),
+            Some(Err(says)) => {
+                self.says.push(says);
+                None
+            }
+            None => {
+                self.size_unknown(target.kind(), start);
+                None
+            }
+        }
+    }
+
+    /// The length that the metadata of a target tells; where that can't be read, as that of a device that is
+    /// suspended, the one that it has.
+    fn on_disk(&self, target: &dyn Typed) -> Option<u64> {
+        let metadata = target.metadata();
+        let first = metadata.first()?;
+        let head = self.observed.head(self.changes.map, first.device, first.offset);
+        let live = self.device.and_then(|device| device.table.first());
+        head.and_then(|head| target.length_on_disk(head))
+            .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
+    }
+
+    /// What could not be told before lengths and numbers were known.
+    fn check_fields(&mut self, target: &dyn Typed, length: u64) {
+        let mut problems = Problems::default();
+        target.check(Some(length), &mut problems);
+        self.says.extend(problems.into_vec().into_iter().map(|problem| problem.says));
     }
 
     fn resolve(&mut self, device: &mut Device) {

@@ -11,6 +11,7 @@ use crate::identity::{DevNum, Key, Uuid};
 use crate::kernel::Mapped;
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
+use crate::sector_map::TypedRow;
 
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
@@ -78,6 +79,10 @@ fn stay(
         steps.push(cancel_removal(change));
     }
     if reloaded {
+        if device.info.inactive_table && stands_on_new(change) {
+            let reason = "the table in its inactive slot may hold a device that is made anew";
+            steps.push(step(change, Action::Clear, Class::Settle, reason, Detail::Clear));
+        }
         prepare(steps);
         steps.push(reload(change, device, observed));
         push_messages(change, steps);
@@ -91,6 +96,13 @@ fn stay(
     if wants_suspended && (reloaded || !device.info.suspended) {
         steps.push(suspend(change, observed));
     }
+}
+
+/// Whether something below is made by this plan.
+fn stands_on_new(change: &Change<'_>) -> bool {
+    let made =
+        |row: &TypedRow| row.target.lowers(row.length).iter().any(|lower| lower.device.number.is_none());
+    change.rows.iter().any(made)
 }
 
 /// The part of a step that is the same for all of them.
@@ -119,6 +131,9 @@ fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
 
 fn create(change: &Change<'_>, reason: &str) -> Step {
     let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
+    let provisional = change.rows.iter().any(|row| row.provisional);
+    let reason =
+        if provisional { &format!("{reason}; its length is known after a first load") } else { reason };
     let mut step = step(change, Action::Create, Class::Create, reason, detail);
     step.name = change.mapping.name.clone();
     step.number = None;

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::identity::DevNum;
 use crate::kernel::Users;
 use crate::observed::Observed;
 
 /// Who uses a device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InUse {
     /// How often it is open.
     pub open_count: u32,
@@ -18,6 +21,7 @@ pub struct InUse {
     /// Whether it is swap space.
     pub swap: bool,
     /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<String>,
 }
 

@@ -83,6 +83,20 @@ pub trait TargetType:
         rest_of(only.device, only.start, size_of)
     }
 
+    /// The length of a first load, for a target that decides by itself how long it may be, once it has
+    /// written its metadata: the smallest that it takes. A length that the map leaves out is then that which
+    /// [`length_on_disk`](TargetType::length_on_disk) tells. None for all others.
+    fn first_length(&self) -> Option<u64> {
+        None
+    }
+
+    /// The length that the metadata tells, in sectors; `head` is what the first of
+    /// [`metadata`](TargetType::metadata) wants to be looked at. None where it tells none.
+    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
+        let _ = head;
+        None
+    }
+
     /// Metadata that the kernel writes when it finds none.
     fn metadata(&self) -> Vec<Metadata<'_>> {
         Vec::new()
@@ -310,6 +324,15 @@ pub trait Typed: Send + Sync + Any {
     fn straight(&self) -> Option<(&Device, u64)>;
     /// See [`TargetType::rest`].
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>>;
+    /// See [`TargetType::first_length`].
+    fn first_length(&self) -> Option<u64> {
+        None
+    }
+    /// See [`TargetType::length_on_disk`].
+    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
+        let _ = head;
+        None
+    }
     /// See [`TargetType::metadata`].
     fn metadata(&self) -> Vec<Metadata<'_>>;
     /// See [`TargetType::loses`].
@@ -400,6 +423,14 @@ impl<T: TargetType> Typed for T {
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         TargetType::rest(self, size_of)
+    }
+
+    fn first_length(&self) -> Option<u64> {
+        TargetType::first_length(self)
+    }
+
+    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
+        TargetType::length_on_disk(self, head)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

@@ -1,5 +1,10 @@
-//! What applying promises beyond its result: that keys stay where they are, and that what the kernel takes
-//! and ignores is told.
+//! What applying promises beyond its result: that keys stay where they are, that what the kernel takes and
+//! ignores is told, and that a refusal says which row it is about.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod ignored;
 mod keys;
+mod lengths;
+mod refusals;
+mod volumes;

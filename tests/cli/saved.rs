@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use dmctl::plan::saved::{Saved, host};
+use dmctl::saved::{Saved, host};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, dmctl, ended};

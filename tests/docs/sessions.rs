@@ -30,8 +30,8 @@ fn commands(text: &str) -> Vec<Typed> {
             typing = true;
         } else if let (true, Some(more), Some(last)) = (typing, line.strip_prefix("> "), commands.last_mut())
         {
-            last.shown += &format!("{line}\n");
-            last.run += &format!("\n{more}");
+            last.shown.extend([line, "\n"]);
+            last.run.extend(["\n", more]);
         } else {
             typing = false;
         }
@@ -62,7 +62,7 @@ fn played(document: &str) -> String {
     let mut shift = 0_isize;
     for block in blocks(document) {
         match (block.language(), &block.remarks()[..]) {
-            ("toml", [file]) if file.ends_with(".toml") => {
+            ("toml", [file]) if Path::new(file).extension().is_some() => {
                 fs::write(folder.path().join(file), &block.text).unwrap();
             }
             ("console", _) => {
@@ -106,7 +106,7 @@ fn what_is_not_run_is_known() {
             let known = NOT_RUN.contains(&(name(&path).as_str(), block.text.as_str()));
             match block.language() {
                 "sh" => {
-                    assert!(known, "{}: a block of commands that nobody runs:\n{}", name(&path), block.text)
+                    assert!(known, "{}: a block of commands that nobody runs:\n{}", name(&path), block.text);
                 }
                 "console" | "toml" | "rust" | "text" => {}
                 other => panic!("{}: nobody looks at a block of `{other}`", name(&path)),

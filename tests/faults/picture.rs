@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::{MappingState, Row, Simulated};
+use dmctl::targets::{self, Style};
 
 /// The devices of a kernel by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +34,13 @@ impl Picture {
     /// Whether this is `before`, give or take what can't be, or need not be, undone: a device that was taken
     /// over may keep its uuid, and what somebody else left in an inactive slot may be gone.
     pub fn is_put_back_to(&self, before: &Self) -> bool {
+        // What is in an inactive slot holds what is below.
+        let held_by_leftovers = before.0.values().any(|was| was.inactive);
         let same = |(now, was): (&Device, &Device)| {
-            let uuid = if was.uuid.is_none() { None } else { now.uuid.clone() };
-            let inactive = was.inactive && now.inactive;
-            let inactive = if was.inactive { inactive || !now.inactive } else { !now.inactive };
-            inactive && Device { uuid, inactive: was.inactive, ..now.clone() } == *was
+            let uuid = was.uuid.as_ref().and(now.uuid.clone());
+            let inactive = was.inactive || now.inactive;
+            let open_count = if held_by_leftovers { was.open_count } else { now.open_count };
+            Device { uuid, inactive, open_count, ..now.clone() } == *was
         };
         self.0.keys().eq(before.0.keys()) && self.0.values().zip(before.0.values()).all(same)
     }
@@ -71,7 +74,11 @@ impl std::fmt::Display for Picture {
 
 fn device(mapping: &MappingState, names: &BTreeMap<DevNum, &str>) -> Device {
     let row = |row: &Row| {
-        let words = row.params.reveal().split_whitespace().map(|word| {
+        // Orders that were carried out, and what is printed in other units than it is taken, mean the same.
+        let typed = targets::parse(&row.kind, row.params.reveal());
+        let params = typed
+            .map_or_else(|_| row.params.reveal().to_string(), |typed| typed.again().params(Style::Kernel));
+        let words = params.split_whitespace().map(|word| {
             let name = DevNum::parse(word).and_then(|number| names.get(&number));
             name.map_or(word.to_string(), |name| format!("<{name}>"))
         });

@@ -1,14 +1,18 @@
 //! A kernel and a map that it is to be made equal to.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
 use dmctl::config::{self, Map};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
+use dmctl::keys::Places;
 use dmctl::plan::{self, Plan, Step};
 use dmctl::policy::Class;
+use nix::unistd::geteuid;
 
 /// A change of a kernel that a map makes.
 pub struct Scenario {
@@ -26,24 +30,64 @@ pub struct Scenario {
 /// Nothing happened in between.
 pub fn nothing(_: &mut State) {}
 
-impl Scenario {
+/// A scenario, ready to be carried out as often as one likes.
+pub struct Case {
+    pub name: String,
     /// The kernel before.
+    kernel: State,
+    /// The map that is applied.
+    pub map: Map,
+    /// See [`Scenario::one_way`].
+    pub one_way: bool,
+}
+
+impl Case {
+    /// The kernel before, a new one each time.
     pub fn kernel(&self) -> Simulated {
+        Simulated::new(&self.kernel).expect("a kernel")
+    }
+}
+
+impl From<&Scenario> for Case {
+    fn from(scenario: &Scenario) -> Self {
         let disks = ["/dev/sda=65536", "/dev/sdb=65536", "/dev/sdc=65536", "/dev/sdd=65536"];
         let disks: Vec<_> = disks.iter().map(|disk| disk.parse().expect("a disk")).collect();
         let kernel = Simulated::new(&State::from_disks(&disks).expect("disks")).expect("a kernel");
-        let before = read(self.before);
-        apply::apply(&kernel, &plan(&kernel, &before), options(), &mut Silent)
-            .expect("the first map applies");
+        apply(&kernel, &read(scenario.before)).expect("the first map applies");
         let mut state = kernel.state();
-        (self.meanwhile)(&mut state);
-        Simulated::new(&state).expect("a kernel")
+        (scenario.meanwhile)(&mut state);
+        let (name, map) = (scenario.name.to_string(), read(scenario.after));
+        Self { name, kernel: state, map, one_way: scenario.one_way }
     }
+}
 
-    /// The map that is applied.
-    pub fn map(&self) -> Map {
-        read(self.after)
+/// The golden plans that change something, and may.
+pub fn golden() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+    let mut folders: Vec<_> =
+        fs::read_dir(folder).expect("the cases").map(|entry| entry.expect("a case").path()).collect();
+    folders.sort();
+    let cases = folders.iter().filter(|folder| folder.is_dir()).map(|folder| golden_case(folder));
+    cases.filter(|case| is_carried_out(&plan(&case.kernel(), &case.map))).collect()
+}
+
+fn golden_case(folder: &Path) -> Case {
+    let several = folder.join("maps");
+    let map = if several.is_dir() { several } else { folder.join("map.toml") };
+    let mut loaded = config::load(&[map]);
+    loaded.read_keys(&Places { credentials: None, user: geteuid().as_raw() });
+    let says = loaded.render(false);
+    let text = fs::read_to_string(folder.join("kernel.json")).expect("a kernel");
+    Case {
+        name: folder.display().to_string(),
+        kernel: State::parse(&text, "kernel.json").expect("a kernel"),
+        map: loaded.map.unwrap_or_else(|| panic!("{says}")),
+        one_way: false,
     }
+}
+
+fn is_carried_out(plan: &Plan) -> bool {
+    !plan.steps.is_empty() && apply::permit(plan).is_ok()
 }
 
 /// Plans and applies.

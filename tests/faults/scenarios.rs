@@ -432,6 +432,14 @@ pub const ALL: &[Scenario] = &[
         ..NOTHING
     },
     Scenario {
+        name: "a target that decides how long it is",
+        after: r#"
+            [mappings.checked]
+            targets = [{ type = "integrity", device = "/dev/sda", internal_hash = "crc32c" }]
+        "#,
+        ..NOTHING
+    },
+    Scenario {
         name: "a target that is loaded while it is suspended",
         before: r#"
             [mappings.era]

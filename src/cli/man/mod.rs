@@ -27,6 +27,8 @@ const MAP: &str = include_str!("../../../docs/map-format.md");
 const OF_ALL_VERBS: [&str; 2] = ["Exit codes", "Files"];
 /// The name under which pages are filed.
 const MANUAL: &str = "dmctl";
+/// In place of a date, so that the same sources give the same pages. Not empty, or its place would be taken.
+const NO_DATE: &str = " ";
 
 /// Write the manual pages into a folder
 #[derive(Debug, clap::Args)]
@@ -64,10 +66,22 @@ fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(&command))];
     pages.push((PathBuf::from("man1/dmctl.1"), command_page(&command)));
     for verb in command.get_subcommands() {
-        let man = Man::new(verb.clone()).manual(MANUAL).source(source(&command));
-        pages.push((Path::new("man1").join(man.get_filename()), printed(|out| man.render(out))));
+        let man = man(verb.clone(), &command);
+        pages.push((Path::new("man1").join(man.get_filename()), verb_page(&man)));
     }
     pages
+}
+
+/// A page of section 1.
+fn man(of: Command, command: &Command) -> Man {
+    Man::new(of).manual(MANUAL).source(source(command)).date(NO_DATE)
+}
+
+/// The page of a verb, whose last words are its examples.
+fn verb_page(man: &Man) -> String {
+    let mut more = Roff::new();
+    see_also(&mut more, &["dmctl(1)", "dmctl.toml(5)"]);
+    printed(|out| man.render(out)).replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n") + &more.render()
 }
 
 /// The version a page is of.
@@ -77,7 +91,7 @@ fn source(command: &Command) -> String {
 
 /// The page of the command: what its arguments say, and what holds for every verb.
 fn command_page(command: &Command) -> String {
-    let man = Man::new(command.clone()).manual(MANUAL).source(source(command));
+    let man = man(command.clone(), command);
     let mut page = printed(|out| man.render(out));
     let mut more = Roff::new();
     for title in OF_ALL_VERBS {
@@ -91,7 +105,7 @@ fn command_page(command: &Command) -> String {
 /// The page of the map file.
 fn map_page(command: &Command) -> String {
     let mut page = Roff::new();
-    page.control("TH", ["dmctl.toml", "5", "", &source(command), MANUAL]);
+    page.control("TH", ["dmctl.toml", "5", NO_DATE, &source(command), MANUAL]);
     page.control("SH", ["NAME"]);
     page.text([roman("dmctl.toml - the Device Mapper devices that a host should have")]);
     page.control("SH", ["DESCRIPTION"]);

@@ -58,7 +58,9 @@ fn place(
         }
         Length::Sectors(length) => length,
         Length::Rest => {
-            if row.target.rest(&|_| Some(u64::MAX / 2)).is_none() {
+            let told =
+                row.target.first_length().is_some() || row.target.rest(&|_| Some(u64::MAX / 2)).is_some();
+            if !told {
                 diagnostics.push(needs_length(row).at(origin().field("length")));
             }
             return None;

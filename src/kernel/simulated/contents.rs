@@ -26,6 +26,9 @@ enum When {
     Resume,
 }
 
+/// The one whose metadata tells its length.
+const INTEGRITY: &str = "integrity";
+
 /// The signature of a target's metadata.
 struct Signature {
     kind: &'static str,
@@ -83,7 +86,7 @@ const SIGNATURES: &[Signature] = &[
         Errno::EINVAL,
         "Failed to load metadata",
     ),
-    Signature::at_load("integrity", 0, b"integrt\0\x01", Errno::EINVAL, "The device is not initialized"),
+    Signature::at_load(INTEGRITY, 0, b"integrt\0\x01", Errno::EINVAL, "The device is not initialized"),
     Signature::at_load(
         "writecache",
         0,
@@ -156,7 +159,19 @@ fn fresh(world: &World, number: DevNum, metadata: &Metadata<'_>, signature: &Sig
     let looked_at = usize::try_from(inside).ok()?.checked_add(metadata.length)?;
     let mut bytes = vec![0; looked_at.max(at + signature.bytes.len()).min(MAX_HEAD)];
     bytes.get_mut(at..at + signature.bytes.len())?.copy_from_slice(signature.bytes);
+    if let (INTEGRITY, Some(sectors)) = (signature.kind, world.sectors(number)) {
+        let provided = provided(sectors.saturating_sub(sector));
+        bytes.get_mut(16..24)?.copy_from_slice(&provided.to_le_bytes());
+    }
     Some(Write { disk: run.disk, offset: run.sector.checked_mul(SECTOR)?, bytes, onto_blank: false })
+}
+
+/// How much of a device `integrity` leaves for data. The kernel's own count follows from the tag, the journal and
+/// the interleaving (`get_provided_data_sectors` in `drivers/md/dm-integrity.c`); the model takes what is left
+/// after a superblock, a journal of a 128th and four bytes of tag a sector, about what it comes to by default.
+fn provided(sectors: u64) -> u64 {
+    let left = sectors.saturating_sub(8 + (sectors >> 7));
+    (left - left / 129) / 8 * 8
 }
 
 /// Sectors of a mapping that are consecutive sectors of one disk.

@@ -28,11 +28,13 @@ use crate::units::{Bytes, SECTOR, Sectors};
 /// The superblock: what it starts with, and its bytes (`SB_MAGIC`, `SB_SECTORS`).
 const MAGIC: &[u8] = b"integrt\0";
 const SUPERBLOCK: usize = 4096;
+/// Where the superblock tells how many sectors are left for data.
+const PROVIDED: usize = 16;
 
 /// A device with a tag beside every block, which is checked at every read.
 ///
-/// The size that it offers is known only once it is formatted, so `length` can't be left out, unless
-/// `meta_device` keeps all of the device for the data.
+/// The size that it offers is known only once it is formatted. With `length` left out it is loaded with one block
+/// first, which formats it, and then with all that it offers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Integrity {
@@ -360,8 +362,8 @@ impl TargetType for Integrity {
         compare::compare(self, live, differences);
     }
 
-    /// With `meta_device`, all of the data device. Else never: the tags and the journal take a part of it, how
-    /// much stands in the superblock, and the kernel tells once the table is loaded.
+    /// With `meta_device`, all of the data device. Else the tags and the journal take a part of it, and how much is
+    /// left stands in the superblock.
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         self.meta_device.as_ref()?;
         let (size, block) = (size_of(&self.device)?, self.sectors_per_block());
@@ -371,6 +373,17 @@ impl TargetType for Integrity {
         } else {
             Err(format!("{} has {size} sectors, less than one block", self.device))
         })
+    }
+
+    fn first_length(&self) -> Option<u64> {
+        self.meta_device.is_none().then(|| self.sectors_per_block())
+    }
+
+    /// `provided_data_sectors` of `struct superblock` in `drivers/md/dm-integrity.c`.
+    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
+        let number = head.get(PROVIDED..)?.first_chunk::<8>()?;
+        let sectors = u64::from_le_bytes(*number);
+        (head.starts_with(MAGIC) && sectors > 0).then_some(sectors)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

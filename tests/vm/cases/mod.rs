@@ -113,6 +113,7 @@ cases! {
         a_claimed_lower_device
         a_lower_device_that_is_too_small_or_absent
         a_resume_that_fails_puts_the_old_table_back
+        a_pool_that_cannot_start_leaves_nothing
         a_refused_create_leaves_no_device;
     removing:
         a_mounted_device_stays

@@ -108,7 +108,7 @@ pub fn resume_that_fails_comes_back_on_the_old_table(guest: &Guest) -> Result<()
     let disk = guest.disks[0].number;
     let id = guest.device("grown", &format!("0 8 linear {disk} 0"))?;
     // Only the first table of a device is checked against the size of its disk when it is loaded.
-    kernel.load(&id, &rows(&format!("0 65536 linear {disk} 0")), false)?;
+    kernel.load(&id, &rows(&format!("0 262144 linear {disk} 0")), false)?;
     let error = refused(kernel.resume(&id), Errno::EINVAL)?.to_string();
     ensure!(error.contains("too small for target"), "{error}");
     let after = kernel.device(&id, Slot::Live)?.context("no such device")?;

@@ -64,7 +64,7 @@ const RAID5: &str =
     "raid5_ls 1 128 3 /dev/mapper/meta4 /dev/ram0 /dev/mapper/meta5 /dev/ram1 /dev/mapper/meta6 /dev/ram2";
 
 #[rustfmt::skip]
-const SPECIAL: &[Special] = &[
+static SPECIAL: &[Special] = &[
     special("linear", "1:99 0", "1:99", None, REFUSED, "this driver makes a disk when it is opened, which dmctl does not do"),
     special("linear", "/dev/ram2 0", "!load", live("thin-pool", POOL), printed("1:2 0"), "the type can't be left by a reload: the device is made anew"),
     special("linear", "/dev/ram0 0", "!load", live("multipath", "0 0 1 1 service-time 0 1 0 /dev/loop0"), printed("1:0 0"), "the type can't be left by a reload: the device is made anew"),

@@ -26,11 +26,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Plan;
-use super::document::Document;
 use crate::config::Map;
 use crate::identity::printable;
 use crate::kernel::{KernelError, ReadKernel};
+use crate::plan::Plan;
+use crate::plan::document::Document;
 
 pub use check::{Now, permit_host};
 pub use digest::host;

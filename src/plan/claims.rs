@@ -1,0 +1,72 @@
+//! Lower devices that something else has for itself.
+//!
+//! Device Mapper claims what it stands on, once for all its tables; what is mounted, swap space or part of
+//! an array is claimed by somebody else, and the kernel refuses the table (`bd_prepare_to_claim`).
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::Conflict;
+use super::changes::{Change, Changes, Standing};
+use crate::diff;
+use crate::identity::DevNum;
+use crate::observed::Observed;
+
+/// The devices that a mapping stands on after the plan and not before.
+fn new_lowers(change: &Change<'_>) -> BTreeSet<DevNum> {
+    let changes = matches!(
+        change.standing,
+        Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
+    );
+    let rows = if changes { change.rows.as_slice() } else { &[] };
+    let mut lowers: BTreeSet<DevNum> = rows
+        .iter()
+        .flat_map(|row| {
+            row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number).collect::<Vec<_>>()
+        })
+        .collect();
+    if let Some(device) = change.device().filter(|_| !lowers.is_empty()) {
+        lowers = &lowers - &diff::lowers(&device.table);
+    }
+    lowers
+}
+
+/// All devices that some mapping stands on after the plan and not before: who uses them must be known.
+pub fn of_interest(changes: &Changes<'_>) -> HashSet<DevNum> {
+    changes.all.iter().flat_map(new_lowers).collect()
+}
+
+/// A conflict for each of them that somebody else has.
+pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for change in &changes.all {
+        for number in new_lowers(change) {
+            let Some(by) = claimed_by(number, observed) else { continue };
+            let shown = change.rows.iter().flat_map(|row| row.target.lowers(row.length));
+            let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
+            conflicts.push(Conflict {
+                mapping: change.mapping.key.clone(),
+                name: change.mapping.name.clone(),
+                reason: format!(
+                    "the lower device {} is {by}, so the kernel gives it to no table",
+                    shown.map_or_else(|| number.to_string(), crate::device::Device::described)
+                ),
+            });
+        }
+    }
+    conflicts
+}
+
+/// Who has a device for himself. What a mapped device stands on is open to all of them.
+fn claimed_by(number: DevNum, observed: &Observed) -> Option<String> {
+    let users = observed.users(number)?;
+    if users.holders.iter().any(|holder| observed.by_number(*holder).is_some()) {
+        return None;
+    }
+    if let Some(mount) = users.mounts.first() {
+        return Some(format!("mounted on {mount}"));
+    }
+    if users.swap {
+        return Some("swap space".to_string());
+    }
+    users.holders.first().map(|holder| format!("part of {holder}"))
+}

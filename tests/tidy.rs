@@ -1,0 +1,224 @@
+//! Guards the house: what ARCHITECTURE.md says holds everywhere holds, seen from the text of the sources.
+
+#![allow(clippy::unwrap_used, reason = "a source that can't be read fails its test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// No file is longer: one that is has more than one concept in it.
+const LONGEST: usize = 600;
+
+/// What stands between the text and the plan, and knows neither files nor clocks nor processes.
+const PURE: &[&str] = &[
+    "src/plan",
+    "src/render",
+    "src/targets",
+    "src/diff.rs",
+    "src/sector_map.rs",
+    "src/policy.rs",
+    "src/status.rs",
+    "src/table.rs",
+    "src/units.rs",
+    "src/identity.rs",
+    "src/device.rs",
+    "src/secret.rs",
+];
+
+/// Who may hold a kernel that can be changed.
+const CHANGERS: &[&str] = &["src/kernel", "src/ops", "src/apply", "src/cli"];
+
+/// The one file with `unsafe`.
+const UNSAFE: &str = "src/kernel/live/raw.rs";
+
+/// What reaches out of a pure function.
+const OUTSIDE: &[&str] = &[
+    "env::",
+    "fs::",
+    "process::",
+    "Instant",
+    "SystemTime",
+    "thread::",
+    "net::",
+    "stdin()",
+    "println!",
+    "eprintln!",
+];
+
+/// A file of the repository, with its path from the root.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn is_in(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path == *place || self.path.starts_with(&format!("{place}/")))
+    }
+
+    /// Whether it is for tests alone: its module says so.
+    fn is_test(&self) -> bool {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.path);
+        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
+        let modules = [folder.join("mod.rs"), folder.with_extension("rs")];
+        let declared = format!(
+            "#[cfg(test)]
+mod {name};
+"
+        );
+        modules
+            .iter()
+            .filter_map(|module| fs::read_to_string(module).ok())
+            .any(|text| text.contains(&declared))
+    }
+
+    /// The lines before the tests, without comments.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let tests = self.is_test();
+        let lines = self.text.lines().take_while(move |line| !tests && *line != "mod tests {");
+        lines.zip(1..).map(|(line, number)| (number, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+/// Every file below `folder` that ends in `extension`.
+fn files(folder: &str, extension: &str) -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|own| own == extension) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(File { path: path.strip_prefix(root).unwrap().display().to_string(), text });
+            }
+        }
+    }
+    found.sort_by(|one, two| one.path.cmp(&two.path));
+    assert!(!found.is_empty(), "nothing in {folder}");
+    found
+}
+
+/// Every source, those of tests included.
+fn sources() -> Vec<File> {
+    ["src", "tests", "examples"].into_iter().flat_map(|folder| files(folder, "rs")).collect()
+}
+
+/// Holds when `wrong` is empty.
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long = sources().into_iter().map(|file| (file.text.lines().count(), file.path));
+    none(
+        &long
+            .filter(|(lines, _)| *lines > LONGEST)
+            .map(|(lines, path)| format!("{path}: {lines} lines"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_file_opens_with_its_story() {
+    // Tests beside a module go with its story.
+    let told = |file: &File| file.text.starts_with("//! ") || file.path.ends_with("/tests.rs");
+    none(&sources().iter().filter(|file| !told(file)).map(|file| file.path.clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn unsafe_stands_in_one_file() {
+    let mut wrong = Vec::new();
+    for file in files("src", "rs").iter().filter(|file| file.path != UNSAFE) {
+        for (number, line) in file.code() {
+            if line.contains("unsafe ") || line.contains("allow(unsafe_code") {
+                wrong.push(format!("{}:{number}: {line}", file.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn what_plans_reaches_for_nothing_outside() {
+    let mut wrong = Vec::new();
+    let pure: Vec<File> = files("src", "rs").into_iter().filter(|file| file.is_in(PURE)).collect();
+    assert!(pure.len() > 30, "only {} pure files", pure.len());
+    for file in &pure {
+        for (number, line) in file.code() {
+            if let Some(word) = OUTSIDE.iter().find(|word| line.contains(*word)) {
+                wrong.push(format!("{}:{number}: {word} in {line}", file.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn only_who_changes_a_kernel_is_given_one_to_change() {
+    let names = |file: &File| file.code().any(|(_, line)| line.contains("ChangeKernel"));
+    let sources = files("src", "rs");
+    let wrong = sources.iter().filter(|file| !file.is_in(CHANGERS) && names(file));
+    none(&wrong.map(|file| file.path.clone()).collect::<Vec<_>>());
+    // Of the verbs only apply passes one on; all get theirs from the context.
+    let given = ["src/cli/context.rs", "src/cli/apply.rs"];
+    let verbs = sources.iter().filter(|file| file.is_in(&["src/cli"]) && !file.is_in(&given));
+    none(&verbs.filter(|file| names(file)).map(|file| file.path.clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn only_the_targets_know_targets_by_name() {
+    let types = dmctl::targets::KINDS.iter().map(|kind| format!("\"{}\"", kind.name)).collect::<Vec<_>>();
+    // The model of the kernel is the other side of the targets, and knows them as the kernel does. multipath is
+    // also whose devices some are; an error is more than a target.
+    let home = ["src/targets", "src/kernel/simulated", "src/identity.rs"];
+    let mut wrong = Vec::new();
+    for file in files("src", "rs").iter().filter(|file| !file.is_in(&home)) {
+        for (number, line) in file.code() {
+            if let Some(name) = types.iter().find(|name| line.contains(*name) && *name != "\"error\"") {
+                wrong.push(format!("{}:{number}: {name}", file.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // In pieces, or this file would find itself.
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimple", "mented!(")];
+    let mut all = sources();
+    all.extend(files("docs", "md"));
+    all.extend(files("examples", "toml"));
+    let marked = all.iter().filter(|file| marks.iter().any(|mark| file.text.contains(mark)));
+    none(&marked.map(|file| file.path.clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_place_in_the_architecture_is_there_and_every_folder_is_in_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let places: Vec<&str> =
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    for place in &places {
+        let name = place.trim_end_matches('/');
+        let (file, folder) = (root.join(format!("src/{name}.rs")), root.join(format!("src/{name}")));
+        assert!(file.exists() || folder.is_dir(), "ARCHITECTURE.md names {place}, which is not in src");
+    }
+    for entry in fs::read_dir(root.join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let known = places.iter().any(|place| place.trim_end_matches('/') == name);
+        assert!(known || matches!(name, "lib" | "main"), "ARCHITECTURE.md does not tell of src/{name}");
+    }
+}
+
+#[test]
+fn the_changelog_has_a_place_for_what_comes_next() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();
+    assert!(text.contains("\n## Unreleased\n"), "{text}");
+}

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use dmctl::apply::{self, Options, Silent};
 use dmctl::config::{self, Map};
 use dmctl::identity::DevNum;
-use dmctl::kernel::simulated::{Disk, Simulated, State};
+use dmctl::kernel::simulated::{Disk, KernelFacts, Simulated, State};
 use dmctl::plan;
 use dmctl::policy::Class;
 use dmctl::render::{self, Paint};
@@ -64,7 +64,7 @@ fn kernel() -> Simulated {
         Disk { paths: vec!["/dev/disk/by-id/large".to_string()], ..Disk::new(DevNum::new(8, 0), 1 << 40) };
     let state = State {
         format_version: 1,
-        kernel: Default::default(),
+        kernel: KernelFacts::default(),
         block_devices: vec![large],
         mappings: Vec::new(),
         pools: Vec::new(),

@@ -99,7 +99,7 @@ pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict
     for row in wanted {
         // Rows are compared where they start at the same sector; the sector map tells of the others.
         let Ok(index) = live.binary_search_by_key(&row.start, |live| live.start) else {
-            diff.says.push(format!("a {} row begins at sector {}", row.target.kind(), row.start));
+            diff.says.push(row_begins(row.target.kind(), row.start));
             continue;
         };
         match compare_row(row, &live[index], device.info.suspended, &mut diff) {
@@ -108,7 +108,7 @@ pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict
         }
     }
     if wanted.len() != live.len() && diff.says.is_empty() {
-        diff.says.push(format!("{} targets -> {}", live.len(), wanted.len()));
+        diff.says.push(rows_counted(live.len(), wanted.len()));
     }
     if read_only != device.info.read_only && !follows_target(wanted, read_only) {
         diff.says.push(if read_only { "becomes read-only" } else { "becomes writable" }.to_string());
@@ -118,6 +118,18 @@ pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict
     }
     diff.map = SectorMap::of(wanted, &live);
     if recreate { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
+}
+
+/// What is said of a row where none began before. Whoever draws both tables has shown it already.
+#[must_use]
+pub fn row_begins(kind: &str, start: u64) -> String {
+    format!("a {kind} row begins at sector {start}")
+}
+
+/// What is said of a table that only got longer or shorter. Whoever draws both tables has shown it already.
+#[must_use]
+pub fn rows_counted(live: usize, wanted: usize) -> String {
+    format!("{live} targets -> {wanted}")
 }
 
 /// Notes how two rows that start at the same sector differ. Gives the heaviest effect, or why the live one

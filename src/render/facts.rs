@@ -1,5 +1,8 @@
 //! What is said of a step, whatever it is drawn as.
 
+use std::collections::HashSet;
+
+use crate::diff;
 use crate::plan::Action;
 use crate::plan::document::{Sectors, Step};
 use crate::units;
@@ -100,21 +103,27 @@ pub fn reasons(step: &Step) -> Vec<String> {
 /// at stake.
 fn beyond_tables(step: &Step) -> Vec<String> {
     let differences = step.differences.as_deref().unwrap_or_default();
-    let all = differences.join("; ");
+    let (all, drawn) = (differences.join("; "), drawn(step));
     let beyond =
         step.need().strip_prefix(all.as_str()).map_or(step.need(), |rest| rest.trim_start_matches("; "));
-    let mut says: Vec<String> = differences.iter().filter(|says| !is_drawn(says)).cloned().collect();
+    let mut says: Vec<String> = differences
+        .iter()
+        .filter(|says| !drawn.contains(*says) && !says.starts_with("length "))
+        .cloned()
+        .collect();
     if !beyond.is_empty() {
         says.push(beyond.to_string());
     }
     says
 }
 
-/// Whether a difference says no more than the rows of the tables do.
-fn is_drawn(says: &str) -> bool {
-    let row_comes = says.starts_with("a ") && says.contains(" target at sector ");
-    let counts = says.contains(" targets -> ");
-    row_comes || counts || says.starts_with("length ")
+/// What the rows of both tables say already.
+fn drawn(step: &Step) -> HashSet<String> {
+    let (old, new) =
+        (step.old_table.as_deref().unwrap_or_default(), step.table.as_deref().unwrap_or_default());
+    let mut drawn: HashSet<String> = new.iter().map(|row| diff::row_begins(&row.kind, row.start)).collect();
+    drawn.insert(diff::rows_counted(old.len(), new.len()));
+    drawn
 }
 
 #[cfg(test)]

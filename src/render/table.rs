@@ -1,5 +1,7 @@
 //! The rows of the tables of a step: those that stay, those that go and those that come, in columns.
 
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
 use crate::identity::printable;
 use crate::plan::document::{Row, Step};
 use crate::targets::MAX_TYPE;
@@ -8,6 +10,8 @@ use crate::targets::MAX_TYPE;
 const LONG_RUN: usize = 8;
 /// How many of them.
 const EDGE: usize = 3;
+/// Comparing takes time that grows with the square of the rows that differ.
+const LONGEST_COMPARED: usize = 5000;
 
 /// One line of a drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,29 +38,28 @@ pub fn lines(step: &Step) -> Vec<Line> {
     shortened(&signed, line)
 }
 
-/// Both tables as one, in order. A row is the same only where it starts at the same sector, so one pass over
-/// both is enough; between two rows that stay, those that go come before those that come.
+/// Both tables as one, in order: the rows that stay, and between them those that go before those that come.
 fn signed<'r>(new: &'r [Row], old: &'r [Row]) -> Vec<(char, &'r Row)> {
+    let lines = |rows: &[Row]| rows.iter().map(Row::line).collect::<Vec<_>>();
     let mut signed = Vec::with_capacity(new.len().max(old.len()));
-    let mut coming = Vec::new();
-    let (mut new, mut old) = (new.iter().peekable(), old.iter().peekable());
-    loop {
-        match (new.peek(), old.peek()) {
-            (Some(one), Some(two)) if one.line() == two.line() => {
-                signed.append(&mut coming);
-                signed.extend(new.next().map(|row| (' ', row)));
-                old.next();
-            }
-            (Some(one), Some(two)) if one.start < two.start => {
-                coming.extend(new.next().map(|row| ('+', row)));
-            }
-            (_, Some(_)) => signed.extend(old.next().map(|row| ('-', row))),
-            (Some(_), None) => coming.extend(new.next().map(|row| ('+', row))),
-            (None, None) => break,
+    for op in changes(&lines(old), &lines(new)) {
+        if let DiffOp::Equal { .. } = op {
+            signed.extend(new[op.new_range()].iter().map(|row| (' ', row)));
+        } else {
+            signed.extend(old[op.old_range()].iter().map(|row| ('-', row)));
+            signed.extend(new[op.new_range()].iter().map(|row| ('+', row)));
         }
     }
-    signed.append(&mut coming);
     signed
+}
+
+/// How one table becomes the other. Tables too long to be compared row by row, as somebody else's plan may
+/// hold, go and come as a whole.
+fn changes(old: &[String], new: &[String]) -> Vec<DiffOp> {
+    if old != new && old.len().max(new.len()) > LONGEST_COMPARED {
+        return vec![DiffOp::Replace { old_index: 0, old_len: old.len(), new_index: 0, new_len: new.len() }];
+    }
+    capture_diff_slices(Algorithm::Patience, old, new)
 }
 
 /// The lines, with the middle of long runs that stay left out and counted.
@@ -106,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_long_run_that_stays_is_counted() {
-        let rows: String = (0..100).map(|n| format!("{} 8 zero\n", n * 8)).collect();
-        let rows = table(&rows);
+        let rows: Vec<String> = (0..100).map(|n| format!("{} 8 zero", n * 8)).collect();
+        let rows = table(&rows.join("\n"));
         let signed: Vec<_> = rows.iter().map(|row| (' ', row)).collect();
         let lines = shortened(&signed, |sign, row| Line { sign, text: row.line() });
         assert_eq!(lines.len(), 7);

@@ -10,7 +10,7 @@ use super::swap::{Member, top_down};
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, KernelError, Mapped, Slot};
-use crate::table::Table;
+use crate::table::{self, Table, Target};
 
 /// Puts the old tables back. What is left as it should not be is noted.
 pub fn put_back(undo: &mut Undo<'_>, members: &[Member]) {
@@ -25,6 +25,10 @@ pub fn put_back(undo: &mut Undo<'_>, members: &[Member]) {
             continue;
         }
         let tried = attempt(kernel, std::slice::from_ref(member), std::slice::from_ref(load));
+        if !is_back(kernel, member).is_ok_and(|back| back) {
+            // How far that got is seen by looking.
+            let _ = through_error(kernel, member, load);
+        }
         if !is_back(kernel, member).is_ok_and(|back| back) {
             serve_at_least(kernel, member);
             undo.left(left(kernel, member, tried.as_ref()));
@@ -53,6 +57,21 @@ fn attempt(kernel: &dyn ChangeKernel, members: &[Member], loads: &[Table]) -> Op
         note(resume(kernel, &members[*index]).map(|()| true));
     }
     trouble
+}
+
+/// Brings an old table back that may not take the place of the new one, as no other type may take that of
+/// verity: `error` may, and anything that of `error`. Not while somebody has the device open, who would be given
+/// errors.
+fn through_error(kernel: &dyn ChangeKernel, member: &Member, load: &Table) -> Result<(), KernelError> {
+    let Some(now) = kernel.device(&member.id, Slot::Live)? else { return Ok(()) };
+    if now.info.open_count > 0 || now.table.is_empty() || has_old_table(&now, member) {
+        return Ok(());
+    }
+    let error = Target::new(0, table::sectors(&now.table), "error", String::new());
+    kernel.load(&member.id, &[error], member.old_readonly)?;
+    kernel.resume(&member.id)?;
+    kernel.load(&member.id, load, member.old_readonly)?;
+    resume(kernel, member)
 }
 
 /// Lets I/O through to the new table of a device whose old one is refused: some changes have no way back. A

@@ -17,6 +17,7 @@ use dmctl::device::Form;
 use dmctl::identity::DevNum;
 use dmctl::kernel::Version;
 use dmctl::kernel::simulated::{self, Disk, MappingState, Row, State};
+use dmctl::render::json;
 use dmctl::table::Target;
 use jsonschema::Validator;
 use tempfile::TempDir;
@@ -140,8 +141,14 @@ fn made_by_script(script: &Path, state: &State) -> Vec<MappingState> {
     made.collect()
 }
 
+/// What documents are held against.
+struct Schemas {
+    plan: Validator,
+    state: Validator,
+}
+
 /// Carries an example out, or says what went wrong.
-fn carry_out(example: &Path, state_schema: &Validator) -> Result<(), String> {
+fn carry_out(example: &Path, schemas: &Schemas) -> Result<(), String> {
     let lab = Lab::new(example);
     let before = example.with_extension("before.toml");
     if before.exists() {
@@ -152,13 +159,16 @@ fn carry_out(example: &Path, state_schema: &Validator) -> Result<(), String> {
     if plan == "Nothing to do.\n" {
         return Err(format!("{}: there is nothing to do from the start", example.display()));
     }
+    let document = lab.ok(&["plan", "--json"], example)?;
+    fits(&serde_json::from_str(&document).unwrap(), &schemas.plan)
+        .map_err(|error| format!("{}: the plan: {error}", example.display()))?;
     lab.apply(example)?;
     let again = lab.ok(&["plan", "--detailed-exitcode"], example)?;
     if again != "Nothing to do.\n" {
         return Err(format!("{}: after apply there is still to do:\n{again}", example.display()));
     }
     let state = serde_json::from_str(&fs::read_to_string(lab.state()).unwrap()).unwrap();
-    fits(&state, state_schema)
+    fits(&state, &schemas.state)
         .map_err(|error| format!("{}: the kernel afterwards: {error}", example.display()))
 }
 
@@ -168,9 +178,12 @@ fn fits(document: &serde_json::Value, schema: &Validator) -> Result<(), String> 
 
 #[test]
 fn every_example_can_be_carried_out_and_is_then_in_sync() {
-    let schema = jsonschema::validator_for(&simulated::schema()).unwrap();
+    let schemas = Schemas {
+        plan: jsonschema::validator_for(&json::plan_schema()).unwrap(),
+        state: jsonschema::validator_for(&simulated::schema()).unwrap(),
+    };
     let wrong: Vec<String> =
-        examples().iter().filter_map(|example| carry_out(example, &schema).err()).collect();
+        examples().iter().filter_map(|example| carry_out(example, &schemas).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

@@ -145,3 +145,20 @@ fn a_map_of_the_wrong_shape_does_not() {
         assert!(!schema.is_valid(&document), "{map}");
     }
 }
+
+#[test]
+fn every_plan_that_is_kept_fits_its_schema() {
+    let schema = validator(&dmctl::render::json::plan_schema());
+    let plans = files("tests/plans", |path| path.file_name().is_some_and(|name| name == "plan.json"));
+    assert!(plans.len() > 20, "only {} plans", plans.len());
+    for path in plans {
+        let mut document: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        // Kept without the version, which whoever prints it adds.
+        document["format_version"] = json!(1);
+        schema.validate(&document).unwrap_or_else(|error| {
+            panic!("{}: {error} at {}", path.display(), error.instance_path());
+        });
+        document["steps"] = json!([{ "action": "explode" }]);
+        assert!(!schema.is_valid(&document));
+    }
+}

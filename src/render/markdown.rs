@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_is_markup() {
-        assert_eq!(escape("a|b <i> *c* [x](y)\u{1b}"), "a\\|b &lt;i&gt; \\*c\\* \\[x\\](y)\\u{1b}");
+        assert_eq!(escape("a|b <i> *c* [x](y)\u{1b}"), "a\\|b &lt;i&gt; \\*c\\* \\[x\\](y)\\\\u{1b}");
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(code("a|b"), "a\\|b");
         assert_eq!(longest_run("``` ` ``"), 3);

@@ -150,7 +150,7 @@ impl Page {
     /// Lines below a step, the first of them behind `first`, all of them within the columns.
     fn below(&mut self, first: &str, text: &str, colour: Option<AnsiColor>) {
         let indent = INDENT + width(first);
-        let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(20));
+        let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(10));
         for (index, part) in wrap(text, room).iter().enumerate() {
             let lead = if index == 0 { first.to_string() } else { " ".repeat(width(first)) };
             let text = format!("{lead}{part}");
@@ -240,5 +240,76 @@ impl Page {
             }
             _ => self.line(&format!("{head}{says}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::document::{Row, Users};
+    use crate::policy::Class;
+
+    fn step(name: &str) -> Step {
+        let row = |start, length, params: &str| Row {
+            start,
+            length,
+            kind: "linear".to_string(),
+            params: params.to_string(),
+            shown: None,
+            lowers: Vec::new(),
+        };
+        Step {
+            action: Action::Reload,
+            mapping: Some("data".to_string()),
+            name: name.to_string(),
+            uuid: None,
+            number: Some("254:3".to_string()),
+            class: Class::Remap,
+            refused: true,
+            refusal: Some("needs --allow remap".to_string()),
+            reason: "offset 0 -> 8; refused: needs --allow remap".to_string(),
+            table: Some(vec![row(0, 4096, "/dev/disk/by-id/a-very-long-name-of-a-disk (8:0) 8")]),
+            readonly: Some(false),
+            old_table: Some(vec![row(0, 2048, "8:0 0")]),
+            old_readonly: Some(false),
+            differences: Some(vec!["offset 0 -> 8".to_string()]),
+            sectors: None,
+            suspended: Some(false),
+            users: Some(Users { open_count: 1, mounts: vec!["/srv/data".to_string()], ..Users::default() }),
+            to: None,
+            sector: None,
+            message: None,
+        }
+    }
+
+    fn drawn(step: Step, columns: Option<usize>, paint: Paint) -> String {
+        let plan = Document { steps: vec![step], ..Document::default() };
+        draw(&plan, &Heading::default(), Look { paint, columns })
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_nothing() {
+        let words = |text: &str| text.split_whitespace().collect::<String>();
+        let wide = drawn(step("data"), None, Paint::Plain);
+        assert!(wide.contains("~ reload  data  1.0 MiB -> 2.0 MiB   254:3, mounted on /srv/data, open 1; suspended for the swap  [remap]"), "{wide}");
+        for columns in 30..110 {
+            let narrow = drawn(step("data"), Some(columns), Paint::Plain);
+            assert_eq!(words(&narrow), words(&wide), "{columns}");
+            assert!(narrow.lines().all(|line| width(line) <= columns), "{columns}:\n{narrow}");
+        }
+    }
+
+    #[test]
+    fn colours_change_no_text() {
+        let plain = drawn(step("data"), Some(60), Paint::Plain);
+        let colour = drawn(step("data"), Some(60), Paint::Colour);
+        assert_ne!(plain, colour);
+        assert_eq!(plain, anstream::adapter::strip_str(&colour).to_string());
+    }
+
+    #[test]
+    fn a_name_moves_no_cursor_and_hides_nothing() {
+        let text = drawn(step("a\u{1b}[2Jb\u{202e}c\nd"), Some(80), Paint::Plain);
+        assert!(text.contains("a\\u{1b}[2Jb\\u{202e}c\\u{a}d"), "{text}");
     }
 }

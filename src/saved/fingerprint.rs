@@ -67,7 +67,7 @@ impl Fingerprint {
     /// Takes the fingerprint of what a plan touches: each device of its steps, and down from there.
     pub fn take(kernel: &dyn ReadKernel, document: &Document) -> Result<Self, KernelError> {
         let look = Look::new(kernel)?;
-        let mut waiting: VecDeque<By> = document.steps.iter().flat_map(|step| look.touched(step)).collect();
+        let mut waiting: VecDeque<By> = document.steps.iter().flat_map(touched).collect();
         let mut devices = BTreeMap::new();
         while let Some(by) = waiting.pop_front() {
             let by = look.certain(by)?;
@@ -99,19 +99,19 @@ struct Look<'k> {
     list: Vec<Listed>,
 }
 
+/// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
+fn touched(step: &Step) -> Vec<By> {
+    let mut touched = vec![By::Name(step.name.clone())];
+    touched.extend(step.to.clone().map(By::Name));
+    touched.extend(step.uuid.clone().map(By::Uuid));
+    let tables = step.table.iter().chain(&step.old_table);
+    touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
+    touched
+}
+
 impl<'k> Look<'k> {
     fn new(kernel: &'k dyn ReadKernel) -> Result<Self, KernelError> {
         Ok(Self { kernel, list: kernel.list()? })
-    }
-
-    /// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
-    fn touched(&self, step: &Step) -> Vec<By> {
-        let mut touched = vec![By::Name(step.name.clone())];
-        touched.extend(step.to.clone().map(By::Name));
-        touched.extend(step.uuid.clone().map(By::Uuid));
-        let tables = step.table.iter().chain(&step.old_table);
-        touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
-        touched
     }
 
     /// The one way to name a device: two ways to it are one device.
@@ -190,6 +190,16 @@ impl<'k> Look<'k> {
         });
         Ok((state, lowers))
     }
+}
+
+/// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
+fn touched(step: &Step) -> Vec<By> {
+    let mut touched = vec![By::Name(step.name.clone())];
+    touched.extend(step.to.clone().map(By::Name));
+    touched.extend(step.uuid.clone().map(By::Uuid));
+    let tables = step.table.iter().chain(&step.old_table);
+    touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
+    touched
 }
 
 /// How a lower device is found; none for a mapping that the plan makes.

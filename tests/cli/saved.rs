@@ -260,3 +260,33 @@ fn no_key_is_saved_and_another_one_is_stale() {
     assert_eq!(piped.code, 1, "{piped:?}");
     assert!(piped.stderr.contains("standard input"), "{piped:?}");
 }
+
+#[test]
+fn a_plan_that_says_nonsense_is_drawn_all_the_same() {
+    let (lab, path) = saved();
+    let mut saved = Saved::parse(&path, &std::fs::read_to_string(&path).unwrap()).unwrap();
+    let long = "\u{1b}[2J\u{202e}<b>|`".repeat(20_000);
+    for step in &mut saved.document.steps {
+        step.name.clone_from(&long);
+        step.number = Some("@".to_string());
+        for row in step.table.iter_mut().chain(&mut step.old_table).flatten() {
+            (row.start, row.length) = (u64::MAX, u64::MAX);
+            row.kind.clone_from(&long);
+            // A circle of devices.
+            for lower in &mut row.lowers {
+                lower.number = Some("@".to_string());
+            }
+        }
+        if let Some(sectors) = &mut step.sectors {
+            sectors.moves = vec![(u64::MAX, 0); 3];
+            sectors.keeps = vec![(0, u64::MAX); 3];
+        }
+    }
+    std::fs::write(&path, saved.to_json()).unwrap();
+    for format in ["text", "json", "markdown", "html"] {
+        let shown = lab.run(["show", &path, "--format", format]);
+        assert_eq!(shown.code, 0, "{format}: {}", shown.stderr);
+        assert!(!shown.stdout.contains('\u{202e}') || format == "json", "{format}");
+    }
+    assert_eq!(lab.run(["apply", "--plan", &path]).code, 4, "what it says is not what would be done");
+}

@@ -45,7 +45,7 @@ pub fn every_row_of_the_data(guest: &Guest) -> Result<()> {
     }
     println!("rows of a real kernel, applied: {counts:?}");
     ensure!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
-    let unneeded = stage::unneeded(rows());
+    let unneeded = stage::unneeded(&rows());
     ensure!(unneeded.is_empty(), "no row needs these any more: {unneeded:?}");
     Ok(())
 }
@@ -82,7 +82,7 @@ fn set_up(guest: &Guest, row: Row) -> Result<()> {
     let before = stage::before(row);
     let metas: Vec<usize> = (4..8).filter(|n| row.loaded.contains(&format!("/dev/mapper/meta{n}"))).collect();
     for n in 4..8 {
-        let earlier = matches!(before, Some(Before::Live("raid", ..)));
+        let earlier = matches!(before, Before::Live("raid", ..));
         if metas.contains(&n) || (earlier && n < 7) {
             guest.device(&format!("meta{n}"), &format!("0 16384 linear 1:{n} 0"))?;
         }
@@ -98,13 +98,13 @@ fn set_up(guest: &Guest, row: Row) -> Result<()> {
         program("keyctl", &["add", "user", "dmctlk", &"k".repeat(32), "@u"])?;
     }
     match before {
-        None => {}
-        Some(Before::Garbage(disk)) => guest.disks[disk].fill(0, 8, 0x55)?,
-        Some(Before::Live(target, params, length)) => {
+        Before::Nothing => {}
+        Before::Garbage(disk) => guest.disks[disk].fill(0, 8, 0x55)?,
+        Before::Live(target, params, length) => {
             let length = if target == "raid" { stage::length(row) } else { length };
             apply_ends(&map(target, params, length), &["--allow", "format"], 0)?;
         }
-        Some(Before::Gone(target, params, length)) => {
+        Before::Gone(target, params, length) => {
             apply_ends(&map(target, params, length), &["--allow", "format"], 0)?;
             apply_ends("mappings.row.state = \"absent\"", &["--allow", "loss"], 0)?;
         }

@@ -246,7 +246,8 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::document::{Row, Users};
+    use crate::plan::InUse;
+    use crate::plan::document::Row;
     use crate::policy::Class;
 
     fn step(name: &str) -> Step {
@@ -275,7 +276,7 @@ mod tests {
             differences: Some(vec!["offset 0 -> 8".to_string()]),
             sectors: None,
             suspended: Some(false),
-            users: Some(Users { open_count: 1, mounts: vec!["/srv/data".to_string()], ..Users::default() }),
+            users: Some(InUse { open_count: 1, mounts: vec!["/srv/data".to_string()], ..InUse::default() }),
             to: None,
             sector: None,
             message: None,

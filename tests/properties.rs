@@ -1,6 +1,8 @@
 //! What holds for any two maps over a handful of disks: the second is applied over the first, and the first
 //! again. Stacks of every shape come up, renamed, swapped, suspended and taken away.
 
+#![allow(clippy::unwrap_used, reason = "what a strategy makes must be a kernel and a map")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use dmctl::apply::{self, Options, Silent};
 use dmctl::config::{self, Map};
 use dmctl::identity::DevNum;
 use dmctl::kernel::Call;
-use dmctl::kernel::simulated::{Disk, MappingState, Row, Simulated, State};
+use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Row, Simulated, State};
 use dmctl::plan;
 use dmctl::policy::Class;
 use dmctl::render::{self, Paint};
@@ -179,7 +181,7 @@ fn kernel(foreign: u32) -> Simulated {
     };
     let state = State {
         format_version: 1,
-        kernel: Default::default(),
+        kernel: KernelFacts::default(),
         block_devices: (0..DISKS).map(disk).collect(),
         mappings: (0..foreign).map(device).collect(),
         pools: Vec::new(),
@@ -211,7 +213,7 @@ fn picture(kernel: &Simulated, ours: bool) -> Picture {
         .iter()
         .map(|mapping| (mapping.number.to_string(), mapping.uuid.clone().unwrap_or_default()))
         .collect();
-    let line = |row: &Row| {
+    let drawn = |row: &Row| {
         let words = row.params.reveal().split_whitespace();
         let words: Vec<&str> = words.map(|word| uuids.get(word).map_or(word, String::as_str)).collect();
         format!("{} {} {} {}", row.start, row.length, row.kind, words.join(" "))
@@ -221,8 +223,9 @@ fn picture(kernel: &Simulated, ours: bool) -> Picture {
         .iter()
         .filter(|mapping| mapping.uuid.as_ref().is_some_and(|uuid| uuid.starts_with("DMCTL-lab-")) == ours)
         .map(|mapping| {
-            let live = mapping.live.iter().flatten().map(line);
-            let inactive = mapping.inactive.iter().flatten().map(line).map(|line| format!("inactive {line}"));
+            let live = mapping.live.iter().flatten().map(drawn);
+            let inactive =
+                mapping.inactive.iter().flatten().map(drawn).map(|line| format!("inactive {line}"));
             let facts =
                 (mapping.name.clone(), mapping.suspended, mapping.read_only, live.chain(inactive).collect());
             (mapping.uuid.clone().unwrap_or_default(), facts)

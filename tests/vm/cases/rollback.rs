@@ -1,8 +1,10 @@
 //! What cannot be had leaves everything as it was.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Result, ensure};
+use nix::libc;
 
 use crate::guest::{Guest, Mounted, program};
 
@@ -28,9 +30,16 @@ pub fn a_claimed_lower_device(guest: &Guest) -> Result<()> {
         [mappings.upper]
         name = "renamed"
         targets = [{ type = "linear", length = 48, device = "@data" }]"#;
+    // Who has it mounted is seen beforehand.
+    let ran = guest.refused(wanted, &[], 1)?;
+    ensure!(ran.stderr.contains("mounted on /run/tmp/claimed") && ran.stderr.contains("data"), "{ran:?}");
+    drop(mounted);
+    guest.in_sync(DATA)?;
+    // A program that has it for itself is not: the kernel refuses the load.
+    let claimed = OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open("/dev/ram2")?;
     let ran = guest.refused(wanted, &[], 6)?;
     ensure!(ran.stderr.contains("EBUSY") && ran.stderr.contains("data"), "{ran:?}");
-    drop(mounted);
+    drop(claimed);
     guest.in_sync(DATA)?;
     guest.apply(NOTHING, &[])
 }

@@ -58,8 +58,9 @@ const KEEP_WHAT_IS_WRITTEN: &[(&str, &str, Option<usize>)] = &[
         None,
     ),
     (
+        // Hydration is an event of its own, at a moment of its own.
         "clone",
-        "metadata = '/dev/ram1'\ndestination = '/dev/ram2'\nsource = '/dev/ram0'\nregion_size = 8",
+        "metadata = '/dev/ram1'\ndestination = '/dev/ram2'\nsource = '/dev/ram0'\nregion_size = 8\nno_hydration = true",
         Some(2),
     ),
     (

@@ -6,6 +6,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,7 @@ pub struct Observed {
     by_number: HashMap<DevNum, usize>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
-    users: HashMap<DevNum, Users>,
+    users: OnceLock<HashMap<DevNum, Users>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 
@@ -185,20 +186,22 @@ impl Observed {
         map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
     }
 
-    /// Learns who uses these devices, and who uses those that stand on them, up to the top. It is asked only
-    /// about those that a plan touches.
+    /// Learns who uses these devices, and who uses those that stand on them, up to the top. It is asked once,
+    /// when it is known which devices a plan touches; a second time it is not asked any more.
     pub fn learn_users(
-        &mut self,
+        &self,
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
+        let mut learnt: HashMap<DevNum, Users> = HashMap::new();
         let mut left: Vec<DevNum> = numbers.into_iter().collect();
         while let Some(number) = left.pop() {
-            if let Entry::Vacant(unknown) = self.users.entry(number) {
+            if let Entry::Vacant(unknown) = learnt.entry(number) {
                 let users = unknown.insert(kernel.users(number)?);
                 left.extend(&users.holders);
             }
         }
+        self.users.get_or_init(|| learnt);
         Ok(())
     }
 
@@ -240,7 +243,7 @@ impl Observed {
     /// Who uses a device, as far as it was asked about.
     #[must_use]
     pub fn users(&self, number: DevNum) -> Option<&Users> {
-        self.users.get(&number)
+        self.users.get()?.get(&number)
     }
 
     /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be

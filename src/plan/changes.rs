@@ -27,8 +27,8 @@ pub struct Change<'a> {
     pub rows: Vec<TypedRow>,
     /// How the two compare.
     pub standing: Standing,
-    /// The mappings it should stand on.
-    pub lowers: Vec<&'a Key>,
+    /// The mappings it should stand on: their places in [`Changes::all`].
+    pub lowers: Vec<usize>,
 }
 
 /// How a mapping and its device compare.
@@ -64,6 +64,7 @@ pub struct Changes<'a> {
     pub leftovers: Vec<&'a Seen>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
+    keys: HashSet<&'a Key>,
     index: HashMap<&'a Key, usize>,
     by_number: HashMap<DevNum, &'a Key>,
     pruned: HashMap<DevNum, &'a Name>,
@@ -95,9 +96,11 @@ impl<'a> Changes<'a> {
         let leftovers = leftovers(map, observed);
         let removed = if map.policy.prune { leftovers.as_slice() } else { &[] };
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
-        let placed = stacks::bottom_up(map, &|device| lower_key(map, &by_number, observed, device));
+        let keys: HashSet<&Key> = map.mappings.keys().collect();
+        let placed = stacks::bottom_up(map, &|device| lower_key(&keys, &by_number, observed, device));
         let all = Vec::with_capacity(placed.len());
-        let mut changes = Self { map, all, leftovers, conflicts, index: HashMap::new(), by_number, pruned };
+        let index = HashMap::with_capacity(all.capacity());
+        let mut changes = Self { map, all, leftovers, conflicts, keys, index, by_number, pruned };
         let mut below = Below::default();
         for placed in placed {
             let key = &placed.mapping.key;
@@ -119,6 +122,7 @@ impl<'a> Changes<'a> {
         below: &mut Below<'a>,
     ) {
         let Placed { mapping, lowers, circle } = placed;
+        let lowers: Vec<usize> = lowers.into_iter().filter_map(|key| self.place(key)).collect();
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(observed, self, below, mapping, device);
@@ -155,11 +159,11 @@ impl<'a> Changes<'a> {
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
     /// one can't go while it is held, and the new one is not there before the old one went.
-    fn made_anew_below(&self, standing: Standing, found: Option<Match<'_>>, lowers: &[&Key]) -> Standing {
+    fn made_anew_below(&self, standing: Standing, found: Option<Match<'_>>, lowers: &[usize]) -> Standing {
         let Standing::Differs(diff) = standing else { return standing };
         let replaced: HashMap<DevNum, &Key> = lowers
             .iter()
-            .filter_map(|key| self.get(key))
+            .map(|place| &self.all[*place])
             .filter(|change| matches!(change.standing, Standing::Replaced(_)))
             .filter_map(|change| Some((change.number()?, &change.mapping.key)))
             .collect();
@@ -201,7 +205,7 @@ impl<'a> Changes<'a> {
     /// The mapping of this map that `device` is, by key or by number.
     #[must_use]
     pub fn lower_key(&self, observed: &Observed, device: &Device) -> Option<&'a Key> {
-        lower_key(self.map, &self.by_number, observed, device)
+        lower_key(&self.keys, &self.by_number, observed, device)
     }
 
     /// The numbers of devices that something may be done to.
@@ -231,13 +235,13 @@ impl<'a> Changes<'a> {
 }
 
 fn lower_key<'a>(
-    map: &'a Map,
+    keys: &HashSet<&'a Key>,
     by_number: &HashMap<DevNum, &'a Key>,
     observed: &Observed,
     device: &Device,
 ) -> Option<&'a Key> {
     match device.key() {
-        Some(key) => map.mappings.get_key_value(key).map(|(key, _)| key),
+        Some(key) => keys.get(key).copied(),
         None => by_number.get(&observed.number(device)?).copied(),
     }
 }

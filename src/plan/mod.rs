@@ -321,25 +321,24 @@ impl Plan {
 
 /// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
-    let mut observed = Observed::read(kernel, map)?;
+    let observed = Observed::read(kernel, map)?;
     let changes = Changes::find(map, &observed);
     let asked: HashSet<DevNum> = changes.touched().chain(claims::of_interest(&changes)).collect();
     observed.learn_users(kernel, asked)?;
-    Ok(make(map, &observed, allow))
+    Ok(make(&changes, &observed, allow))
 }
 
-/// Plans from what was read: pure.
+/// Plans from what was read and compared: pure.
 #[must_use]
-pub fn make(map: &Map, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
-    let allow = map.policy.allow.union(allow).copied().collect();
-    let changes = Changes::find(map, observed);
-    let (steps, mut conflicts) = steps::of(&changes, observed);
-    let mut steps = order::sort(steps, &changes, observed, &mut conflicts);
+pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
+    let allow = changes.map.policy.allow.union(allow).copied().collect();
+    let (steps, mut conflicts) = steps::of(changes, observed);
+    let mut steps = order::sort(steps, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
-    conflicts.extend(claims::conflicts(&changes, observed));
+    conflicts.extend(claims::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
-    risk::judge(&mut steps, &changes, observed, &allow);
+    risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, conflicts, unjudged, allow }
 }

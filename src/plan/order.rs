@@ -40,9 +40,11 @@ pub fn sort(
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
 fn rename_along(steps: &mut [Step]) {
+    let moving = steps.iter().filter(|step| step.action == Action::Rename);
+    let renamed: HashSet<Uuid> = moving.filter_map(|step| step.uuid.clone()).collect();
     let mut names: HashMap<Uuid, Name> = HashMap::new();
     for step in steps {
-        let Some(uuid) = &step.uuid else { continue };
+        let Some(uuid) = step.uuid.as_ref().filter(|uuid| renamed.contains(*uuid)) else { continue };
         if let Some(name) = names.get(uuid).filter(|_| step.action != Action::Create) {
             step.name = name.clone();
         }
@@ -55,11 +57,24 @@ fn rename_along(steps: &mut [Step]) {
 }
 
 /// What is taken first: by kind, by depth where that counts, by name.
-type Priority = Reverse<(u8, usize, String, usize)>;
+type Priority = Reverse<(u8, usize, usize, usize)>;
+
+/// The place of each step among all, sorted by name.
+fn by_name(steps: &[Step]) -> Vec<usize> {
+    let mut sorted: Vec<usize> = (0..steps.len()).collect();
+    sorted.sort_by(|one, two| steps[*one].name.cmp(&steps[*two].name));
+    let mut places = vec![0; steps.len()];
+    for (place, index) in sorted.into_iter().enumerate() {
+        places[index] = place;
+    }
+    places
+}
 
 struct Order<'c, 'a> {
     changes: &'c Changes<'a>,
     waits: Waits,
+    /// Where each step stands among all by name.
+    alphabet: Vec<usize>,
     /// How many steps each step still waits for.
     open: Vec<usize>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
@@ -77,6 +92,7 @@ impl<'c, 'a> Order<'c, 'a> {
         let open: Vec<usize> = waits.before.iter().map(Vec::len).collect();
         let mut order = Self {
             changes,
+            alphabet: by_name(&waits.steps),
             waits,
             open,
             late: vec![false; count],
@@ -116,7 +132,7 @@ impl<'c, 'a> Order<'c, 'a> {
             Action::Suspend => usize::MAX - height(),
             _ => 0,
         };
-        Reverse((rank, depth, step.name.kernel().to_string(), index))
+        Reverse((rank, depth, self.alphabet[index], index))
     }
 
     /// Takes all steps that can be taken.
@@ -226,6 +242,7 @@ impl<'c, 'a> Order<'c, 'a> {
         let added = self.waits.push(last);
         self.open.push(0);
         self.late.push(true);
+        self.alphabet.push(self.alphabet[taking]);
         self.done.push(false);
         self.waits.add(taking, added, Because::Same);
         self.waits.add(freeing, added, Because::Name);

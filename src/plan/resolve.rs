@@ -147,7 +147,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// A mapping of this map that is not written as `@key`.
     fn resolve_mapping(&mut self, device: &mut Device, number: DevNum, key: &Key) {
-        let Some(lower) = self.changes.map.mappings.get(key) else { return };
+        let Some(lower) = self.changes.get(key).map(|change| change.mapping) else { return };
         if lower.state == State::Absent {
             if self.stands_on(number) {
                 return;
@@ -200,14 +200,19 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// The size a lower device will have: a mapping of the map that of its new table.
     fn size(&self, device: &Device) -> Option<u64> {
-        match self.key(device) {
+        self.size_of(device, self.key(device))
+    }
+
+    fn size_of(&self, device: &Device, key: Option<&Key>) -> Option<u64> {
+        match key {
             Some(key) => self.below.sizes.get(key).copied(),
             None => device.number.and_then(|number| self.observed.block(number)).map(|block| block.sectors),
         }
     }
 
     fn check(&mut self, lower: &Lower<'_>, start: u64, length: u64) {
-        if let (Some(size), Some(length)) = (self.size(lower.device), lower.length) {
+        let key = self.key(lower.device);
+        if let (Some(size), Some(length)) = (self.size_of(lower.device, key), lower.length) {
             let end = lower.start.saturating_add(length);
             if end > size {
                 self.says.push(format!(
@@ -216,19 +221,19 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 ));
             }
         }
-        if lower.access != Access::Read && !self.mapping.readonly && self.is_read_only(lower.device) {
+        if lower.access != Access::Read && !self.mapping.readonly && self.is_read_only(lower.device, key) {
             self.says.push(format!(
                 "the lower device {} is read-only, and this table would write to it; say readonly = true",
                 lower.device.described()
             ));
         }
-        self.check_blocks(lower, start, length);
+        self.check_blocks(lower, key, start, length);
     }
 
     /// Rows begin and end at the blocks of the devices below (`device_area_is_invalid` and
     /// `validate_hardware_logical_block_alignment` in `drivers/md/dm-table.c`).
-    fn check_blocks(&mut self, lower: &Lower<'_>, start: u64, length: u64) {
-        let block = self.block_of(lower.device);
+    fn check_blocks(&mut self, lower: &Lower<'_>, key: Option<&Key>, start: u64, length: u64) {
+        let block = self.block_of(lower.device, key);
         self.block = self.block.max(block);
         let Some(part) = lower.length.filter(|_| block > 1) else { return };
         let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
@@ -242,17 +247,17 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    fn block_of(&self, device: &Device) -> u64 {
-        let bytes = match self.key(device) {
+    fn block_of(&self, device: &Device, key: Option<&Key>) -> u64 {
+        let bytes = match key {
             Some(key) => return self.below.blocks.get(key).copied().unwrap_or(1),
             None => device.number.and_then(|number| self.observed.block(number)),
         };
         bytes.map_or(1, |block| u64::from(block.logical_block_size) / SECTOR).max(1)
     }
 
-    fn is_read_only(&self, device: &Device) -> bool {
-        match self.key(device).and_then(|key| self.changes.map.mappings.get(key)) {
-            Some(below) => below.readonly,
+    fn is_read_only(&self, device: &Device, key: Option<&Key>) -> bool {
+        match key.and_then(|key| self.changes.get(key)) {
+            Some(below) => below.mapping.readonly,
             None => device
                 .number
                 .and_then(|number| self.observed.block(number))

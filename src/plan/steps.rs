@@ -23,7 +23,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflic
     }
     if changes.map.policy.prune {
         for seen in &changes.leftovers {
-            steps.extend(remove_leftover(seen, observed));
+            steps.extend(remove_leftover(seen, changes, observed));
         }
     }
     let conflicts = taken_names(changes, observed, &steps);
@@ -235,9 +235,10 @@ fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step
     removal(found.seen, Some(change.mapping.key.clone()), observed, reason)
 }
 
-fn remove_leftover(seen: &Seen, observed: &Observed) -> Option<Step> {
-    let key: Option<Key> =
-        seen.listed.uuid.as_ref().and_then(super::super::identity::Uuid::parts).map(|(_, key)| key);
+fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    let key = seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key);
+    // A mapping that writes its uuid itself may have the key that this one's uuid tells of.
+    let key = key.filter(|key| changes.get(key).is_none());
     removal(seen, key, observed, "no mapping declares it any more")
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::changes::Changes;
 use super::{Action, Detail, Preparation, Step};
-use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 
 /// Why one step waits for another.
@@ -35,9 +35,10 @@ impl Waits {
     pub fn new(steps: Vec<Step>, changes: &Changes<'_>, observed: &Observed) -> Self {
         let count = steps.len();
         let mut waits = Self { steps, after: vec![Vec::new(); count], before: vec![Vec::new(); count] };
-        waits.same_device();
+        let places = waits.places(changes);
+        waits.same_device(&places, changes.all.len());
         waits.names_and_uuids();
-        waits.stands_on(changes);
+        waits.stands_on(changes, &places);
         waits.leaves(observed);
         waits
     }
@@ -66,8 +67,8 @@ impl Waits {
 
     /// One device: its table before its messages, its uuid before its name, all before it is suspended. Only
     /// a table and its messages need not come before another name: the uuid finds the device by either.
-    fn same_device(&mut self) {
-        for own in self.by_mapping(|_| true).into_values() {
+    fn same_device(&mut self, places: &[Option<usize>], mappings: usize) {
+        for own in self.by_mapping(places, mappings, |_| true) {
             let mut last_but_names = None;
             let mut unnamed: Vec<usize> = Vec::new();
             for index in own {
@@ -96,12 +97,23 @@ impl Waits {
         })
     }
 
-    /// The steps of each mapping, in order, that `picked` picks.
-    fn by_mapping(&self, picked: impl Fn(Action) -> bool) -> HashMap<Key, Vec<usize>> {
-        let mut steps: HashMap<Key, Vec<usize>> = HashMap::with_capacity(self.steps.len());
-        for (index, step) in self.steps.iter().enumerate().filter(|(_, step)| picked(step.action)) {
-            if let Some(key) = &step.mapping {
-                steps.entry(key.clone()).or_default().push(index);
+    /// For each step, the place of its mapping among all of the map.
+    fn places(&self, changes: &Changes<'_>) -> Vec<Option<usize>> {
+        let place = |step: &Step| step.mapping.as_ref().and_then(|key| changes.place(key));
+        self.steps.iter().map(place).collect()
+    }
+
+    /// The steps of each of the `mappings`, in order, that `picked` picks.
+    fn by_mapping(
+        &self,
+        places: &[Option<usize>],
+        mappings: usize,
+        picked: impl Fn(Action) -> bool,
+    ) -> Vec<Vec<usize>> {
+        let mut steps = vec![Vec::new(); mappings];
+        for (index, place) in places.iter().enumerate() {
+            if let Some(place) = place.filter(|_| picked(self.steps[index].action)) {
+                steps[place].push(index);
             }
         }
         steps
@@ -139,28 +151,25 @@ impl Waits {
 
     /// What is loaded or let go comes after what is below it; what is below is suspended after what is above,
     /// for I/O that is caught between the two would never end.
-    fn stands_on(&mut self, changes: &Changes<'_>) {
+    fn stands_on(&mut self, changes: &Changes<'_>, places: &[Option<usize>]) {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
-        let tables = self.by_mapping(opens);
-        let suspends = self.by_mapping(|action| action == Action::Suspend);
-        for index in 0..self.steps.len() {
+        let tables = self.by_mapping(places, changes.all.len(), opens);
+        let suspends = self.by_mapping(places, changes.all.len(), |action| action == Action::Suspend);
+        for (index, place) in places.iter().enumerate() {
             let step = &self.steps[index];
             let suspended = step.action == Action::Suspend;
             let preparation = preparation(step);
-            if !opens(step.action) && !suspended && preparation.is_none() {
+            let Some(place) = place.filter(|_| opens(step.action) || suspended || preparation.is_some())
+            else {
                 continue;
-            }
-            let copied = preparation.and_then(|preparation| preparation.origin.clone()).map(|(key, _)| key);
-            let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key)) else { continue };
-            for lower in change.lowers.iter().copied().chain(&copied) {
+            };
+            let copied = preparation.and_then(|preparation| preparation.origin.as_ref());
+            let copied = copied.and_then(|(key, _)| changes.place(key));
+            for lower in changes.all[place].lowers.iter().copied().chain(copied) {
                 if !suspended {
-                    for below in tables.get(lower).into_iter().flatten() {
-                        self.add(*below, index, Because::Stands);
-                    }
+                    tables[lower].iter().for_each(|below| self.add(*below, index, Because::Stands));
                 }
-                for below in suspends.get(lower).into_iter().flatten() {
-                    self.add(index, *below, Because::Stands);
-                }
+                suspends[lower].iter().for_each(|below| self.add(index, *below, Because::Stands));
             }
         }
     }

@@ -63,7 +63,10 @@ pub struct Observed {
 impl Observed {
     /// Reads what `map` asks about.
     pub fn read(kernel: &dyn ReadKernel, map: &Map) -> Result<Self, KernelError> {
-        let uuids: HashSet<&Uuid> = map.mappings.values().map(|mapping| &mapping.uuid).collect();
+        // The others are owned, which their uuids tell.
+        let written =
+            map.mappings.values().map(|mapping| &mapping.uuid).filter(|uuid| !uuid.is_of(&map.owner));
+        let uuids: HashSet<&Uuid> = written.collect();
         let taken_over: BTreeSet<&str> = map
             .mappings
             .values()

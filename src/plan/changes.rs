@@ -3,16 +3,17 @@
 //! The order matters: how long an upper table may be, and which device numbers stand in it, follows from
 //! what becomes of the mappings below.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::matching::{self, Match};
-use super::resolve::{Below, Resolver};
+use super::mappings::Mappings;
+use super::matching::{self, Match, Matches};
+use super::resolve::Resolver;
 use super::stacks::{self, Placed};
 use super::{Conflict, Unjudged, overlap};
 use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
-use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::identity::{DevNum, Key, Name};
 use crate::kernel::Mapped;
 use crate::observed::{Observed, Seen};
 use crate::sector_map::TypedRow;
@@ -29,6 +30,10 @@ pub struct Change<'a> {
     pub standing: Standing,
     /// The mappings it should stand on: their places in [`Changes::all`].
     pub lowers: Vec<usize>,
+    /// How long it will be, in sectors, where that can be told.
+    pub size: Option<u64>,
+    /// The size of the blocks below it, in sectors.
+    pub block: u64,
 }
 
 /// How a mapping and its device compare.
@@ -64,9 +69,9 @@ pub struct Changes<'a> {
     pub leftovers: Vec<&'a Seen>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
-    keys: HashSet<&'a Key>,
-    index: HashMap<&'a Key, usize>,
-    by_number: HashMap<DevNum, &'a Key>,
+    mappings: Mappings<'a>,
+    /// For each mapping its place in `all`, once it is there.
+    places: Vec<Option<usize>>,
     pruned: HashMap<DevNum, &'a Name>,
 }
 
@@ -75,6 +80,12 @@ impl Change<'_> {
     #[must_use]
     pub fn device(&self) -> Option<&Mapped> {
         self.found.and_then(|found| found.seen.mapped.as_ref())
+    }
+
+    /// The number of its device, unless that is made anew.
+    #[must_use]
+    pub fn lasting_number(&self) -> Option<DevNum> {
+        self.number().filter(|_| !matches!(self.standing, Standing::Replaced(_)))
     }
 
     /// The number of its device.
@@ -89,23 +100,17 @@ impl<'a> Changes<'a> {
     #[must_use]
     pub fn find(map: &'a Map, observed: &'a Observed) -> Self {
         let mut conflicts = Vec::new();
-        let matches = matching::devices(map, observed, &mut conflicts);
-        let by_number =
-            matches.iter().map(|(key, found)| (found.seen.listed.number, *key)).collect::<HashMap<_, _>>();
-        let unmatched: HashSet<Key> = conflicts.iter().map(|conflict| conflict.mapping.clone()).collect();
-        let leftovers = leftovers(map, observed);
+        let Matches { found, in_conflict, by_number } = matching::devices(map, observed, &mut conflicts);
+        let leftovers = leftovers(map, &by_number, observed);
         let removed = if map.policy.prune { leftovers.as_slice() } else { &[] };
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
-        let keys: HashSet<&Key> = map.mappings.keys().collect();
-        let placed = stacks::bottom_up(map, &|device| lower_key(&keys, &by_number, observed, device));
-        let all = Vec::with_capacity(placed.len());
-        let index = HashMap::with_capacity(all.capacity());
-        let mut changes = Self { map, all, leftovers, conflicts, keys, index, by_number, pruned };
-        let mut below = Below::default();
-        for placed in placed {
-            let key = &placed.mapping.key;
-            let found = matches.get(key).copied();
-            changes.compare(placed, found, unmatched.contains(key), observed, &mut below);
+        let mappings = Mappings::new(map, by_number);
+        let sorted = stacks::bottom_up(&mappings, observed);
+        let (all, places) = (Vec::with_capacity(sorted.len()), vec![None; sorted.len()]);
+        let mut changes = Self { map, all, leftovers, conflicts, mappings, places, pruned };
+        for placed in sorted {
+            let id = placed.id;
+            changes.compare(placed, found[id], in_conflict[id], observed);
         }
         let overlaps = overlap::conflicts(&changes, observed);
         changes.conflicts.extend(overlaps);
@@ -115,23 +120,23 @@ impl<'a> Changes<'a> {
     /// Compares one mapping with its device, after all those below it.
     fn compare(
         &mut self,
-        placed: Placed<'a>,
+        placed: Placed,
         found: Option<Match<'a>>,
-        unmatched: bool,
+        in_conflict: bool,
         observed: &'a Observed,
-        below: &mut Below<'a>,
     ) {
-        let Placed { mapping, lowers, circle } = placed;
-        let lowers: Vec<usize> = lowers.into_iter().filter_map(|key| self.place(key)).collect();
+        let Placed { id, lowers, circle } = placed;
+        let mapping = self.mappings.get(id);
+        let lowers: Vec<usize> = lowers.into_iter().filter_map(|id| self.places[id]).collect();
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
-        let mut resolver = Resolver::new(observed, self, below, mapping, device);
+        let mut resolver = Resolver::new(observed, self, mapping, device);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
         let (mut says, block) = (resolver.says, resolver.block);
         let short = present && rows.len() < mapping.rows.len();
         says.extend(circle);
         says.dedup();
-        let blocked = !says.is_empty() || unmatched || short;
+        let blocked = !says.is_empty() || in_conflict || short;
         self.conflicts.extend(says.into_iter().map(|reason| Conflict {
             mapping: mapping.key.clone(),
             name: mapping.name.clone(),
@@ -139,22 +144,11 @@ impl<'a> Changes<'a> {
         }));
         let standing = if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows) };
         let standing = self.made_anew_below(standing, found, &lowers);
-        if present && !blocked {
-            // How long a device is that must be loaded to tell, nobody knows yet.
-            if !rows.iter().any(|row| row.provisional) {
-                below.sizes.insert(&mapping.key, rows.last().map_or(0, TypedRow::end));
-            }
-            if block > 1 {
-                below.blocks.insert(&mapping.key, block);
-            }
-        }
-        if let Some(found) = found
-            && !matches!(standing, Standing::Replaced(_))
-        {
-            below.numbers.insert(&mapping.key, found.seen.listed.number);
-        }
-        self.index.insert(&mapping.key, self.all.len());
-        self.all.push(Change { mapping, found, rows, standing, lowers });
+        // How long a device is that must be loaded to tell, nobody knows yet.
+        let told = present && !blocked && !rows.iter().any(|row| row.provisional);
+        let size = told.then(|| rows.last().map_or(0, TypedRow::end));
+        self.places[id] = Some(self.all.len());
+        self.all.push(Change { mapping, found, rows, standing, lowers, size, block });
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -181,31 +175,31 @@ impl<'a> Changes<'a> {
     /// One mapping.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Change<'a>> {
-        self.index.get(key).map(|index| &self.all[*index])
+        self.place(key).map(|place| &self.all[place])
     }
 
     /// The mapping whose device has this number.
     #[must_use]
     pub fn key_of(&self, number: DevNum) -> Option<&'a Key> {
-        self.by_number.get(&number).copied()
+        self.mappings.of_number(number).map(|id| &self.mappings.get(id).key)
     }
 
     /// The place of a mapping in [`all`](Self::all).
     #[must_use]
     pub fn place(&self, key: &Key) -> Option<usize> {
-        self.index.get(key).copied()
+        self.mappings.of_key(key).and_then(|id| self.places[id])
+    }
+
+    /// The place of the mapping that `device` is, however that is written.
+    #[must_use]
+    pub fn place_of(&self, device: &Device, observed: &Observed) -> Option<usize> {
+        self.mappings.of_device(device, observed).and_then(|id| self.places[id])
     }
 
     /// The name of an owned device that is removed because no mapping declares it.
     #[must_use]
     pub fn pruned(&self, number: DevNum) -> Option<&'a Name> {
         self.pruned.get(&number).copied()
-    }
-
-    /// The mapping of this map that `device` is, by key or by number.
-    #[must_use]
-    pub fn lower_key(&self, observed: &Observed, device: &Device) -> Option<&'a Key> {
-        lower_key(&self.keys, &self.by_number, observed, device)
     }
 
     /// The numbers of devices that something may be done to.
@@ -234,23 +228,11 @@ impl<'a> Changes<'a> {
     }
 }
 
-fn lower_key<'a>(
-    keys: &HashSet<&'a Key>,
-    by_number: &HashMap<DevNum, &'a Key>,
-    observed: &Observed,
-    device: &Device,
-) -> Option<&'a Key> {
-    match device.key() {
-        Some(key) => keys.get(key).copied(),
-        None => by_number.get(&observed.number(device)?).copied(),
-    }
-}
-
 /// Owned devices that no mapping declares, by name.
-fn leftovers<'a>(map: &Map, observed: &'a Observed) -> Vec<&'a Seen> {
-    let declared: HashSet<&Uuid> = map.mappings.values().map(|mapping| &mapping.uuid).collect();
+fn leftovers<'a>(map: &Map, declared: &HashMap<DevNum, usize>, observed: &'a Observed) -> Vec<&'a Seen> {
     let leftover = |seen: &&Seen| {
-        seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner) && !declared.contains(uuid))
+        let owned = seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
+        owned && !declared.contains_key(&seen.listed.number)
     };
     observed.devices.iter().filter(leftover).collect()
 }

@@ -20,34 +20,49 @@ pub struct Match<'a> {
     pub taken_over: bool,
 }
 
-/// The devices of all mappings that have one. A device is one mapping only.
-pub fn devices<'a>(
-    map: &'a Map,
-    observed: &'a Observed,
-    conflicts: &mut Vec<Conflict>,
-) -> HashMap<&'a Key, Match<'a>> {
-    let mut matches = HashMap::with_capacity(map.mappings.len());
-    let mut owners: HashMap<DevNum, &Mapping> = HashMap::with_capacity(map.mappings.len());
-    for mapping in map.mappings.values() {
-        let Some(found) = of(mapping, observed, conflicts) else { continue };
-        match owners.entry(found.seen.listed.number) {
-            Entry::Vacant(free) => {
-                free.insert(mapping);
-                matches.insert(&mapping.key, found);
+/// Which devices the mappings have. Mappings are told apart by their place among the keys.
+pub struct Matches<'a> {
+    /// For each mapping its device, if it has one.
+    pub found: Vec<Option<Match<'a>>>,
+    /// For each mapping whether it can't be told which device it has.
+    pub in_conflict: Vec<bool>,
+    /// For each device its mapping.
+    pub by_number: HashMap<DevNum, usize>,
+}
+
+/// Finds the devices of all mappings. A device is one mapping only.
+pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
+    let count = map.mappings.len();
+    let (mut found, mut in_conflict) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut by_number: HashMap<DevNum, (usize, &Key)> = HashMap::new();
+    for (id, mapping) in map.mappings.values().enumerate() {
+        let before = conflicts.len();
+        let device = of(mapping, observed, conflicts).filter(|device| {
+            let seen = &device.seen.listed;
+            match by_number.entry(seen.number) {
+                Entry::Vacant(free) => {
+                    free.insert((id, &mapping.key));
+                    true
+                }
+                Entry::Occupied(taken) => {
+                    conflicts.push(claimed_twice(mapping, &seen.name, taken.get().1));
+                    false
+                }
             }
-            Entry::Occupied(taken) => conflicts.push(Conflict {
-                mapping: mapping.key.clone(),
-                name: mapping.name.clone(),
-                reason: format!(
-                    "the device `{}` can't be both `{}` and `{}`",
-                    found.seen.listed.name,
-                    taken.get().key,
-                    mapping.key
-                ),
-            }),
-        }
+        });
+        found.push(device);
+        in_conflict.push(conflicts.len() > before);
     }
-    matches
+    let by_number = by_number.into_iter().map(|(number, (id, _))| (number, id)).collect();
+    Matches { found, in_conflict, by_number }
+}
+
+fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
+    Conflict {
+        mapping: mapping.key.clone(),
+        name: mapping.name.clone(),
+        reason: format!("the device `{device}` can't be both `{other}` and `{}`", mapping.key),
+    }
 }
 
 fn of<'a>(mapping: &Mapping, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Option<Match<'a>> {

@@ -9,6 +9,7 @@
 mod changes;
 mod claims;
 pub mod document;
+mod mappings;
 mod matching;
 mod order;
 mod overlap;
@@ -332,8 +333,8 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 #[must_use]
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
-    let (steps, mut conflicts) = steps::of(changes, observed);
-    let mut steps = order::sort(steps, changes, observed, &mut conflicts);
+    let (steps, places, mut conflicts) = steps::of(changes, observed);
+    let mut steps = order::sort(steps, &places, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.sort();

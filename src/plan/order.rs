@@ -18,15 +18,16 @@ use crate::identity::{Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
-/// Sorts the steps. Circles that no temporary name can cut are cut where a device would be removed from
+/// Sorts the steps; `places` tells for each the place of its mapping. Circles that no temporary name can cut are cut where a device would be removed from
 /// under another: that removal is then found in use, and refused.
 pub fn sort(
     steps: Vec<Step>,
+    places: &[Option<usize>],
     changes: &Changes<'_>,
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
 ) -> Vec<Step> {
-    let mut order = Order::new(Waits::new(steps, changes, observed), changes);
+    let mut order = Order::new(Waits::new(steps, places, changes, observed), changes);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };

@@ -22,8 +22,8 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
         .iter()
         .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked)
         .map(|change| change.mapping);
-    let claims = config::claims(placed, |device| match changes.lower_key(observed, device) {
-        Some(key) => changes.place(key).map(Identity::Mapping),
+    let claims = config::claims(placed, |device| match changes.place_of(device, observed) {
+        Some(place) => Some(Identity::Mapping(place)),
         None => observed.number(device).map(Identity::Other),
     });
     config::overlaps(claims).iter().map(conflict).collect()

@@ -3,35 +3,21 @@
 //! The kernel checks little of this, and late: the size of a lower device only when a table is made live,
 //! a shrunken lower mapping never, blocks larger than a sector not before the load.
 
-use std::collections::HashMap;
-
-use super::changes::{Changes, Standing};
+use super::changes::{Change, Changes, Standing};
 use crate::config::{Length, Mapping, Row, State};
 use crate::device::{Device, Form};
 use crate::diff;
-use crate::identity::{DevNum, Key};
-use crate::kernel::Mapped;
+use crate::identity::DevNum;
+use crate::kernel::{BlockDevice, Mapped};
 use crate::observed::Observed;
 use crate::sector_map::TypedRow;
 use crate::targets::{Access, Lower, Problems, Typed};
 use crate::units::SECTOR;
 
-/// What will be of the mappings that were looked at already.
-#[derive(Default)]
-pub struct Below<'a> {
-    /// The numbers of those that exist and stay.
-    pub numbers: HashMap<&'a Key, DevNum>,
-    /// How long they will be, in sectors.
-    pub sizes: HashMap<&'a Key, u64>,
-    /// The size of their blocks, in sectors, where it is more than one.
-    pub blocks: HashMap<&'a Key, u64>,
-}
-
 /// Turns the rows of one mapping into a table.
 pub struct Resolver<'r, 'a> {
     observed: &'r Observed,
     changes: &'r Changes<'a>,
-    below: &'r Below<'a>,
     mapping: &'r Mapping,
     device: Option<&'r Mapped>,
     /// What stands in the way.
@@ -47,11 +33,10 @@ impl<'r, 'a> Resolver<'r, 'a> {
     pub fn new(
         observed: &'r Observed,
         changes: &'r Changes<'a>,
-        below: &'r Below<'a>,
         mapping: &'r Mapping,
         device: Option<&'r Mapped>,
     ) -> Self {
-        Self { observed, changes, below, mapping, device, says: Vec::new(), blocked: false, block: 1 }
+        Self { observed, changes, mapping, device, says: Vec::new(), blocked: false, block: 1 }
     }
 
     /// The table, as far as it can be had.
@@ -125,9 +110,10 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     fn resolve(&mut self, device: &mut Device) {
-        if let Some(key) = device.key() {
-            self.blocked |= self.is_blocked(key);
-            device.number = self.below.numbers.get(key).copied();
+        if device.key().is_some() {
+            let below = self.below(device);
+            device.number = below.and_then(Change::lasting_number);
+            self.blocked |= below.is_some_and(is_blocked);
             return;
         }
         let Some(number) = self.observed.number(device) else {
@@ -135,8 +121,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
             return;
         };
         device.number = Some(number);
-        if let Some(key) = self.changes.key_of(number) {
-            self.resolve_mapping(device, number, key);
+        if let Some(below) = self.below(device) {
+            self.resolve_mapping(device, number, below);
         } else if let Some(name) = self.changes.pruned(number).filter(|_| !self.stands_on(number)) {
             self.says.push(format!(
                 "the lower device {} is `{name}`, which no mapping declares and prune = true removes",
@@ -146,16 +132,16 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// A mapping of this map that is not written as `@key`.
-    fn resolve_mapping(&mut self, device: &mut Device, number: DevNum, key: &Key) {
-        let Some(lower) = self.changes.get(key).map(|change| change.mapping) else { return };
+    fn resolve_mapping(&mut self, device: &mut Device, number: DevNum, below: &Change<'_>) {
+        let lower = below.mapping;
         if lower.state == State::Absent {
-            if self.stands_on(number) {
-                return;
+            if !self.stands_on(number) {
+                self.says.push(format!(
+                    "the lower device {} is the mapping `{}`, which is to be absent",
+                    device.described(),
+                    lower.key
+                ));
             }
-            self.says.push(format!(
-                "the lower device {} is the mapping `{key}`, which is to be absent",
-                device.described()
-            ));
             return;
         }
         let named = match &device.form {
@@ -164,25 +150,23 @@ impl<'r, 'a> Resolver<'r, 'a> {
         };
         if named.is_some_and(|name| name != lower.name.kernel() && name != lower.name.plain()) {
             self.says.push(format!(
-                "the lower device {} is the mapping `{key}`, which is to be called `{}`; write @{key}",
+                "the lower device {} is the mapping `{}`, which is to be called `{}`; write @{}",
                 device.described(),
-                lower.name
+                lower.key,
+                lower.name,
+                lower.key
             ));
         }
-        self.blocked |= self.is_blocked(key);
-        if self.changes.get(key).is_some_and(|change| matches!(change.standing, Standing::Replaced(_))) {
+        self.blocked |= is_blocked(below);
+        if below.lasting_number().is_none() {
             // It will have another number.
-            *device = Device::mapping(key.clone());
+            *device = Device::mapping(lower.key.clone());
         }
     }
 
     /// Whether its device stands there already: then that one is in use, which is told where it is removed.
     fn stands_on(&self, number: DevNum) -> bool {
         self.device.is_some_and(|device| diff::lowers(&device.table).contains(&number))
-    }
-
-    fn is_blocked(&self, key: &Key) -> bool {
-        self.changes.get(key).is_some_and(|change| change.standing == Standing::Blocked)
     }
 
     fn size_unknown(&mut self, kind: &str, start: u64) {
@@ -194,25 +178,32 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// The mapping of this map that a device is.
-    fn key(&self, device: &Device) -> Option<&'a Key> {
-        self.changes.lower_key(self.observed, device)
+    fn below(&self, device: &Device) -> Option<&'r Change<'a>> {
+        self.changes.place_of(device, self.observed).map(|place| &self.changes.all[place])
+    }
+
+    /// Another device, by its number.
+    fn block(&self, device: &Device) -> Option<&'r BlockDevice> {
+        device.number.and_then(|number| self.observed.block(number))
     }
 
     /// The size a lower device will have: a mapping of the map that of its new table.
     fn size(&self, device: &Device) -> Option<u64> {
-        self.size_of(device, self.key(device))
-    }
-
-    fn size_of(&self, device: &Device, key: Option<&Key>) -> Option<u64> {
-        match key {
-            Some(key) => self.below.sizes.get(key).copied(),
-            None => device.number.and_then(|number| self.observed.block(number)).map(|block| block.sectors),
+        match self.below(device) {
+            Some(below) => below.size,
+            None => self.block(device).map(|block| block.sectors),
         }
     }
 
     fn check(&mut self, lower: &Lower<'_>, start: u64, length: u64) {
-        let key = self.key(lower.device);
-        if let (Some(size), Some(length)) = (self.size_of(lower.device, key), lower.length) {
+        let (size, block, read_only) = match self.below(lower.device) {
+            Some(below) => (below.size, below.block, below.mapping.readonly),
+            None => self.block(lower.device).map_or((None, 1, false), |block| {
+                let sectors = u64::from(block.logical_block_size) / SECTOR;
+                (Some(block.sectors), sectors.max(1), block.read_only)
+            }),
+        };
+        if let (Some(size), Some(length)) = (size, lower.length) {
             let end = lower.start.saturating_add(length);
             if end > size {
                 self.says.push(format!(
@@ -221,21 +212,22 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 ));
             }
         }
-        if lower.access != Access::Read && !self.mapping.readonly && self.is_read_only(lower.device, key) {
+        if lower.access != Access::Read && !self.mapping.readonly && read_only {
             self.says.push(format!(
                 "the lower device {} is read-only, and this table would write to it; say readonly = true",
                 lower.device.described()
             ));
         }
-        self.check_blocks(lower, key, start, length);
+        self.block = self.block.max(block);
+        if block > 1 {
+            self.check_blocks(lower, block, start, length);
+        }
     }
 
     /// Rows begin and end at the blocks of the devices below (`device_area_is_invalid` and
     /// `validate_hardware_logical_block_alignment` in `drivers/md/dm-table.c`).
-    fn check_blocks(&mut self, lower: &Lower<'_>, key: Option<&Key>, start: u64, length: u64) {
-        let block = self.block_of(lower.device, key);
-        self.block = self.block.max(block);
-        let Some(part) = lower.length.filter(|_| block > 1) else { return };
+    fn check_blocks(&mut self, lower: &Lower<'_>, block: u64, start: u64, length: u64) {
+        let Some(part) = lower.length else { return };
         let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
         if let Some(odd) = odd {
             self.says.push(format!(
@@ -246,22 +238,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
             ));
         }
     }
+}
 
-    fn block_of(&self, device: &Device, key: Option<&Key>) -> u64 {
-        let bytes = match key {
-            Some(key) => return self.below.blocks.get(key).copied().unwrap_or(1),
-            None => device.number.and_then(|number| self.observed.block(number)),
-        };
-        bytes.map_or(1, |block| u64::from(block.logical_block_size) / SECTOR).max(1)
-    }
-
-    fn is_read_only(&self, device: &Device, key: Option<&Key>) -> bool {
-        match key.and_then(|key| self.changes.get(key)) {
-            Some(below) => below.mapping.readonly,
-            None => device
-                .number
-                .and_then(|number| self.observed.block(number))
-                .is_some_and(|block| block.read_only),
-        }
-    }
+fn is_blocked(change: &Change<'_>) -> bool {
+    change.standing == Standing::Blocked
 }

@@ -13,21 +13,23 @@ use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
 
-/// The steps of all mappings, and the conflicts that only they show.
-pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Conflict>) {
-    let mut steps = Vec::new();
+/// The steps of all mappings, for each step the place of its mapping, and the conflicts that only they show.
+pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<usize>>, Vec<Conflict>) {
+    let (mut steps, mut places) = (Vec::new(), Vec::new());
     let volumes = preparation::volumes(changes);
-    for change in &changes.all {
+    for (place, change) in changes.all.iter().enumerate() {
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
+        places.resize(steps.len(), Some(place));
     }
     if changes.map.policy.prune {
         for seen in &changes.leftovers {
             steps.extend(remove_leftover(seen, changes, observed));
         }
     }
+    places.resize(steps.len(), None);
     let conflicts = taken_names(changes, observed, &steps);
-    (steps, conflicts)
+    (steps, places, conflicts)
 }
 
 /// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
@@ -276,15 +278,13 @@ fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Ve
             (_, Action::Create) => &step.name,
             _ => continue,
         };
-        let Some(mapping) = step.mapping.as_ref().and_then(|key| changes.map.mappings.get(key)) else {
-            continue;
-        };
         if let Some(by) = observed.by_name(name)
             && Some(by.listed.number) != step.number
             && !freed.contains(&by.listed.number)
+            && let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key))
         {
             let declared = changes.key_of(by.listed.number);
-            conflicts.push(matching::taken(mapping, name, by, declared, &changes.map.owner));
+            conflicts.push(matching::taken(change.mapping, name, by, declared, &changes.map.owner));
         }
     }
     conflicts

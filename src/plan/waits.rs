@@ -31,14 +31,19 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// What follows from the steps themselves and from the stacks.
-    pub fn new(steps: Vec<Step>, changes: &Changes<'_>, observed: &Observed) -> Self {
+    /// What follows from the steps themselves and from the stacks. `places` tells for each step the place of its
+    /// mapping.
+    pub fn new(
+        steps: Vec<Step>,
+        places: &[Option<usize>],
+        changes: &Changes<'_>,
+        observed: &Observed,
+    ) -> Self {
         let count = steps.len();
         let mut waits = Self { steps, after: vec![Vec::new(); count], before: vec![Vec::new(); count] };
-        let places = waits.places(changes);
-        waits.same_device(&places, changes.all.len());
+        waits.same_device(places, changes.all.len());
         waits.names_and_uuids();
-        waits.stands_on(changes, &places);
+        waits.stands_on(changes, places);
         waits.leaves(observed);
         waits
     }
@@ -95,12 +100,6 @@ impl Waits {
             let step = &self.steps[last];
             matches!(step.action, Action::Reload | Action::Message) && step.uuid.is_some()
         })
-    }
-
-    /// For each step, the place of its mapping among all of the map.
-    fn places(&self, changes: &Changes<'_>) -> Vec<Option<usize>> {
-        let place = |step: &Step| step.mapping.as_ref().and_then(|key| changes.place(key));
-        self.steps.iter().map(place).collect()
     }
 
     /// The steps of each of the `mappings`, in order, that `picked` picks.

@@ -1,0 +1,69 @@
+//! The mappings of a map by id: their places in the order of the keys, from 0.
+//!
+//! A map may have a hundred thousand mappings, and each is looked up several times: by id that is an index
+//! into a list, and a key is looked up only where one was written.
+
+use std::collections::HashMap;
+
+use crate::config::{Map, Mapping, State};
+use crate::device::Device;
+use crate::identity::{DevNum, Key};
+use crate::observed::Observed;
+
+/// All of them.
+pub struct Mappings<'a> {
+    all: Vec<&'a Mapping>,
+    by_key: HashMap<&'a Key, usize>,
+    by_number: HashMap<DevNum, usize>,
+}
+
+impl<'a> Mappings<'a> {
+    /// Those of `map`; `by_number` tells which have which device.
+    pub fn new(map: &'a Map, by_number: HashMap<DevNum, usize>) -> Self {
+        let by_key = map.mappings.keys().enumerate().map(|(id, key)| (key, id)).collect();
+        Self { all: map.mappings.values().collect(), by_key, by_number }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// A mapping.
+    pub fn get(&self, id: usize) -> &'a Mapping {
+        self.all[id]
+    }
+
+    /// The mapping of this key.
+    pub fn of_key(&self, key: &Key) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The mapping whose device has this number.
+    pub fn of_number(&self, number: DevNum) -> Option<usize> {
+        self.by_number.get(&number).copied()
+    }
+
+    /// The mapping that `device` is, however that is written.
+    pub fn of_device(&self, device: &Device, observed: &Observed) -> Option<usize> {
+        match device.key() {
+            Some(key) => self.of_key(key),
+            None => self.of_number(observed.number(device)?),
+        }
+    }
+
+    /// The mappings that a mapping should stand on, each once.
+    pub fn below(&self, id: usize, observed: &Observed) -> Vec<usize> {
+        let mapping = self.all[id];
+        let mut below = Vec::new();
+        if mapping.state != State::Absent {
+            for row in &mapping.rows {
+                let lowers = row.target.lowers(0);
+                below.extend(lowers.iter().filter_map(|lower| self.of_device(lower.device, observed)));
+            }
+        }
+        below.sort_unstable();
+        below.dedup();
+        below
+    }
+}

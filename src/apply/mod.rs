@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::kernel::ChangeKernel;
+use crate::kernel::removal::{NEVER, PATIENCE};
 use crate::plan::{Plan, Refusal, Step};
 
 pub use error::ApplyError;
@@ -40,11 +41,9 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
 }
 
-static NEVER: AtomicBool = AtomicBool::new(false);
-
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(5), stop: &NEVER }
+        Self { patience: PATIENCE, stop: &NEVER }
     }
 }
 
@@ -89,6 +88,7 @@ pub fn apply(
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
     permit(plan)?;
+    kernel.begin()?;
     let mut run = Run::new(kernel, options);
     let Err(failure) = run.all(plan, progress) else { return Ok(()) };
     let mut undo = Undo::new(kernel, options.patience);

@@ -5,14 +5,12 @@
 //! same.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use super::journal::Old;
-use super::{removal, rows};
+use super::rows;
 use crate::identity::DevNum;
+use crate::kernel::removal::{self, NEVER};
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
 use crate::table::{Table, Target};
 
@@ -25,9 +23,6 @@ pub struct Undo<'k> {
     numbers: HashMap<DevNum, DevNum>,
     left: Vec<String>,
 }
-
-/// Nothing stops the way back.
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl<'k> Undo<'k> {
     /// A way back on which a device that is open is waited for as long as `patience`.
@@ -61,20 +56,9 @@ impl<'k> Undo<'k> {
         call().or_else(|_| call())
     }
 
-    /// Removes a device, if it is there.
+    /// Removes a device, if it is there. Nothing stops the way back.
     pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
-        match self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER)) {
-            Err(error) if error.errno() == Some(Errno::ENXIO) => self.unless_there(id, error),
-            outcome => outcome,
-        }
-    }
-
-    /// The error, unless the device is gone.
-    fn unless_there(&self, id: &Id, error: KernelError) -> Result<(), KernelError> {
-        match self.kernel.device(id, Slot::Live) {
-            Ok(None) => Ok(()),
-            _ => Err(error),
-        }
+        self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER))
     }
 
     /// Takes the table of a device away that had none. A live table is there for good, so the device is made

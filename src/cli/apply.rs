@@ -22,7 +22,6 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -94,8 +93,7 @@ fn carry_out(
     }
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    apply::apply(kernel, plan, Options { patience, stop: context.stop() }, &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }

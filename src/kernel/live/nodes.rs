@@ -91,6 +91,15 @@ impl Nodes {
         }
     }
 
+    /// Whether a name is not there for a device that is, or still there for one that is not.
+    pub fn lag(&self, name: &Name, devices: &[Listed]) -> bool {
+        let there = self.path(name).and_then(|path| look(&path));
+        match devices.iter().find(|device| device.name == *name) {
+            Some(device) => !there.is_ok_and(|there| there == There::Leads(device.number)),
+            None => !there.is_ok_and(|there| there == There::Nothing),
+        }
+    }
+
     /// Takes away every node that leads to no device, or to a device of dmctl that now has another name.
     /// Links are left alone: no crash of dmctl leaves one.
     pub fn sweep(&self, devices: &[Listed]) -> Result<(), KernelError> {

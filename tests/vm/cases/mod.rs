@@ -15,6 +15,7 @@ mod rollback;
 mod roundtrip;
 mod tables;
 mod targets;
+mod udev;
 mod verbs;
 
 use anyhow::Result;
@@ -137,6 +138,18 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    udev:
+        links_are_right_when_an_apply_ends
+        every_verb_waits_for_udev
+        a_stopped_udevd_costs_one_wait_and_a_warning
+        a_killed_udevd_holds_nobody_up
+        a_signal_ends_the_wait
+        without_a_semaphore_nothing_is_changed
+        a_batch_takes_one_semaphore
+        a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes
+        a_udevd_in_another_namespace_is_not_waited_for
+        a_udevd_without_rules_is_not_waited_for
+        with_udev_off_nobody_is_waited_for;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

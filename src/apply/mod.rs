@@ -90,7 +90,7 @@ pub fn apply(
     permit(plan)?;
     kernel.begin()?;
     let mut run = Run::new(kernel, options);
-    let Err(failure) = run.all(plan, progress) else { return Ok(()) };
+    let Err(failure) = run.all(plan, progress) else { return kernel.settle().map_err(ApplyError::Unsettled) };
     let mut undo = Undo::new(kernel, options.patience);
     run.journal.undo(&mut undo);
     Err(failure.with(undo.end()))

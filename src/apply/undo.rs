@@ -61,6 +61,15 @@ impl<'k> Undo<'k> {
         self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER))
     }
 
+    /// Lets a device go away when it is closed, as it was to. One that was closed meanwhile stays: better a device
+    /// too many than one too few.
+    pub fn let_go(&self, id: &Id) -> Result<(), KernelError> {
+        match self.kernel.device(id, Slot::Live)? {
+            Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, true)),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the table of a device away that had none. A live table is there for good, so the device is made
     /// anew.
     pub fn empty(&mut self, shell: &Old) -> Result<(), KernelError> {

@@ -139,7 +139,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -36,6 +36,8 @@ struct Fields {
     minor: u32,
     read_only: bool,
     target_count: u32,
+    /// Whether it goes away as soon as it is closed.
+    deferred_remove: bool,
 }
 
 /// The document of a device that does not exist.
@@ -79,6 +81,7 @@ impl From<Info> for Fields {
             minor: info.number.minor,
             read_only: info.read_only,
             target_count: info.target_count,
+            deferred_remove: info.deferred_remove,
         }
     }
 }
@@ -87,7 +90,7 @@ impl Fields {
     /// A line `field: value` each; the value of a uuid that is not there is empty.
     fn lines(&self) -> String {
         let uuid = self.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
-        let fields: [(&str, &dyn std::fmt::Display); 12] = [
+        let fields: [(&str, &dyn std::fmt::Display); 13] = [
             ("name", &self.name),
             ("uuid", &uuid),
             ("exists", &self.exists),
@@ -100,6 +103,7 @@ impl Fields {
             ("minor", &self.minor),
             ("read_only", &self.read_only),
             ("target_count", &self.target_count),
+            ("deferred_remove", &self.deferred_remove),
         ];
         lines(fields.iter().map(|(field, value)| format!("{field}: {value}")))
     }

@@ -164,6 +164,11 @@ impl Live {
         }
     }
 
+    /// Refuses a name that can't have its node, before a device has it.
+    fn check_node(&self, name: &Name) -> Result<(), KernelError> {
+        if self.udev.is_alone() { self.nodes.check(name, || self.list()) } else { Ok(()) }
+    }
+
     fn note(&self, outcome: Result<(), KernelError>) {
         if let Err(trouble) = outcome {
             self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
@@ -270,6 +275,7 @@ impl ReadKernel for Live {
 
 impl ChangeKernel for Live {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
+        self.check_node(name)?;
         let fail = |error| refused(Call::Create, name.to_string(), error);
         let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
         let info = DmName::new(name.kernel())
@@ -307,6 +313,7 @@ impl ChangeKernel for Live {
     }
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
+        self.check_node(new)?;
         let number = self.identify(Call::Rename, name, (0, new.kernel()), Some(new))?;
         self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
         Ok(())

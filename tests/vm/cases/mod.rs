@@ -81,6 +81,7 @@ cases! {
         a_rename_moves_the_node
         a_file_at_the_name_is_kept
         a_node_of_another_device_is_kept
+        a_node_that_cannot_be_made_is_told_and_undoes_nothing
         a_stale_node_is_replaced
         a_right_link_is_kept
         a_sweep_takes_only_what_is_stale

@@ -89,10 +89,8 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         name: seen.listed.name.clone(),
         number: Some(seen.listed.number),
         word: if is_leaving(seen.mapped.as_ref()) { Word::Pending } else { Word::Leftover },
-        says: leaving(seen.mapped.as_ref())
-            .into_iter()
-            .chain(["no mapping declares it".to_string()])
-            .collect(),
+        says:
+            leaving(seen.mapped.as_ref()).into_iter().chain(["no mapping declares it".to_string()]).collect(),
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(entries)

@@ -165,7 +165,9 @@ fn one(undo: &mut Undo<'_>, done: Done) {
         Done::Kept { id, name } => {
             let outcome = undo.let_go(&id);
             let says = |error| {
-                format!("{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go")
+                format!(
+                    "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
+                )
             };
             undo.note(outcome, says);
         }

@@ -260,13 +260,15 @@ impl<'k, 'p> Run<'k, 'p> {
     /// Removes a device, after a look at what must be made again should the rest fail.
     fn remove(&mut self, step: &Step, id: &Id) -> Result<(), Failure> {
         let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
-        kernel::removal::remove(self.kernel, id, self.options.patience, self.options.stop).map_err(|error| {
-            if error.errno() == Some(Errno::EBUSY) {
-                let by = removal::users(self.kernel, step.number);
-                return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
-            }
-            refused(step)(error)
-        })?;
+        kernel::removal::remove(self.kernel, id, self.options.patience, self.options.stop).map_err(
+            |error| {
+                if error.errno() == Some(Errno::EBUSY) {
+                    let by = removal::users(self.kernel, step.number);
+                    return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
+                }
+                refused(step)(error)
+            },
+        )?;
         self.journal.extend(before.map(|device| Done::Removed {
             old: Old {
                 name: device.info.name,

@@ -66,9 +66,8 @@ pub fn remove(
 ) -> Result<Removed, OpError> {
     let info = by_name(kernel, name)?;
     foreign.check(name, info.uuid.as_ref())?;
-    let removed = settled(kernel, || {
-        if how.deferred { defer(kernel, &info) } else { destroy(kernel, &info, how) }
-    })?;
+    let removed =
+        settled(kernel, || if how.deferred { defer(kernel, &info) } else { destroy(kernel, &info, how) })?;
     tracing::info!(
         "removed `{name}`{}",
         if removed == Removed::Gone { "" } else { ", as soon as it is closed" }

@@ -208,8 +208,10 @@ impl<'a> Changes<'a> {
     pub fn touched(&self) -> impl Iterator<Item = DevNum> + '_ {
         let changed = self.all.iter().filter(|change| {
             let suspended = change.device().is_some_and(|device| device.info.suspended);
-            !matches!(change.standing, Standing::Same | Standing::Unknown(_) | Standing::Gone | Standing::Leaving)
-                || suspended != (change.mapping.state == State::Suspended)
+            !matches!(
+                change.standing,
+                Standing::Same | Standing::Unknown(_) | Standing::Gone | Standing::Leaving
+            ) || suspended != (change.mapping.state == State::Suspended)
         });
         let pruned = if self.map.policy.prune { self.leftovers.as_slice() } else { &[] };
         changed.filter_map(Change::number).chain(pruned.iter().map(|seen| seen.listed.number))

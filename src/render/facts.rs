@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::diff;
-use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::plan::document::{Sectors, Step};
+use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
 /// The name, or the old and the new one.

@@ -156,7 +156,8 @@ impl Beside {
         call: impl FnOnce(u32) -> Result<Answer, E>,
     ) -> Result<Answer, E> {
         let raised = self.batch().and_then(Raised::new);
-        let answer = call(FLAGS << 16 | raised.as_ref().map_or(0, |raised| raised.batch.cookie.bits().into()))?;
+        let answer =
+            call(FLAGS << 16 | raised.as_ref().map_or(0, |raised| raised.batch.cookie.bits().into()))?;
         let event = answer.flags().is_ok_and(|flags| flags & flag::UEVENT_GENERATED != 0);
         if let Some(raised) = raised.filter(|_| event) {
             raised.keep(answer.info().ok().map(|info| info.name).into_iter().chain(also.cloned()));

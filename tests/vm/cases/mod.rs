@@ -122,7 +122,9 @@ cases! {
         a_device_under_another_stays
         an_open_device_stays
         a_device_that_is_open_for_a_moment_is_waited_for
-        a_deferred_remove_takes_its_time;
+        a_deferred_remove_takes_its_time
+        a_pending_removal_is_shown_and_called_off
+        a_pending_removal_holds_its_name;
     recovery:
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
@@ -148,6 +150,7 @@ cases! {
         without_a_semaphore_nothing_is_changed
         a_batch_takes_one_semaphore
         a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes
+        a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough
         a_udevd_in_another_namespace_is_not_waited_for
         a_udevd_without_rules_is_not_waited_for
         with_udev_off_nobody_is_waited_for;

@@ -6,11 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use dmctl::kernel::ReadKernel;
+use dmctl::identity::Name;
+use dmctl::kernel::live::{Live, Udev};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::ops::{self, Foreign, Removal};
 
 use crate::guest::{
-    Background, Disk, Guest, Room, Udevd, WithoutRules, apply_ends, dmctl, no_semaphores, program, semaphores,
-    with_map, write_map,
+    Background, Disk, Guest, Room, Udevd, WithoutRules, apply_ends, dmctl, no_semaphores, program, rows,
+    semaphores, with_map, write_map,
 };
 
 const STACK: &str = r#"
@@ -203,6 +206,24 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
     let other = program("ipcs", &["-s"])?;
     ensure!(other.contains("0x0d4d"), "{other}");
     apply_ends(NOTHING, &[], 0)?;
+    links_are_right(guest)
+}
+
+pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Guest) -> Result<()> {
+    // Longer than a busy device is tried for.
+    let hold = r#"ACTION=="change", KERNEL=="dm-*", RUN+="/bin/busybox sh -c 'exec 3</dev/%k; sleep 8'""#;
+    let _udevd = Udevd::with_rule(hold)?;
+    let kernel = Live::open(Udev::Auto)?;
+    kernel.begin()?;
+    let name = Name::new("seen")?;
+    let id = Id::Name(name.clone());
+    kernel.create(&name, None)?;
+    kernel.load(&id, &rows("0 64 zero"), false)?;
+    kernel.resume(&id)?;
+    soon("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
+    let begin = Instant::now();
+    ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
+    ensure!(begin.elapsed() > Duration::from_secs(5), "udev let go after {:?}", begin.elapsed());
     links_are_right(guest)
 }
 

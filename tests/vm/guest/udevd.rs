@@ -19,7 +19,13 @@ pub struct Udevd(Child);
 
 impl Udevd {
     pub fn start() -> Result<Self> {
-        fs::create_dir_all("/run/udev")?;
+        Self::with_rule("")
+    }
+
+    /// One with a rule more.
+    pub fn with_rule(rule: &str) -> Result<Self> {
+        fs::create_dir_all("/run/udev/rules.d")?;
+        fs::write("/run/udev/rules.d/90-case.rules", format!("{rule}\n"))?;
         let mut udevd = Command::new(PROGRAM);
         let udevd = udevd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let udevd = Self(udevd.spawn().with_context(|| format!("start {PROGRAM}"))?);

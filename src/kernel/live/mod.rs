@@ -7,7 +7,7 @@
 //!
 //! Block devices are read from sysfs and `/proc` (`block`, `users`, `peek`). Where udev answers (`udevd`) it
 //! makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`); where
-//! it does not, `nodes` keeps them.
+//! it does not, `nodes` keeps them. `surroundings` brings the two together.
 
 mod block;
 mod control;
@@ -16,15 +16,15 @@ mod log;
 mod nodes;
 mod peek;
 mod raw;
+mod surroundings;
 mod udev;
 mod udevd;
 mod users;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
@@ -34,7 +34,7 @@ use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;
 use nodes::Nodes;
 use raw::Command;
-use udev::{Beside, Ended};
+use udev::Beside;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
@@ -156,59 +156,6 @@ impl Live {
             other => other,
         })
     }
-
-    /// Does something to the nodes, where they are dmctl's to keep.
-    fn with_nodes(&self, act: impl FnOnce(&Nodes) -> Result<(), KernelError>) {
-        if self.udev.is_alone() {
-            self.note(act(&self.nodes));
-        }
-    }
-
-    /// Refuses a name that can't have its node, before a device has it.
-    fn check_node(&self, name: &Name) -> Result<(), KernelError> {
-        if self.udev.is_alone() { self.nodes.check(name, || self.list()) } else { Ok(()) }
-    }
-
-    fn note(&self, outcome: Result<(), KernelError>) {
-        if let Err(trouble) = outcome {
-            self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
-        }
-    }
-
-    /// Sees to the nodes of devices that udev is done with. Its links are right as they are; but it may have
-    /// gone away before it made them, or make them in another `/dev` than this one.
-    fn follow(&self, names: &[Name]) {
-        let Ok(devices) = self.list() else { return };
-        let list = || Ok(devices.clone());
-        for name in names {
-            self.note(match devices.iter().find(|device| device.name == *name) {
-                Some(device) => self.nodes.make(name, device.number, list),
-                None => self.nodes.remove(name, None, list),
-            });
-        }
-    }
-
-    /// What is to be said of devices that udev did not get done with.
-    fn late(&self, names: &[Name], cookie: &str, waited: Duration) -> String {
-        let devices = self.list().unwrap_or_default();
-        let lagging: Vec<Name> =
-            names.iter().filter(|name| self.nodes.lag(name, &devices)).cloned().collect();
-        let names = if lagging.is_empty() { names } else { &lagging };
-        format!(
-            "udev did not answer within {} s (cookie {cookie}): /dev/mapper may not be right yet about {}. \
-             The devices themselves are. `udevadm settle` waits for udev, `--udev off` works without it",
-            waited.as_secs(),
-            enumerate(names)
-        )
-    }
-}
-
-/// Names, as many as a person reads.
-fn enumerate(names: &[Name]) -> String {
-    let shown: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
-    let more = names.len() - shown.len();
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    shown.join(", ") + &rest
 }
 
 impl ReadKernel for Live {
@@ -348,49 +295,15 @@ impl ChangeKernel for Live {
     }
 
     fn begin(&self) -> Result<(), KernelError> {
-        self.udev.begin().map_err(|errno| {
-            let why = match errno {
-                Errno::ENOSPC => io::Error::new(
-                    ErrorKind::StorageFull,
-                    "this system has no room for another one (kernel.sem); `ipcs -s` lists them, `--udev off` does \
-                     without",
-                ),
-                errno => errno.into(),
-            };
-            KernelError::Io { what: "get a semaphore to wait for udev".to_string(), source: why }
-        })
+        self.begin_beside_udev()
     }
 
     fn catch_up(&self) {
-        match self.udev.wait() {
-            Ended::Nothing => {}
-            Ended::Answered(names) => self.follow(&names),
-            Ended::Late { names, cookie, waited } => {
-                let warning = self.late(&names, &cookie, waited);
-                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
-            }
-        }
+        self.wait_for_udev();
     }
 
     fn settle(&self) -> Result<(), KernelError> {
-        self.catch_up();
-        for warning in self.warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            tracing::warn!("{warning}");
-        }
-        if self.udev.is_alone() {
-            let devices = self.list()?;
-            // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
-            // node that can't be put right.
-            let _ = self.nodes.sweep(&devices);
-            for device in devices.iter().filter(|device| is_ours(device)) {
-                let _ = self.nodes.make(&device.name, device.number, || Ok(devices.clone()));
-            }
-        }
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.drain(..).next().map_or(Ok(()), Err)
+        self.wait_for_udev();
+        self.keep_nodes()
     }
-}
-
-fn is_ours(device: &Listed) -> bool {
-    device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some())
 }

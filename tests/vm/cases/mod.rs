@@ -151,6 +151,7 @@ cases! {
         a_batch_takes_one_semaphore
         a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes
         a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough
+        a_node_made_by_hand_does_not_get_in_the_way_of_udev
         a_udevd_in_another_namespace_is_not_waited_for
         a_udevd_without_rules_is_not_waited_for
         with_udev_off_nobody_is_waited_for;

@@ -10,6 +10,7 @@ use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::ops::{self, Foreign, Removal};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::guest::{
     Background, Disk, Guest, Room, Udevd, WithoutRules, apply_ends, dmctl, no_semaphores, program, rows,
@@ -151,7 +152,7 @@ pub fn a_signal_ends_the_wait(guest: &Guest) -> Result<()> {
 }
 
 pub fn without_a_semaphore_nothing_is_changed(guest: &Guest) -> Result<()> {
-    let udevd = Udevd::start()?;
+    let _udevd = Udevd::start()?;
     apply_ends(STACK, &[], 0)?;
     let room = Room::for_sets(0)?;
     let says = "this system has no room for another one";
@@ -173,7 +174,7 @@ pub fn without_a_semaphore_nothing_is_changed(guest: &Guest) -> Result<()> {
     ensure!(guest.states()? == before);
     apply_ends(NOTHING, &["--udev", "off"], 0)?;
     drop(room);
-    udevd.settle()?;
+    Udevd::settle()?;
     links_are_right(guest)
 }
 
@@ -200,7 +201,7 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
     ensure!(semaphores()?.len() == 1);
     udevd.signal("CONT")?;
     soon("udev", || Ok(is_link("data")))?;
-    udevd.settle()?;
+    Udevd::settle()?;
     // udev answered; dmctl's own one is left, and hurts nobody.
     ensure!(semaphores()?.len() == 1);
     let other = program("ipcs", &["-s"])?;
@@ -224,6 +225,23 @@ pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Gu
     let begin = Instant::now();
     ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
     ensure!(begin.elapsed() > Duration::from_secs(5), "udev let go after {:?}", begin.elapsed());
+    links_are_right(guest)
+}
+
+pub fn a_node_made_by_hand_does_not_get_in_the_way_of_udev(guest: &Guest) -> Result<()> {
+    let _udevd = Udevd::start()?;
+    apply_ends(SINGLE, &["--udev", "off"], 0)?;
+    apply_ends(NOTHING, &[], 0)?;
+    links_are_right(guest)?;
+    // One that a crash left leads to no device; udev makes no link where it is.
+    let number = guest.device("any", "0 64 zero").and_then(|_| Ok(guest.state("any")?.0.number))?;
+    let stale = makedev(number.major.into(), 99);
+    mknod(&path("data"), SFlag::S_IFBLK, Mode::S_IRUSR, stale)?;
+    apply_ends(SINGLE, &[], 0)?;
+    ensure!(Disk::mapping("data")?.number == guest.state("data")?.0.number);
+    apply_ends(NOTHING, &[], 0)?;
+    ensure!(fs::symlink_metadata(path("data")).is_err());
+    ensure!(dmctl(&["remove", "any"])?.status == Some(0));
     links_are_right(guest)
 }
 

@@ -45,7 +45,7 @@ impl Udevd {
     }
 
     /// Waits until it has nothing to do.
-    pub fn settle(&self) -> Result<()> {
+    pub fn settle() -> Result<()> {
         program("udevadm", &["settle", "--timeout=60"]).map(drop)
     }
 }

@@ -36,7 +36,8 @@ struct Fields {
     minor: u32,
     read_only: bool,
     target_count: u32,
-    /// Whether it goes away as soon as it is closed.
+    /// Whether it goes away as soon as it is closed; told only of a device that does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     deferred_remove: bool,
 }
 
@@ -90,7 +91,7 @@ impl Fields {
     /// A line `field: value` each; the value of a uuid that is not there is empty.
     fn lines(&self) -> String {
         let uuid = self.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
-        let fields: [(&str, &dyn std::fmt::Display); 13] = [
+        let fields: [(&str, &dyn std::fmt::Display); 12] = [
             ("name", &self.name),
             ("uuid", &uuid),
             ("exists", &self.exists),
@@ -103,8 +104,8 @@ impl Fields {
             ("minor", &self.minor),
             ("read_only", &self.read_only),
             ("target_count", &self.target_count),
-            ("deferred_remove", &self.deferred_remove),
         ];
-        lines(fields.iter().map(|(field, value)| format!("{field}: {value}")))
+        let pending = self.deferred_remove.then_some(("deferred_remove", &true as &dyn std::fmt::Display));
+        lines(fields.into_iter().chain(pending).map(|(field, value)| format!("{field}: {value}")))
     }
 }

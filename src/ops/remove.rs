@@ -105,8 +105,8 @@ fn usage_now(kernel: &dyn ChangeKernel, id: &Id, before: Usage) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::ReadKernel;
     use crate::kernel::simulated::Simulated;
+    use crate::kernel::{Id, ReadKernel};
     use crate::ops::fixture::{changes, kernel, kernel_with, row};
 
     fn remove_data(kernel: &Simulated, how: Removal<'_>) -> Result<Removed, OpError> {
@@ -154,6 +154,16 @@ mod tests {
         assert_eq!(remove_data(&open, soon(true)).unwrap(), Removed::WhenClosed);
         assert!(open.list().unwrap()[0].name.kernel() == "data");
         assert_eq!(remove_data(&kernel(&["data"]), soon(true)).unwrap(), Removed::Gone);
+    }
+
+    #[test]
+    fn a_device_that_goes_by_itself_is_gone() {
+        let gone = Id::Name(Name::new("data").unwrap());
+        let remove = |kernel: &Simulated| removal::remove(kernel, &gone, Duration::ZERO, &NEVER);
+        assert!(remove(&kernel(&[])).is_ok());
+        let there = kernel(&["data"]);
+        there.fail_nth(1, Errno::ENXIO);
+        assert!(remove(&there).is_err());
     }
 
     #[test]

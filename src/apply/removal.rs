@@ -1,7 +1,8 @@
-//! Saying who uses a device that can't be removed.
+//! Removing a device that somebody may hold for a moment, and saying who it is when it is for longer.
 
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
+pub use crate::kernel::removal::remove;
 
 /// Who uses a device, in a few words.
 pub fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {

@@ -11,7 +11,7 @@ use super::rows::Made;
 use super::swap::{self, Member};
 use super::{Options, Progress, preparation, removal, rows, verify};
 use crate::identity::{DevNum, Key};
-use crate::kernel::{self, ChangeKernel, Id, KernelError, Slot};
+use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
 use crate::plan::{Action, Detail, Plan, Step};
 use crate::sector_map::TypedRow;
 
@@ -260,15 +260,14 @@ impl<'k, 'p> Run<'k, 'p> {
     /// Removes a device, after a look at what must be made again should the rest fail.
     fn remove(&mut self, step: &Step, id: &Id) -> Result<(), Failure> {
         let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
-        kernel::removal::remove(self.kernel, id, self.options.patience, self.options.stop).map_err(
-            |error| {
-                if error.errno() == Some(Errno::EBUSY) {
-                    let by = removal::users(self.kernel, step.number);
-                    return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
-                }
-                refused(step)(error)
-            },
-        )?;
+        let hurry = || self.options.stop.load(Ordering::Relaxed);
+        removal::remove(self.kernel, id, self.options.patience, &hurry).map_err(|error| {
+            if error.errno() == Some(Errno::EBUSY) {
+                let by = removal::users(self.kernel, step.number);
+                return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
+            }
+            refused(step)(error)
+        })?;
         self.journal.extend(before.map(|device| Done::Removed {
             old: Old {
                 name: device.info.name,

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::journal::Old;
-use super::rows;
+use super::{removal, rows};
 use crate::identity::DevNum;
-use crate::kernel::removal::{self, NEVER};
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
 use crate::table::{Table, Target};
 
@@ -58,7 +57,7 @@ impl<'k> Undo<'k> {
 
     /// Removes a device, if it is there. Nothing stops the way back.
     pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
-        self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER))
+        self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false))
     }
 
     /// Lets a device go away when it is closed, as it was to. One that was closed meanwhile stays: better a device

@@ -1,6 +1,6 @@
 //! Removing a device that somebody may hold for a moment.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,19 +17,19 @@ pub static NEVER: AtomicBool = AtomicBool::new(false);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Removes a device. One that is open is tried again until `patience` is over, or `stop` says so; one that went
+/// Removes a device. One that is open is tried again until `patience` is over, or `hurry` says so; one that went
 /// away by itself meanwhile is gone all the same.
 pub fn remove(
     kernel: &dyn ChangeKernel,
     id: &Id,
     patience: Duration,
-    stop: &AtomicBool,
+    hurry: &dyn Fn() -> bool,
 ) -> Result<(), KernelError> {
     let deadline = Instant::now() + patience;
     loop {
         let Err(error) = kernel.remove(id, false) else { return Ok(()) };
         match error.errno() {
-            Some(Errno::EBUSY) if Instant::now() < deadline && !stop.load(Ordering::Relaxed) => {
+            Some(Errno::EBUSY) if Instant::now() < deadline && !hurry() => {
                 // Most often it is udev, which looks at what was changed just now.
                 kernel.catch_up();
                 thread::sleep(PAUSE.min(patience));

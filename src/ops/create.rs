@@ -3,7 +3,7 @@
 use super::settle::settled;
 use super::{Foreign, OpError, advice, rows, taken};
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::removal::{self, NEVER, PATIENCE};
+use crate::kernel::removal::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
 use crate::table::Target;
 
@@ -79,7 +79,7 @@ fn undo(
     cause: KernelError,
     advice: impl FnOnce() -> Vec<String>,
 ) -> OpError {
-    match removal::remove(kernel, id, PATIENCE, &NEVER) {
+    match removal::remove(kernel, id, PATIENCE, &|| false) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
         Err(recovery) => {
             let left = format!("`{name}` is left half made: try `dmctl remove {name}`");

@@ -1,6 +1,6 @@
 //! Destroying a device.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -89,7 +89,7 @@ fn destroy(kernel: &dyn ChangeKernel, info: &Info, how: Removal<'_>) -> Result<R
         return Err(in_use(usage));
     }
     let id = steady(info);
-    match removal::remove(kernel, &id, how.patience, how.stop) {
+    match removal::remove(kernel, &id, how.patience, &|| how.stop.load(Ordering::Relaxed)) {
         Ok(()) => Ok(Removed::Gone),
         Err(error) if error.errno() == Some(Errno::EBUSY) => Err(in_use(usage_now(kernel, &id, usage))),
         Err(error) => Err(OpError::refused(error)),
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_device_that_goes_by_itself_is_gone() {
         let gone = Id::Name(Name::new("data").unwrap());
-        let remove = |kernel: &Simulated| removal::remove(kernel, &gone, Duration::ZERO, &NEVER);
+        let remove = |kernel: &Simulated| removal::remove(kernel, &gone, Duration::ZERO, &|| false);
         assert!(remove(&kernel(&[])).is_ok());
         let there = kernel(&["data"]);
         there.fail_nth(1, Errno::ENXIO);

@@ -25,17 +25,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Live {
     /// Gets what it takes to wait for udev.
     pub(super) fn begin_beside_udev(&self) -> Result<(), KernelError> {
-        self.udev.begin().map_err(|errno| {
-            let source = match errno {
-                Errno::ENOSPC => io::Error::new(
-                    ErrorKind::StorageFull,
-                    "this system has no room for another one (kernel.sem); `ipcs -s` lists them, `--udev off` does \
-                     without",
-                ),
-                errno => errno.into(),
-            };
-            KernelError::Io { what: "get a semaphore to wait for udev".to_string(), source }
-        })
+        self.udev.begin().map_err(no_semaphore)
     }
 
     /// Does something to the nodes, where they are dmctl's to keep.
@@ -61,11 +51,15 @@ impl Live {
         match self.udev.wait() {
             Ended::Nothing => {}
             Ended::Answered(names) => self.follow(&names),
-            Ended::Late { names, cookie, waited } => {
-                let warning = self.late(&names, &cookie, waited);
-                lock(&self.warnings).push(warning);
+            Ended::Without(errno) => {
+                self.warn(format!("udev is not waited for: {}", no_semaphore(errno)));
             }
+            Ended::Late { names, cookie, waited } => self.warn(self.late(&names, &cookie, waited)),
         }
+    }
+
+    fn warn(&self, warning: String) {
+        lock(&self.warnings).push(warning);
     }
 
     /// Sees to the nodes of devices that udev is done with. Its links are right as they are; but it may have
@@ -114,6 +108,18 @@ impl Live {
         }
         lock(&self.troubles).drain(..).next().map_or(Ok(()), Err)
     }
+}
+
+/// Why there is nothing to wait for udev with, and what helps.
+fn no_semaphore(errno: Errno) -> KernelError {
+    let source = match errno {
+        Errno::ENOSPC => io::Error::new(
+            ErrorKind::StorageFull,
+            "this system has no room for another one (kernel.sem); `ipcs -s` lists them, `--udev off` does without",
+        ),
+        errno => errno.into(),
+    };
+    KernelError::Io { what: "get a semaphore to wait for udev".to_string(), source }
 }
 
 fn is_ours(device: &Listed) -> bool {

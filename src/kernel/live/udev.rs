@@ -51,7 +51,9 @@ enum State {
     Idle,
     /// Something is.
     Open(Arc<Batch>),
-    /// It did not answer in time, or no cookie could be had.
+    /// Within a batch no cookie could be had.
+    Without(Errno),
+    /// It did not answer in time, or that can't be told.
     GivenUp,
 }
 
@@ -68,6 +70,8 @@ pub(super) enum Ended {
     Nothing,
     /// Everything was answered, or udev went away: these devices can be looked after.
     Answered(Vec<Name>),
+    /// Nothing could be waited for.
+    Without(Errno),
     /// Time ran out.
     Late {
         /// The devices of the batch.
@@ -142,8 +146,8 @@ impl Beside {
     /// The batch that a call belongs to.
     fn batch(&self) -> Option<Arc<Batch>> {
         let mut state = lock(&self.state);
-        if self.open(&mut state).is_err() {
-            *state = State::GivenUp;
+        if let Err(errno) = self.open(&mut state) {
+            *state = State::Without(errno);
         }
         if let State::Open(batch) = &*state { Some(Arc::clone(batch)) } else { None }
     }
@@ -171,6 +175,10 @@ impl Beside {
             let mut state = lock(&self.state);
             match std::mem::replace(&mut *state, State::Idle) {
                 State::Open(batch) => batch,
+                State::Without(errno) => {
+                    *state = State::GivenUp;
+                    return Ended::Without(errno);
+                }
                 other => {
                     *state = other;
                     return Ended::Nothing;

@@ -149,6 +149,7 @@ cases! {
         a_signal_ends_the_wait
         without_a_semaphore_nothing_is_changed
         a_batch_takes_one_semaphore
+        a_batch_is_shared_by_threads
         a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes
         a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough
         a_node_made_by_hand_does_not_get_in_the_way_of_udev

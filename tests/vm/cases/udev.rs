@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Suspend};
 use dmctl::ops::{self, Foreign, Removal};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
@@ -172,6 +172,13 @@ pub fn without_a_semaphore_nothing_is_changed(guest: &Guest) -> Result<()> {
         ensure!(ran.status == Some(1) && ran.stderr.contains(says), "{arguments:?}: {ran:?}");
     }
     ensure!(guest.states()? == before);
+    // Who begins without a word gets what there is.
+    let kernel = Live::open(Udev::Auto)?;
+    let upper = Id::Name(Name::new("upper")?);
+    kernel.suspend(&upper, Suspend::default())?;
+    kernel.resume(&upper)?;
+    kernel.settle()?;
+    ensure!(guest.states()? == before);
     apply_ends(NOTHING, &["--udev", "off"], 0)?;
     drop(room);
     Udevd::settle()?;
@@ -188,6 +195,45 @@ pub fn a_batch_takes_one_semaphore(guest: &Guest) -> Result<()> {
     ensure!(ran.stderr.is_empty(), "{ran:?}");
     links_are_right(guest)?;
     apply_ends(NOTHING, &[], 0)?;
+    links_are_right(guest)
+}
+
+pub fn a_batch_is_shared_by_threads(guest: &Guest) -> Result<()> {
+    let _udevd = Udevd::start()?;
+    let kernel = Live::open(Udev::Auto)?;
+    kernel.begin()?;
+    let work = |n: u32| -> Result<()> {
+        let name = Name::new(&format!("thread-{n}"))?;
+        let id = Id::Name(name.clone());
+        for _ in 0..2 {
+            kernel.create(&name, None)?;
+            kernel.load(&id, &rows("0 64 zero"), false)?;
+            kernel.resume(&id)?;
+            // One of them waits, as before a second try; the others go on.
+            if n == 0 {
+                kernel.catch_up();
+            }
+            ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
+        }
+        kernel.create(&name, None)?;
+        kernel.load(&id, &rows("0 64 zero"), false)?;
+        Ok(kernel.resume(&id)?)
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|n| {
+                let work = &work;
+                scope.spawn(move || work(n))
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a panic")))
+    })?;
+    kernel.settle()?;
+    links_are_right(guest)?;
+    for n in 0..4 {
+        kernel.remove(&Id::Name(Name::new(&format!("thread-{n}"))?), false)?;
+    }
+    kernel.settle()?;
     links_are_right(guest)
 }
 
@@ -234,7 +280,8 @@ pub fn a_node_made_by_hand_does_not_get_in_the_way_of_udev(guest: &Guest) -> Res
     apply_ends(NOTHING, &[], 0)?;
     links_are_right(guest)?;
     // One that a crash left leads to no device; udev makes no link where it is.
-    let number = guest.device("any", "0 64 zero").and_then(|_| Ok(guest.state("any")?.0.number))?;
+    ensure!(dmctl(&["create", "any", "--table", "0 64 zero"])?.status == Some(0));
+    let number = guest.state("any")?.0.number;
     let stale = makedev(number.major.into(), 99);
     mknod(&path("data"), SFlag::S_IFBLK, Mode::S_IRUSR, stale)?;
     apply_ends(SINGLE, &[], 0)?;

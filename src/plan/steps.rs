@@ -247,6 +247,7 @@ fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> O
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
+    let waits = if changes::leaves(device) { "; it goes away as soon as it is closed" } else { "" };
     Some(Step {
         action: Action::Remove,
         mapping,
@@ -255,7 +256,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: reason.to_string(),
+        reason: format!("{reason}{waits}"),
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,

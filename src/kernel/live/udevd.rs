@@ -13,8 +13,9 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
-/// Where udevd takes orders.
-const CONTROL: &str = "/run/udev/control";
+/// Where udevd takes orders: the socket of its own protocol, and that of varlink, which takes its place.
+const SOCKETS: [(&str, SockType); 2] =
+    [("/run/udev/control", SockType::SeqPacket), ("/run/udev/io.systemd.Udev", SockType::Stream)];
 /// The first IPC namespace, that of the host (`PROC_IPC_INIT_INO` in `linux/proc_ns.h`).
 const FIRST: &str = "ipc:[4026531839]";
 /// The rule that answers cookies, and the folders it may be in (udev(7)).
@@ -35,7 +36,7 @@ pub(super) enum Absence {
 impl fmt::Display for Absence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotRunning => "no udevd listens on /run/udev/control",
+            Self::NotRunning => "no udevd listens in /run/udev",
             Self::Elsewhere => "udevd runs in another IPC namespace, where it can't answer",
             Self::Mute => "udevd has no rules for Device Mapper (those of the package dmsetup)",
         })
@@ -44,7 +45,7 @@ impl fmt::Display for Absence {
 
 /// Looks for a udevd that answers.
 pub(super) fn look() -> Result<(), Absence> {
-    let listener = listener(Path::new(CONTROL)).ok_or(Absence::NotRunning)?;
+    let listener = any_listener().ok_or(Absence::NotRunning)?;
     let own = fs::read_link("/proc/self/ns/ipc").unwrap_or_default();
     let process = PathBuf::from(format!("/proc/{listener}"));
     match fs::read_link(process.join("ns/ipc")) {
@@ -60,13 +61,17 @@ pub(super) fn look() -> Result<(), Absence> {
 
 /// Whether somebody still listens.
 pub(super) fn listens() -> bool {
-    listener(Path::new(CONTROL)).is_some()
+    any_listener().is_some()
+}
+
+fn any_listener() -> Option<i32> {
+    SOCKETS.iter().find_map(|(path, kind)| listener(Path::new(path), *kind))
 }
 
 /// The process that began to listen at this socket; 0 when it is in another PID namespace.
-fn listener(path: &Path) -> Option<i32> {
+fn listener(path: &Path, kind: SockType) -> Option<i32> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).ok()?;
+    let socket = socket(AddressFamily::Unix, kind, flags, None).ok()?;
     match connect(socket.as_raw_fd(), &UnixAddr::new(path).ok()?) {
         Ok(()) => getsockopt(&socket, PeerCredentials).ok().map(|peer| peer.pid()),
         // It listens, and is behind: stopped, for instance.
@@ -90,16 +95,19 @@ mod tests {
     #[test]
     fn a_socket_that_nobody_listens_at_is_no_udevd() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("control");
-        assert_eq!(listener(&path), None);
-        let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::empty(), None).unwrap();
-        bind(socket.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
-        assert_eq!(listener(&path), None);
-        listen(&socket, Backlog::new(1).unwrap()).unwrap();
-        assert_eq!(listener(&path), i32::try_from(std::process::id()).ok());
-        drop(socket);
-        assert!(path.exists());
-        assert_eq!(listener(&path), None, "what a killed udevd leaves");
+        for (name, kind) in [("control", SockType::SeqPacket), ("varlink", SockType::Stream)] {
+            let path = folder.path().join(name);
+            let found = || listener(&path, kind);
+            assert_eq!(found(), None);
+            let socket = socket(AddressFamily::Unix, kind, SockFlag::empty(), None).unwrap();
+            bind(socket.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+            assert_eq!(found(), None);
+            listen(&socket, Backlog::new(1).unwrap()).unwrap();
+            assert_eq!(found(), i32::try_from(std::process::id()).ok());
+            drop(socket);
+            assert!(path.exists());
+            assert_eq!(found(), None, "what a killed udevd leaves");
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub fn carry_out<W: Work>(
 ) -> Vec<(usize, W::Error)> {
     let shared = Shared {
         state: Mutex::new(State { queue, running: 0, failed: Vec::new() }),
-        changed: Condvar::new(),
+        tasks: Condvar::new(),
+        end: Condvar::new(),
     };
     if jobs == 1 {
         one_by_one(&shared, work, look);
@@ -57,8 +58,11 @@ pub fn carry_out<W: Work>(
 
 struct Shared<E> {
     state: Mutex<State<E>>,
-    /// Notified when a task has ended.
-    changed: Condvar,
+    /// Where the crew waits for tasks. Whoever takes one and sees another wakes one more, for to wake all of them
+    /// each time would cost more than most tasks.
+    tasks: Condvar,
+    /// Where whoever looks on waits for the end.
+    end: Condvar,
 }
 
 struct State<E> {
@@ -97,8 +101,12 @@ impl<E> Shared<E> {
         state.queue.ended(task);
         state.running -= 1;
         state.failed.extend(outcome.err().map(|error| (task, error)));
-        drop(state);
-        self.changed.notify_all();
+        if state.is_closed() {
+            self.tasks.notify_all();
+        }
+        if state.is_over() {
+            self.end.notify_all();
+        }
     }
 }
 
@@ -119,13 +127,16 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look:
         let mut state = shared.state();
         loop {
             if let Some(task) = state.next() {
+                if state.queue.has_next() {
+                    shared.tasks.notify_one();
+                }
                 drop(state);
                 shared.ended(task, work.begin(task).and_then(|()| perform(work, task)));
                 state = shared.state();
             } else if state.is_closed() {
                 return;
             } else {
-                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = shared.tasks.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
     };
@@ -144,7 +155,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look:
             if state.is_over() {
                 return;
             }
-            drop(shared.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner));
+            drop(shared.end.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner));
         }
     });
     look();

@@ -63,32 +63,37 @@ impl Queue {
             phase: 0,
         };
         (0..count).for_each(|task| queue.offer(task));
+        queue.pass_phases();
         queue
     }
 
     /// Takes the next task that may begin.
     pub fn next(&mut self) -> Option<usize> {
-        while self.left.get(self.phase).is_some_and(|left| *left == 0) {
-            self.phase += 1;
-        }
-        let mut best: Option<(usize, usize)> = None;
-        for lane in Lane::ALL.map(|lane| lane as usize) {
-            let Some(Reverse((phase, task))) = self.ready[lane].peek() else { continue };
-            let may = *phase == self.phase && self.room[lane] > 0;
-            if may && best.is_none_or(|(_, first)| *task < first) {
-                best = Some((lane, *task));
-            }
-        }
-        let (lane, task) = best?;
+        let (task, lane) = self.first()?;
         self.ready[lane].pop();
         self.room[lane] -= 1;
         Some(task)
+    }
+
+    /// Whether a task may begin.
+    pub fn has_next(&self) -> bool {
+        self.first().is_some()
+    }
+
+    /// The first task that may begin, and its lane.
+    fn first(&self) -> Option<(usize, usize)> {
+        let of_lane = |lane: usize| {
+            let Reverse((phase, task)) = self.ready[lane].peek()?;
+            (*phase == self.phase && self.room[lane] > 0).then_some((*task, lane))
+        };
+        Lane::ALL.iter().filter_map(|lane| of_lane(*lane as usize)).min()
     }
 
     /// A task that was taken has ended.
     pub fn ended(&mut self, task: usize) {
         self.room[self.lanes[task] as usize] += 1;
         self.left[self.phases[task]] -= 1;
+        self.pass_phases();
         for next in std::mem::take(&mut self.after[task]) {
             self.open[next] -= 1;
             self.offer(next);
@@ -97,7 +102,14 @@ impl Queue {
 
     /// Whether every task has ended.
     pub fn is_done(&self) -> bool {
-        self.left.iter().all(|left| *left == 0)
+        self.phase == self.left.len()
+    }
+
+    /// Goes on to the first phase that has not ended.
+    fn pass_phases(&mut self) {
+        while self.left.get(self.phase).is_some_and(|left| *left == 0) {
+            self.phase += 1;
+        }
     }
 
     fn offer(&mut self, task: usize) {

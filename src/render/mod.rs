@@ -10,7 +10,7 @@ mod markdown;
 mod status;
 mod table;
 mod text;
-mod wrap;
+pub(crate) mod wrap;
 
 pub use markdown::markdown;
 pub use status::text as status;

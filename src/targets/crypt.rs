@@ -26,12 +26,12 @@ pub struct Crypt {
     #[serde(default, skip_serializing_if = "Key::is_none")]
     pub key: Key,
     /// Added to the number of a sector before its IV is made, in sectors; a multiple of `sector_size`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
     pub iv_offset: Sectors,
     /// The device that holds the encrypted sectors.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
     pub offset: Sectors,
     /// How much is encrypted as one, in bytes: a power of two from 512 to 4096, default 512. The length of
     /// the row is a multiple of it.
@@ -182,7 +182,7 @@ impl Crypt {
 
 impl TargetType for Crypt {
     const NAME: &'static str = "crypt";
-    const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { secret: true, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted.",
         since: "2.6",

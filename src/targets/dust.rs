@@ -17,7 +17,7 @@ pub struct Dust {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
     pub offset: Sectors,
     /// The block that messages count in, in bytes: a power of two from 512 bytes to 1 GiB.
     pub block_size: Bytes,
@@ -68,6 +68,10 @@ impl TargetType for Dust {
                 ),
             );
         }
+    }
+
+    fn unshown(&self) -> Option<&'static str> {
+        Some("its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show")
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -14,12 +14,13 @@ pub struct Linear {
     /// The device that holds the sectors.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
     pub offset: Sectors,
 }
 
 impl TargetType for Linear {
     const NAME: &'static str = "linear";
+    const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device. Several in one table concatenate devices.",
         since: "2.6",

@@ -28,7 +28,7 @@ pub struct SwitchPath {
     /// The device.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
     pub offset: Sectors,
 }
 
@@ -89,6 +89,10 @@ impl TargetType for Switch {
             problems.at("paths", "switch needs at least one path");
         }
         problems.range("region_size", self.region_size.0, 1, u64::from(u32::MAX));
+    }
+
+    fn unshown(&self) -> Option<&'static str> {
+        Some("which region leads to which path was told by messages, which a table does not show")
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {

@@ -94,12 +94,6 @@ impl Sectors {
         Ok(Self(sectors))
     }
 
-    /// Whether it is the start, or nothing.
-    #[must_use]
-    pub fn is_zero(&self) -> bool {
-        self.0 == 0
-    }
-
     /// The same length in bytes; saturates where no device can reach.
     #[must_use]
     pub fn bytes(self) -> u64 {

@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "src/render",
     "src/targets",
     "src/diff.rs",
+    "src/export",
     "src/sector_map.rs",
     "src/policy.rs",
     "src/status.rs",

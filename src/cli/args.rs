@@ -8,7 +8,7 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, export, import_concise, info, list, man, plan, reload, remove, rename,
+    apply, completions, create, export, graph, import_concise, info, list, man, plan, reload, remove, rename,
     resume, schema, show, simulate, status, suspend, table, targets, validate,
 };
 
@@ -32,6 +32,7 @@ pub enum Verb {
     Status(status::Args),
     Export(export::Args),
     ImportConcise(import_concise::Args),
+    Graph(graph::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use clap::ValueEnum;
-use dmctl::export::{self, ExportError, Wish};
+use dmctl::export::{self, ExportError, Selection};
 use dmctl::identity::Owner;
 use dmctl::ops;
 
@@ -56,12 +56,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     for name in &args.names {
         only.get_or_insert_with(std::collections::BTreeSet::new).insert(ops::find(kernel, name)?.number);
     }
-    let wish = Wish { only, owner: args.owner.clone() };
+    let selection = Selection { only, owner: args.owner.clone() };
     let text = match args.format {
-        Format::Toml => export::map(kernel, &wish)?,
+        Format::Toml => export::map(kernel, &selection)?,
         Format::Json => export::state(kernel)?.to_json(),
-        Format::Concise => export::concise::write(kernel, &wish)?,
-        Format::DmInit => export::dm_init::write(kernel, &wish)?,
+        Format::Concise => export::concise::write(kernel, &selection)?,
+        Format::DmInit => export::dm_init::write(kernel, &selection)?,
     };
     print(&text)?;
     Ok(Exit::Done)

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Wish;
+use super::Selection;
 use super::paths::Paths;
 use crate::diff;
 use crate::identity::{DevNum, Owner, Uuid};
 use crate::kernel::{KernelError, Listed, ReadKernel};
 use crate::observed::{Observed, Seen};
+use crate::targets::Typed;
 
 /// What was read of a kernel.
 pub struct Host {
@@ -19,9 +20,19 @@ pub struct Host {
 
 impl Host {
     /// Reads what is wished for.
-    pub fn read(kernel: &dyn ReadKernel, wish: &Wish) -> Result<Self, KernelError> {
-        let observed = Observed::read_devices(kernel, |listed| wish.wants(listed))?;
+    pub fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
+        let observed = Observed::read_devices(kernel, |listed| selection.wants(listed))?;
         Ok(Self { observed, paths: kernel.paths()? })
+    }
+
+    /// Gives a number to each device of a row that the kernel printed by a path, as a few targets do.
+    pub fn number(&self, target: &mut dyn Typed) {
+        for device in target.devices_mut() {
+            if let (None, Some(path)) = (device.number, device.path()) {
+                let at = |(_, paths): &(&DevNum, &Vec<String>)| paths.iter().any(|other| **other == *path);
+                device.number = self.paths.iter().find(at).map(|(number, _)| *number);
+            }
+        }
     }
 
     /// The devices, each after those it stands on, by name where that leaves a choice.
@@ -60,7 +71,7 @@ fn sorted(mut left: Vec<&Seen>, mut below: BTreeMap<DevNum, BTreeSet<DevNum>>) -
     sorted
 }
 
-impl Wish {
+impl Selection {
     /// Whether this device is exported: those that are named; those of an owner; or, with neither said, all
     /// but those that their uuid marks as another subsystem's.
     pub(super) fn wants(&self, listed: &Listed) -> bool {

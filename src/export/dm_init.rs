@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use super::devices::Host;
 use super::paths::Paths;
-use super::specs::{self, Spec, named};
-use super::{Broken, ExportError, Wish};
+use super::specs::{self, Spec};
+use super::{Broken, ExportError, Selection};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
@@ -33,8 +33,8 @@ const TAGS: [(&str, &str); 2] =
     [("/dev/disk/by-partuuid/", "PARTUUID="), ("/dev/disk/by-partlabel/", "PARTLABEL=")];
 
 /// Writes the parameter, as it stands on a command line.
-pub fn write(kernel: &dyn ReadKernel, wish: &Wish) -> Result<String, ExportError> {
-    let host = Host::read(kernel, wish)?;
+pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    let host = Host::read(kernel, selection)?;
     let minors: BTreeMap<DevNum, u32> =
         host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
     let mut broken = Vec::new();
@@ -100,7 +100,7 @@ pub fn check(specs: &[Spec]) -> Vec<Broken> {
         broken.push(Broken { name: None, rule });
     }
     for spec in specs {
-        broken.extend(broken_by(spec).into_iter().map(|rule| Broken { name: named(&spec.name), rule }));
+        broken.extend(broken_by(spec).into_iter().map(|rule| Broken::of(&spec.name, rule)));
     }
     broken
 }
@@ -179,7 +179,9 @@ mod tests {
         ] {
             let name = spec.name.clone();
             let broken = check(&[spec]);
-            let told = broken.iter().any(|broken| broken.name == named(&name) && broken.rule.contains(says));
+            let told = broken.iter().any(|broken| {
+                *broken == Broken::of(&name, broken.rule.clone()) && broken.rule.contains(says)
+            });
             assert!(told, "{says}: {broken:?}");
         }
         let all = vec![fine; 257];

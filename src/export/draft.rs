@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::{Host, one_owner};
 use super::names::Keys;
-use super::{Wish, paths};
+use super::{Selection, paths};
 use crate::config::{self, Length, Mapping, Origin, Row, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key, Name, Owner, Uuid, printable};
@@ -38,12 +38,12 @@ pub struct Drafts {
 }
 
 /// What is written of the devices that were read.
-pub fn of(host: &Host, wish: &Wish) -> Drafts {
+pub fn of(host: &Host, selection: &Selection) -> Drafts {
     let devices = host.bottom_up();
-    let owner = wish.owner.clone().or_else(|| one_owner(devices.iter().copied()));
+    let owner = selection.owner.clone().or_else(|| one_owner(devices.iter().copied()));
     let whose = owner.clone().unwrap_or_default();
     let keys = keys(&devices, &whose, host);
-    let all = devices.iter().zip(keys).filter_map(|(seen, key)| draft(seen, key, &whose)).collect();
+    let all = devices.iter().zip(keys).filter_map(|(seen, key)| draft(host, seen, key, &whose)).collect();
     Drafts { owner, all }
 }
 
@@ -64,11 +64,11 @@ fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
 }
 
 /// None for a device that went away.
-fn draft(seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
+fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
     let mapped = seen.mapped.as_ref()?;
     let uuid = seen.listed.uuid.clone();
     let mut notes = Vec::new();
-    let (rows, left_out) = match rows(mapped, &key, &mut notes) {
+    let (rows, left_out) = match rows(host, mapped, &key, &mut notes) {
         Ok(rows) => (rows, unwritable(seen)),
         Err(why) => (Vec::new(), Some(why)),
     };
@@ -104,8 +104,7 @@ fn unwritable(seen: &Seen) -> Option<String> {
     let name = &seen.listed.name;
     let uuid = seen.listed.uuid.as_ref().and_then(|uuid| Uuid::new(uuid.as_str()).err());
     match (Name::new(&name.plain()), uuid) {
-        (Err(error), _) => Some(error.to_string()),
-        (_, Some(error)) => Some(error.to_string()),
+        (Err(error), _) | (_, Some(error)) => Some(error.to_string()),
         (Ok(written), _) if written != *name => Some(format!(
             "its name is not mangled as libdevmapper does: it would become `{}`",
             written.kernel()
@@ -115,7 +114,7 @@ fn unwritable(seen: &Seen) -> Option<String> {
 }
 
 /// The rows of a device, or why they can't be written.
-fn rows(mapped: &Mapped, key: &Key, notes: &mut Vec<String>) -> Result<Vec<Row>, String> {
+fn rows(host: &Host, mapped: &Mapped, key: &Key, notes: &mut Vec<String>) -> Result<Vec<Row>, String> {
     if !mapped.info.live_table || mapped.table.is_empty() {
         return Err("it has no table".to_string());
     }
@@ -124,6 +123,7 @@ fn rows(mapped: &Mapped, key: &Key, notes: &mut Vec<String>) -> Result<Vec<Row>,
         let read = targets::parse(&row.kind, row.params());
         let read = read.map_err(|error| format!("its {what} row can't be read: {}", error.says))?;
         let mut target = read.again();
+        host.number(target.as_mut());
         hide_keys(target.as_mut(), key, notes);
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);

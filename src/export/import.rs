@@ -57,11 +57,11 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
     let owner = owner(&named);
     let whose = owner.clone().unwrap_or_default();
     let keys = keys(&named, &whose);
-    let names = References::new(&named, &keys, major);
+    let references = References::new(&named, &keys, major);
     let (mut mappings, mut notes) = (Vec::new(), Vec::new());
     for ((device, (name, uuid)), key) in named.iter().zip(&keys) {
         let mut said = Vec::new();
-        let rows = rows(device, key, &names, &mut said, &mut wrong);
+        let rows = rows(device, key, &references, &mut said, &mut wrong);
         notes.push(said);
         mappings.push(Mapping {
             key: key.clone(),

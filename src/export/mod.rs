@@ -6,6 +6,7 @@
 //! none writes a key.
 
 pub mod concise;
+mod defaults;
 mod devices;
 pub mod dm_init;
 mod draft;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+pub(crate) use paths::best_path;
 pub use state::state;
 pub use verify::map;
 
@@ -29,7 +31,7 @@ use crate::kernel::KernelError;
 
 /// Which devices are exported.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct Selection {
     /// Only these, whoever has them.
     pub only: Option<BTreeSet<DevNum>>,
     /// Only those of this owner.
@@ -59,6 +61,13 @@ pub enum ExportError {
         /// All that is in the way.
         broken: Vec<Broken>,
     },
+}
+
+impl Broken {
+    /// Of the device of this name, in the kernel's spelling.
+    fn of(name: &str, rule: String) -> Self {
+        Self { name: Some(Name::from_kernel(name.as_bytes())), rule }
+    }
 }
 
 fn lines(broken: &[Broken]) -> String {

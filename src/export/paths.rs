@@ -35,6 +35,11 @@ pub fn best(paths: &Paths, number: DevNum) -> Option<Device> {
     Some(Device { number: Some(number), ..device })
 }
 
+/// The best path of a device, for a person.
+pub fn best_path(paths: &Paths, number: DevNum) -> Option<String> {
+    best(paths, number).map(|device| device.to_string())
+}
+
 /// The lower the better.
 fn rank(path: &str) -> (usize, bool) {
     let rank = RANKS.iter().position(|folder| path.starts_with(folder)).unwrap_or(RANKS.len());

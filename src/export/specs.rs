@@ -3,7 +3,7 @@
 use super::Broken;
 use super::devices::Host;
 use crate::device::Device;
-use crate::identity::{DevNum, Name, printable};
+use crate::identity::{DevNum, printable};
 use crate::keys::{KeySlot, KeySource};
 use crate::observed::Seen;
 use crate::table::Target;
@@ -27,10 +27,15 @@ pub struct Spec {
 /// The devices, each after those it stands on. `written` says how a lower device is written: by the number it
 /// has when it is exported too, and by whatever else is known of it.
 pub fn of(host: &Host, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Option<Device>) -> Vec<Spec> {
-    host.bottom_up().into_iter().filter_map(|seen| spec(seen, broken, written)).collect()
+    host.bottom_up().into_iter().filter_map(|seen| spec(host, seen, broken, written)).collect()
 }
 
-fn spec(seen: &Seen, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Option<Device>) -> Option<Spec> {
+fn spec(
+    host: &Host,
+    seen: &Seen,
+    broken: &mut Vec<Broken>,
+    written: &dyn Fn(DevNum) -> Option<Device>,
+) -> Option<Spec> {
     let mapped = seen.mapped.as_ref()?;
     let name = &seen.listed.name;
     let mut rows = Vec::new();
@@ -38,7 +43,7 @@ fn spec(seen: &Seen, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Optio
         broken.push(Broken { name: Some(name.clone()), rule: "it has no table".to_string() });
     }
     for target in &mapped.table {
-        match row(target, written) {
+        match row(host, target, written) {
             Ok(row) => rows.push(row),
             Err(rule) => broken.push(Broken { name: Some(name.clone()), rule }),
         }
@@ -52,10 +57,11 @@ fn spec(seen: &Seen, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Optio
     })
 }
 
-fn row(row: &Target, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
+fn row(host: &Host, row: &Target, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
     let kind = printable(&row.kind);
     let read = targets::parse(&row.kind, row.params());
     let mut target = read.map_err(|error| format!("its {kind} row can't be read: {}", error.says))?.again();
+    host.number(target.as_mut());
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
@@ -76,9 +82,4 @@ fn row(row: &Target, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<Strin
     }
     let row = format!("{} {} {kind} {}", row.start, row.length, target.params(Style::Redacted));
     Ok(row.trim_end().to_string())
-}
-
-/// The name of a device that may be none.
-pub fn named(name: &str) -> Option<Name> {
-    Some(Name::from_kernel(name.as_bytes()))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
+use super::defaults;
 use crate::config::{Length, Mapping, Row, State};
 use crate::identity::{Key, Name, Owner, Uuid, printable};
 use crate::render::wrap;
@@ -57,20 +58,29 @@ fn comments(text: &mut String, notes: &[String]) {
 fn mapping(text: &mut String, owner: &Owner, Entry { mapping, notes }: &Entry<'_>) {
     comments(text, notes);
     let key = quoted(&mapping.key);
-    line(text, &format!("[mappings.{key}]"));
-    for (field, value) in fields(owner, mapping) {
-        line(text, &format!("{field} = {value}"));
-    }
     let rows: Vec<Table> = mapping.rows.iter().map(row).collect();
     let lines: Vec<String> = rows.iter().map(|row| format!("  {},", Value::from(row.clone()))).collect();
-    if lines.iter().all(|line| line.chars().count() <= COLUMNS) {
+    let short = lines.iter().all(|line| line.chars().count() <= COLUMNS);
+    let fields = fields(owner, mapping);
+    if short || !fields.is_empty() {
+        line(text, &format!("[mappings.{key}]"));
+    }
+    for (field, value) in &fields {
+        line(text, &format!("{field} = {value}"));
+    }
+    if short {
         line(text, "targets = [");
-        lines.iter().for_each(|row| line(text, row));
+        for row in &lines {
+            line(text, row);
+        }
         line(text, "]");
         return;
     }
-    for row in rows {
-        line(text, &format!("\n[[mappings.{key}.targets]]"));
+    for (place, row) in rows.into_iter().enumerate() {
+        if place > 0 || !fields.is_empty() {
+            text.push('\n');
+        }
+        line(text, &format!("[[mappings.{key}.targets]]"));
         for (field, value) in row {
             line(text, &assignment(&field, &value));
         }
@@ -106,7 +116,7 @@ fn row(row: &Row) -> Table {
     if let Length::Sectors(length) = row.length {
         table.insert("length".to_string(), sectors(length));
     }
-    table.extend(row.target.fields());
+    table.extend(defaults::left_out(row.target.kind(), row.target.fields()));
     table
 }
 
@@ -120,8 +130,8 @@ fn assignment(field: &str, value: &Value) -> String {
     let short = format!("{field} = {value}");
     match value {
         Value::Array(values) if short.chars().count() > COLUMNS => {
-            let values: String = values.iter().map(|value| format!("  {value},\n")).collect();
-            format!("{field} = [\n{values}]")
+            let values: Vec<String> = values.iter().map(|value| format!("  {value},\n")).collect();
+            format!("{field} = [\n{}]", values.concat())
         }
         _ => short,
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::devices::Host;
 use super::draft::{self, Drafts};
 use super::text::{self, Entry};
-use super::{ExportError, Wish};
+use super::{ExportError, Selection};
 use crate::config::{self, Severity, Spot};
 use crate::device::Device;
 use crate::identity::{Key, Uuid};
@@ -15,15 +15,15 @@ use crate::plan::{self, Action};
 
 /// Writes the mappings as a map file. Applied at once it changes no table: at most it gives a uuid to a device
 /// that had none, and clears what was left in an inactive slot.
-pub fn map(kernel: &dyn ReadKernel, wish: &Wish) -> Result<String, ExportError> {
-    let host = Host::read(kernel, wish)?;
-    let mut drafts = draft::of(&host, wish);
+pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    let host = Host::read(kernel, selection)?;
+    let mut drafts = draft::of(&host, selection);
     loop {
         drafts.name_lowers(&host, &|device: &Device| {
             kernel.resolve(device).is_ok_and(|number| number == device.number)
         });
         drafts.share();
-        let text = written(&drafts, &host, wish);
+        let text = written(&drafts, &host, selection);
         let wrong = wrong(kernel, &text)?;
         let mut left_out = false;
         for draft in drafts.all.iter_mut().filter(|draft| draft.left_out.is_none()) {
@@ -38,7 +38,7 @@ pub fn map(kernel: &dyn ReadKernel, wish: &Wish) -> Result<String, ExportError> 
     }
 }
 
-fn written(drafts: &Drafts, host: &Host, wish: &Wish) -> String {
+fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
     let head = ["Written by `dmctl export`: applied to this host, it changes no table.".to_string()];
     let entries: Vec<Entry<'_>> =
         drafts.written().map(|draft| Entry { mapping: &draft.mapping, notes: &draft.notes }).collect();
@@ -51,7 +51,7 @@ fn written(drafts: &Drafts, host: &Host, wish: &Wish) -> String {
     }
     for other in host.observed.devices.iter().filter(|other| !seen.contains(&other.listed.number)) {
         let subsystem = other.listed.uuid.as_ref().and_then(Uuid::subsystem);
-        if let Some(whose) = subsystem.filter(|_| wish.only.is_none() && wish.owner.is_none()) {
+        if let Some(whose) = subsystem.filter(|_| selection.only.is_none() && selection.owner.is_none()) {
             let name = &other.listed.name;
             tail.push(format!(
                 "Left out: {name} ({}), a device of {whose}; name it to have it, too.",

@@ -4,6 +4,7 @@
 //! read from a file looks as it did when it was made.
 
 mod facts;
+pub mod graph;
 pub mod html;
 pub mod json;
 mod markdown;

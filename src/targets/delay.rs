@@ -31,7 +31,7 @@ pub struct Delayed {
     /// The device it goes to.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
     /// How long it is held back, in milliseconds; 0 lets it through at once.
     pub delay: u32,

@@ -17,7 +17,7 @@ pub struct Dust {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
     /// The block that messages count in, in bytes: a power of two from 512 bytes to 1 GiB.
     pub block_size: Bytes,

@@ -20,7 +20,7 @@ pub struct Ebs {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
     /// The logical block that is offered: a power of two of sectors, at most a page.
     pub emulated_sectors: Sectors,

@@ -23,7 +23,7 @@ pub struct Flakey {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
     /// How long it works, in seconds.
     pub up_interval: u32,

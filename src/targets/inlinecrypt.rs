@@ -29,12 +29,12 @@ pub struct InlineCrypt {
     #[serde(default)]
     pub key_type: KeyType,
     /// Added to the number of a sector before its IV is made, in sectors; a multiple of `sector_size`.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub iv_offset: Sectors,
     /// The device that holds the encrypted sectors.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
     /// How much is encrypted as one, in bytes: a power of two from 512 to 4096, default 512.
     #[serde(default = "sector")]

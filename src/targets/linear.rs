@@ -14,7 +14,7 @@ pub struct Linear {
     /// The device that holds the sectors.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
 }
 

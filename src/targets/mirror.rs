@@ -80,7 +80,7 @@ pub struct Leg {
     /// The device.
     pub device: Device,
     /// The first sector used of it.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
 }
 

@@ -24,7 +24,7 @@ pub struct Stripe {
     /// The device.
     pub device: Device,
     /// The first sector used of it.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
 }
 

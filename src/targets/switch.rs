@@ -28,7 +28,7 @@ pub struct SwitchPath {
     /// The device.
     pub device: Device,
     /// The first sector used of the device.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
 }
 

@@ -21,7 +21,7 @@ pub struct Unstriped {
     /// The striped device.
     pub device: Device,
     /// The sector at which its first stripe starts.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub offset: Sectors,
 }
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
 use super::paths;
-use super::specs::{self, named};
-use super::{Broken, ExportError, Wish};
+use super::specs;
+use super::{Broken, ExportError, Selection};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
@@ -21,8 +21,8 @@ pub use read::{Placed, Wrong, read};
 
 /// Writes the devices, each after those it stands on. Lower devices are written by paths that last; a mapping
 /// whose path can't be written is given its minor number, and stood on by number.
-pub fn write(kernel: &dyn ReadKernel, wish: &Wish) -> Result<String, ExportError> {
-    let host = Host::read(kernel, wish)?;
+pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    let host = Host::read(kernel, selection)?;
     let exported: BTreeMap<DevNum, String> = host
         .bottom_up()
         .iter()
@@ -42,7 +42,7 @@ pub fn write(kernel: &dyn ReadKernel, wish: &Wish) -> Result<String, ExportError
     for spec in &specs {
         for row in spec.rows.iter().filter(|row| row.contains('#')) {
             let rule = format!("dmsetup cuts a row at `#`, and this one holds one: {row}");
-            broken.push(Broken { name: named(&spec.name), rule });
+            broken.push(Broken::of(&spec.name, rule));
         }
     }
     if broken.is_empty() {

@@ -42,7 +42,7 @@ pub struct Integrity {
     pub device: Device,
     /// How many sectors at the start of the device with the tags are left alone. The superblock is behind
     /// them.
-    #[serde(default, skip_serializing_if = "Sectors::is_zero")]
+    #[serde(default)]
     pub reserved: Sectors,
     /// How long a tag is, in bytes, from 1 to 255; by default as long as what `internal_hash` makes. Fixed
     /// when the device is formatted.

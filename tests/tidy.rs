@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "src/targets",
     "src/diff.rs",
     "src/export",
+    "src/graph",
     "src/sector_map.rs",
     "src/policy.rs",
     "src/status.rs",

@@ -6,7 +6,8 @@ use super::{Graph, Kind, Node, State, read};
 use crate::config::{Map, Mapping, State as Wanted};
 use crate::identity::{DevNum, Key};
 use crate::kernel::{KernelError, ReadKernel};
-use crate::plan;
+use crate::plan::{self, Detail};
+use crate::sector_map::TypedRow;
 use crate::status::{self, Word};
 
 /// The devices of a kernel, marked with what `map` says about them.
@@ -36,7 +37,11 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         let id = id.or_else(|| ids.get(step.mapping.as_ref()?).cloned());
         if let Some(place) = id.and_then(|id| places.get(&id)) {
             let refused = if step.refused.is_some() { " (refused)" } else { "" };
-            graph.nodes[*place].pending.push(format!("{}{refused}", step.action.name()));
+            let node = &mut graph.nodes[*place];
+            node.pending.push(format!("{}{refused}", step.action.name()));
+            if let Detail::Create { table, .. } = &step.detail {
+                node.sectors = node.sectors.or(table.last().map(TypedRow::end));
+            }
         }
     }
     for conflict in &plan.conflicts {

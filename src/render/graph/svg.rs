@@ -15,8 +15,11 @@ const LINE: usize = 15;
 const GAP: usize = 10;
 const BETWEEN: usize = 60;
 const MARGIN: usize = 16;
-/// How many columns of text a box holds.
-const COLUMNS: usize = 38;
+/// How much of the height a device takes that has nothing beside it.
+const SLOT: usize = 3 * LINE + 6 + GAP;
+/// How many columns of text a box holds: of a name, and of what is written smaller below it.
+const NAME_COLUMNS: usize = 32;
+const COLUMNS: usize = 35;
 
 /// The look; the colours follow those of whoever looks.
 const STYLE: &str = "\
@@ -83,8 +86,10 @@ fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
         Text(&whole)
     );
     for (index, line) in lines.iter().enumerate() {
-        let (class, y) = (if index == 0 { "" } else { " class=\"small\"" }, y + 14 + index * LINE);
-        let _ = write!(out, "<text{class} x=\"{}\" y=\"{y}\">{}</text>", x + 8, Text(&short(line)));
+        let y = y + 14 + index * LINE;
+        let (class, text) =
+            if index == 0 { ("", end_of(line)) } else { (" class=\"small\"", start_of(line)) };
+        let _ = write!(out, "<text{class} x=\"{}\" y=\"{y}\">{}</text>", x + 8, Text(&text));
     }
     out.push_str("</g>\n");
 }
@@ -97,19 +102,38 @@ fn lines(node: &Node) -> Vec<String> {
     lines
 }
 
-/// Of a long text the end counts, where paths differ.
-fn short(text: &str) -> String {
-    if width(text) <= COLUMNS {
+/// Of a long name the end counts, where paths differ.
+fn end_of(text: &str) -> String {
+    let kept = fitting(text, NAME_COLUMNS, text.chars().rev());
+    if kept == text.chars().count() {
         return text.to_string();
     }
-    let mut tail = String::new();
-    for character in text.chars().rev() {
-        if width(&tail) + 2 > COLUMNS {
-            break;
-        }
-        tail.insert(0, character);
+    let skipped = text.chars().count() - kept;
+    format!("\u{2026}{}", text.chars().skip(skipped).collect::<String>())
+}
+
+/// Of all else the beginning.
+fn start_of(text: &str) -> String {
+    let kept = fitting(text, COLUMNS, text.chars());
+    if kept == text.chars().count() {
+        return text.to_string();
     }
-    format!("\u{2026}{tail}")
+    format!("{}\u{2026}", text.chars().take(kept).collect::<String>())
+}
+
+/// How many characters fit into so many columns, with room for a mark if not all of them do.
+fn fitting(text: &str, columns: usize, characters: impl Iterator<Item = char>) -> usize {
+    if width(text) <= columns {
+        return text.chars().count();
+    }
+    let mut room = columns - 1;
+    characters
+        .take_while(|character| {
+            let left = room.checked_sub(width(character.encode_utf8(&mut [0; 4])));
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+        .count()
 }
 
 /// Each device as far to the right as it is above the lowest, and beside what stands on it first.
@@ -141,7 +165,7 @@ fn layout(graph: &Graph) -> Vec<Place> {
             let x = MARGIN + levels[*place] * (BOX_WIDTH + BETWEEN);
             places[*place] = Place { x, y, height: height_of(*place) };
             if beside[*place].is_empty() {
-                y += height_of(*place) + GAP;
+                y += SLOT;
             }
         }
         for place in order.iter().rev().filter(|place| !beside[**place].is_empty()) {

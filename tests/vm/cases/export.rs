@@ -122,3 +122,23 @@ pub fn paths_of_disks_and_mappings(guest: &Guest) -> Result<()> {
     ensure!(text.contains("device = \"/dev/ram0\", offset = \"1MiB\""), "{text}");
     guest.clean_up().map(drop)
 }
+
+pub fn a_graph_shows_what_stands_on_what(guest: &Guest) -> Result<()> {
+    guest.apply(STACK, &[])?;
+    guest.device("stranger", "0 8 linear 1:1 4096")?;
+    let tree = ok(&["graph"])?;
+    for line in ["/dev/ram0 ", "└─a b,c;d ", "  └─half ", "├─a b,c;d ", "└─stranger ", "nothing "]
+    {
+        ensure!(tree.lines().any(|other| other.starts_with(line)), "{line:?} is not in\n{tree}");
+    }
+    ensure!(
+        tree.contains("2.0 MiB  linear  [lab: pool]") && tree.contains("read-only  [lab: half]"),
+        "{tree}"
+    );
+    let more = format!(
+        "{STACK}\n[mappings.more]\ntargets = [{{ type = \"linear\", length = 8, device = \"@half\" }}]\nreadonly = true"
+    );
+    let ran = with_map("graph", &more, &[])?;
+    ensure!(ran.status == Some(0) && ran.stdout.contains("missing  -> create  [lab: more]"), "{ran:?}");
+    guest.clean_up().map(drop)
+}

@@ -131,7 +131,8 @@ cases! {
         what_dmsetup_prints_becomes_a_map
         a_plan_is_rehearsed_on_the_file
         the_keys_stay_in_the_kernel
-        paths_of_disks_and_mappings;
+        paths_of_disks_and_mappings
+        a_graph_shows_what_stands_on_what;
     roundtrip:
         every_row_of_the_data;
     targets:

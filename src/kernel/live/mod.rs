@@ -5,7 +5,7 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
 //! unknown target are a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `users`, `peek`). Where udev answers (`udevd`) it
+//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `peek`). Where udev answers (`udevd`) it
 //! makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`); where
 //! it does not, `nodes` keeps them. `surroundings` brings the two together.
 
@@ -14,6 +14,7 @@ mod control;
 mod cookie;
 mod log;
 mod nodes;
+mod paths;
 mod peek;
 mod raw;
 mod surroundings;
@@ -209,6 +210,14 @@ impl ReadKernel for Live {
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
         block::block_device(number)
+    }
+
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
+        block::all()
+    }
+
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+        paths::paths()
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

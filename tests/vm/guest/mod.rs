@@ -16,9 +16,9 @@ use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use files::Mounted;
+pub use files::{Mounted, private};
 pub use map::{State, apply_ends, with_map, write_map};
-pub use program::{Background, dmctl, program};
+pub use program::{Background, Ran, dmctl, program};
 pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).

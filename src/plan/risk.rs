@@ -31,8 +31,8 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
-        } else if let Some(by) = holders(step, left.get(&index), observed) {
-            Some(Refusal::InUse(by))
+        } else if let Some(rest) = still_using(step, left.get(&index), observed) {
+            Some(Refusal::InUse { by: rest.describe(), passing: rest.only_open() })
         } else if !step.class.allowed_unasked() && !allow.contains(&step.class) {
             Some(Refusal::Policy(step.class))
         } else {
@@ -125,10 +125,9 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
 }
 
 /// Who still holds a device when its turn to be removed comes.
-fn holders(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<String> {
+fn still_using(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<InUse> {
     let Detail::Remove { users, .. } = &step.detail else { return None };
     let none = HashSet::new();
     let rest = InUse::of(step.number?, users.open_count, left.unwrap_or(&none), observed);
-    let says = rest.describe();
-    (!says.is_empty()).then_some(says)
+    (rest != InUse::default()).then_some(rest)
 }

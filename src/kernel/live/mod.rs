@@ -5,19 +5,20 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
 //! unknown target are a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `users`, `peek`). Where udev runs it makes the
+//! Block devices are read from sysfs and `/proc` (`block`, `users`, `openers`, `peek`). Where udev runs it makes the
 //! links in `/dev/mapper`, and calls wait for it; where it does not, `nodes` keeps them.
 
 mod block;
 mod control;
 mod log;
 mod nodes;
+mod openers;
 mod peek;
 mod raw;
 mod users;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -181,6 +182,10 @@ impl ReadKernel for Live {
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         users::users(number)
+    }
+
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+        openers::openers(numbers)
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {

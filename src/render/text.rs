@@ -57,9 +57,9 @@ pub fn text(plan: &Plan, paint: Paint) -> String {
 pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
     let mut page = Page { out: String::new(), look };
     page.heading(heading);
-    let columns = Columns::of(plan);
-    for step in &plan.steps {
-        page.step(step, columns);
+    let (heads, end) = heads(plan);
+    for (step, head) in plan.steps.iter().zip(&heads) {
+        page.step(step, head, end);
     }
     for conflict in &plan.conflicts {
         page.remark("! conflict", conflict, "", AnsiColor::Red);
@@ -75,14 +75,21 @@ pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
     page.out
 }
 
+/// The first line of each step up to its class, without colours, and where the classes end.
+fn heads(plan: &Document) -> (Vec<String>, usize) {
+    let columns = Columns::of(plan);
+    let heads: Vec<String> = plan.steps.iter().map(|step| columns.head(step)).collect();
+    let ends = heads.iter().zip(&plan.steps).map(|(head, step)| width(head) + 2 + width(&class(step)));
+    let end = ends.max().unwrap_or(0);
+    (heads, end)
+}
+
 /// The columns of the first lines of steps.
 #[derive(Clone, Copy)]
 struct Columns {
     verb: usize,
     name: usize,
     size: usize,
-    /// Where the classes end.
-    end: usize,
 }
 
 impl Columns {
@@ -91,11 +98,7 @@ impl Columns {
             let widths = plan.steps.iter().map(|step| width(&printable(&text(step))));
             widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
         };
-        let mut columns =
-            Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size), end: 0 };
-        let ends = plan.steps.iter().map(|step| width(&columns.head(step)) + 2 + width(&class(step)));
-        columns.end = ends.max().unwrap_or(0);
-        columns
+        Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size) }
     }
 
     /// The first line of a step up to its class, without colours.
@@ -174,8 +177,8 @@ impl Page {
         }
     }
 
-    fn step(&mut self, step: &Step, columns: Columns) {
-        self.head(step, columns);
+    fn step(&mut self, step: &Step, head: &str, end: usize) {
+        self.head(step, head, end);
         for Line { sign, text } in table::lines(step) {
             let colour = match sign {
                 '+' => Some(AnsiColor::Green),
@@ -202,13 +205,13 @@ impl Page {
 
     /// The first line of a step, or the lines it takes when the columns are few: the class stands at the
     /// right of the last of them.
-    fn head(&mut self, step: &Step, columns: Columns) {
-        let (head, class, verb) = (columns.head(step), class(step), verb(step));
+    fn head(&mut self, step: &Step, head: &str, end: usize) {
+        let (class, verb) = (class(step), verb(step));
         let limit = self.look.columns.map(|columns| columns.max(INDENT + 20));
-        let end = columns.end.min(limit.unwrap_or(usize::MAX));
-        let mut lines = wrap(&head, limit.map(|limit| limit - INDENT));
-        if width(&head) + 2 + width(&class) <= end {
-            lines = vec![head];
+        let end = end.min(limit.unwrap_or(usize::MAX));
+        let mut lines = wrap(head, limit.map(|limit| limit - INDENT));
+        if width(head) + 2 + width(&class) <= end {
+            lines = vec![head.to_string()];
         }
         lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, &" ".repeat(INDENT)));
         if lines.last().is_none_or(|line| width(line) + 2 + width(&class) > end) {

@@ -110,7 +110,8 @@ fn measure(task: &str) -> Option<Duration> {
         "all" => {
             let (text, kernel) = (text(count, 2048), kernel(0));
             let start = Instant::now();
-            let plan = plan::plan(&kernel, &read(&text), &BTreeSet::new()).ok()?;
+            let map = read(&text);
+            let plan = plan::plan(&kernel, &map, &BTreeSet::new()).ok()?;
             let drawn = black_box(render::text(&plan, Paint::Plain));
             (start.elapsed(), drawn.matches("+ create").count(), count)
         }

@@ -137,13 +137,13 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// What differs.
-        diff: TableDiff,
+        diff: Box<TableDiff>,
         /// How the device is suspended for the swap.
         suspend: Suspend,
         /// Whether it is suspended before the step.
         suspended: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Rename`].
     Rename {
@@ -159,14 +159,14 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Suspend`].
     Suspend {
         /// How.
         how: Suspend,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Resume`].
     Resume {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::changes::{Changes, Standing};
+use super::changes::{Change, Changes, Standing};
 use super::{Action, Detail, InUse, Refusal, Step};
 use crate::config::Map;
 use crate::diff;
@@ -16,9 +16,11 @@ use crate::targets::Found;
 /// Classifies the steps, in their final order, and refuses those that may not pass.
 pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) {
     let left = left_before(steps, observed);
+    let made_anew = |change: &Change<'_>| matches!(change.standing, Standing::Replaced(_));
+    let special = changes.all.iter().any(|change| change.mapping.protect || made_anew(change));
     for (index, step) in steps.iter_mut().enumerate() {
-        let change = step.mapping.as_ref().and_then(|key| changes.get(key));
-        let replaced = change.is_some_and(|change| matches!(change.standing, Standing::Replaced(_)));
+        let change = step.mapping.as_ref().filter(|_| special).and_then(|key| changes.get(key));
+        let replaced = change.is_some_and(made_anew);
         if replaced && matches!(step.action, Action::Create | Action::Remove) {
             step.class = step.class.max(Class::Remap);
         }

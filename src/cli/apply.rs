@@ -44,6 +44,11 @@ pub struct Args {
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
+    /// together. On a simulated kernel, where nothing waits, 1
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
     #[command(flatten)]
     output: Output,
 }
@@ -95,8 +100,9 @@ fn carry_out(
         return Ok(Exit::Done);
     }
     let patience = patience(context);
+    let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    apply::apply(kernel, plan, Options { patience, jobs, stop: &stop }, &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
@@ -106,6 +112,12 @@ fn carry_out(
 /// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
 fn patience(context: &Context) -> Duration {
     if context.is_live() { Options::default().patience } else { Duration::ZERO }
+}
+
+/// Reads how much is to be done side by side.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
 fn done(plan: &Plan) -> String {

@@ -15,7 +15,7 @@ use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use files::Mounted;
+pub use files::{Mounted, private};
 pub use map::{State, apply_ends, with_map};
 pub use program::{Ran, dmctl, program};
 

@@ -56,12 +56,12 @@ impl Bar {
         let line =
             format!("{}/{} steps, {} s  {}", self.done, self.all, (now - self.began).as_secs(), self.current);
         let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
-        self.write(&format!("{CLEAR}{}", cut(&line, usize::from(columns).saturating_sub(1))));
+        Self::write(&format!("{CLEAR}{}", cut(&line, usize::from(columns).saturating_sub(1))));
         self.drawn = Some(now);
     }
 
     /// Writes to the terminal. One that is gone needs to be told nothing.
-    fn write(&self, text: &str) {
+    fn write(text: &str) {
         let mut stderr = io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
     }
@@ -92,7 +92,7 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         if self.drawn.is_some() {
-            self.write(CLEAR);
+            Self::write(CLEAR);
         }
     }
 }

@@ -24,7 +24,6 @@ use super::output::{Output, note, print, print_line};
 use super::plan::Allow;
 use super::progress::{Bar, Lines};
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -106,8 +105,7 @@ fn carry_out(
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    let options = Options { patience, jobs, stop: &stop };
+    let options = Options { patience, jobs, stop: context.stop() };
     if !args.output.is_json() {
         apply::apply(kernel, plan, options, &mut Bar::new(plan.steps.len()))?;
         return print(&done(plan)).map(|()| Exit::Done);
@@ -115,7 +113,7 @@ fn carry_out(
     let outcome = apply::apply(kernel, plan, options, &mut Lines);
     let end = match &outcome {
         Ok(()) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error),
+        Err(error) => Event::of(error, plan.steps.len()),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     outcome?;
@@ -167,7 +165,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -11,6 +11,7 @@
 mod error;
 pub mod live;
 mod memory;
+pub(crate) mod removal;
 pub mod simulated;
 
 use std::collections::BTreeMap;
@@ -162,6 +163,12 @@ pub trait ReadKernel: Sync {
     /// A block device, or none when no device has this number.
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;
 
+    /// Every block device, mapped ones included, by number.
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError>;
+
+    /// Where each block device is found below `/dev`: its own node first, then the links to it.
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError>;
+
     /// Who uses a block device.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;
 
@@ -203,6 +210,16 @@ pub trait ChangeKernel: ReadKernel {
     fn lock_memory(&self) -> Option<MemoryLock> {
         None
     }
+
+    /// Gets ready for a batch of changes: what it may take that can run out is taken now, before anything is
+    /// changed. Whoever does not call it gets what is there.
+    fn begin(&self) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    /// Waits, within a limit, until those who look at each changed device (udev) are done with the changes up
+    /// to now: before a device that is busy is tried again. No other call waits for them.
+    fn catch_up(&self) {}
 
     /// Lets the outside world catch up: device nodes, links. Called at the end of a batch of changes.
     fn settle(&self) -> Result<(), KernelError>;

@@ -5,13 +5,14 @@
 
 pub mod events;
 mod facts;
+pub mod graph;
 pub mod html;
 pub mod json;
 mod markdown;
 mod status;
 mod table;
 mod text;
-mod wrap;
+pub(crate) mod wrap;
 
 pub use markdown::markdown;
 pub use status::text as status;

@@ -14,6 +14,7 @@ mod refusals;
 mod removing;
 mod rollback;
 mod roundtrip;
+mod side_by_side;
 mod tables;
 mod targets;
 mod udev;
@@ -132,6 +133,12 @@ cases! {
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
+    side_by_side:
+        every_kind_of_step_at_once
+        one_removal_that_is_refused_puts_all_back
+        one_swap_that_fails_puts_all_back
+        a_signal_in_the_middle_puts_all_back
+        fifty_volumes_of_one_pool;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map

@@ -14,6 +14,7 @@ mod journal;
 mod preparation;
 mod put_back;
 mod removal;
+mod repair;
 mod rows;
 mod run;
 mod swap;
@@ -27,6 +28,7 @@ use crate::kernel::ChangeKernel;
 use crate::plan::{Plan, Refusal, Step};
 
 pub use error::ApplyError;
+pub use repair::repair;
 use run::Run;
 use undo::Undo;
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::anyhow;
 use dmctl::apply::{self, ApplyError, Options, Silent};
@@ -92,8 +91,7 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    let patience = context.patience();
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
     apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
     if !args.output.is_json() {

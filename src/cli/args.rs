@@ -8,7 +8,7 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
+    apply, completions, create, info, list, man, plan, reload, remove, rename, repair, resume, schema, show,
     simulate, status, suspend, table, targets, validate,
 };
 
@@ -30,6 +30,7 @@ pub enum Verb {
     Show(show::Args),
     Apply(apply::Args),
     Status(status::Args),
+    Repair(repair::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

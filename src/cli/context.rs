@@ -5,13 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dmctl::apply::Options;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
-use dmctl::lock::{self, Lock};
+use dmctl::lock::{self, Lock, LockError};
 
 use super::args::Global;
 use super::failure::Failure;
+use super::output::note;
 
 /// What the global options mean.
 #[derive(Debug)]
@@ -45,12 +47,28 @@ impl Context {
         matches!(self.kernel, Choice::Live)
     }
 
+    /// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+    pub fn patience(&self) -> Duration {
+        if self.is_live() { Options::default().patience } else { Duration::ZERO }
+    }
+
     /// The kernel, for a verb that can't change it.
     pub fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
             Choice::Live => Box::new(Live::open(self.udev)?),
             Choice::Simulated(path) => Box::new(Simulated::open(path)?),
         })
+    }
+
+    /// Takes a lock. Whoever has to wait for it is told for whom.
+    fn lock(&self, path: &Path, command: &str) -> Result<Lock, LockError> {
+        match Lock::acquire(path, Duration::ZERO, command) {
+            Err(LockError::Held { holder, .. }) if !self.lock_timeout.is_zero() => {
+                note(format_args!("waiting up to {:?} for {holder} to finish", self.lock_timeout));
+                Lock::acquire(path, self.lock_timeout, command)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Gives the kernel to `act`, with the lock held; what it did to a simulated one is kept, also when it
@@ -64,11 +82,11 @@ impl Context {
         let command = format!("dmctl {command}");
         match &self.kernel {
             Choice::Live => {
-                let _lock = Lock::acquire(Path::new(lock::LIVE), self.lock_timeout, &command)?;
+                let _lock = self.lock(Path::new(lock::LIVE), &command)?;
                 act(&Live::open(self.udev)?)
             }
             Choice::Simulated(path) => {
-                let _lock = Lock::acquire(&lock_of(path)?, self.lock_timeout, &command)?;
+                let _lock = self.lock(&lock_of(path)?, &command)?;
                 let kernel = Simulated::open(path)?;
                 let outcome = act(&kernel);
                 let saved = kernel.save();

@@ -28,6 +28,7 @@ mod plan;
 mod reload;
 mod remove;
 mod rename;
+mod repair;
 mod resume;
 mod schema;
 mod show;
@@ -75,6 +76,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Repair(args) => repair::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
         Verb::Table(args) => table::run(context, &args),

@@ -3,6 +3,8 @@
 //! Planning is pure. It is given a map and what was read of a kernel ([`crate::observed`]) and asks
 //! neither of them anything more; the same input gives the same plan, ties broken by name.
 //!
+//! [`repair`] finds what a crash left, where there is no map.
+//!
 //! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
@@ -14,6 +16,7 @@ mod matching;
 mod order;
 mod overlap;
 mod preparation;
+pub mod repair;
 mod resolve;
 mod risk;
 mod stacks;

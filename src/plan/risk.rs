@@ -41,6 +41,14 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
     }
 }
 
+/// Refuses the removals of devices that somebody still holds when their turn comes.
+pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
+    let left = left_before(steps, observed);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.refused = holders(step, left.get(&index), observed).map(Refusal::InUse);
+    }
+}
+
 /// Whether a step does what `protect` forbids.
 fn disturbs(step: &Step, replaced: bool) -> bool {
     match step.action {

@@ -8,7 +8,7 @@ use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Uuid};
-use crate::kernel::Mapped;
+use crate::kernel::{Info, Mapped};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
@@ -185,16 +185,21 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
 /// What is left when the tables are equal: the inactive slot, and I/O that is held back.
 fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
     let info = &device.info;
-    let left = "a table was left in its inactive slot";
     if info.suspended && change.mapping.state != State::Suspended {
-        let waits = "it is suspended, and I/O to it waits";
-        let reason =
-            if info.inactive_table { format!("{waits}; {left}, and is cleared") } else { waits.to_string() };
         let detail = Detail::Resume { clear: info.inactive_table };
-        steps.push(step(change, Action::Resume, Class::Settle, &reason, detail));
+        steps.push(step(change, Action::Resume, Class::Settle, &suspended(info), detail));
     } else if info.inactive_table {
-        steps.push(step(change, Action::Clear, Class::Settle, left, Detail::Clear));
+        steps.push(step(change, Action::Clear, Class::Settle, LEFT_INACTIVE, Detail::Clear));
     }
+}
+
+/// Why an inactive slot is emptied.
+pub const LEFT_INACTIVE: &str = "a table was left in its inactive slot";
+
+/// Why a device is resumed.
+pub fn suspended(info: &Info) -> String {
+    let waits = "it is suspended, and I/O to it waits";
+    if info.inactive_table { format!("{waits}; {LEFT_INACTIVE}, and is cleared") } else { waits.to_string() }
 }
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.

@@ -8,6 +8,7 @@ mod json;
 mod lab;
 mod lock;
 mod plan;
+mod repair;
 mod saved;
 mod streams;
 mod verbs;

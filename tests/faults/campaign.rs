@@ -27,12 +27,12 @@ const FAULTS: [Fault; 8] = [
 const PERSISTENT: usize = 8;
 
 /// A scenario, what it starts from and what it comes to.
-struct Trial {
-    case: Case,
+pub struct Trial {
+    pub case: Case,
     before: Picture,
     after: Picture,
     /// How many changing calls it takes.
-    calls: usize,
+    pub calls: usize,
 }
 
 impl Trial {
@@ -48,7 +48,7 @@ impl Trial {
     }
 
     /// Those of this folder, and the golden plans.
-    fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         scenarios::ALL.iter().map(Case::from).chain(scenario::golden()).map(Self::new)
     }
 
@@ -69,7 +69,7 @@ impl Trial {
     }
 
     /// Holds when another apply, on a kernel that nothing is wrong with, comes to the end.
-    fn converges(&self, kernel: &Simulated, what: &str) {
+    pub fn converges(&self, kernel: &Simulated, what: &str) {
         // What died is gone; the kernel stays.
         let kernel = Simulated::new(&kernel.state()).expect("the state that a kernel shows is one");
         let found = Picture::of(&kernel);

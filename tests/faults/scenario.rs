@@ -113,7 +113,7 @@ pub fn plan(kernel: &Simulated, map: &Map) -> Plan {
     plan::plan(kernel, map, &BTreeSet::from(Class::ALL)).expect("a simulated kernel can be read")
 }
 
-fn options() -> Options<'static> {
+pub fn options() -> Options<'static> {
     Options { patience: Duration::ZERO, ..Options::default() }
 }
 

@@ -124,7 +124,9 @@ cases! {
     recovery:
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
-        what_should_be_suspended_stays_so;
+        what_should_be_suspended_stays_so
+        a_crash_is_repaired_without_the_map
+        strangers_are_not_repaired;
     roundtrip:
         every_row_of_the_data;
     targets:

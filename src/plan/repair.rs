@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Action, Detail, InUse, Step, risk};
 use crate::diff;
-use crate::identity::{DevNum, Name, Owner, TEMPORARY_PREFIX, Uuid};
+use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
@@ -36,8 +36,8 @@ pub struct Left {
 
 /// Finds what is to be done with a kernel that can only be read.
 pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelError> {
-    let owned = |uuid: &Uuid| uuid.is_of(owner);
-    let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
+    let observed =
+        Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
     let shells = observed.devices.iter().filter(|seen| info(seen).is_some_and(|info| !info.live_table));
     observed.learn_users(kernel, shells.map(|seen| seen.listed.number))?;
     Ok(of(&observed))
@@ -59,8 +59,8 @@ pub fn of(observed: &Observed) -> Repair {
     let mut taken: BTreeSet<Name> =
         observed.devices.iter().filter(stays).map(|seen| seen.listed.name.clone()).collect();
     for seen in stacks.into_iter().filter(stays) {
-        let Some(name) = lasting_name(seen) else { continue };
-        match name.filter(|name| taken.insert(name.clone())) {
+        let Some(key) = on_the_way(seen) else { continue };
+        match Name::new(key.as_str()).ok().filter(|name| taken.insert(name.clone())) {
             Some(name) => steps.push(rename(seen, name)),
             None => left.push(nameless(seen)),
         }
@@ -146,15 +146,10 @@ fn held(step: &Step) -> Option<Left> {
     })
 }
 
-/// What a device with a temporary name is to be called, if it can be told.
-fn lasting_name(seen: &Seen) -> Option<Option<Name>> {
-    let temporary = seen.listed.name.kernel().starts_with(TEMPORARY_PREFIX);
-    temporary.then(|| {
-        let (owner, key) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
-        // One that somebody gave a name like that by hand is called what they want.
-        let ours = Name::temporary(&owner, &key) == seen.listed.name;
-        ours.then(|| Name::new(key.as_str()).ok()).flatten()
-    })
+/// The key of a device whose name is the temporary one.
+fn on_the_way(seen: &Seen) -> Option<Key> {
+    let (owner, key) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
+    (Name::temporary(&owner, &key) == seen.listed.name).then_some(key)
 }
 
 fn rename(seen: &Seen, to: Name) -> Step {

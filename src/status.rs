@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{Map, State};
 use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
 use crate::kernel::{KernelError, ReadKernel};
-use crate::observed::Observed;
+use crate::observed::{Observed, Seen};
 use crate::plan::{Change, Changes, Standing};
 
 /// One word for a mapping or a device.
@@ -86,10 +86,21 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         name: seen.listed.name.clone(),
         number: Some(seen.listed.number),
         word: Word::Leftover,
-        says: vec!["no mapping declares it".to_string()],
+        says: std::iter::once("no mapping declares it".to_string()).chain(left_behind(seen)).collect(),
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(entries)
+}
+
+/// What a crash may have left of a device.
+fn left_behind(seen: &Seen) -> Vec<String> {
+    let Some(info) = seen.mapped.as_ref().map(|mapped| &mapped.info) else { return Vec::new() };
+    let states = [
+        (info.suspended, "it is suspended, and I/O to it waits"),
+        (info.inactive_table, "a table was left in its inactive slot"),
+        (!info.live_table, "it has no table"),
+    ];
+    states.into_iter().filter(|(is, _)| *is).map(|(_, says)| says.to_string()).collect()
 }
 
 /// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
@@ -98,13 +109,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
-        let mut says = Vec::new();
-        if info.inactive_table {
-            says.push("a table was left in its inactive slot".to_string());
-        }
-        if !info.live_table {
-            says.push("it has no table".to_string());
-        }
+        let says = left_behind(seen);
         let word = match (info.suspended, says.is_empty()) {
             (true, _) => Word::Suspended,
             (false, true) => Word::InSync,

@@ -209,8 +209,10 @@ impl<'a> Changes<'a> {
             !matches!(change.standing, Standing::Same | Standing::Unknown(_) | Standing::Gone)
                 || suspended != (change.mapping.state == State::Suspended)
         });
-        let pruned = if self.map.policy.prune { self.leftovers.as_slice() } else { &[] };
-        changed.filter_map(Change::number).chain(pruned.iter().map(|seen| seen.listed.number))
+        let prune = self.map.policy.prune;
+        let shell = |seen: &Seen| seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.live_table);
+        let removed = self.leftovers.iter().filter(move |seen| prune || shell(seen));
+        changed.filter_map(Change::number).chain(removed.map(|seen| seen.listed.number))
     }
 
     /// The devices that can't be judged.

@@ -343,6 +343,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);
+    steps.retain(|step| step.refused.is_none() || !steps::may_stay(step, changes));
     let unjudged = changes.unjudged();
     Plan { steps, conflicts, unjudged, allow }
 }

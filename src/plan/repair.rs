@@ -4,10 +4,9 @@
 //! a temporary name. A map would say more: what should be suspended, what a device is called, which table it
 //! should have. Here a device is active, its inactive slot is empty, and a name that is nobody's is its key's.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-use super::{Action, Detail, InUse, Step, risk};
-use crate::diff;
+use super::{Action, Detail, InUse, Step, risk, stacks};
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -46,7 +45,7 @@ pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelErro
 /// Finds it in what was read: every device that was read with its table is one of the owner. Pure.
 #[must_use]
 pub fn of(observed: &Observed) -> Repair {
-    let stacks = bottom_up(observed);
+    let stacks = stacks::observed(observed);
     // Whoever frees memory of a table may write to its devices first, so they serve I/O by then.
     let mut steps: Vec<Step> = stacks.iter().filter_map(|seen| serve(seen)).collect();
     steps.extend(stacks.iter().rev().filter_map(|seen| remove(seen, observed)));
@@ -73,32 +72,6 @@ fn info(seen: &Seen) -> Option<&Info> {
     seen.mapped.as_ref().map(|mapped| &mapped.info)
 }
 
-/// The devices whose tables were read, a device after all that it stands on; by name where that leaves a choice.
-fn bottom_up(observed: &Observed) -> Vec<&Seen> {
-    let mut left: BTreeMap<&Name, (&Seen, BTreeSet<DevNum>)> = BTreeMap::new();
-    for seen in &observed.devices {
-        if let Some(mapped) = &seen.mapped {
-            let lowers = &diff::lowers(&mapped.table) | &diff::lowers(&seen.waiting);
-            left.insert(&seen.listed.name, (seen, lowers));
-        }
-    }
-    let mut sorted = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let waiting: HashSet<DevNum> = left.values().map(|(seen, _)| seen.listed.number).collect();
-        let mut layer: Vec<&Name> = left
-            .iter()
-            .filter(|(_, (_, lowers))| lowers.iter().all(|lower| !waiting.contains(lower)))
-            .map(|(name, _)| *name)
-            .collect();
-        if layer.is_empty() {
-            // A circle has no bottom: begin anywhere.
-            layer = left.keys().copied().collect();
-        }
-        sorted.extend(layer.into_iter().filter_map(|name| left.remove(name)).map(|(seen, _)| seen));
-    }
-    sorted
-}
-
 fn step(seen: &Seen, action: Action, reason: &str, detail: Detail) -> Step {
     Step {
         action,
@@ -114,7 +87,7 @@ fn step(seen: &Seen, action: Action, reason: &str, detail: Detail) -> Step {
 }
 
 /// Lets I/O through, and empties the inactive slot.
-fn serve(seen: &Seen) -> Option<Step> {
+pub(super) fn serve(seen: &Seen) -> Option<Step> {
     let info = info(seen)?;
     if info.suspended && info.live_table {
         let detail = Detail::Resume { clear: info.inactive_table };
@@ -126,7 +99,7 @@ fn serve(seen: &Seen) -> Option<Step> {
 }
 
 /// Removes a device that never got its table.
-fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
+pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
     let mapped = seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table)?;
     let detail = Detail::Remove {
         old: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::changes::{Change, Changes, Standing};
 use super::{Action, Conflict, Detail, InUse, Step};
-use super::{matching, preparation};
+use super::{matching, preparation, repair};
 use crate::config::State;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -22,9 +22,11 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
         of_mapping(change, observed, &before, &mut steps);
         places.resize(steps.len(), Some(place));
     }
-    if changes.map.policy.prune {
-        for seen in &changes.leftovers {
+    for seen in &changes.leftovers {
+        if changes.map.policy.prune {
             steps.extend(remove_leftover(seen, changes, observed));
+        } else {
+            steps.extend(set_right(seen, changes, observed));
         }
     }
     places.resize(steps.len(), None);
@@ -242,11 +244,28 @@ fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step
     removal(found.seen, Some(change.mapping.key.clone()), observed, reason)
 }
 
+/// A device that no mapping declares is left alone, but not as a crash leaves it: suspended, with a table in its
+/// inactive slot, or without any.
+fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    let step = repair::serve(seen).or_else(|| repair::remove(seen, observed))?;
+    let reason = format!("no mapping declares it; {}", step.reason);
+    Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
+}
+
+/// Whether a step removes a device that was never finished, and that need not go for the map's sake.
+pub fn may_stay(step: &Step, changes: &Changes<'_>) -> bool {
+    let shell = matches!(&step.detail, Detail::Remove { old, .. } if old.is_empty());
+    shell && !changes.map.policy.prune && step.mapping.as_ref().is_none_or(|key| changes.get(key).is_none())
+}
+
 fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    removal(seen, leftover_key(seen, changes), observed, "no mapping declares it any more")
+}
+
+fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
     let key = seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key);
     // A mapping that writes its uuid itself may have the key that this one's uuid tells of.
-    let key = key.filter(|key| changes.get(key).is_none());
-    removal(seen, key, observed, "no mapping declares it any more")
+    key.filter(|key| changes.get(key).is_none())
 }
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {

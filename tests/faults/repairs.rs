@@ -41,8 +41,8 @@ fn every_death_is_made_good_without_the_map() {
             repaired += found.steps.len();
             let left = apply::repair(&kernel, owner, &found, options()).unwrap();
             let told = |device: &MappingState| left.iter().any(|left| left.name.kernel() == device.name);
-            let (owned, now_foreign) = parted(&trial, &kernel);
-            for device in owned.iter().filter(|device| !told(device)) {
+            let (ours, now_foreign) = parted(&trial, &kernel);
+            for device in ours.iter().filter(|device| !told(device)) {
                 assert!(!is_unsettled(device), "{what}: {device:?}");
                 assert!(!device.name.starts_with(TEMPORARY_PREFIX), "{what}: {}", device.name);
             }
@@ -80,8 +80,8 @@ fn a_repair_that_fails_in_part_does_the_rest_and_says_what_is_left() {
                 kernel.fail_nth(nth, Errno::ENOMEM);
                 kernel.fail_nth(nth + 1, Errno::ENOMEM);
                 let left = apply::repair(&kernel, owner, &found, options()).unwrap();
-                let (owned, _) = parted(&trial, &kernel);
-                let unsettled: Vec<_> = owned.iter().filter(|device| is_unsettled(device)).collect();
+                let (ours, _) = parted(&trial, &kernel);
+                let unsettled: Vec<_> = ours.iter().filter(|device| is_unsettled(device)).collect();
                 for device in &unsettled {
                     let named = left.iter().any(|left| left.name.kernel() == device.name);
                     assert!(named, "{}, call {nth} fails: {device:?}, told {left:?}", trial.case.name);

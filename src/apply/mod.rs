@@ -9,6 +9,7 @@
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
 
+mod applied;
 mod error;
 mod journal;
 mod preparation;
@@ -27,7 +28,9 @@ use std::time::Duration;
 use crate::kernel::ChangeKernel;
 use crate::plan::{Plan, Refusal, Step};
 
+pub use applied::Applied;
 pub use error::ApplyError;
+use journal::Journal;
 pub use repair::repair;
 use run::Run;
 use undo::Undo;
@@ -90,9 +93,30 @@ pub fn apply(
     options: Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
+    carry_out(kernel, plan, options, progress).map(drop)
+}
+
+/// As [`apply`], with a way back for later. What a message did and the uuid of a device that was taken over stay
+/// all the same.
+pub fn reversibly(
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    options: Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Applied, ApplyError> {
+    let journal = carry_out(kernel, plan, options, progress)?;
+    Ok(Applied::new(kernel, plan, journal))
+}
+
+fn carry_out(
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    options: Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Journal, ApplyError> {
     permit(plan)?;
     let mut run = Run::new(kernel, options);
-    let Err(failure) = run.all(plan, progress) else { return Ok(()) };
+    let Err(failure) = run.all(plan, progress) else { return Ok(run.journal) };
     let mut undo = Undo::new(kernel, options.patience);
     run.journal.undo(&mut undo);
     Err(failure.with(undo.end()))

@@ -201,7 +201,7 @@ impl<'k, 'p> Run<'k, 'p> {
             }
             Detail::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
-                self.journal.push(Done::Renamed { from: name, to: to.clone() });
+                self.journal.push(Done::Renamed { id, from: name, to: to.clone() });
                 Ok(())
             }
             Detail::SetUuid => match &step.uuid {

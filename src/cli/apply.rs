@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, Applied, ApplyError, Options, Silent};
 use dmctl::config::trust::Guard;
+use dmctl::confirm::{self, Post};
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
@@ -13,10 +15,11 @@ use dmctl::render::Heading;
 use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
-use super::context::Context;
+use super::context::{Context, Held};
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::guard;
 use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
@@ -26,7 +29,7 @@ use super::signals;
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json"
+    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
 )]
 pub struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
@@ -43,66 +46,100 @@ pub struct Args {
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// Put everything back unless `dmctl confirm` comes within this time
+    #[arg(long, value_name = "TIME", value_parser = guard::within)]
+    confirm_within: Option<Duration>,
     #[command(flatten)]
     output: Output,
 }
 
 /// Applies it.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    match args.confirm_within.filter(|_| !args.dry_run) {
+        None => {
+            with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
+            Ok(Exit::Done)
+        }
+        Some(within) => guard::run(context, within, args.output.is_json(), |post| {
+            let (held, applied) =
+                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, Some(post)))?;
+            Ok(applied.map(|applied| (held, applied)))
+        }),
+    }
+}
+
+/// Plans, and gives the kernel and the plan to `act`. The kernel stays locked as long as what is returned lives.
+fn with_plan<'c, T>(
+    context: &'c Context,
+    args: &Args,
+    act: impl FnOnce(&dyn ChangeKernel, &Plan) -> Result<T, Failure>,
+) -> Result<(Held<'c>, T), Failure> {
     let command = if args.dry_run { "apply --dry-run" } else { "apply" };
     let allow = args.allow.classes();
     match &args.plan {
         None => {
             let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
-            context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
-                carry_out(context, args, kernel, &plan)
-            })
+            let held = context.hold(command)?;
+            let done = held.change(|kernel| act(kernel, &plan::plan(kernel, &map, &allow)?))?;
+            Ok((held, done))
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
-            context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
-                    Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
-                    Now::Stale(changes) => Err(stale(path, &changes)
-                        .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
-            })
+            let held = context.hold(&format!("{command} --plan"))?;
+            let done = held.change(|kernel| match saved.check(kernel, &allow, &map::places())? {
+                Now::Fresh(plan) => act(kernel, &plan),
+                Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
+                Now::Stale(changes) => Err(stale(path, &changes)
+                    .hint("`dmctl plan --out` makes the plan again, from what is there now")),
+            })?;
+            Ok((held, done))
         }
     }
 }
 
-/// Shows a plan and carries it out, as far as it may be and was asked for.
+/// Shows a plan and carries it out, as far as it may be and was asked for. None when nothing was done. With a
+/// `post` it may have to be put back, and that is known before anything is changed.
 fn carry_out(
     context: &Context,
     args: &Args,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-) -> Result<Exit, Failure> {
+    post: Option<&mut Option<Post>>,
+) -> Result<Option<Applied>, Failure> {
     let document = Document::of(plan);
     args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
     apply::permit(plan)?;
+    if args.confirm_within.is_some() {
+        guard::permit(plan)?;
+    }
     if args.dry_run {
-        return Ok(Exit::Done);
+        return Ok(None);
     }
     if plan.is_empty() {
         // A crash between a device and its node leaves nothing to do but the node.
         kernel.settle()?;
-        return Ok(Exit::Done);
+        return Ok(None);
+    }
+    let told = post.is_some();
+    if let Some(post) = post {
+        *post = Some(guard::take_post(context, plan)?);
     }
     let patience = context.patience();
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
-    if !args.output.is_json() {
-        print(&done(plan))?;
+    let applied = apply::reversibly(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    if !told {
+        // What an earlier apply left to be known is past now. Nothing depends on it.
+        let _ = confirm::forget(&context.confirmation()?);
+        if !args.output.is_json() {
+            print(&done(plan.steps.len()))?;
+        }
     }
-    Ok(Exit::Done)
+    Ok(Some(applied))
 }
 
-fn done(plan: &Plan) -> String {
-    let count = plan.steps.len();
-    format!("Applied: {count} {}.\n", if count == 1 { "step" } else { "steps" })
+/// What to say when all is done.
+pub fn done(steps: usize) -> String {
+    format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
 }
 
 /// Reads a saved plan, and judges it as the map it stands for would be.

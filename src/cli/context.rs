@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dmctl::apply::Options;
+use dmctl::confirm;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
@@ -71,22 +72,49 @@ impl Context {
         }
     }
 
-    /// Gives the kernel to `act`, with the lock held; what it did to a simulated one is kept, also when it
-    /// failed, as a running one would keep it. `command` tells others who holds the lock, so it must hold no
-    /// key.
+    /// Gives the kernel to `act`, with the lock held. `command` tells others who holds the lock, so it must hold
+    /// no key.
     pub fn changing<T>(
         &self,
         command: &str,
         act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.hold(command)?.change(act)
+    }
+
+    /// Takes the lock, for changes one after the other.
+    pub fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
+        let _lock = match &self.kernel {
+            Choice::Live => self.lock(Path::new(lock::LIVE), &command)?,
+            Choice::Simulated(path) => self.lock(&beside(path, ".lock")?, &command)?,
+        };
+        Ok(Held { kernel: &self.kernel, udev: self.udev, _lock })
+    }
+
+    /// Where it is written that an apply waits to be confirmed.
+    pub fn confirmation(&self) -> Result<PathBuf, Failure> {
         match &self.kernel {
-            Choice::Live => {
-                let _lock = self.lock(Path::new(lock::LIVE), &command)?;
-                act(&Live::open(self.udev)?)
-            }
+            Choice::Live => Ok(confirm::LIVE.into()),
+            Choice::Simulated(path) => Ok(beside(path, ".confirm")?),
+        }
+    }
+}
+
+/// A kernel that nobody else changes as long as this lives: no other dmctl, that is.
+pub struct Held<'c> {
+    kernel: &'c Choice,
+    udev: Udev,
+    _lock: Lock,
+}
+
+impl Held<'_> {
+    /// Gives the kernel to `act`. What it does to a simulated one is kept, also when it fails, as a running one
+    /// would keep it.
+    pub fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
+        match self.kernel {
+            Choice::Live => act(&Live::open(self.udev)?),
             Choice::Simulated(path) => {
-                let _lock = self.lock(&lock_of(path)?, &command)?;
                 let kernel = Simulated::open(path)?;
                 let outcome = act(&kernel);
                 let saved = kernel.save();
@@ -98,10 +126,10 @@ impl Context {
     }
 }
 
-/// The lock of a simulated kernel, beside its file: one lock, whatever links lead to that file.
-fn lock_of(state: &Path) -> Result<PathBuf, KernelError> {
+/// A file beside that of a simulated kernel: one, whatever links lead there.
+fn beside(state: &Path, extension: &str) -> Result<PathBuf, KernelError> {
     let failed = |source| KernelError::Io { what: format!("cannot read {}", state.display()), source };
-    let mut lock = OsString::from(fs::canonicalize(state).map_err(failed)?);
-    lock.push(".lock");
-    Ok(lock.into())
+    let mut path = OsString::from(fs::canonicalize(state).map_err(failed)?);
+    path.push(extension);
+    Ok(path.into())
 }

@@ -12,6 +12,7 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod guard;
 mod host;
 mod logging;
 mod map;
@@ -20,6 +21,7 @@ mod rows;
 
 mod apply;
 mod completions;
+mod confirm;
 mod create;
 mod info;
 mod list;
@@ -75,6 +77,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(context, &args),
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
+        Verb::Confirm(args) => confirm::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::Repair(args) => repair::run(context, &args),
         Verb::List(args) => list::run(context, &args),

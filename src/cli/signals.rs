@@ -1,11 +1,13 @@
 //! Signals that ask for an end.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::pipe;
 
 /// From now on SIGINT and SIGTERM end nothing: they make this true, and whoever changes a kernel ends where
 /// that can be done safely. A second one adds nothing.
@@ -15,4 +17,18 @@ pub fn stop() -> io::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+/// From now on SIGINT and SIGTERM end nothing: something to read comes out of this.
+pub fn wake() -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        pipe::register(signal, writer.try_clone()?)?;
+    }
+    Ok(reader)
+}
+
+/// From now on SIGHUP ends nothing: the end of a terminal is nothing to this process.
+pub fn outlive_terminal() -> io::Result<()> {
+    flag::register(SIGHUP, Arc::default()).map(drop)
 }

@@ -23,6 +23,9 @@ pub const LIVE: &str = "/run/dmctl-confirm.json";
 /// The most that is read of a record, in bytes.
 const LONGEST: u64 = 1 << 20;
 
+/// What the name of a token begins with.
+const TOKEN: &str = ".dmctl-unconfirmed-";
+
 /// What the process is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,7 +132,9 @@ fn look(path: &Path) -> io::Result<Option<(Found, File)>> {
         };
         let mut text = String::new();
         Read::take(&mut file, LONGEST).read_to_string(&mut text)?;
-        let Ok(record) = serde_json::from_str::<Record>(&text) else { return Ok(None) };
+        // Nor does a forged one lead to any other file.
+        let ours = |record: &Record| record.token.to_str().is_some_and(|token| token.starts_with(TOKEN));
+        let Some(record) = serde_json::from_str::<Record>(&text).ok().filter(ours) else { return Ok(None) };
         let alive = match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(error),
@@ -190,8 +195,7 @@ impl Post {
     /// Writes down that `steps` steps are going to be applied.
     pub fn take(path: &Path, steps: usize) -> io::Result<Self> {
         forget(path)?;
-        let (_, token) =
-            tempfile::Builder::new().prefix(".dmctl-unconfirmed-").tempfile_in(folder(path))?.keep()?;
+        let (_, token) = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path))?.keep()?;
         let name = token.file_name().map(PathBuf::from).unwrap_or_default();
         let record = Record {
             phase: Phase::Applying,
@@ -266,7 +270,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A file beside the record. It is named there by its name alone, whatever a forged record may say.
+/// A file beside the record, by its name alone.
 fn beside(path: &Path, name: &Path) -> PathBuf {
     folder(path).join(name.file_name().unwrap_or_default())
 }

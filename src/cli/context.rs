@@ -85,11 +85,11 @@ impl Context {
     /// Takes the lock, for changes one after the other.
     pub fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
-        let _lock = match &self.kernel {
+        let lock = match &self.kernel {
             Choice::Live => self.lock(Path::new(lock::LIVE), &command)?,
             Choice::Simulated(path) => self.lock(&beside(path, ".lock")?, &command)?,
         };
-        Ok(Held { kernel: &self.kernel, udev: self.udev, _lock })
+        Ok(Held { kernel: &self.kernel, udev: self.udev, _lock: lock })
     }
 
     /// Where it is written that an apply waits to be confirmed.

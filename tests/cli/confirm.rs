@@ -63,7 +63,8 @@ fn picture(lab: &Lab) -> Vec<Value> {
     let text = std::fs::read_to_string(lab.state()).unwrap();
     let state: Value = serde_json::from_str(&text).unwrap();
     let mappings = state["mappings"].as_array().unwrap();
-    let name = |number: &str| mappings.iter().find(|other| other["number"] == number).map(|other| &other["name"]);
+    let name =
+        |number: &str| mappings.iter().find(|other| other["number"] == number).map(|other| &other["name"]);
     let mut devices: Vec<Value> = mappings.clone();
     for device in &mut devices {
         let live = device["live"].to_string();
@@ -245,7 +246,10 @@ fn what_cannot_be_put_back_is_refused_or_named() {
     let apply = ["apply", &map, "--allow", "format", "--confirm-within", "1s"];
     let Ended { code, stderr, .. } = lab.run(apply);
     assert_eq!(code, 3, "{stderr}");
-    assert!(stderr.contains("create pool [format]") && stderr.contains("without --confirm-within"), "{stderr}");
+    assert!(
+        stderr.contains("create pool [format]") && stderr.contains("without --confirm-within"),
+        "{stderr}"
+    );
     assert_eq!(lab.run(apply.into_iter().chain(["--dry-run"])).code, 3);
     assert_eq!(picture(&lab), before);
     no_files_but(&lab, &["map.toml"]);

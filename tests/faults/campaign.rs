@@ -29,7 +29,7 @@ const PERSISTENT: usize = 8;
 /// A scenario, what it starts from and what it comes to.
 pub struct Trial {
     pub case: Case,
-    before: Picture,
+    pub before: Picture,
     after: Picture,
     /// How many changing calls it takes.
     pub calls: usize,

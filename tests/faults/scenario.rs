@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
+use dmctl::apply::{self, Applied, ApplyError, Options, Progress, Silent};
 use dmctl::config::{self, Map};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
 use dmctl::keys::Places;
@@ -93,6 +93,12 @@ fn is_carried_out(plan: &Plan) -> bool {
 /// Plans and applies.
 pub fn apply(kernel: &Simulated, map: &Map) -> Result<(), ApplyError> {
     apply::apply(kernel, &plan(kernel, map), options(), &mut Silent)
+}
+
+/// Plans and applies, with a way back.
+pub fn apply_reversibly(kernel: &Simulated, map: &Map) -> Applied {
+    let applied = apply::reversibly(kernel, &plan(kernel, map), options(), &mut Silent);
+    applied.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Plans and applies, and asks for an end after some steps. Those of a stack end together.

@@ -2,6 +2,7 @@
 
 mod applying;
 mod blocks;
+mod confirming;
 mod facts;
 mod lifecycle;
 mod listing;
@@ -127,6 +128,14 @@ cases! {
         what_should_be_suspended_stays_so
         a_crash_is_repaired_without_the_map
         strangers_are_not_repaired;
+    confirming:
+        what_nobody_confirms_is_put_back
+        what_is_confirmed_stays
+        the_death_of_who_started_it_changes_nothing
+        the_end_of_the_session_changes_nothing
+        the_end_of_the_terminal_changes_nothing
+        being_told_to_stop_on_the_way_changes_nothing
+        what_is_in_use_by_then_is_told;
     roundtrip:
         every_row_of_the_data;
     targets:

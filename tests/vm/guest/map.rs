@@ -22,10 +22,15 @@ pub type State = (Info, String, String);
 
 /// Runs `dmctl VERB MAP OPTIONS`.
 pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
-    // It may hold a key.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(PATH)?;
-    file.write_all(format!("{HEAD}{map}").as_bytes())?;
+    write_map(PATH, map)?;
     dmctl(&[&[verb, PATH], options].concat())
+}
+
+/// Writes a map.
+pub fn write_map(path: &str, map: &str) -> Result<()> {
+    // It may hold a key.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    Ok(file.write_all(format!("{HEAD}{map}").as_bytes())?)
 }
 
 /// Applies a map, which must end with this status.

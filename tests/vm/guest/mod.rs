@@ -16,7 +16,7 @@ use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
 pub use files::Mounted;
-pub use map::{State, apply_ends, with_map};
+pub use map::{State, apply_ends, with_map, write_map};
 pub use program::{dmctl, program};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).

@@ -178,6 +178,8 @@ fn of_change(
         if word == Word::InSync && !says.is_empty() {
             word = if suspended { Word::Suspended } else { Word::Drifted };
         }
+        // No plan can change it, so it is no drift.
+        says.extend(change.ignored.iter().cloned());
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
         && changes.key_of(other.listed.number).is_none()

@@ -287,6 +287,17 @@ pub struct Unjudged {
     pub reason: String,
 }
 
+/// A value that the kernel would take and ignore, so that no plan can bring it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// Which value, and what would bring it.
+    pub reason: String,
+}
+
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
@@ -296,6 +307,8 @@ pub struct Plan {
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
     pub unjudged: Vec<Unjudged>,
+    /// What is asked for and stays as it is.
+    pub ignored: Vec<Ignored>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -345,5 +358,5 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     risk::judge(&mut steps, changes, observed, &allow);
     steps.retain(|step| step.refused.is_none() || !steps::may_stay(step, changes));
     let unjudged = changes.unjudged();
-    Plan { steps, conflicts, unjudged, allow }
+    Plan { steps, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

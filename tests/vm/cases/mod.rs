@@ -4,6 +4,7 @@ mod applying;
 mod blocks;
 mod confirming;
 mod facts;
+mod ignored;
 mod lifecycle;
 mod listing;
 mod names;
@@ -136,6 +137,8 @@ cases! {
         the_end_of_the_terminal_changes_nothing
         being_told_to_stop_on_the_way_changes_nothing
         what_is_in_use_by_then_is_told;
+    ignored:
+        a_value_that_the_kernel_ignores_is_named;
     roundtrip:
         every_row_of_the_data;
     targets:

@@ -49,6 +49,11 @@ pub struct Args {
     /// Put everything back unless `dmctl confirm` comes within this time
     #[arg(long, value_name = "TIME", value_parser = guard::within)]
     confirm_within: Option<Duration>,
+    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
+    /// together. On a simulated kernel, where nothing waits, 1
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
     #[command(flatten)]
     output: Output,
 }
@@ -125,8 +130,9 @@ fn carry_out(
         *post = Some(guard::take_post(context, plan)?);
     }
     let patience = context.patience();
+    let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    let applied = apply::reversibly(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    let applied = apply::reversibly(kernel, plan, Options { patience, jobs, stop: &stop }, &mut Silent)?;
     if !told {
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
@@ -135,6 +141,12 @@ fn carry_out(
         }
     }
     Ok(Some(applied))
+}
+
+/// Reads how much is to be done side by side.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
 /// What to say when all is done.

@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, confirm, create, info, list, man, plan, reload, remove, rename, repair, resume,
-    schema, show, simulate, status, suspend, table, targets, validate,
+    apply, completions, confirm, create, export, graph, import_concise, info, list, man, plan, reload,
+    remove, rename, repair, resume, schema, show, simulate, status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -32,6 +32,9 @@ pub enum Verb {
     Confirm(confirm::Args),
     Status(status::Args),
     Repair(repair::Args),
+    Export(export::Args),
+    ImportConcise(import_concise::Args),
+    Graph(graph::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         } else {
             let patience = context.patience();
             let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-            apply::repair(kernel, &args.owner, &found, Options { patience, stop: &stop })?
+            apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: &stop })?
         };
         let failed = failure(&left, args.dry_run);
         let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });

@@ -6,7 +6,7 @@ use super::changes::{Change, Changes, Standing};
 use super::{Action, Conflict, Detail, InUse, Step};
 use super::{matching, preparation, repair};
 use crate::config::State;
-use crate::diff::TableDiff;
+use crate::diff::{self, TableDiff};
 use crate::identity::{DevNum, Key, Uuid};
 use crate::kernel::{Info, Mapped};
 use crate::observed::{Observed, Seen};
@@ -247,15 +247,19 @@ fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step
 /// A device that no mapping declares is left alone, but not as a crash leaves it: suspended, with a table in its
 /// inactive slot, or without any.
 fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
-    let step = repair::serve(seen).or_else(|| repair::remove(seen, observed))?;
+    let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
+    let step = repair::serve(seen).or_else(unfinished)?;
     let reason = format!("no mapping declares it; {}", step.reason);
     Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
 }
 
-/// Whether a step removes a device that was never finished, and that need not go for the map's sake.
-pub fn may_stay(step: &Step, changes: &Changes<'_>) -> bool {
-    let shell = matches!(&step.detail, Detail::Remove { old, .. } if old.is_empty());
-    shell && !changes.map.policy.prune && step.mapping.as_ref().is_none_or(|key| changes.get(key).is_none())
+/// Whether nothing keeps a device but tables in inactive slots: those go.
+fn is_free(seen: &Seen, observed: &Observed) -> bool {
+    let number = seen.listed.number;
+    let staged = observed.devices.iter().filter(|other| diff::lowers(&other.waiting).contains(&number));
+    let left: HashSet<DevNum> = staged.map(|other| other.listed.number).collect();
+    let open_count = seen.mapped.as_ref().map_or(0, |mapped| mapped.info.open_count);
+    InUse::of(number, open_count, &left, observed).describe().is_empty()
 }
 
 fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {

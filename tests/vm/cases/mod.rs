@@ -3,6 +3,7 @@
 mod applying;
 mod blocks;
 mod confirming;
+mod export;
 mod facts;
 mod ignored;
 mod lifecycle;
@@ -139,6 +140,13 @@ cases! {
         what_is_in_use_by_then_is_told;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
+    export:
+        dmsetup_takes_what_is_printed
+        what_dmsetup_prints_becomes_a_map
+        a_plan_is_rehearsed_on_the_file
+        the_keys_stay_in_the_kernel
+        paths_of_disks_and_mappings
+        a_graph_shows_what_stands_on_what;
     roundtrip:
         every_row_of_the_data;
     targets:

@@ -34,6 +34,9 @@ impl Applied {
     #[must_use]
     pub fn put_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
         let mut undo = Undo::new(kernel, patience);
+        if let Err(error) = kernel.begin() {
+            undo.left(format!("{error}; `dmctl repair` puts the nodes of devices right"));
+        }
         let mut changed = HashSet::new();
         let mut devices: Vec<_> = self.left.into_iter().collect();
         devices.sort_by(|(_, (one, _)), (_, (two, _))| one.cmp(two));

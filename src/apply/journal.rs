@@ -51,6 +51,13 @@ pub enum Done {
         /// The device as it was.
         old: Old,
     },
+    /// A removal was called off that waited for the last close.
+    Kept {
+        /// The device.
+        id: Id,
+        /// Its name.
+        name: Name,
+    },
     /// I/O was held back.
     Suspended {
         /// The device.
@@ -111,7 +118,8 @@ impl Journal {
             | Done::Loaded { id, .. }
             | Done::Renamed { id, .. }
             | Done::Suspended { id, .. }
-            | Done::Resumed { id, .. } => !these.contains(id),
+            | Done::Resumed { id, .. }
+            | Done::Kept { id, .. } => !these.contains(id),
             Done::Finished { shell: old } | Done::Removed { old } => !these.contains(&old.id()),
             Done::Swapped { members } => {
                 members.retain(|member| !these.contains(&member.id));
@@ -171,6 +179,15 @@ fn one(undo: &mut Undo<'_>, done: Done) {
                 format!(
                     "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old table:{}",
                     table(&old.table)
+                )
+            };
+            undo.note(outcome, says);
+        }
+        Done::Kept { id, name } => {
+            let outcome = undo.let_go(&id);
+            let says = |error| {
+                format!(
+                    "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
                 )
             };
             undo.note(outcome, says);

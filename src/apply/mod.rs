@@ -34,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::kernel::ChangeKernel;
+use crate::kernel::removal::{NEVER, PATIENCE};
 use crate::plan::{Plan, Refusal, Step};
 
 pub use applied::Applied;
@@ -56,11 +57,9 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
 }
 
-static NEVER: AtomicBool = AtomicBool::new(false);
-
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(5), jobs: 1, stop: &NEVER }
+        Self { patience: PATIENCE, jobs: 1, stop: &NEVER }
     }
 }
 
@@ -133,8 +132,9 @@ fn carry_out(
     progress: &mut dyn Progress,
 ) -> Result<Journal, ApplyError> {
     permit(plan)?;
+    kernel.begin()?;
     let (journal, failure) = match Run::carry_out(kernel, plan, options, progress) {
-        Ok(journal) => return Ok(journal),
+        Ok(journal) => return kernel.settle().map(|()| journal).map_err(ApplyError::Unsettled),
         Err(failed) => failed,
     };
     progress.undoing();

@@ -24,7 +24,6 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -131,8 +130,8 @@ fn carry_out(
     }
     let patience = context.patience();
     let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    let applied = apply::reversibly(kernel, plan, Options { patience, jobs, stop: &stop }, &mut Silent)?;
+    let applied =
+        apply::reversibly(kernel, plan, Options { patience, jobs, stop: context.stop() }, &mut Silent)?;
     if !told {
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
@@ -188,7 +187,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dmctl::apply::Options;
@@ -13,15 +15,20 @@ use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
 use dmctl::lock::{self, Lock, LockError};
 
 use super::args::Global;
+use super::exit::Exit;
 use super::failure::Failure;
 use super::output::note;
+use super::signals;
 
 /// What the global options mean.
 #[derive(Debug)]
 pub struct Context {
     kernel: Choice,
     udev: Udev,
+    udev_timeout: Duration,
     lock_timeout: Duration,
+    /// Becomes true when this process is told to stop, once it may change a kernel.
+    stop: Arc<AtomicBool>,
 }
 
 /// Which kernel.
@@ -40,7 +47,13 @@ impl Context {
             live if live == Path::new("live") => Choice::Live,
             file => Choice::Simulated(file.to_path_buf()),
         };
-        Self { kernel, udev: global.udev.into(), lock_timeout: global.lock_timeout }
+        Self {
+            kernel,
+            udev: global.udev.into(),
+            udev_timeout: global.udev_timeout,
+            lock_timeout: global.lock_timeout,
+            stop: Arc::default(),
+        }
     }
 
     /// Whether this is the running kernel.
@@ -51,6 +64,11 @@ impl Context {
     /// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
     pub fn patience(&self) -> Duration {
         if self.is_live() { Options::default().patience } else { Duration::ZERO }
+    }
+
+    /// Whether this process was told to stop, while it has a kernel to change.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
     }
 
     /// The kernel, for a verb that can't change it.
@@ -89,7 +107,13 @@ impl Context {
             Choice::Live => self.lock(Path::new(lock::LIVE), &command)?,
             Choice::Simulated(path) => self.lock(&beside(path, ".lock")?, &command)?,
         };
-        Ok(Held { kernel: &self.kernel, udev: self.udev, _lock: lock })
+        self.catch_signals()?;
+        Ok(Held { context: self, _lock: lock })
+    }
+
+    /// A signal ends nothing halfway from now on: a device would stay suspended, or a semaphore behind.
+    pub fn catch_signals(&self) -> Result<(), Failure> {
+        signals::catch(&self.stop).map_err(|error| Failure::new(Exit::Error, error))
     }
 
     /// Where it is written that an apply waits to be confirmed.
@@ -103,8 +127,7 @@ impl Context {
 
 /// A kernel that nobody else changes as long as this lives: no other dmctl, that is.
 pub struct Held<'c> {
-    kernel: &'c Choice,
-    udev: Udev,
+    context: &'c Context,
     _lock: Lock,
 }
 
@@ -112,8 +135,9 @@ impl Held<'_> {
     /// Gives the kernel to `act`. What it does to a simulated one is kept, also when it fails, as a running one
     /// would keep it.
     pub fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
-        match self.kernel {
-            Choice::Live => act(&Live::open(self.udev)?),
+        let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
+        match kernel {
+            Choice::Live => act(&Live::open(*udev)?.patient(*udev_timeout, Arc::clone(stop))),
             Choice::Simulated(path) => {
                 let kernel = Simulated::open(path)?;
                 let outcome = act(&kernel);

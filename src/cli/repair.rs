@@ -16,7 +16,6 @@ use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, print};
-use super::signals;
 
 /// Set right what a crash left: resume devices, empty inactive slots, remove devices without a table
 ///
@@ -68,8 +67,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             found.left
         } else {
             let patience = context.patience();
-            let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-            apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: &stop })?
+            apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: context.stop() })?
         };
         let failed = failure(&left, args.dry_run);
         let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });

@@ -100,7 +100,8 @@ pub(super) fn serve(seen: &Seen) -> Option<Step> {
 
 /// Removes a device that never got its table.
 pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
-    let mapped = seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table)?;
+    let mapped =
+        seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
     let detail = Detail::Remove {
         old: Vec::new(),
         old_readonly: mapped.info.read_only,

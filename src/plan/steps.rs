@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::changes::{Change, Changes, Standing};
-use super::{Action, Conflict, Detail, InUse, Step};
+use super::changes::{self, Change, Changes, Standing};
+use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation, repair};
 use crate::config::State;
 use crate::diff::{self, TableDiff};
@@ -22,7 +22,8 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
         of_mapping(change, observed, &before, &mut steps);
         places.resize(steps.len(), Some(place));
     }
-    for seen in &changes.leftovers {
+    let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
+    for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
         if changes.map.policy.prune {
             steps.extend(remove_leftover(seen, changes, observed));
         } else {
@@ -42,7 +43,7 @@ fn of_mapping(
     steps: &mut Vec<Step>,
 ) {
     match &change.standing {
-        Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
+        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => {}
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
         Standing::Missing => {
             prepare(steps);
@@ -206,7 +207,7 @@ pub fn suspended(info: &Info) -> String {
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string(), prepares: None };
+    let detail = Detail::Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
     step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
 }
 
@@ -274,6 +275,7 @@ fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
+    let waits = if changes::leaves(device) { "; it goes away as soon as it is closed" } else { "" };
     Some(Step {
         action: Action::Remove,
         mapping,
@@ -282,7 +284,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: reason.to_string(),
+        reason: format!("{reason}{waits}"),
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,

@@ -96,8 +96,8 @@ fn guard<'c>(
     // Away from the terminal: neither its end nor its keys reach this process.
     setsid().map_err(|errno| Failure::new(Exit::Error, anyhow!("no session of its own: {errno}")))?;
     // One that comes before anything is applied is not forgotten.
-    let signals = signals::outlive_terminal().and_then(|()| signals::stop()).and_then(|_| signals::wake());
-    let signals = signals.map_err(|error| Failure::new(Exit::Error, error))?;
+    context.catch_signals()?;
+    let signals = signals::wake().map_err(|error| Failure::new(Exit::Error, error))?;
     let watch = Watch::new().map_err(|error| Failure::new(Exit::Error, error))?;
     let mut post = None;
     let (held, applied) = match act(&mut post) {

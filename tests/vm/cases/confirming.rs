@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::guest::{Guest, Mounted, apply_ends, dmctl, program, write_map};
+use crate::guest::{Guest, Mounted, apply_ends, dmctl, program, write_map_to};
 
 const EMPTY: &str = "[policy]\nprune = true\n[mappings]";
 
@@ -165,7 +165,7 @@ const LATE: &str = "/dev/disk/by-label/late";
 /// Starts an apply that waits for a lower device, and so is on its way until that is there.
 fn on_its_way() -> Result<Child> {
     let map = after().replace("[mappings.new]", "[mappings.new]\nwait = \"30s\"").replace("/dev/ram7", LATE);
-    write_map("/run/tmp/after.toml", &map)?;
+    write_map_to("/run/tmp/after.toml", &map)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_dmctl"));
     command.args(["apply", "/run/tmp/after.toml", "--confirm-within", "2s"]).args(OPTIONS);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -218,7 +218,7 @@ pub fn the_end_of_the_terminal_changes_nothing(guest: &Guest) -> Result<()> {
 
 /// Applies in a terminal of its own, which hangs up while it is waited.
 fn in_a_terminal_that_ends() -> Result<()> {
-    write_map("/run/tmp/after.toml", &after())?;
+    write_map_to("/run/tmp/after.toml", &after())?;
     std::fs::create_dir_all("/dev/pts")?;
     program("busybox", &["mount", "-t", "devpts", "devpts", "/dev/pts"])?;
     let apply = format!(

@@ -22,12 +22,18 @@ pub type State = (Info, String, String);
 
 /// Runs `dmctl VERB MAP OPTIONS`.
 pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
-    write_map(PATH, map)?;
-    dmctl(&[&[verb, PATH], options].concat())
+    let path = write_map(map)?;
+    dmctl(&[&[verb, path], options].concat())
+}
+
+/// Writes a map down, for `dmctl VERB PATH`.
+pub fn write_map(map: &str) -> Result<&'static str> {
+    write_map_to(PATH, map)?;
+    Ok(PATH)
 }
 
 /// Writes a map.
-pub fn write_map(path: &str, map: &str) -> Result<()> {
+pub fn write_map_to(path: &str, map: &str) -> Result<()> {
     // It may hold a key.
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     Ok(file.write_all(format!("{HEAD}{map}").as_bytes())?)

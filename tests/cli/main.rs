@@ -4,12 +4,14 @@
 
 mod browser;
 mod events;
+mod confirm;
 mod exits;
 mod html;
 mod json;
 mod lab;
 mod lock;
 mod plan;
+mod repair;
 mod saved;
 mod streams;
 mod verbs;

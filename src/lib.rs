@@ -67,6 +67,7 @@ pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;
+pub mod watch;
 
 /// README's example.
 #[cfg(doctest)]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
@@ -87,23 +88,33 @@ fn carry_out(
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    if plan.is_empty() {
-        // A crash between a device and its node leaves nothing to do but the node.
-        kernel.settle()?;
-        return Ok(Exit::Done);
-    }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
-    if !args.output.is_json() {
-        print(&done(plan))?;
+    perform(context, kernel, plan, &stop, &mut Silent)?;
+    if !plan.is_empty() && !args.output.is_json() {
+        print(&done(plan.steps.len()))?;
     }
     Ok(Exit::Done)
 }
 
-fn done(plan: &Plan) -> String {
-    let count = plan.steps.len();
+/// Carries a plan out that was shown, or leaves everything as it was.
+pub fn perform(
+    context: &Context,
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    stop: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<(), ApplyError> {
+    if plan.is_empty() {
+        // A crash between a device and its node leaves nothing to do but the node.
+        return Ok(kernel.settle()?);
+    }
+    // Nobody lets go of a device of a simulated kernel while one waits for it.
+    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    apply::apply(kernel, plan, Options { patience, stop }, progress)
+}
+
+/// What is said of a plan of so many steps that was carried out.
+pub fn done(count: usize) -> String {
     format!("Applied: {count} {}.\n", if count == 1 { "step" } else { "steps" })
 }
 

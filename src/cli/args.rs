@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
-    simulate, status, suspend, table, targets, validate,
+    simulate, status, suspend, table, targets, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -29,6 +29,7 @@ pub enum Verb {
     Plan(plan::Args),
     Show(show::Args),
     Apply(apply::Args),
+    Watch(watch::Args),
     Status(status::Args),
     List(list::Args),
     Info(info::Args),

@@ -22,7 +22,7 @@ pub struct Context {
 }
 
 /// Which kernel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Choice {
     /// The running one.
     Live,
@@ -43,6 +43,16 @@ impl Context {
     /// Whether this is the running kernel.
     pub fn is_live(&self) -> bool {
         matches!(self.kernel, Choice::Live)
+    }
+
+    /// The same, but for a lock that somebody holds: that is no longer waited for.
+    pub fn impatient(&self) -> Self {
+        Self { kernel: self.kernel.clone(), udev: self.udev, lock_timeout: Duration::ZERO }
+    }
+
+    /// The file of the kernel, when it is a simulated one.
+    pub fn simulated(&self) -> Option<&Path> {
+        if let Choice::Simulated(path) = &self.kernel { Some(path) } else { None }
     }
 
     /// The kernel, for a verb that can't change it.

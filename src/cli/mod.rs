@@ -38,6 +38,7 @@ mod suspend;
 mod table;
 mod targets;
 mod validate;
+mod watch;
 
 use clap::Parser;
 
@@ -74,6 +75,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(context, &args),
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
+        Verb::Watch(args) => watch::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),

@@ -11,3 +11,4 @@ mod plan;
 mod saved;
 mod streams;
 mod verbs;
+mod watch;

@@ -10,6 +10,7 @@
 
 mod block;
 mod control;
+mod events;
 mod log;
 mod nodes;
 mod peek;
@@ -23,6 +24,8 @@ use std::sync::{Mutex, PoisonError};
 
 use devicemapper::{DevId, DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
+
+pub use events::Events;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;

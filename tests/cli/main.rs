@@ -12,3 +12,5 @@ mod saved;
 mod streams;
 mod verbs;
 mod watch;
+#[path = "../watching/mod.rs"]
+mod watching;

@@ -92,6 +92,8 @@ pub struct Teller {
     json: bool,
     /// What was told last, to tell nothing twice.
     told: Option<([u8; 32], String)>,
+    /// What was said of the map last.
+    said: Option<([u8; 32], Vec<String>)>,
     /// The plan that was told last.
     plan: Option<String>,
     /// Whether it was told that somebody else holds the lock.
@@ -104,7 +106,7 @@ pub struct Teller {
 impl Teller {
     /// One that tells a program, or a person.
     pub fn new(json: bool) -> Self {
-        Self { json, told: None, plan: None, locked: false, held: false, status: String::new() }
+        Self { json, told: None, said: None, plan: None, locked: false, held: false, status: String::new() }
     }
 
     /// How everything stands, in a line.
@@ -132,7 +134,7 @@ impl Teller {
             self.locked = false;
             tracing::info!(status = %self.status, "{}", self.status);
             self.text(|| words(causes))?;
-            says.iter().for_each(|says| complain(says));
+            self.say(digest, says, causes);
             self.look(causes, says, seen)?;
         }
         match held {
@@ -142,6 +144,15 @@ impl Teller {
                 self.held = false;
                 Ok(())
             }
+        }
+    }
+
+    /// Tells what is to be said of a map, once for each map.
+    fn say(&mut self, digest: &[u8; 32], says: &[String], causes: &BTreeSet<Cause>) {
+        let said = Some((*digest, says.to_vec()));
+        if said != self.said || causes.contains(&Cause::Asked) {
+            says.iter().for_each(|says| complain(says));
+            self.said = said;
         }
     }
 

@@ -14,6 +14,8 @@
 //! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
 //! [`saved`] keeps a plan for review. [`status`] says how each mapping stands.
 //!
+//! [`watch`] hears of changes, for whoever keeps a kernel so.
+//!
 //! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
 //! [`sector_map`] are the words that all of them speak in.

@@ -116,7 +116,9 @@ impl Listener {
         let Some(event) = event.ok().filter(|event| !event.need_rescan()) else {
             // Something was missed, so anything may have changed.
             let all: BTreeSet<Cause> = spots.iter().map(|(_, cause)| *cause).collect();
-            all.into_iter().for_each(|cause| self.ringer.changed(cause));
+            for cause in all {
+                self.ringer.changed(cause);
+            }
             return;
         };
         let heard: fn(Cause) -> Heard = match event.kind {

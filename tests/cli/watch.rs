@@ -251,6 +251,26 @@ fn two_that_correct_each_other_come_to_rest() {
 }
 
 #[test]
+fn no_key_is_told() {
+    let lab = Lab::new();
+    let key = "0123456789abcdef".repeat(4);
+    let path = lab.write("map.toml", &format!("format = 1\nowner = \"lab\"\n[mappings.data]\ntargets = [{{ type = \"crypt\", length = 2048, device = \"/dev/sda\", cipher = \"aes-xts-plain64\", key = \"{key}\" }}]\n"));
+    let mut command = lab.command(["-vvv", "watch", "--json", "--apply", &path]);
+    command.stderr(Stdio::piped());
+    let watching = Watching::start(command);
+    let mut told = watching.next("plan").to_string();
+    told += &watching.next("step-done").to_string();
+    watching.next("applied");
+    watching.next("in-sync");
+    lab.ok(["reload", "data", "--table", "0 1024 linear 8:0 8"]);
+    told += &watching.next("plan").to_string();
+    told += &watching.next("refused").to_string();
+    told += &watching.end();
+    assert!(told.contains("aes-xts-plain64"), "{told}");
+    assert!(!told.contains("0123456789abcdef"), "{told}");
+}
+
+#[test]
 fn who_holds_the_lock_is_waited_for() {
     let (lab, path, watching) = applying();
     let held = Lock::acquire(&lab.lock(), Duration::ZERO, "this test").unwrap();

@@ -120,13 +120,14 @@ impl<'a> Watch<'a> {
                     return Ok(Next::Again(pause));
                 }
                 Err(failure) => {
-                    self.latch.failed(failure.to_string());
                     self.teller.failed(&failure)?;
-                    if !self.signals.stop() {
-                        return Ok(Next::Wait);
+                    if self.signals.stop() {
+                        let left = failure.exit() == Exit::Left;
+                        return Ok(Next::End(if left { Exit::Left } else { Exit::Done }));
                     }
-                    let left = failure.exit() == Exit::Left;
-                    return Ok(Next::End(if left { Exit::Left } else { Exit::Done }));
+                    self.latch.failed(failure.to_string());
+                    self.teller.held("an apply failed")?;
+                    return Ok(Next::Wait);
                 }
             }
             if self.signals.stop() {

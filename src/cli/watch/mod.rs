@@ -60,14 +60,14 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             match next {
                 Next::Wait => {}
                 Next::Again(pause) => pace.again(Instant::now(), pause),
-                Next::End(exit) => return Ok(service.stopping(exit)),
+                Next::End(exit) => return Ok(exit),
             }
         }
         let until = pace.due().into_iter().chain(service.due()).min();
         let woken = bell.wait(watch.events(), until).map_err(failed)?;
         let now = Instant::now();
         if signals.stop() {
-            return Ok(service.stopping(Exit::Done));
+            return Ok(Exit::Done);
         }
         service.alive(now);
         if signals.asked() {

@@ -1,10 +1,8 @@
-//! What systemd is told, where it asks (sd_notify(3)): everywhere else all of this does nothing.
+//! What systemd is told, where it asks (`sd_notify(3)`): everywhere else all of this does nothing.
 
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
-
-use crate::cli::exit::Exit;
 
 /// This process as a service.
 pub struct Service {
@@ -26,17 +24,17 @@ impl Service {
 
     /// A look is over, and this is how everything stands.
     pub fn ready(&mut self, status: &str) {
-        let mut states = Vec::new();
+        let mut news = Vec::new();
         if std::mem::take(&mut self.awaited) {
-            states.push(NotifyState::Ready);
+            news.push(NotifyState::Ready);
         }
         // A line break would begin another word to systemd.
-        let status = status.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        if self.status != status {
-            self.status = status;
-            states.push(NotifyState::Status(&self.status));
+        let line = status.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        if self.status != line {
+            self.status = line;
+            news.push(NotifyState::Status(&self.status));
         }
-        tell(&states);
+        tell(&news);
     }
 
     /// Somebody asked for a look.
@@ -45,12 +43,6 @@ impl Service {
         // Without the time a service of Type=notify-reload would be ended.
         let states = [Ok(NotifyState::Reloading), NotifyState::monotonic_usec_now()];
         tell(&states.into_iter().flatten().collect::<Vec<_>>());
-    }
-
-    /// This ends, and so.
-    pub fn stopping(&self, exit: Exit) -> Exit {
-        tell(&[NotifyState::Stopping]);
-        exit
     }
 
     /// When systemd wants to hear from this next, if it does.
@@ -64,6 +56,13 @@ impl Service {
             tell(&[NotifyState::Watchdog]);
             self.heartbeat = self.period.map(|period| now + period);
         }
+    }
+}
+
+impl Drop for Service {
+    /// However it ends.
+    fn drop(&mut self) {
+        tell(&[NotifyState::Stopping]);
     }
 }
 

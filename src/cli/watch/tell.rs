@@ -151,7 +151,9 @@ impl Teller {
     fn say(&mut self, digest: &[u8; 32], says: &[String], causes: &BTreeSet<Cause>) {
         let said = Some((*digest, says.to_vec()));
         if said != self.said || causes.contains(&Cause::Asked) {
-            says.iter().for_each(|says| complain(says));
+            for line in says {
+                complain(line);
+            }
             self.said = said;
         }
     }
@@ -178,7 +180,7 @@ impl Teller {
     }
 
     /// Nothing is applied any more: told once.
-    fn held(&mut self, why: &str) -> Result<(), Failure> {
+    pub fn held(&mut self, why: &str) -> Result<(), Failure> {
         if std::mem::replace(&mut self.held, true) {
             return Ok(());
         }
@@ -234,7 +236,7 @@ impl Teller {
         report(failure);
         self.event(&Event::Failed { error: failure.to_string(), exit: failure.exit() as u8 })?;
         self.status = format!("stopped applying: {failure}");
-        self.held("an apply failed")
+        Ok(())
     }
 
     fn event(&self, event: &Event<'_>) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `dmctl watch` on a kernel that others change.
 
+use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -89,7 +90,7 @@ pub fn what_comes_goes_or_is_renamed_is_put_right(guest: &Guest) -> Result<()> {
     end(watching)
 }
 
-/// dm_suspend() counts no event and sends no uevent; a resume that swaps nothing counts none either.
+/// `dm_suspend` counts no event and sends no uevent; a resume that swaps nothing counts none either.
 pub fn nobody_tells_of_a_suspend(guest: &Guest) -> Result<()> {
     let watching = watch()?;
     // It has looked at what its own changes made.
@@ -155,6 +156,20 @@ pub fn a_failure_is_the_last_that_is_tried(guest: &Guest) -> Result<()> {
     end(watching)
 }
 
+pub fn an_end_amid_an_apply_puts_everything_back(guest: &Guest) -> Result<()> {
+    let mut map = "format = 1\nowner = \"lab\"\n".to_string();
+    for n in 0..200 {
+        write!(map, "[mappings.m{n}]\ntargets = [{{ type = \"zero\", length = 8 }}]\n")?;
+    }
+    fs::write(MAP, map)?;
+    let watching = Watching::start(command());
+    watching.next("plan");
+    watching.next("step-done");
+    watching.end();
+    ensure!(guest.states()?.is_empty(), "it left {} devices", guest.states()?.len());
+    Ok(())
+}
+
 pub fn it_costs_nothing_while_nothing_happens(_: &Guest) -> Result<()> {
     let watching = watch()?;
     watching.sleeps();
@@ -184,7 +199,7 @@ pub fn the_journal_has_fields(_: &Guest) -> Result<()> {
         ensure!(entry.contains(&format!("{field}\n")), "no {field} in {entry:?}");
     }
     ensure!(
-        entry.contains("create test: done") && entry.starts_with("PRIORITY\n\u{1}\0\0\0\0\0\0\05"),
+        entry.contains("create test: done") && entry.starts_with("PRIORITY\n\u{1}\0\0\0\0\0\0\u{0}5"),
         "{entry:?}"
     );
     fs::remove_file(JOURNAL)?;

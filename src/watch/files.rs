@@ -50,6 +50,8 @@ pub struct Files {
     folders: BTreeSet<PathBuf>,
     /// The paths, as they were named, each with what a change of it means.
     paths: Vec<(PathBuf, Cause)>,
+    /// What is not there and may come.
+    expected: BTreeSet<PathBuf>,
 }
 
 impl Files {
@@ -59,7 +61,7 @@ impl Files {
         let listener = Listener { spots: Arc::clone(&spots), ringer: bell.ringer() };
         let watcher = notify::recommended_watcher(move |event| listener.hear(event));
         let watcher = watcher.map_err(WatchError::Notify)?;
-        let mut files = Self { watcher, spots, folders: BTreeSet::new(), paths };
+        let mut files = Self { watcher, spots, folders: BTreeSet::new(), paths, expected: BTreeSet::new() };
         files.follow()?;
         Ok(files)
     }
@@ -77,10 +79,21 @@ impl Files {
         self.try_follow()
     }
 
+    /// Follows these, too, in place of those that were expected before: lower devices that are not there yet. Says
+    /// whether they are others than before; then one may have come before it was followed.
+    pub fn expect(&mut self, paths: BTreeSet<PathBuf>) -> Result<bool, WatchError> {
+        if self.expected == paths {
+            return Ok(false);
+        }
+        self.expected = paths;
+        self.follow().map(|()| true)
+    }
+
     fn try_follow(&mut self) -> Result<(), WatchError> {
         let mut spots = Vec::new();
-        for (path, cause) in &self.paths {
-            spots.extend(trail::spots(path)?.into_iter().map(|spot| (spot, *cause)));
+        let expected = self.expected.iter().map(|path| (path, Cause::Kernel));
+        for (path, cause) in self.paths.iter().map(|(path, cause)| (path, *cause)).chain(expected) {
+            spots.extend(trail::spots(path)?.into_iter().map(|spot| (spot, cause)));
         }
         let folders = spots.iter().map(|(spot, _)| spot.folder.clone()).collect();
         *self.spots.lock().unwrap_or_else(PoisonError::into_inner) = spots;

@@ -254,11 +254,19 @@ fn two_that_correct_each_other_come_to_rest() {
 fn no_key_is_told() {
     let lab = Lab::new();
     let key = "0123456789abcdef".repeat(4);
-    let path = lab.write("map.toml", &format!("format = 1\nowner = \"lab\"\n[mappings.data]\ntargets = [{{ type = \"crypt\", length = 2048, device = \"/dev/sda\", cipher = \"aes-xts-plain64\", key = \"{key}\" }}]\n"));
+    let crypt = |key: &str| {
+        format!(
+            "format = 1\nowner = \"lab\"\n[mappings.data]\ntargets = [{{ type = \"crypt\", length = 2048, device = \"/dev/sda\", cipher = \"aes-xts-plain64\", key = {key} }}]\n"
+        )
+    };
+    // In the wrong place at first.
+    let path = lab.write("map.toml", &crypt(&format!("\"{key}\"")));
     let mut command = lab.command(["-vvv", "watch", "--json", "--apply", &path]);
     command.stderr(Stdio::piped());
     let watching = Watching::start(command);
-    let mut told = watching.next("plan").to_string();
+    let mut told = watching.next("unclear").to_string();
+    fs::write(&path, crypt(&format!("{{ hex = \"{key}\" }}"))).unwrap();
+    told += &watching.next("plan").to_string();
     told += &watching.next("step-done").to_string();
     watching.next("applied");
     watching.next("in-sync");

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dmctl::apply::{self, Progress};
-use dmctl::config::Map;
+use dmctl::config::{Map, State};
 use dmctl::kernel::live::Events;
 use dmctl::plan::document::Document;
 use dmctl::plan::{self, Step};
@@ -142,13 +143,24 @@ impl<'a> Watch<'a> {
         let read = map::look(&self.args.files, trust);
         self.latch.map(read.digest);
         let (seen, map) = match read.map {
-            Ok(map) => (self.compare(&map), Some(map)),
+            Ok(mut map) => {
+                self.expect_lowers(&mut map)?;
+                (self.compare(&map), Some(map))
+            }
             Err(failure) => (Seen::Unclear { failure }, None),
         };
         let why = self.latch.why().filter(|_| self.args.apply);
         self.teller.seen(causes, &read.digest, &read.says, &seen, why)?;
         let may = self.args.apply && why.is_none();
         Ok(map.filter(|_| may && matches!(seen, Seen::Differs { refusal: None, .. })))
+    }
+
+    /// Lower devices that are not there are not waited for but heard of, when they come.
+    fn expect_lowers(&mut self, map: &mut Map) -> Result<(), Failure> {
+        map.mappings.values_mut().for_each(|mapping| mapping.wait = Duration::ZERO);
+        // Those of a simulated kernel come into its file.
+        while self.context.is_live() && self.files.expect(absent_lowers(map))? {}
+        Ok(())
     }
 
     fn compare(&self, map: &Map) -> Seen {
@@ -188,6 +200,15 @@ impl<'a> Watch<'a> {
             _ => Err(failure),
         })
     }
+}
+
+/// The paths of lower devices that are not there.
+fn absent_lowers(map: &Map) -> BTreeSet<PathBuf> {
+    let wanted = map.mappings.values().filter(|mapping| mapping.state != State::Absent);
+    let rows = wanted.flat_map(|mapping| &mapping.rows);
+    let lowers = rows.flat_map(|row| row.target.lowers(0));
+    let paths = lowers.filter_map(|lower| lower.device.path().map(|path| PathBuf::from(path.as_ref())));
+    paths.filter(|path| !path.exists()).collect()
 }
 
 /// Tells of each step, and systemd that this is still alive: a plan may take longer than a watchdog waits.

@@ -148,6 +148,7 @@ cases! {
         nobody_tells_of_a_suspend
         a_map_is_applied_as_an_editor_saves_it
         a_map_that_others_can_write_is_not_applied
+        a_lower_device_is_waited_for
         a_failure_is_the_last_that_is_tried
         an_end_amid_an_apply_puts_everything_back
         it_costs_nothing_while_nothing_happens

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -131,6 +131,23 @@ pub fn a_map_that_others_can_write_is_not_applied(guest: &Guest) -> Result<()> {
     fs::set_permissions(MAP, Permissions::from_mode(0o644))?;
     watching.put_right();
     right(guest, "0 4096 linear 1:0 0")?;
+    end(watching)
+}
+
+pub fn a_lower_device_is_waited_for(guest: &Guest) -> Result<()> {
+    let late = map(2048)
+        .replace("/dev/ram0", "/dev/late/disk")
+        .replace("[mappings.test]", "[mappings.test]\nwait = \"1h\"");
+    fs::write(MAP, late)?;
+    let watching = Watching::start(command());
+    watching.next("plan");
+    watching.next("refused");
+    fs::create_dir("/dev/late")?;
+    watching.silent();
+    symlink("/dev/ram0", "/dev/late/disk")?;
+    watching.put_right();
+    right(guest, "0 2048 linear 1:0 0")?;
+    fs::remove_dir_all("/dev/late")?;
     end(watching)
 }
 

@@ -11,6 +11,29 @@
 //! rings one [`Bell`], which is a descriptor to wait on: beside it only the running kernel's own
 //! ([`Events`](crate::kernel::live::Events)). So whoever waits wakes when something happened and at no other
 //! time. [`Pace`] and [`Latch`] decide, and know neither files nor clocks: they are told what happened when.
+//!
+//! ```
+//! use std::time::Instant;
+//! use dmctl::watch::{Bell, Cause, Files, Pace};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let map = folder.path().join("map.toml");
+//! let (bell, mut pace) = (Bell::new()?, Pace::default());
+//! let _files = Files::new(vec![(map.clone(), Cause::Map)], &bell)?;
+//! std::fs::write(&map, "format = 1")?;
+//! let causes = loop {
+//!     bell.wait(None, pace.due())?;
+//!     let now = Instant::now();
+//!     bell.heard().into_iter().for_each(|what| pace.heard(what, now));
+//!     if let Some(causes) = pace.take(now) {
+//!         break causes;
+//!     }
+//! };
+//! assert!(causes.contains(&Cause::Map));
+//! # Ok(())
+//! # }
+//! ```
 
 mod bell;
 mod files;

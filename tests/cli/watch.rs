@@ -355,6 +355,19 @@ fn it_costs_nothing_while_nothing_happens() {
 }
 
 #[test]
+fn it_ends_when_nobody_reads_it_any_more() {
+    let lab = Lab::new();
+    let path = lab.write("map.toml", &map(2048));
+    let mut child =
+        lab.command(["watch", &path]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    lab.ok(["apply", &path]);
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
 fn what_cannot_be_watched_is_an_error() {
     let lab = Lab::new();
     assert!(lab.fails(64, ["watch", "-"]).contains("standard input can't be watched"));

@@ -106,7 +106,11 @@ impl<'a> Watch<'a> {
         }
         let mut causes = causes.clone();
         loop {
-            let Some(map) = self.see(&causes)? else { return Ok(Next::Wait) };
+            let Some(map) = self.see(&causes)? else {
+                // To tell was all there was to do.
+                let over = self.teller.is_alone() && !self.args.apply;
+                return Ok(if over { Next::End(Exit::Done) } else { Next::Wait });
+            };
             match self.put_right(&map, service) {
                 Ok(Tried::Applied) => {
                     self.pause = PAUSES.0;

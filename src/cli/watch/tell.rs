@@ -16,7 +16,7 @@ use crate::cli::drawing;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::logging;
-use crate::cli::output::{note, print};
+use crate::cli::output::{is_read, note};
 
 /// What a look showed.
 pub enum Seen {
@@ -100,13 +100,23 @@ pub struct Teller {
     locked: bool,
     /// Whether it was told that nothing is applied any more.
     held: bool,
+    alone: bool,
     status: String,
 }
 
 impl Teller {
     /// One that tells a program, or a person.
     pub fn new(json: bool) -> Self {
-        Self { json, told: None, said: None, plan: None, locked: false, held: false, status: String::new() }
+        Self {
+            json,
+            told: None,
+            said: None,
+            plan: None,
+            locked: false,
+            held: false,
+            alone: false,
+            status: String::new(),
+        }
     }
 
     /// How everything stands, in a line.
@@ -158,7 +168,7 @@ impl Teller {
         }
     }
 
-    fn look(&self, causes: &BTreeSet<Cause>, says: &[String], seen: &Seen) -> Result<(), Failure> {
+    fn look(&mut self, causes: &BTreeSet<Cause>, says: &[String], seen: &Seen) -> Result<(), Failure> {
         match seen {
             Seen::InSync { mappings } => {
                 self.event(&Event::InSync { causes, mappings: *mappings })?;
@@ -239,17 +249,27 @@ impl Teller {
         Ok(())
     }
 
-    fn event(&self, event: &Event<'_>) -> Result<(), Failure> {
+    /// Whether whoever read what was told has gone away.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Failure> {
         if !self.json {
             return Ok(());
         }
         let event = Versioned { format_version: FORMAT_VERSION, event };
         let line = serde_json::to_string(&event).map_err(|error| Failure::new(Exit::Error, error))?;
-        print(&format!("{line}\n"))
+        self.print(&format!("{line}\n"))
     }
 
-    fn text(&self, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { print(&text()) }
+    fn text(&mut self, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { self.print(&text()) }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        self.alone |= !is_read(text)?;
+        Ok(())
     }
 }
 

@@ -45,6 +45,11 @@ pub struct Args {
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
+    /// together. On a simulated kernel, where nothing waits, 1
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
     #[command(flatten)]
     output: Output,
 }
@@ -88,12 +93,24 @@ fn carry_out(
     if args.dry_run {
         return Ok(Exit::Done);
     }
+    let jobs = args.jobs.unwrap_or(usual_jobs(context));
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    perform(context, kernel, plan, &stop, &mut Silent)?;
+    perform(context, kernel, plan, jobs, &stop, &mut Silent)?;
     if !plan.is_empty() && !args.output.is_json() {
         print(&done(plan.steps.len()))?;
     }
     Ok(Exit::Done)
+}
+
+/// How much is done side by side unless asked otherwise. On a simulated kernel nothing waits, so nothing is gained.
+pub fn usual_jobs(context: &Context) -> usize {
+    if context.is_live() { apply::JOBS } else { 1 }
+}
+
+/// Reads how much is to be done side by side.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
 /// Carries a plan out that was shown, or leaves everything as it was.
@@ -101,6 +118,7 @@ pub fn perform(
     context: &Context,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
+    jobs: usize,
     stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
@@ -110,7 +128,7 @@ pub fn perform(
     }
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    apply::apply(kernel, plan, Options { patience, stop }, progress)
+    apply::apply(kernel, plan, Options { patience, jobs, stop }, progress)
 }
 
 /// What is said of a plan of so many steps that was carried out.

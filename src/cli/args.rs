@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
-    simulate, status, suspend, table, targets, validate, watch,
+    apply, completions, create, export, graph, import_concise, info, list, man, plan, reload, remove, rename,
+    resume, schema, show, simulate, status, suspend, table, targets, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -31,6 +31,9 @@ pub enum Verb {
     Apply(apply::Args),
     Watch(watch::Args),
     Status(status::Args),
+    Export(export::Args),
+    ImportConcise(import_concise::Args),
+    Graph(graph::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

@@ -73,7 +73,10 @@ impl Pace {
             }
             Heard::Changed(cause) => {
                 // The kernel changes while a file is being written; that doesn't make the file whole.
-                waiting.writing &= cause != Cause::Map;
+                if waiting.writing && cause == Cause::Map {
+                    waiting.writing = false;
+                    waiting.first = now;
+                }
                 waiting.causes.insert(cause);
             }
         }

@@ -126,7 +126,7 @@ mod tests {
             symlink("..v1", root.join("..data")).unwrap();
             symlink("..data/map.toml", root.join("map.toml")).unwrap();
         };
-        assert_eq!(seen(kubernetes, "map.toml"), ["..data", "..v1/map.toml", "map.toml"]);
+        assert_eq!(seen(kubernetes, "map.toml"), ["..data", "map.toml", "..v1/map.toml"]);
     }
 
     #[test]

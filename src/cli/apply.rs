@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -23,7 +22,6 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -93,9 +91,7 @@ fn carry_out(
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    let jobs = args.jobs.unwrap_or(usual_jobs(context));
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    perform(context, kernel, plan, jobs, &stop, &mut Silent)?;
+    perform(context, kernel, plan, args.jobs.unwrap_or(usual_jobs(context)), &mut Silent)?;
     if !plan.is_empty() && !args.output.is_json() {
         print(&done(plan.steps.len()))?;
     }
@@ -119,7 +115,6 @@ pub fn perform(
     kernel: &dyn ChangeKernel,
     plan: &Plan,
     jobs: usize,
-    stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
     if plan.is_empty() {
@@ -128,7 +123,7 @@ pub fn perform(
     }
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    apply::apply(kernel, plan, Options { patience, jobs, stop }, progress)
+    apply::apply(kernel, plan, Options { patience, jobs, stop: context.stop() }, progress)
 }
 
 /// What is said of a plan of so many steps that was carried out.
@@ -170,7 +165,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -68,7 +68,7 @@ impl<'a> Watch<'a> {
         let maps = args.files.iter().map(|file| (file.clone(), Cause::Map));
         let kernel = context.simulated().map(|file| (file.to_path_buf(), Cause::Kernel));
         Ok(Self {
-            context: context.impatient(),
+            context: context.caught(signals.stopping()),
             args,
             signals,
             files: Files::new(maps.chain(kernel).collect(), bell)?,
@@ -186,7 +186,7 @@ impl<'a> Watch<'a> {
 
     /// Plans once more, with the lock held, and carries that out.
     fn put_right(&mut self, map: &Map, service: &mut Service) -> Result<Tried, Failure> {
-        let Self { context, args, teller, signals, .. } = self;
+        let Self { context, args, teller, .. } = self;
         let tried = context.changing("watch --apply", |kernel| {
             let plan = plan::plan(kernel, map, &args.allow.classes())?;
             if apply::permit(&plan).is_err() {
@@ -194,7 +194,7 @@ impl<'a> Watch<'a> {
             }
             teller.plan(&Document::of(&plan))?;
             let mut progress = Steps { teller: &mut *teller, service, count: 0 };
-            perform(context, kernel, &plan, usual_jobs(context), signals.stopping(), &mut progress)?;
+            perform(context, kernel, &plan, usual_jobs(context), &mut progress)?;
             let count = progress.count;
             teller.applied(count)?;
             Ok(Tried::Applied)

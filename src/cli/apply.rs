@@ -174,12 +174,12 @@ fn in_lines(
 }
 
 /// How much is done side by side unless asked otherwise. On a simulated kernel nothing waits, so nothing is gained.
-fn usual_jobs(context: &Context) -> usize {
+pub fn usual_jobs(context: &Context) -> usize {
     if context.is_live() { apply::JOBS } else { 1 }
 }
 
 /// Carries a plan out that was shown, or leaves everything as it was.
-fn perform(
+pub fn perform(
     context: &Context,
     kernel: &dyn ChangeKernel,
     plan: &Plan,

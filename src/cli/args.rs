@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     apply, completions, confirm, create, export, graph, import_concise, info, list, man, plan, reload,
-    remove, rename, repair, resume, schema, show, simulate, status, suspend, table, targets, validate,
+    remove, rename, repair, resume, schema, show, simulate, status, suspend, table, targets, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -30,6 +30,7 @@ pub enum Verb {
     Show(show::Args),
     Apply(apply::Args),
     Confirm(confirm::Args),
+    Watch(watch::Args),
     Status(status::Args),
     Repair(repair::Args),
     Export(export::Args),

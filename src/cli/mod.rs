@@ -45,6 +45,7 @@ mod suspend;
 mod table;
 mod targets;
 mod validate;
+mod watch;
 
 use clap::Parser;
 
@@ -82,6 +83,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Confirm(args) => confirm::run(context, &args),
+        Verb::Watch(args) => watch::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod browser;
-mod events;
 mod confirm;
+mod events;
 mod exits;
 mod html;
 mod json;
@@ -15,3 +15,6 @@ mod repair;
 mod saved;
 mod streams;
 mod verbs;
+mod watch;
+#[path = "../watching/mod.rs"]
+mod watching;

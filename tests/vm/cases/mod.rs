@@ -21,6 +21,7 @@ mod tables;
 mod targets;
 mod udev;
 mod verbs;
+mod watching;
 
 use anyhow::Result;
 
@@ -191,4 +192,15 @@ cases! {
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
         one_dmctl_at_a_time;
+    watching:
+        a_table_changed_behind_its_back_is_put_right
+        what_comes_goes_or_is_renamed_is_put_right
+        nobody_tells_of_a_suspend
+        a_map_is_applied_as_an_editor_saves_it
+        a_map_that_others_can_write_is_not_applied
+        a_lower_device_is_waited_for
+        a_failure_is_the_last_that_is_tried
+        an_end_amid_an_apply_puts_everything_back
+        it_costs_nothing_while_nothing_happens
+        the_journal_has_fields;
 }

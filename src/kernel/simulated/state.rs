@@ -481,7 +481,9 @@ mod tests {
         let message = State::parse(misplaced, "state.json").unwrap_err();
         assert!(message.starts_with("state.json:2:"), "{message}");
         assert!(message.contains("expected struct Row"), "{message}");
-        assert!(!message.contains("00ff"), "{message}");
+        assert!(!message.contains("00ff") && !message.contains("aes"), "{message}");
+        assert!(message.contains("\"live\": [\"* * ***** *** **** * *:* *\"]"), "{message}");
+        assert!(message.ends_with('^'), "{message}");
         for (text, says) in [
             (r#"{"format_version": 2}"#, "format_version is 2"),
             (r#"{"format_version": 1, "disks": []}"#, "unknown field `disks`"),

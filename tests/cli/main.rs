@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod exits;
+mod export;
 mod html;
 mod json;
 mod lab;

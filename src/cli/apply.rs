@@ -22,7 +22,6 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -100,8 +99,7 @@ fn carry_out(
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, jobs, stop: &stop }, &mut Silent)?;
+    apply::apply(kernel, plan, Options { patience, jobs, stop: context.stop() }, &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
@@ -153,7 +151,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

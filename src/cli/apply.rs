@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, ApplyError, Options};
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
 use dmctl::render::Heading;
+use dmctl::render::events::Event;
 use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
@@ -19,8 +20,9 @@ use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
-use super::output::{Output, note, print};
+use super::output::{Output, note, print, print_line};
 use super::plan::Allow;
+use super::progress::{Bar, Lines};
 use super::show::APPLIED;
 
 /// Make the kernel equal to a map; on any failure everything is put back
@@ -60,19 +62,21 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         None => {
             let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
             context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
+                let plan = apply::once_closed(patience(context), || plan::plan(kernel, &map, &allow))?;
                 carry_out(context, args, kernel, &plan)
             })
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
             context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => Ok(*plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
+                };
+                let plan = apply::once_closed(patience(context), fresh)?;
+                carry_out(context, args, kernel, &plan)
             })
         }
     }
@@ -86,7 +90,11 @@ fn carry_out(
     plan: &Plan,
 ) -> Result<Exit, Failure> {
     let document = Document::of(plan);
-    args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
+    if args.output.is_json() {
+        print_line(&Event::Plan(&document))?;
+    } else {
+        print(&drawing::text(&document, &Heading::default()))?;
+    }
     apply::permit(plan)?;
     if args.dry_run {
         return Ok(Exit::Done);
@@ -96,14 +104,26 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    let patience = patience(context);
     let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    apply::apply(kernel, plan, Options { patience, jobs, stop: context.stop() }, &mut Silent)?;
+    let options = Options { patience, jobs, stop: context.stop() };
     if !args.output.is_json() {
-        print(&done(plan))?;
+        apply::apply(kernel, plan, options, &mut Bar::new(plan.steps.len()))?;
+        return print(&done(plan)).map(|()| Exit::Done);
     }
-    Ok(Exit::Done)
+    let outcome = apply::apply(kernel, plan, options, &mut Lines);
+    let end = match &outcome {
+        Ok(()) => Some(Event::Done { steps: plan.steps.len() }),
+        Err(error) => Event::of(error, plan.steps.len()),
+    };
+    let told = end.map_or(Ok(()), |end| print_line(&end));
+    outcome?;
+    told.map(|()| Exit::Done)
+}
+
+/// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+fn patience(context: &Context) -> Duration {
+    if context.is_live() { Options::default().patience } else { Duration::ZERO }
 }
 
 /// Reads how much is to be done side by side.

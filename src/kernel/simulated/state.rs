@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::config::Excerpt;
 use crate::identity::DevNum;
-use crate::kernel::Version;
+use crate::kernel::{Process, Version};
 use crate::secret::Secret;
 use crate::table::Target;
 use crate::targets;
@@ -168,6 +168,9 @@ pub struct MappingState {
     /// Whether it is swap space.
     #[serde(default, skip_serializing_if = "is_false")]
     pub swap: bool,
+    /// Processes that have it open, or mounted in a mount namespace of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
     /// Devices that stand on it and are no mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<DevNum>,

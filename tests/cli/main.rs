@@ -6,6 +6,7 @@ mod browser;
 mod confirm;
 mod events;
 mod exits;
+mod export;
 mod html;
 mod json;
 mod lab;

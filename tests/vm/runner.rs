@@ -9,9 +9,11 @@ use anyhow::{Result, bail};
 use crate::cases::Case;
 use crate::guest::Guest;
 
-/// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for.
+/// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for; and
+/// `--kernel=` for another kernel.
 pub struct Wanted {
     pub only_list: bool,
+    kernel: Option<String>,
     exact: bool,
     words: Vec<String>,
 }
@@ -20,7 +22,13 @@ impl Wanted {
     pub fn from_arguments(arguments: &[String]) -> Self {
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
-        Self { only_list: has("--list"), exact: has("--exact"), words }
+        let kernel = arguments.iter().find_map(|argument| argument.strip_prefix("--kernel="));
+        Self { only_list: has("--list"), kernel: kernel.map(str::to_string), exact: has("--exact"), words }
+    }
+
+    /// The kernel to run on, in the words of `tests/vm/run`.
+    pub fn kernel(&self) -> &str {
+        self.kernel.as_deref().unwrap_or(crate::UML)
     }
 
     pub fn includes(&self, name: &str) -> bool {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::cases::Case;
-use crate::guest::Guest;
+use crate::guest::{Guest, Skipped};
 
 /// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for; and
 /// `--kernel=` for another kernel.
@@ -47,7 +47,7 @@ pub fn list(cases: &[Case], wanted: &Wanted) -> ExitCode {
 /// Performs the cases. The exit code says whether all of them passed.
 pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
     let guest = Guest::enter()?;
-    let (mut passed, mut failed) = (0, Vec::new());
+    let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
     for case in cases.iter().filter(|case| wanted.includes(case.name)) {
         let start = Instant::now();
         let outcome = perform(case, &guest);
@@ -56,6 +56,10 @@ pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
             Ok(()) => {
                 println!("test {} ... ok ({seconds:.2} s)", case.name);
                 passed += 1;
+            }
+            Err(error) if error.is::<Skipped>() => {
+                println!("test {} ... skipped: {error}", case.name);
+                skipped += 1;
             }
             Err(error) => {
                 println!("test {} ... FAILED ({seconds:.2} s)\n    {error:#}", case.name);
@@ -66,7 +70,7 @@ pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
     for name in &failed {
         println!("failed: {name}");
     }
-    println!("real kernel: {passed} passed, {} failed", failed.len());
+    println!("real kernel: {passed} passed, {} failed, {skipped} skipped", failed.len());
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -6,6 +6,7 @@ mod facts;
 mod lifecycle;
 mod listing;
 mod names;
+mod newer;
 mod nodes;
 mod ownership;
 mod recovery;
@@ -137,6 +138,9 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    newer:
+        a_vdo_volume_keeps_what_is_written
+        a_zoned_disk_takes_writes_anywhere;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

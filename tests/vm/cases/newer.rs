@@ -1,0 +1,67 @@
+//! Targets that the older of the two kernels lacks.
+
+use anyhow::{Context, Result, ensure};
+use dmctl::kernel::ReadKernel;
+
+use crate::guest::{Disk, Guest, ZONED_SECTORS, ZonedDisk, apply_ends, format_vdo};
+
+const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
+
+pub fn a_vdo_volume_keeps_what_is_written(guest: &Guest) -> Result<()> {
+    guest.needs("vdo")?;
+    let disk = &guest.disks[0];
+    let sectors = guest.kernel.block_device(disk.number)?.context("no block device")?.sectors;
+    let map = |length: u64, blocks: u64, options: &str| {
+        format!(
+            "[mappings.saver]\n[[mappings.saver.targets]]\ntype = 'vdo'\nlength = {length}\n\
+             device = '/dev/ram0'\nstorage_blocks = {blocks}\nminimum_io_size = 4096\ncache_blocks = 32768\n\
+             era_length = 1000\noptions = {{ {options} }}"
+        )
+    };
+    let blocks = sectors / 8;
+    disk.fill(0, 8, 0)?;
+    let blank = map(65536, blocks, "deduplication = 'off'");
+    let refused = guest.refused(&blank, &["--allow", "format"], 6)?;
+    ensure!(refused.stderr.contains("vdo"), "{refused:?}");
+
+    ensure!(format_vdo(disk, sectors, 8192)? == blocks);
+    guest.apply(&map(65536, blocks, "deduplication = 'off', ack = 1"), &[])?;
+    Disk::mapping("saver")?.fill(64, 8, 0xd0)?;
+    ensure!(Disk::mapping("saver")?.read(64, 8)? == [0xd0; 4096]);
+    // What is left out is the default, in whatever order the rest stands.
+    guest.in_sync(&map(65536, blocks, "bio = 4, deduplication = 'off'"))?;
+    guest.apply(&map(65536, blocks, "deduplication = 'off', compression = 'on', maxDiscard = 16"), &[])?;
+    // The volume grows; it does not shrink.
+    guest.apply(&map(131_072, blocks, "deduplication = 'off'"), &[])?;
+    ensure!(Disk::mapping("saver")?.read(64, 8)? == [0xd0; 4096]);
+    guest.refused(&map(65536, blocks, "deduplication = 'off'"), &["--allow", "loss,remap"], 3)?;
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+
+    // It comes back with what was written.
+    guest.apply(&map(131_072, blocks, "deduplication = 'off'"), &[])?;
+    ensure!(Disk::mapping("saver")?.read(64, 8)? == [0xd0; 4096]);
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    Ok(())
+}
+
+pub fn a_zoned_disk_takes_writes_anywhere(guest: &Guest) -> Result<()> {
+    guest.needs("zoned")?;
+    let zoned = ZonedDisk::new("nullb0")?;
+    let map = "[mappings.anywhere]\ntargets = [{ type = 'zoned', devices = ['/dev/nullb0'] }]";
+    guest.refused(map, &[], 6)?;
+    zoned.format()?;
+    guest.apply(map, &[])?;
+    let (_, live, _) = guest.state("anywhere")?;
+    ensure!(live == format!("0 {ZONED_SECTORS} zoned {}", zoned.disk.number), "{live}");
+    // In no order at all.
+    for sector in [100_000, 64, 70_000] {
+        Disk::mapping("anywhere")?.fill(sector, 8, 0x2d)?;
+        ensure!(Disk::mapping("anywhere")?.read(sector, 8)? == [0x2d; 4096]);
+    }
+    guest.in_sync(map)?;
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    guest.apply(map, &[])?;
+    ensure!(Disk::mapping("anywhere")?.read(70_000, 8)? == [0x2d; 4096]);
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    Ok(())
+}

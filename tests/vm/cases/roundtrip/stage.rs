@@ -149,9 +149,9 @@ pub fn length(row: Row) -> u64 {
 }
 
 /// Entries of the table above that no row of the data needs.
-pub fn unneeded(rows: &(impl Iterator<Item = Row> + Clone)) -> Vec<String> {
+pub fn unneeded(rows: &[Row]) -> Vec<String> {
     let needed = |special: &&Special| {
-        rows.clone().any(|row| find(row).is_some_and(|found| std::ptr::eq(found, *special)))
+        rows.iter().any(|row| find(*row).is_some_and(|found| std::ptr::eq(found, *special)))
     };
     SPECIAL
         .iter()

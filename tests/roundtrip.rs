@@ -49,6 +49,7 @@ const STATE: &[(&str, &str, &str, &str)] = &[
     ("integrity", "", "Journal mac mismatch", "the metadata"),
     ("integrity", "", "requested mapping size", "the metadata and the length of the row"),
     ("integrity", "", "not initialized", "the metadata"),
+    ("integrity", " I ", "Integrity profile not supported", "whether the device below keeps tags"),
     ("verity", "", "Device must be readonly", "the read-only flag of the table"),
     ("verity", "root_hash_sig_key_desc", "Unrecognized verity feature request", "how the kernel was built"),
     ("verity", "", "Data device is too small", "the length of the row"),
@@ -65,6 +66,7 @@ const STATE: &[(&str, &str, &str, &str)] = &[
     ("writecache", "", "not supported on this system", "the memory of the machine"),
     ("flakey", "", "Unrecognised flakey feature requested", "the kernel: 6.1 lacks it, 6.12 has it"),
     ("clone", "", "Failed to load metadata", "the metadata"),
+    ("multipath", "historical-service-time", "unknown path selector type", "the modules of the kernel"),
     ("multipath", "", "!load EINVAL", "whether the devices below are request-based"),
 ];
 

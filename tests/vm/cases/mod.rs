@@ -140,7 +140,9 @@ cases! {
         error_fails_and_zero_is_empty;
     newer:
         a_vdo_volume_keeps_what_is_written
-        a_zoned_disk_takes_writes_anywhere;
+        a_zoned_disk_takes_writes_anywhere
+        integrity_keeps_its_tags_inline
+        crypt_keeps_its_tags_beside_the_blocks;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

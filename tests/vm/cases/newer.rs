@@ -1,9 +1,11 @@
 //! Targets that the older of the two kernels lacks.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use dmctl::kernel::ReadKernel;
 
-use crate::guest::{Disk, Guest, ZONED_SECTORS, ZonedDisk, apply_ends, format_vdo};
+use crate::guest::{Disk, Guest, Skipped, ZONED_SECTORS, ZonedDisk, apply_ends, format_vdo};
 
 const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
 
@@ -64,6 +66,56 @@ pub fn a_zoned_disk_takes_writes_anywhere(guest: &Guest) -> Result<()> {
     apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
     guest.apply(map, &[])?;
     ensure!(Disk::mapping("anywhere")?.read(70_000, 8)? == [0x2d; 4096]);
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    Ok(())
+}
+
+/// The disk that keeps a tag of 64 bytes beside each block (`tests/vm/boot-qemu`).
+const TAGGED: &str = "/dev/nvme0n1";
+
+/// Skips the case where there is no such disk.
+fn tagged() -> Result<Disk> {
+    if !Path::new(TAGGED).exists() {
+        return Err(Skipped("no disk keeps tags here".to_string()).into());
+    }
+    Disk::open(TAGGED)
+}
+
+pub fn integrity_keeps_its_tags_inline(guest: &Guest) -> Result<()> {
+    let disk = tagged()?;
+    disk.fill(0, 8, 0)?;
+    let map = format!(
+        "[mappings.sound]\n[[mappings.sound.targets]]\ntype = 'integrity'\ndevice = '{TAGGED}'\nmode = 'inline'\n\
+         internal_hash = 'sha256'"
+    );
+    guest.apply(&map, &["--allow", "format"])?;
+    let (_, live, _) = guest.state("sound")?;
+    ensure!(live.contains(&format!("integrity {} 0 32 I ", disk.number)), "{live}");
+    Disk::mapping("sound")?.fill(64, 8, 0x1a)?;
+    ensure!(Disk::mapping("sound")?.read(64, 8)? == [0x1a; 4096]);
+    guest.in_sync(&map)?;
+    // Another mode is another format.
+    guest.refused(&map.replace("inline", "journal"), &["--allow", "format"], 3)?;
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    guest.apply(&map, &[])?;
+    ensure!(Disk::mapping("sound")?.read(64, 8)? == [0x1a; 4096]);
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    Ok(())
+}
+
+pub fn crypt_keeps_its_tags_beside_the_blocks(guest: &Guest) -> Result<()> {
+    tagged()?;
+    let key = "5a".repeat(96);
+    let map = format!(
+        "[mappings.sealed]\n[[mappings.sealed.targets]]\ntype = 'crypt'\nlength = 2048\ndevice = '{TAGGED}'\n\
+         cipher = 'capi:authenc(hmac(sha256),xts(aes))-random'\nkey = {{ hex = '{key}' }}\n\
+         integrity = {{ tag_size = 48, type = 'aead' }}\nintegrity_key_size = 32\nhigh_priority = true"
+    );
+    guest.apply(&map, &[])?;
+    Disk::mapping("sealed")?.fill(0, 8, 0x5e)?;
+    ensure!(Disk::mapping("sealed")?.read(0, 8)? == [0x5e; 4096]);
+    ensure!(Disk::mapping("sealed")?.read(64, 8).is_err(), "blocks without a tag were read");
+    guest.in_sync(&map)?;
     apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
     Ok(())
 }

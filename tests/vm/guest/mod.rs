@@ -44,7 +44,7 @@ impl Release {
 /// Why a case is not performed on this kernel.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Skipped(String);
+pub struct Skipped(pub String);
 
 /// The guest: its kernel, and disks that nobody uses.
 pub struct Guest {

@@ -127,7 +127,8 @@ cases! {
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
     roundtrip:
-        every_row_of_the_data;
+        rows_seen_on_this_kernel
+        rows_seen_on_an_older_kernel;
     targets:
         what_is_written_is_read
         dust_hears_its_messages

@@ -13,7 +13,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 use dmctl::kernel::{ChangeKernel, ReadKernel};
 
-use crate::guest::{Guest, Release, apply_ends, named, program, with_map};
+use crate::guest::{Guest, Release, Skipped, apply_ends, named, program, with_map};
 use stage::{Before, Outcome};
 
 /// A row of the data.
@@ -46,28 +46,35 @@ enum Seen {
     On6_12,
 }
 
-/// The rows for the kernel of this guest: those of targets that it has.
-fn rows_for(guest: &Guest) -> Result<Vec<Row>> {
-    let types = guest.kernel.targets()?;
-    let all = rows();
-    let newer = guest.release >= Release(6, 12);
-    let again = |row: &Row| {
-        all.iter().any(|(other, seen)| {
-            *seen == Seen::On6_12 && other.target == row.target && other.loaded == row.loaded
-        })
-    };
-    let wanted = all.iter().filter(|(row, seen)| match seen {
-        Seen::On6_1 => !newer || !again(row),
-        Seen::On6_12 => newer,
-    });
-    Ok(wanted.map(|(row, _)| *row).filter(|row| types.contains_key(row.target)).collect())
+pub fn rows_seen_on_this_kernel(guest: &Guest) -> Result<()> {
+    let here = if guest.release < Release(6, 12) { Seen::On6_1 } else { Seen::On6_12 };
+    let rows: Vec<Row> = rows().into_iter().filter(|(_, seen)| *seen == here).map(|(row, _)| row).collect();
+    try_rows(guest, &rows)?;
+    let all: Vec<Row> = self::rows().into_iter().map(|(row, _)| row).collect();
+    let unneeded = stage::unneeded(&all);
+    ensure!(unneeded.is_empty(), "no row needs these any more: {unneeded:?}");
+    Ok(())
 }
 
-pub fn every_row_of_the_data(guest: &Guest) -> Result<()> {
+pub fn rows_seen_on_an_older_kernel(guest: &Guest) -> Result<()> {
+    if guest.release < Release(6, 12) {
+        return Err(Skipped("no row was seen on an older one".to_string()).into());
+    }
+    let (here, older): (Vec<_>, Vec<_>) = rows().into_iter().partition(|(_, seen)| *seen == Seen::On6_12);
+    let again = |row: &Row| {
+        here.iter().any(|(other, _)| other.target == row.target && other.loaded == row.loaded)
+    };
+    let rows: Vec<Row> = older.into_iter().map(|(row, _)| row).filter(|row| !again(row)).collect();
+    try_rows(guest, &rows)
+}
+
+/// Tries the rows of targets that this kernel has.
+fn try_rows(guest: &Guest, rows: &[Row]) -> Result<()> {
+    let types = guest.kernel.targets()?;
     let _loops = Loops::new()?;
     let mut failures = Vec::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in rows_for(guest)? {
+    for row in rows.iter().copied().filter(|row| types.contains_key(row.target)) {
         let outcome = set_up(guest, row).and_then(|()| try_row(guest, row));
         guest.clean_up()?;
         match outcome {
@@ -77,9 +84,6 @@ pub fn every_row_of_the_data(guest: &Guest) -> Result<()> {
     }
     println!("rows of a real kernel, applied: {counts:?}");
     ensure!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
-    let all: Vec<Row> = rows().into_iter().map(|(row, _)| row).collect();
-    let unneeded = stage::unneeded(&all);
-    ensure!(unneeded.is_empty(), "no row needs these any more: {unneeded:?}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod listing;
 mod names;
 mod newer;
 mod nodes;
+mod odd;
 mod ownership;
 mod recovery;
 mod refusals;
@@ -129,6 +130,8 @@ cases! {
     roundtrip:
         rows_seen_on_this_kernel
         rows_seen_on_an_older_kernel;
+    odd:
+        what_dmctl_makes_of_them_is_taken;
     targets:
         what_is_written_is_read
         dust_hears_its_messages

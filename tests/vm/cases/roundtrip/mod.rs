@@ -88,10 +88,10 @@ fn try_rows(guest: &Guest, rows: &[Row]) -> Result<()> {
 }
 
 /// Two loop devices: unlike ram disks they take requests, which multipath can stand on.
-struct Loops;
+pub struct Loops;
 
 impl Loops {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         for n in 0..2 {
             let (node, image) = (format!("/dev/loop{n}"), format!("/run/tmp/loop{n}"));
             fs::File::create(&image)?.set_len(1 << 20)?;

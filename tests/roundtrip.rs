@@ -29,7 +29,11 @@ const REFUSED_HERE: &[(&str, &str, &str)] = &[
     ("striped", "2 +32 /dev/ram0 0 /dev/ram1 0", "a sign, which most targets refuse"),
     ("delay", "/dev/ram0 0 4294967296", "the kernel wraps the number around to 0"),
     ("flakey", "/dev/ram0 0 4294967296 5", "the kernel wraps the number around to 0"),
-    ("flakey", "/dev/ram0 0 5 5 5 corrupt_bio_byte 1 r 1 4294967296", "the kernel wraps the number around to 0"),
+    (
+        "flakey",
+        "/dev/ram0 0 5 5 5 corrupt_bio_byte 1 r 1 4294967296",
+        "the kernel wraps the number around to 0",
+    ),
     ("era", "/dev/ram1 /dev/ram1 128", "the metadata and the data would overwrite each other"),
     (
         "raid",
@@ -53,7 +57,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
 ];
 
 /// Rows that the kernel refuses and dmctl takes, since it writes what is missing.
-const COMPLETED: &[(&str, &str)] = &[("verity", " 0102 6 use_fec_from_device /dev/ram2 fec_blocks 260 fec_start 0")];
+const COMPLETED: &[(&str, &str)] =
+    &[("verity", " 0102 6 use_fec_from_device /dev/ram2 fec_blocks 260 fec_start 0")];
 
 /// Rows that a kernel takes without an error and then ignores: they must compare as different, so that
 /// verification reports them. Target, parameters, what is ignored.
@@ -268,7 +273,9 @@ fn every_row_of_a_real_kernel() {
         let outcome = if UNJUDGED.contains(&row.target.as_str()) {
             unjudged(row, &mut failures);
             "never judged"
-        } else if REFUSED_HERE.iter().any(|(target, params, _)| row.is(target, params)) || is_in(LEFT_OUT, row) {
+        } else if REFUSED_HERE.iter().any(|(target, params, _)| row.is(target, params))
+            || is_in(LEFT_OUT, row)
+        {
             if parse(row, &row.loaded).is_ok() {
                 failures.push(format!("{row}: must be refused"));
             }
@@ -286,7 +293,10 @@ fn every_row_of_a_real_kernel() {
                 failures.push(format!("{row}: must be completed: {error}"));
             }
             "refused by the kernel, completed here"
-        } else if rows.iter().any(|other| other.is(&row.target, &row.loaded) && !other.printed.starts_with('!')) {
+        } else if rows
+            .iter()
+            .any(|other| other.is(&row.target, &row.loaded) && !other.printed.starts_with('!'))
+        {
             "refused by one kernel only"
         } else {
             if parse(row, &row.loaded).is_ok() {
@@ -378,7 +388,10 @@ fn every_exception_is_needed() {
         assert!(rows.iter().any(|row| row.is(target, params)), "{target} `{params}`: {reason}");
     }
     for (target, end) in LEFT_OUT.iter().chain(COMPLETED) {
-        assert!(rows.iter().any(|row| row.target == *target && row.loaded.ends_with(end)), "{target} `{end}`");
+        assert!(
+            rows.iter().any(|row| row.target == *target && row.loaded.ends_with(end)),
+            "{target} `{end}`"
+        );
     }
     for (target, params, says, reason) in STATE {
         let needed = rows

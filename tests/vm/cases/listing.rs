@@ -35,7 +35,8 @@ pub fn foreign_names_do_not_break_the_list(guest: &Guest) -> Result<()> {
         ensure!(taken.is_err(), "`control` should be refused");
     }
     for name in &names {
-        let create = format!("dmsetup --noudevsync --manglename none create --notable \"$(printf '{name}')\"");
+        let create =
+            format!("dmsetup --noudevsync --manglename none create --notable \"$(printf '{name}')\"");
         program("sh", &["-c", &create])?;
     }
     let list = guest.kernel.list()?;

@@ -14,8 +14,19 @@ use super::roundtrip::Loops;
 use crate::guest::{Disk, Guest, Release, named};
 
 /// Targets that write nothing before they are used.
-const HARMLESS: &[&str] =
-    &["linear", "striped", "error", "crypt", "verity", "delay", "flakey", "dust", "multipath", "switch", "unstriped"];
+const HARMLESS: &[&str] = &[
+    "linear",
+    "striped",
+    "error",
+    "crypt",
+    "verity",
+    "delay",
+    "flakey",
+    "dust",
+    "multipath",
+    "switch",
+    "unstriped",
+];
 
 /// Rows whose outcome is that of what was there before.
 const DEPENDS: &[&str] = &["thin"];
@@ -32,7 +43,9 @@ pub fn what_dmctl_makes_of_them_is_taken(guest: &Guest) -> Result<()> {
     for line in include_str!("../../data/odd.tsv").lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
         let [kind, loaded, printed, seen] = columns[..] else { bail!("{line}") };
-        if !seen.contains(here) || !types.contains_key(kind) || DEPENDS.contains(&kind) {
+        // The older kernel crashed where an array was taken away while it began to resync.
+        let fragile = kind == "raid" && guest.release < Release(6, 12);
+        if !seen.contains(here) || !types.contains_key(kind) || DEPENDS.contains(&kind) || fragile {
             continue;
         }
         let length = if kind == "raid" { 65536 } else { 2048 };

@@ -42,7 +42,7 @@ impl Bytes {
     }
 
     fn u64s(&mut self, values: &[u64]) -> &mut Self {
-        values.iter().for_each(|value| self.0.extend(value.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         self
     }
 

@@ -61,9 +61,8 @@ pub fn rows_seen_on_an_older_kernel(guest: &Guest) -> Result<()> {
         return Err(Skipped("no row was seen on an older one".to_string()).into());
     }
     let (here, older): (Vec<_>, Vec<_>) = rows().into_iter().partition(|(_, seen)| *seen == Seen::On6_12);
-    let again = |row: &Row| {
-        here.iter().any(|(other, _)| other.target == row.target && other.loaded == row.loaded)
-    };
+    let again =
+        |row: &Row| here.iter().any(|(other, _)| other.target == row.target && other.loaded == row.loaded);
     let rows: Vec<Row> = older.into_iter().map(|(row, _)| row).filter(|row| !again(row)).collect();
     try_rows(guest, &rows)
 }

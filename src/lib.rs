@@ -51,6 +51,8 @@ pub mod apply;
 pub mod config;
 pub mod device;
 pub mod diff;
+pub mod export;
+pub mod graph;
 pub mod identity;
 pub mod kernel;
 pub mod keys;

@@ -25,6 +25,10 @@ pub enum ApplyError {
     /// The kernel could not be read. Nothing was changed.
     #[error(transparent)]
     Read(#[from] KernelError),
+    /// Every step was carried out, and a device node does not follow. The devices are as the plan says, so nothing
+    /// was put back.
+    #[error("the plan is carried out, but a device node could not be brought up to date: {0}")]
+    Unsettled(KernelError),
     /// The kernel refused a step, and everything was put back.
     #[error("{step}: {cause}; everything was put back")]
     PutBack {
@@ -56,7 +60,7 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
 }
 
 /// What went wrong on the way.
-pub(super) struct Failure {
+pub struct Failure {
     /// The step.
     pub step: String,
     /// What was wrong with it.
@@ -64,7 +68,7 @@ pub(super) struct Failure {
 }
 
 /// How it went wrong.
-pub(super) enum Why {
+pub enum Why {
     /// The kernel refused it, or took it and did something else.
     Refused(String),
     /// A device to be removed is used by somebody.

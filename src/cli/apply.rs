@@ -22,7 +22,6 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -44,6 +43,11 @@ pub struct Args {
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
+    /// together. On a simulated kernel, where nothing waits, 1
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
     #[command(flatten)]
     output: Output,
 }
@@ -56,19 +60,21 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         None => {
             let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
             context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
+                let plan = apply::once_closed(patience(context), || plan::plan(kernel, &map, &allow))?;
                 carry_out(context, args, kernel, &plan)
             })
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
             context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => Ok(*plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
+                };
+                let plan = apply::once_closed(patience(context), fresh)?;
+                carry_out(context, args, kernel, &plan)
             })
         }
     }
@@ -92,14 +98,24 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    let patience = patience(context);
+    let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
+    apply::apply(kernel, plan, Options { patience, jobs, stop: context.stop() }, &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
     Ok(Exit::Done)
+}
+
+/// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+fn patience(context: &Context) -> Duration {
+    if context.is_live() { Options::default().patience } else { Duration::ZERO }
+}
+
+/// Reads how much is to be done side by side.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
 fn done(plan: &Plan) -> String {
@@ -141,7 +157,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
-    simulate, status, suspend, table, targets, validate,
+    apply, completions, create, export, graph, import_concise, info, list, man, plan, reload, remove, rename,
+    resume, schema, show, simulate, status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -30,6 +30,9 @@ pub enum Verb {
     Show(show::Args),
     Apply(apply::Args),
     Status(status::Args),
+    Export(export::Args),
+    ImportConcise(import_concise::Args),
+    Graph(graph::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),
@@ -58,7 +61,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub udev: Udev,
 
-    /// How long to wait for udev
+    /// How long to wait for udev; after that there is a warning
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub udev_timeout: Duration,
 

@@ -93,6 +93,10 @@ impl Action {
     }
 }
 
+/// The message to Device Mapper itself that lets a device stay which was to go away when it is closed
+/// (`message_for_md` in `drivers/md/dm-ioctl.c`).
+pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
+
 /// One step.
 #[derive(Clone)]
 pub struct Step {
@@ -137,13 +141,13 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// What differs.
-        diff: TableDiff,
+        diff: Box<TableDiff>,
         /// How the device is suspended for the swap.
         suspend: Suspend,
         /// Whether it is suspended before the step.
         suspended: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Rename`].
     Rename {
@@ -159,14 +163,14 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Suspend`].
     Suspend {
         /// How.
         how: Suspend,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Resume`].
     Resume {
@@ -202,8 +206,13 @@ pub enum Refusal {
     Policy(Class),
     /// The mapping is protected; nothing would.
     Protected,
-    /// The device is in use, by these.
-    InUse(String),
+    /// The device is in use.
+    InUse {
+        /// Who uses it, in words.
+        by: String,
+        /// Whether nobody but programs has it open, which may be for a moment.
+        passing: bool,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -211,7 +220,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Policy(class) => write!(f, "needs --allow {class}"),
             Self::Protected => f.write_str("the mapping is protected"),
-            Self::InUse(by) => write!(f, "in use: {by}"),
+            Self::InUse { by, .. } => write!(f, "in use: {by}"),
         }
     }
 }
@@ -224,6 +233,12 @@ impl Step {
             Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
             _ => Id::Name(self.name.clone()),
         }
+    }
+
+    /// Whether it lets a device stay which was to go away when it is closed.
+    #[must_use]
+    pub fn calls_off_removal(&self) -> bool {
+        matches!(&self.detail, Detail::Message { text, .. } if text == CANCEL_REMOVAL)
     }
 
     /// The devices that its device stands on before the step, and no more afterwards.
@@ -287,8 +302,11 @@ pub struct Unjudged {
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
-    /// The steps, in order.
+    /// The steps, in an order in which they can be carried out one by one.
     pub steps: Vec<Step>,
+    /// For each step, by their places, those before it that it waits for. What does not wait for each other can
+    /// be carried out side by side.
+    pub waits: Vec<Vec<usize>>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
@@ -307,6 +325,13 @@ impl Plan {
     /// The steps that may not be carried out.
     pub fn refused(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.refused.is_some())
+    }
+
+    /// Whether all that keeps it from being carried out may pass by itself: programs that have a device open.
+    #[must_use]
+    pub fn awaits_a_close(&self) -> bool {
+        let passing = |step: &Step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. }));
+        self.conflicts.is_empty() && self.refused().next().is_some() && self.refused().all(passing)
     }
 
     /// How many steps of each action there are.
@@ -334,12 +359,12 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (steps, places, mut conflicts) = steps::of(changes, observed);
-    let mut steps = order::sort(steps, &places, changes, observed, &mut conflicts);
+    let (mut steps, waits) = order::sort(steps, &places, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, conflicts, unjudged, allow }
+    Plan { steps, waits, conflicts, unjudged, allow }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::changes::{Change, Changes, Standing};
-use super::{Action, Conflict, Detail, InUse, Step};
+use super::changes::{self, Change, Changes, Standing};
+use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
@@ -23,7 +23,8 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
         places.resize(steps.len(), Some(place));
     }
     if changes.map.policy.prune {
-        for seen in &changes.leftovers {
+        let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
+        for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
             steps.extend(remove_leftover(seen, changes, observed));
         }
     }
@@ -40,7 +41,7 @@ fn of_mapping(
     steps: &mut Vec<Step>,
 ) {
     match &change.standing {
-        Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
+        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => {}
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
         Standing::Missing => {
             prepare(steps);
@@ -174,7 +175,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         readonly: change.mapping.readonly,
         old: device.table.clone(),
         old_readonly: device.info.read_only,
-        diff,
+        diff: Box::new(diff),
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
         users: users(device, observed),
@@ -199,7 +200,7 @@ fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string(), prepares: None };
+    let detail = Detail::Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
     step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
 }
 
@@ -246,6 +247,7 @@ fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> O
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
+    let waits = if changes::leaves(device) { "; it goes away as soon as it is closed" } else { "" };
     Some(Step {
         action: Action::Remove,
         mapping,
@@ -254,7 +256,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: reason.to_string(),
+        reason: format!("{reason}{waits}"),
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,
@@ -263,8 +265,8 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
     })
 }
 
-fn users(device: &Mapped, observed: &Observed) -> InUse {
-    InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
+fn users(device: &Mapped, observed: &Observed) -> Box<InUse> {
+    Box::new(InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed))
 }
 
 /// Names that a step wants and a device has that no step moves out of the way.

@@ -1,6 +1,6 @@
 //! The calls that only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Simulated;
 use super::model::{Loaded, Mapping, World};
@@ -69,6 +69,24 @@ impl ReadKernel for Simulated {
         }))
     }
 
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
+        let world = &self.inner().world;
+        let mut numbers: Vec<DevNum> = world.disks.keys().copied().collect();
+        numbers.extend(world.mappings().map(|(number, _)| number));
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+        let world = &self.inner().world;
+        let disks = world.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
+        let mappings = world.mappings().map(|(number, mapping)| {
+            let own = [format!("/dev/dm-{}", number.minor), format!("/dev/mapper/{}", mapping.name.kernel())];
+            (number, own.into_iter().chain(mapping.paths.iter().cloned()).collect())
+        });
+        Ok(disks.chain(mappings).filter(|(_, paths): &(_, Vec<String>)| !paths.is_empty()).collect())
+    }
+
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         let world = &self.inner().world;
         let (foreign, mounts, swap) = match (world.disk(number), world.mapping(number)) {
@@ -80,7 +98,16 @@ impl ReadKernel for Simulated {
             world.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
         holders.sort_unstable();
         holders.dedup();
-        Ok(Users { holders, mounts: mounts.to_vec(), swap })
+        Ok(Users { holders, mounts: mounts.to_vec(), swap, processes: Vec::new() })
+    }
+
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+        let world = &self.inner().world;
+        let known = |number: &DevNum| {
+            let processes = world.mapping(*number)?.processes.clone();
+            Some((*number, Users { processes, ..Users::default() }))
+        };
+        numbers.iter().filter_map(known).filter(|(_, users)| !users.processes.is_empty()).collect()
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {

@@ -4,6 +4,7 @@ mod disk;
 mod files;
 mod map;
 mod program;
+mod udevd;
 mod vdo;
 mod zoned;
 
@@ -17,9 +18,10 @@ use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use files::Mounted;
-pub use map::{State, apply_ends, with_map};
-pub use program::{dmctl, program};
+pub use files::{Mounted, private};
+pub use map::{State, apply_ends, with_map, write_map};
+pub use program::{Background, Ran, dmctl, program};
+pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
 pub use vdo::format_vdo;
 pub use zoned::{SECTORS as ZONED_SECTORS, ZonedDisk};
 

@@ -34,6 +34,8 @@ const REFUSED_HERE: &[(&str, &str, &str)] = &[
         "/dev/ram0 0 5 5 5 corrupt_bio_byte 1 r 1 4294967296",
         "the kernel wraps the number around to 0",
     ),
+    ("clone", "/dev/ram1 /dev/ram0 /dev/ram0 8", "the destination would be overwritten with itself"),
+    ("clone", "/dev/ram1 /dev/ram1 /dev/ram0 8", "the metadata and the data would overwrite each other"),
     ("era", "/dev/ram1 /dev/ram1 128", "the metadata and the data would overwrite each other"),
     (
         "raid",

@@ -14,6 +14,9 @@
 //! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
 //! [`saved`] keeps a plan for review. [`status`] says how each mapping stands.
 //!
+//! [`watch`] hears of changes, for whoever keeps a kernel so. [`confirm`] tells of an apply that waits to be
+//! confirmed.
+//!
 //! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
 //! [`sector_map`] are the words that all of them speak in.
@@ -49,6 +52,7 @@
 
 pub mod apply;
 pub mod config;
+pub mod confirm;
 pub mod device;
 pub mod diff;
 pub mod export;
@@ -69,6 +73,7 @@ pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;
+pub mod watch;
 
 /// README's example.
 #[cfg(doctest)]

@@ -15,6 +15,8 @@ mod guest;
 mod kernel_cases;
 #[path = "vm/runner.rs"]
 mod runner;
+#[path = "watching/mod.rs"]
+mod watching;
 
 use std::env;
 use std::path::Path;

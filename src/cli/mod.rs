@@ -12,6 +12,7 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod guard;
 mod host;
 mod logging;
 mod map;
@@ -20,6 +21,7 @@ mod rows;
 
 mod apply;
 mod completions;
+mod confirm;
 mod create;
 mod export;
 mod graph;
@@ -28,9 +30,11 @@ mod info;
 mod list;
 mod man;
 mod plan;
+mod progress;
 mod reload;
 mod remove;
 mod rename;
+mod repair;
 mod resume;
 mod schema;
 mod show;
@@ -41,6 +45,7 @@ mod suspend;
 mod table;
 mod targets;
 mod validate;
+mod watch;
 
 use clap::Parser;
 
@@ -77,7 +82,10 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(context, &args),
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
+        Verb::Confirm(args) => confirm::run(context, &args),
+        Verb::Watch(args) => watch::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),
         Verb::ImportConcise(args) => import_concise::run(context, &args),
         Verb::Graph(args) => graph::run(context, &args),

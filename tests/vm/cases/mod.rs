@@ -9,7 +9,9 @@ mod ignored;
 mod lifecycle;
 mod listing;
 mod names;
+mod newer;
 mod nodes;
+mod odd;
 mod ownership;
 mod recovery;
 mod refusals;
@@ -162,7 +164,10 @@ cases! {
         paths_of_disks_and_mappings
         a_graph_shows_what_stands_on_what;
     roundtrip:
-        every_row_of_the_data;
+        rows_seen_on_this_kernel
+        rows_seen_on_an_older_kernel;
+    odd:
+        what_dmctl_makes_of_them_is_taken;
     targets:
         what_is_written_is_read
         dust_hears_its_messages
@@ -173,6 +178,11 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    newer:
+        a_vdo_volume_keeps_what_is_written
+        a_zoned_disk_takes_writes_anywhere
+        integrity_keeps_its_tags_inline
+        crypt_keeps_its_tags_beside_the_blocks;
     udev:
         links_are_right_when_an_apply_ends
         every_verb_waits_for_udev

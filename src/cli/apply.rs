@@ -21,13 +21,14 @@ use super::failure::Failure;
 use super::map::{self, Trust};
 use super::output::{Output, note, print};
 use super::plan::Allow;
+use super::selection::Selection;
 use super::show::APPLIED;
 use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json"
+    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply /etc/dmctl --stack home\n  dmctl apply --plan plan.json"
 )]
 pub struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
@@ -39,6 +40,8 @@ pub struct Args {
     /// Apply a plan that was made on another host
     #[arg(long, conflicts_with = "files")]
     any_host: bool,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     allow: Allow,
     /// Stop before anything is changed, and end as apply would end there
@@ -54,7 +57,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let allow = args.allow.classes();
     match &args.plan {
         None => {
-            let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
+            let map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
             context.changing(command, |kernel| {
                 let plan = plan::plan(kernel, &map, &allow)?;
                 carry_out(context, args, kernel, &plan)

@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, info, list, man, plan, reload, remove, rename, resume, schema, show,
-    simulate, status, suspend, table, targets, validate,
+    apply, completions, create, deactivate, info, list, man, plan, reload, remove, rename, resume, schema,
+    show, simulate, stacks, status, suspend, table, targets, units, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -29,6 +29,7 @@ pub enum Verb {
     Plan(plan::Args),
     Show(show::Args),
     Apply(apply::Args),
+    Deactivate(deactivate::Args),
     Status(status::Args),
     List(list::Args),
     Info(info::Args),
@@ -40,6 +41,8 @@ pub enum Verb {
     Remove(remove::Args),
     Suspend(suspend::Args),
     Resume(resume::Args),
+    Stacks(stacks::Args),
+    Units(units::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
     Completions(completions::Args),

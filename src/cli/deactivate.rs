@@ -1,0 +1,74 @@
+//! `dmctl deactivate`: the devices of a map go away, as far as nobody uses them.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmctl::apply::{self, Options, Silent};
+use dmctl::config::parse_duration;
+use dmctl::identity::Name;
+use dmctl::plan::document::Document;
+use dmctl::plan::{Deactivation, Step, deactivate};
+use dmctl::render::Heading;
+
+use super::context::Context;
+use super::drawing;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{note, print};
+use super::plan::Allow;
+use super::selection::Selection;
+use super::signals;
+
+/// How often a device that is in use is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Remove the devices of a map that nobody uses, upper ones first; the others stay, and are named
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl deactivate mappings.toml\n  dmctl deactivate /etc/dmctl --stack home --wait 10s"
+)]
+pub struct Args {
+    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    /// How long to wait for those that use a device to let go of it
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    wait: Duration,
+    #[command(flatten)]
+    allow: Allow,
+}
+
+/// Removes them. A device that stays is no failure: it is what was asked for.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let map = args.selection.read(&args.files, context.trust_to_apply())?;
+    let deadline = Instant::now() + args.wait;
+    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
+    context.changing("deactivate", |kernel| {
+        loop {
+            let Deactivation { plan, kept } = {
+                let now = deactivate(kernel, &map, &args.allow.classes())?;
+                if now.waits() && Instant::now() < deadline {
+                    thread::sleep(LOOK_AGAIN);
+                    continue;
+                }
+                now
+            };
+            for step in &kept {
+                note(stays(step));
+            }
+            print(&drawing::text(&Document::of(&plan), &Heading::default()))?;
+            let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+            apply::apply(kernel, &plan, Options { patience, stop: &stop }, &mut Silent)?;
+            return Ok(Exit::Done);
+        }
+    })
+}
+
+fn stays(step: &Step) -> String {
+    let name: &Name = &step.name;
+    let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("`{name}` stays: {why}")
+}

@@ -1,14 +1,14 @@
 //! `dmctl deactivate`: the devices of a map go away, as far as nobody uses them.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dmctl::apply::{self, Options, Silent};
 use dmctl::config::parse_duration;
-use dmctl::identity::Name;
+use dmctl::plan::deactivate;
 use dmctl::plan::document::Document;
-use dmctl::plan::{Deactivation, Step, deactivate};
 use dmctl::render::Heading;
 
 use super::context::Context;
@@ -44,31 +44,22 @@ pub struct Args {
 /// Removes them. A device that stays is no failure: it is what was asked for.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, context.trust_to_apply())?;
-    let deadline = Instant::now() + args.wait;
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
+    let deadline = Instant::now() + args.wait;
     context.changing("deactivate", |kernel| {
-        loop {
-            let Deactivation { plan, kept } = {
-                let now = deactivate(kernel, &map, &args.allow.classes())?;
-                if now.waits() && Instant::now() < deadline {
-                    thread::sleep(LOOK_AGAIN);
-                    continue;
-                }
-                now
-            };
-            for step in &kept {
-                note(stays(step));
-            }
-            print(&drawing::text(&Document::of(&plan), &Heading::default()))?;
-            let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-            apply::apply(kernel, &plan, Options { patience, stop: &stop }, &mut Silent)?;
-            return Ok(Exit::Done);
+        let closed = || deactivate(kernel, &map, &args.allow.classes());
+        let mut now = closed()?;
+        while now.waits() && Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
+            thread::sleep(LOOK_AGAIN);
+            now = closed()?;
         }
+        for step in &now.kept {
+            let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
+            note(format_args!("`{}` stays: {why}", step.name));
+        }
+        print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
+        let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+        apply::apply(kernel, &now.plan, Options { patience, stop: &stop }, &mut Silent)?;
+        Ok(Exit::Done)
     })
-}
-
-fn stays(step: &Step) -> String {
-    let name: &Name = &step.name;
-    let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("`{name}` stays: {why}")
 }

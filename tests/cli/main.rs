@@ -9,5 +9,7 @@ mod lab;
 mod lock;
 mod plan;
 mod saved;
+mod stacks;
 mod streams;
+mod units;
 mod verbs;

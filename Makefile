@@ -4,10 +4,13 @@ PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-conf
 	keyutils cryptsetup-bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo lint clean
+# What a boot test takes beside them.
+BOOT_PACKAGES = debootstrap fdisk dpkg-dev
+
+.PHONY: help setup build test test-boot deb demo lint clean
 
 help: ## Lists these targets
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## Installs the Debian packages that building and testing take, where they are missing
 	@./tests/vm/setup $(PACKAGES)
@@ -17,6 +20,16 @@ build: setup ## Builds dmctl
 
 test: setup ## Runs every test, those on a real Device Mapper kernel included
 	cargo test --locked
+
+test-boot: setup ## Boots a Debian with dmctl's package and tests there what only a boot shows
+	@./tests/vm/setup $(BOOT_PACKAGES)
+	cargo build --locked
+	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot
+
+deb: setup ## Builds the Debian package, into target/deb/
+	@./tests/vm/setup dpkg-dev
+	cargo build --locked --release
+	./dist/debian/build release target/deb
 
 demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	cargo build --locked

@@ -40,6 +40,8 @@ pub type Units = BTreeMap<String, Entry>;
 
 /// The template of all instances, where a package puts it.
 const TEMPLATE: &str = "/usr/lib/systemd/system/dmctl@.service";
+/// The service that applies a map while the system runs, and reads all its keys.
+const WATCH: &str = "dmctl-watch.service";
 /// Before the drop-ins of an administrator, who has the last word.
 const DROP_IN: &str = "10-stack.conf";
 
@@ -75,7 +77,7 @@ pub fn units(map: &Map, stage: Stage) -> Units {
     let credentials = drop_in::credentials(map.mappings.values());
     if stage == Stage::System && !credentials.is_empty() {
         let text = format!("[Service]\n{credentials}");
-        units.insert(format!("dmctl.service.d/{DROP_IN}"), Entry::File(text));
+        units.insert(format!("{WATCH}.d/{DROP_IN}"), Entry::File(text));
     }
     units
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::config::parse_duration;
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
@@ -44,6 +45,9 @@ pub struct Args {
     selection: Selection,
     #[command(flatten)]
     allow: Allow,
+    /// How long to wait for lower devices, in place of what the map says
+    #[arg(long, value_name = "TIME", conflicts_with = "plan", value_parser = parse_duration)]
+    wait: Option<Duration>,
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
@@ -57,7 +61,10 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let allow = args.allow.classes();
     match &args.plan {
         None => {
-            let map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
+            let mut map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
+            if let Some(wait) = args.wait {
+                map.mappings.values_mut().for_each(|mapping| mapping.wait = wait);
+            }
             context.changing(command, |kernel| {
                 let plan = plan::plan(kernel, &map, &allow)?;
                 carry_out(context, args, kernel, &plan)

@@ -72,6 +72,16 @@ fn keys_of_other_stacks_are_not_read() {
 }
 
 #[test]
+fn how_long_apply_waits_can_be_said_anew() {
+    let lab = Lab::new();
+    let late = linear("data", 0, 8).replace("8:0", "/dev/late").replace("targets", "wait = \"1h\"\ntargets");
+    let file = lab.write("map.toml", &map(&late));
+    let says = lab.run(["apply", &file, "--wait", "0s"]);
+    assert_eq!(says.code, 1, "{says:?}");
+    assert!(says.stderr.contains("the lower device /dev/late does not exist"), "{says:?}");
+}
+
+#[test]
 fn what_nobody_uses_goes_and_the_rest_stays() {
     let (lab, file) = lab();
     lab.ok(["apply", &file]);

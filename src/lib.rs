@@ -53,6 +53,8 @@ pub mod boot;
 pub mod config;
 pub mod device;
 pub mod diff;
+pub mod export;
+pub mod graph;
 pub mod identity;
 pub mod kernel;
 pub mod keys;

@@ -250,8 +250,13 @@ impl<'de> Deserialize<'de> for Bytes {
 }
 
 impl Serialize for Sectors {
+    /// As a person would: in the largest unit that divides it, where there is one.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
+        if self.0 > 0 && self.bytes().is_multiple_of(1 << 10) {
+            serializer.serialize_str(&self.exact())
+        } else {
+            serializer.serialize_u64(self.0)
+        }
     }
 }
 

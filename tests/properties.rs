@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use dmctl::apply::{self, Options, Silent};
 use dmctl::config::{self, Map};
+use dmctl::export::{self, Selection};
 use dmctl::identity::DevNum;
-use dmctl::kernel::Call;
 use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Row, Simulated, State};
+use dmctl::kernel::{Call, ReadKernel};
 use dmctl::plan;
 use dmctl::policy::Class;
 use dmctl::render::{self, Paint};
@@ -272,6 +273,49 @@ proptest! {
         let first = draw(&in_order());
         prop_assert_eq!(&draw(&in_order()), &first);
         prop_assert_eq!(&draw(&order), &first);
+    }
+
+    #[test]
+    fn what_is_exported_changes_nothing(wish in wish(), turn in 0..KEYS) {
+        let kernel = kernel(3);
+        apply(&kernel, &read(&text(&wish, &in_order(), turn)))?;
+        let everything = kernel.list().unwrap().iter().map(|listed| listed.number).collect();
+        for selection in [Selection::default(), Selection { only: Some(everything), owner: None }] {
+            let map = export::map(&kernel, &selection).unwrap();
+            let plan = plan::plan(&kernel, &read(&map), &BTreeSet::new()).unwrap();
+            // A stranger has something in its inactive slot.
+            let disturbs = |step: &plan::Step| step.action != plan::Action::Clear;
+            prop_assert!(!plan.steps.iter().any(disturbs) && plan.conflicts.is_empty(), "{}", map);
+            let left_out = map.lines().filter(|line| line.starts_with("# Left out")).count();
+            prop_assert_eq!(left_out, if selection.only.is_some() { 0 } else { 3 }, "{}", map);
+        }
+    }
+
+    #[test]
+    fn a_plan_is_the_same_on_the_file_of_a_kernel(old in wish(), new in wish(), turns in (0..KEYS, 0..KEYS)) {
+        let kernel = kernel(3);
+        apply(&kernel, &read(&text(&old, &in_order(), turns.0)))?;
+        let file = State::parse(&export::state(&kernel).unwrap().to_json(), "state.json").unwrap();
+        let rehearsed = Simulated::new(&file).unwrap();
+        prop_assert_eq!(export::state(&rehearsed).unwrap(), file);
+        let map = read(&text(&new, &in_order(), turns.1));
+        let draw = |kernel: &Simulated| {
+            render::text(&plan::plan(kernel, &map, &BTreeSet::new()).unwrap(), Paint::Plain)
+        };
+        prop_assert_eq!(draw(&rehearsed), draw(&kernel));
+    }
+
+    #[test]
+    fn stacks_come_up_again_from_the_concise_form(wish in wish(), turn in 0..KEYS) {
+        let old = kernel(0);
+        apply(&old, &read(&text(&wish, &in_order(), turn)))?;
+        let concise = export::concise::write(&old, &Selection::default()).unwrap();
+        if wish.iter().any(Option::is_some) {
+            let map = export::import::map("SPEC", &concise, None, false).map_err(TestCaseError::fail)?;
+            let new = kernel(0);
+            apply(&new, &read(&map))?;
+            prop_assert_eq!(export::concise::write(&new, &Selection::default()).unwrap(), concise);
+        }
     }
 
     #[test]

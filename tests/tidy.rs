@@ -15,6 +15,8 @@ const PURE: &[&str] = &[
     "src/render",
     "src/targets",
     "src/diff.rs",
+    "src/export",
+    "src/graph",
     "src/sector_map.rs",
     "src/policy.rs",
     "src/status.rs",

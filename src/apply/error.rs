@@ -56,7 +56,7 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
 }
 
 /// What went wrong on the way.
-pub(super) struct Failure {
+pub struct Failure {
     /// The step.
     pub step: String,
     /// What was wrong with it.
@@ -64,7 +64,7 @@ pub(super) struct Failure {
 }
 
 /// How it went wrong.
-pub(super) enum Why {
+pub enum Why {
     /// The kernel refused it, or took it and did something else.
     Refused(String),
     /// A device to be removed is used by somebody.

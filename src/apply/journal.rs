@@ -1,5 +1,7 @@
 //! What was done, so that it can be undone, last things first.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, Suspend};
 use crate::table::Table;
@@ -86,24 +88,20 @@ impl Old {
     }
 }
 
-/// All changes that were made, in order.
+/// All changes that were made, in the order in which they were done. What waits for a change begins after that
+/// is noted, so backwards is a way back, whatever was done side by side.
 #[derive(Default)]
-pub struct Journal(Vec<Done>);
+pub struct Journal(Mutex<Vec<Done>>);
 
 impl Journal {
     /// Notes a change.
-    pub fn push(&mut self, done: Done) {
-        self.0.push(done);
-    }
-
-    /// Notes a change, if there was one.
-    pub fn extend(&mut self, done: Option<Done>) {
-        self.0.extend(done);
+    pub fn push(&self, done: Done) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
     /// Undoes everything, last things first.
     pub fn undo(self, undo: &mut Undo<'_>) {
-        for done in self.0.into_iter().rev() {
+        for done in self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().rev() {
             one(undo, done);
         }
     }

@@ -4,19 +4,27 @@
 //! kernel checks them, and new devices are made from the bottom up. Then the tables are *swapped*, a stack at
 //! a time. Then names, messages and removals *settle*, and at last everything is read again and *verified*.
 //!
-//! `run` goes through the steps and notes each change in a `journal`; when something fails the journal is
-//! undone backwards (`undo`, `put_back`). Whatever ends this process on the way, the next plan finds it by
+//! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `crew` does
+//! it, some side by side, as far as `overlap` lets it. `run` carries out one task and notes each change in a
+//! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`undo`,
+//! `put_back`). Whatever ends this process on the way, the next plan finds it by
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
 
+mod crew;
 mod error;
 mod journal;
+mod notices;
+mod overlap;
 mod preparation;
 mod put_back;
+mod queue;
 mod removal;
 mod rows;
 mod run;
+mod stacks;
 mod swap;
+mod tasks;
 mod undo;
 mod verify;
 
@@ -27,6 +35,7 @@ use crate::kernel::ChangeKernel;
 use crate::plan::{Plan, Refusal, Step};
 
 pub use error::ApplyError;
+pub use overlap::{JOBS, MAX_JOBS};
 use run::Run;
 use undo::Undo;
 
@@ -35,6 +44,8 @@ use undo::Undo;
 pub struct Options<'a> {
     /// How long a removal waits for a device that is open.
     pub patience: Duration,
+    /// How much is done side by side, at most; 1 carries the steps out one by one, in the order of the plan.
+    pub jobs: usize,
     /// Once it is true, nothing more is begun, and what was done is undone. It is looked at only while no
     /// device is suspended for a swap.
     pub stop: &'a AtomicBool,
@@ -44,22 +55,29 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(5), stop: &NEVER }
+        Self { patience: Duration::from_secs(5), jobs: 1, stop: &NEVER }
     }
 }
 
 /// What an apply tells while it goes on. Nothing is told while a device is suspended.
 pub trait Progress {
+    /// A step is begun; `place` is its place in the plan. Several may be on their way at once.
+    fn begun(&mut self, _place: usize, _step: &Step) {}
+
     /// A step was carried out.
-    fn done(&mut self, step: &Step);
+    fn done(&mut self, _place: usize, _step: &Step) {}
+
+    /// Something failed, and everything is about to be undone.
+    fn undoing(&mut self) {}
+
+    /// Time passes: called every now and then.
+    fn tick(&mut self) {}
 }
 
 /// Tells nobody.
 pub struct Silent;
 
-impl Progress for Silent {
-    fn done(&mut self, _: &Step) {}
-}
+impl Progress for Silent {}
 
 /// Says whether a plan may be carried out at all: conflicts first, then refusals.
 pub fn permit(plan: &Plan) -> Result<(), ApplyError> {
@@ -89,9 +107,9 @@ pub fn apply(
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
     permit(plan)?;
-    let mut run = Run::new(kernel, options);
-    let Err(failure) = run.all(plan, progress) else { return Ok(()) };
+    let Err((journal, failure)) = Run::carry_out(kernel, plan, options, progress) else { return Ok(()) };
+    progress.undoing();
     let mut undo = Undo::new(kernel, options.patience);
-    run.journal.undo(&mut undo);
+    journal.undo(&mut undo);
     Err(failure.with(undo.end()))
 }

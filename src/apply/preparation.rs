@@ -17,7 +17,7 @@ use crate::plan::Preparation;
 /// failure.
 pub fn send(
     kernel: &dyn ChangeKernel,
-    journal: &mut Journal,
+    journal: &Journal,
     lower: &Id,
     (sector, text): (u64, &str),
     preparation: &Preparation,

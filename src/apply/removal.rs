@@ -1,6 +1,5 @@
 //! Removing a device that somebody may hold for a moment, and saying who it is when it is for longer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,21 +11,17 @@ use crate::kernel::{ChangeKernel, Id, KernelError, ReadKernel};
 /// How often a device that is held for a moment (by udev, by a scan) is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
-/// Removes a device. One that is open is tried again until `patience` is over, or `stop` says so.
+/// Removes a device. One that is open is tried again until `patience` is over, or `hurry` says so.
 pub fn remove(
     kernel: &dyn ChangeKernel,
     id: &Id,
     patience: Duration,
-    stop: &AtomicBool,
+    hurry: &dyn Fn() -> bool,
 ) -> Result<(), KernelError> {
     let deadline = Instant::now() + patience;
     loop {
         match kernel.remove(id, false) {
-            Err(error)
-                if error.errno() == Some(Errno::EBUSY)
-                    && Instant::now() < deadline
-                    && !stop.load(Ordering::Relaxed) =>
-            {
+            Err(error) if error.errno() == Some(Errno::EBUSY) && Instant::now() < deadline && !hurry() => {
                 thread::sleep(TRY_AGAIN);
             }
             outcome => return outcome,

@@ -1,34 +1,42 @@
-//! One apply on its way, step by step.
+//! One apply on its way: what is done for each task.
 
-use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 
+use super::crew::{self, Work};
 use super::error::{Failure, Why};
 use super::journal::{Done, Journal, Old};
+use super::notices::Notices;
+use super::queue::Queue;
 use super::rows::Made;
 use super::swap::{self, Member};
+use super::tasks::{self, Task, Tasks};
 use super::{Options, Progress, preparation, removal, rows, verify};
-use crate::identity::{DevNum, Key};
-use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
-use crate::plan::{Action, Detail, Plan, Step};
+use crate::identity::Key;
+use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
+use crate::plan::{Detail, Plan, Step};
 use crate::sector_map::TypedRow;
 
 /// One apply on its way.
 pub struct Run<'k, 'p> {
     kernel: &'k dyn ChangeKernel,
     options: Options<'k>,
+    plan: &'p Plan,
+    tasks: Vec<Task>,
     /// What was done so far.
-    pub journal: Journal,
-    made: Made,
-    /// Reloads whose tables wait in their inactive slots.
-    staged: Vec<&'p Step>,
-    /// Devices whose changed table is in its inactive slot already.
-    loaded: HashSet<Id>,
-    /// Whether a device of the plan is suspended from the start. Then every table is loaded only once all below
-    /// it serve I/O again: a target may read its devices when it is loaded, and would wait for ever.
+    journal: Journal,
+    made: Mutex<Made>,
+    notices: Notices,
+    /// See [`tasks::is_unsettled`].
     unsettled: bool,
+    /// Something failed: nobody waits for anybody any more.
+    failed: AtomicBool,
+    /// How many threads more than one the swaps may have, all together.
+    helpers: AtomicUsize,
+    /// Held from the first swap of a stack on.
+    memory: OnceLock<Option<MemoryLock>>,
 }
 
 /// How long a target may be, as its metadata tells after a first load.
@@ -50,112 +58,84 @@ fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
 }
 
 impl<'k, 'p> Run<'k, 'p> {
-    /// An apply that has not begun.
-    pub fn new(kernel: &'k dyn ChangeKernel, options: Options<'k>) -> Self {
-        Self {
+    /// Carries out `plan`, and looks whether each step had its effect. Gives what was done, for it to be undone,
+    /// and what failed.
+    pub fn carry_out(
+        kernel: &'k dyn ChangeKernel,
+        plan: &'p Plan,
+        options: Options<'k>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), (Journal, Failure)> {
+        let Tasks { tasks, items } = Tasks::of(plan);
+        let jobs = options.jobs.clamp(1, tasks.len().max(1));
+        let run = Self {
             kernel,
             options,
+            plan,
+            tasks,
             journal: Journal::default(),
-            made: Made::default(),
-            staged: Vec::new(),
-            loaded: HashSet::new(),
-            unsettled: false,
-        }
+            made: Mutex::default(),
+            notices: Notices::default(),
+            unsettled: tasks::is_unsettled(plan),
+            failed: AtomicBool::new(false),
+            helpers: AtomicUsize::new(options.jobs.saturating_sub(1)),
+            memory: OnceLock::new(),
+        };
+        let look = &mut || run.notices.tell(plan, progress);
+        let failed = crew::carry_out(Queue::new(&items, jobs), jobs, &run, look);
+        let outcome = first(failed).map_or_else(|| run.end(), Err);
+        outcome.map_err(|failure| (run.journal, failure))
     }
 
-    /// Carries out all steps, and looks whether each had its effect.
-    pub fn all(&mut self, plan: &'p Plan, progress: &mut dyn Progress) -> Result<(), Failure> {
-        self.unsettled = plan.steps.iter().any(begins_suspended);
-        self.load_early(plan)?;
-        for step in &plan.steps {
-            if step.action == Action::Reload && unfinished(step).is_none() {
-                self.stage(step)?;
-                continue;
-            }
-            self.swap(progress)?;
-            self.unless_stopped(step)?;
-            self.one(step)?;
-            progress.done(step);
-        }
-        self.swap(progress)?;
+    /// What is left to do when all tasks are done.
+    fn end(&self) -> Result<(), Failure> {
         self.kernel.settle().map_err(|error| Failure::new("settle", &error))?;
-        verify::all(self.kernel, plan, &self.made).map_err(|(step, cause)| {
+        verify::all(self.kernel, self.plan, &self.made()).map_err(|(step, cause)| {
             Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
         })
     }
 
-    /// Ends here when it was told to stop: no device is suspended that was not so before.
-    fn unless_stopped(&self, step: &Step) -> Result<(), Failure> {
-        if self.options.stop.load(Ordering::Relaxed) {
-            return Err(Failure { step: describe(step), why: Why::Stopped });
-        }
-        Ok(())
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Loads every changed table whose devices are all there already, before anything else is done: most
-    /// of what the kernel may refuse it refuses here, when there is next to nothing to undo.
-    fn load_early(&mut self, plan: &'p Plan) -> Result<(), Failure> {
-        let prepared: HashSet<_> = plan.steps.iter().filter_map(prepared_mapping).collect();
-        // A device that never had a table can't be opened yet.
-        let shells: HashSet<DevNum> = plan.steps.iter().filter_map(unfinished).collect();
-        for step in &plan.steps {
-            let Detail::Reload { table, old, .. } = &step.detail else { continue };
-            let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
-            let known = |row: &TypedRow| row.target.lowers(row.length).iter().all(|l| there(l.device.number));
-            let waits = old.is_empty()
-                || self.loads_late(table)
-                || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
-            if !waits && table.iter().all(known) {
-                self.unless_stopped(step)?;
-                self.load(step)?;
-            }
-        }
-        Ok(())
+    /// A table of a step with all that is known by now.
+    fn complete(&self, step: &Step, table: &[TypedRow]) -> Vec<TypedRow> {
+        self.made().complete(table, step.mapping.as_ref())
     }
 
-    fn loads_late(&self, table: &[TypedRow]) -> bool {
-        self.unsettled || table.iter().any(|row| row.target.traits().suspend_before_load)
-    }
-
-    fn load(&mut self, step: &Step) -> Result<(), Failure> {
+    fn load(&self, step: &Step) -> Result<(), Failure> {
         let Detail::Reload { table, readonly, old, .. } = &step.detail else { return Ok(()) };
         let id = step.id();
-        let table = rows::over(&self.made.complete(table, step.mapping.as_ref()), old);
+        let table = rows::over(&self.complete(step, table), old);
         self.kernel
             .load(&id, &table, *readonly)
             .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
-        self.loaded.insert(id.clone());
         self.journal.push(Done::Loaded { id, name: step.name.clone() });
         Ok(())
     }
 
-    fn stage(&mut self, step: &'p Step) -> Result<(), Failure> {
-        let Detail::Reload { table, .. } = &step.detail else { return Ok(()) };
-        if !self.loaded.contains(&step.id()) && !self.loads_late(table) {
-            self.load(step)?;
+    /// Makes the tables of a stack live.
+    fn swap(&self, places: &[usize]) -> Result<(), Failure> {
+        let steps = || places.iter().map(|place| &self.plan.steps[*place]);
+        let members: Vec<Member> = steps().filter_map(|step| self.member(step)).collect();
+        if !swap::is_alone(&members) {
+            self.memory.get_or_init(|| self.kernel.lock_memory());
         }
-        self.staged.push(step);
-        Ok(())
+        let helpers = self.borrow_helpers(members.len().saturating_sub(1));
+        let outcome = swap::swap(self.kernel, &members, helpers + 1);
+        self.helpers.fetch_add(helpers, Ordering::Relaxed);
+        self.journal.push(Done::Swapped { members });
+        outcome.map_err(|(index, cause)| {
+            Failure::new(steps().nth(index).map_or_else(String::new, describe), &cause)
+        })
     }
 
-    /// Makes all staged tables live, a stack at a time.
-    fn swap(&mut self, progress: &mut dyn Progress) -> Result<(), Failure> {
-        let staged = std::mem::take(&mut self.staged);
-        for stack in swap::stacks(&staged) {
-            if let Some(first) = stack.first() {
-                self.unless_stopped(first)?;
-            }
-            let members: Vec<Member> = stack.iter().filter_map(|step| self.member(step)).collect();
-            let outcome = swap::swap(self.kernel, &members);
-            self.journal.push(Done::Swapped { members });
-            outcome.map_err(|(index, cause)| {
-                Failure::new(stack.get(index).map_or_else(String::new, |step| describe(step)), &cause)
-            })?;
-            for step in stack {
-                progress.done(step);
-            }
-        }
-        Ok(())
+    /// Takes as many threads as are left, and not more than these.
+    fn borrow_helpers(&self, most: usize) -> usize {
+        let take = |left: usize| Some(left - left.min(most));
+        let before = self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        before.map_or(0, |left| left.min(most))
     }
 
     fn member(&self, step: &Step) -> Option<Member> {
@@ -167,9 +147,9 @@ impl<'k, 'p> Run<'k, 'p> {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::over(&self.made.complete(table, step.mapping.as_ref()), old),
+            new: rows::over(&self.complete(step, table), old),
             readonly: *readonly,
-            load_late: self.loads_late(table),
+            load_late: tasks::loads_late(table, self.unsettled),
             old: old.clone(),
             old_readonly: *old_readonly,
             suspend: *suspend,
@@ -177,16 +157,18 @@ impl<'k, 'p> Run<'k, 'p> {
         })
     }
 
-    fn one(&mut self, step: &Step) -> Result<(), Failure> {
+    fn make(&self, step: &Step) -> Result<(), Failure> {
+        let number = self.kernel.create(&step.name, step.uuid.as_ref()).map_err(refused(step))?;
+        self.journal.push(Done::Created { id: step.id(), name: step.name.clone() });
+        self.made().numbers.extend(step.mapping.clone().map(|key| (key, number)));
+        Ok(())
+    }
+
+    fn one(&self, step: &Step) -> Result<(), Failure> {
         let (id, name) = (step.id(), step.name.clone());
         let refused = refused(step);
         match &step.detail {
-            Detail::Create { table, readonly } => {
-                let number = self.kernel.create(&name, step.uuid.as_ref()).map_err(&refused)?;
-                self.journal.push(Done::Created { id: id.clone(), name });
-                self.made.numbers.extend(step.mapping.clone().map(|key| (key, number)));
-                self.serve(step, table, *readonly)
-            }
+            Detail::Create { table, readonly } => self.serve(step, table, *readonly),
             Detail::Reload { table, readonly, suspended, old_readonly, .. } => {
                 let shell = Old {
                     name,
@@ -227,21 +209,21 @@ impl<'k, 'p> Run<'k, 'p> {
                 self.kernel.message(&id, *sector, text).map(drop).map_err(refused)
             }
             Detail::Message { sector, text, prepares: Some(preparation) } => {
-                preparation::send(self.kernel, &mut self.journal, &id, (*sector, text), preparation)
+                preparation::send(self.kernel, &self.journal, &id, (*sector, text), preparation)
                     .map_err(|cause| Failure::new(describe(step), &cause))
             }
         }
     }
 
     /// Gives a device that has no table its first one, and lets I/O through.
-    fn serve(&mut self, step: &Step, table: &[TypedRow], readonly: bool) -> Result<(), Failure> {
+    fn serve(&self, step: &Step, table: &[TypedRow], readonly: bool) -> Result<(), Failure> {
         let id = step.id();
         let serve = |table: &[TypedRow]| {
             let rows = rows::first(table);
             let outcome = self.kernel.load(&id, &rows, readonly).and_then(|()| self.kernel.resume(&id));
             outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
         };
-        let first = self.made.complete(table, step.mapping.as_ref());
+        let first = self.complete(step, table);
         serve(&first)?;
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
@@ -249,48 +231,96 @@ impl<'k, 'p> Run<'k, 'p> {
         let length = length_on_disk(self.kernel, row).ok_or_else(|| {
             Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
         })?;
-        self.made.lengths.insert(key.clone(), length);
-        let whole = self.made.complete(table, Some(key));
-        serve(&whole)
+        self.made().lengths.insert(Key::clone(key), length);
+        serve(&self.complete(step, table))
     }
 
     /// Removes a device, after a look at what must be made again should the rest fail.
-    fn remove(&mut self, step: &Step, id: &Id) -> Result<(), Failure> {
+    fn remove(&self, step: &Step, id: &Id) -> Result<(), Failure> {
         let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
-        removal::remove(self.kernel, id, self.options.patience, self.options.stop).map_err(|error| {
+        removal::remove(self.kernel, id, self.options.patience, &|| self.ends_early()).map_err(|error| {
             if error.errno() == Some(Errno::EBUSY) {
                 let by = removal::users(self.kernel, step.number);
                 return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
             }
             refused(step)(error)
         })?;
-        self.journal.extend(before.map(|device| Done::Removed {
-            old: Old {
-                name: device.info.name,
-                uuid: device.info.uuid,
-                number: Some(device.info.number),
-                table: device.table,
-                readonly: device.info.read_only,
-                suspended: device.info.suspended,
-            },
-        }));
+        if let Some(device) = before {
+            self.journal.push(Done::Removed {
+                old: Old {
+                    name: device.info.name,
+                    uuid: device.info.uuid,
+                    number: Some(device.info.number),
+                    table: device.table,
+                    readonly: device.info.read_only,
+                    suspended: device.info.suspended,
+                },
+            });
+        }
         Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    fn ends_early(&self) -> bool {
+        self.is_stopped() || self.failed.load(Ordering::Relaxed)
     }
 }
 
-/// Whether the device of a step is suspended before it.
-fn begins_suspended(step: &Step) -> bool {
-    matches!(step.detail, Detail::Reload { suspended: true, .. } | Detail::Resume { .. })
+impl Work for Run<'_, '_> {
+    type Error = Failure;
+
+    /// Ends here when it was told to stop: no device of this task is suspended yet.
+    fn begin(&self, task: usize) -> Result<(), Failure> {
+        let task = &self.tasks[task];
+        if self.is_stopped() {
+            return Err(Failure { step: describe(&self.plan.steps[task.step()]), why: Why::Stopped });
+        }
+        match task {
+            Task::Load(_) | Task::Serve(_) => {}
+            Task::Make(step) | Task::Step(step) => self.notices.begun(*step),
+            Task::Swap(steps) => self.notices.swap_begun(steps),
+        }
+        Ok(())
+    }
+
+    fn perform(&self, task: usize) -> Result<(), Failure> {
+        let step = |place: &usize| &self.plan.steps[*place];
+        let outcome = match &self.tasks[task] {
+            Task::Load(place) => self.load(step(place)),
+            Task::Make(place) => self.make(step(place)),
+            Task::Serve(place) | Task::Step(place) => {
+                let outcome = self.one(step(place));
+                if outcome.is_ok() {
+                    self.notices.done(*place);
+                }
+                outcome
+            }
+            Task::Swap(places) => {
+                let outcome = self.swap(places);
+                self.notices.swap_ended(places, outcome.is_ok());
+                outcome
+            }
+        };
+        self.failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    }
+
+    fn panicked(&self, task: usize) -> Failure {
+        let step = describe(&self.plan.steps[self.tasks[task].step()]);
+        Failure::new(step, &"dmctl itself failed; please report it")
+    }
 }
 
-/// The device that a step gives its first table.
-fn unfinished(step: &Step) -> Option<DevNum> {
-    let Detail::Reload { old, .. } = &step.detail else { return None };
-    step.number.filter(|_| old.is_empty())
-}
-
-/// The mapping that a step makes a lower device ready for.
-fn prepared_mapping(step: &Step) -> Option<&Key> {
-    let prepares = matches!(step.detail, Detail::Message { prepares: Some(_), .. });
-    step.mapping.as_ref().filter(|_| prepares)
+/// The failure that is told of several: what the kernel refused rather than a wait that was cut short for it, then
+/// the first in the order of the plan.
+fn first(failed: Vec<(usize, Failure)>) -> Option<Failure> {
+    let rank = |failure: &Failure| match failure.why {
+        Why::Refused(_) => 0,
+        Why::InUse(..) => 1,
+        Why::Stopped => 2,
+    };
+    failed.into_iter().map(|(_, failure)| failure).min_by_key(rank)
 }

@@ -1,17 +1,20 @@
 //! Makes staged tables live.
 //!
 //! A device by itself is only resumed: the kernel suspends it, swaps and resumes. A stack is suspended from
-//! the top down, so that no I/O is caught between two levels, and resumed from the bottom up. Between the
-//! first suspend and the last resume nothing is logged, waited for or read, and this process stays in memory:
-//! what it would be paged in from may be one of these devices.
+//! the top down, so that no I/O is caught between two levels, and resumed from the bottom up; the devices of one
+//! level side by side, for a suspend is a wait. Between the first suspend and the last resume nothing is logged,
+//! waited for or read, no thread is made, and this process stays in memory: what it would be paged in from may
+//! be one of these devices.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use super::crew::{self, Work};
+use super::overlap::Lane;
+use super::queue::{Item, Queue};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
-use crate::plan::{Detail, Step};
-use crate::table::{Table, Target};
+use crate::table::Table;
 
 /// A device whose table is swapped.
 #[derive(Clone)]
@@ -38,93 +41,135 @@ pub struct Member {
     pub suspended: bool,
 }
 
-/// Sorts reloads into stacks that have nothing to do with each other. Each keeps the order of the plan,
-/// lower devices first.
-pub fn stacks<'p>(steps: &[&'p Step]) -> Vec<Vec<&'p Step>> {
-    let place: HashMap<DevNum, usize> =
-        steps.iter().enumerate().filter_map(|(index, step)| Some((step.number?, index))).collect();
-    // Each step points to one of its stack, and the first of a stack to itself.
-    let mut joined: Vec<usize> = (0..steps.len()).collect();
-    for (index, step) in steps.iter().enumerate() {
-        // A lower device that is not swapped itself ties nothing together.
-        for lower in touched(step).iter().filter_map(|number| place.get(number)) {
-            let (one, two) = (first(&mut joined, index), first(&mut joined, *lower));
-            joined[one.max(two)] = one.min(two);
-        }
-    }
-    let mut stacks: BTreeMap<usize, Vec<&Step>> = BTreeMap::new();
-    for (index, step) in steps.iter().enumerate() {
-        stacks.entry(first(&mut joined, index)).or_default().push(step);
-    }
-    stacks.into_values().collect()
+/// Whether the kernel does all of the swap by itself, in one resume.
+pub fn is_alone(members: &[Member]) -> bool {
+    matches!(members, [alone] if alone.suspend == Suspend::default() && !alone.load_late)
 }
 
-/// The first step of the stack that a step belongs to.
-fn first(joined: &mut [usize], mut index: usize) -> usize {
-    while joined[index] != index {
-        joined[index] = joined[joined[index]];
-        index = joined[index];
+/// Makes the staged tables of one stack live, `jobs` devices at a time. On failure says which member it was, and
+/// why; the members are then to be put back. Whoever calls keeps this process in memory, unless the stack is one
+/// device that [`is_alone`].
+pub fn swap(kernel: &dyn ChangeKernel, members: &[Member], jobs: usize) -> Result<(), (usize, String)> {
+    let said = |(index, error): (usize, KernelError)| (index, error.to_string());
+    if is_alone(members) {
+        return kernel.resume(&members[0].id).map_err(|error| said((0, error)));
     }
-    index
-}
-
-fn touched(step: &Step) -> BTreeSet<DevNum> {
-    let mut numbers: BTreeSet<DevNum> = step.number.into_iter().collect();
-    if let Detail::Reload { table, old, .. } = &step.detail {
-        for row in table {
-            numbers.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
-        }
-        numbers.extend(lowers(old));
+    let swap = Swap::new(kernel, members);
+    let widest = swap.calls.chunk_by(|(one, _), (two, _)| one == two).map(<[_]>::len).max().unwrap_or(1);
+    let queue = swap.queue(jobs);
+    let failed = crew::carry_out(queue, jobs.min(widest), &swap, &mut || ());
+    match failed.into_iter().next() {
+        Some((call, error)) => Err(said((swap.calls[call].1.member(), error))),
+        None => Ok(()),
     }
-    numbers
-}
-
-fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
-    let rows = diff::understand(table).unwrap_or_default();
-    rows.iter()
-        .flat_map(|row| {
-            row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Makes the staged tables of one stack live. On failure says which member it was, and why; the members
-/// are then to be put back.
-pub fn swap(kernel: &dyn ChangeKernel, members: &[Member]) -> Result<(), (usize, String)> {
-    let failed = |index: usize| move |error: KernelError| (index, error.to_string());
-    if let [alone] = members
-        && alone.suspend == Suspend::default()
-        && !alone.load_late
-    {
-        return kernel.resume(&alone.id).map_err(failed(0));
-    }
-    let order = top_down(members);
-    let _memory = kernel.lock_memory();
-    for index in order {
-        kernel.suspend(&members[index].id, members[index].suspend).map_err(failed(index))?;
-    }
-    for (index, member) in members.iter().enumerate() {
-        if member.load_late {
-            kernel.load(&member.id, &member.new, member.readonly).map_err(failed(index))?;
-        }
-        kernel.resume(&member.id).map_err(failed(index))?;
-    }
-    Ok(())
 }
 
 /// The order in which the stack as it was is suspended: a device after all that stand on it.
 pub fn top_down(members: &[Member]) -> Vec<usize> {
-    let below: Vec<BTreeSet<DevNum>> = members.iter().map(|member| lowers(&member.old)).collect();
-    let mut order = Vec::with_capacity(members.len());
-    let mut left: Vec<usize> = (0..members.len()).rev().collect();
-    while !left.is_empty() {
-        let held = |index: usize| {
-            members[index]
-                .number
-                .is_some_and(|number| left.iter().any(|other| below[*other].contains(&number)))
-        };
-        let position = left.iter().position(|index| !held(*index)).unwrap_or(0);
-        order.push(left.remove(position));
-    }
+    let mut order: Vec<usize> = (0..members.len()).rev().collect();
+    let heights = heights(members, |member| &member.old);
+    order.sort_by_key(|index| std::cmp::Reverse(heights[*index]));
     order
+}
+
+/// How many levels of the stack are below each member, by one of its tables.
+fn heights(members: &[Member], table: impl Fn(&Member) -> &Table) -> Vec<usize> {
+    let places: HashMap<DevNum, usize> =
+        members.iter().enumerate().filter_map(|(index, member)| Some((member.number?, index))).collect();
+    let below: Vec<Vec<usize>> = members
+        .iter()
+        .map(|member| diff::lowers(table(member)).iter().filter_map(|n| places.get(n)).copied().collect())
+        .collect();
+    let mut heights = vec![None; members.len()];
+    for index in 0..members.len() {
+        height(index, &below, &mut heights, &mut BTreeSet::new());
+    }
+    heights.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// One height, after those below. The kernel knows no circles; should one be read all the same, it is cut.
+fn height(
+    index: usize,
+    below: &[Vec<usize>],
+    heights: &mut [Option<usize>],
+    above: &mut BTreeSet<usize>,
+) -> usize {
+    if let Some(known) = heights[index] {
+        return known;
+    }
+    if !above.insert(index) {
+        return 0;
+    }
+    let under = below[index].iter().map(|lower| height(*lower, below, heights, above) + 1);
+    let found = under.max().unwrap_or_default();
+    above.remove(&index);
+    heights[index] = Some(found);
+    found
+}
+
+/// One call of a swap.
+#[derive(Clone, Copy)]
+enum Step {
+    Suspend(usize),
+    /// After a load, where that comes late.
+    Resume(usize),
+}
+
+impl Step {
+    fn member(self) -> usize {
+        match self {
+            Self::Suspend(member) | Self::Resume(member) => member,
+        }
+    }
+}
+
+/// A swap of a stack.
+struct Swap<'s> {
+    kernel: &'s dyn ChangeKernel,
+    members: &'s [Member],
+    /// All calls in order, with their levels.
+    calls: Vec<(usize, Step)>,
+}
+
+impl<'s> Swap<'s> {
+    fn new(kernel: &'s dyn ChangeKernel, members: &'s [Member]) -> Self {
+        let (old, new) = (heights(members, |member| &member.old), heights(members, |member| &member.new));
+        let top = old.iter().copied().max().unwrap_or_default();
+        let suspends = top_down(members).into_iter().map(|index| (top - old[index], Step::Suspend(index)));
+        let mut resumes: Vec<usize> = (0..members.len()).collect();
+        resumes.sort_by_key(|index| new[*index]);
+        let resumes = resumes.into_iter().map(|index| (top + 1 + new[index], Step::Resume(index)));
+        Self { kernel, members, calls: suspends.chain(resumes).collect() }
+    }
+
+    /// The calls, a level after the other.
+    fn queue(&self, jobs: usize) -> Queue {
+        let item = |(level, _): &(usize, Step)| Item { phase: *level, lane: Lane::Wait, before: Vec::new() };
+        Queue::new(&self.calls.iter().map(item).collect::<Vec<_>>(), jobs)
+    }
+}
+
+impl Work for Swap<'_> {
+    type Error = KernelError;
+
+    fn perform(&self, call: usize) -> Result<(), KernelError> {
+        match self.calls[call].1 {
+            Step::Suspend(index) => {
+                let member = &self.members[index];
+                self.kernel.suspend(&member.id, member.suspend)
+            }
+            Step::Resume(index) => {
+                let member = &self.members[index];
+                if member.load_late {
+                    self.kernel.load(&member.id, &member.new, member.readonly)?;
+                }
+                self.kernel.resume(&member.id)
+            }
+        }
+    }
+
+    fn panicked(&self, _: usize) -> KernelError {
+        let source = std::io::Error::other("dmctl itself failed; please report it");
+        KernelError::Io { what: "swap".to_string(), source }
+    }
 }

@@ -5,7 +5,6 @@
 //! same.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -25,9 +24,6 @@ pub struct Undo<'k> {
     numbers: HashMap<DevNum, DevNum>,
     left: Vec<String>,
 }
-
-/// Nothing stops the way back.
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl<'k> Undo<'k> {
     /// A way back on which a device that is open is waited for as long as `patience`.
@@ -63,7 +59,7 @@ impl<'k> Undo<'k> {
 
     /// Removes a device, if it is there.
     pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
-        match self.twice(|| removal::remove(self.kernel, id, self.patience, &NEVER)) {
+        match self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false)) {
             Err(error) if error.errno() == Some(Errno::ENXIO) => self.unless_there(id, error),
             outcome => outcome,
         }

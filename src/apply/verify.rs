@@ -1,10 +1,10 @@
 //! Reads everything again: the kernel may take a table and ignore a part of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::rows::Made;
 use crate::diff::{self, Verdict};
-use crate::identity::{Name, Uuid};
+use crate::identity::{Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
 use crate::plan::{Action, Detail, Plan, Step};
 
@@ -14,64 +14,74 @@ pub fn all<'p>(
     plan: &'p Plan,
     made: &Made,
 ) -> Result<(), (Option<&'p Step>, String)> {
-    let names = names_at_end(plan);
+    let end = End::of(plan);
     for step in &plan.steps {
-        one(kernel, plan, step, &names, made).map_err(|says| (Some(step), says))?;
+        end.one(kernel, step, made).map_err(|says| (Some(step), says))?;
     }
     Ok(())
 }
 
-/// What each device is called after all renames, by uuid.
-fn names_at_end(plan: &Plan) -> BTreeMap<&Uuid, &Name> {
-    let renamed = |step: &'_ Step| matches!(step.detail, Detail::Rename { .. });
-    plan.steps
-        .iter()
-        .filter(|step| renamed(step))
-        .filter_map(|step| match (&step.detail, &step.uuid) {
-            (Detail::Rename { to }, Some(uuid)) => Some((uuid, to)),
-            _ => None,
-        })
-        .collect()
+/// What is known of the devices after all steps.
+struct End<'p> {
+    /// What each device is called, by uuid.
+    names: BTreeMap<&'p Uuid, &'p Name>,
+    /// The uuids that devices found by name were given.
+    given: HashMap<&'p Key, &'p Uuid>,
+    /// Those of devices that are made, some of them again.
+    created: HashSet<&'p Uuid>,
 }
 
-fn one(
-    kernel: &dyn ReadKernel,
-    plan: &Plan,
-    step: &Step,
-    names: &BTreeMap<&Uuid, &Name>,
-    made: &Made,
-) -> Result<(), String> {
-    // A device that was found by name has its uuid by now.
-    let uuid = step.uuid.as_ref().or_else(|| {
-        let given = |other: &&Step| other.action == Action::SetUuid && other.mapping == step.mapping;
-        plan.steps.iter().find(given).and_then(|other| other.uuid.as_ref())
-    });
-    let Some(uuid) = uuid else { return Ok(()) };
-    let found = kernel.device(&Id::Uuid(uuid.clone()), Slot::Live).map_err(|error| error.to_string())?;
-    if step.action == Action::Remove {
-        let again = |other: &Step| other.action == Action::Create && other.uuid == step.uuid;
-        return match found {
-            Some(_) if !plan.steps.iter().any(again) => Err("the kernel still has it".to_string()),
-            _ => Ok(()),
-        };
-    }
-    let Some(found) = found else { return Err("the kernel does not have it".to_string()) };
-    if let Some(name) = names.get(uuid)
-        && found.info.name != **name
-    {
-        return Err(format!("the kernel calls it {}, not {name}", found.info.name));
-    }
-    if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
-        let wanted = made.complete(table, step.mapping.as_ref());
-        match diff::compare(&wanted, *readonly, &found) {
-            Verdict::Equal | Verdict::Unknown(_) => {}
-            Verdict::Reload(diff) | Verdict::Recreate(diff) => {
-                return Err(format!(
-                    "the kernel took the table and still shows a difference: {}",
-                    diff.says.join("; ")
-                ));
+impl<'p> End<'p> {
+    fn of(plan: &'p Plan) -> Self {
+        let mut end = Self { names: BTreeMap::new(), given: HashMap::new(), created: HashSet::new() };
+        for step in &plan.steps {
+            let Some(uuid) = &step.uuid else { continue };
+            match (&step.detail, &step.mapping) {
+                (Detail::Rename { to }, _) => {
+                    end.names.insert(uuid, to);
+                }
+                (Detail::SetUuid, Some(key)) => {
+                    end.given.insert(key, uuid);
+                }
+                (Detail::Create { .. }, _) => {
+                    end.created.insert(uuid);
+                }
+                _ => {}
             }
         }
+        end
     }
-    Ok(())
+
+    fn one(&self, kernel: &dyn ReadKernel, step: &Step, made: &Made) -> Result<(), String> {
+        // A device that was found by name has its uuid by now.
+        let given = || step.mapping.as_ref().and_then(|key| self.given.get(key).copied());
+        let uuid = step.uuid.as_ref().or_else(given);
+        let Some(uuid) = uuid else { return Ok(()) };
+        let found = kernel.device(&Id::Uuid(uuid.clone()), Slot::Live).map_err(|error| error.to_string())?;
+        if step.action == Action::Remove {
+            return match found {
+                Some(_) if !self.created.contains(uuid) => Err("the kernel still has it".to_string()),
+                _ => Ok(()),
+            };
+        }
+        let Some(found) = found else { return Err("the kernel does not have it".to_string()) };
+        if let Some(name) = self.names.get(uuid)
+            && found.info.name != **name
+        {
+            return Err(format!("the kernel calls it {}, not {name}", found.info.name));
+        }
+        if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
+            let wanted = made.complete(table, step.mapping.as_ref());
+            match diff::compare(&wanted, *readonly, &found) {
+                Verdict::Equal | Verdict::Unknown(_) => {}
+                Verdict::Reload(diff) | Verdict::Recreate(diff) => {
+                    return Err(format!(
+                        "the kernel took the table and still shows a difference: {}",
+                        diff.says.join("; ")
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -51,6 +52,11 @@ pub struct Args {
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
+    /// together. On a simulated kernel, where nothing waits, 1
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
     #[command(flatten)]
     output: Output,
 }
@@ -102,14 +108,26 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, Options { patience, stop: &stop }, &mut Silent)?;
+    apply::apply(kernel, plan, options(context, args.jobs, &stop), &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
     Ok(Exit::Done)
+}
+
+/// Reads how much is to be done side by side.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
+    jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
+}
+
+/// How a plan is carried out on this kernel.
+pub fn options<'s>(context: &Context, jobs: Option<usize>, stop: &'s AtomicBool) -> Options<'s> {
+    // Nobody lets go of a device of a simulated kernel while one waits for it.
+    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    let jobs = jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
+    Options { patience, jobs, stop }
 }
 
 fn done(plan: &Plan) -> String {

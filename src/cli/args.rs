@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, deactivate, info, list, man, plan, reload, remove, rename, resume, schema,
-    show, simulate, stacks, status, suspend, table, targets, units, validate,
+    apply, completions, create, deactivate, export, graph, import_concise, info, list, man, plan, reload,
+    remove, rename, resume, schema, show, simulate, stacks, status, suspend, table, targets, units, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -31,6 +31,9 @@ pub enum Verb {
     Apply(apply::Args),
     Deactivate(deactivate::Args),
     Status(status::Args),
+    Export(export::Args),
+    ImportConcise(import_concise::Args),
+    Graph(graph::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dmctl::apply::{self, Options, Silent};
+use dmctl::apply::{self, Silent};
 use dmctl::config::parse_duration;
 use dmctl::plan::deactivate;
 use dmctl::plan::document::Document;
 use dmctl::render::Heading;
 
+use super::apply::options;
 use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
@@ -58,8 +59,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             note(format_args!("`{}` stays: {why}", step.name));
         }
         print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
-        let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-        apply::apply(kernel, &now.plan, Options { patience, stop: &stop }, &mut Silent)?;
+        apply::apply(kernel, &now.plan, options(context, None, &stop), &mut Silent)?;
         Ok(Exit::Done)
     })
 }

@@ -23,6 +23,9 @@ mod apply;
 mod completions;
 mod create;
 mod deactivate;
+mod export;
+mod graph;
+mod import_concise;
 mod info;
 mod list;
 mod man;
@@ -103,6 +106,9 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Deactivate(args) => deactivate::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Export(args) => export::run(context, &args),
+        Verb::ImportConcise(args) => import_concise::run(context, &args),
+        Verb::Graph(args) => graph::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
         Verb::Table(args) => table::run(context, &args),

@@ -162,6 +162,12 @@ pub trait ReadKernel: Sync {
     /// A block device, or none when no device has this number.
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;
 
+    /// Every block device, mapped ones included, by number.
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError>;
+
+    /// Where each block device is found below `/dev`: its own node first, then the links to it.
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError>;
+
     /// Who uses a block device.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;
 

@@ -289,8 +289,11 @@ pub struct Unjudged {
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
-    /// The steps, in order.
+    /// The steps, in an order in which they can be carried out one by one.
     pub steps: Vec<Step>,
+    /// For each step, by their places, those before it that it waits for. What does not wait for each other can
+    /// be carried out side by side.
+    pub waits: Vec<Vec<usize>>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
@@ -336,12 +339,12 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (steps, places, mut conflicts) = steps::of(changes, observed);
-    let mut steps = order::sort(steps, &places, changes, observed, &mut conflicts);
+    let (mut steps, waits) = order::sort(steps, &places, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, conflicts, unjudged, allow }
+    Plan { steps, waits, conflicts, unjudged, allow }
 }

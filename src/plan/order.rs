@@ -9,7 +9,7 @@
 //! plan.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::changes::Changes;
 use super::waits::{Because, Waits};
@@ -18,25 +18,27 @@ use crate::identity::{Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
-/// Sorts the steps; `places` tells for each the place of its mapping. Circles that no temporary name can cut are cut where a device would be removed from
-/// under another: that removal is then found in use, and refused.
+/// Sorts the steps, and tells for each which ones it waits for; `places` tells for each the place of its
+/// mapping. Circles that no temporary name can cut are cut where a device would be removed from under another:
+/// that removal is then found in use, and refused.
 pub fn sort(
     steps: Vec<Step>,
     places: &[Option<usize>],
     changes: &Changes<'_>,
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
-) -> Vec<Step> {
+) -> (Vec<Step>, Vec<Vec<usize>>) {
     let mut order = Order::new(Waits::new(steps, places, changes, observed), changes);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
         order.cut(&circle, conflicts);
     }
+    let waits = order.waits_sorted();
     let mut steps: Vec<Option<Step>> = order.waits.steps.into_iter().map(Some).collect();
     let mut sorted: Vec<Step> = order.sorted.into_iter().filter_map(|index| steps[index].take()).collect();
     rename_along(&mut sorted);
-    sorted
+    (sorted, waits)
 }
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
@@ -152,6 +154,19 @@ impl<'c, 'a> Order<'c, 'a> {
                 self.offer(next);
             }
         }
+    }
+
+    /// What each step waits for, all by their places in the order.
+    fn waits_sorted(&self) -> Vec<Vec<usize>> {
+        let mut places = vec![0; self.sorted.len()];
+        for (place, index) in self.sorted.iter().enumerate() {
+            places[*index] = place;
+        }
+        let waits = |index: &usize| {
+            let before = self.waits.before[*index].iter();
+            before.map(|(before, _)| places[*before]).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        self.sorted.iter().map(waits).collect()
     }
 
     /// Steps that wait for each other in a circle, if any are left.

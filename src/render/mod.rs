@@ -4,13 +4,14 @@
 //! read from a file looks as it did when it was made.
 
 mod facts;
+pub mod graph;
 pub mod html;
 pub mod json;
 mod markdown;
 mod status;
 mod table;
 mod text;
-mod wrap;
+pub(crate) mod wrap;
 
 pub use markdown::markdown;
 pub use status::text as status;

@@ -113,6 +113,11 @@ pub trait TargetType:
         None
     }
 
+    /// What a table does not show of it, because it was told by messages, as a sentence.
+    fn unshown(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A message to a lower device without which the kernel refuses the table when it is loaded for the
     /// first time: the volume of a thin pool is made by the pool. That it exists already is no failure.
     fn prepare(&self) -> Option<Prepare<'_>> {
@@ -173,6 +178,9 @@ pub struct Traits {
     pub mode: Mode,
     /// Its parameters may hold a key: loads and reads ask the kernel to wipe its buffers.
     pub secret: bool,
+    /// The kernel can make it by itself before anything else runs (`dm_allowed_targets` in
+    /// `drivers/md/dm-init.c`).
+    pub early: bool,
 }
 
 /// Whether a table may be read-only.
@@ -194,7 +202,11 @@ impl Traits {
         suspend_before_load: false,
         mode: Mode::Any,
         secret: false,
+        early: false,
     };
+
+    /// Nothing special, but for being there before anything else runs.
+    pub const EARLY: Self = Self { early: true, ..Self::PLAIN };
 }
 
 /// A part of a lower device that a row uses.
@@ -341,6 +353,10 @@ pub trait Typed: Send + Sync + Any {
     fn forgets(&self) -> Option<&'static str> {
         None
     }
+    /// See [`TargetType::unshown`].
+    fn unshown(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`TargetType::prepare`].
     fn prepare(&self) -> Option<Prepare<'_>> {
         None
@@ -443,6 +459,10 @@ impl<T: TargetType> Typed for T {
 
     fn forgets(&self) -> Option<&'static str> {
         TargetType::forgets(self)
+    }
+
+    fn unshown(&self) -> Option<&'static str> {
+        TargetType::unshown(self)
     }
 
     fn prepare(&self) -> Option<Prepare<'_>> {

@@ -182,7 +182,7 @@ impl Crypt {
 
 impl TargetType for Crypt {
     const NAME: &'static str = "crypt";
-    const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { secret: true, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted.",
         since: "2.6",

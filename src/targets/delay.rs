@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -73,6 +73,7 @@ impl Delayed {
 
 impl TargetType for Delay {
     const NAME: &'static str = "delay";
+    const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
         summary: "I/O is held back for some milliseconds; reads, writes and flushes each for their own time, and \
                   to their own device where that is wanted.",

@@ -70,6 +70,10 @@ impl TargetType for Dust {
         }
     }
 
+    fn unshown(&self) -> Option<&'static str> {
+        Some("its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show")
+    }
+
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("device", &self.device, &live.device, Effect::Remap);
         differences.field("offset", &self.offset, &live.offset, Effect::Remap);

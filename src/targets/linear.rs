@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -20,6 +20,7 @@ pub struct Linear {
 
 impl TargetType for Linear {
     const NAME: &'static str = "linear";
+    const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device. Several in one table concatenate devices.",
         since: "2.6",

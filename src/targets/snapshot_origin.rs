@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
 use crate::device::Device;
 
 /// A device whose snapshots are kept up to date while it is written.
@@ -17,6 +17,7 @@ pub struct SnapshotOrigin {
 
 impl TargetType for SnapshotOrigin {
     const NAME: &'static str = "snapshot-origin";
+    const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
         summary: "A device that has snapshots: before a chunk is written, its old content is copied to the COW \
                   devices of them all.",

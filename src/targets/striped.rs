@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -30,6 +30,7 @@ pub struct Stripe {
 
 impl TargetType for Striped {
     const NAME: &'static str = "striped";
+    const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
         summary: "Chunks dealt out over several devices in turn (RAID 0).",
         since: "2.6",

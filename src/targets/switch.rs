@@ -91,6 +91,10 @@ impl TargetType for Switch {
         problems.range("region_size", self.region_size.0, 1, u64::from(u32::MAX));
     }
 
+    fn unshown(&self) -> Option<&'static str> {
+        Some("which region leads to which path was told by messages, which a table does not show")
+    }
+
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("region_size", &self.region_size, &live.region_size, Effect::Remap);
         differences.field("paths", &self.paths.len(), &live.paths.len(), Effect::Remap);

@@ -23,6 +23,9 @@ const FAULTS: [Fault; 8] = [
     Fault::Preresume,
 ];
 
+/// How much is done side by side where that is put to the test.
+const JOBS: usize = 8;
+
 /// How often in a row a call on the way back fails.
 const PERSISTENT: usize = 8;
 
@@ -106,6 +109,55 @@ fn every_call_that_fails_leaves_the_old_state_or_the_new_one() {
 }
 
 #[test]
+fn side_by_side_every_call_that_fails_leaves_the_old_state_or_the_new_one() {
+    let faults = [Fault::Refuse(Errno::EBUSY), Fault::Swap, Fault::Preresume];
+    let mut injected = 0;
+    for trial in Trial::all() {
+        let kernel = trial.case.kernel();
+        let outcome = scenario::apply_side_by_side(&kernel, &trial.case.map, JOBS);
+        trial.judge(&kernel, &outcome, "side by side");
+        assert!(outcome.is_ok() && kernel.changes() == trial.calls, "{}: {outcome:?}", trial.case.name);
+        for nth in 1..=trial.calls {
+            for fault in faults {
+                let kernel = trial.case.kernel();
+                kernel.inject(nth, fault);
+                let outcome = scenario::apply_side_by_side(&kernel, &trial.case.map, JOBS);
+                let what = format!("side by side, call {nth} of {} fails with {fault:?}", trial.calls);
+                trial.judge(&kernel, &outcome, &what);
+                trial.converges(&kernel, &what);
+                injected += 1;
+            }
+        }
+    }
+    println!("failures injected side by side {injected}, states left between 0");
+}
+
+#[test]
+fn side_by_side_every_death_is_made_good_by_the_next_apply() {
+    for trial in Trial::all() {
+        for last in 0..trial.calls {
+            let kernel = trial.case.kernel();
+            kernel.die_after(last);
+            let outcome = scenario::apply_side_by_side(&kernel, &trial.case.map, JOBS);
+            assert!(outcome.is_err(), "{}: the dead can't apply", trial.case.name);
+            trial.converges(&kernel, &format!("side by side, dead after call {last} of {}", trial.calls));
+        }
+    }
+}
+
+#[test]
+fn side_by_side_being_told_to_stop_leaves_the_old_state_or_the_new_one() {
+    for trial in Trial::all() {
+        let steps = scenario::plan(&trial.case.kernel(), &trial.case.map).steps.len();
+        for after in 0..=steps {
+            let kernel = trial.case.kernel();
+            let outcome = scenario::apply_and_stop(&kernel, &trial.case.map, after, JOBS);
+            trial.judge(&kernel, &outcome, &format!("side by side, stopped after {after} of {steps} steps"));
+        }
+    }
+}
+
+#[test]
 fn every_death_is_made_good_by_the_next_apply() {
     let mut deaths = 0;
     for trial in Trial::all() {
@@ -160,7 +212,7 @@ fn being_told_to_stop_leaves_the_old_state() {
         let steps = scenario::plan(&trial.case.kernel(), &trial.case.map).steps.len();
         for after in 0..=steps {
             let kernel = trial.case.kernel();
-            let outcome = scenario::apply_and_stop(&kernel, &trial.case.map, after);
+            let outcome = scenario::apply_and_stop(&kernel, &trial.case.map, after, 1);
             let what = format!("stopped after {after} of {steps} steps");
             trial.judge(&kernel, &outcome, &what);
             match &outcome {

@@ -90,22 +90,32 @@ fn is_carried_out(plan: &Plan) -> bool {
     !plan.steps.is_empty() && apply::permit(plan).is_ok()
 }
 
-/// Plans and applies.
+/// Plans and applies, one step after the other: the same calls each time.
 pub fn apply(kernel: &Simulated, map: &Map) -> Result<(), ApplyError> {
-    apply::apply(kernel, &plan(kernel, map), options(), &mut Silent)
+    apply_side_by_side(kernel, map, 1)
+}
+
+/// Plans and applies with so many jobs.
+pub fn apply_side_by_side(kernel: &Simulated, map: &Map, jobs: usize) -> Result<(), ApplyError> {
+    apply::apply(kernel, &plan(kernel, map), Options { jobs, ..options() }, &mut Silent)
 }
 
 /// Plans and applies, and asks for an end after some steps. Those of a stack end together.
-pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize) -> Result<(), ApplyError> {
+pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize, jobs: usize) -> Result<(), ApplyError> {
     struct Stop<'a>(&'a AtomicBool, usize);
     impl Progress for Stop<'_> {
-        fn done(&mut self, _: &Step) {
+        fn done(&mut self, _: usize, _: &Step) {
             self.1 = self.1.saturating_sub(1);
             self.0.store(self.1 == 0, Ordering::Relaxed);
         }
     }
     let stop = AtomicBool::new(after == 0);
-    apply::apply(kernel, &plan(kernel, map), Options { stop: &stop, ..options() }, &mut Stop(&stop, after))
+    apply::apply(
+        kernel,
+        &plan(kernel, map),
+        Options { stop: &stop, jobs, ..options() },
+        &mut Stop(&stop, after),
+    )
 }
 
 /// Plans with every class allowed.

@@ -67,6 +67,26 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
     }
 }
 
+/// See [`ReadKernel::block_devices`](crate::kernel::ReadKernel::block_devices).
+pub(super) fn all() -> Result<Vec<DevNum>, KernelError> {
+    let path = Path::new(SYSFS);
+    let entries = fs::read_dir(path).map_err(|error| failed("read", path, error))?;
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|error| failed("read", path, error))?.file_name();
+        numbers.extend(name.to_str().and_then(DevNum::parse));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Where devtmpfs has the node of a device: below `/dev`, under the kernel's own name for it.
+pub(super) fn node(number: DevNum) -> Option<PathBuf> {
+    let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
+    let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    Some(Path::new("/dev").join(name))
+}
+
 /// Whether a device has this number. Without sysfs nothing can be said, and that is an error.
 fn exists(number: DevNum) -> Result<bool, KernelError> {
     match fs::metadata(folder(number)) {

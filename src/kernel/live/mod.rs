@@ -5,13 +5,14 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
 //! unknown target are a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `users`, `peek`). Where udev runs it makes the
+//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `peek`). Where udev runs it makes the
 //! links in `/dev/mapper`, and calls wait for it; where it does not, `nodes` keeps them.
 
 mod block;
 mod control;
 mod log;
 mod nodes;
+mod paths;
 mod peek;
 mod raw;
 mod users;
@@ -177,6 +178,14 @@ impl ReadKernel for Live {
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
         block::block_device(number)
+    }
+
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
+        block::all()
+    }
+
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+        paths::paths()
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::sys::stat::{self, Mode, SFlag};
 
-use super::block::{folder, numbered};
+use super::block::{folder, node, numbered};
 use crate::identity::DevNum;
 
 /// Direct reads begin, end and are stored at multiples of this; no disk has larger logical blocks.
@@ -69,14 +69,8 @@ fn is_held(number: DevNum, depth: usize) -> bool {
 /// Opens a device by its number, whatever nodes there are.
 fn open(number: DevNum) -> Option<File> {
     let by_number = PathBuf::from(format!("/dev/block/{number}"));
-    // devtmpfs has a node for every device, under the kernel's own name for it.
-    let by_name = || {
-        let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
-        let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
-        Some(Path::new("/dev").join(name))
-    };
     open_node(&by_number, number)
-        .or_else(|| by_name().and_then(|path| open_node(&path, number)))
+        .or_else(|| node(number).and_then(|path| open_node(&path, number)))
         .or_else(|| open_own_node(number))
 }
 

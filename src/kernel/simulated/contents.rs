@@ -105,6 +105,19 @@ const SIGNATURES: &[Signature] = &[
     Signature::at_resume("mirror", b"rRiM\x02\0\0\0"),
 ];
 
+/// How many bytes of a signature tell a target; versions follow.
+const MAGIC: usize = 4;
+
+/// Whether the first bytes of a device are the metadata of some target.
+#[must_use]
+pub fn is_metadata(head: &[u8]) -> bool {
+    let there = |signature: &Signature| {
+        let at = usize::try_from(signature.at).ok()?;
+        Some(head.get(at..at + MAGIC)? == signature.bytes.get(..MAGIC)?)
+    };
+    SIGNATURES.iter().any(|signature| there(signature) == Some(true))
+}
+
 /// Metadata to be written to a disk.
 #[derive(Debug)]
 pub(super) struct Write {

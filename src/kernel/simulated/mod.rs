@@ -31,6 +31,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 
+pub use contents::is_metadata;
 pub use disks::{DiskError, DiskSpec};
 pub use faults::Fault;
 pub use file::MAX_FILE;

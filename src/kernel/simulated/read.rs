@@ -69,6 +69,24 @@ impl ReadKernel for Simulated {
         }))
     }
 
+    fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
+        let world = &self.inner().world;
+        let mut numbers: Vec<DevNum> = world.disks.keys().copied().collect();
+        numbers.extend(world.mappings().map(|(number, _)| number));
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+        let world = &self.inner().world;
+        let disks = world.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
+        let mappings = world.mappings().map(|(number, mapping)| {
+            let own = [format!("/dev/dm-{}", number.minor), format!("/dev/mapper/{}", mapping.name.kernel())];
+            (number, own.into_iter().chain(mapping.paths.iter().cloned()).collect())
+        });
+        Ok(disks.chain(mappings).filter(|(_, paths): &(_, Vec<String>)| !paths.is_empty()).collect())
+    }
+
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         let world = &self.inner().world;
         let (foreign, mounts, swap) = match (world.disk(number), world.mapping(number)) {

@@ -3,7 +3,7 @@
 //!
 //! The page is one file. It fetches nothing, runs nothing, and its own policy forbids both.
 
-mod escape;
+pub(super) mod escape;
 mod graph;
 mod sectors;
 mod stack;

@@ -269,7 +269,7 @@ impl Verity {
 impl TargetType for Verity {
     const NAME: &'static str = "verity";
     const TRAITS: Traits =
-        Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::PLAIN };
+        Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A read-only device, every block of which is checked against a tree of hashes when it is read. Its \
                   mapping is read-only by itself.",

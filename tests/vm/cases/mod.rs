@@ -2,6 +2,7 @@
 
 mod applying;
 mod blocks;
+mod export;
 mod facts;
 mod lifecycle;
 mod listing;
@@ -125,6 +126,13 @@ cases! {
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
+    export:
+        dmsetup_takes_what_is_printed
+        what_dmsetup_prints_becomes_a_map
+        a_plan_is_rehearsed_on_the_file
+        the_keys_stay_in_the_kernel
+        paths_of_disks_and_mappings
+        a_graph_shows_what_stands_on_what;
     roundtrip:
         every_row_of_the_data;
     targets:

@@ -36,3 +36,11 @@ impl Drop for Mounted {
 fn path(path: &Path) -> String {
     path.display().to_string()
 }
+
+/// Writes a file that its owner alone can read.
+pub fn private(path: &str, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    Ok(file.write_all(bytes)?)
+}

@@ -15,9 +15,9 @@ use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
-pub use files::Mounted;
+pub use files::{Mounted, private};
 pub use map::{State, apply_ends, with_map};
-pub use program::{dmctl, program};
+pub use program::{Ran, dmctl, program};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).
 const DISKS: usize = 8;

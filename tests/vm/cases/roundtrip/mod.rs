@@ -6,11 +6,13 @@
 
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use dmctl::export::{self, Selection};
 use dmctl::kernel::ChangeKernel;
+use dmctl::{config, plan};
 
 use crate::guest::{Guest, apply_ends, named, program, with_map};
 use stage::{Before, Outcome};
@@ -125,6 +127,7 @@ fn try_row(guest: &Guest, row: Row) -> Result<&'static str> {
             let plan = with_map("plan", &map, &["--detailed-exitcode"])?;
             ensure!(plan.status == Some(0), "{plan:?}");
             same_words(&guest.state("row")?.1, printed.unwrap_or(row.printed))?;
+            exported(guest)?;
             Ok("taken")
         }
         (Outcome::Refused, Some(status @ (1 | 6))) => {
@@ -140,6 +143,17 @@ fn try_row(guest: &Guest, row: Row) -> Result<&'static str> {
         }
         (expected, _) => Err(anyhow::anyhow!("{expected:?} was expected: {ran:?}")),
     }
+}
+
+/// An export of all that is there must change nothing. Devices that were set up for the row have no uuid.
+fn exported(guest: &Guest) -> Result<()> {
+    let text = export::map(&guest.kernel, &Selection::default())?;
+    let loaded = config::parse_str("the export", &text);
+    let map = loaded.map.as_ref().with_context(|| format!("{}\n{text}", loaded.render(false)))?;
+    let plan = plan::plan(&guest.kernel, map, &BTreeSet::new())?;
+    let adopts = plan.steps.iter().all(|step| step.action == plan::Action::SetUuid);
+    ensure!(plan.conflicts.is_empty() && adopts && !text.contains("Left out"), "{text}");
+    Ok(())
 }
 
 /// Compares a row word by word; the numbers of mappings are others each time.

@@ -1,0 +1,167 @@
+//! Carries tasks out side by side.
+//!
+//! What waits for the kernel costs a thread and next to nothing else, so there is a thread a job. Whoever
+//! calls looks on meanwhile. Once a task has failed none is begun any more, and those that run are waited for.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder};
+use std::time::Duration;
+
+use super::queue::Queue;
+
+/// How much room a thread has for its calls. All of it is kept in memory while devices are suspended.
+const STACK: usize = 512 << 10;
+
+/// How often whoever looks on does so when nothing happens.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is done for a task.
+pub trait Work: Sync {
+    /// Why a task fails.
+    type Error: Send;
+
+    /// A task is about to be carried out. If that fails it is not.
+    fn begin(&self, _task: usize) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Carries a task out.
+    fn perform(&self, task: usize) -> Result<(), Self::Error>;
+
+    /// The error of a task that panicked.
+    fn panicked(&self, task: usize) -> Self::Error;
+}
+
+/// Carries out all of `queue`, at most `jobs` at the same time, and gives those that failed. In between, the
+/// calling thread calls `look`.
+pub fn carry_out<W: Work>(
+    queue: Queue,
+    jobs: usize,
+    work: &W,
+    look: &mut dyn FnMut(),
+) -> Vec<(usize, W::Error)> {
+    let shared = Shared {
+        state: Mutex::new(State { queue, running: 0, failed: Vec::new() }),
+        tasks: Condvar::new(),
+        end: Condvar::new(),
+    };
+    if jobs == 1 {
+        one_by_one(&shared, work, look);
+    } else {
+        side_by_side(&shared, jobs, work, look);
+    }
+    let mut failed = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).failed;
+    failed.sort_by_key(|(task, _)| *task);
+    failed
+}
+
+struct Shared<E> {
+    state: Mutex<State<E>>,
+    /// Where the crew waits for tasks. Whoever takes one and sees another wakes one more, for to wake all of them
+    /// each time would cost more than most tasks.
+    tasks: Condvar,
+    /// Where whoever looks on waits for the end.
+    end: Condvar,
+}
+
+struct State<E> {
+    queue: Queue,
+    /// How many tasks were taken and have not ended.
+    running: usize,
+    failed: Vec<(usize, E)>,
+}
+
+impl<E> State<E> {
+    fn next(&mut self) -> Option<usize> {
+        let task = if self.failed.is_empty() { self.queue.next() } else { None };
+        self.running += usize::from(task.is_some());
+        task
+    }
+
+    /// Whether nothing will be begun any more.
+    fn is_closed(&self) -> bool {
+        !self.failed.is_empty() || self.queue.is_done()
+    }
+
+    /// Whether nothing will be begun any more, and nothing runs.
+    fn is_over(&self) -> bool {
+        self.is_closed() && self.running == 0
+    }
+}
+
+impl<E> Shared<E> {
+    fn state(&self) -> MutexGuard<'_, State<E>> {
+        // No task is carried out under this lock, so none can panic under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self, task: usize, outcome: Result<(), E>) {
+        let mut state = self.state();
+        state.queue.ended(task);
+        state.running -= 1;
+        state.failed.extend(outcome.err().map(|error| (task, error)));
+        if state.is_closed() {
+            self.tasks.notify_all();
+        }
+        if state.is_over() {
+            self.end.notify_all();
+        }
+    }
+}
+
+fn one_by_one<W: Work>(shared: &Shared<W::Error>, work: &W, look: &mut dyn FnMut()) {
+    loop {
+        let Some(task) = shared.state().next() else { break };
+        let outcome = work.begin(task).and_then(|()| {
+            look();
+            perform(work, task)
+        });
+        shared.ended(task, outcome);
+        look();
+    }
+}
+
+fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look: &mut dyn FnMut()) {
+    let lane = || {
+        let mut state = shared.state();
+        loop {
+            if let Some(task) = state.next() {
+                if state.queue.has_next() {
+                    shared.tasks.notify_one();
+                }
+                drop(state);
+                shared.ended(task, work.begin(task).and_then(|()| perform(work, task)));
+                state = shared.state();
+            } else if state.is_closed() {
+                return;
+            } else {
+                state = shared.tasks.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        // Nothing begins before all threads are there: making one may wait for memory.
+        let held = shared.state();
+        let start = |_| Builder::new().stack_size(STACK).spawn_scoped(scope, lane).ok();
+        let crew: Vec<_> = (0..jobs).map_while(start).collect();
+        drop(held);
+        if crew.is_empty() {
+            return lane();
+        }
+        loop {
+            look();
+            let state = shared.state();
+            if state.is_over() {
+                return;
+            }
+            drop(shared.end.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner));
+        }
+    });
+    look();
+}
+
+fn perform<W: Work>(work: &W, task: usize) -> Result<(), W::Error> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| work.perform(task)));
+    outcome.unwrap_or_else(|_| Err(work.panicked(task)))
+}

@@ -1,0 +1,161 @@
+//! Tasks that wait for each other, and which of them may begin.
+//!
+//! A task begins when all that it waits for have ended, when every task of an earlier phase has, and when there
+//! is room in its lane. Of several the first in the order begins: one at a time, they begin in the order.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::overlap::Lane;
+
+/// A task, as far as it matters when it may begin.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Nothing of a phase begins before all earlier ones have ended. No task is of an earlier phase than one that
+    /// it waits for.
+    pub phase: usize,
+    /// What it does with its time.
+    pub lane: Lane,
+    /// The tasks that it waits for; all come before it in the order.
+    pub before: Vec<usize>,
+}
+
+/// Tasks in their order, some of them begun, some of them ended.
+#[derive(Debug)]
+pub struct Queue {
+    lanes: Vec<Lane>,
+    phases: Vec<usize>,
+    /// How many tasks each task still waits for.
+    open: Vec<usize>,
+    /// For each task, those that wait for it.
+    after: Vec<Vec<usize>>,
+    /// How many more tasks of each lane may begin.
+    room: [usize; Lane::ALL.len()],
+    /// For each lane, the tasks that wait for no other, by phase and place.
+    ready: [BinaryHeap<Reverse<(usize, usize)>>; Lane::ALL.len()],
+    /// How many tasks of each phase have not ended.
+    left: Vec<usize>,
+    /// All phases before this one have ended.
+    phase: usize,
+}
+
+impl Queue {
+    /// Tasks of which none has begun. At most `jobs` of them run at the same time. One at a time they begin in
+    /// their order, whatever their phases.
+    pub fn new(items: &[Item], jobs: usize) -> Self {
+        let count = items.len();
+        let phases: Vec<usize> = items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
+        let mut left = vec![0; phases.iter().max().map_or(0, |last| last + 1)];
+        phases.iter().for_each(|phase| left[*phase] += 1);
+        let mut after = vec![Vec::new(); count];
+        for (task, item) in items.iter().enumerate() {
+            item.before.iter().for_each(|before| after[*before].push(task));
+        }
+        let mut queue = Self {
+            lanes: items.iter().map(|item| item.lane).collect(),
+            phases,
+            open: items.iter().map(|item| item.before.len()).collect(),
+            after,
+            room: Lane::ALL.map(|lane| lane.room(jobs)),
+            // While devices are suspended nothing need be allocated.
+            ready: Lane::ALL.map(|_| BinaryHeap::with_capacity(count)),
+            left,
+            phase: 0,
+        };
+        (0..count).for_each(|task| queue.offer(task));
+        queue.pass_phases();
+        queue
+    }
+
+    /// Takes the next task that may begin.
+    pub fn next(&mut self) -> Option<usize> {
+        let (task, lane) = self.first()?;
+        self.ready[lane].pop();
+        self.room[lane] -= 1;
+        Some(task)
+    }
+
+    /// Whether a task may begin.
+    pub fn has_next(&self) -> bool {
+        self.first().is_some()
+    }
+
+    /// The first task that may begin, and its lane.
+    fn first(&self) -> Option<(usize, usize)> {
+        let of_lane = |lane: usize| {
+            let Reverse((phase, task)) = self.ready[lane].peek()?;
+            (*phase == self.phase && self.room[lane] > 0).then_some((*task, lane))
+        };
+        Lane::ALL.iter().filter_map(|lane| of_lane(*lane as usize)).min()
+    }
+
+    /// A task that was taken has ended.
+    pub fn ended(&mut self, task: usize) {
+        self.room[self.lanes[task] as usize] += 1;
+        self.left[self.phases[task]] -= 1;
+        self.pass_phases();
+        for next in std::mem::take(&mut self.after[task]) {
+            self.open[next] -= 1;
+            self.offer(next);
+        }
+    }
+
+    /// Whether every task has ended.
+    pub fn is_done(&self) -> bool {
+        self.phase == self.left.len()
+    }
+
+    /// Goes on to the first phase that has not ended.
+    fn pass_phases(&mut self) {
+        while self.left.get(self.phase).is_some_and(|left| *left == 0) {
+            self.phase += 1;
+        }
+    }
+
+    fn offer(&mut self, task: usize) {
+        if self.open[task] == 0 {
+            self.ready[self.lanes[task] as usize].push(Reverse((self.phases[task], task)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(phase: usize, lane: Lane, before: &[usize]) -> Item {
+        Item { phase, lane, before: before.to_vec() }
+    }
+
+    #[test]
+    fn one_at_a_time_is_the_order() {
+        let items = [item(2, Lane::Wait, &[]), item(0, Lane::Make, &[]), item(1, Lane::Load, &[1])];
+        let mut queue = Queue::new(&items, 1);
+        for task in 0..3 {
+            assert_eq!(queue.next(), Some(task));
+            queue.ended(task);
+        }
+        assert!(queue.next().is_none() && queue.is_done());
+    }
+
+    #[test]
+    fn a_phase_waits_for_the_one_before() {
+        let items = [item(1, Lane::Wait, &[]), item(0, Lane::Wait, &[]), item(0, Lane::Wait, &[1])];
+        let mut queue = Queue::new(&items, 8);
+        assert_eq!((queue.next(), queue.next()), (Some(1), None));
+        queue.ended(1);
+        assert_eq!((queue.next(), queue.next()), (Some(2), None));
+        queue.ended(2);
+        assert_eq!((queue.next(), queue.next(), queue.is_done()), (Some(0), None, false));
+    }
+
+    #[test]
+    fn a_lane_that_is_full_lets_others_pass() {
+        let items: Vec<Item> =
+            [Lane::Make, Lane::Make, Lane::Wait].into_iter().map(|lane| item(0, lane, &[])).collect();
+        let mut queue = Queue::new(&items, 8);
+        assert_eq!((queue.next(), queue.next(), queue.next()), (Some(0), Some(2), None));
+        queue.ended(0);
+        assert_eq!(queue.next(), Some(1));
+    }
+}

@@ -1,0 +1,78 @@
+//! `dmctl export`: what the kernel has, written for dmctl and for others.
+
+use anyhow::anyhow;
+use clap::ValueEnum;
+use dmctl::export::{self, ExportError, Selection};
+use dmctl::identity::Owner;
+use dmctl::ops;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::print;
+
+/// Write running mappings as a map file, or in a form that other tools read
+///
+/// Without NAME and --owner these are all devices but those that their uuid marks as another subsystem's. No
+/// key is ever written.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl export > mappings.toml\n  dmctl export vg-root --format dm-init\n  dmctl export --owner lab --format concise\n  dmctl export --format json > host.json && dmctl --kernel host.json plan mappings.toml"
+)]
+pub struct Args {
+    /// Devices, by name or by a path; whoever has them
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "toml")]
+    format: Format,
+    /// Only the devices of this owner
+    #[arg(long, value_parser = Owner::new, conflicts_with = "names")]
+    owner: Option<Owner>,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A map file that changes nothing
+    Toml,
+    /// The whole kernel, as a file for `--kernel`
+    Json,
+    /// What `dmsetup create --concise` reads
+    Concise,
+    /// What the kernel reads from its command line: `dm-mod.create=`
+    DmInit,
+}
+
+/// Writes it.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kernel = context.reading()?;
+    let kernel = kernel.as_ref();
+    if args.format == Format::Json && (!args.names.is_empty() || args.owner.is_some()) {
+        let error = anyhow!("--format json writes the whole kernel: leave out NAME and --owner");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let mut only = None;
+    for name in &args.names {
+        only.get_or_insert_with(std::collections::BTreeSet::new).insert(ops::find(kernel, name)?.number);
+    }
+    let selection = Selection { only, owner: args.owner.clone() };
+    let text = match args.format {
+        Format::Toml => export::map(kernel, &selection)?,
+        Format::Json => export::state(kernel)?.to_json(),
+        Format::Concise => export::concise::write(kernel, &selection)?,
+        Format::DmInit => export::dm_init::write(kernel, &selection)?,
+    };
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Kernel(error) => error.into(),
+            error @ ExportError::Broken { .. } => Self::new(Exit::Error, error)
+                .hint("name the devices that it can hold, or take `--format toml`, which holds all of them"),
+        }
+    }
+}

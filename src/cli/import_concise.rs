@@ -1,0 +1,55 @@
+//! `dmctl import-concise`: a map file of what `dmsetup create --concise` reads.
+
+use std::io::{self, Read};
+
+use anyhow::anyhow;
+use dmctl::config::source::MAX_BYTES;
+use dmctl::export::import;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{note, print};
+
+/// Write a map file of what `dmsetup table --concise` prints and `dmsetup create --concise` reads
+///
+/// Minor numbers are left out. A key is never taken over: the map says where it is looked for.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl import-concise 'root,,,ro,0 4096 linear 8:1 0' > mappings.toml\n  dmsetup table --concise | dmctl import-concise --major 254"
+)]
+pub struct Args {
+    /// The text; without it, standard input is read
+    #[arg(value_name = "SPEC")]
+    spec: Option<String>,
+    /// The major number of Device Mapper where the text comes from: lower devices with it become references
+    #[arg(long, value_name = "NUMBER")]
+    major: Option<u32>,
+}
+
+/// Writes it.
+pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
+    let (origin, text) = match &args.spec {
+        Some(spec) => ("SPEC", spec.clone()),
+        None => ("<stdin>", standard_input()?),
+    };
+    match import::map(origin, &text, args.major, true) {
+        Ok(map) => print(&map).map(|()| Exit::Done),
+        Err(says) => {
+            note(says.trim_end());
+            Err(Failure::new(Exit::Error, anyhow!("nothing was written")))
+        }
+    }
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let fail = |says: String| Failure::new(Exit::Error, anyhow!(says));
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| fail(format!("standard input can't be read: {error}")))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail("standard input holds more than 64 MiB, the most that is read".to_string()));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| fail(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to())))
+}

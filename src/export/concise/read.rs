@@ -1,0 +1,206 @@
+//! Reads the concise form, and tells where it is none.
+//!
+//! One pass over the text, whatever it holds. What dmsetup lets pass and means something else by is refused: a
+//! minor number with junk in it, a `#` in a row, behind which it forgets the rest.
+
+use std::ops::Range;
+
+use super::Spec;
+
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The bytes.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub says: String,
+    /// What would be right.
+    pub help: String,
+}
+
+/// A device, with the places of its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The device.
+    pub spec: Spec,
+    /// Where its name is.
+    pub name: Range<usize>,
+    /// Where each of its rows is.
+    pub rows: Vec<Range<usize>>,
+}
+
+/// A part of a device, unescaped.
+#[derive(Debug, Default)]
+struct Field {
+    text: String,
+    at: Range<usize>,
+}
+
+/// Reads the devices; an empty text has none. What is wrong is told of each device.
+pub fn read(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    let devices = split(text).unwrap_or_else(|error| {
+        wrong.push(error);
+        Vec::new()
+    });
+    let mut placed = Vec::new();
+    for fields in devices {
+        match device(fields) {
+            Ok(device) => placed.push(device),
+            Err(error) => wrong.push(error),
+        }
+    }
+    if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
+}
+
+/// Takes the text apart, by `;` into devices and by `,` into fields. Behind the fourth comma a line end
+/// separates rows, too.
+fn split(text: &str) -> Result<Vec<Vec<Field>>, Wrong> {
+    let mut devices = Vec::new();
+    let mut fields = vec![Field::default()];
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        let next = at + character.len_utf8();
+        let in_rows = fields.len() > 4;
+        let Some(field) = fields.last_mut() else { break };
+        match character {
+            ';' => {
+                devices
+                    .push(std::mem::replace(&mut fields, vec![Field { at: next..next, ..Field::default() }]));
+            }
+            ',' => fields.push(Field { at: next..next, ..Field::default() }),
+            '\n' if in_rows => fields.push(Field { at: next..next, ..Field::default() }),
+            '\\' => {
+                let Some((at, escaped)) = characters.next() else {
+                    return Err(Wrong {
+                        at: at..next,
+                        says: "the text ends in a backslash".to_string(),
+                        help: "a backslash takes the character behind it as it is: write two for one"
+                            .to_string(),
+                    });
+                };
+                field.text.push(escaped);
+                field.at.end = at + escaped.len_utf8();
+            }
+            // Blanks before a field are no part of it.
+            blank if blank.is_whitespace() && field.text.is_empty() => field.at = next..next,
+            other => {
+                field.text.push(other);
+                field.at.end = next;
+            }
+        }
+    }
+    devices.push(fields);
+    devices.retain(|fields| fields.len() > 1 || !fields[0].text.is_empty());
+    Ok(devices)
+}
+
+fn device(fields: Vec<Field>) -> Result<Placed, Wrong> {
+    let whole = fields[0].at.start..fields[fields.len() - 1].at.end;
+    let count = fields.len();
+    let mut fields = fields.into_iter();
+    let mut next = || fields.next().unwrap_or_default();
+    let (name, uuid, minor, flags) = (next(), next(), next(), next());
+    let fail = |at: Range<usize>, says: String, help: &str| Err(Wrong { at, says, help: help.to_string() });
+    if name.text.is_empty() {
+        return fail(whole, "this device has no name".to_string(), FORM);
+    }
+    if count < 5 {
+        return fail(whole, format!("a device has at least five fields, this one has {count}"), FORM);
+    }
+    let number = minor.text.trim_end();
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let minor = match number.parse::<u32>() {
+        _ if number.is_empty() => None,
+        Ok(minor) if digits && minor < 1 << 20 => Some(minor),
+        _ => {
+            let says = "this is no minor number".to_string();
+            return fail(minor.at, says, "write 0 to 1048575, or nothing for any");
+        }
+    };
+    let read_only = match flags.text.trim_end() {
+        "" | "rw" => false,
+        "ro" => true,
+        _ => return fail(flags.at, "this is no mode".to_string(), "write `ro`, `rw`, or nothing for `rw`"),
+    };
+    let (mut rows, mut places) = (Vec::new(), Vec::new());
+    for field in fields {
+        let row = field.text.trim();
+        // A line that is a comment as a whole is one to dmsetup, too.
+        if row.is_empty() || row.starts_with('#') {
+            continue;
+        }
+        if row.contains('#') {
+            let says = "dmsetup would forget this row from the `#` on".to_string();
+            return fail(field.at, says, "write the device by another of its paths, or by its number");
+        }
+        if row.contains(char::is_control) {
+            return fail(field.at, "this row holds a control character".to_string(), FORM);
+        }
+        rows.push(row.to_string());
+        places.push(field.at);
+    }
+    if rows.is_empty() {
+        return fail(whole, "this device has no table".to_string(), FORM);
+    }
+    let spec = Spec { name: name.text, uuid: uuid.text, minor, read_only, rows };
+    Ok(Placed { spec, name: name.at, rows: places })
+}
+
+const FORM: &str =
+    "a device is `name,uuid,minor,flags,start length type params[,...]`, devices are joined by `;`";
+
+#[cfg(test)]
+mod tests {
+    use super::super::print;
+    use super::*;
+
+    fn specs(text: &str) -> Vec<Spec> {
+        read(text).unwrap().into_iter().map(|placed| placed.spec).collect()
+    }
+
+    #[test]
+    fn what_dmsetup_prints_is_read() {
+        let text = "a,,0,rw,0 8 linear 1:0 0,8 8 zero;b\\,c,U\\;1,1,ro,0 8 striped 2 8 1:0 0 1:1 0;";
+        let read = specs(text);
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].rows, ["0 8 linear 1:0 0", "8 8 zero"]);
+        assert_eq!((read[1].name.as_str(), read[1].uuid.as_str(), read[1].read_only), ("b,c", "U;1", true));
+        assert_eq!(specs("\n a , , , , 0 8 zero \n# comment\n8 8 error\n;\n b,,,,0 1 zero\n").len(), 2);
+        assert_eq!(specs(" \n"), []);
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_place() {
+        for (text, at, says) in [
+            ("a,,,", 0..4, "five fields"),
+            ("a,,,,", 0..5, "no table"),
+            (",,,,0 1 zero", 0..12, "no name"),
+            ("a,,x1,,0 1 zero", 3..5, "no minor"),
+            ("a,,-1,,0 1 zero", 3..5, "no minor"),
+            ("a,,1048576,,0 1 zero", 3..10, "no minor"),
+            ("a,,,RO,0 1 zero", 4..6, "no mode"),
+            ("a,,,,0 1 linear /dev/a#b 0", 5..26, "forget"),
+            ("a,,,,0 1 zero\\", 13..14, "backslash"),
+        ] {
+            let wrong = read(text).unwrap_err();
+            assert_eq!((wrong.len(), &wrong[0].at), (1, &at), "{text}: {wrong:?}");
+            assert!(wrong[0].says.contains(says), "{text}: {wrong:?}");
+        }
+        assert_eq!(read("a,,,;b,,,;c,,,,0 1 zero").unwrap_err().len(), 2);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_has_an_answer(text in "[a,;\\\\#\n 0-9é]{0,60}") {
+            for wrong in read(&text).err().into_iter().flatten() {
+                assert!(text.get(wrong.at.clone()).is_some(), "{wrong:?}");
+            }
+            // What was understood is printed so that it reads the same.
+            if let Ok(read) = read(&text) {
+                let read: Vec<Spec> = read.into_iter().map(|placed| placed.spec).collect();
+                proptest::prop_assert_eq!(specs(&print(&read)), read);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The devices that are exported, read once, lower ones first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Selection;
+use super::paths::Paths;
+use crate::diff;
+use crate::identity::{DevNum, Owner, Uuid};
+use crate::kernel::{KernelError, Listed, ReadKernel};
+use crate::observed::{Observed, Seen};
+use crate::targets::Typed;
+
+/// What was read of a kernel.
+pub struct Host {
+    /// Every device of which a table was asked for, and the names of all others.
+    pub observed: Observed,
+    /// Where devices are found.
+    pub paths: Paths,
+}
+
+impl Host {
+    /// Reads what is wished for.
+    pub fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
+        let observed = Observed::read_devices(kernel, |listed| selection.wants(listed))?;
+        Ok(Self { observed, paths: kernel.paths()? })
+    }
+
+    /// Gives a number to each device of a row that the kernel printed by a path, as a few targets do.
+    pub fn number(&self, target: &mut dyn Typed) {
+        for device in target.devices_mut() {
+            if let (None, Some(path)) = (device.number, device.path()) {
+                let at = |(_, paths): &(&DevNum, &Vec<String>)| paths.iter().any(|other| **other == *path);
+                device.number = self.paths.iter().find(at).map(|(number, _)| *number);
+            }
+        }
+    }
+
+    /// The devices, each after those it stands on, by name where that leaves a choice.
+    pub fn bottom_up(&self) -> Vec<&Seen> {
+        let wanted: Vec<&Seen> = self.observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
+        let lowers =
+            |seen: &Seen| seen.mapped.as_ref().map(|mapped| diff::lowers(&mapped.table)).unwrap_or_default();
+        let mut above: BTreeMap<DevNum, BTreeSet<DevNum>> =
+            wanted.iter().map(|seen| (seen.listed.number, lowers(seen))).collect();
+        let numbers: BTreeSet<DevNum> = above.keys().copied().collect();
+        for below in above.values_mut() {
+            below.retain(|lower| numbers.contains(lower));
+        }
+        sorted(wanted, above)
+    }
+}
+
+/// Takes away, again and again, all that stand on nothing that is left. A circle ends where its first member
+/// by name is: the kernel can have one, though nothing can be read through it.
+fn sorted(mut left: Vec<&Seen>, mut below: BTreeMap<DevNum, BTreeSet<DevNum>>) -> Vec<&Seen> {
+    left.sort_by(|one, two| one.listed.name.cmp(&two.listed.name));
+    let mut sorted = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let free = |seen: &&Seen| below.get(&seen.listed.number).is_none_or(BTreeSet::is_empty);
+        let (mut ready, mut waiting): (Vec<&Seen>, Vec<&Seen>) = left.into_iter().partition(free);
+        if ready.is_empty() {
+            ready.push(waiting.remove(0));
+        }
+        let gone: BTreeSet<DevNum> = ready.iter().map(|seen| seen.listed.number).collect();
+        for lowers in below.values_mut() {
+            lowers.retain(|lower| !gone.contains(lower));
+        }
+        sorted.extend(ready);
+        left = waiting;
+    }
+    sorted
+}
+
+impl Selection {
+    /// Whether this device is exported: those that are named; those of an owner; or, with neither said, all
+    /// but those that their uuid marks as another subsystem's.
+    pub(super) fn wants(&self, listed: &Listed) -> bool {
+        let uuid = listed.uuid.as_ref();
+        if let Some(only) = &self.only {
+            return only.contains(&listed.number);
+        }
+        match &self.owner {
+            Some(owner) => uuid.is_some_and(|uuid| uuid.is_of(owner)),
+            None => uuid.and_then(Uuid::subsystem).is_none(),
+        }
+    }
+}
+
+/// The one owner of all these devices that any has.
+pub fn one_owner<'a>(devices: impl Iterator<Item = &'a Seen>) -> Option<Owner> {
+    let owners: BTreeSet<String> = devices
+        .filter_map(|seen| seen.listed.uuid.as_ref()?.parts())
+        .map(|(owner, _)| owner.to_string())
+        .collect();
+    let mut owners = owners.into_iter();
+    let only = owners.next().filter(|_| owners.next().is_none())?;
+    Owner::new(&only).ok()
+}

@@ -1,0 +1,192 @@
+//! What the kernel reads from its command line: `dm-mod.create="name,uuid,minor,flags,row[,row...][;...]"`.
+//!
+//! It looks like dmsetup's concise form and is stricter. [`check`] knows its limits; each is one of
+//! `drivers/md/dm-init.c` or of the command line itself. Lower devices are written as the kernel can find them
+//! before there is a file system: `PARTUUID=`, `PARTLABEL=`, the name its driver gave, a number; and mappings by
+//! `/dev/dm-N`, for every one of them is given its minor number.
+
+use std::collections::BTreeMap;
+
+use super::devices::Host;
+use super::paths::Paths;
+use super::specs::{self, Spec};
+use super::{Broken, ExportError, Selection};
+use crate::device::{Device, Form};
+use crate::identity::DevNum;
+use crate::kernel::ReadKernel;
+use crate::targets;
+
+/// The longest text (`DM_MAX_STR_SIZE`), in bytes.
+pub const MAX_TEXT: usize = 4096;
+/// The most devices (`DM_MAX_DEVICES`).
+pub const MAX_DEVICES: usize = 256;
+/// The most targets of a device (`DM_MAX_TARGETS`).
+pub const MAX_TARGETS: usize = 256;
+/// The largest minor number that means itself: the word is taken for a whole device number.
+pub const MAX_MINOR: u32 = 255;
+
+/// What ends a value, for there are no escapes: the grammar's own characters, and the command line's quotes.
+const ENDS: [char; 5] = [',', ';', '"', '\n', '\t'];
+
+/// The links that the kernel knows by another word before udev runs.
+const TAGS: [(&str, &str); 2] =
+    [("/dev/disk/by-partuuid/", "PARTUUID="), ("/dev/disk/by-partlabel/", "PARTLABEL=")];
+
+/// Writes the parameter, as it stands on a command line.
+pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    let host = Host::read(kernel, selection)?;
+    let minors: BTreeMap<DevNum, u32> =
+        host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
+    let mut broken = Vec::new();
+    let written = |number| match minors.get(&number) {
+        Some(minor) => Some(Device { form: Form::Path(format!("/dev/dm-{minor}")), number: None }),
+        None => early(&host.paths, number),
+    };
+    let mut specs = specs::of(&host, &mut broken, &written);
+    for (spec, minor) in specs.iter_mut().zip(0..) {
+        spec.minor = Some(minor);
+    }
+    broken.extend(check(&specs));
+    if broken.is_empty() {
+        Ok(format!("dm-mod.create=\"{}\"\n", print(&specs)))
+    } else {
+        Err(ExportError::Broken { format: "dm-mod.create=", broken })
+    }
+}
+
+/// A device as the kernel can find it before there is a file system.
+fn early(paths: &Paths, number: DevNum) -> Option<Device> {
+    let all = paths.get(&number)?;
+    let plain = |value: &str| !value.contains(|c: char| ENDS.contains(&c) || c == ' ' || c == '\\');
+    for (folder, tag) in TAGS {
+        let value = all.iter().filter_map(|path| path.strip_prefix(folder)).find(|value| plain(value));
+        if let Some(value) = value {
+            return Device::parse(&format!("{tag}{value}")).ok();
+        }
+    }
+    // Its own node, as its driver named it.
+    let node = all.iter().find(|path| path.strip_prefix("/dev/").is_some_and(|name| !name.contains('/')))?;
+    Device::parse(node).ok()
+}
+
+/// The value, without the quotes around it.
+#[must_use]
+pub fn print(specs: &[Spec]) -> String {
+    let one = |spec: &Spec| {
+        let minor = spec.minor.map(|minor| minor.to_string()).unwrap_or_default();
+        let mode = if spec.read_only { "ro" } else { "rw" };
+        format!("{},{},{minor},{mode},{}", spec.name, spec.uuid, spec.rows.join(","))
+    };
+    specs.iter().map(one).collect::<Vec<_>>().join(";")
+}
+
+/// Every limit that these devices break.
+#[must_use]
+pub fn check(specs: &[Spec]) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let text = print(specs).len();
+    if specs.is_empty() {
+        broken.push(Broken {
+            name: None,
+            rule: "there is no device, and an empty one is an error".to_string(),
+        });
+    }
+    if text > MAX_TEXT {
+        let rule = format!("all of it has {text} bytes, the kernel reads {MAX_TEXT}");
+        broken.push(Broken { name: None, rule });
+    }
+    if specs.len() > MAX_DEVICES {
+        let rule = format!("there are {} devices, the kernel makes {MAX_DEVICES}", specs.len());
+        broken.push(Broken { name: None, rule });
+    }
+    for spec in specs {
+        broken.extend(broken_by(spec).into_iter().map(|rule| Broken::of(&spec.name, rule)));
+    }
+    broken
+}
+
+fn broken_by(spec: &Spec) -> Vec<String> {
+    let mut rules = Vec::new();
+    for (what, value) in [("name", &spec.name), ("uuid", &spec.uuid)] {
+        if value.trim() != value {
+            rules.push(format!("its {what} begins or ends with a blank, which the kernel takes away"));
+        }
+        if let Some(end) = value.chars().find(|c| ENDS.contains(c)) {
+            rules.push(format!("its {what} holds `{}`, and nothing can escape it", end.escape_debug()));
+        }
+    }
+    if let Some(minor) = spec.minor.filter(|minor| *minor > MAX_MINOR) {
+        rules.push(format!(
+            "its minor number would be {minor}, the largest that is taken for one is {MAX_MINOR}"
+        ));
+    }
+    if spec.rows.len() > MAX_TARGETS {
+        rules.push(format!("it has {} targets, the kernel takes {MAX_TARGETS}", spec.rows.len()));
+    }
+    for row in &spec.rows {
+        rules.extend(broken_by_row(row));
+    }
+    rules
+}
+
+fn broken_by_row(row: &str) -> Option<String> {
+    let mut words = row.splitn(4, ' ').skip(2);
+    let kind = words.next().unwrap_or_default();
+    if !targets::find(kind).is_some_and(|kind| kind.traits.early) {
+        let early: Vec<&str> =
+            targets::KINDS.iter().filter(|kind| kind.traits.early).map(|kind| kind.name).collect();
+        return Some(format!("the kernel makes no {kind} this early, only {}", early.join(", ")));
+    }
+    if words.next().is_none_or(|params| params.trim().is_empty()) {
+        return Some(format!("its {kind} row has no parameters, and there must be some"));
+    }
+    let end = row.chars().find(|c| ENDS.contains(c))?;
+    Some(format!("its {kind} row holds `{}`, and nothing can escape it", end.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, rows: &[&str]) -> Spec {
+        let rows = rows.iter().map(ToString::to_string).collect();
+        Spec { name: name.to_string(), uuid: String::new(), minor: Some(0), read_only: false, rows }
+    }
+
+    #[test]
+    fn each_limit_is_told_with_its_device() {
+        let fine = spec("a", &["0 8 linear 8:1 0", "8 8 striped 2 8 8:1 0 8:2 0"]);
+        assert_eq!(check(std::slice::from_ref(&fine)), []);
+        assert_eq!(
+            print(std::slice::from_ref(&fine)),
+            "a,,0,rw,0 8 linear 8:1 0,8 8 striped 2 8 8:1 0 8:2 0"
+        );
+        let many = vec!["0 8 linear 8:1 0"; 257];
+        for (spec, says) in [
+            (spec("a,b", &["0 8 linear 8:1 0"]), "its name holds `,`"),
+            (spec("a;b", &["0 8 linear 8:1 0"]), "its name holds `;`"),
+            (spec("a\"b", &["0 8 linear 8:1 0"]), "its name holds `\\\"`"),
+            (spec(" a", &["0 8 linear 8:1 0"]), "begins or ends with a blank"),
+            (Spec { uuid: "u,1".to_string(), ..fine.clone() }, "its uuid holds `,`"),
+            (Spec { minor: Some(256), ..fine.clone() }, "minor number would be 256"),
+            (
+                spec("a", &["0 8 zero"]),
+                "makes no zero this early, only crypt, delay, linear, snapshot-origin, striped, verity",
+            ),
+            (spec("a", &["0 8 linear"]), "has no parameters"),
+            (spec("a", &["0 8 linear /dev/a,b 0"]), "its linear row holds `,`"),
+            (spec("a", &many), "has 257 targets"),
+        ] {
+            let name = spec.name.clone();
+            let broken = check(&[spec]);
+            let told = broken.iter().any(|broken| {
+                *broken == Broken::of(&name, broken.rule.clone()) && broken.rule.contains(says)
+            });
+            assert!(told, "{says}: {broken:?}");
+        }
+        let all = vec![fine; 257];
+        let rules: Vec<String> = check(&all).into_iter().map(|broken| broken.rule).collect();
+        assert!(rules[0].contains("the kernel reads 4096") && rules[1].contains("257 devices"), "{rules:?}");
+        assert!(check(&[])[0].rule.contains("no device"));
+    }
+}

@@ -1,0 +1,213 @@
+//! A map file of what `dmsetup create --concise` reads.
+//!
+//! Rows become typed fields, lower devices that are devices of the same text become references, minor numbers
+//! are left out. The text is somebody else's: it is read in one pass, and what is wrong with it is shown in its
+//! place, without a key that may stand there.
+
+use std::collections::BTreeMap;
+
+use super::concise::{self, Placed, Wrong};
+use super::draft::{hide_keys, share};
+use super::names::Keys;
+use super::text::{self, Entry};
+use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, Origin, Row, Source, State};
+use crate::identity::{Key, Name, Owner, Uuid};
+use crate::kernel::Suspend;
+use crate::table::{TableError, Target};
+use crate::targets::{self, Problems};
+
+/// Makes the map. `origin` names the text in messages; `major` is the number by which Device Mapper is known
+/// where the text comes from: with it, lower devices that are written by number become references, too.
+///
+/// # Errors
+///
+/// What is wrong with the text, drawn for a person; in colour when `color` says so.
+pub fn map(origin: &str, text: &str, major: Option<u32>, color: bool) -> Result<String, String> {
+    let mut diagnostics = Diagnostics::default();
+    let map = placed(text).and_then(|placed| written(&placed, major)).unwrap_or_else(|wrong| {
+        for Wrong { at, says, help } in wrong {
+            diagnostics.push(Diagnostic::error(says).at((0, at)).help(help));
+        }
+        String::new()
+    });
+    if !diagnostics.is_usable() {
+        return Err(diagnostics.render(&[Source::from_text(origin, text)], color));
+    }
+    let loaded = config::parse_str("the map of it", &map);
+    if loaded.map.is_some() { Ok(map) } else { Err(loaded.render(color)) }
+}
+
+fn placed(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
+    let placed = concise::read(text)?;
+    if placed.is_empty() {
+        let help = "a device is `name,uuid,minor,flags,start length type params[,...]`".to_string();
+        return Err(vec![Wrong { at: 0..0, says: "there is no device in it".to_string(), help }]);
+    }
+    Ok(placed)
+}
+
+fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> {
+    let (mut wrong, mut named) = (Vec::new(), Vec::new());
+    for device in placed {
+        match identity(device) {
+            Ok(identity) => named.push((device, identity)),
+            Err(error) => wrong.push(error),
+        }
+    }
+    let owner = owner(&named);
+    let whose = owner.clone().unwrap_or_default();
+    let keys = keys(&named, &whose);
+    let references = References::new(&named, &keys, major);
+    let (mut mappings, mut notes) = (Vec::new(), Vec::new());
+    for ((device, (name, uuid)), key) in named.iter().zip(&keys) {
+        let mut said = Vec::new();
+        let rows = rows(device, key, &references, &mut said, &mut wrong);
+        notes.push(said);
+        mappings.push(Mapping {
+            key: key.clone(),
+            name: name.clone(),
+            uuid: uuid.clone().unwrap_or_else(|| Uuid::owned(&whose, key)),
+            state: State::Active,
+            readonly: device.spec.read_only,
+            protect: false,
+            shared: false,
+            renamed_from: None,
+            // It may be there already, made by whoever wrote the text.
+            adopt: uuid.is_none(),
+            suspend: Suspend::default(),
+            wait: std::time::Duration::ZERO,
+            boot: std::collections::BTreeSet::new(),
+            rows,
+            origin: Origin::default(),
+        });
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    share(&mut mappings.iter_mut().collect::<Vec<_>>(), |device| Some(device.form.clone()));
+    let entries: Vec<Entry<'_>> =
+        mappings.iter().zip(&notes).map(|(mapping, notes)| Entry { mapping, notes }).collect();
+    let head = ["Written by `dmctl import-concise`.".to_string()];
+    Ok(text::write(&head, owner.as_ref(), &entries, &[]))
+}
+
+type Identity = (Name, Option<Uuid>);
+
+fn identity(device: &Placed) -> Result<Identity, Wrong> {
+    let wrong = |says: String| Wrong {
+        at: device.name.clone(),
+        says,
+        help: "what libdevmapper can't name, it can't make either".to_string(),
+    };
+    let name = Name::new(&device.spec.name).map_err(|error| wrong(error.to_string()))?;
+    let uuid = Some(&device.spec.uuid).filter(|uuid| !uuid.is_empty()).map(|uuid| Uuid::new(uuid));
+    Ok((name, uuid.transpose().map_err(|error| wrong(error.to_string()))?))
+}
+
+/// The one owner of all that any owner has.
+fn owner(named: &[(&Placed, Identity)]) -> Option<Owner> {
+    let mut owners = named.iter().filter_map(|(_, (_, uuid))| Some(uuid.as_ref()?.parts()?.0));
+    let first = owners.next()?;
+    owners.all(|other| other == first).then_some(first)
+}
+
+fn keys(named: &[(&Placed, Identity)], owner: &Owner) -> Vec<Key> {
+    let own = |uuid: &Option<Uuid>| {
+        let (whose, key) = uuid.as_ref()?.parts()?;
+        (whose == *owner).then_some(key)
+    };
+    let mut given = Keys::default();
+    let own: Vec<Option<Key>> =
+        named.iter().map(|(_, (_, uuid))| own(uuid).filter(|key| given.take(key))).collect();
+    own.into_iter()
+        .zip(named)
+        .map(|(own, (_, (name, _)))| own.unwrap_or_else(|| given.like(name, |_| true)))
+        .collect()
+}
+
+/// How devices of the text may be written in its rows.
+struct References {
+    by_name: BTreeMap<String, Key>,
+    by_number: BTreeMap<String, Key>,
+}
+
+impl References {
+    fn new(named: &[(&Placed, Identity)], keys: &[Key], major: Option<u32>) -> Self {
+        let each = || named.iter().zip(keys);
+        let by_name = each().flat_map(|((_, (name, _)), key)| {
+            [(name.plain().into_owned(), key.clone()), (name.kernel().to_string(), key.clone())]
+        });
+        let by_number = each().filter_map(|((device, _), key)| {
+            Some((format!("{}:{}", major?, device.spec.minor?), key.clone()))
+        });
+        Self { by_name: by_name.collect(), by_number: by_number.collect() }
+    }
+
+    /// The word with a reference in place of a device of the text. Options carry a device behind a colon.
+    fn replace(&self, word: &str) -> String {
+        if let Some((before, name)) = word.split_once("/dev/mapper/")
+            && (before.is_empty() || before.ends_with(':'))
+            && let Some(key) = self.by_name.get(name)
+        {
+            return format!("{before}@{key}");
+        }
+        self.by_number.get(word).map_or_else(|| word.to_string(), |key| format!("@{key}"))
+    }
+}
+
+fn rows(
+    device: &Placed,
+    key: &Key,
+    references: &References,
+    notes: &mut Vec<String>,
+    wrong: &mut Vec<Wrong>,
+) -> Vec<Row> {
+    let (mut rows, mut expected) = (Vec::new(), 0);
+    for (text, at) in device.spec.rows.iter().zip(&device.rows) {
+        match row(text, key, references, expected, notes) {
+            Ok(row) => {
+                expected = row.start.unwrap_or(0).saturating_add(length(&row));
+                rows.push(row);
+            }
+            Err((says, help)) => wrong.push(Wrong { at: at.clone(), says, help }),
+        }
+    }
+    rows
+}
+
+fn length(row: &Row) -> u64 {
+    if let Length::Sectors(length) = row.length { length } else { 0 }
+}
+
+/// What is wrong, and what would be right.
+type Advice = (String, String);
+
+fn row(
+    text: &str,
+    key: &Key,
+    references: &References,
+    expected: u64,
+    notes: &mut Vec<String>,
+) -> Result<Row, Advice> {
+    let form = || "a row is `start length type params`, in sectors".to_string();
+    let read = Target::parse(text).map_err(|error| match error {
+        TableError::Row { what, .. } => (what, form()),
+        other => (other.to_string(), form()),
+    })?;
+    if read.start != expected {
+        let says = format!("this target starts at {}, the one before it ends at {expected}", read.start);
+        return Err((says, "a table has no gaps".to_string()));
+    }
+    let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
+    let parsed = targets::parse(&read.kind, &words.join(" "));
+    let mut target = parsed.map_err(|error| (error.says, form()))?;
+    hide_keys(target.as_mut(), key, notes);
+    let mut problems = Problems::default();
+    target.check(Some(read.length), &mut problems);
+    if let Some(problem) = problems.into_vec().into_iter().next() {
+        let (says, help) = problem.says.split_once("; ").unwrap_or((&problem.says, ""));
+        return Err((says.to_string(), if help.is_empty() { form() } else { help.to_string() }));
+    }
+    notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
+    Ok(Row { start: Some(read.start), length: Length::Sectors(read.length), target, messages: Vec::new() })
+}

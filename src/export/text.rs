@@ -1,0 +1,143 @@
+//! A map as the text of a map file.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use super::defaults;
+use crate::config::{Length, Mapping, Row, State};
+use crate::identity::{Key, Name, Owner, Uuid, printable};
+use crate::render::wrap;
+use crate::targets::Mode;
+use crate::units::Sectors;
+
+/// A row is written on a line of its own up to so many columns; comments are cut there.
+const COLUMNS: usize = 110;
+
+/// A mapping, and what is to be said of it.
+pub struct Entry<'a> {
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// A comment each.
+    pub notes: &'a [String],
+}
+
+/// The file: its head, the mappings, and comments at the end.
+pub fn write(head: &[String], owner: Option<&Owner>, entries: &[Entry<'_>], tail: &[String]) -> String {
+    let mut text = String::new();
+    comments(&mut text, head);
+    line(&mut text, "format = 1");
+    if let Some(owner) = owner {
+        line(&mut text, &format!("owner = {}", Value::from(owner.as_str())));
+    }
+    let default = Owner::default();
+    for entry in entries {
+        text.push('\n');
+        mapping(&mut text, owner.unwrap_or(&default), entry);
+    }
+    if !tail.is_empty() {
+        text.push('\n');
+        comments(&mut text, tail);
+    }
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn comments(text: &mut String, notes: &[String]) {
+    for note in notes {
+        for part in wrap::wrap(&printable(note), Some(COLUMNS - 2)) {
+            line(text, format!("# {part}").trim_end());
+        }
+    }
+}
+
+fn mapping(text: &mut String, owner: &Owner, Entry { mapping, notes }: &Entry<'_>) {
+    comments(text, notes);
+    let key = quoted(&mapping.key);
+    let rows: Vec<Table> = mapping.rows.iter().map(row).collect();
+    let lines: Vec<String> = rows.iter().map(|row| format!("  {},", Value::from(row.clone()))).collect();
+    let short = lines.iter().all(|line| line.chars().count() <= COLUMNS);
+    let fields = fields(owner, mapping);
+    if short || !fields.is_empty() {
+        line(text, &format!("[mappings.{key}]"));
+    }
+    for (field, value) in &fields {
+        line(text, &format!("{field} = {value}"));
+    }
+    if short {
+        line(text, "targets = [");
+        for row in &lines {
+            line(text, row);
+        }
+        line(text, "]");
+        return;
+    }
+    for (place, row) in rows.into_iter().enumerate() {
+        if place > 0 || !fields.is_empty() {
+            text.push('\n');
+        }
+        line(text, &format!("[[mappings.{key}.targets]]"));
+        for (field, value) in row {
+            line(text, &assignment(&field, &value));
+        }
+    }
+}
+
+/// What a mapping says of itself, without what goes without saying.
+fn fields(owner: &Owner, mapping: &Mapping) -> Vec<(&'static str, Value)> {
+    let mut fields = Vec::new();
+    if Name::new(mapping.key.as_str()).ok().as_ref() != Some(&mapping.name) {
+        fields.push(("name", mapping.name.plain().into_owned().into()));
+    }
+    if mapping.uuid != Uuid::owned(owner, &mapping.key) {
+        fields.push(("uuid", mapping.uuid.as_str().into()));
+    }
+    if mapping.state == State::Suspended {
+        fields.push(("state", "suspended".into()));
+    }
+    let implied = mapping.rows.iter().any(|row| row.target.traits().mode == Mode::ReadOnly);
+    for (field, said) in
+        [("readonly", mapping.readonly && !implied), ("shared", mapping.shared), ("adopt", mapping.adopt)]
+    {
+        if said {
+            fields.push((field, true.into()));
+        }
+    }
+    fields
+}
+
+fn row(row: &Row) -> Table {
+    let mut table = Table::new();
+    table.insert("type".to_string(), row.target.kind().into());
+    if let Length::Sectors(length) = row.length {
+        table.insert("length".to_string(), sectors(length));
+    }
+    table.extend(defaults::left_out(row.target.kind(), row.target.fields()));
+    table
+}
+
+/// A size, in the unit that a person would choose.
+fn sectors(sectors: u64) -> Value {
+    Value::try_from(Sectors(sectors)).unwrap_or(Value::Integer(0))
+}
+
+/// `field = value`; a list that is too long for a line has a line for each of its values.
+fn assignment(field: &str, value: &Value) -> String {
+    let short = format!("{field} = {value}");
+    match value {
+        Value::Array(values) if short.chars().count() > COLUMNS => {
+            let values: Vec<String> = values.iter().map(|value| format!("  {value},\n")).collect();
+            format!("{field} = [\n{}]", values.concat())
+        }
+        _ => short,
+    }
+}
+
+/// A key as TOML has it: a dot in it would be a table.
+fn quoted(key: &Key) -> String {
+    if key.as_str().contains('.') { format!("\"{key}\"") } else { key.to_string() }
+}

@@ -1,0 +1,98 @@
+//! A map that changes nothing: what was written is read again and planned, and a mapping of which that is not
+//! so becomes a comment that says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::devices::Host;
+use super::draft::{self, Drafts};
+use super::text::{self, Entry};
+use super::{ExportError, Selection};
+use crate::config::{self, Severity, Spot};
+use crate::device::Device;
+use crate::identity::{Key, Uuid};
+use crate::kernel::{KernelError, ReadKernel};
+use crate::plan::{self, Action};
+
+/// Writes the mappings as a map file. Applied at once it changes no table: at most it gives a uuid to a device
+/// that had none, and clears what was left in an inactive slot.
+pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    let host = Host::read(kernel, selection)?;
+    let mut drafts = draft::of(&host, selection);
+    loop {
+        drafts.name_lowers(&host, &|device: &Device| {
+            kernel.resolve(device).is_ok_and(|number| number == device.number)
+        });
+        drafts.share();
+        let text = written(&drafts, &host, selection);
+        let wrong = wrong(kernel, &text)?;
+        let mut left_out = false;
+        for draft in drafts.all.iter_mut().filter(|draft| draft.left_out.is_none()) {
+            if let Some(why) = wrong.get(&draft.mapping.key) {
+                draft.left_out = Some(why.clone());
+                left_out = true;
+            }
+        }
+        if !left_out {
+            return Ok(text);
+        }
+    }
+}
+
+fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
+    let head = ["Written by `dmctl export`: applied to this host, it changes no table.".to_string()];
+    let entries: Vec<Entry<'_>> =
+        drafts.written().map(|draft| Entry { mapping: &draft.mapping, notes: &draft.notes }).collect();
+    let (mut tail, mut seen) = (Vec::new(), BTreeSet::new());
+    for draft in &drafts.all {
+        seen.insert(draft.number);
+        if let Some(why) = &draft.left_out {
+            tail.push(format!("Left out: {} ({}): {why}", draft.mapping.name, draft.number));
+        }
+    }
+    for other in host.observed.devices.iter().filter(|other| !seen.contains(&other.listed.number)) {
+        let subsystem = other.listed.uuid.as_ref().and_then(Uuid::subsystem);
+        if let Some(whose) = subsystem.filter(|_| selection.only.is_none() && selection.owner.is_none()) {
+            let name = &other.listed.name;
+            tail.push(format!(
+                "Left out: {name} ({}), a device of {whose}; name it to have it, too.",
+                other.listed.number
+            ));
+        }
+    }
+    text::write(&head, drafts.owner.as_ref(), &entries, &tail)
+}
+
+/// What a map of these mappings would not leave alone, and why.
+fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, KernelError> {
+    let loaded = config::parse_str("the export", text);
+    let Some(map) = loaded.map else {
+        let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let of_mapping = errors.filter_map(|error| Some((key_at(text, &error.spot)?, error.message.clone())));
+        return Ok(of_mapping.collect());
+    };
+    let plan = plan::plan(kernel, &map, &BTreeSet::new())?;
+    let mut wrong: BTreeMap<Key, String> =
+        plan.conflicts.iter().map(|conflict| (conflict.mapping.clone(), conflict.reason.clone())).collect();
+    for step in &plan.steps {
+        // These leave every table as it is.
+        if !matches!(step.action, Action::SetUuid | Action::Clear)
+            && let Some(key) = &step.mapping
+        {
+            wrong.entry(key.clone()).or_insert_with(|| format!("{}: {}", step.action.name(), step.reason));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The mapping in whose table a place of the text stands.
+fn key_at(text: &str, spot: &Spot) -> Option<Key> {
+    let Spot::Span { span, .. } = spot else { return None };
+    let header = |line: &str| {
+        let path =
+            line.trim_start_matches('[').strip_prefix("mappings.").filter(|_| line.starts_with('['))?;
+        let path = path.trim_end_matches(']').trim_end_matches(".targets");
+        Key::new(path.trim_matches('"')).ok()
+    };
+    let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
+    text[..end].lines().rev().find_map(header)
+}

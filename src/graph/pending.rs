@@ -1,0 +1,101 @@
+//! What a map says about the devices: what is missing, what has drifted, and what would be done about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Graph, Kind, Node, State, read};
+use crate::config::{Map, Mapping, State as Wanted};
+use crate::identity::{DevNum, Key};
+use crate::kernel::{KernelError, ReadKernel};
+use crate::plan::{self, Detail};
+use crate::sector_map::TypedRow;
+use crate::status::{self, Word};
+
+/// The devices of a kernel, marked with what `map` says about them.
+pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError> {
+    let mut graph = read::read(kernel)?;
+    let plan = plan::plan(kernel, map, &BTreeSet::new())?;
+    let mut ids: BTreeMap<&Key, String> = BTreeMap::new();
+    let mut missing: Vec<(&Mapping, Word)> = Vec::new();
+    for entry in status::of_map(kernel, map)? {
+        let mapping = entry.mapping.as_ref().and_then(|key| map.mappings.get(key));
+        if let (Some(number), word) = (entry.number, entry.word) {
+            let id = number.to_string();
+            if let Some(node) = graph.nodes.iter_mut().find(|node| node.id == id) {
+                node.status = Some(word.name().to_string());
+            }
+            ids.extend(mapping.map(|mapping| (&mapping.key, id)));
+        } else if let Some(mapping) = mapping {
+            ids.insert(&mapping.key, format!("@{}", mapping.key));
+            missing.push((mapping, entry.word));
+        }
+    }
+    add_missing(&mut graph, kernel, &missing, &ids)?;
+    let places: BTreeMap<String, usize> =
+        graph.nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), place)).collect();
+    for step in &plan.steps {
+        let id = step.number.map(|number| number.to_string());
+        let id = id.or_else(|| ids.get(step.mapping.as_ref()?).cloned());
+        if let Some(place) = id.and_then(|id| places.get(&id)) {
+            let refused = if step.refused.is_some() { " (refused)" } else { "" };
+            let node = &mut graph.nodes[*place];
+            node.pending.push(format!("{}{refused}", step.action.name()));
+            if let Detail::Create { table, .. } = &step.detail {
+                node.sectors = node.sectors.or(table.last().map(TypedRow::end));
+            }
+        }
+    }
+    for conflict in &plan.conflicts {
+        if let Some(place) = ids.get(&conflict.mapping).and_then(|id| places.get(id)) {
+            graph.nodes[*place].pending.push("conflict".to_string());
+        }
+    }
+    graph.sort();
+    Ok(graph)
+}
+
+/// Adds the mappings that are not there, and the block devices that only they stand on.
+fn add_missing(
+    graph: &mut Graph,
+    kernel: &dyn ReadKernel,
+    missing: &[(&Mapping, Word)],
+    ids: &BTreeMap<&Key, String>,
+) -> Result<(), KernelError> {
+    let known: BTreeSet<String> = graph.nodes.iter().map(|node| node.id.clone()).collect();
+    let mut bottom: BTreeSet<DevNum> = BTreeSet::new();
+    for (mapping, word) in missing.iter().filter(|(mapping, _)| mapping.state != Wanted::Absent) {
+        let mut below = Vec::new();
+        let mut targets: Vec<String> = Vec::new();
+        for row in &mapping.rows {
+            if !targets.iter().any(|kind| kind == row.target.kind()) {
+                targets.push(row.target.kind().to_string());
+            }
+            for lower in row.target.lowers(0) {
+                match lower.device.key().map(|key| ids.get(key)) {
+                    Some(id) => below.extend(id.cloned()),
+                    None => {
+                        let number = kernel.resolve(lower.device)?;
+                        below.extend(number.map(|number| number.to_string()));
+                        bottom.extend(number.filter(|number| !known.contains(&number.to_string())));
+                    }
+                }
+            }
+        }
+        graph.nodes.push(Node {
+            id: format!("@{}", mapping.key),
+            name: mapping.name.plain().into_owned(),
+            kind: Kind::Mapping,
+            uuid: Some(mapping.uuid.as_str().to_string()),
+            whose: mapping.uuid.parts().map(|(owner, key)| format!("{owner}: {key}")),
+            sectors: None,
+            state: State::Missing,
+            read_only: mapping.readonly,
+            targets,
+            users: Vec::new(),
+            below,
+            status: Some(word.name().to_string()),
+            pending: Vec::new(),
+        });
+    }
+    graph.nodes.extend(read::blocks(kernel, bottom)?);
+    Ok(())
+}

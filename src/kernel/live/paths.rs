@@ -1,0 +1,35 @@
+//! Where block devices are found below `/dev`: their own nodes, those of Device Mapper, and udev's links.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::NODES;
+use super::block::{all, at_path, node};
+use crate::identity::DevNum;
+use crate::kernel::KernelError;
+
+/// Where udev makes links, a folder for each way to tell disks apart.
+const LINKS: &str = "/dev/disk";
+
+/// See [`ReadKernel::paths`](crate::kernel::ReadKernel::paths).
+pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+    let mut paths: BTreeMap<DevNum, Vec<String>> = BTreeMap::new();
+    let nodes = all()?.into_iter().filter_map(node);
+    let links = entries(Path::new(LINKS)).into_iter().flat_map(|folder| entries(&folder));
+    for path in nodes.chain(entries(Path::new(NODES))).chain(links) {
+        // A name that is no text can't be written into a file.
+        if let (Some(text), Some(number)) = (path.to_str(), at_path(&path).ok().flatten()) {
+            paths.entry(number).or_default().push(text.to_string());
+        }
+    }
+    Ok(paths)
+}
+
+/// What is in a folder, by name; nothing where there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let read = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut entries: Vec<PathBuf> = read.map(|entry| entry.path()).collect();
+    entries.sort();
+    entries
+}

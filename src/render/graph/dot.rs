@@ -1,0 +1,41 @@
+//! The language of Graphviz: arrows lead from a device to what it stands on.
+
+use std::fmt::Write as _;
+
+use super::{Tone, facts, name, remarks, tone};
+use crate::graph::Graph;
+
+/// Writes it.
+#[must_use]
+pub fn dot(graph: &Graph) -> String {
+    let mut out = "digraph dmctl {\n  rankdir = RL;\n  node [shape = box, style = \"rounded,filled\", fontname = \"sans-serif\"];\n".to_string();
+    for node in &graph.nodes {
+        let lines = [vec![name(node), facts(node)], remarks(node)].concat();
+        let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+        let fill = match tone(node) {
+            Tone::Ground => "#e8e8e8",
+            Tone::Calm => "#dcefdc",
+            Tone::Foreign => "#ffffff",
+            Tone::Pending => "#fff1c9",
+            Tone::Alarm => "#f9d6d6",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "  \"{}\" [label = \"{}\", fillcolor = \"{fill}\"];",
+            escaped(&node.id),
+            label.join("\\n")
+        );
+    }
+    for node in &graph.nodes {
+        for lower in &node.below {
+            let _ = writeln!(out, "  \"{}\" -> \"{}\";", escaped(&node.id), escaped(lower));
+        }
+    }
+    out + "}\n"
+}
+
+/// A text within quotes: a backslash and a quote are taken as they are.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}

@@ -1,0 +1,57 @@
+//! The language of Mermaid, which many pages draw by themselves.
+
+use std::fmt::Write as _;
+
+use super::{Tone, facts, name, remarks, tone};
+use crate::graph::Graph;
+
+/// Writes it.
+#[must_use]
+pub fn mermaid(graph: &Graph) -> String {
+    let mut out = "flowchart RL\n".to_string();
+    let places = graph.places();
+    for (place, node) in graph.nodes.iter().enumerate() {
+        let lines = [vec![name(node), facts(node)], remarks(node)].concat();
+        let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+        let class = match tone(node) {
+            Tone::Ground => "ground",
+            Tone::Calm => "calm",
+            Tone::Foreign => "foreign",
+            Tone::Pending => "pending",
+            Tone::Alarm => "alarm",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  n{place}[\"{}\"]:::{class}", label.join("<br/>"));
+    }
+    for (place, node) in graph.nodes.iter().enumerate() {
+        for lower in node.below.iter().filter_map(|id| places.get(id.as_str())) {
+            let _ = writeln!(out, "  n{place} --> n{lower}");
+        }
+    }
+    for (class, fill) in [
+        ("ground", "e8e8e8"),
+        ("calm", "dcefdc"),
+        ("foreign", "ffffff"),
+        ("pending", "fff1c9"),
+        ("alarm", "f9d6d6"),
+    ] {
+        let _ = writeln!(out, "  classDef {class} fill:#{fill},stroke:#555,color:#111");
+    }
+    out
+}
+
+/// A text within quotes: what could mean something to Mermaid or to the page becomes the number of its
+/// character.
+fn escaped(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || " .,:/+-_=@()\u{b7}".contains(c);
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if plain(character) {
+            escaped.push(character);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "#{};", u32::from(character));
+        }
+    }
+    escaped
+}

@@ -1,0 +1,129 @@
+//! Every row that a kernel was seen to print.
+
+use dmctl::export::{self, Selection};
+use dmctl::kernel::simulated::Simulated;
+use proptest::prelude::*;
+
+use super::{disk, kernel, mapping, planned};
+
+/// Rows that no map can declare: type, the beginning of the parameters, why.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("linear", "1:99 0", "its device is made when it is opened, and is not there"),
+    ("thin", "Fail", "the pool has failed"),
+    ("thin", "-", "the pool has failed"),
+    ("thin-pool", "Fail", "the pool has failed"),
+    ("unstriped", "2 16 2", "the kernel lets the index be one too large"),
+];
+
+/// The rows that were printed, by type, once each.
+fn rows() -> Vec<(String, String)> {
+    let digits = "0123456789abcdef";
+    let fill = |params: &str| {
+        params
+            .replace("<64 hex lower>", &digits.repeat(4))
+            .replace("<64 hex>", &digits.repeat(4))
+            .replace("<128 hex>", &digits.repeat(8))
+            .replace("<key>", &digits.repeat(12))
+            .replace("<root>", &digits.repeat(4))
+            .replace("<salt>", "0102")
+            .replace("<keytype number>", "0")
+            .replace("<n>", "8")
+    };
+    let all = include_str!("../data/roundtrip.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    let mut rows: Vec<(String, String)> = all
+        .filter(|columns| !columns[2].starts_with('!'))
+        .map(|columns| (columns[0].to_string(), fill(columns[2])))
+        .collect();
+    // What a kernel prints of a pool in trouble depends on the trouble.
+    rows.extend(
+        [("thin", "Fail"), ("thin", "-"), ("thin-pool", "Fail")]
+            .map(|(kind, params)| (kind.to_string(), params.to_string())),
+    );
+    rows.sort();
+    rows.dedup();
+    rows
+}
+
+fn stays_out(kind: &str, params: &str) -> bool {
+    LEFT_OUT.iter().any(|(other, begins, _)| *other == kind && params.starts_with(begins))
+}
+
+/// A kernel that has these rows, a device each, and what they stand on.
+fn kernel_with(rows: &[(String, String)]) -> Simulated {
+    let rams = (0..16).map(|n| disk(1, n, &format!("/dev/disk/by-id/ram-{n}")));
+    let loops = (0..8).map(|n| disk(7, n, &format!("/dev/loop{n}")));
+    let sda = |mut disk: dmctl::kernel::simulated::Disk| {
+        // vdo prints the path that it was given.
+        let first = disk.number == dmctl::identity::DevNum::new(8, 0);
+        disk.paths.extend(first.then(|| "/dev/sda".to_string()));
+        disk
+    };
+    let others = ["8:0", "8:16", "8:32", "8:48", "259:0"].into_iter().enumerate();
+    let others = others.map(|(n, number)| {
+        let (major, minor) = number.split_once(':').unwrap();
+        sda(disk(major.parse().unwrap(), minor.parse().unwrap(), &format!("/dev/disk/by-partlabel/p{n}")))
+    });
+    // What rows of that machine stand on: mappings of it, the first a pool.
+    let mut mappings =
+        vec![mapping(0, "pool", Some("DMCTL-lab-pool"), 16384, "thin-pool", "1:14 1:15 128 0 0 ")];
+    mappings.extend((1..16).map(|n| {
+        mapping(
+            n,
+            &format!("below{n}"),
+            Some(&format!("uuid-{n}")),
+            1 << 20,
+            "linear",
+            &format!("1:13 {}", n << 20),
+        )
+    }));
+    for (place, (kind, params)) in (100u32..).zip(rows) {
+        let (name, uuid) = (format!("row{place}"), format!("DMCTL-lab-row{place}"));
+        // As long as a whole number of stripes of any kind, and as what a tree of hashes covers.
+        let length = if kind == "verity" { 2048 } else { 46080 };
+        let mut row = mapping(place, &name, Some(&uuid), length, kind, params);
+        row.read_only = kind == "verity";
+        mappings.push(row);
+    }
+    kernel(rams.chain(loops).chain(others).collect(), mappings)
+}
+
+/// Exports a kernel: the plan of that must be empty, and only what no map can declare left out.
+fn holds(rows: &[(String, String)]) -> Result<(), TestCaseError> {
+    let kernel = kernel_with(rows);
+    let text = export::map(&kernel, &Selection::default()).unwrap();
+    let plan = planned(&kernel, &text);
+    prop_assert!(plan.is_empty(), "{}", text);
+    for (place, (kind, params)) in (100u32..).zip(rows) {
+        let written = text.contains(&format!("[mappings.row{place}"));
+        prop_assert_eq!(written, !stays_out(kind, params), "{} {}\n{}", kind, params, &text);
+        prop_assert!(written || text.contains(&format!("# Left out: row{place} ")), "{}", text);
+    }
+    Ok(())
+}
+
+#[test]
+fn each_by_itself() {
+    let rows = rows();
+    assert!(rows.len() > 100, "{}", rows.len());
+    let failures: Vec<String> = rows
+        .iter()
+        .filter_map(|row| holds(std::slice::from_ref(row)).err().map(|error| format!("{row:?}: {error}")))
+        .collect();
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), rows.len(), failures.join("\n"));
+    for (kind, begins, why) in LEFT_OUT {
+        let needed = rows.iter().any(|(other, params)| other == kind && params.starts_with(begins));
+        assert!(needed, "no row needs this any more: {kind} {begins}: {why}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_of_them_side_by_side(rows in prop::sample::subsequence(rows(), 0..12)) {
+        holds(&rows)?;
+    }
+}

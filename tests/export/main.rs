@@ -1,0 +1,71 @@
+//! What is exported says what is there: a map that changes nothing, a file on which the same plan is made, and
+//! forms that other tools read, for every target and for any state.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
+mod concise;
+mod every_target;
+mod keys;
+mod strangers;
+
+use std::collections::BTreeSet;
+
+use dmctl::config::{self, Map};
+use dmctl::identity::DevNum;
+use dmctl::kernel::ReadKernel;
+use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Row, Simulated, State};
+use dmctl::plan::{self, Plan};
+use dmctl::secret::Secret;
+
+/// A large disk with a node.
+fn disk(major: u32, minor: u32, path: &str) -> Disk {
+    Disk { paths: vec![path.to_string()], ..Disk::new(DevNum::new(major, minor), 1 << 40) }
+}
+
+/// A mapping with one row.
+fn mapping(
+    minor: u32,
+    name: &str,
+    uuid: Option<&str>,
+    length: u64,
+    kind: &str,
+    params: &str,
+) -> MappingState {
+    let row = Row { start: 0, length, kind: kind.to_string(), params: Secret::new(params.to_string()) };
+    MappingState {
+        name: name.to_string(),
+        uuid: uuid.map(ToString::to_string),
+        number: DevNum::new(254, minor),
+        paths: Vec::new(),
+        suspended: false,
+        read_only: false,
+        open_count: 0,
+        event_nr: 0,
+        live: Some(vec![row]),
+        inactive: None,
+        inactive_read_only: false,
+        deferred_remove: false,
+        mounts: Vec::new(),
+        swap: false,
+        holders: Vec::new(),
+        queue: None,
+    }
+}
+
+/// A kernel with these, and nothing else.
+fn kernel(block_devices: Vec<Disk>, mappings: Vec<MappingState>) -> Simulated {
+    let kernel = KernelFacts::default();
+    Simulated::new(&State { format_version: 1, kernel, block_devices, mappings, pools: Vec::new() }).unwrap()
+}
+
+/// The map that a text is; it must be one.
+fn read(text: &str) -> Map {
+    let loaded = config::parse_str("map.toml", text);
+    let says = loaded.render(false);
+    loaded.map.unwrap_or_else(|| panic!("{says}\n{text}"))
+}
+
+/// The plan of a map, with nothing approved.
+fn planned(kernel: &dyn ReadKernel, text: &str) -> Plan {
+    plan::plan(kernel, &read(text), &BTreeSet::new()).unwrap()
+}

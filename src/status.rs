@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Map, State};
 use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
-use crate::kernel::{KernelError, ReadKernel};
+use crate::kernel::{KernelError, Mapped, ReadKernel};
 use crate::observed::Observed;
 use crate::plan::{Change, Changes, Standing};
 
@@ -21,6 +21,8 @@ pub enum Word {
     Missing,
     /// Holding I/O back though the map does not say so.
     Suspended,
+    /// Going away as soon as it is closed.
+    Pending,
     /// Owned, and no mapping declares it.
     Leftover,
     /// The name is taken by a device of somebody else.
@@ -38,6 +40,7 @@ impl Word {
             Self::Drifted => "drifted",
             Self::Missing => "missing",
             Self::Suspended => "suspended",
+            Self::Pending => "pending",
             Self::Leftover => "leftover",
             Self::Foreign => "foreign",
             Self::Unknown => "unknown",
@@ -85,8 +88,9 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
         name: seen.listed.name.clone(),
         number: Some(seen.listed.number),
-        word: Word::Leftover,
-        says: vec!["no mapping declares it".to_string()],
+        word: if is_leaving(seen.mapped.as_ref()) { Word::Pending } else { Word::Leftover },
+        says:
+            leaving(seen.mapped.as_ref()).into_iter().chain(["no mapping declares it".to_string()]).collect(),
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(entries)
@@ -98,7 +102,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
-        let mut says = Vec::new();
+        let mut says: Vec<String> = leaving(seen.mapped.as_ref()).into_iter().collect();
         if info.inactive_table {
             says.push("a table was left in its inactive slot".to_string());
         }
@@ -107,6 +111,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
         }
         let word = match (info.suspended, says.is_empty()) {
             (true, _) => Word::Suspended,
+            (false, _) if info.deferred_remove => Word::Pending,
             (false, true) => Word::InSync,
             (false, false) => Word::Drifted,
         };
@@ -121,6 +126,15 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     Ok(entries.collect())
 }
 
+fn is_leaving(device: Option<&Mapped>) -> bool {
+    device.is_some_and(|device| device.info.deferred_remove)
+}
+
+/// What is to be said of a device that was removed while it was open.
+fn leaving(device: Option<&Mapped>) -> Option<String> {
+    is_leaving(device).then(|| "it goes away as soon as it is closed".to_string())
+}
+
 fn of_change(
     change: &Change<'_>,
     conflicts: Option<&Vec<String>>,
@@ -130,6 +144,7 @@ fn of_change(
     let mut says = Vec::new();
     let mut word = match &change.standing {
         Standing::Gone | Standing::Same => Word::InSync,
+        Standing::Leaving => Word::Pending,
         Standing::Missing => Word::Missing,
         Standing::Unwanted => {
             says.push("the map says it should be absent".to_string());
@@ -167,11 +182,13 @@ fn of_change(
         if suspended {
             says.push("it is suspended, and I/O to it waits".to_string());
         }
-        if device.info.deferred_remove {
-            says.push("it goes away as soon as it is closed".to_string());
-        }
+        says.extend(leaving(Some(device)));
         if word == Word::InSync && !says.is_empty() {
-            word = if suspended { Word::Suspended } else { Word::Drifted };
+            word = match (suspended, device.info.deferred_remove) {
+                (true, _) => Word::Suspended,
+                (false, true) => Word::Pending,
+                (false, false) => Word::Drifted,
+            };
         }
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)

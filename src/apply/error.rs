@@ -25,6 +25,10 @@ pub enum ApplyError {
     /// The kernel could not be read. Nothing was changed.
     #[error(transparent)]
     Read(#[from] KernelError),
+    /// Every step was carried out, and a device node does not follow. The devices are as the plan says, so nothing
+    /// was put back.
+    #[error("the plan is carried out, but a device node could not be brought up to date: {0}")]
+    Unsettled(KernelError),
     /// The kernel refused a step, and everything was put back.
     #[error("{step}: {cause}; everything was put back")]
     PutBack {

@@ -48,6 +48,13 @@ pub enum Done {
         /// The device as it was.
         old: Old,
     },
+    /// A removal was called off that waited for the last close.
+    Kept {
+        /// The device.
+        id: Id,
+        /// Its name.
+        name: Name,
+    },
     /// I/O was held back.
     Suspended {
         /// The device.
@@ -149,6 +156,15 @@ fn one(undo: &mut Undo<'_>, done: Done) {
                 format!(
                     "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old table:{}",
                     table(&old.table)
+                )
+            };
+            undo.note(outcome, says);
+        }
+        Done::Kept { id, name } => {
+            let outcome = undo.let_go(&id);
+            let says = |error| {
+                format!(
+                    "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
                 )
             };
             undo.note(outcome, says);

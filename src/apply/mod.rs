@@ -32,6 +32,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::kernel::ChangeKernel;
+use crate::kernel::removal::{NEVER, PATIENCE};
 use crate::plan::{Plan, Refusal, Step};
 
 pub use error::ApplyError;
@@ -51,11 +52,9 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
 }
 
-static NEVER: AtomicBool = AtomicBool::new(false);
-
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(5), jobs: 1, stop: &NEVER }
+        Self { patience: PATIENCE, jobs: 1, stop: &NEVER }
     }
 }
 
@@ -107,7 +106,10 @@ pub fn apply(
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
     permit(plan)?;
-    let Err((journal, failure)) = Run::carry_out(kernel, plan, options, progress) else { return Ok(()) };
+    kernel.begin()?;
+    let Err((journal, failure)) = Run::carry_out(kernel, plan, options, progress) else {
+        return kernel.settle().map_err(ApplyError::Unsettled);
+    };
     progress.undoing();
     let mut undo = Undo::new(kernel, options.patience);
     journal.undo(&mut undo);

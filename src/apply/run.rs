@@ -89,7 +89,6 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// What is left to do when all tasks are done.
     fn end(&self) -> Result<(), Failure> {
-        self.kernel.settle().map_err(|error| Failure::new("settle", &error))?;
         verify::all(self.kernel, self.plan, &self.made()).map_err(|(step, cause)| {
             Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
         })
@@ -206,7 +205,11 @@ impl<'k, 'p> Run<'k, 'p> {
             }
             Detail::Clear => self.kernel.clear(&id).map_err(refused),
             Detail::Message { sector, text, prepares: None } => {
-                self.kernel.message(&id, *sector, text).map(drop).map_err(refused)
+                self.kernel.message(&id, *sector, text).map_err(refused)?;
+                if step.calls_off_removal() {
+                    self.journal.push(Done::Kept { id, name });
+                }
+                Ok(())
             }
             Detail::Message { sector, text, prepares: Some(preparation) } => {
                 preparation::send(self.kernel, &self.journal, &id, (*sector, text), preparation)

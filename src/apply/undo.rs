@@ -7,8 +7,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use super::journal::Old;
 use super::{removal, rows};
 use crate::identity::DevNum;
@@ -57,19 +55,17 @@ impl<'k> Undo<'k> {
         call().or_else(|_| call())
     }
 
-    /// Removes a device, if it is there.
+    /// Removes a device, if it is there. Nothing stops the way back.
     pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
-        match self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false)) {
-            Err(error) if error.errno() == Some(Errno::ENXIO) => self.unless_there(id, error),
-            outcome => outcome,
-        }
+        self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false))
     }
 
-    /// The error, unless the device is gone.
-    fn unless_there(&self, id: &Id, error: KernelError) -> Result<(), KernelError> {
-        match self.kernel.device(id, Slot::Live) {
-            Ok(None) => Ok(()),
-            _ => Err(error),
+    /// Lets a device go away when it is closed, as it was to. One that was closed meanwhile stays: better a device
+    /// too many than one too few.
+    pub fn let_go(&self, id: &Id) -> Result<(), KernelError> {
+        match self.kernel.device(id, Slot::Live)? {
+            Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, true)),
+            _ => Ok(()),
         }
     }
 

@@ -65,6 +65,9 @@ impl<'p> End<'p> {
             };
         }
         let Some(found) = found else { return Err("the kernel does not have it".to_string()) };
+        if found.info.deferred_remove && step.calls_off_removal() {
+            return Err("the kernel still lets it go as soon as it is closed".to_string());
+        }
         if let Some(name) = self.names.get(uuid)
             && found.info.name != **name
         {

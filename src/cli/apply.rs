@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -25,7 +24,6 @@ use super::output::{Output, note, print};
 use super::plan::Allow;
 use super::selection::Selection;
 use super::show::APPLIED;
-use super::signals;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -108,8 +106,7 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
-    apply::apply(kernel, plan, options(context, args.jobs, &stop), &mut Silent)?;
+    apply::apply(kernel, plan, options(context, args.jobs), &mut Silent)?;
     if !args.output.is_json() {
         print(&done(plan))?;
     }
@@ -123,11 +120,11 @@ fn jobs(text: &str) -> Result<usize, String> {
 }
 
 /// How a plan is carried out on this kernel.
-pub fn options<'s>(context: &Context, jobs: Option<usize>, stop: &'s AtomicBool) -> Options<'s> {
+pub fn options(context: &Context, jobs: Option<usize>) -> Options<'_> {
     // Nobody lets go of a device of a simulated kernel while one waits for it.
     let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let jobs = jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    Options { patience, jobs, stop }
+    Options { patience, jobs, stop: context.stop() }
 }
 
 fn done(plan: &Plan) -> String {
@@ -169,7 +166,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
             ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } => Exit::Left,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
         };
         Self::new(exit, error)
     }

@@ -64,7 +64,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub udev: Udev,
 
-    /// How long to wait for udev
+    /// How long to wait for udev; after that there is a warning
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub udev_timeout: Duration,
 

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dmctl::kernel::live::{Live, Udev};
@@ -11,14 +13,19 @@ use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
 use dmctl::lock::{self, Lock};
 
 use super::args::Global;
+use super::exit::Exit;
 use super::failure::Failure;
+use super::signals;
 
 /// What the global options mean.
 #[derive(Debug)]
 pub struct Context {
     kernel: Choice,
     udev: Udev,
+    udev_timeout: Duration,
     lock_timeout: Duration,
+    /// Becomes true when this process is told to stop, once it may change a kernel.
+    stop: Arc<AtomicBool>,
 }
 
 /// Which kernel.
@@ -37,12 +44,23 @@ impl Context {
             live if live == Path::new("live") => Choice::Live,
             file => Choice::Simulated(file.to_path_buf()),
         };
-        Self { kernel, udev: global.udev.into(), lock_timeout: global.lock_timeout }
+        Self {
+            kernel,
+            udev: global.udev.into(),
+            udev_timeout: global.udev_timeout,
+            lock_timeout: global.lock_timeout,
+            stop: Arc::default(),
+        }
     }
 
     /// Whether this is the running kernel.
     pub fn is_live(&self) -> bool {
         matches!(self.kernel, Choice::Live)
+    }
+
+    /// Whether this process was told to stop, while it has a kernel to change.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
     }
 
     /// The kernel, for a verb that can't change it.
@@ -65,10 +83,12 @@ impl Context {
         match &self.kernel {
             Choice::Live => {
                 let _lock = Lock::acquire(Path::new(lock::LIVE), self.lock_timeout, &command)?;
-                act(&Live::open(self.udev)?)
+                self.catch_signals()?;
+                act(&Live::open(self.udev)?.patient(self.udev_timeout, Arc::clone(&self.stop)))
             }
             Choice::Simulated(path) => {
                 let _lock = Lock::acquire(&lock_of(path)?, self.lock_timeout, &command)?;
+                self.catch_signals()?;
                 let kernel = Simulated::open(path)?;
                 let outcome = act(&kernel);
                 let saved = kernel.save();
@@ -77,6 +97,11 @@ impl Context {
                 Ok(done)
             }
         }
+    }
+
+    /// A signal ends nothing halfway from now on: a device would stay suspended, or a semaphore behind.
+    fn catch_signals(&self) -> Result<(), Failure> {
+        signals::catch(&self.stop).map_err(|error| Failure::new(Exit::Error, error))
     }
 }
 

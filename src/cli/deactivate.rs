@@ -19,7 +19,6 @@ use super::failure::Failure;
 use super::output::{note, print};
 use super::plan::Allow;
 use super::selection::Selection;
-use super::signals;
 
 /// How often a device that is in use is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -45,12 +44,11 @@ pub struct Args {
 /// Removes them. A device that stays is no failure: it is what was asked for.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, context.trust_to_apply())?;
-    let stop = signals::stop().map_err(|error| Failure::new(Exit::Error, error))?;
     let deadline = Instant::now() + args.wait;
     context.changing("deactivate", |kernel| {
         let closed = || deactivate(kernel, &map, &args.allow.classes());
         let mut now = closed()?;
-        while now.waits() && Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
+        while now.waits() && Instant::now() < deadline && !context.stop().load(Ordering::Relaxed) {
             thread::sleep(LOOK_AGAIN);
             now = closed()?;
         }
@@ -59,7 +57,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             note(format_args!("`{}` stays: {why}", step.name));
         }
         print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
-        apply::apply(kernel, &now.plan, options(context, None, &stop), &mut Silent)?;
+        apply::apply(kernel, &now.plan, options(context, None), &mut Silent)?;
         Ok(Exit::Done)
     })
 }

@@ -36,6 +36,9 @@ struct Fields {
     minor: u32,
     read_only: bool,
     target_count: u32,
+    /// Whether it goes away as soon as it is closed; told only of a device that does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deferred_remove: bool,
 }
 
 /// The document of a device that does not exist.
@@ -79,6 +82,7 @@ impl From<Info> for Fields {
             minor: info.number.minor,
             read_only: info.read_only,
             target_count: info.target_count,
+            deferred_remove: info.deferred_remove,
         }
     }
 }
@@ -101,6 +105,7 @@ impl Fields {
             ("read_only", &self.read_only),
             ("target_count", &self.target_count),
         ];
-        lines(fields.iter().map(|(field, value)| format!("{field}: {value}")))
+        let pending = self.deferred_remove.then_some(("deferred_remove", &true as &dyn std::fmt::Display));
+        lines(fields.into_iter().chain(pending).map(|(field, value)| format!("{field}: {value}")))
     }
 }

@@ -56,6 +56,8 @@ enum State {
     Active,
     /// It holds I/O back.
     Suspended,
+    /// It does, and goes away as soon as it is closed.
+    Pending,
     /// It has no table to serve it with.
     Empty,
 }
@@ -64,6 +66,7 @@ impl State {
     fn of(info: &Info) -> Self {
         match (info.suspended, info.live_table) {
             (true, _) => Self::Suspended,
+            (false, _) if info.deferred_remove => Self::Pending,
             (false, true) => Self::Active,
             (false, false) => Self::Empty,
         }
@@ -73,6 +76,7 @@ impl State {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Pending => "pending",
             Self::Empty => "empty",
         }
     }

@@ -25,7 +25,7 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("remove {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
-        let how = Removal { deferred: args.deferred, ..Removal::default() };
+        let how = Removal { deferred: args.deferred, stop: context.stop(), ..Removal::default() };
         if ops::remove(kernel, &device.name, how, (&args.consent).into())? == Removed::WhenClosed {
             note(format_args!("`{}` is open: it goes away when it is closed", device.name));
         }

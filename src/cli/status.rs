@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::map::{self, Trust};
 use super::output::Output;
 
-/// Show how each mapping stands: in sync, drifted, missing, suspended, leftover, foreign
+/// Show how each mapping stands: in sync, drifted, missing, suspended, pending, leftover, foreign
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl status mappings.toml\n  dmctl status\n  dmctl status --json")]
 pub struct Args {

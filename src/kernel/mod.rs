@@ -11,6 +11,7 @@
 mod error;
 pub mod live;
 mod memory;
+pub(crate) mod removal;
 pub mod simulated;
 
 use std::collections::BTreeMap;
@@ -209,6 +210,16 @@ pub trait ChangeKernel: ReadKernel {
     fn lock_memory(&self) -> Option<MemoryLock> {
         None
     }
+
+    /// Gets ready for a batch of changes: what it may take that can run out is taken now, before anything is
+    /// changed. Whoever does not call it gets what is there.
+    fn begin(&self) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    /// Waits, within a limit, until those who look at each changed device (udev) are done with the changes up
+    /// to now: before a device that is busy is tried again. No other call waits for them.
+    fn catch_up(&self) {}
 
     /// Lets the outside world catch up: device nodes, links. Called at the end of a batch of changes.
     fn settle(&self) -> Result<(), KernelError>;

@@ -1,9 +1,9 @@
 //! Making a device.
 
-use super::remove::{PATIENCE, patiently};
 use super::settle::settled;
 use super::{Foreign, OpError, advice, rows, taken};
 use crate::identity::{DevNum, Name, Uuid};
+use crate::kernel::removal::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
 use crate::table::Target;
 
@@ -51,7 +51,7 @@ pub fn create(
     let uuid = uuid.cloned().map_or_else(random_uuid, Ok)?;
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
     let table = rows::resolve(kernel, table)?;
-    let made = settled(kernel, make(kernel, name, uuid, &table, read_only))?;
+    let made = settled(kernel, || make(kernel, name, uuid, &table, read_only))?;
     tracing::info!("created `{name}` ({}) with uuid `{}`", made.number, made.uuid);
     Ok(made)
 }
@@ -79,7 +79,7 @@ fn undo(
     cause: KernelError,
     advice: impl FnOnce() -> Vec<String>,
 ) -> OpError {
-    match patiently(PATIENCE, || kernel.remove(id, false)) {
+    match removal::remove(kernel, id, PATIENCE, &|| false) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
         Err(recovery) => {
             let left = format!("`{name}` is left half made: try `dmctl remove {name}`");

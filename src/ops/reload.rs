@@ -39,7 +39,7 @@ pub fn reload(
     foreign.check(name, before.info.uuid.as_ref())?;
     let table = rows::resolve(kernel, table)?;
     rows::refuse_loop(kernel, &table, &before.info)?;
-    settled(kernel, swap_in(kernel, &before, &table))?;
+    settled(kernel, || swap_in(kernel, &before, &table))?;
     tracing::info!("reloaded `{name}`");
     Ok(())
 }

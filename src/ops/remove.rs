@@ -1,7 +1,7 @@
 //! Destroying a device.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -9,27 +9,23 @@ use super::find::steady;
 use super::settle::settled;
 use super::{Foreign, OpError, Usage, by_name};
 use crate::identity::Name;
-use crate::kernel::{ChangeKernel, Id, Info, KernelError, Slot};
-
-/// How long a device may be busy before that is taken for an answer. What looks at every new device (udev,
-/// blkid) has let go by then.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+use crate::kernel::removal::{self, NEVER, PATIENCE};
+use crate::kernel::{ChangeKernel, Id, Info, Slot};
 
 /// How a device is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Removal {
+#[derive(Debug, Clone, Copy)]
+pub struct Removal<'a> {
     /// Lets a device that is open go away when it is closed, instead of refusing.
     pub deferred: bool,
     /// How long to try while the device is open and nobody is known who keeps it open.
     pub patience: Duration,
+    /// Once it is true, it is not tried again.
+    pub stop: &'a AtomicBool,
 }
 
-impl Default for Removal {
+impl Default for Removal<'_> {
     fn default() -> Self {
-        Self { deferred: false, patience: PATIENCE }
+        Self { deferred: false, patience: PATIENCE, stop: &NEVER }
     }
 }
 
@@ -65,13 +61,13 @@ pub enum Removed {
 pub fn remove(
     kernel: &dyn ChangeKernel,
     name: &Name,
-    how: Removal,
+    how: Removal<'_>,
     foreign: Foreign,
 ) -> Result<Removed, OpError> {
     let info = by_name(kernel, name)?;
     foreign.check(name, info.uuid.as_ref())?;
-    let outcome = if how.deferred { defer(kernel, &info) } else { destroy(kernel, &info, how.patience) };
-    let removed = settled(kernel, outcome)?;
+    let removed =
+        settled(kernel, || if how.deferred { defer(kernel, &info) } else { destroy(kernel, &info, how) })?;
     tracing::info!(
         "removed `{name}`{}",
         if removed == Removed::Gone { "" } else { ", as soon as it is closed" }
@@ -86,14 +82,14 @@ fn defer(kernel: &dyn ChangeKernel, info: &Info) -> Result<Removed, OpError> {
     Ok(if kernel.device(&id, Slot::Live)?.is_some() { Removed::WhenClosed } else { Removed::Gone })
 }
 
-fn destroy(kernel: &dyn ChangeKernel, info: &Info, patience: Duration) -> Result<Removed, OpError> {
+fn destroy(kernel: &dyn ChangeKernel, info: &Info, how: Removal<'_>) -> Result<Removed, OpError> {
     let in_use = |usage| OpError::InUse { name: info.name.clone(), usage };
     let usage = Usage::of(kernel, info)?;
     if usage.lasts() {
         return Err(in_use(usage));
     }
     let id = steady(info);
-    match patiently(patience, || kernel.remove(&id, false)) {
+    match removal::remove(kernel, &id, how.patience, &|| how.stop.load(Ordering::Relaxed)) {
         Ok(()) => Ok(Removed::Gone),
         Err(error) if error.errno() == Some(Errno::EBUSY) => Err(in_use(usage_now(kernel, &id, usage))),
         Err(error) => Err(OpError::refused(error)),
@@ -106,35 +102,19 @@ fn usage_now(kernel: &dyn ChangeKernel, id: &Id, before: Usage) -> Usage {
     now.and_then(|mapped| Usage::of(kernel, &mapped.info).ok()).unwrap_or(before)
 }
 
-/// Tries again while the kernel answers that the device is busy.
-pub(super) fn patiently(
-    patience: Duration,
-    mut attempt: impl FnMut() -> Result<(), KernelError>,
-) -> Result<(), KernelError> {
-    let begin = Instant::now();
-    loop {
-        match attempt() {
-            Err(error) if error.errno() == Some(Errno::EBUSY) && begin.elapsed() < patience => {
-                thread::sleep(PAUSE.min(patience));
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::ReadKernel;
     use crate::kernel::simulated::Simulated;
+    use crate::kernel::{Id, ReadKernel};
     use crate::ops::fixture::{changes, kernel, kernel_with, row};
 
-    fn remove_data(kernel: &Simulated, how: Removal) -> Result<Removed, OpError> {
+    fn remove_data(kernel: &Simulated, how: Removal<'_>) -> Result<Removed, OpError> {
         remove(kernel, &Name::new("data").unwrap(), how, Foreign::Refuse)
     }
 
-    fn soon(deferred: bool) -> Removal {
-        Removal { deferred, patience: Duration::from_millis(120) }
+    fn soon(deferred: bool) -> Removal<'static> {
+        Removal { deferred, patience: Duration::from_millis(120), ..Removal::default() }
     }
 
     #[test]
@@ -174,6 +154,16 @@ mod tests {
         assert_eq!(remove_data(&open, soon(true)).unwrap(), Removed::WhenClosed);
         assert!(open.list().unwrap()[0].name.kernel() == "data");
         assert_eq!(remove_data(&kernel(&["data"]), soon(true)).unwrap(), Removed::Gone);
+    }
+
+    #[test]
+    fn a_device_that_goes_by_itself_is_gone() {
+        let gone = Id::Name(Name::new("data").unwrap());
+        let remove = |kernel: &Simulated| removal::remove(kernel, &gone, Duration::ZERO, &|| false);
+        assert!(remove(&kernel(&[])).is_ok());
+        let there = kernel(&["data"]);
+        there.fail_nth(1, Errno::ENXIO);
+        assert!(remove(&there).is_err());
     }
 
     #[test]

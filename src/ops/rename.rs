@@ -36,7 +36,7 @@ pub fn rename(
     let uuid = lacking(&before, uuid)?;
     let new = Some(new).filter(|new| *new != name);
     taken::refuse(kernel, new, uuid, Some(before.number))?;
-    settled(kernel, perform(kernel, &before, new, uuid))?;
+    settled(kernel, || perform(kernel, &before, new, uuid))?;
     tracing::info!("renamed `{name}` to `{}`", new.unwrap_or(name));
     Ok(())
 }

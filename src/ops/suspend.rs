@@ -30,7 +30,7 @@ pub fn suspend(
 ) -> Result<(), OpError> {
     let info = by_name(kernel, name)?;
     foreign.check(name, info.uuid.as_ref())?;
-    settled(kernel, kernel.suspend(&steady(&info), how).map_err(OpError::refused))?;
+    settled(kernel, || kernel.suspend(&steady(&info), how).map_err(OpError::refused))?;
     tracing::info!("suspended `{name}`");
     Ok(())
 }
@@ -47,7 +47,7 @@ pub fn suspend(
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
     let before = mapped(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
-    settled(kernel, swap::resume(kernel, &before, Vec::new))?;
+    settled(kernel, || swap::resume(kernel, &before, Vec::new))?;
     tracing::info!("resumed `{name}`");
     Ok(())
 }

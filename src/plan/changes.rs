@@ -45,6 +45,8 @@ pub enum Standing {
     Missing,
     /// There is a device, and there should be none.
     Unwanted,
+    /// There is a device, there should be none, and it goes away by itself as soon as it is closed.
+    Leaving,
     /// The tables mean the same.
     Same,
     /// The device was made and never got a table.
@@ -206,8 +208,10 @@ impl<'a> Changes<'a> {
     pub fn touched(&self) -> impl Iterator<Item = DevNum> + '_ {
         let changed = self.all.iter().filter(|change| {
             let suspended = change.device().is_some_and(|device| device.info.suspended);
-            !matches!(change.standing, Standing::Same | Standing::Unknown(_) | Standing::Gone)
-                || suspended != (change.mapping.state == State::Suspended)
+            !matches!(
+                change.standing,
+                Standing::Same | Standing::Unknown(_) | Standing::Gone | Standing::Leaving
+            ) || suspended != (change.mapping.state == State::Suspended)
         });
         let pruned = if self.map.policy.prune { self.leftovers.as_slice() } else { &[] };
         changed.filter_map(Change::number).chain(pruned.iter().map(|seen| seen.listed.number))
@@ -237,6 +241,11 @@ fn leftovers<'a>(map: &Map, declared: &HashMap<DevNum, usize>, observed: &'a Obs
     observed.devices.iter().filter(leftover).collect()
 }
 
+/// Whether a device is open, and goes away as soon as it is not.
+pub fn leaves(device: &Mapped) -> bool {
+    device.info.deferred_remove && device.info.open_count > 0
+}
+
 /// Compares a mapping with its device. A table that is loaded over another one gives no order again that was
 /// carried out already.
 fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [TypedRow]) -> Standing {
@@ -244,7 +253,7 @@ fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [TypedRow]) 
         return if mapping.state == State::Absent { Standing::Gone } else { Standing::Missing };
     };
     if mapping.state == State::Absent {
-        return Standing::Unwanted;
+        return if leaves(device) { Standing::Leaving } else { Standing::Unwanted };
     }
     if !device.info.live_table {
         return Standing::Unfinished;

@@ -101,6 +101,9 @@ pub fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, 
         (_, Some(key)) => {
             format!("{taken}, the device of the mapping `{key}`, which this plan does not rename or remove")
         }
+        _ if by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove) => {
+            format!("{taken}, a device that goes away as soon as it is closed; then apply again")
+        }
         (None, _) if mapping.adopt => {
             format!(
                 "{taken}, a device without uuid, and the mapping has a device already; remove one of the two"

@@ -95,6 +95,10 @@ impl Action {
     }
 }
 
+/// The message to Device Mapper itself that lets a device stay which was to go away when it is closed
+/// (`message_for_md` in `drivers/md/dm-ioctl.c`).
+pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
+
 /// One step.
 #[derive(Clone)]
 pub struct Step {
@@ -226,6 +230,12 @@ impl Step {
             Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
             _ => Id::Name(self.name.clone()),
         }
+    }
+
+    /// Whether it lets a device stay which was to go away when it is closed.
+    #[must_use]
+    pub fn calls_off_removal(&self) -> bool {
+        matches!(&self.detail, Detail::Message { text, .. } if text == CANCEL_REMOVAL)
     }
 
     /// The devices that its device stands on before the step, and no more afterwards.

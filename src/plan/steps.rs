@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::changes::{Change, Changes, Standing};
-use super::{Action, Conflict, Detail, InUse, Step};
+use super::changes::{self, Change, Changes, Standing};
+use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation};
 use crate::config::State;
 use crate::diff::TableDiff;
@@ -23,7 +23,8 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
         places.resize(steps.len(), Some(place));
     }
     if changes.map.policy.prune {
-        for seen in &changes.leftovers {
+        let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
+        for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
             steps.extend(remove_leftover(seen, changes, observed));
         }
     }
@@ -40,7 +41,7 @@ fn of_mapping(
     steps: &mut Vec<Step>,
 ) {
     match &change.standing {
-        Standing::Gone | Standing::Blocked | Standing::Unknown(_) => {}
+        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => {}
         Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
         Standing::Missing => {
             prepare(steps);
@@ -199,7 +200,7 @@ fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let detail = Detail::Message { sector: 0, text: "@cancel_deferred_remove".to_string(), prepares: None };
+    let detail = Detail::Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
     step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
 }
 
@@ -246,6 +247,7 @@ fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> O
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
+    let waits = if changes::leaves(device) { "; it goes away as soon as it is closed" } else { "" };
     Some(Step {
         action: Action::Remove,
         mapping,
@@ -254,7 +256,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: reason.to_string(),
+        reason: format!("{reason}{waits}"),
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,

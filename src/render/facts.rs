@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::diff;
-use crate::plan::Action;
 use crate::plan::document::{Sectors, Step};
+use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
 /// The name, or the old and the new one.
@@ -88,12 +88,20 @@ pub fn range((start, end): (u64, u64)) -> String {
     }
 }
 
+/// Who a message goes to.
+pub fn addressee(step: &Step, message: &str) -> String {
+    if message.starts_with('@') {
+        return "to Device Mapper".to_string();
+    }
+    format!("to the target at sector {}", step.sector.unwrap_or_default())
+}
+
 /// Why a step is needed, and what is at stake, as far as it does not speak for itself.
 pub fn reasons(step: &Step) -> Vec<String> {
     let plain = step.refusal.is_none() && step.class.allowed_unasked();
     match step.action {
         Action::Reload => beyond_tables(step),
-        Action::Message => Vec::new(),
+        Action::Message if step.message.as_deref() != Some(CANCEL_REMOVAL) => Vec::new(),
         Action::Create | Action::Remove | Action::Rename if plain => Vec::new(),
         _ => vec![step.need().to_string()],
     }

@@ -17,7 +17,7 @@ pub fn text(entries: &[Entry], paint: Paint) -> String {
         let colour = match entry.word {
             Word::InSync => AnsiColor::Green,
             Word::Missing | Word::Suspended | Word::Foreign => AnsiColor::Red,
-            Word::Drifted | Word::Leftover | Word::Unknown => AnsiColor::Yellow,
+            Word::Drifted | Word::Pending | Word::Leftover | Word::Unknown => AnsiColor::Yellow,
         };
         let word = paint.with(&format!("{:<9}", entry.word.name()), colour);
         let number = entry.number.map(|number| number.to_string()).unwrap_or_default();

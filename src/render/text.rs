@@ -189,8 +189,7 @@ impl Page {
             self.below("", &sectors, None);
         }
         if let Some(message) = &step.message {
-            let sector = step.sector.unwrap_or_default();
-            self.below("", &format!("to the target at sector {sector}: {}", printable(message)), None);
+            self.below("", &format!("{}: {}", facts::addressee(step, message), printable(message)), None);
         }
         for says in facts::reasons(step) {
             self.below("", &printable(&says), None);

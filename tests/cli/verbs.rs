@@ -134,6 +134,11 @@ fn an_open_device_goes_when_it_is_closed() {
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""));
     assert_eq!(ended.stderr, "`data` is open: it goes away when it is closed\n");
     assert_eq!(lab.ok(["list"]), "data\ntop\n");
+    let long = lab.ok(["list", "--long"]);
+    assert!(long.lines().next().unwrap().contains("  pending  "), "{long}");
+    assert!(lab.ok(["info", "data"]).ends_with("\ndeferred_remove: true\n"));
+    assert_eq!(lab.json(["info", "data", "--json"])["deferred_remove"], true);
+    assert_eq!(lab.json(["list", "--long", "--json"])["mappings"][0]["state"], "pending");
     lab.ok(["remove", "top"]);
     assert_eq!(lab.ok(["list"]), "");
 }

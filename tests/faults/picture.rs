@@ -21,6 +21,7 @@ pub struct Device {
     pub suspended: bool,
     pub read_only: bool,
     pub open_count: u32,
+    pub deferred_remove: bool,
 }
 
 impl Picture {
@@ -60,6 +61,7 @@ impl std::fmt::Display for Picture {
                 (device.suspended, " suspended"),
                 (device.inactive, " inactive"),
                 (device.read_only, " read-only"),
+                (device.deferred_remove, " going away when closed"),
             ] {
                 if holds {
                     write!(states, "{says}")?;
@@ -91,5 +93,6 @@ fn device(mapping: &MappingState, names: &BTreeMap<DevNum, &str>) -> Device {
         suspended: mapping.suspended,
         read_only: mapping.read_only,
         open_count: mapping.open_count,
+        deferred_remove: mapping.deferred_remove,
     }
 }

@@ -5,30 +5,37 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
 //! unknown target are a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `peek`). Where udev runs it makes the
-//! links in `/dev/mapper`, and calls wait for it; where it does not, `nodes` keeps them.
+//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `peek`). Where udev answers (`udevd`) it
+//! makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`); where
+//! it does not, `nodes` keeps them. `surroundings` brings the two together.
 
 mod block;
 mod control;
+mod cookie;
 mod log;
 mod nodes;
 mod paths;
 mod peek;
 mod raw;
+mod surroundings;
+mod udev;
+mod udevd;
 mod users;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use devicemapper::{DevId, DmFlags, DmName, DmOptions, DmUuid};
+use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;
 use nodes::Nodes;
 use raw::Command;
+use udev::Beside;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
@@ -39,15 +46,13 @@ use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::table::Target;
 
-/// There as long as udev runs.
-const UDEV: &str = "/run/udev/control";
 /// Where Device Mapper's nodes are.
 const NODES: &str = "/dev/mapper";
 
 /// What is done about udev.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Udev {
-    /// Where it runs, it makes the links in `/dev/mapper` and is waited for; elsewhere dmctl keeps nodes there.
+    /// Where it answers, it makes the links in `/dev/mapper` and is waited for; elsewhere dmctl keeps nodes there.
     #[default]
     Auto,
     /// dmctl keeps the nodes, and waits for nobody.
@@ -57,8 +62,11 @@ pub enum Udev {
 /// The running kernel.
 pub struct Live {
     control: Control,
-    /// Kept by dmctl where udev does not run.
-    nodes: Option<Nodes>,
+    udev: Beside,
+    /// Kept by dmctl where udev does not answer.
+    nodes: Nodes,
+    /// What is to be said about udev at the next [`settle`](ChangeKernel::settle).
+    warnings: Mutex<Vec<String>>,
     /// What went wrong with nodes since the last [`settle`](ChangeKernel::settle): the devices themselves
     /// are as they should be, so the calls that changed them succeeded.
     troubles: Mutex<Vec<KernelError>>,
@@ -71,9 +79,22 @@ impl Live {
     ///
     /// [`KernelError::NoControl`] says what is missing and what helps.
     pub fn open(udev: Udev) -> Result<Self, KernelError> {
-        let by_udev = udev == Udev::Auto && Path::new(UDEV).exists();
-        let nodes = if by_udev { None } else { Some(Nodes::new(NODES)) };
-        Ok(Self { control: Control::open()?, nodes, troubles: Mutex::default() })
+        Ok(Self {
+            control: Control::open()?,
+            udev: Beside::new(udev == Udev::Auto),
+            nodes: Nodes::new(NODES),
+            warnings: Mutex::default(),
+            troubles: Mutex::default(),
+        })
+    }
+
+    /// Waits for udev as long as `limit` (30 s unless said otherwise), and a few seconds at most once `stop`
+    /// is true.
+    #[must_use]
+    pub fn patient(mut self, limit: Duration, stop: Arc<AtomicBool>) -> Self {
+        self.udev.limit = limit;
+        self.udev.stop = Some(stop);
+        self
     }
 
     /// Makes a call about one device.
@@ -97,13 +118,31 @@ impl Live {
         }
     }
 
-    /// Gives a device a name or, with [`flag::UUID`], a uuid, and waits for no udev.
-    fn identify(&self, call: Call, name: &Name, flags: u32, text: &str) -> Result<DevNum, KernelError> {
+    /// Makes a call about one device that udev answers.
+    fn ask_beside_udev(
+        &self,
+        call: Call,
+        command: Command,
+        id: &Id,
+        request: Request,
+        also: Option<&Name>,
+    ) -> Result<Answer, KernelError> {
+        self.udev.call(also, |cookie| self.ask(call, command, id, &request.for_udev(cookie)))
+    }
+
+    /// Gives a device a name or, with [`flag::UUID`], a uuid.
+    fn identify(
+        &self,
+        call: Call,
+        name: &Name,
+        (flags, text): (u32, &str),
+        also: Option<&Name>,
+    ) -> Result<DevNum, KernelError> {
         let id = Id::Name(name.clone());
         let request = Request::about(&id, flags)
-            .and_then(|request| request.without_cookie().text(text))
+            .and_then(|request| request.text(text))
             .map_err(|why| unwritable(call, &label(&id), why))?;
-        let answer = self.ask(call, Command::Rename, &id, &request)?;
+        let answer = self.ask_beside_udev(call, Command::Rename, &id, request, also)?;
         answer.info().map(|info| info.number).map_err(|why| malformed(call, &label(&id), why))
     }
 
@@ -117,13 +156,6 @@ impl Live {
             }
             other => other,
         })
-    }
-
-    /// Does something to the nodes, where they are dmctl's to keep.
-    fn with_nodes(&self, act: impl FnOnce(&Nodes) -> Result<(), KernelError>) {
-        if let Some(Err(trouble)) = self.nodes.as_ref().map(act) {
-            self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
-        }
     }
 }
 
@@ -199,6 +231,7 @@ impl ReadKernel for Live {
 
 impl ChangeKernel for Live {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
+        self.check_node(name)?;
         let fail = |error| refused(Call::Create, name.to_string(), error);
         let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
         let info = DmName::new(name.kernel())
@@ -230,45 +263,28 @@ impl ChangeKernel for Live {
     }
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
-        if self.nodes.is_some() {
-            let request = Request::about(id, 0).map_err(|why| unwritable(Call::Resume, &label(id), why))?;
-            let request = request.without_cookie();
-            return self.explained(id, || self.ask(Call::Resume, Command::Suspend, id, &request)).map(drop);
-        }
-        let resume = |dev_id: &DevId<'_>| self.control.dm().device_suspend(dev_id, DmOptions::default());
-        self.explained(id, || with_id(Call::Resume, id, resume)).map(drop)
+        let request = Request::about(id, 0).map_err(|why| unwritable(Call::Resume, &label(id), why))?;
+        let resume = || self.ask_beside_udev(Call::Resume, Command::Suspend, id, request, None);
+        self.explained(id, resume).map(drop)
     }
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
-        let number = if self.nodes.is_some() {
-            self.identify(Call::Rename, name, 0, new.kernel())?
-        } else {
-            let fail = |error| refused(Call::Rename, name.to_string(), error);
-            let dm_name = DmName::new(name.kernel()).map_err(fail)?;
-            let dm_new = DmName::new(new.kernel()).map_err(fail)?;
-            let info = self.control.dm().device_rename(dm_name, &DevId::Name(dm_new)).map_err(fail)?;
-            DevNum::new(info.device().major, info.device().minor)
-        };
+        self.check_node(new)?;
+        let number = self.identify(Call::Rename, name, (0, new.kernel()), Some(new))?;
         self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
         Ok(())
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
-        if self.nodes.is_some() {
-            return self.identify(Call::SetUuid, name, flag::UUID, uuid.as_str()).map(drop);
-        }
-        let fail = |error| refused(Call::SetUuid, name.to_string(), error);
-        let dm_name = DmName::new(name.kernel()).map_err(fail)?;
-        let dm_uuid = DmUuid::new(uuid.as_str()).map_err(fail)?;
-        self.control.dm().device_rename(dm_name, &DevId::Uuid(dm_uuid)).map(drop).map_err(fail)
+        self.identify(Call::SetUuid, name, (flag::UUID, uuid.as_str()), None).map(drop)
     }
 
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
         let request = Request::about(id, if deferred { flag::DEFERRED_REMOVE } else { 0 })
             .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
         // Once it is gone nobody can tell what number it had, and the next device may get it.
-        let before = self.nodes.as_ref().and_then(|_| self.info(id).ok().flatten());
-        self.ask(Call::Remove, Command::Remove, id, &request)?;
+        let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
+        self.ask_beside_udev(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
             self.with_nodes(|nodes| nodes.remove(&info.name, Some(info.number), || self.list()));
         }
@@ -287,20 +303,16 @@ impl ChangeKernel for Live {
         MemoryLock::acquire()
     }
 
-    fn settle(&self) -> Result<(), KernelError> {
-        let Some(nodes) = &self.nodes else { return Ok(()) };
-        let devices = self.list()?;
-        // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
-        // node that can't be put right.
-        let _ = nodes.sweep(&devices);
-        for device in devices.iter().filter(|device| is_ours(device)) {
-            let _ = nodes.make(&device.name, device.number, || Ok(devices.clone()));
-        }
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.drain(..).next().map_or(Ok(()), Err)
+    fn begin(&self) -> Result<(), KernelError> {
+        self.begin_beside_udev()
     }
-}
 
-fn is_ours(device: &Listed) -> bool {
-    device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some())
+    fn catch_up(&self) {
+        self.wait_for_udev();
+    }
+
+    fn settle(&self) -> Result<(), KernelError> {
+        self.wait_for_udev();
+        self.keep_nodes()
+    }
 }

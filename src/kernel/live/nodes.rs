@@ -2,7 +2,7 @@
 //!
 //! A node is only ever made, moved or taken away together with the device it leads to. What is already
 //! there under the name decides: the right node stays as it is; one that leads nowhere any more is replaced;
-//! anything else is somebody's, and is reported instead of overwritten. A crash can leave nodes behind, and
+//! anything else is somebody's, and no device is made or renamed to that name. A crash can leave nodes behind, and
 //! the next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
 
 use std::fs;
@@ -49,8 +49,21 @@ impl Nodes {
         match look(&path)? {
             There::Nothing => make_node(&path, number),
             There::Leads(there) if there == number => Ok(()),
-            There::Leads(there) if is_stale(there, &path, &list()?) => self.replace(&path, number),
-            There::Dangling => self.replace(&path, number),
+            _ => self.check(name, list).and_then(|()| self.replace(&path, number)),
+        }
+    }
+
+    /// Whether a device that is not there yet can have its node. `list` is asked for when something is in the
+    /// way.
+    pub fn check(
+        &self,
+        name: &Name,
+        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+    ) -> Result<(), KernelError> {
+        let path = self.path(name)?;
+        match look(&path)? {
+            There::Nothing | There::Dangling => Ok(()),
+            There::Leads(there) if is_stale(there, &path, &list()?) => Ok(()),
             There::Leads(there) => Err(in_the_way(&path, &format!("it leads to device {there}"))),
             There::Other => Err(in_the_way(&path, "it is no block device")),
         }
@@ -88,6 +101,15 @@ impl Nodes {
             }
             There::Dangling => unlink(&path),
             There::Nothing | There::Other => Ok(()),
+        }
+    }
+
+    /// Whether a name is not there for a device that is, or still there for one that is not.
+    pub fn lag(&self, name: &Name, devices: &[Listed]) -> bool {
+        let there = self.path(name).and_then(|path| look(&path));
+        match devices.iter().find(|device| device.name == *name) {
+            Some(device) => !there.is_ok_and(|there| there == There::Leads(device.number)),
+            None => !there.is_ok_and(|there| there == There::Nothing),
         }
     }
 

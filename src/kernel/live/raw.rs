@@ -1,18 +1,23 @@
-//! The ioctl itself, and all the `unsafe` there is in dmctl.
+//! System calls that no crate offers, and all the `unsafe` there is in dmctl: the ioctl itself, and System V
+//! semaphores.
 //!
 //! Every call of the Device Mapper interface passes one buffer: the header, 312 bytes, and what follows it.
 //! The kernel reads and writes as many bytes as the header's `data_size` says, so that field is filled in
 //! here, from the length of the buffer, and nowhere else.
+//!
+//! A set of semaphores is a number that the kernel gives and judges: a wrong one is an error, and nothing
+//! worse.
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, and no changes that wait for nobody"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores"
 )]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int};
 
 use super::wire::{DATA_SIZE, HEADER};
 
@@ -46,4 +51,51 @@ pub(super) fn ioctl(control: BorrowedFd<'_>, command: Command, buffer: &mut [u8]
     // mutably for the whole call. Any bytes the kernel leaves there are valid for `u8`.
     let answer = unsafe { libc::ioctl(control.as_raw_fd(), request, buffer.as_mut_ptr()) };
     Errno::result(answer).map(drop)
+}
+
+unsafe extern "C" {
+    /// See semop(2). Both C libraries have it; the libc crate does not declare it.
+    fn semtimedop(
+        set: c_int,
+        operations: *mut libc::sembuf,
+        count: libc::size_t,
+        limit: *const libc::timespec,
+    ) -> c_int;
+}
+
+/// Makes a set of `count` semaphores, all 0, that nobody has under this key yet (semget(2)).
+pub(super) fn make_semaphores(key: libc::key_t, count: c_int) -> Result<c_int, Errno> {
+    // SAFETY: only numbers are passed.
+    Errno::result(unsafe { libc::semget(key, count, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) })
+}
+
+/// Adds to a semaphore, or takes from it, at once or not at all.
+pub(super) fn change_semaphore(set: c_int, index: u16, by: i16) -> Result<(), Errno> {
+    operate(set, libc::sembuf { sem_num: index, sem_op: by, sem_flg: 0 }, Duration::ZERO)
+}
+
+/// Waits until a semaphore is 0: EAGAIN when `limit` is over, EIDRM when somebody removed the set.
+pub(super) fn await_zero(set: c_int, index: u16, limit: Duration) -> Result<(), Errno> {
+    operate(set, libc::sembuf { sem_num: index, sem_op: 0, sem_flg: 0 }, limit)
+}
+
+fn operate(set: c_int, mut operation: libc::sembuf, limit: Duration) -> Result<(), Errno> {
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    // SAFETY: the count is that of the operations, and both pointers are to locals that outlive the call.
+    Errno::result(unsafe { semtimedop(set, &raw mut operation, 1, &raw const limit) }).map(drop)
+}
+
+/// The process that changed a semaphore last; 0 when that is in another PID namespace.
+pub(super) fn last_changed_by(set: c_int, index: u16) -> Result<c_int, Errno> {
+    // SAFETY: only numbers are passed; this command takes no fourth argument.
+    Errno::result(unsafe { libc::semctl(set, index.into(), libc::GETPID) })
+}
+
+/// Removes a set of semaphores, and lets go whoever waits for it.
+pub(super) fn remove_semaphores(set: c_int) -> Result<(), Errno> {
+    // SAFETY: only numbers are passed; this command takes no fourth argument.
+    Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }).map(drop)
 }

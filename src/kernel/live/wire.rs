@@ -44,6 +44,7 @@ pub(super) mod flag {
     pub const INACTIVE_TABLE: u32 = 1 << 6;
     pub const BUFFER_FULL: u32 = 1 << 8;
     pub const QUERY_INACTIVE: u32 = 1 << 12;
+    pub const UEVENT_GENERATED: u32 = 1 << 13;
     pub const UUID: u32 = 1 << 14;
     pub const SECURE_DATA: u32 = 1 << 15;
     pub const DATA_OUT: u32 = 1 << 16;
@@ -92,10 +93,10 @@ impl Request {
         Ok(request)
     }
 
-    /// Tells udev, should it run, that this changes the device, and that nobody waits for it: the flag
-    /// without a cookie (`DM_UDEV_PRIMARY_SOURCE_FLAG` in `libdevmapper.h`).
-    pub fn without_cookie(mut self) -> Self {
-        put(&mut self.0, EVENT_NR, &(0x40u32 << 16).to_ne_bytes());
+    /// What udev is told with the event that the call makes: flags in the upper half, and a cookie in the
+    /// lower one when somebody waits for its answer.
+    pub fn for_udev(mut self, cookie: u32) -> Self {
+        put(&mut self.0, EVENT_NR, &cookie.to_ne_bytes());
         self
     }
 

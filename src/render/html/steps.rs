@@ -38,12 +38,8 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
     sectors::draw(out, step);
     rows(out, step);
     if let Some(message) = &step.message {
-        let sector = step.sector.unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "<p class=\"says\">to the target at sector {sector}: <code>{}</code></p>",
-            Text(message)
-        );
+        let addressee = facts::addressee(step, message);
+        let _ = writeln!(out, "<p class=\"says\">{addressee}: <code>{}</code></p>", Text(message));
     }
     for says in facts::reasons(step) {
         let _ = writeln!(out, "<p class=\"says\">{}</p>", Text(&says));

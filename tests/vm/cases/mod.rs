@@ -16,6 +16,7 @@ mod rollback;
 mod roundtrip;
 mod tables;
 mod targets;
+mod udev;
 mod verbs;
 
 use anyhow::Result;
@@ -81,6 +82,7 @@ cases! {
         a_rename_moves_the_node
         a_file_at_the_name_is_kept
         a_node_of_another_device_is_kept
+        a_node_that_cannot_be_made_is_told_and_undoes_nothing
         a_stale_node_is_replaced
         a_right_link_is_kept
         a_sweep_takes_only_what_is_stale
@@ -121,7 +123,9 @@ cases! {
         a_device_under_another_stays
         an_open_device_stays
         a_device_that_is_open_for_a_moment_is_waited_for
-        a_deferred_remove_takes_its_time;
+        a_deferred_remove_takes_its_time
+        a_pending_removal_is_shown_and_called_off
+        a_pending_removal_holds_its_name;
     recovery:
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
@@ -145,6 +149,21 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    udev:
+        links_are_right_when_an_apply_ends
+        every_verb_waits_for_udev
+        a_stopped_udevd_costs_one_wait_and_a_warning
+        a_killed_udevd_holds_nobody_up
+        a_signal_ends_the_wait
+        without_a_semaphore_nothing_is_changed
+        a_batch_takes_one_semaphore
+        a_batch_is_shared_by_threads
+        a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes
+        a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough
+        a_node_made_by_hand_does_not_get_in_the_way_of_udev
+        a_udevd_in_another_namespace_is_not_waited_for
+        a_udevd_without_rules_is_not_waited_for
+        with_udev_off_nobody_is_waited_for;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

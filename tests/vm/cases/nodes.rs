@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use dmctl::identity::{DevNum, Name, Uuid};
-use dmctl::kernel::{ChangeKernel, KernelError};
+use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::guest::{Disk, Guest, named, rows};
+use crate::guest::{Disk, Guest, apply_ends, named, program, rows};
 
 fn path(name: &str) -> PathBuf {
     Path::new("/dev/mapper").join(name)
@@ -21,11 +21,13 @@ fn plant(name: &str, number: DevNum) -> Result<()> {
     Ok(mknod(&path(name), SFlag::S_IFBLK, Mode::S_IRUSR, device)?)
 }
 
-/// The trouble that the last calls had with nodes.
-fn trouble(guest: &Guest) -> Result<String> {
-    match guest.kernel.settle() {
-        Err(error @ KernelError::Io { .. }) => Ok(error.to_string()),
-        outcome => bail!("no trouble with nodes: {outcome:?}"),
+/// Making a device of this name must fail, and make nothing.
+fn refused(guest: &Guest, name: &str) -> Result<String> {
+    let outcome = guest.kernel.create(&Name::new(name)?, None);
+    let there = guest.kernel.list()?.iter().any(|device| device.name.kernel() == name);
+    match outcome {
+        Err(error @ KernelError::Io { .. }) if !there => Ok(error.to_string()),
+        outcome => bail!("{name} was made: {outcome:?}"),
     }
 }
 
@@ -58,18 +60,15 @@ pub fn a_rename_moves_the_node(guest: &Guest) -> Result<()> {
 
 pub fn a_file_at_the_name_is_kept(guest: &Guest) -> Result<()> {
     fs::write(path("taken"), "mine")?;
-    guest.kernel.create(&Name::new("taken")?, None)?;
-    let text = trouble(guest)?;
+    let text = refused(guest, "taken")?;
     ensure!(text.contains("/dev/mapper/taken") && text.contains("no block device"), "{text}");
-    guest.kernel.remove(&named("taken"), false)?;
+    // A rename to it does as little.
+    guest.kernel.create(&Name::new("other")?, None)?;
+    ensure!(guest.kernel.rename(&Name::new("other")?, &Name::new("taken")?).is_err());
+    ensure!(Disk::mapping("other")?.number == guest.state("other")?.0.number);
+    guest.kernel.remove(&named("other"), false)?;
     guest.kernel.settle()?;
     ensure!(fs::read_to_string(path("taken"))? == "mine");
-
-    // Only whoever made the device hears of it, and once.
-    guest.kernel.create(&Name::new("taken")?, Some(&Uuid::new("DMCTL-lab-taken")?))?;
-    trouble(guest)?;
-    guest.kernel.settle()?;
-    guest.kernel.remove(&named("taken"), false)?;
     fs::remove_file(path("taken"))?;
     Ok(())
 }
@@ -78,15 +77,31 @@ pub fn a_node_of_another_device_is_kept(guest: &Guest) -> Result<()> {
     let other = guest.kernel.create(&Name::new("other")?, None)?;
     for number in [other, guest.disks[3].number] {
         plant("taken", number)?;
-        guest.kernel.create(&Name::new("taken")?, None)?;
-        let text = trouble(guest)?;
+        let text = refused(guest, "taken")?;
         ensure!(text.contains(&format!("it leads to device {number}")), "{text}");
-        guest.kernel.remove(&named("taken"), false)?;
         ensure!(Disk::mapping("taken")?.number == number);
         fs::remove_file(path("taken"))?;
     }
     guest.kernel.remove(&named("other"), false)?;
     Ok(())
+}
+
+pub fn a_node_that_cannot_be_made_is_told_and_undoes_nothing(guest: &Guest) -> Result<()> {
+    let folder = "/dev/mapper";
+    program("busybox", &["mount", "-o", "bind", folder, folder])?;
+    program("busybox", &["mount", "-o", "remount,ro,bind", folder])?;
+    let map = "mappings.data.targets = [{ type = \"zero\", length = 64 }]";
+    let ran = apply_ends(map, &[], 7);
+    program("busybox", &["umount", folder])?;
+    let ran = ran?;
+    for says in ["the plan is carried out", "/dev/mapper/data", "Read-only file system"] {
+        ensure!(ran.stderr.contains(says), "{says}: {ran:?}");
+    }
+    ensure!(!guest.state("data")?.0.suspended && !path("data").exists());
+    // The next apply has nothing to do but the node.
+    guest.apply(map, &[])?;
+    ensure!(Disk::mapping("data")?.number == guest.state("data")?.0.number);
+    guest.apply("mappings.data.state = \"absent\"", &[])
 }
 
 pub fn a_stale_node_is_replaced(guest: &Guest) -> Result<()> {

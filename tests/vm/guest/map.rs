@@ -22,10 +22,16 @@ pub type State = (Info, String, String);
 
 /// Runs `dmctl VERB MAP OPTIONS`.
 pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
+    let path = write_map(map)?;
+    dmctl(&[&[verb, path], options].concat())
+}
+
+/// Writes a map down, for `dmctl VERB PATH`.
+pub fn write_map(map: &str) -> Result<&'static str> {
     // It may hold a key.
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(PATH)?;
     file.write_all(format!("{HEAD}{map}").as_bytes())?;
-    dmctl(&[&[verb, PATH], options].concat())
+    Ok(PATH)
 }
 
 /// Applies a map, which must end with this status.

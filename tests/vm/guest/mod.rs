@@ -4,6 +4,7 @@ mod disk;
 mod files;
 mod map;
 mod program;
+mod udevd;
 
 use std::fs;
 use std::path::Path;
@@ -16,8 +17,9 @@ use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
 pub use files::{Mounted, private};
-pub use map::{State, apply_ends, with_map};
-pub use program::{Ran, dmctl, program};
+pub use map::{State, apply_ends, with_map, write_map};
+pub use program::{Background, Ran, dmctl, program};
+pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).
 const DISKS: usize = 8;

@@ -1,6 +1,6 @@
 //! Programs run in the guest. Each costs a tenth of a second there.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -33,6 +33,33 @@ fn run(name: &str, arguments: &[&str]) -> Result<Ran> {
         .env("DM_DISABLE_UDEV", "1")
         .output()
         .with_context(|| format!("start {name}"))?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+    Ok(Ran::from(output))
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// A dmctl that runs while the case goes on.
+pub struct Background(Child);
+
+impl Background {
+    pub fn dmctl(arguments: &[&str]) -> Result<Self> {
+        let mut dmctl = Command::new(env!("CARGO_BIN_EXE_dmctl"));
+        let dmctl = dmctl.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(Self(dmctl.spawn().context("start dmctl")?))
+    }
+
+    /// Sends it a signal: `TERM`, `KILL`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        program("busybox", &["kill", &format!("-{name}"), &self.0.id().to_string()]).map(drop)
+    }
+
+    /// How it ended. It says little, so nobody need read while it runs.
+    pub fn end(self) -> Result<Ran> {
+        Ok(Ran::from(self.0.wait_with_output()?))
+    }
 }

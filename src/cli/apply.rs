@@ -66,8 +66,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match &args.plan {
         None => {
             let mut map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
-            if let Some(wait) = args.wait {
-                map.mappings.values_mut().for_each(|mapping| mapping.wait = wait);
+            for mapping in map.mappings.values_mut() {
+                mapping.wait = args.wait.unwrap_or(mapping.wait);
             }
             context.changing(command, |kernel| {
                 let plan = plan::plan(kernel, &map, &allow)?;

@@ -51,12 +51,6 @@ impl Map {
         stacks
     }
 
-    /// The stack that a mapping belongs to.
-    #[must_use]
-    pub fn stack_of(&self, key: &Key) -> Option<Stack> {
-        self.stacks().into_iter().find(|stack| stack.keys.contains(key))
-    }
-
     /// These mappings and no others. Nothing is pruned by such a part: what it does not declare, the whole
     /// may.
     pub fn keep(&mut self, keys: &BTreeSet<Key>) {
@@ -142,8 +136,6 @@ mod tests {
         assert_eq!(names, ["alone", "home"]);
         assert_eq!(stacks[1].keys, ["home", "pool", "srv"].map(key).into());
         assert_eq!(stacks[1].boot, [BootOption::NoFail, BootOption::NetDev].into());
-        assert_eq!(map().stack_of(&key("pool")), Some(stacks[1].clone()));
-        assert_eq!(map().stack_of(&key("gone")), None);
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, ApplyError, Options};
 use dmctl::config::parse_duration;
 use dmctl::config::trust::Guard;
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
 use dmctl::render::Heading;
+use dmctl::render::events::Event;
 use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
@@ -20,8 +21,9 @@ use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
-use super::output::{Output, note, print};
+use super::output::{Output, note, print, print_line};
 use super::plan::Allow;
+use super::progress::{Bar, Lines};
 use super::selection::Selection;
 use super::show::APPLIED;
 
@@ -70,19 +72,21 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
                 mapping.wait = args.wait.unwrap_or(mapping.wait);
             }
             context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
+                let plan = apply::once_closed(patience(context), || plan::plan(kernel, &map, &allow))?;
                 carry_out(context, args, kernel, &plan)
             })
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
             context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => Ok(*plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
+                };
+                let plan = apply::once_closed(patience(context), fresh)?;
+                carry_out(context, args, kernel, &plan)
             })
         }
     }
@@ -96,7 +100,11 @@ fn carry_out(
     plan: &Plan,
 ) -> Result<Exit, Failure> {
     let document = Document::of(plan);
-    args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
+    if args.output.is_json() {
+        print_line(&Event::Plan(&document))?;
+    } else {
+        print(&drawing::text(&document, &Heading::default()))?;
+    }
     apply::permit(plan)?;
     if args.dry_run {
         return Ok(Exit::Done);
@@ -106,11 +114,24 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    apply::apply(kernel, plan, options(context, args.jobs), &mut Silent)?;
+    let options = options(context, args.jobs);
     if !args.output.is_json() {
-        print(&done(plan))?;
+        apply::apply(kernel, plan, options, &mut Bar::new(plan.steps.len()))?;
+        return print(&done(plan)).map(|()| Exit::Done);
     }
-    Ok(Exit::Done)
+    let outcome = apply::apply(kernel, plan, options, &mut Lines);
+    let end = match &outcome {
+        Ok(()) => Some(Event::Done { steps: plan.steps.len() }),
+        Err(error) => Event::of(error, plan.steps.len()),
+    };
+    let told = end.map_or(Ok(()), |end| print_line(&end));
+    outcome?;
+    told.map(|()| Exit::Done)
+}
+
+/// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+pub fn patience(context: &Context) -> Duration {
+    if context.is_live() { Options::default().patience } else { Duration::ZERO }
 }
 
 /// Reads how much is to be done side by side.
@@ -121,10 +142,8 @@ fn jobs(text: &str) -> Result<usize, String> {
 
 /// How a plan is carried out on this kernel.
 pub fn options(context: &Context, jobs: Option<usize>) -> Options<'_> {
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
     let jobs = jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    Options { patience, jobs, stop: context.stop() }
+    Options { patience: patience(context), jobs, stop: context.stop() }
 }
 
 fn done(plan: &Plan) -> String {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use dmctl::apply::{self, Silent};
 use dmctl::config::parse_duration;
-use dmctl::plan::deactivate;
 use dmctl::plan::document::Document;
+use dmctl::plan::{Deactivation, deactivate};
 use dmctl::render::Heading;
 
-use super::apply::options;
+use super::apply::{options, patience};
 use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
@@ -44,11 +44,15 @@ pub struct Args {
 /// Removes them. A device that stays is no failure: it is what was asked for.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, context.trust_to_apply())?;
-    let deadline = Instant::now() + args.wait;
+    let began = Instant::now();
+    let waits = |now: &Deactivation| {
+        (now.is_in_use() && began.elapsed() < args.wait)
+            || (now.is_looked_at() && began.elapsed() < patience(context))
+    };
     context.changing("deactivate", |kernel| {
         let closed = || deactivate(kernel, &map, &args.allow.classes());
         let mut now = closed()?;
-        while now.waits() && Instant::now() < deadline && !context.stop().load(Ordering::Relaxed) {
+        while waits(&now) && !context.stop().load(Ordering::Relaxed) {
             thread::sleep(LOOK_AGAIN);
             now = closed()?;
         }

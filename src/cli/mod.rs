@@ -30,6 +30,7 @@ mod info;
 mod list;
 mod man;
 mod plan;
+mod progress;
 mod reload;
 mod remove;
 mod rename;

@@ -62,6 +62,13 @@ pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
+/// A document as JSON on one line, with its version.
+pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
+    let document = Versioned { format_version: FORMAT_VERSION, data };
+    let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
+    print(&format!("{text}\n"))
+}
+
 /// A line each.
 pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().fold(String::new(), |mut text, item| {

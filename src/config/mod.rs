@@ -39,6 +39,7 @@ pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
+pub(crate) use excerpt::Excerpt;
 pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
 pub use overlap::{Claim, Overlap, claims, overlaps};
 pub use schema::schema;

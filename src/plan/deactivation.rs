@@ -16,10 +16,16 @@ pub struct Deactivation {
 }
 
 impl Deactivation {
-    /// Whether waiting may help: a device stays because somebody uses it.
+    /// Whether a device stays because somebody uses it, who may let go of it.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse(_))))
+    pub fn is_in_use(&self) -> bool {
+        self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse { .. })))
+    }
+
+    /// Whether a device stays because a program has it open, perhaps only for a moment, as udev does.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. })))
     }
 }
 

@@ -14,6 +14,7 @@ mod refusals;
 mod removing;
 mod rollback;
 mod roundtrip;
+mod side_by_side;
 mod tables;
 mod targets;
 mod udev;
@@ -121,7 +122,9 @@ cases! {
     removing:
         a_mounted_device_stays
         a_device_under_another_stays
-        an_open_device_stays
+        a_program_that_has_a_device_open_is_named
+        a_mount_in_another_namespace_is_named
+        a_loop_device_on_top_is_named
         a_device_that_is_open_for_a_moment_is_waited_for
         a_deferred_remove_takes_its_time
         a_pending_removal_is_shown_and_called_off
@@ -130,6 +133,12 @@ cases! {
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
+    side_by_side:
+        every_kind_of_step_at_once
+        one_removal_that_is_refused_puts_all_back
+        one_swap_that_fails_puts_all_back
+        a_signal_in_the_middle_puts_all_back
+        fifty_volumes_of_one_pool;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map

@@ -15,7 +15,8 @@
 //! [`saved`] keeps a plan for review. [`status`] says how each mapping stands. [`boot`] makes the units by which
 //! systemd brings a map up.
 //!
-//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
+//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart, [`confirm`] tells of an apply
+//! that waits to be confirmed,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
 //! [`sector_map`] are the words that all of them speak in.
 //!
@@ -51,6 +52,7 @@
 pub mod apply;
 pub mod boot;
 pub mod config;
+pub mod confirm;
 pub mod device;
 pub mod diff;
 pub mod export;

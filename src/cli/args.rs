@@ -8,8 +8,9 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, deactivate, export, graph, import_concise, info, list, man, plan, reload,
-    remove, rename, resume, schema, show, simulate, stacks, status, suspend, table, targets, units, validate,
+    apply, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man, plan,
+    reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table, targets,
+    units, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -30,7 +31,9 @@ pub enum Verb {
     Show(show::Args),
     Apply(apply::Args),
     Deactivate(deactivate::Args),
+    Confirm(confirm::Args),
     Status(status::Args),
+    Repair(repair::Args),
     Export(export::Args),
     ImportConcise(import_concise::Args),
     Graph(graph::Args),

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dmctl::apply::{self, Silent};
+use dmctl::apply::Silent;
 use dmctl::config::parse_duration;
 use dmctl::plan::document::Document;
 use dmctl::plan::{Deactivation, deactivate};
 use dmctl::render::Heading;
 
-use super::apply::{options, patience};
+use super::apply::{perform, usual_jobs};
 use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let began = Instant::now();
     let waits = |now: &Deactivation| {
         (now.is_in_use() && began.elapsed() < args.wait)
-            || (now.is_looked_at() && began.elapsed() < patience(context))
+            || (now.is_looked_at() && began.elapsed() < context.patience())
     };
     context.changing("deactivate", |kernel| {
         let closed = || deactivate(kernel, &map, &args.allow.classes());
@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             note(format_args!("`{}` stays: {why}", step.name));
         }
         print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
-        apply::apply(kernel, &now.plan, options(context, None), &mut Silent)?;
+        perform(context, kernel, &now.plan, usual_jobs(context), &mut Silent)?;
         Ok(Exit::Done)
     })
 }

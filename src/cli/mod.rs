@@ -12,6 +12,7 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod guard;
 mod host;
 mod logging;
 mod map;
@@ -21,6 +22,7 @@ mod selection;
 
 mod apply;
 mod completions;
+mod confirm;
 mod create;
 mod deactivate;
 mod export;
@@ -34,6 +36,7 @@ mod progress;
 mod reload;
 mod remove;
 mod rename;
+mod repair;
 mod resume;
 mod schema;
 mod show;
@@ -106,7 +109,9 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Deactivate(args) => deactivate::run(context, &args),
+        Verb::Confirm(args) => confirm::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),
         Verb::ImportConcise(args) => import_concise::run(context, &args),
         Verb::Graph(args) => graph::run(context, &args),

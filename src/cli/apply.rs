@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use dmctl::apply::{self, Applied, ApplyError, Options, Progress};
+use dmctl::config::parse_duration;
 use dmctl::config::trust::Guard;
 use dmctl::confirm::{self, Post};
 use dmctl::kernel::ChangeKernel;
@@ -25,12 +26,13 @@ use super::map::{self, Trust};
 use super::output::{Output, note, print, print_line};
 use super::plan::Allow;
 use super::progress::{Bar, Lines};
+use super::selection::Selection;
 use super::show::APPLIED;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
+    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply /etc/dmctl --stack home\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
 )]
 pub struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
@@ -43,7 +45,12 @@ pub struct Args {
     #[arg(long, conflicts_with = "files")]
     any_host: bool,
     #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
     allow: Allow,
+    /// How long to wait for lower devices, in place of what the map says
+    #[arg(long, value_name = "TIME", conflicts_with = "plan", value_parser = parse_duration)]
+    wait: Option<Duration>,
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
@@ -84,7 +91,10 @@ fn with_plan<'c, T>(
     let allow = args.allow.classes();
     match &args.plan {
         None => {
-            let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
+            let mut map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
+            for mapping in map.mappings.values_mut() {
+                mapping.wait = args.wait.unwrap_or(mapping.wait);
+            }
             let held = context.hold(command)?;
             let done = held.change(|kernel| {
                 let plan = apply::once_closed(context.patience(), || plan::plan(kernel, &map, &allow))?;

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::note;
+use super::selection::Selection;
 
 /// The map files.
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,7 @@ pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
 
 /// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
 pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    look(files, trust).told()
+    Selection::default().read_with_keys(files, trust)
 }
 
 /// The same, and tells nothing.
@@ -64,6 +65,23 @@ pub fn look(files: &[PathBuf], trust: Trust) -> Read {
     let mut loaded = config::load(files);
     loaded.read_keys(&places());
     judge(loaded, trust)
+}
+
+impl Selection {
+    /// Reads what was asked for of the map that `files` are.
+    pub fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+        let mut loaded = config::load(files);
+        self.narrow(&mut loaded)?;
+        judge(loaded, trust).told()
+    }
+
+    /// The same, and the keys that it names.
+    pub fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+        let mut loaded = config::load(files);
+        self.narrow(&mut loaded)?;
+        loaded.read_keys(&places());
+        judge(loaded, trust).told()
+    }
 }
 
 /// Where the keys are that a map names.

@@ -10,6 +10,7 @@
 //! map is checked against every rule that needs no kernel. What is wrong is collected with its place and
 //! drawn with the line it stands in; a [`Map`] comes out only when nothing is.
 
+mod boot;
 mod diagnostic;
 mod draw;
 mod duration;
@@ -25,6 +26,7 @@ mod overlap;
 mod parse;
 mod schema;
 pub mod source;
+mod stacks;
 mod syntax;
 pub mod trust;
 mod validate;
@@ -35,6 +37,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
@@ -43,6 +46,7 @@ pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
 pub use overlap::{Claim, Overlap, claims, overlaps};
 pub use schema::schema;
 pub use source::Source;
+pub use stacks::Stack;
 
 /// What came of reading a map.
 pub struct Loaded {

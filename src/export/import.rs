@@ -85,6 +85,7 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
             adopt: uuid.is_none(),
             suspend: Suspend::default(),
             wait: std::time::Duration::ZERO,
+            boot: std::collections::BTreeSet::new(),
             rows,
             origin: Origin::default(),
         });

@@ -10,6 +10,7 @@
 
 mod changes;
 mod claims;
+mod deactivation;
 pub mod document;
 mod mappings;
 mod matching;
@@ -39,6 +40,7 @@ use crate::sector_map::TypedRow;
 use crate::table::Target;
 
 pub use changes::{Change, Changes, Standing};
+pub use deactivation::{Deactivation, deactivate};
 pub use usage::InUse;
 
 /// What a step does.

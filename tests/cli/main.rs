@@ -14,7 +14,9 @@ mod lock;
 mod plan;
 mod repair;
 mod saved;
+mod stacks;
 mod streams;
+mod units;
 mod verbs;
 mod watch;
 #[path = "../watching/mod.rs"]

@@ -113,7 +113,7 @@ fn carry_out(
     let outcome = apply::apply(kernel, plan, options, &mut Lines);
     let end = match &outcome {
         Ok(()) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error, plan.steps.len()),
+        Err(error) => Event::of(error),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     outcome?;

@@ -1,7 +1,7 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
 PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
-	keyutils cryptsetup-bin udev
+	keyutils cryptsetup-bin udev chromium
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test demo lint clean

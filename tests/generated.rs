@@ -32,6 +32,12 @@ fn the_schema_of_plans_is_current() {
 }
 
 #[test]
+fn the_schema_of_simulated_kernels_is_current() {
+    let schema = dmctl::kernel::simulated::schema();
+    current("schema/state.schema.json", &format!("{schema:#}\n"));
+}
+
+#[test]
 fn the_schema_of_events_is_current() {
     let schema = dmctl::render::events::schema();
     current("schema/events.schema.json", &format!("{schema:#}\n"));

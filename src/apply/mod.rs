@@ -37,6 +37,7 @@ use crate::plan::{Plan, Refusal, Step};
 
 pub use error::ApplyError;
 pub use overlap::{JOBS, MAX_JOBS};
+pub use removal::once_closed;
 use run::Run;
 use undo::Undo;
 
@@ -92,7 +93,7 @@ fn refusal(step: &Step, why: &Refusal) -> String {
     let way_out = match why {
         Refusal::Policy(class) => format!("allow it with --allow {class}"),
         Refusal::Protected => "its mapping says protect = true, which no flag overrides".to_string(),
-        Refusal::InUse(by) => format!("it is in use: {by}"),
+        Refusal::InUse { by, .. } => format!("it is in use: {by}"),
     };
     format!("{} {} [{}]: {}; {way_out}", step.action.name(), step.name, step.class, step.reason)
 }

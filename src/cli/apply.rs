@@ -62,19 +62,21 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         None => {
             let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
             context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
+                let plan = apply::once_closed(patience(context), || plan::plan(kernel, &map, &allow))?;
                 carry_out(context, args, kernel, &plan)
             })
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
             context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => Ok(*plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
+                };
+                let plan = apply::once_closed(patience(context), fresh)?;
+                carry_out(context, args, kernel, &plan)
             })
         }
     }
@@ -102,8 +104,7 @@ fn carry_out(
         kernel.settle()?;
         return Ok(Exit::Done);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
+    let patience = patience(context);
     let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
     let options = Options { patience, jobs, stop: context.stop() };
     if !args.output.is_json() {
@@ -118,6 +119,11 @@ fn carry_out(
     let told = end.map_or(Ok(()), |end| print_line(&end));
     outcome?;
     told.map(|()| Exit::Done)
+}
+
+/// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+fn patience(context: &Context) -> Duration {
+    if context.is_live() { Options::default().patience } else { Duration::ZERO }
 }
 
 /// Reads how much is to be done side by side.

@@ -1,7 +1,10 @@
 //! The line of a file that an error shows: cut to what can be read, keys hidden, nothing in it that could
 //! move a cursor.
 
+use std::fmt;
 use std::ops::Range;
+
+use unicode_width::UnicodeWidthStr;
 
 use super::veil::veil;
 use crate::identity::printable;
@@ -15,7 +18,7 @@ const AROUND: usize = 4096;
 
 /// A line with a mark in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Excerpt {
+pub(crate) struct Excerpt {
     /// Counted from 1.
     pub line: usize,
     /// Counted in characters from 1.
@@ -27,6 +30,13 @@ pub(super) struct Excerpt {
 }
 
 impl Excerpt {
+    /// What stands at a line and a column, both counted from 1, the latter in bytes.
+    pub fn of_place(text: &str, line: usize, column: usize) -> Self {
+        let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let at = before.saturating_add(column.saturating_sub(1)).min(text.len());
+        Self::of(text, &(at..at.saturating_add(1)))
+    }
+
     /// The first line of `span`.
     pub fn of(text: &str, span: &Range<usize>) -> Self {
         let start = floor(text, span.start);
@@ -97,6 +107,17 @@ fn back(text: &str, limit: usize, from: usize, count: usize) -> usize {
 /// `count` characters on from `from`, not further than `limit`.
 fn forth(text: &str, limit: usize, from: usize, count: usize) -> usize {
     text[from..limit].char_indices().nth(count).map_or(limit, |(at, _)| from + at)
+}
+
+impl fmt::Display for Excerpt {
+    /// The line with a mark below it, as errors show it; begins with a line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before = " ".repeat(self.text[..self.mark.start].width());
+        let mark = "^".repeat(self.text[self.mark.clone()].width().max(1));
+        write!(f, "\n{margin} |\n{number} | {}\n{margin} | {before}{mark}", self.text)
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use std::path::PathBuf;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
+pub(crate) use excerpt::Excerpt;
 pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
 pub use overlap::{Claim, Overlap, claims, overlaps};
 pub use schema::schema;

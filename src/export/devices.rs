@@ -1,10 +1,11 @@
 //! The devices that are exported, read once, lower ones first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Selection;
 use super::paths::Paths;
 use crate::diff;
+use crate::graph::bottom_up;
 use crate::identity::{DevNum, Owner, Uuid};
 use crate::kernel::{KernelError, Listed, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -37,38 +38,13 @@ impl Host {
 
     /// The devices, each after those it stands on, by name where that leaves a choice.
     pub fn bottom_up(&self) -> Vec<&Seen> {
-        let wanted: Vec<&Seen> = self.observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
-        let lowers =
-            |seen: &Seen| seen.mapped.as_ref().map(|mapped| diff::lowers(&mapped.table)).unwrap_or_default();
-        let mut above: BTreeMap<DevNum, BTreeSet<DevNum>> =
-            wanted.iter().map(|seen| (seen.listed.number, lowers(seen))).collect();
-        let numbers: BTreeSet<DevNum> = above.keys().copied().collect();
-        for below in above.values_mut() {
-            below.retain(|lower| numbers.contains(lower));
-        }
-        sorted(wanted, above)
+        let mut wanted: Vec<&Seen> =
+            self.observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
+        wanted.sort_by(|one, two| one.listed.name.cmp(&two.listed.name));
+        let below =
+            |seen: &&Seen| seen.mapped.as_ref().map(|mapped| diff::lowers(&mapped.table)).unwrap_or_default();
+        bottom_up(wanted, |seen| seen.listed.number, below)
     }
-}
-
-/// Takes away, again and again, all that stand on nothing that is left. A circle ends where its first member
-/// by name is: the kernel can have one, though nothing can be read through it.
-fn sorted(mut left: Vec<&Seen>, mut below: BTreeMap<DevNum, BTreeSet<DevNum>>) -> Vec<&Seen> {
-    left.sort_by(|one, two| one.listed.name.cmp(&two.listed.name));
-    let mut sorted = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let free = |seen: &&Seen| below.get(&seen.listed.number).is_none_or(BTreeSet::is_empty);
-        let (mut ready, mut waiting): (Vec<&Seen>, Vec<&Seen>) = left.into_iter().partition(free);
-        if ready.is_empty() {
-            ready.push(waiting.remove(0));
-        }
-        let gone: BTreeSet<DevNum> = ready.iter().map(|seen| seen.listed.number).collect();
-        for lowers in below.values_mut() {
-            lowers.retain(|lower| !gone.contains(lower));
-        }
-        sorted.extend(ready);
-        left = waiting;
-    }
-    sorted
 }
 
 impl Selection {

@@ -4,7 +4,7 @@
 //! are left out. The text is somebody else's: it is read in one pass, and what is wrong with it is shown in its
 //! place, without a key that may stand there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::concise::{self, Placed, Wrong};
 use super::draft::{hide_keys, share};
@@ -48,11 +48,20 @@ fn placed(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
 
 fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
+    let (mut names, mut uuids) = (BTreeSet::new(), BTreeSet::new());
     for device in placed {
         match identity(device) {
-            Ok(identity) => named.push((device, identity)),
+            Ok((name, uuid)) => {
+                let first =
+                    names.insert(name.clone()) && uuid.as_ref().is_none_or(|uuid| uuids.insert(uuid.clone()));
+                wrong.extend((!first).then(|| twice(device)));
+                named.push((device, (name, uuid)));
+            }
             Err(error) => wrong.push(error),
         }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
     let owner = owner(&named);
     let whose = owner.clone().unwrap_or_default();
@@ -101,6 +110,14 @@ fn identity(device: &Placed) -> Result<Identity, Wrong> {
     let name = Name::new(&device.spec.name).map_err(|error| wrong(error.to_string()))?;
     let uuid = Some(&device.spec.uuid).filter(|uuid| !uuid.is_empty()).map(|uuid| Uuid::new(uuid));
     Ok((name, uuid.transpose().map_err(|error| wrong(error.to_string()))?))
+}
+
+fn twice(device: &Placed) -> Wrong {
+    Wrong {
+        at: device.name.clone(),
+        says: "a device before this one has the same name or uuid".to_string(),
+        help: "the kernel has each once".to_string(),
+    }
 }
 
 /// The one owner of all that any owner has.

@@ -1,6 +1,6 @@
 //! Keys for mappings that have none yet: made of their names, each once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::{Key, Name};
 
@@ -11,6 +11,8 @@ const MAX_KEY: usize = 64;
 #[derive(Debug, Default)]
 pub struct Keys {
     taken: BTreeSet<Key>,
+    /// The number that is tried next for names that are alike, for many may be.
+    next: BTreeMap<String, u64>,
 }
 
 impl Keys {
@@ -26,17 +28,19 @@ impl Keys {
         if stem.is_empty() {
             stem.push('_');
         }
+        let number = self.next.entry(stem.clone()).or_insert(1);
         // Every number that is tried is another key, so one of them is free.
-        let numbered = (2u64..).map(|number| {
-            let suffix = format!("-{number}");
+        loop {
+            let suffix = if *number == 1 { String::new() } else { format!("-{number}") };
+            *number += 1;
             let kept: String = stem.chars().take(MAX_KEY - suffix.len()).collect();
-            kept + &suffix
-        });
-        let mut all = std::iter::once(stem.clone()).chain(numbered).filter_map(|text| Key::new(&text).ok());
-        let key = all.find(|key| !self.taken.contains(key) && free(key));
-        let key = key.unwrap_or_else(|| unreachable!("numbers do not run out"));
-        self.taken.insert(key.clone());
-        key
+            if let Ok(key) = Key::new(&(kept + &suffix))
+                && free(&key)
+                && self.taken.insert(key.clone())
+            {
+                return key;
+            }
+        }
     }
 }
 

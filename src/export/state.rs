@@ -98,6 +98,8 @@ fn mapping(
         deferred_remove: live.info.deferred_remove,
         mounts: users.mounts,
         swap: users.swap,
+        // Who has it open now is gone when the file is planned with.
+        processes: Vec::new(),
         holders: users.holders.into_iter().filter(|holder| !mapped.contains(holder)).collect(),
         queue: None,
     }))

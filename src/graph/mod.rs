@@ -3,13 +3,15 @@
 //! A [`Graph`] is plain data, read once; [`crate::render::graph`] draws it. With a map it also holds what is
 //! missing, how each mapping stands, and what would be done about it.
 
+mod order;
 mod pending;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub(crate) use order::bottom_up;
 pub use pending::with_map;
 pub use read::read;
 
@@ -112,36 +114,17 @@ impl Graph {
         above
     }
 
-    /// Sorts the devices: each after those it stands on, by name where that leaves a choice; a circle ends where
-    /// its first member by name is.
+    /// Sorts the devices, by name where their order leaves a choice.
     pub(crate) fn sort(&mut self) {
-        let mut left = std::mem::take(&mut self.nodes);
-        left.sort_by(|one, two| (&one.name, &one.id).cmp(&(&two.name, &two.id)));
-        let mut waits: BTreeMap<String, usize> = BTreeMap::new();
-        let known: std::collections::BTreeSet<String> = left.iter().map(|node| node.id.clone()).collect();
-        let mut above: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for node in &mut left {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        let known: BTreeSet<String> = nodes.iter().map(|node| node.id.clone()).collect();
+        for node in &mut nodes {
+            node.below.retain(|lower| known.contains(lower));
             node.below.sort();
             node.below.dedup();
-            node.below.retain(|lower| known.contains(lower));
-            waits.insert(node.id.clone(), node.below.len());
-            for lower in &node.below {
-                above.entry(lower.clone()).or_default().push(node.id.clone());
-            }
         }
-        while !left.is_empty() {
-            let free = |node: &Node| waits.get(&node.id).is_none_or(|count| *count == 0);
-            let (mut ready, mut waiting): (Vec<Node>, Vec<Node>) = left.into_iter().partition(free);
-            if ready.is_empty() {
-                ready.push(waiting.remove(0));
-            }
-            for upper in ready.iter().filter_map(|node| above.get(&node.id)).flatten() {
-                if let Some(count) = waits.get_mut(upper) {
-                    *count = count.saturating_sub(1);
-                }
-            }
-            self.nodes.extend(ready);
-            left = waiting;
-        }
+        nodes.sort_by(|one, two| (&one.name, &one.id).cmp(&(&two.name, &two.id)));
+        let below = |node: &Node| node.below.iter().cloned().collect();
+        self.nodes = order::bottom_up(nodes, |node| node.id.clone(), below);
     }
 }

@@ -70,13 +70,11 @@ fn add_missing(
                 targets.push(row.target.kind().to_string());
             }
             for lower in row.target.lowers(0) {
-                match lower.device.key().map(|key| ids.get(key)) {
-                    Some(id) => below.extend(id.cloned()),
-                    None => {
-                        let number = kernel.resolve(lower.device)?;
-                        below.extend(number.map(|number| number.to_string()));
-                        bottom.extend(number.filter(|number| !known.contains(&number.to_string())));
-                    }
+                if let Some(key) = lower.device.key() {
+                    below.extend(ids.get(key).cloned());
+                } else if let Some(number) = kernel.resolve(lower.device)? {
+                    below.push(number.to_string());
+                    bottom.extend((!known.contains(&number.to_string())).then_some(number));
                 }
             }
         }

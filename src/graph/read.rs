@@ -27,7 +27,7 @@ pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
 
 /// Block devices that are no mappings.
 pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Result<Vec<Node>, KernelError> {
-    let paths = if numbers.is_empty() { Default::default() } else { kernel.paths()? };
+    let paths = kernel.paths()?;
     let mut nodes = Vec::with_capacity(numbers.len());
     for number in numbers {
         let block = kernel.block_device(number)?;

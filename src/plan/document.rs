@@ -72,13 +72,13 @@ pub struct Step {
     pub differences: Option<Vec<String>>,
     /// What becomes of the sectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sectors: Option<Sectors>,
+    pub sectors: Option<Box<Sectors>>,
     /// Whether the device is suspended already before its table is swapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
     /// Who uses the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub users: Option<InUse>,
+    pub users: Option<Box<InUse>>,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -245,7 +245,7 @@ impl Step {
                 self.old_table = Some(Row::live(old));
                 self.old_readonly = Some(*old_readonly);
                 self.differences = Some(diff.says.clone());
-                self.sectors = Some(Sectors::of(&diff.map));
+                self.sectors = Some(Box::new(Sectors::of(&diff.map)));
                 self.suspended = Some(*suspended);
                 self.users = Some(users.clone());
             }

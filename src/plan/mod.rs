@@ -141,13 +141,13 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// What differs.
-        diff: TableDiff,
+        diff: Box<TableDiff>,
         /// How the device is suspended for the swap.
         suspend: Suspend,
         /// Whether it is suspended before the step.
         suspended: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Rename`].
     Rename {
@@ -163,14 +163,14 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Suspend`].
     Suspend {
         /// How.
         how: Suspend,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Resume`].
     Resume {
@@ -206,8 +206,13 @@ pub enum Refusal {
     Policy(Class),
     /// The mapping is protected; nothing would.
     Protected,
-    /// The device is in use, by these.
-    InUse(String),
+    /// The device is in use.
+    InUse {
+        /// Who uses it, in words.
+        by: String,
+        /// Whether nobody but programs has it open, which may be for a moment.
+        passing: bool,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -215,7 +220,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Policy(class) => write!(f, "needs --allow {class}"),
             Self::Protected => f.write_str("the mapping is protected"),
-            Self::InUse(by) => write!(f, "in use: {by}"),
+            Self::InUse { by, .. } => write!(f, "in use: {by}"),
         }
     }
 }
@@ -320,6 +325,13 @@ impl Plan {
     /// The steps that may not be carried out.
     pub fn refused(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.refused.is_some())
+    }
+
+    /// Whether all that keeps it from being carried out may pass by itself: programs that have a device open.
+    #[must_use]
+    pub fn awaits_a_close(&self) -> bool {
+        let passing = |step: &Step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. }));
+        self.conflicts.is_empty() && self.refused().next().is_some() && self.refused().all(passing)
     }
 
     /// How many steps of each action there are.

@@ -175,7 +175,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         readonly: change.mapping.readonly,
         old: device.table.clone(),
         old_readonly: device.info.read_only,
-        diff,
+        diff: Box::new(diff),
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
         users: users(device, observed),
@@ -265,8 +265,8 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
     })
 }
 
-fn users(device: &Mapped, observed: &Observed) -> InUse {
-    InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
+fn users(device: &Mapped, observed: &Observed) -> Box<InUse> {
+    Box::new(InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed))
 }
 
 /// Names that a step wants and a device has that no step moves out of the way.

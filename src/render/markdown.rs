@@ -73,7 +73,7 @@ fn row(out: &mut String, number: usize, step: &Step) {
 /// The tables of a step, and what becomes of its sectors.
 fn detail(out: &mut String, number: usize, step: &Step) {
     let lines = table::lines(step);
-    let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
+    let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
     let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
     says.extend(step.message.clone());
     says.extend(facts::reasons(step));

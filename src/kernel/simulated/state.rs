@@ -12,8 +12,9 @@ use std::fmt::Write as _;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::config::Excerpt;
 use crate::identity::DevNum;
-use crate::kernel::Version;
+use crate::kernel::{Process, Version};
 use crate::secret::Secret;
 use crate::table::Target;
 use crate::targets;
@@ -167,6 +168,9 @@ pub struct MappingState {
     /// Whether it is swap space.
     #[serde(default, skip_serializing_if = "is_false")]
     pub swap: bool,
+    /// Processes that have it open, or mounted in a mount namespace of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
     /// Devices that stand on it and are no mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<DevNum>,
@@ -259,7 +263,8 @@ impl State {
     /// when a [`Simulated`](super::Simulated) is made of it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| {
-            format!("{origin}:{}:{}: {}", error.line(), error.column(), without_values(&error))
+            let place = only_fields(Excerpt::of_place(text, error.line(), error.column()));
+            format!("{origin}:{}:{}: {}{place}", error.line(), error.column(), without_values(&error))
         })?;
         if state.format_version != FORMAT_VERSION {
             return Err(format!(
@@ -295,6 +300,30 @@ fn without_values(error: &serde_json::Error) -> String {
         (Some(value), _) => format!("{}text", &message[..value]),
         (None, _) => message.to_string(),
     }
+}
+
+/// The line of an error with nothing left of it but its form and the names of fields: any text could hold a key.
+fn only_fields(excerpt: Excerpt) -> Excerpt {
+    let text = excerpt.text.as_str();
+    let ends_a_field =
+        |rest: &str| rest.strip_prefix('"').is_some_and(|rest| rest.trim_start().starts_with(':'));
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
+        let step = word.max(first.len_utf8());
+        if word > 0 && shown.ends_with('"') && ends_a_field(&rest[word..]) {
+            shown.push_str(&rest[..word]);
+        } else {
+            let plain = |c: char| c == ' ' || "{}[],:\".".contains(c);
+            shown.extend(rest[..step].chars().map(|c| if plain(c) { c } else { '*' }));
+        }
+        rest = &rest[step..];
+    }
+    // Characters of several bytes have become one: the mark is counted in characters.
+    let before = text[..excerpt.mark.start].chars().count();
+    let marked = text[excerpt.mark.clone()].chars().count();
+    Excerpt { mark: before..before + marked, text: shown, ..excerpt }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

@@ -122,7 +122,9 @@ cases! {
     removing:
         a_mounted_device_stays
         a_device_under_another_stays
-        an_open_device_stays
+        a_program_that_has_a_device_open_is_named
+        a_mount_in_another_namespace_is_named
+        a_loop_device_on_top_is_named
         a_device_that_is_open_for_a_moment_is_waited_for
         a_deferred_remove_takes_its_time
         a_pending_removal_is_shown_and_called_off

@@ -14,7 +14,8 @@
 //! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
 //! [`saved`] keeps a plan for review. [`status`] says how each mapping stands.
 //!
-//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
+//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart, [`confirm`] tells of an apply
+//! that waits to be confirmed,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
 //! [`sector_map`] are the words that all of them speak in.
 //!
@@ -49,6 +50,7 @@
 
 pub mod apply;
 pub mod config;
+pub mod confirm;
 pub mod device;
 pub mod diff;
 pub mod export;

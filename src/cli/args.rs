@@ -8,8 +8,8 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, export, graph, import_concise, info, list, man, plan, reload, remove, rename,
-    resume, schema, show, simulate, status, suspend, table, targets, validate,
+    apply, completions, confirm, create, export, graph, import_concise, info, list, man, plan, reload,
+    remove, rename, repair, resume, schema, show, simulate, status, suspend, table, targets, validate,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -29,7 +29,9 @@ pub enum Verb {
     Plan(plan::Args),
     Show(show::Args),
     Apply(apply::Args),
+    Confirm(confirm::Args),
     Status(status::Args),
+    Repair(repair::Args),
     Export(export::Args),
     ImportConcise(import_concise::Args),
     Graph(graph::Args),

@@ -12,6 +12,7 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod guard;
 mod host;
 mod logging;
 mod map;
@@ -20,6 +21,7 @@ mod rows;
 
 mod apply;
 mod completions;
+mod confirm;
 mod create;
 mod export;
 mod graph;
@@ -32,6 +34,7 @@ mod progress;
 mod reload;
 mod remove;
 mod rename;
+mod repair;
 mod resume;
 mod schema;
 mod show;
@@ -78,7 +81,9 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(context, &args),
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
+        Verb::Confirm(args) => confirm::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),
         Verb::ImportConcise(args) => import_concise::run(context, &args),
         Verb::Graph(args) => graph::run(context, &args),

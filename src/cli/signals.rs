@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::pipe;
 
 /// From now on these signals end nothing: they make `stop` true, and whoever changes a kernel ends where that
 /// can be done safely. A second one adds nothing. One that this process was started to ignore, as `nohup` does
@@ -19,6 +21,15 @@ pub fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// From now on SIGINT and SIGTERM end nothing: something to read comes out of this.
+pub fn wake() -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        pipe::register(signal, writer.try_clone()?)?;
+    }
+    Ok(reader)
 }
 
 /// Whether the kernel's text about a process (proc(5)) says that it ignores a signal.

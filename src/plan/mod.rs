@@ -3,6 +3,8 @@
 //! Planning is pure. It is given a map and what was read of a kernel ([`crate::observed`]) and asks
 //! neither of them anything more; the same input gives the same plan, ties broken by name.
 //!
+//! [`repair`] finds what a crash left, where there is no map.
+//!
 //! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
@@ -14,6 +16,7 @@ mod matching;
 mod order;
 mod overlap;
 mod preparation;
+pub mod repair;
 mod resolve;
 mod risk;
 mod stacks;
@@ -299,6 +302,17 @@ pub struct Unjudged {
     pub reason: String,
 }
 
+/// A value that the kernel would take and ignore, so that no plan can bring it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// Which value, and what would bring it.
+    pub reason: String,
+}
+
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
@@ -311,6 +325,8 @@ pub struct Plan {
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
     pub unjudged: Vec<Unjudged>,
+    /// What is asked for and stays as it is.
+    pub ignored: Vec<Ignored>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -366,5 +382,5 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, waits, conflicts, unjudged, allow }
+    Plan { steps, waits, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

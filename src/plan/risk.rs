@@ -33,13 +33,21 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
-        } else if let Some(rest) = still_using(step, left.get(&index), observed) {
-            Some(Refusal::InUse { by: rest.describe(), passing: rest.only_open() })
+        } else if let Some(held) = held(step, left.get(&index), observed) {
+            Some(held)
         } else if !step.class.allowed_unasked() && !allow.contains(&step.class) {
             Some(Refusal::Policy(step.class))
         } else {
             None
         };
+    }
+}
+
+/// Refuses the removals of devices that somebody still holds when their turn comes.
+pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
+    let left = left_before(steps, observed);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.refused = held(step, left.get(&index), observed);
     }
 }
 
@@ -126,10 +134,10 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
     left
 }
 
-/// Who still holds a device when its turn to be removed comes.
-fn still_using(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<InUse> {
+/// Refuses the removal of a device that somebody still holds when its turn comes.
+fn held(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<Refusal> {
     let Detail::Remove { users, .. } = &step.detail else { return None };
     let none = HashSet::new();
     let rest = InUse::of(step.number?, users.open_count, left.unwrap_or(&none), observed);
-    (rest != InUse::default()).then_some(rest)
+    (rest != InUse::default()).then(|| Refusal::InUse { by: rest.describe(), passing: rest.only_open() })
 }

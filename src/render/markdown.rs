@@ -33,6 +33,9 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     for unknown in &plan.unknown {
         let _ = writeln!(out, "\n{} is left alone: {}", code(&unknown.name), escape(&unknown.reason));
     }
+    for ignored in &plan.ignored {
+        let _ = writeln!(out, "\nOf {} is ignored: {}", code(&ignored.name), escape(&ignored.reason));
+    }
     out
 }
 

@@ -69,6 +69,9 @@ pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
     for unknown in &plan.unknown {
         page.remark("? unknown ", unknown, "left alone: ", AnsiColor::Yellow);
     }
+    for ignored in &plan.ignored {
+        page.remark("? ignored ", ignored, "", AnsiColor::Yellow);
+    }
     if !page.out.is_empty() {
         page.out.push('\n');
     }

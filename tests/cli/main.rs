@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod browser;
+mod confirm;
 mod events;
 mod exits;
 mod html;
@@ -10,6 +11,7 @@ mod json;
 mod lab;
 mod lock;
 mod plan;
+mod repair;
 mod saved;
 mod streams;
 mod verbs;

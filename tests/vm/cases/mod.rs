@@ -2,8 +2,10 @@
 
 mod applying;
 mod blocks;
+mod confirming;
 mod export;
 mod facts;
+mod ignored;
 mod lifecycle;
 mod listing;
 mod names;
@@ -132,13 +134,25 @@ cases! {
     recovery:
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
-        what_should_be_suspended_stays_so;
+        what_should_be_suspended_stays_so
+        a_crash_is_repaired_without_the_map
+        strangers_are_not_repaired;
     side_by_side:
         every_kind_of_step_at_once
         one_removal_that_is_refused_puts_all_back
         one_swap_that_fails_puts_all_back
         a_signal_in_the_middle_puts_all_back
         fifty_volumes_of_one_pool;
+    confirming:
+        what_nobody_confirms_is_put_back
+        what_is_confirmed_stays
+        the_death_of_who_started_it_changes_nothing
+        the_end_of_the_session_changes_nothing
+        the_end_of_the_terminal_changes_nothing
+        being_told_to_stop_on_the_way_changes_nothing
+        what_is_in_use_by_then_is_told;
+    ignored:
+        a_value_that_the_kernel_ignores_is_named;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map

@@ -17,7 +17,7 @@ use dmctl::table::{Table, parse_table};
 
 pub use disk::Disk;
 pub use files::{Mounted, private};
-pub use map::{State, apply_ends, with_map, write_map};
+pub use map::{State, apply_ends, with_map, write_map, write_map_to};
 pub use program::{Background, Ran, dmctl, program};
 pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
 

@@ -36,7 +36,7 @@ use nix::errno::Errno;
 pub use events::Events;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
-use log::Mark;
+use log::Log;
 use nodes::Nodes;
 use raw::Command;
 use udev::Beside;
@@ -66,6 +66,7 @@ pub enum Udev {
 /// The running kernel.
 pub struct Live {
     control: Control,
+    log: Log,
     udev: Beside,
     /// Kept by dmctl where udev does not answer.
     nodes: Nodes,
@@ -85,6 +86,7 @@ impl Live {
     pub fn open(udev: Udev) -> Result<Self, KernelError> {
         Ok(Self {
             control: Control::open()?,
+            log: Log::default(),
             udev: Beside::new(udev == Udev::Auto),
             nodes: Nodes::new(NODES),
             warnings: Mutex::default(),
@@ -152,11 +154,11 @@ impl Live {
 
     /// Runs a call that the kernel may refuse with no more than an errno, and adds what its log says.
     fn explained<T>(&self, id: &Id, act: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
-        let mark = Mark::now();
+        let listener = self.log.listen();
         act().map_err(|error| match error {
             KernelError::Refused { call, device, errno, .. } => {
                 let number = self.info(id).ok().flatten().map(|info| info.number);
-                KernelError::Refused { call, device, errno, log: mark.lines(number) }
+                KernelError::Refused { call, device, errno, log: listener.lines(number) }
             }
             other => other,
         })
@@ -294,7 +296,11 @@ impl ChangeKernel for Live {
         let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
         self.ask_beside_udev(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
-            self.with_nodes(|nodes| nodes.remove(&info.name, Some(info.number), || self.list()));
+            self.with_nodes(|nodes| {
+                // One whose removal waits for the last close is still there.
+                let is_gone = self.info(&Id::Name(info.name.clone()))?.is_none();
+                if is_gone { nodes.remove(&info.name, Some(info.number), || self.list()) } else { Ok(()) }
+            });
         }
         Ok(())
     }
@@ -312,6 +318,7 @@ impl ChangeKernel for Live {
     }
 
     fn begin(&self) -> Result<(), KernelError> {
+        self.log.open();
         self.begin_beside_udev()
     }
 

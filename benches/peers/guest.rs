@@ -62,7 +62,7 @@ fn waits(contender: Contender<'_>, times: &mut Times) -> Result<()> {
     contender.time(Deed::Create, 1)?;
     let device = reader::mapped_device()?;
     for turn in 1..=RELOADS {
-        times.waits.push(reader::longest_wait(&device, || contender.shift(8 * turn))?);
+        times.waits.extend(reader::longest_wait(&device, || contender.shift(8 * turn))?);
     }
     contender.time(Deed::Remove, 1).map(drop)
 }

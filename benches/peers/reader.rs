@@ -1,4 +1,7 @@
 //! Somebody who reads a device all the time, and notes how long it had to wait.
+//!
+//! A ram disk answers at once. A read that sleeps waits for a device that is suspended; one that is only late, because
+//! the processor did something else, does not sleep, and is not what is asked about.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -9,12 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::libc;
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// What is read each time, in bytes, from an address that is a multiple of it, past all caches.
 const BLOCK: usize = 4096;
-/// The pause between two reads: the reader is to wait for the device, and nobody for the reader.
-const PAUSE: Duration = Duration::from_micros(500);
-
 /// The only mapped device there is, by the node that the kernel makes: not everybody makes one by name.
 pub fn mapped_device() -> Result<PathBuf> {
     let names = fs::read_dir("/sys/block")?.flatten().map(|entry| entry.file_name());
@@ -22,19 +23,20 @@ pub fn mapped_device() -> Result<PathBuf> {
     mapped.next().map(|name| Path::new("/dev").join(name)).context("no mapped device")
 }
 
-/// The longest that one read of a device took while `act` went on.
-pub fn longest_wait(path: &Path, act: impl FnOnce() -> Result<()>) -> Result<Duration> {
+/// The longest that one read of a device slept while `act` went on; none when none did.
+pub fn longest_wait(path: &Path, act: impl FnOnce() -> Result<()>) -> Result<Option<Duration>> {
     let device = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)?;
     let over = AtomicBool::new(false);
     let read = || {
         let mut room = vec![0; 2 * BLOCK];
         let start = room.as_ptr().align_offset(BLOCK);
-        let mut longest = Duration::ZERO;
+        let mut longest = None;
         while !over.load(Ordering::Relaxed) {
-            let began = Instant::now();
+            let (began, sleeps) = (Instant::now(), sleeps()?);
             device.read_exact_at(&mut room[start..start + BLOCK], 0)?;
-            longest = longest.max(began.elapsed());
-            thread::sleep(PAUSE);
+            if self::sleeps()? > sleeps {
+                longest = longest.max(Some(began.elapsed()));
+            }
         }
         Ok(longest)
     };
@@ -42,8 +44,12 @@ pub fn longest_wait(path: &Path, act: impl FnOnce() -> Result<()>) -> Result<Dur
         let reader = scope.spawn(read);
         let outcome = act();
         over.store(true, Ordering::Relaxed);
-        let longest: std::io::Result<Duration> = reader.join().ok().context("the reader panicked")?;
-        outcome?;
-        Ok(longest?)
+        let longest: Result<Option<Duration>> = reader.join().ok().context("the reader panicked")?;
+        outcome.and(longest)
     })
+}
+
+/// How often this thread has slept.
+fn sleeps() -> Result<i64> {
+    Ok(getrusage(UsageWho::RUSAGE_THREAD)?.voluntary_context_switches())
 }

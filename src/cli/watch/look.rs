@@ -15,7 +15,7 @@ use dmctl::watch::{Bell, Cause, Files, Latch};
 use super::Args;
 use super::service::Service;
 use super::tell::{Seen, Teller};
-use crate::cli::apply::{perform, usual_jobs};
+use crate::cli::apply::perform;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -194,7 +194,7 @@ impl<'a> Watch<'a> {
             }
             teller.plan(&Document::of(&plan))?;
             let mut progress = Steps { teller: &mut *teller, service, count: 0 };
-            perform(context, kernel, &plan, usual_jobs(context), &mut progress)?;
+            perform(context, kernel, &plan, &mut progress)?;
             let count = progress.count;
             teller.applied(count)?;
             Ok(Tried::Applied)

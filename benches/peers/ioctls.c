@@ -20,7 +20,7 @@ static int control;
 
 static union {
 	struct dm_ioctl header;
-	char room[16384];
+	char room[1024];
 } request;
 
 static void call(unsigned long command, const char *name)

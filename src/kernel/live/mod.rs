@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
+use devicemapper::{DmFlags, DmOptions};
 use nix::errno::Errno;
 
 pub use events::Events;
@@ -242,12 +242,17 @@ impl ReadKernel for Live {
 impl ChangeKernel for Live {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
         self.check_node(name)?;
-        let fail = |error| refused(Call::Create, name.to_string(), error);
-        let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
-        let info = DmName::new(name.kernel())
-            .and_then(|dm_name| self.control.dm().device_create(dm_name, dm_uuid, DmOptions::default()))
-            .map_err(fail)?;
-        let number = DevNum::new(info.device().major, info.device().minor);
+        let id = Id::Name(name.clone());
+        let request = Request::about(&id, 0)
+            .and_then(|request| uuid.into_iter().try_fold(request, Request::and_uuid))
+            .map_err(|why| unwritable(Call::Create, &label(&id), why))?;
+        let answer = self.control.call(Command::Create, &request).map_err(|errno| KernelError::Refused {
+            call: Call::Create,
+            device: label(&id),
+            errno,
+            log: None,
+        })?;
+        let number = answer.info().map_err(|why| malformed(Call::Create, &label(&id), why))?.number;
         self.with_nodes(|nodes| nodes.make(name, number, || self.list()));
         Ok(number)
     }

@@ -79,9 +79,17 @@ fn build() -> Result<PathBuf> {
 /// Measures in a guest, and gives what it printed.
 fn measure(kernel: &str, asked: &Asked, ioctls: &Path) -> Result<String> {
     let mut run = Command::new(root().join("tests/vm/run"));
-    run.args(["--kernel", kernel, "--timeout", "3600", "--env"]).arg(format!("{IOCTLS}={}", ioctls.display()));
+    run.args(["--kernel", kernel, "--timeout", "3600", "--env"])
+        .arg(format!("{IOCTLS}={}", ioctls.display()));
     run.arg(env::current_exe()?);
-    run.args(["--rounds", &asked.rounds.to_string(), "--count", &asked.count.to_string(), "--dmctl", &asked.dmctl]);
+    run.args([
+        "--rounds",
+        &asked.rounds.to_string(),
+        "--count",
+        &asked.count.to_string(),
+        "--dmctl",
+        &asked.dmctl,
+    ]);
     let output = run.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stdout));
     Ok(String::from_utf8(output.stdout)?)
@@ -104,12 +112,10 @@ fn on_host(asked: &Asked) -> Result<bool> {
 
 fn main() -> ExitCode {
     let outcome = Asked::of(env::args().skip(1)).and_then(|asked| match env::var(IOCTLS) {
-        Ok(ioctls) if env::var_os(IN_VM).is_some() => {
-            guest::measure(&asked, &ioctls).map(|table| {
-                print!("{table}");
-                true
-            })
-        }
+        Ok(ioctls) if env::var_os(IN_VM).is_some() => guest::measure(&asked, &ioctls).map(|table| {
+            print!("{table}");
+            true
+        }),
         _ => on_host(&asked),
     });
     match outcome {

@@ -3,6 +3,7 @@
 mod applying;
 mod blocks;
 mod confirming;
+mod examples;
 mod export;
 mod facts;
 mod ignored;
@@ -156,6 +157,8 @@ cases! {
         what_is_in_use_by_then_is_told;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
+    examples:
+        every_example_is_carried_out;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map

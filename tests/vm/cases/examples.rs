@@ -10,12 +10,14 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::config::{self, Map};
 use dmctl::device::Form;
 use dmctl::kernel::ReadKernel;
+use dmctl::keys::Places;
+use dmctl::plan;
+use dmctl::plan::document::Document;
 
-use crate::guest::{Guest, Release, apply_ends, private, program};
+use crate::guest::{Guest, Release, private, program};
 
 /// A GiB of an example is so many KiB here.
 const GIB: u64 = 512;
-const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
 /// What is looked at of a disk before it is formatted, in sectors.
 const BLANK: usize = 128;
 /// Where a service finds its credentials.
@@ -49,8 +51,10 @@ fn scaled(text: &str) -> String {
     words.map(word).collect()
 }
 
+/// A map, with the key that it names.
 fn read(path: &Path) -> Result<Map> {
-    let loaded = config::load(&[path.to_path_buf()]);
+    let mut loaded = config::load(&[path.to_path_buf()]);
+    loaded.read_keys(&Places { credentials: Some(CREDENTIALS.into()), user: 0 });
     let says = loaded.render(false);
     loaded.map.with_context(|| says)
 }
@@ -141,32 +145,31 @@ impl Example {
 
     fn carry_out(&self, guest: &Guest) -> Result<()> {
         if let Some(before) = &self.before {
-            dmctl("apply", before)?;
+            apply(before)?;
         }
         if let Some(script) = &self.script {
             program("sh", &[&script.display().to_string()])?;
         }
-        let applied = dmctl("apply", &self.map)?;
+        let applied = apply(&self.map)?;
         ensure!(applied.contains("Applied: "), "there was nothing to do: {applied}");
         let there = guest.kernel.list()?.len();
         let wanted = read(&self.map)?;
         let present = wanted.mappings.values().filter(|mapping| !mapping.rows.is_empty()).count();
         ensure!(there == present, "{there} devices, not {present}");
-        let again = dmctl("plan", &self.map)?;
-        ensure!(again == "Nothing to do.\n", "there is still to do: {again}");
+        let again = Document::of(&plan::plan(&guest.kernel, &wanted, &BTreeSet::new())?);
+        ensure!(again.is_empty(), "there is still to do: {again:?}");
         Ok(())
     }
 }
 
-/// A dmctl that is given a credential, and must work.
-fn dmctl(verb: &str, map: &Path) -> Result<String> {
+/// Applies a map with a credential, whatever is at stake.
+fn apply(map: &Path) -> Result<String> {
     let credentials = format!("CREDENTIALS_DIRECTORY={CREDENTIALS}");
     let map = map.display().to_string();
-    let mut arguments = vec![credentials.as_str(), env!("CARGO_BIN_EXE_dmctl"), verb, &map];
-    if verb == "apply" {
-        arguments.extend(["--allow", "remap,format,loss"]);
-    }
-    program("env", &arguments)
+    program(
+        "env",
+        &[&credentials, env!("CARGO_BIN_EXE_dmctl"), "apply", &map, "--allow", "remap,format,loss"],
+    )
 }
 
 /// Makes the tree that the map of verity-root expects, and writes its root into the map.
@@ -215,8 +218,6 @@ pub fn every_example_is_carried_out(guest: &Guest) -> Result<()> {
             Ok(()) => done += 1,
             Err(error) => failures.push(format!("{}: {error:#}", example.name)),
         }
-        apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
-        // Of one that failed something may be left, its own devices too.
         guest.clean_up()?;
     }
     if !failures.is_empty() {

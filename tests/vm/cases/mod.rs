@@ -176,6 +176,7 @@ cases! {
         dust_hears_its_messages
         switch_hears_its_messages
         a_snapshot_keeps_what_the_origin_had
+        a_merge_takes_over_only_a_suspended_snapshot
         thin_volumes_come_out_of_a_pool
         one_key_in_every_form
         integrity_tells_what_was_tampered_with
@@ -204,6 +205,7 @@ cases! {
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
+        names_are_completed
         one_dmctl_at_a_time;
     watching:
         a_table_changed_behind_its_back_is_put_right

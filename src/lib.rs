@@ -15,8 +15,10 @@
 //! [`saved`] keeps a plan for review. [`status`] says how each mapping stands. [`boot`] makes the units by which
 //! systemd brings a map up.
 //!
-//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart, [`confirm`] tells of an apply
-//! that waits to be confirmed,
+//! [`watch`] hears of changes, for whoever keeps a kernel so. [`confirm`] tells of an apply that waits to be
+//! confirmed.
+//!
+//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
 //! [`sector_map`] are the words that all of them speak in.
 //!
@@ -73,6 +75,7 @@ pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;
+pub mod watch;
 
 /// README's example.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     apply, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man, plan,
     reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table, targets,
-    units, validate,
+    units, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -32,6 +32,7 @@ pub enum Verb {
     Apply(apply::Args),
     Deactivate(deactivate::Args),
     Confirm(confirm::Args),
+    Watch(watch::Args),
     Status(status::Args),
     Repair(repair::Args),
     Export(export::Args),

@@ -29,10 +29,12 @@ pub struct Context {
     lock_timeout: Duration,
     /// Becomes true when this process is told to stop, once it may change a kernel.
     stop: Arc<AtomicBool>,
+    /// Whether it does so already.
+    caught: bool,
 }
 
 /// Which kernel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Choice {
     /// The running one.
     Live,
@@ -53,6 +55,7 @@ impl Context {
             udev_timeout: global.udev_timeout,
             lock_timeout: global.lock_timeout,
             stop: Arc::default(),
+            caught: false,
         }
     }
 
@@ -64,6 +67,18 @@ impl Context {
     /// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
     pub fn patience(&self) -> Duration {
         if self.is_live() { Options::default().patience } else { Duration::ZERO }
+    }
+
+    /// The same for a process that catches its signals itself, and for which `stop` becomes true. It waits for
+    /// nobody's lock.
+    pub fn caught(&self, stop: Arc<AtomicBool>) -> Self {
+        let kernel = self.kernel.clone();
+        Self { kernel, lock_timeout: Duration::ZERO, stop, caught: true, ..*self }
+    }
+
+    /// The file of the kernel, when it is a simulated one.
+    pub fn simulated(&self) -> Option<&Path> {
+        if let Choice::Simulated(path) = &self.kernel { Some(path) } else { None }
     }
 
     /// Whether this process was told to stop, while it has a kernel to change.
@@ -113,6 +128,9 @@ impl Context {
 
     /// A signal ends nothing halfway from now on: a device would stay suspended, or a semaphore behind.
     pub fn catch_signals(&self) -> Result<(), Failure> {
+        if self.caught {
+            return Ok(());
+        }
         signals::catch(&self.stop).map_err(|error| Failure::new(Exit::Error, error))
     }
 

@@ -49,6 +49,7 @@ mod table;
 mod targets;
 mod units;
 mod validate;
+mod watch;
 
 use std::env;
 use std::ffi::OsString;
@@ -110,6 +111,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Apply(args) => apply::run(context, &args),
         Verb::Deactivate(args) => deactivate::run(context, &args),
         Verb::Confirm(args) => confirm::run(context, &args),
+        Verb::Watch(args) => watch::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),

@@ -35,6 +35,8 @@ mod wording;
 
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
@@ -61,6 +63,14 @@ impl Loaded {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         self.diagnostics.render(&self.sources, color)
+    }
+
+    /// Stands for what was read: the same for the same text, in files of the same owners and permissions.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        self.sources.iter().for_each(|source| source.feed(&mut hash));
+        hash.finalize().into()
     }
 
     /// Who else than `user` and root could have written the map, or read a key in it. Whether that is

@@ -105,7 +105,7 @@ fn format(table: &[TypedRow], old: &[Target], map: &Map, observed: &Observed) ->
             let head = observed.head(map, metadata.device, metadata.offset);
             match head.map_or(Found::Blank, metadata.look) {
                 Found::Blank => Some((Class::Format, metadata.otherwise.to_string())),
-                Found::Right | Found::Other => None,
+                Found::Right | Found::Other | Found::Fatal => None,
             }
         })
     })

@@ -6,6 +6,7 @@ mod browser;
 mod confirm;
 mod events;
 mod exits;
+mod export;
 mod html;
 mod json;
 mod lab;
@@ -17,3 +18,6 @@ mod stacks;
 mod streams;
 mod units;
 mod verbs;
+mod watch;
+#[path = "../watching/mod.rs"]
+mod watching;

@@ -12,6 +12,7 @@ use crate::{documents, name, regenerate};
 const NOT_RUN: &[(&str, &str)] = &[
     ("README.md", "sudo apt install libdevmapper-dev libclang-dev pkg-config\ncargo install --path .\n"),
     ("README.md", "make demo\nmake test\n"),
+    ("docs/watch.md", "sudo systemctl enable --now dmctl-watch\n"),
     ("docs/simulated-kernel.md", "sudo dmctl apply change.toml\n"),
 ];
 

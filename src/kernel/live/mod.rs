@@ -12,6 +12,7 @@
 mod block;
 mod control;
 mod cookie;
+mod events;
 mod log;
 mod nodes;
 mod openers;
@@ -31,6 +32,8 @@ use std::time::Duration;
 
 use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
+
+pub use events::Events;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;

@@ -9,7 +9,9 @@ mod ignored;
 mod lifecycle;
 mod listing;
 mod names;
+mod newer;
 mod nodes;
+mod odd;
 mod ownership;
 mod recovery;
 mod refusals;
@@ -21,6 +23,7 @@ mod tables;
 mod targets;
 mod udev;
 mod verbs;
+mod watching;
 
 use anyhow::Result;
 
@@ -161,7 +164,10 @@ cases! {
         paths_of_disks_and_mappings
         a_graph_shows_what_stands_on_what;
     roundtrip:
-        every_row_of_the_data;
+        rows_seen_on_this_kernel
+        rows_seen_on_an_older_kernel;
+    odd:
+        what_dmctl_makes_of_them_is_taken;
     targets:
         what_is_written_is_read
         dust_hears_its_messages
@@ -172,6 +178,11 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    newer:
+        a_vdo_volume_keeps_what_is_written
+        a_zoned_disk_takes_writes_anywhere
+        integrity_keeps_its_tags_inline
+        crypt_keeps_its_tags_beside_the_blocks;
     udev:
         links_are_right_when_an_apply_ends
         every_verb_waits_for_udev
@@ -191,4 +202,15 @@ cases! {
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
         one_dmctl_at_a_time;
+    watching:
+        a_table_changed_behind_its_back_is_put_right
+        what_comes_goes_or_is_renamed_is_put_right
+        nobody_tells_of_a_suspend
+        a_map_is_applied_as_an_editor_saves_it
+        a_map_that_others_can_write_is_not_applied
+        a_lower_device_is_waited_for
+        a_failure_is_the_last_that_is_tried
+        an_end_amid_an_apply_puts_everything_back
+        it_costs_nothing_while_nothing_happens
+        the_journal_has_fields;
 }

@@ -176,7 +176,7 @@ fn in_lines(
     let outcome = perform(context, kernel, plan, jobs, &mut Lines);
     let end = match &outcome {
         Ok(_) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error, plan.steps.len()),
+        Err(error) => Event::of(error),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     let applied = outcome?;

@@ -63,12 +63,12 @@ impl<'a> Which<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// How an apply of so many steps ended that failed; none when it had not begun.
+    /// How an apply ended that failed; none when it had not begun.
     #[must_use]
-    pub fn of(error: &'a ApplyError, steps: usize) -> Option<Self> {
+    pub fn of(error: &'a ApplyError) -> Option<Self> {
         match error {
-            // Of the devices nothing is missing; the node is told of by the exit code.
-            ApplyError::Unsettled(_) => Some(Self::Done { steps }),
+            // Of the devices nothing is left: it is a node.
+            ApplyError::Unsettled(_) => Some(Self::Left { error: error.to_string(), left: &[] }),
             ApplyError::Conflicts(_) | ApplyError::Refused(_) | ApplyError::Read(_) => None,
             ApplyError::Left { left, .. } => Some(Self::Left { error: error.to_string(), left }),
             _ => Some(Self::RolledBack { error: error.to_string() }),

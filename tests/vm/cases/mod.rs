@@ -2,6 +2,7 @@
 
 mod applying;
 mod blocks;
+pub mod campaign;
 mod export;
 mod facts;
 mod lifecycle;
@@ -130,6 +131,15 @@ cases! {
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
         what_should_be_suspended_stays_so;
+    campaign:
+        a_death_at_every_border_is_made_good
+        a_death_at_any_moment_is_made_good
+        a_signal_at_every_border_leaves_one_state_or_the_other
+        a_signal_at_any_moment_leaves_one_state_or_the_other
+        two_at_once_take_turns
+        memory_that_runs_out_leaves_nothing_suspended
+        nothing_grows_while_devices_are_suspended
+        a_lower_device_that_fails_in_the_swap_is_survived;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map

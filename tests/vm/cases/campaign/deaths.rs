@@ -1,0 +1,121 @@
+//! `kill -9`, and the next apply.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::chance::Chance;
+use super::scene::{ALLOW, Scene, USED};
+use super::traffic::{Flow, Traffic};
+use super::{moments, mortal, seed};
+use crate::guest::{Background, Guest, Ran};
+
+/// How long an apply may take, or a process that was killed may be there.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Applies a map in a process that ends itself with this signal after so many calls.
+pub fn end_after(signal: &str, calls: usize, jobs: usize, scene: &Scene) -> Result<Ran> {
+    let (calls, jobs) = (calls.to_string(), jobs.to_string());
+    Background::this(&[mortal::WORD, signal, &calls, &jobs, scene.path])?.end_within(PATIENCE)
+}
+
+/// What a case did.
+pub fn tell(harm: &str, count: usize, between: usize, flow: &Flow) {
+    println!(
+        "    {harm} {count} ({between} between two states), states left between 0; {} reads and {} writes of live I/O, \
+         none lost or torn, the longest {} ms",
+        flow.reads,
+        flow.writes,
+        flow.longest.as_millis()
+    );
+}
+
+pub fn a_death_at_every_border_is_made_good(guest: &Guest) -> Result<()> {
+    let scenes = Scene::both(guest)?;
+    scenes[0].reach(guest)?;
+    let traffic = Traffic::begin(&USED)?;
+    let (mut deaths, mut between) = (0, 0);
+    let mut over = [false; 2];
+    // There and back, each time a call further, until both come to their end.
+    for calls in 1.. {
+        for (way, scene) in [1, 0].into_iter().zip([&scenes[1], &scenes[0]]) {
+            if over[way] {
+                scene.reach(guest)?;
+                continue;
+            }
+            let ran = end_after("KILL", calls, 1, scene)?;
+            match ran.status {
+                None => deaths += 1,
+                Some(0) => over[way] = true,
+                Some(_) => bail!("{}, to be killed after call {calls}: {ran:?}", scene.path),
+            }
+            between += usize::from(Scene::unsettled(guest)? > 0);
+            scene.reach(guest).with_context(|| format!("killed after call {calls}"))?;
+            traffic.goes_on().with_context(|| format!("killed after call {calls}"))?;
+        }
+        if over == [true; 2] {
+            break;
+        }
+    }
+    let flow = traffic.end()?;
+    Scene::nothing()?.reach(guest)?;
+    tell("processes killed at borders", deaths, between, &flow);
+    ensure!(deaths > 40 && between > 10, "{deaths} deaths, {between} of them between two states");
+    Ok(())
+}
+
+pub fn a_death_at_any_moment_is_made_good(guest: &Guest) -> Result<()> {
+    let scenes = Scene::both(guest)?;
+    scenes[0].reach(guest)?;
+    let traffic = Traffic::begin(&USED)?;
+    let mut chance = Chance::new(seed()?);
+    let mut length = Moments::measure(guest, &scenes)?;
+    let (mut deaths, mut between, mut now) = (0, 0, 0);
+    while deaths < moments() {
+        let other = &scenes[1 - now];
+        let moment = length.draw(&mut chance);
+        let apply = Background::dmctl(&[&["apply", other.path], &ALLOW[..]].concat())?;
+        let ran = apply.kill_after(moment, PATIENCE)?;
+        match ran.status {
+            None => deaths += 1,
+            Some(0) => length.was_over(moment),
+            Some(_) => bail!("{}, to be killed after {moment:?}: {ran:?}", other.path),
+        }
+        between += usize::from(Scene::unsettled(guest)? > 0);
+        // On to where it was going, or back.
+        now = usize::try_from(chance.below(2))?;
+        scenes[now].reach(guest).with_context(|| format!("killed after {moment:?}"))?;
+        traffic.goes_on().with_context(|| format!("killed after {moment:?}"))?;
+    }
+    let flow = traffic.end()?;
+    Scene::nothing()?.reach(guest)?;
+    tell("processes killed at any moment", usize::try_from(deaths)?, between, &flow);
+    Ok(())
+}
+
+/// The moments of an apply, from the start of its process to its end.
+pub struct Moments(Duration);
+
+impl Moments {
+    /// Measures both ways, and ends where it began.
+    pub fn measure(guest: &Guest, scenes: &[Scene; 2]) -> Result<Self> {
+        let begin = std::time::Instant::now();
+        for scene in [&scenes[1], &scenes[0]] {
+            let ran = scene.apply(&[])?;
+            ensure!(ran.status == Some(0), "{ran:?}");
+        }
+        let each = begin.elapsed() / 2;
+        scenes[0].is_reached(guest)?;
+        Ok(Self(each))
+    }
+
+    pub fn draw(&self, chance: &mut Chance) -> Duration {
+        let micros = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(chance.below(micros))
+    }
+
+    /// It was over before `moment` came: the machine is less busy than it was.
+    pub fn was_over(&mut self, moment: Duration) {
+        self.0 = (self.0 + moment) / 2;
+    }
+}

@@ -24,7 +24,7 @@ const STRIDE: u64 = 64;
 /// The length of a block in bytes.
 const LENGTH: usize = 4096;
 /// The pause between two calls.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long I/O that goes on at all takes at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,22 +1,45 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
 PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
-	keyutils cryptsetup-bin udev
+	keyutils cryptsetup-bin udev chromium
+
+KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
+
+# What a boot test takes beside them.
+BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo lint clean
+.PHONY: help setup setup-kernels build test test-kernels test-boot deb demo lint clean
 
 help: ## Lists these targets
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 setup: ## Installs the Debian packages that building and testing take, where they are missing
 	@./tests/vm/setup $(PACKAGES)
+
+setup-kernels: setup ## Installs QEMU and fetches Debian's kernel 6.12, where they are missing
+	@./tests/vm/setup $(KERNEL_PACKAGES)
+	@./tests/vm/boot-qemu --check
 
 build: setup ## Builds dmctl
 	cargo build --locked
 
 test: setup ## Runs every test, those on a real Device Mapper kernel included
 	cargo test --locked
+
+test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.1; CASES="WORD..." picks some
+	-@./tests/vm/setup $(KERNEL_PACKAGES)
+	cargo test --locked --test real_kernel -- --kernel=6.12 $(CASES)
+
+test-boot: setup ## Boots a Debian with dmctl's package and tests there what only a boot shows
+	@./tests/vm/setup $(BOOT_PACKAGES)
+	cargo build --locked
+	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot
+
+deb: setup ## Builds the Debian package, into target/deb/
+	@./tests/vm/setup dpkg-dev
+	cargo build --locked --release
+	./dist/debian/build release target/deb
 
 demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	cargo build --locked

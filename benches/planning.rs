@@ -17,13 +17,13 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use dmctl::apply::{self, Options, Silent};
 use dmctl::config::{self, Map};
 use dmctl::identity::DevNum;
-use dmctl::kernel::simulated::{Disk, KernelFacts, Simulated, State};
+use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Simulated, State};
 use dmctl::plan;
 use dmctl::policy::Class;
 use dmctl::render::{self, Paint};
+use serde_json::json;
 
 const MANY: usize = 100_000;
 const FEW: usize = 10_000;
@@ -58,28 +58,34 @@ fn read(text: &str) -> Map {
     config::parse_str("map.toml", text).map.unwrap_or_default()
 }
 
-/// A kernel with one large disk and no mappings.
-fn kernel() -> Simulated {
+/// A kernel with one large disk, and the mappings of the map of `count` of them.
+fn kernel(count: usize) -> Simulated {
     let large =
         Disk { paths: vec!["/dev/disk/by-id/large".to_string()], ..Disk::new(DevNum::new(8, 0), 1 << 40) };
     let state = State {
         format_version: 1,
         kernel: KernelFacts::default(),
         block_devices: vec![large],
-        mappings: Vec::new(),
+        mappings: (0..count).map(mapping).collect(),
         pools: Vec::new(),
     };
     Simulated::new(&state).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A kernel that has what the map of `count` mappings says.
-fn filled(count: usize) -> Simulated {
-    let kernel = kernel();
-    let plan = plan::plan(&kernel, &read(&text(count, 2048)), &BTreeSet::new());
-    let plan = plan.unwrap_or_else(|error| panic!("{error}"));
-    let options = Options { patience: Duration::ZERO, ..Options::default() };
-    apply::apply(&kernel, &plan, options, &mut Silent).unwrap_or_else(|error| panic!("{error}"));
-    kernel
+/// What the kernel has for the mapping of this index.
+fn mapping(index: usize) -> MappingState {
+    let (stack, level) = (index / 3, index % 3);
+    let below = match level {
+        0 => format!("8:0 {}", stack * 4096),
+        _ => format!("254:{} 0", index - 1),
+    };
+    let state = json!({
+        "name": format!("stack-{stack}-{level}"),
+        "uuid": format!("DMCTL-bench-stack-{stack}-{level}"),
+        "number": format!("254:{index}"),
+        "live": [{ "start": 0, "length": 2048, "type": "linear", "params": below }],
+    });
+    serde_json::from_value(state).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Plans a map, and says how long that took and how many steps it has.
@@ -102,9 +108,10 @@ fn measure(task: &str) -> Option<Duration> {
             (start.elapsed(), table.len(), 3)
         }
         "all" => {
-            let (text, kernel) = (text(count, 2048), kernel());
+            let (text, kernel) = (text(count, 2048), kernel(0));
             let start = Instant::now();
-            let plan = plan::plan(&kernel, &read(&text), &BTreeSet::new()).ok()?;
+            let map = read(&text);
+            let plan = plan::plan(&kernel, &map, &BTreeSet::new()).ok()?;
             let drawn = black_box(render::text(&plan, Paint::Plain));
             (start.elapsed(), drawn.matches("+ create").count(), count)
         }
@@ -115,15 +122,15 @@ fn measure(task: &str) -> Option<Duration> {
             (start.elapsed(), map.mappings.len(), count)
         }
         "new" => {
-            let (took, steps) = planned(&kernel(), &read(&text(count, 2048)));
+            let (took, steps) = planned(&kernel(0), &read(&text(count, 2048)));
             (took, steps, count)
         }
         "same" => {
-            let (took, steps) = planned(&filled(count), &read(&text(count, 2048)));
+            let (took, steps) = planned(&kernel(count), &read(&text(count, 2048)));
             (took, steps, 0)
         }
         "grown" => {
-            let (took, steps) = planned(&filled(count), &read(&text(count, 4096)));
+            let (took, steps) = planned(&kernel(count), &read(&text(count, 4096)));
             (took, steps, count)
         }
         _ => return None,

@@ -90,6 +90,18 @@ pub fn over(wanted: &mut [TypedRow], live: &[Target]) {
 /// Compares the table that is wanted with the live one.
 #[must_use]
 pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict {
+    judge(wanted, read_only, device).0
+}
+
+/// As [`compare`], with what no table changes: values that the kernel would take and ignore.
+#[must_use]
+pub fn judge(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> (Verdict, Vec<String>) {
+    let mut ignored = Vec::new();
+    let verdict = verdict(wanted, read_only, device, &mut ignored);
+    (verdict, ignored)
+}
+
+fn verdict(wanted: &[TypedRow], read_only: bool, device: &Mapped, ignored: &mut Vec<String>) -> Verdict {
     let live = match understand(&device.table) {
         Ok(live) => live,
         Err(why) => return Verdict::Unknown(why),
@@ -102,7 +114,7 @@ pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict
             diff.says.push(row_begins(row.target.kind(), row.start));
             continue;
         };
-        match compare_row(row, &live[index], device.info.suspended, &mut diff) {
+        match compare_row(row, &live[index], device.info.suspended, &mut diff, ignored) {
             Ok(effect) => recreate |= effect == Some(Effect::Recreate),
             Err(why) => return Verdict::Unknown(why),
         }
@@ -139,6 +151,7 @@ fn compare_row(
     live: &TypedRow,
     suspended: bool,
     diff: &mut TableDiff,
+    ignored: &mut Vec<String>,
 ) -> Result<Option<Effect>, String> {
     let compared = if suspended {
         row.target.compare_suspended(live.target.as_ref())
@@ -155,6 +168,7 @@ fn compare_row(
     row.target.resized(row.length, live.length, &mut differences);
     let heaviest = differences.effect();
     diff.says.extend(differences.fields.into_iter().map(|difference| difference.says));
+    ignored.append(&mut differences.warnings);
     diff.remaps |= heaviest >= Some(Effect::Remap);
     Ok(heaviest)
 }
@@ -186,7 +200,7 @@ mod tests {
     use crate::kernel::Info;
     use crate::table::parse_table;
 
-    fn verdict(wanted: &str, live: &str) -> Verdict {
+    fn verdict_of(wanted: &str, live: &str) -> Verdict {
         let wanted = understand(&parse_table(wanted).unwrap()).unwrap();
         let info = Info {
             name: Name::new("test").unwrap(),
@@ -206,30 +220,30 @@ mod tests {
 
     #[test]
     fn spelling_is_no_difference() {
-        assert_eq!(verdict("0 8 linear 8:0 0", "0 8 linear 8:0 00 "), Verdict::Equal);
-        assert_eq!(verdict("0 8 error", "0 8 error 8:0 0"), Verdict::Equal);
+        assert_eq!(verdict_of("0 8 linear 8:0 0", "0 8 linear 8:0 00 "), Verdict::Equal);
+        assert_eq!(verdict_of("0 8 error", "0 8 error 8:0 0"), Verdict::Equal);
     }
 
     #[test]
     fn growing_is_a_reload_and_another_place_a_remap() {
-        let Verdict::Reload(diff) = verdict("0 16 linear 8:0 0", "0 8 linear 8:0 0") else { panic!() };
+        let Verdict::Reload(diff) = verdict_of("0 16 linear 8:0 0", "0 8 linear 8:0 0") else { panic!() };
         assert!(!diff.disturbs());
-        let Verdict::Reload(diff) = verdict("0 8 linear 8:0 8", "0 8 linear 8:0 0") else { panic!() };
+        let Verdict::Reload(diff) = verdict_of("0 8 linear 8:0 8", "0 8 linear 8:0 0") else { panic!() };
         assert!(diff.disturbs());
         assert_eq!(diff.says, ["offset 0 -> 8"]);
-        let Verdict::Reload(diff) = verdict("0 8 linear 8:0 0", "0 16 linear 8:0 0") else { panic!() };
+        let Verdict::Reload(diff) = verdict_of("0 8 linear 8:0 0", "0 16 linear 8:0 0") else { panic!() };
         assert!(diff.disturbs());
     }
 
     #[test]
     fn a_row_more_or_less_is_seen() {
         let two = "0 8 zero\n8 8 zero";
-        assert!(matches!(verdict("0 16 zero", two), Verdict::Reload(_)));
-        assert!(matches!(verdict(two, "0 16 zero"), Verdict::Reload(_)));
+        assert!(matches!(verdict_of("0 16 zero", two), Verdict::Reload(_)));
+        assert!(matches!(verdict_of(two, "0 16 zero"), Verdict::Reload(_)));
     }
 
     #[test]
     fn what_cannot_be_read_is_left_alone() {
-        assert!(matches!(verdict("0 8 linear 8:0 0", "0 8 linear Fail"), Verdict::Unknown(_)));
+        assert!(matches!(verdict_of("0 8 linear 8:0 0", "0 8 linear Fail"), Verdict::Unknown(_)));
     }
 }

@@ -12,7 +12,11 @@
 //! it. [`observed`] reads as much of a [`kernel`] as the map asks about. [`plan`] compares the two, target by
 //! target and by meaning ([`diff`], [`targets`]), and puts what must happen in order, each step with its risk
 //! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
-//! [`saved`] keeps a plan for review. [`status`] says how each mapping stands.
+//! [`saved`] keeps a plan for review. [`status`] says how each mapping stands. [`boot`] makes the units by which
+//! systemd brings a map up.
+//!
+//! [`watch`] hears of changes, for whoever keeps a kernel so. [`confirm`] tells of an apply that waits to be
+//! confirmed.
 //!
 //! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
 //! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
@@ -48,7 +52,9 @@
 //! ```
 
 pub mod apply;
+pub mod boot;
 pub mod config;
+pub mod confirm;
 pub mod device;
 pub mod diff;
 pub mod export;
@@ -69,6 +75,7 @@ pub mod status;
 pub mod table;
 pub mod targets;
 pub mod units;
+pub mod watch;
 
 /// README's example.
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{Map, State};
 use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
 use crate::kernel::{KernelError, Mapped, ReadKernel};
-use crate::observed::Observed;
+use crate::observed::{Observed, Seen};
 use crate::plan::{Change, Changes, Standing};
 
 /// One word for a mapping or a device.
@@ -84,16 +84,32 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         .filter(|change| change.standing != Standing::Gone)
         .map(|change| of_change(change, conflicts.get(&change.mapping.key), &changes, &observed))
         .collect();
-    entries.extend(changes.leftovers.iter().map(|seen| Entry {
-        mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
-        name: seen.listed.name.clone(),
-        number: Some(seen.listed.number),
-        word: if is_leaving(seen.mapped.as_ref()) { Word::Pending } else { Word::Leftover },
-        says:
-            leaving(seen.mapped.as_ref()).into_iter().chain(["no mapping declares it".to_string()]).collect(),
+    entries.extend(changes.leftovers.iter().map(|seen| {
+        Entry {
+            mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
+            name: seen.listed.name.clone(),
+            number: Some(seen.listed.number),
+            word: if is_leaving(seen.mapped.as_ref()) { Word::Pending } else { Word::Leftover },
+            says: leaving(seen.mapped.as_ref())
+                .into_iter()
+                .chain(["no mapping declares it".to_string()])
+                .chain(left_behind(seen))
+                .collect(),
+        }
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(entries)
+}
+
+/// What a crash may have left of a device.
+fn left_behind(seen: &Seen) -> Vec<String> {
+    let Some(info) = seen.mapped.as_ref().map(|mapped| &mapped.info) else { return Vec::new() };
+    let states = [
+        (info.suspended, "it is suspended, and I/O to it waits"),
+        (info.inactive_table, "a table was left in its inactive slot"),
+        (!info.live_table, "it has no table"),
+    ];
+    states.into_iter().filter(|(is, _)| *is).map(|(_, says)| says.to_string()).collect()
 }
 
 /// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
@@ -102,13 +118,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
-        let mut says: Vec<String> = leaving(seen.mapped.as_ref()).into_iter().collect();
-        if info.inactive_table {
-            says.push("a table was left in its inactive slot".to_string());
-        }
-        if !info.live_table {
-            says.push("it has no table".to_string());
-        }
+        let says: Vec<String> = leaving(seen.mapped.as_ref()).into_iter().chain(left_behind(seen)).collect();
         let word = match (info.suspended, says.is_empty()) {
             (true, _) => Word::Suspended,
             (false, _) if info.deferred_remove => Word::Pending,
@@ -190,6 +200,8 @@ fn of_change(
                 (false, false) => Word::Drifted,
             };
         }
+        // No plan can change it, so it is no drift.
+        says.extend(change.ignored.iter().cloned());
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
         && changes.key_of(other.listed.number).is_none()

@@ -31,6 +31,18 @@ fn the_schema_of_plans_is_current() {
     current("schema/plan.schema.json", &format!("{schema:#}\n"));
 }
 
+#[test]
+fn the_schema_of_simulated_kernels_is_current() {
+    let schema = dmctl::kernel::simulated::schema();
+    current("schema/state.schema.json", &format!("{schema:#}\n"));
+}
+
+#[test]
+fn the_schema_of_events_is_current() {
+    let schema = dmctl::render::events::schema();
+    current("schema/events.schema.json", &format!("{schema:#}\n"));
+}
+
 /// The example of a target, and the length of its row where it gives one.
 fn example(kind: &Kind) -> (Box<dyn Typed>, Option<u64>) {
     let text = kind.doc.example;

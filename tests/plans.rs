@@ -140,6 +140,15 @@ impl Case {
                 return Err(format!("{} has a table in its inactive slot", found.name));
             }
         }
+        // Nor do those that it does not declare: a crash left them so.
+        let declared = |uuid: &Uuid| self.map.mappings.values().any(|mapping| mapping.uuid == *uuid);
+        let leftover = |uuid: Uuid| uuid.is_of(&self.map.owner) && !declared(&uuid);
+        let leftovers = after.mappings.iter().filter(|device| uuid(device).is_some_and(leftover));
+        for left in leftovers.filter(|left| left.live.is_some() || left.open_count == 0) {
+            if left.suspended || left.inactive.is_some() || left.live.is_none() {
+                return Err(format!("{} is as a crash left it", left.name));
+            }
+        }
         Ok(())
     }
 

@@ -176,6 +176,7 @@ fn kernel(foreign: u32) -> Simulated {
             deferred_remove: false,
             mounts: Vec::new(),
             swap: false,
+            processes: Vec::new(),
             holders: Vec::new(),
             queue: None,
         }

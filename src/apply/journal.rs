@@ -1,5 +1,6 @@
 //! What was done, so that it can be undone, last things first.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::identity::{DevNum, Name, Uuid};
@@ -38,6 +39,8 @@ pub enum Done {
     },
     /// A device was renamed.
     Renamed {
+        /// The device.
+        id: Id,
         /// Its old name.
         from: Name,
         /// Its new name.
@@ -106,6 +109,26 @@ impl Journal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
+    /// Forgets what was done to `these` devices: it is not undone.
+    #[must_use]
+    pub fn leave(mut self, these: &HashSet<Id>) -> Self {
+        let done = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        done.retain_mut(|done| match done {
+            Done::Created { id, .. }
+            | Done::Loaded { id, .. }
+            | Done::Renamed { id, .. }
+            | Done::Suspended { id, .. }
+            | Done::Resumed { id, .. }
+            | Done::Kept { id, .. } => !these.contains(id),
+            Done::Finished { shell: old } | Done::Removed { old } => !these.contains(&old.id()),
+            Done::Swapped { members } => {
+                members.retain(|member| !these.contains(&member.id));
+                !members.is_empty()
+            }
+        });
+        self
+    }
+
     /// Undoes everything, last things first.
     pub fn undo(self, undo: &mut Undo<'_>) {
         for done in self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().rev() {
@@ -143,7 +166,7 @@ fn one(undo: &mut Undo<'_>, done: Done) {
             undo.note(outcome, says);
         }
         Done::Swapped { members } => put_back::put_back(undo, &members),
-        Done::Renamed { from, to } => {
+        Done::Renamed { from, to, .. } => {
             let outcome = undo.twice(|| kernel.rename(&to, &from));
             let says =
                 |error| format!("{from} is called {to}: {error}; `dmctl rename {to} {from}` renames it");

@@ -11,6 +11,7 @@
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
 
+mod applied;
 mod crew;
 mod error;
 mod journal;
@@ -20,6 +21,7 @@ mod preparation;
 mod put_back;
 mod queue;
 mod removal;
+mod repair;
 mod rows;
 mod run;
 mod stacks;
@@ -35,8 +37,12 @@ use crate::kernel::ChangeKernel;
 use crate::kernel::removal::{NEVER, PATIENCE};
 use crate::plan::{Plan, Refusal, Step};
 
+pub use applied::Applied;
 pub use error::ApplyError;
+use journal::Journal;
 pub use overlap::{JOBS, MAX_JOBS};
+pub use removal::once_closed;
+pub use repair::repair;
 use run::Run;
 use undo::Undo;
 
@@ -92,7 +98,7 @@ fn refusal(step: &Step, why: &Refusal) -> String {
     let way_out = match why {
         Refusal::Policy(class) => format!("allow it with --allow {class}"),
         Refusal::Protected => "its mapping says protect = true, which no flag overrides".to_string(),
-        Refusal::InUse(by) => format!("it is in use: {by}"),
+        Refusal::InUse { by, .. } => format!("it is in use: {by}"),
     };
     format!("{} {} [{}]: {}; {way_out}", step.action.name(), step.name, step.class, step.reason)
 }
@@ -105,10 +111,32 @@ pub fn apply(
     options: Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
+    carry_out(kernel, plan, options, progress).map(drop)
+}
+
+/// As [`apply`], with a way back for later. What a message did and the uuid of a device that was taken over stay
+/// all the same.
+pub fn reversibly(
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    options: Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Applied, ApplyError> {
+    let journal = carry_out(kernel, plan, options, progress)?;
+    Ok(Applied::new(kernel, plan, journal))
+}
+
+fn carry_out(
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    options: Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Journal, ApplyError> {
     permit(plan)?;
     kernel.begin()?;
-    let Err((journal, failure)) = Run::carry_out(kernel, plan, options, progress) else {
-        return kernel.settle().map_err(ApplyError::Unsettled);
+    let (journal, failure) = match Run::carry_out(kernel, plan, options, progress) {
+        Ok(journal) => return kernel.settle().map(|()| journal).map_err(ApplyError::Unsettled),
+        Err(failed) => failed,
     };
     progress.undoing();
     let mut undo = Undo::new(kernel, options.patience);

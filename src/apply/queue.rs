@@ -46,7 +46,9 @@ impl Queue {
         let count = items.len();
         let phases: Vec<usize> = items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
         let mut left = vec![0; phases.iter().max().map_or(0, |last| last + 1)];
-        phases.iter().for_each(|phase| left[*phase] += 1);
+        for phase in &phases {
+            left[*phase] += 1;
+        }
         let mut after = vec![Vec::new(); count];
         for (task, item) in items.iter().enumerate() {
             item.before.iter().for_each(|before| after[*before].push(task));

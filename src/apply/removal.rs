@@ -1,15 +1,37 @@
 //! Removing a device that somebody may hold for a moment, and saying who it is when it is for longer.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use crate::identity::DevNum;
-use crate::kernel::ReadKernel;
 pub use crate::kernel::removal::remove;
+use crate::kernel::{Process, ReadKernel};
+use crate::plan::Plan;
+
+/// How often a plan is made again while it waits for a close.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// Makes a plan, and makes it again while nothing but programs that have a device open stands in its way:
+/// what looks at every new device has let go when `patience` is over.
+pub fn once_closed<E>(patience: Duration, mut plan: impl FnMut() -> Result<Plan, E>) -> Result<Plan, E> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let made = plan()?;
+        if !made.awaits_a_close() || Instant::now() >= deadline {
+            return Ok(made);
+        }
+        thread::sleep(TRY_AGAIN);
+    }
+}
 
 /// Who uses a device, in a few words.
 pub fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
-    let users = number.and_then(|number| kernel.users(number).ok()).unwrap_or_default();
+    let mut users = number.and_then(|number| kernel.users(number).ok()).unwrap_or_default();
+    kernel.openers(&number.into_iter().collect()).into_values().for_each(|more| users.add(more));
     let mut by: Vec<String> = users.mounts.iter().map(|mount| format!("mounted on {mount}")).collect();
     by.extend(users.swap.then(|| "swap space".to_string()));
     by.extend(users.holders.iter().map(|holder| format!("held by {}", called(kernel, *holder))));
+    by.extend(users.processes.iter().map(Process::describe));
     if by.is_empty() {
         by.push("a program has it open".to_string());
     }

@@ -65,7 +65,7 @@ impl<'k, 'p> Run<'k, 'p> {
         plan: &'p Plan,
         options: Options<'k>,
         progress: &mut dyn Progress,
-    ) -> Result<(), (Journal, Failure)> {
+    ) -> Result<Journal, (Journal, Failure)> {
         let Tasks { tasks, items } = Tasks::of(plan);
         let jobs = options.jobs.clamp(1, tasks.len().max(1));
         let run = Self {
@@ -84,7 +84,10 @@ impl<'k, 'p> Run<'k, 'p> {
         let look = &mut || run.notices.tell(plan, progress);
         let failed = crew::carry_out(Queue::new(&items, jobs), jobs, &run, look);
         let outcome = first(failed).map_or_else(|| run.end(), Err);
-        outcome.map_err(|failure| (run.journal, failure))
+        match outcome {
+            Ok(()) => Ok(run.journal),
+            Err(failure) => Err((run.journal, failure)),
+        }
     }
 
     /// What is left to do when all tasks are done.
@@ -182,7 +185,7 @@ impl<'k, 'p> Run<'k, 'p> {
             }
             Detail::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
-                self.journal.push(Done::Renamed { from: name, to: to.clone() });
+                self.journal.push(Done::Renamed { id, from: name, to: to.clone() });
                 Ok(())
             }
             Detail::SetUuid => match &step.uuid {

@@ -108,11 +108,12 @@ impl<'p> Sorting<'p> {
             if step.action == Action::Reload && unfinished(step).is_none() {
                 reloads.push(place);
             } else {
-                self.swaps(std::mem::take(&mut reloads));
+                self.swaps(&reloads);
+                reloads.clear();
                 self.step(place, step);
             }
         }
-        self.swaps(reloads);
+        self.swaps(&reloads);
         self.tasks
     }
 
@@ -137,8 +138,8 @@ impl<'p> Sorting<'p> {
     }
 
     /// Neighbouring reloads: those that are not loaded yet are, and then they are swapped, a stack at a time.
-    fn swaps(&mut self, reloads: Vec<usize>) {
-        for place in &reloads {
+    fn swaps(&mut self, reloads: &[usize]) {
+        for place in reloads {
             let Detail::Reload { table, .. } = &self.plan.steps[*place].detail else { continue };
             if self.loads[*place].is_none() && !loads_late(table, self.unsettled) {
                 let before = self.before(*place);
@@ -146,7 +147,7 @@ impl<'p> Sorting<'p> {
                     Some(self.tasks.push(Task::Load(*place), Phase::Stage, Lane::Load, before));
             }
         }
-        let ends: Vec<(Vec<usize>, usize)> = stacks(self.plan, &reloads)
+        let ends: Vec<(Vec<usize>, usize)> = stacks(self.plan, reloads)
             .into_iter()
             .map(|stack| {
                 let mut before: Vec<usize> = stack.iter().filter_map(|place| self.loads[*place]).collect();
@@ -157,7 +158,9 @@ impl<'p> Sorting<'p> {
             })
             .collect();
         for (stack, task) in ends {
-            stack.into_iter().for_each(|place| self.ends[place] = Some(task));
+            for place in stack {
+                self.ends[place] = Some(task);
+            }
         }
     }
 

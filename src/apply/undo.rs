@@ -91,12 +91,11 @@ impl<'k> Undo<'k> {
         if let Some(was) = old.number.filter(|was| *was != number) {
             self.numbers.insert(was, number);
         }
-        if old.table.is_empty() {
-            return Ok(());
+        if !old.table.is_empty() {
+            let table = rows::again(&self.as_now(&old.table));
+            self.twice(|| kernel.load(&id, &table, old.readonly))?;
+            self.twice(|| kernel.resume(&id))?;
         }
-        let table = rows::again(&self.as_now(&old.table));
-        self.twice(|| kernel.load(&id, &table, old.readonly))?;
-        self.twice(|| kernel.resume(&id))?;
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }
     }
 

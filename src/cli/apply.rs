@@ -5,28 +5,34 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Options, Silent};
+use dmctl::apply::{self, Applied, ApplyError, Options, Progress};
+use dmctl::config::parse_duration;
 use dmctl::config::trust::Guard;
+use dmctl::confirm::{self, Post};
 use dmctl::kernel::ChangeKernel;
 use dmctl::plan::document::Document;
 use dmctl::plan::{self, Plan};
 use dmctl::render::Heading;
+use dmctl::render::events::Event;
 use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
-use super::context::Context;
+use super::context::{Context, Held};
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::guard;
 use super::map::{self, Trust};
-use super::output::{Output, note, print};
+use super::output::{Output, note, print, print_line};
 use super::plan::Allow;
+use super::progress::{Bar, Lines};
+use super::selection::Selection;
 use super::show::APPLIED;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply --plan plan.json"
+    after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply /etc/dmctl --stack home\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
 )]
 pub struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
@@ -39,10 +45,18 @@ pub struct Args {
     #[arg(long, conflicts_with = "files")]
     any_host: bool,
     #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
     allow: Allow,
+    /// How long to wait for lower devices, in place of what the map says
+    #[arg(long, value_name = "TIME", conflicts_with = "plan", value_parser = parse_duration)]
+    wait: Option<Duration>,
     /// Stop before anything is changed, and end as apply would end there
     #[arg(long)]
     dry_run: bool,
+    /// Put everything back unless `dmctl confirm` comes within this time
+    #[arg(long, value_name = "TIME", value_parser = guard::within)]
+    confirm_within: Option<Duration>,
     /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
     /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
     /// together. On a simulated kernel, where nothing waits, 1
@@ -54,56 +68,136 @@ pub struct Args {
 
 /// Applies it.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    match args.confirm_within.filter(|_| !args.dry_run) {
+        None => {
+            with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
+            Ok(Exit::Done)
+        }
+        Some(within) => guard::run(context, within, args.output.is_json(), |post| {
+            let (held, applied) =
+                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, Some(post)))?;
+            Ok(applied.map(|applied| (held, applied)))
+        }),
+    }
+}
+
+/// Plans, and gives the kernel and the plan to `act`. The kernel stays locked as long as what is returned lives.
+fn with_plan<'c, T>(
+    context: &'c Context,
+    args: &Args,
+    act: impl FnOnce(&dyn ChangeKernel, &Plan) -> Result<T, Failure>,
+) -> Result<(Held<'c>, T), Failure> {
     let command = if args.dry_run { "apply --dry-run" } else { "apply" };
     let allow = args.allow.classes();
     match &args.plan {
         None => {
-            let map = map::read_with_keys(&args.files, context.trust_to_apply())?;
-            context.changing(command, |kernel| {
-                let plan = plan::plan(kernel, &map, &allow)?;
-                carry_out(context, args, kernel, &plan)
-            })
+            let mut map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
+            for mapping in map.mappings.values_mut() {
+                mapping.wait = args.wait.unwrap_or(mapping.wait);
+            }
+            let held = context.hold(command)?;
+            let done = held.change(|kernel| {
+                let plan = apply::once_closed(context.patience(), || plan::plan(kernel, &map, &allow))?;
+                act(kernel, &plan)
+            })?;
+            Ok((held, done))
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
-            context.changing(&format!("{command} --plan"), |kernel| {
-                match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => carry_out(context, args, kernel, &plan),
+            let held = context.hold(&format!("{command} --plan"))?;
+            let done = held.change(|kernel| {
+                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                    Now::Fresh(plan) => Ok(*plan),
                     Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
                     Now::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
-                }
-            })
+                };
+                act(kernel, &apply::once_closed(context.patience(), fresh)?)
+            })?;
+            Ok((held, done))
         }
     }
 }
 
-/// Shows a plan and carries it out, as far as it may be and was asked for.
+/// Shows a plan and carries it out, as far as it may be and was asked for. None when nothing was done. With a
+/// `post` it may have to be put back, and that is known before anything is changed.
 fn carry_out(
     context: &Context,
     args: &Args,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-) -> Result<Exit, Failure> {
+    post: Option<&mut Option<Post>>,
+) -> Result<Option<Applied>, Failure> {
     let document = Document::of(plan);
-    args.output.print(|| drawing::text(&document, &Heading::default()), &document)?;
+    if args.output.is_json() {
+        print_line(&Event::Plan(&document))?;
+    } else {
+        print(&drawing::text(&document, &Heading::default()))?;
+    }
     apply::permit(plan)?;
+    if args.confirm_within.is_some() {
+        guard::permit(plan)?;
+    }
     if args.dry_run {
-        return Ok(Exit::Done);
+        return Ok(None);
     }
     if plan.is_empty() {
         // A crash between a device and its node leaves nothing to do but the node.
         kernel.settle()?;
-        return Ok(Exit::Done);
+        return Ok(None);
     }
-    // Nobody lets go of a device of a simulated kernel while one waits for it.
-    let patience = if context.is_live() { Options::default().patience } else { Duration::ZERO };
-    let jobs = args.jobs.unwrap_or(if context.is_live() { apply::JOBS } else { 1 });
-    apply::apply(kernel, plan, Options { patience, jobs, stop: context.stop() }, &mut Silent)?;
-    if !args.output.is_json() {
-        print(&done(plan))?;
+    let told = post.is_some();
+    if let Some(post) = post {
+        *post = Some(guard::take_post(context, plan)?);
     }
-    Ok(Exit::Done)
+    let jobs = args.jobs.unwrap_or(usual_jobs(context));
+    let applied = if args.output.is_json() {
+        in_lines(context, kernel, plan, jobs)?
+    } else {
+        perform(context, kernel, plan, jobs, &mut Bar::new(plan.steps.len()))?
+    };
+    if !told {
+        // What an earlier apply left to be known is past now. Nothing depends on it.
+        let _ = confirm::forget(&context.confirmation()?);
+        if !args.output.is_json() {
+            print(&done(plan.steps.len()))?;
+        }
+    }
+    Ok(Some(applied))
+}
+
+/// Carries a plan out and tells each event in a line, the last of which says how it ended.
+fn in_lines(
+    context: &Context,
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    jobs: usize,
+) -> Result<Applied, Failure> {
+    let outcome = perform(context, kernel, plan, jobs, &mut Lines);
+    let end = match &outcome {
+        Ok(_) => Some(Event::Done { steps: plan.steps.len() }),
+        Err(error) => Event::of(error),
+    };
+    let told = end.map_or(Ok(()), |end| print_line(&end));
+    let applied = outcome?;
+    told.map(|()| applied)
+}
+
+/// How much is done side by side unless asked otherwise. On a simulated kernel nothing waits, so nothing is gained.
+pub fn usual_jobs(context: &Context) -> usize {
+    if context.is_live() { apply::JOBS } else { 1 }
+}
+
+/// Carries a plan out that was shown, or leaves everything as it was.
+pub fn perform(
+    context: &Context,
+    kernel: &dyn ChangeKernel,
+    plan: &Plan,
+    jobs: usize,
+    progress: &mut dyn Progress,
+) -> Result<Applied, ApplyError> {
+    let options = Options { patience: context.patience(), jobs, stop: context.stop() };
+    apply::reversibly(kernel, plan, options, progress)
 }
 
 /// Reads how much is to be done side by side.
@@ -112,9 +206,9 @@ fn jobs(text: &str) -> Result<usize, String> {
     jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
-fn done(plan: &Plan) -> String {
-    let count = plan.steps.len();
-    format!("Applied: {count} {}.\n", if count == 1 { "step" } else { "steps" })
+/// What to say when all is done.
+pub fn done(steps: usize) -> String {
+    format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
 }
 
 /// Reads a saved plan, and judges it as the map it stands for would be.

@@ -8,8 +8,9 @@ use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    apply, completions, create, export, graph, import_concise, info, list, man, plan, reload, remove, rename,
-    resume, schema, show, simulate, status, suspend, table, targets, validate,
+    apply, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man, plan,
+    reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table, targets,
+    units, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -29,7 +30,11 @@ pub enum Verb {
     Plan(plan::Args),
     Show(show::Args),
     Apply(apply::Args),
+    Deactivate(deactivate::Args),
+    Confirm(confirm::Args),
+    Watch(watch::Args),
     Status(status::Args),
+    Repair(repair::Args),
     Export(export::Args),
     ImportConcise(import_concise::Args),
     Graph(graph::Args),
@@ -43,6 +48,8 @@ pub enum Verb {
     Remove(remove::Args),
     Suspend(suspend::Args),
     Resume(resume::Args),
+    Stacks(stacks::Args),
+    Units(units::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
     Completions(completions::Args),

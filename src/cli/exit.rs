@@ -29,6 +29,21 @@ pub enum Exit {
     Usage = 64,
 }
 
+impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Error,
+        Self::Pending,
+        Self::Refused,
+        Self::Stale,
+        Self::Locked,
+        Self::PutBack,
+        Self::Left,
+        Self::Usage,
+    ];
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -1,12 +1,28 @@
-//! What dmctl says about its work, on standard error.
+//! What dmctl says about its work, on standard error, or to the journal where that is what reads it.
 
+use std::env;
 use std::io;
+use std::os::fd::AsFd;
 
 use anstream::{AutoStream, ColorChoice};
+use nix::sys::stat::fstat;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What the names of dmctl's own fields in the journal begin with.
+const PREFIX: &str = "DMCTL";
 
 /// Logs what the library tells from this level on.
 pub fn start(level: LevelFilter) {
+    if is_journal()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        let journal = journal.with_field_prefix(Some(PREFIX.to_string()));
+        registry().with(level).with(journal.with_syslog_identifier("dmctl".to_string())).init();
+        return;
+    }
     let color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -17,4 +33,12 @@ pub fn start(level: LevelFilter) {
         // A log that can't be written is no reason to fail.
         .log_internal_errors(false)
         .init();
+}
+
+/// Whether standard error goes to the journal: its device and inode are those in `JOURNAL_STREAM`
+/// (systemd.exec(5)).
+pub fn is_journal() -> bool {
+    let stream = env::var("JOURNAL_STREAM").ok();
+    let own = fstat(io::stderr().as_fd()).ok();
+    stream.zip(own).is_some_and(|(stream, own)| stream == format!("{}:{}", own.st_dev, own.st_ino))
 }

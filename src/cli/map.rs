@@ -12,6 +12,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::note;
+use super::selection::Selection;
 
 /// The map files.
 #[derive(Debug, clap::Args)]
@@ -30,17 +31,57 @@ pub enum Trust {
     Refuse,
 }
 
+/// What came of reading a map, untold.
+pub struct Read {
+    /// Stands for what was read.
+    pub digest: [u8; 32],
+    /// What is to be said about it: what is wrong with it, drawn, and what is doubtful.
+    pub says: Vec<String>,
+    /// The map, or why there is none.
+    pub map: Result<Map, Failure>,
+}
+
+impl Read {
+    /// Tells what is to be said, and gives the map.
+    fn told(self) -> Result<Map, Failure> {
+        self.says.iter().for_each(note);
+        self.map
+    }
+}
+
 /// Reads the map that `files` are, or tells everything that is wrong with it. The keys that it names stay
 /// unread.
 pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    judge(config::load(files), trust)
+    judge(config::load(files), trust).told()
 }
 
 /// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
 pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+    Selection::default().read_with_keys(files, trust)
+}
+
+/// The same, and tells nothing.
+pub fn look(files: &[PathBuf], trust: Trust) -> Read {
     let mut loaded = config::load(files);
     loaded.read_keys(&places());
     judge(loaded, trust)
+}
+
+impl Selection {
+    /// Reads what was asked for of the map that `files` are.
+    pub fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+        let mut loaded = config::load(files);
+        self.narrow(&mut loaded)?;
+        judge(loaded, trust).told()
+    }
+
+    /// The same, and the keys that it names.
+    pub fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+        let mut loaded = config::load(files);
+        self.narrow(&mut loaded)?;
+        loaded.read_keys(&places());
+        judge(loaded, trust).told()
+    }
 }
 
 /// Where the keys are that a map names.
@@ -49,24 +90,30 @@ pub fn places() -> Places {
     Places { credentials, user: geteuid().as_raw() }
 }
 
-fn judge(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
-    let says = loaded.render(true);
-    if !says.is_empty() {
-        note(says.trim_end());
+fn judge(loaded: Loaded, trust: Trust) -> Read {
+    let digest = loaded.digest();
+    let drawn = loaded.render(true);
+    let mut says = Vec::new();
+    if !drawn.is_empty() {
+        says.push(drawn.trim_end().to_string());
     }
-    let user = geteuid().as_raw();
-    for laxness in loaded.laxness(user) {
-        if trust == Trust::Refuse {
-            return Err(Failure::new(Exit::Error, anyhow!("{laxness}"))
-                .hint("a map is applied as root: nobody else may be able to write it"));
+    let mut refused = None;
+    for laxness in loaded.laxness(geteuid().as_raw()) {
+        match trust {
+            Trust::Refuse => refused = refused.or(Some(laxness)),
+            Trust::Warn => says.push(format!("warning: {laxness}")),
         }
-        note(format_args!("warning: {laxness}"));
     }
     let errors = loaded.diagnostics.errors();
-    loaded.map.ok_or_else(|| {
-        let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
-        Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
-    })
+    let map = match refused {
+        Some(laxness) => Err(Failure::new(Exit::Error, laxness)
+            .hint("a map is applied as root: nobody else may be able to write it")),
+        None => loaded.map.ok_or_else(|| {
+            let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
+            Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
+        }),
+    };
+    Read { digest, says, map }
 }
 
 impl Context {

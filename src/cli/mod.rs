@@ -12,15 +12,19 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod guard;
 mod host;
 mod logging;
 mod map;
 mod output;
 mod rows;
+mod selection;
 
 mod apply;
 mod completions;
+mod confirm;
 mod create;
+mod deactivate;
 mod export;
 mod graph;
 mod import_concise;
@@ -28,19 +32,28 @@ mod info;
 mod list;
 mod man;
 mod plan;
+mod progress;
 mod reload;
 mod remove;
 mod rename;
+mod repair;
 mod resume;
 mod schema;
 mod show;
 mod signals;
 mod simulate;
+mod stacks;
 mod status;
 mod suspend;
 mod table;
 mod targets;
+mod units;
 mod validate;
+mod watch;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -51,7 +64,8 @@ use failure::Failure;
 
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
-    let args = match Args::try_parse() {
+    let generator = is_generator();
+    let args = match Args::try_parse_from(typed(generator)) {
         Ok(args) => args,
         Err(error) => return unparsed(&error),
     };
@@ -60,8 +74,26 @@ pub fn main() -> Exit {
     let context = Context::new(&args.global);
     run(&context, args.verb).unwrap_or_else(|failure| {
         failure.report();
+        if generator {
+            units::tell_kernel_log(&failure);
+        }
         failure.exit()
     })
+}
+
+/// Whether systemd calls this as a generator.
+fn is_generator() -> bool {
+    let name = env::args_os().next().map(PathBuf::from);
+    name.and_then(|path| path.file_name().map(OsString::from)).is_some_and(|name| name == "dmctl-generator")
+}
+
+/// What was typed: a generator is given folders and nothing else.
+fn typed(generator: bool) -> Vec<OsString> {
+    let mut words: Vec<OsString> = env::args_os().collect();
+    if generator {
+        words.insert(1, "units".into());
+    }
+    words
 }
 
 /// What to do about arguments that are no order: help and version are data, all else is wrong usage.
@@ -77,7 +109,11 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(context, &args),
         Verb::Show(args) => show::run(context, &args),
         Verb::Apply(args) => apply::run(context, &args),
+        Verb::Deactivate(args) => deactivate::run(context, &args),
+        Verb::Confirm(args) => confirm::run(context, &args),
+        Verb::Watch(args) => watch::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
+        Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),
         Verb::ImportConcise(args) => import_concise::run(context, &args),
         Verb::Graph(args) => graph::run(context, &args),
@@ -91,6 +127,8 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Remove(args) => remove::run(context, &args),
         Verb::Suspend(args) => suspend::run(context, &args),
         Verb::Resume(args) => resume::run(context, &args),
+        Verb::Stacks(args) => stacks::run(&args),
+        Verb::Units(args) => units::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args),

@@ -62,6 +62,13 @@ pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
+/// A document as JSON on one line, with its version.
+pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
+    let document = Versioned { format_version: FORMAT_VERSION, data };
+    let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
+    print(&format!("{text}\n"))
+}
+
 /// A line each.
 pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().fold(String::new(), |mut text, item| {
@@ -78,11 +85,15 @@ pub fn note(line: impl Display) {
 
 /// Writes to standard output. A reader that has gone away has seen what it wanted.
 pub fn print(text: &str) -> Result<(), Failure> {
+    is_read(text).map(drop)
+}
+
+/// Writes to standard output, and says whether somebody still reads it.
+pub fn is_read(text: &str) -> Result<bool, Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Error, anyhow!("standard output can't be written to: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Exit::Error, anyhow!("standard output can't be written to: {error}"))),
     }
 }

@@ -13,7 +13,8 @@ use super::context::Context;
 use super::drawing::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{self, Files, Trust};
+use super::map::{Files, Trust};
+use super::selection::Selection;
 
 /// Show the steps that make the kernel equal to a map; nothing is changed
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,8 @@ use super::map::{self, Files, Trust};
 pub struct Args {
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    selection: Selection,
     /// Keep the plan in this file too, for `show` and `apply --plan`
     #[arg(long, value_name = "PLAN.json")]
     out: Option<PathBuf>,
@@ -52,7 +55,7 @@ impl Allow {
 
 /// Shows them.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = map::read_with_keys(&args.files.files, Trust::Warn)?;
+    let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);

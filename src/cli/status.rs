@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dmctl::confirm::Found;
 use dmctl::render::{self, Paint};
 use dmctl::status::{self, Entry, Word};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::guard;
 use super::map::{self, Trust};
 use super::output::Output;
 
@@ -26,6 +28,9 @@ pub struct Args {
 /// The document.
 #[derive(Serialize)]
 struct Status {
+    /// An apply that waits to be confirmed, or what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<Found>,
     mappings: Vec<Entry>,
 }
 
@@ -38,7 +43,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         status::of_map(context.reading()?.as_ref(), &map)?
     };
     let drifted = mappings.iter().any(|entry| entry.word != Word::InSync);
-    let status = Status { mappings };
-    args.output.print(|| render::status(&status.mappings, Paint::Colour), &status)?;
+    let (confirm, says) = guard::pending(context)?.unzip();
+    let status = Status { confirm, mappings };
+    let text = || {
+        let says = says.map(|says| format!("{says}\n\n")).unwrap_or_default();
+        says + &render::status(&status.mappings, Paint::Colour)
+    };
+    args.output.print(text, &status)?;
     Ok(if drifted { Exit::Pending } else { Exit::Done })
 }

@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::boot::BootOption;
 use super::duration::parse_duration;
 use super::model::{self, State};
 use super::schema::TargetSchema;
@@ -96,6 +97,8 @@ pub(super) struct MappingFields {
     #[serde(deserialize_with = "duration")]
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9]+ *(ms|s|m|h)$"))]
     pub wait: Duration,
+    /// How it comes up at boot, in the words of crypttab: nofail, noauto, _netdev, x-initrd.attach.
+    pub boot: Vec<BootOption>,
     /// The rows of its table, in order.
     #[serde(rename = "targets")]
     #[schemars(with = "Vec<TargetSchema>")]

@@ -138,6 +138,7 @@ fn draft(mapping: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
         adopt: fields.adopt,
         suspend: fields.suspend.into(),
         wait: fields.wait,
+        boot: fields.boot.into_iter().collect(),
         rows,
         origin,
     };

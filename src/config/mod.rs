@@ -10,6 +10,7 @@
 //! map is checked against every rule that needs no kernel. What is wrong is collected with its place and
 //! drawn with the line it stands in; a [`Map`] comes out only when nothing is.
 
+mod boot;
 mod diagnostic;
 mod draw;
 mod duration;
@@ -25,6 +26,7 @@ mod overlap;
 mod parse;
 mod schema;
 pub mod source;
+mod stacks;
 mod syntax;
 pub mod trust;
 mod validate;
@@ -33,6 +35,9 @@ mod wording;
 
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
+pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
@@ -41,6 +46,7 @@ pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
 pub use overlap::{Claim, Overlap, claims, overlaps};
 pub use schema::schema;
 pub use source::Source;
+pub use stacks::Stack;
 
 /// What came of reading a map.
 pub struct Loaded {
@@ -57,6 +63,14 @@ impl Loaded {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         self.diagnostics.render(&self.sources, color)
+    }
+
+    /// Stands for what was read: the same for the same text, in files of the same owners and permissions.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        self.sources.iter().for_each(|source| source.feed(&mut hash));
+        hash.finalize().into()
     }
 
     /// Who else than `user` and root could have written the map, or read a key in it. Whether that is

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::boot::BootOption;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::policy::Class;
@@ -53,6 +54,8 @@ pub struct Mapping {
     pub suspend: Suspend,
     /// How long apply waits for its lower devices.
     pub wait: Duration,
+    /// How it comes up at boot.
+    pub boot: BTreeSet<BootOption>,
     /// Its table.
     pub rows: Vec<Row>,
     /// Where the map defines it.

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::trust::{Guard, Laxness};
@@ -76,6 +77,15 @@ impl Source {
             ),
         };
         Self { name, text, broken_at, holds_keys: false, guards }
+    }
+
+    /// Adds all that there is to know about it to a hash.
+    pub(super) fn feed(&self, hash: &mut Sha256) {
+        for part in [&self.name, &self.text, &format!("{:?}", self.guards)] {
+            // With its length, or the parts of two sources could make those of two others.
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
     }
 
     /// Who else than `user` and root could have written this file or put it where it is; and, when it holds
@@ -256,6 +266,22 @@ mod tests {
         assert!(matches!(judged()[..], [Laxness::Writable { .. }]));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(judged().len(), 2);
+    }
+
+    #[test]
+    fn a_digest_stands_for_text_and_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.toml");
+        let digest = || crate::config::load(std::slice::from_ref(&path)).digest();
+        let absent = digest();
+        write(&path, b"format = 1");
+        let first = digest();
+        write(&path, b"format = 1");
+        assert!(digest() == first && first != absent);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        assert_ne!(digest(), first);
+        write(&path, b"format = 2");
+        assert_ne!(digest(), first);
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
         renamed_from: None,
         suspend: Suspend::default(),
         wait: std::time::Duration::ZERO,
+        boot: BTreeSet::new(),
         rows,
         origin: Origin::default(),
     };

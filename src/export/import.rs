@@ -48,12 +48,12 @@ fn placed(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
 
 fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
-    let (mut names, mut uuids) = (BTreeSet::new(), BTreeSet::new());
+    let mut taken = (BTreeSet::new(), BTreeSet::new());
     for device in placed {
         match identity(device) {
             Ok((name, uuid)) => {
-                let first =
-                    names.insert(name.clone()) && uuid.as_ref().is_none_or(|uuid| uuids.insert(uuid.clone()));
+                let first = taken.0.insert(name.clone())
+                    && uuid.as_ref().is_none_or(|uuid| taken.1.insert(uuid.clone()));
                 wrong.extend((!first).then(|| twice(device)));
                 named.push((device, (name, uuid)));
             }
@@ -85,6 +85,7 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
             adopt: uuid.is_none(),
             suspend: Suspend::default(),
             wait: std::time::Duration::ZERO,
+            boot: std::collections::BTreeSet::new(),
             rows,
             origin: Origin::default(),
         });

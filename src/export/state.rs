@@ -6,6 +6,8 @@
 //! known. And of what stands on a disk only this is told: whether the first bytes are zeros, metadata of a
 //! target, or something else, for it is none of the file's readers' business.
 
+use std::collections::BTreeSet;
+
 use crate::identity::DevNum;
 use crate::kernel::simulated::{
     Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Row, Simulated, State, is_metadata,
@@ -26,7 +28,7 @@ const HEAD: usize = 4096;
 /// What the kernel answers, and [`KernelError::State`] when it shows what no simulated kernel can have.
 pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
     let listed = kernel.list()?;
-    let mapped: Vec<DevNum> = listed.iter().map(|device| device.number).collect();
+    let mapped: BTreeSet<DevNum> = listed.iter().map(|device| device.number).collect();
     let mut paths = kernel.paths()?;
     let mut block_devices = Vec::new();
     for number in kernel.block_devices()?.into_iter().filter(|number| !mapped.contains(number)) {
@@ -71,7 +73,7 @@ fn told(head: Vec<u8>) -> Vec<u8> {
 fn mapping(
     kernel: &dyn ReadKernel,
     device: &Listed,
-    mapped: &[DevNum],
+    mapped: &BTreeSet<DevNum>,
     paths: &mut Paths,
 ) -> Result<Option<MappingState>, KernelError> {
     let id = match &device.uuid {
@@ -98,6 +100,8 @@ fn mapping(
         deferred_remove: live.info.deferred_remove,
         mounts: users.mounts,
         swap: users.swap,
+        // Who has it open now is gone when the file is planned with.
+        processes: Vec::new(),
         holders: users.holders.into_iter().filter(|holder| !mapped.contains(holder)).collect(),
         queue: None,
     }))

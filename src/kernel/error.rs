@@ -20,6 +20,7 @@ pub enum Call {
     SetUuid,
     Remove,
     Message,
+    ArmPoll,
 }
 
 impl Call {
@@ -40,6 +41,7 @@ impl Call {
             Self::SetUuid => "set the uuid of",
             Self::Remove => "remove",
             Self::Message => "send a message to",
+            Self::ArmPoll => "tell when a device changes",
         }
     }
 

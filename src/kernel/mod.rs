@@ -14,15 +14,16 @@ mod memory;
 pub(crate) mod removal;
 pub mod simulated;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use error::{Call, KernelError};
 pub use memory::MemoryLock;
 
 use crate::device::Device;
-use crate::identity::{DevNum, Name, Uuid};
+use crate::identity::{DevNum, Name, Uuid, printable};
 use crate::table::{Table, Target};
 
 /// A device as the list shows it.
@@ -115,6 +116,50 @@ pub struct Users {
     pub mounts: Vec<String>,
     /// Whether it is swap space.
     pub swap: bool,
+    /// Processes that have it open, or have it mounted in a mount namespace of theirs.
+    pub processes: Vec<Process>,
+}
+
+impl Users {
+    /// Takes in what was learnt of more users, each once.
+    pub fn add(&mut self, more: Users) {
+        self.holders.extend(more.holders);
+        self.holders.sort_unstable();
+        self.holders.dedup();
+        self.processes.extend(more.processes);
+        self.swap |= more.swap;
+    }
+}
+
+/// A process that keeps a block device in use.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// The name of its command, without arguments: those may hold a secret.
+    pub command: String,
+    /// Where the device is mounted in the mount namespace of this process, which is not that of dmctl. None
+    /// for a process that has the device itself open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+}
+
+impl Process {
+    /// What it does with the device, as in `dd (pid 812) has it open`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.mount {
+            Some(place) => format!("mounted on {} in the mount namespace of {self}", printable(place)),
+            None => format!("{self} has it open"),
+        }
+    }
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {})", printable(&self.command), self.pid)
+    }
 }
 
 /// How a device is suspended.
@@ -169,8 +214,13 @@ pub trait ReadKernel: Sync {
     /// Where each block device is found below `/dev`: its own node first, then the links to it.
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError>;
 
-    /// Who uses a block device.
+    /// Who uses a block device, as far as the kernel keeps books about it.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;
+
+    /// Who has these block devices open beyond what [`users`](Self::users) tells: processes, and loop devices.
+    /// That takes a look at every process of the machine, so it is asked once for all the devices that are open
+    /// and nobody knows why. What can't be seen is left out.
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users>;
 
     /// `length` bytes of a block device from byte `offset` on, or none when they can't be read.
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>>;

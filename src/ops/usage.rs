@@ -1,9 +1,10 @@
 //! Who uses a device, in words.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::identity::{DevNum, Name, printable};
-use crate::kernel::{Info, KernelError, ReadKernel};
+use crate::kernel::{Info, KernelError, Process, ReadKernel};
 
 /// What keeps a device from being removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,27 +15,34 @@ pub struct Usage {
     pub mounts: Vec<String>,
     /// Whether it is swap space.
     pub swap: bool,
+    /// Processes that have it open, or have it mounted in a mount namespace of theirs.
+    pub processes: Vec<Process>,
     /// How often it is open, all of the above included.
     pub open_count: u32,
 }
 
 impl Usage {
     /// Looks up who uses the device now.
-    pub(super) fn of(kernel: &dyn ReadKernel, info: &Info) -> Result<Self, KernelError> {
-        let users = kernel.users(info.number)?;
+    pub(crate) fn of(kernel: &dyn ReadKernel, info: &Info) -> Result<Self, KernelError> {
+        let mut users = kernel.users(info.number)?;
+        if usize::try_from(info.open_count).is_ok_and(|count| count > users.holders.len()) {
+            kernel.openers(&BTreeSet::from([info.number])).into_values().for_each(|more| users.add(more));
+        }
         let listed = if users.holders.is_empty() { Vec::new() } else { kernel.list()? };
         let name = |number| listed.iter().find(|l| l.number == number).map(|l| l.name.clone());
         Ok(Self {
             holders: users.holders.into_iter().map(|number| (number, name(number))).collect(),
             mounts: users.mounts,
             swap: users.swap,
+            processes: users.processes,
             open_count: info.open_count,
         })
     }
 
     /// Whether someone is known who will not let go by waiting.
     pub(super) fn lasts(&self) -> bool {
-        !self.holders.is_empty() || !self.mounts.is_empty() || self.swap
+        let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
+        !self.holders.is_empty() || mounted || self.swap
     }
 }
 
@@ -52,6 +60,7 @@ impl fmt::Display for Usage {
         if self.swap {
             uses.push("swap space".to_string());
         }
+        uses.extend(self.processes.iter().map(Process::describe));
         if uses.is_empty() {
             let times =
                 if self.open_count == 1 { "once".to_string() } else { format!("{} times", self.open_count) };

@@ -9,7 +9,7 @@ use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
-use super::{Conflict, Unjudged, overlap};
+use super::{Conflict, Ignored, Unjudged, overlap};
 use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
@@ -28,6 +28,8 @@ pub struct Change<'a> {
     pub rows: Vec<TypedRow>,
     /// How the two compare.
     pub standing: Standing,
+    /// What no table changes: values that the kernel would take and ignore.
+    pub ignored: Vec<String>,
     /// The mappings it should stand on: their places in [`Changes::all`].
     pub lowers: Vec<usize>,
     /// How long it will be, in sectors, where that can be told.
@@ -144,13 +146,15 @@ impl<'a> Changes<'a> {
             name: mapping.name.clone(),
             reason,
         }));
-        let standing = if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows) };
+        let mut ignored = Vec::new();
+        let standing =
+            if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows, &mut ignored) };
         let standing = self.made_anew_below(standing, found, &lowers);
         // How long a device is that must be loaded to tell, nobody knows yet.
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = told.then(|| rows.last().map_or(0, TypedRow::end));
         self.places[id] = Some(self.all.len());
-        self.all.push(Change { mapping, found, rows, standing, lowers, size, block });
+        self.all.push(Change { mapping, found, rows, standing, ignored, lowers, size, block });
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -213,8 +217,23 @@ impl<'a> Changes<'a> {
                 Standing::Same | Standing::Unknown(_) | Standing::Gone | Standing::Leaving
             ) || suspended != (change.mapping.state == State::Suspended)
         });
-        let pruned = if self.map.policy.prune { self.leftovers.as_slice() } else { &[] };
-        changed.filter_map(Change::number).chain(pruned.iter().map(|seen| seen.listed.number))
+        let prune = self.map.policy.prune;
+        let shell = |seen: &Seen| seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.live_table);
+        let removed = self.leftovers.iter().filter(move |seen| prune || shell(seen));
+        changed.filter_map(Change::number).chain(removed.map(|seen| seen.listed.number))
+    }
+
+    /// What is asked for and no table changes.
+    #[must_use]
+    pub fn ignored(&self) -> Vec<Ignored> {
+        let stays = |change: &&Change<'_>| matches!(change.standing, Standing::Same | Standing::Differs(_));
+        let ignored = |change: &Change<'_>, reason: &String| Ignored {
+            mapping: change.mapping.key.clone(),
+            name: change.mapping.name.clone(),
+            reason: reason.clone(),
+        };
+        let all = self.all.iter().filter(stays);
+        all.flat_map(|change| change.ignored.iter().map(move |reason| ignored(change, reason))).collect()
     }
 
     /// The devices that can't be judged.
@@ -248,7 +267,12 @@ pub fn leaves(device: &Mapped) -> bool {
 
 /// Compares a mapping with its device. A table that is loaded over another one gives no order again that was
 /// carried out already.
-fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [TypedRow]) -> Standing {
+fn standing(
+    mapping: &Mapping,
+    found: Option<Match<'_>>,
+    rows: &mut [TypedRow],
+    ignored: &mut Vec<String>,
+) -> Standing {
     let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {
         return if mapping.state == State::Absent { Standing::Gone } else { Standing::Missing };
     };
@@ -258,7 +282,9 @@ fn standing(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [TypedRow]) 
     if !device.info.live_table {
         return Standing::Unfinished;
     }
-    match diff::compare(rows, mapping.readonly, device) {
+    let (verdict, says) = diff::judge(rows, mapping.readonly, device);
+    *ignored = says;
+    match verdict {
         Verdict::Equal => Standing::Same,
         Verdict::Reload(diff) => {
             diff::over(rows, &device.table);

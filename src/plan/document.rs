@@ -26,6 +26,9 @@ pub struct Document {
     pub conflicts: Vec<Remark>,
     /// Devices that can't be judged, and are left alone.
     pub unknown: Vec<Remark>,
+    /// What the map asks for and the kernel would take and ignore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Remark>,
     /// How many steps of each action there are; those that do not occur are 0.
     pub summary: BTreeMap<Action, usize>,
     /// The risk classes that are allowed beyond those that always are.
@@ -72,13 +75,13 @@ pub struct Step {
     pub differences: Option<Vec<String>>,
     /// What becomes of the sectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sectors: Option<Sectors>,
+    pub sectors: Option<Box<Sectors>>,
     /// Whether the device is suspended already before its table is swapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
     /// Who uses the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub users: Option<InUse>,
+    pub users: Option<Box<InUse>>,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -157,6 +160,7 @@ impl Document {
             steps: plan.steps.iter().map(Step::of).collect(),
             conflicts: plan.conflicts.iter().map(|c| Remark::new(&c.mapping, &c.name, &c.reason)).collect(),
             unknown: plan.unjudged.iter().map(|u| Remark::new(&u.mapping, &u.name, &u.reason)).collect(),
+            ignored: plan.ignored.iter().map(|i| Remark::new(&i.mapping, &i.name, &i.reason)).collect(),
             summary: Action::ALL
                 .iter()
                 .map(|action| (*action, counted.get(action).copied().unwrap_or(0)))
@@ -245,7 +249,7 @@ impl Step {
                 self.old_table = Some(Row::live(old));
                 self.old_readonly = Some(*old_readonly);
                 self.differences = Some(diff.says.clone());
-                self.sectors = Some(Sectors::of(&diff.map));
+                self.sectors = Some(Box::new(Sectors::of(&diff.map)));
                 self.suspended = Some(*suspended);
                 self.users = Some(users.clone());
             }

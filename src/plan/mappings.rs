@@ -13,14 +13,14 @@ use crate::observed::Observed;
 /// All of them.
 pub struct Mappings<'a> {
     all: Vec<&'a Mapping>,
-    by_key: HashMap<&'a Key, usize>,
+    by_key: HashMap<&'a str, usize>,
     by_number: HashMap<DevNum, usize>,
 }
 
 impl<'a> Mappings<'a> {
     /// Those of `map`; `by_number` tells which have which device.
     pub fn new(map: &'a Map, by_number: HashMap<DevNum, usize>) -> Self {
-        let by_key = map.mappings.keys().enumerate().map(|(id, key)| (key, id)).collect();
+        let by_key = map.mappings.keys().enumerate().map(|(id, key)| (key.as_str(), id)).collect();
         Self { all: map.mappings.values().collect(), by_key, by_number }
     }
 
@@ -36,7 +36,7 @@ impl<'a> Mappings<'a> {
 
     /// The mapping of this key.
     pub fn of_key(&self, key: &Key) -> Option<usize> {
-        self.by_key.get(key).copied()
+        self.by_key.get(key.as_str()).copied()
     }
 
     /// The mapping whose device has this number.

@@ -3,17 +3,21 @@
 //! Planning is pure. It is given a map and what was read of a kernel ([`crate::observed`]) and asks
 //! neither of them anything more; the same input gives the same plan, ties broken by name.
 //!
+//! [`repair`] finds what a crash left, where there is no map.
+//!
 //! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod changes;
 mod claims;
+mod deactivation;
 pub mod document;
 mod mappings;
 mod matching;
 mod order;
 mod overlap;
 mod preparation;
+pub mod repair;
 mod resolve;
 mod risk;
 mod stacks;
@@ -36,6 +40,7 @@ use crate::sector_map::TypedRow;
 use crate::table::Target;
 
 pub use changes::{Change, Changes, Standing};
+pub use deactivation::{Deactivation, deactivate};
 pub use usage::InUse;
 
 /// What a step does.
@@ -141,13 +146,13 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// What differs.
-        diff: TableDiff,
+        diff: Box<TableDiff>,
         /// How the device is suspended for the swap.
         suspend: Suspend,
         /// Whether it is suspended before the step.
         suspended: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Rename`].
     Rename {
@@ -163,14 +168,14 @@ pub enum Detail {
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Suspend`].
     Suspend {
         /// How.
         how: Suspend,
         /// Who uses it.
-        users: InUse,
+        users: Box<InUse>,
     },
     /// Of [`Action::Resume`].
     Resume {
@@ -206,8 +211,13 @@ pub enum Refusal {
     Policy(Class),
     /// The mapping is protected; nothing would.
     Protected,
-    /// The device is in use, by these.
-    InUse(String),
+    /// The device is in use.
+    InUse {
+        /// Who uses it, in words.
+        by: String,
+        /// Whether nobody but programs has it open, which may be for a moment.
+        passing: bool,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -215,7 +225,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Policy(class) => write!(f, "needs --allow {class}"),
             Self::Protected => f.write_str("the mapping is protected"),
-            Self::InUse(by) => write!(f, "in use: {by}"),
+            Self::InUse { by, .. } => write!(f, "in use: {by}"),
         }
     }
 }
@@ -294,6 +304,17 @@ pub struct Unjudged {
     pub reason: String,
 }
 
+/// A value that the kernel would take and ignore, so that no plan can bring it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// Which value, and what would bring it.
+    pub reason: String,
+}
+
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
@@ -306,6 +327,8 @@ pub struct Plan {
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
     pub unjudged: Vec<Unjudged>,
+    /// What is asked for and stays as it is.
+    pub ignored: Vec<Ignored>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -320,6 +343,13 @@ impl Plan {
     /// The steps that may not be carried out.
     pub fn refused(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.refused.is_some())
+    }
+
+    /// Whether all that keeps it from being carried out may pass by itself: programs that have a device open.
+    #[must_use]
+    pub fn awaits_a_close(&self) -> bool {
+        let passing = |step: &Step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. }));
+        self.conflicts.is_empty() && self.refused().next().is_some() && self.refused().all(passing)
     }
 
     /// How many steps of each action there are.
@@ -354,5 +384,5 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, waits, conflicts, unjudged, allow }
+    Plan { steps, waits, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

@@ -13,8 +13,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::changes::Changes;
 use super::waits::{Because, Waits};
-use super::{Action, Conflict, Detail, Step};
-use crate::identity::{Name, Uuid};
+use super::{Action, Conflict, Detail, Step, stacks};
+use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
@@ -28,7 +28,8 @@ pub fn sort(
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
 ) -> (Vec<Step>, Vec<Vec<usize>>) {
-    let mut order = Order::new(Waits::new(steps, places, changes, observed), changes);
+    let standing = standing(&steps, observed);
+    let mut order = Order::new(Waits::new(steps, places, changes, observed), changes, standing);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
@@ -39,6 +40,13 @@ pub fn sort(
     let mut sorted: Vec<Step> = order.sorted.into_iter().filter_map(|index| steps[index].take()).collect();
     rename_along(&mut sorted);
     (sorted, waits)
+}
+
+/// The place of each device in the stacks as they are, if a step is taken in that order.
+fn standing(steps: &[Step], observed: &Observed) -> HashMap<DevNum, usize> {
+    let settles = |step: &Step| matches!(step.action, Action::Clear | Action::Resume);
+    let stacks = if steps.iter().any(settles) { stacks::observed(observed) } else { Vec::new() };
+    stacks.iter().enumerate().map(|(place, seen)| (seen.listed.number, place)).collect()
 }
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
@@ -76,6 +84,8 @@ fn by_name(steps: &[Step]) -> Vec<usize> {
 struct Order<'c, 'a> {
     changes: &'c Changes<'a>,
     waits: Waits,
+    /// The place of each device in the stacks as they are, lower ones first, where it matters.
+    standing: HashMap<DevNum, usize>,
     /// Where each step stands among all by name.
     alphabet: Vec<usize>,
     /// How many steps each step still waits for.
@@ -90,11 +100,12 @@ struct Order<'c, 'a> {
 }
 
 impl<'c, 'a> Order<'c, 'a> {
-    fn new(waits: Waits, changes: &'c Changes<'a>) -> Self {
+    fn new(waits: Waits, changes: &'c Changes<'a>, standing: HashMap<DevNum, usize>) -> Self {
         let count = waits.steps.len();
         let open: Vec<usize> = waits.before.iter().map(Vec::len).collect();
         let mut order = Self {
             changes,
+            standing,
             alphabet: by_name(&waits.steps),
             waits,
             open,
@@ -131,11 +142,17 @@ impl<'c, 'a> Order<'c, 'a> {
         };
         let height = || step.mapping.as_ref().and_then(|key| self.changes.place(key)).unwrap_or_default();
         let depth = match step.action {
-            Action::Resume => height(),
+            Action::Clear | Action::Resume => self.place_now(step),
             Action::Suspend => usize::MAX - height(),
             _ => 0,
         };
         Reverse((rank, depth, self.alphabet[index], index))
+    }
+
+    /// Where its device stands in the stacks as they are: what frees a table or lets I/O through may itself do I/O
+    /// to what is below.
+    fn place_now(&self, step: &Step) -> usize {
+        step.number.and_then(|number| self.standing.get(&number)).copied().unwrap_or_default()
     }
 
     /// Takes all steps that can be taken.

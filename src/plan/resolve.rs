@@ -11,7 +11,7 @@ use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, Mapped};
 use crate::observed::Observed;
 use crate::sector_map::TypedRow;
-use crate::targets::{Access, Lower, Problems, Typed};
+use crate::targets::{Access, Found, Lower, Problems, Typed};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -66,6 +66,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         };
         target.settle(length);
         self.check_fields(target.as_ref(), length);
+        self.check_metadata(target.as_ref());
         for lower in target.lowers(length) {
             self.check(&lower, start, length);
         }
@@ -107,6 +108,16 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
         self.says.extend(problems.into_vec().into_iter().map(|problem| problem.says));
+    }
+
+    /// What must not be loaded at all where its metadata is not there.
+    fn check_metadata(&mut self, target: &dyn Typed) {
+        for metadata in target.metadata() {
+            let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
+            if head.is_some_and(|head| (metadata.look)(head) == Found::Fatal) {
+                self.says.push(format!("{}: {}", metadata.device.described(), metadata.otherwise));
+            }
+        }
     }
 
     fn resolve(&mut self, device: &mut Device) {

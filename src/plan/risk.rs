@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::changes::{Changes, Standing};
+use super::changes::{Change, Changes, Standing};
 use super::{Action, Detail, InUse, Refusal, Step};
 use crate::config::Map;
 use crate::diff;
@@ -16,9 +16,11 @@ use crate::targets::Found;
 /// Classifies the steps, in their final order, and refuses those that may not pass.
 pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) {
     let left = left_before(steps, observed);
+    let made_anew = |change: &Change<'_>| matches!(change.standing, Standing::Replaced(_));
+    let special = changes.all.iter().any(|change| change.mapping.protect || made_anew(change));
     for (index, step) in steps.iter_mut().enumerate() {
-        let change = step.mapping.as_ref().and_then(|key| changes.get(key));
-        let replaced = change.is_some_and(|change| matches!(change.standing, Standing::Replaced(_)));
+        let change = step.mapping.as_ref().filter(|_| special).and_then(|key| changes.get(key));
+        let replaced = change.is_some_and(made_anew);
         if replaced && matches!(step.action, Action::Create | Action::Remove) {
             step.class = step.class.max(Class::Remap);
         }
@@ -31,13 +33,21 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
-        } else if let Some(by) = holders(step, left.get(&index), observed) {
-            Some(Refusal::InUse(by))
+        } else if let Some(held) = held(step, left.get(&index), observed) {
+            Some(held)
         } else if !step.class.allowed_unasked() && !allow.contains(&step.class) {
             Some(Refusal::Policy(step.class))
         } else {
             None
         };
+    }
+}
+
+/// Refuses the removals of devices that somebody still holds when their turn comes.
+pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
+    let left = left_before(steps, observed);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.refused = held(step, left.get(&index), observed);
     }
 }
 
@@ -95,7 +105,7 @@ fn format(table: &[TypedRow], old: &[Target], map: &Map, observed: &Observed) ->
             let head = observed.head(map, metadata.device, metadata.offset);
             match head.map_or(Found::Blank, metadata.look) {
                 Found::Blank => Some((Class::Format, metadata.otherwise.to_string())),
-                Found::Right | Found::Other => None,
+                Found::Right | Found::Other | Found::Fatal => None,
             }
         })
     })
@@ -124,11 +134,10 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
     left
 }
 
-/// Who still holds a device when its turn to be removed comes.
-fn holders(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<String> {
+/// Refuses the removal of a device that somebody still holds when its turn comes.
+fn held(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<Refusal> {
     let Detail::Remove { users, .. } = &step.detail else { return None };
     let none = HashSet::new();
     let rest = InUse::of(step.number?, users.open_count, left.unwrap_or(&none), observed);
-    let says = rest.describe();
-    (!says.is_empty()).then_some(says)
+    (rest != InUse::default()).then(|| Refusal::InUse { by: rest.describe(), passing: rest.only_open() })
 }

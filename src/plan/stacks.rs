@@ -1,7 +1,11 @@
-//! In which order the mappings of a map are looked at: lower ones first.
+//! Stacks from the bottom up: of the mappings of a map, and of the devices that there are.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::mappings::Mappings;
-use crate::observed::Observed;
+use crate::diff;
+use crate::identity::{DevNum, Name};
+use crate::observed::{Observed, Seen};
 
 /// A mapping and the mappings it should stand on, by id.
 pub struct Placed {
@@ -28,6 +32,32 @@ pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> Vec<Placed> {
     let mut placed: Vec<Placed> = sorted.into_iter().map(take).collect();
     placed.append(&mut circles);
     placed
+}
+
+/// The devices whose tables were read, a device after all that it stands on; by name where that leaves a choice.
+pub fn observed(observed: &Observed) -> Vec<&Seen> {
+    let mut left: BTreeMap<&Name, (&Seen, BTreeSet<DevNum>)> = BTreeMap::new();
+    for seen in &observed.devices {
+        if let Some(mapped) = &seen.mapped {
+            let lowers = &diff::lowers(&mapped.table) | &diff::lowers(&seen.waiting);
+            left.insert(&seen.listed.name, (seen, lowers));
+        }
+    }
+    let mut sorted = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let waiting: HashSet<DevNum> = left.values().map(|(seen, _)| seen.listed.number).collect();
+        let mut layer: Vec<&Name> = left
+            .iter()
+            .filter(|(_, (_, lowers))| lowers.iter().all(|lower| !waiting.contains(lower)))
+            .map(|(name, _)| *name)
+            .collect();
+        if layer.is_empty() {
+            // A circle has no bottom: begin anywhere.
+            layer = left.keys().copied().collect();
+        }
+        sorted.extend(layer.into_iter().filter_map(|name| left.remove(name)).map(|(seen, _)| seen));
+    }
+    sorted
 }
 
 /// The same edges, seen from the other end.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use super::changes::{self, Change, Changes, Standing};
 use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
-use super::{matching, preparation};
+use super::{matching, preparation, repair};
 use crate::config::State;
-use crate::diff::TableDiff;
+use crate::diff::{self, TableDiff};
 use crate::identity::{DevNum, Key, Uuid};
-use crate::kernel::Mapped;
+use crate::kernel::{Info, Mapped};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
@@ -22,10 +22,12 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
         of_mapping(change, observed, &before, &mut steps);
         places.resize(steps.len(), Some(place));
     }
-    if changes.map.policy.prune {
-        let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
-        for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
+    let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
+    for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
+        if changes.map.policy.prune {
             steps.extend(remove_leftover(seen, changes, observed));
+        } else {
+            steps.extend(set_right(seen, changes, observed));
         }
     }
     places.resize(steps.len(), None);
@@ -175,10 +177,10 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         readonly: change.mapping.readonly,
         old: device.table.clone(),
         old_readonly: device.info.read_only,
-        diff,
+        diff: Box::new(diff),
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
-        users: users(device, observed),
+        users: Box::new(users(device, observed)),
     };
     step(change, Action::Reload, class, &reason, detail)
 }
@@ -186,16 +188,21 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
 /// What is left when the tables are equal: the inactive slot, and I/O that is held back.
 fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
     let info = &device.info;
-    let left = "a table was left in its inactive slot";
     if info.suspended && change.mapping.state != State::Suspended {
-        let waits = "it is suspended, and I/O to it waits";
-        let reason =
-            if info.inactive_table { format!("{waits}; {left}, and is cleared") } else { waits.to_string() };
         let detail = Detail::Resume { clear: info.inactive_table };
-        steps.push(step(change, Action::Resume, Class::Settle, &reason, detail));
+        steps.push(step(change, Action::Resume, Class::Settle, &suspended(info), detail));
     } else if info.inactive_table {
-        steps.push(step(change, Action::Clear, Class::Settle, left, Detail::Clear));
+        steps.push(step(change, Action::Clear, Class::Settle, LEFT_INACTIVE, Detail::Clear));
     }
+}
+
+/// Why an inactive slot is emptied.
+pub const LEFT_INACTIVE: &str = "a table was left in its inactive slot";
+
+/// Why a device is resumed.
+pub fn suspended(info: &Info) -> String {
+    let waits = "it is suspended, and I/O to it waits";
+    if info.inactive_table { format!("{waits}; {LEFT_INACTIVE}, and is cleared") } else { waits.to_string() }
 }
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
@@ -206,7 +213,7 @@ fn cancel_removal(change: &Change<'_>) -> Step {
 
 fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
     let anew = matches!(change.standing, Standing::Missing | Standing::Replaced(_));
-    let users = change.device().filter(|_| !anew).map(|device| users(device, observed));
+    let users = change.device().filter(|_| !anew).map(|device| Box::new(users(device, observed)));
     let detail = Detail::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
     let reason = "the map says it should be suspended";
     let mut step = step(change, Action::Suspend, Class::Settle, reason, detail);
@@ -238,11 +245,32 @@ fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step
     removal(found.seen, Some(change.mapping.key.clone()), observed, reason)
 }
 
+/// A device that no mapping declares is left alone, but not as a crash leaves it: suspended, with a table in its
+/// inactive slot, or without any.
+fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
+    let step = repair::serve(seen).or_else(unfinished)?;
+    let reason = format!("no mapping declares it; {}", step.reason);
+    Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
+}
+
+/// Whether nothing keeps a device but tables in inactive slots: those go.
+fn is_free(seen: &Seen, observed: &Observed) -> bool {
+    let number = seen.listed.number;
+    let staged = observed.devices.iter().filter(|other| diff::lowers(&other.waiting).contains(&number));
+    let left: HashSet<DevNum> = staged.map(|other| other.listed.number).collect();
+    let open_count = seen.mapped.as_ref().map_or(0, |mapped| mapped.info.open_count);
+    InUse::of(number, open_count, &left, observed).describe().is_empty()
+}
+
 fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    removal(seen, leftover_key(seen, changes), observed, "no mapping declares it any more")
+}
+
+fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
     let key = seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key);
     // A mapping that writes its uuid itself may have the key that this one's uuid tells of.
-    let key = key.filter(|key| changes.get(key).is_none());
-    removal(seen, key, observed, "no mapping declares it any more")
+    key.filter(|key| changes.get(key).is_none())
 }
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
@@ -260,7 +288,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,
-            users: users(device, observed),
+            users: Box::new(users(device, observed)),
         },
     })
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::DevNum;
-use crate::kernel::Users;
+use crate::kernel::{Process, Users};
 use crate::observed::Observed;
 
 /// Who uses a device.
@@ -20,6 +20,9 @@ pub struct InUse {
     pub mounts: Vec<String>,
     /// Whether it is swap space.
     pub swap: bool,
+    /// Processes that have it open, or have it mounted in a mount namespace of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
     /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<String>,
@@ -40,8 +43,16 @@ impl InUse {
             holders: holders.iter().map(|holder| name(*holder, observed)).collect(),
             mounts: users.mounts.clone(),
             swap: users.swap,
+            processes: users.processes.clone(),
             above: above(holders, observed),
         }
+    }
+
+    /// Whether programs have it open and that is all.
+    #[must_use]
+    pub fn only_open(&self) -> bool {
+        let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
+        self.open_count > 0 && !mounted && !self.swap && self.holders.is_empty()
     }
 
     /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
@@ -55,15 +66,18 @@ impl InUse {
             parts.push("swap space".to_string());
         }
         if !self.holders.is_empty() {
-            parts.push(format!("under {}", self.holders.join(", ")));
+            let above = self.above.join("; ");
+            let above = if above.is_empty() { above } else { format!(" ({above})") };
+            parts.push(format!("under {}{above}", self.holders.join(", ")));
         }
-        if !self.above.is_empty() {
-            parts.push(format!("({})", self.above.join("; ")));
-        }
+        let (mounted, open): (Vec<&Process>, Vec<&Process>) =
+            self.processes.iter().partition(|process| process.mount.is_some());
+        parts.extend(Some(mounted_elsewhere(&mounted)).filter(|says| !says.is_empty()));
         if self.open_count > 0 {
-            parts.push(format!("open {}", self.open_count));
+            let by = some_of(&open.iter().map(ToString::to_string).collect::<Vec<_>>());
+            parts.push(format!("open {}{}{by}", self.open_count, if by.is_empty() { "" } else { " by " }));
         }
-        parts.join(", ").replace(", (", " (")
+        parts.join(", ")
     }
 }
 
@@ -98,4 +112,16 @@ fn used_for(users: &Users) -> String {
     let mounted = (!users.mounts.is_empty()).then(|| format!("mounted on {}", users.mounts.join(", ")));
     let swap = users.swap.then(|| "swap space".to_string());
     mounted.into_iter().chain(swap).collect::<Vec<_>>().join(" and ")
+}
+
+/// In whose mount namespaces a device is mounted, and where.
+fn mounted_elsewhere(processes: &[&Process]) -> String {
+    some_of(&processes.iter().map(|process| process.describe()).collect::<Vec<_>>())
+}
+
+/// The first of many, and how many more there are.
+fn some_of(all: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = all[..all.len().min(SHOWN)].join(", ");
+    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
 }

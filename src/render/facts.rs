@@ -27,23 +27,31 @@ pub fn size(step: &Step) -> String {
 
 /// Number, users, what happens to I/O, the uuid where the step sets it.
 pub fn device(step: &Step) -> String {
-    let mut parts: Vec<String> = step.number.clone().into_iter().collect();
-    parts.extend(step.users.as_ref().map(crate::plan::InUse::describe).filter(|says| !says.is_empty()));
-    let mut says = parts.join(", ");
+    let mut says = step.number.clone().unwrap_or_default();
+    let users = step.users.as_ref().map(|users| users.describe()).unwrap_or_default();
+    if !says.is_empty() && !users.is_empty() {
+        says.push_str(", ");
+    }
+    says.push_str(&users);
     if let Some(suspended) = step.suspended {
         says.push_str(if suspended { "; resumed by the swap" } else { "; suspended for the swap" });
     }
-    let mut more = Vec::new();
-    if matches!(step.action, Action::Create | Action::SetUuid) {
-        more.extend(step.uuid.clone());
+    let mut add = |more: &str| {
+        says.push_str(if says.is_empty() { "" } else { "  " });
+        says.push_str(more);
+    };
+    if let Some(uuid) =
+        step.uuid.as_deref().filter(|_| matches!(step.action, Action::Create | Action::SetUuid))
+    {
+        add(uuid);
     }
     match (step.readonly, step.old_readonly) {
-        (Some(true), None) => more.push("read-only".to_string()),
-        (Some(true), Some(false)) => more.push("becomes read-only".to_string()),
-        (Some(false), Some(true)) => more.push("becomes writable".to_string()),
+        (Some(true), None) => add("read-only"),
+        (Some(true), Some(false)) => add("becomes read-only"),
+        (Some(false), Some(true)) => add("becomes writable"),
         _ => {}
     }
-    [vec![says], more].concat().into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+    says
 }
 
 /// What becomes of the sectors, in sizes a person reads: `keeps 0..20.0 GiB, adds 20.0..30.0 GiB`.

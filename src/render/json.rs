@@ -1,5 +1,6 @@
 //! What dmctl knows, as JSON. Every document carries [`FORMAT_VERSION`].
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -19,15 +20,27 @@ pub fn plan(plan: &Plan) -> Document {
 /// further fields of its own.
 #[must_use]
 pub fn plan_schema() -> Value {
-    let mut schema =
-        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>().to_value();
+    versioned::<Document>()
+}
+
+/// The schema of a document that is printed with its version.
+pub(super) fn versioned<T: JsonSchema>() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
+    let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    match kinds {
+        Some(kinds) => kinds.iter_mut().for_each(add_version),
+        None => add_version(&mut schema),
+    }
+    schema
+}
+
+fn add_version(schema: &mut Value) {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("format_version".to_string(), version());
     }
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.insert(0, json!("format_version"));
     }
-    schema
 }
 
 fn version() -> Value {

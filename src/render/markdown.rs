@@ -33,6 +33,9 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     for unknown in &plan.unknown {
         let _ = writeln!(out, "\n{} is left alone: {}", code(&unknown.name), escape(&unknown.reason));
     }
+    for ignored in &plan.ignored {
+        let _ = writeln!(out, "\nOf {} is ignored: {}", code(&ignored.name), escape(&ignored.reason));
+    }
     out
 }
 
@@ -73,7 +76,7 @@ fn row(out: &mut String, number: usize, step: &Step) {
 /// The tables of a step, and what becomes of its sectors.
 fn detail(out: &mut String, number: usize, step: &Step) {
     let lines = table::lines(step);
-    let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
+    let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
     let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
     says.extend(step.message.clone());
     says.extend(facts::reasons(step));

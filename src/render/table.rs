@@ -27,8 +27,9 @@ pub fn lines(step: &Step) -> Vec<Line> {
     let Some(new) = &step.table else { return Vec::new() };
     let old = step.old_table.as_deref().unwrap_or_default();
     let signed = signed(new, old);
-    let widest = |text: fn(&Row) -> String| signed.iter().map(|(_, row)| text(row).len()).max().unwrap_or(0);
-    let (start, length) = (widest(|row| row.start.to_string()), widest(|row| row.length.to_string()));
+    let widest =
+        |number: fn(&Row) -> u64| signed.iter().map(|(_, row)| digits(number(row))).max().unwrap_or(0);
+    let (start, length) = (widest(|row| row.start), widest(|row| row.length));
     let kind = signed.iter().map(|(_, row)| row.kind.chars().count()).max().unwrap_or(0).min(MAX_TYPE);
     let line = |sign: char, row: &Row| {
         let text =
@@ -38,8 +39,16 @@ pub fn lines(step: &Step) -> Vec<Line> {
     shortened(&signed, line)
 }
 
+/// How many digits a number has.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |power| power as usize + 1)
+}
+
 /// Both tables as one, in order: the rows that stay, and between them those that go before those that come.
 fn signed<'r>(new: &'r [Row], old: &'r [Row]) -> Vec<(char, &'r Row)> {
+    if old.is_empty() {
+        return new.iter().map(|row| ('+', row)).collect();
+    }
     let lines = |rows: &[Row]| rows.iter().map(Row::line).collect::<Vec<_>>();
     let mut signed = Vec::with_capacity(new.len().max(old.len()));
     for op in changes(&lines(old), &lines(new)) {

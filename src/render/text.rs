@@ -1,7 +1,5 @@
 //! A plan as a person reads it in a terminal.
 
-use std::fmt::Write as _;
-
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::table::{self, Line};
@@ -15,6 +13,7 @@ use crate::plan::{Action, Plan};
 const WIDEST: usize = 40;
 /// What stands below a step begins here.
 const INDENT: usize = 4;
+const MARGIN: &str = "    ";
 
 /// Whether a text carries colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,26 +45,32 @@ pub struct Look {
     pub columns: Option<usize>,
 }
 
+/// Into a file or a pipe.
+const PLAIN: Look = Look { paint: Paint::Plain, columns: None };
+
 /// Draws a plan, with lines as long as they want to be.
 #[must_use]
 pub fn text(plan: &Plan, paint: Paint) -> String {
-    draw(&Document::of(plan), &Heading::default(), Look { paint, columns: None })
+    draw(&Document::of(plan), &Heading::default(), Look { paint, ..PLAIN })
 }
 
 /// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
 #[must_use]
 pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
-    let mut page = Page { out: String::new(), look };
+    let mut page = Page { out: String::with_capacity(plan.steps.len() * 128), look };
     page.heading(heading);
-    let columns = Columns::of(plan);
-    for step in &plan.steps {
-        page.step(step, columns);
+    let (heads, end) = heads(plan);
+    for (step, head) in plan.steps.iter().zip(&heads) {
+        page.step(step, head, end);
     }
     for conflict in &plan.conflicts {
         page.remark("! conflict", conflict, "", AnsiColor::Red);
     }
     for unknown in &plan.unknown {
         page.remark("? unknown ", unknown, "left alone: ", AnsiColor::Yellow);
+    }
+    for ignored in &plan.ignored {
+        page.remark("? ignored ", ignored, "", AnsiColor::Yellow);
     }
     if !page.out.is_empty() {
         page.out.push('\n');
@@ -75,14 +80,21 @@ pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
     page.out
 }
 
+/// The first line of each step up to its class, without colours, and where the classes end.
+fn heads(plan: &Document) -> (Vec<String>, usize) {
+    let columns = Columns::of(plan);
+    let heads: Vec<String> = plan.steps.iter().map(|step| columns.head(step)).collect();
+    let ends = heads.iter().zip(&plan.steps).map(|(head, step)| width(head) + 2 + width(&class(step)));
+    let end = ends.max().unwrap_or(0);
+    (heads, end)
+}
+
 /// The columns of the first lines of steps.
 #[derive(Clone, Copy)]
 struct Columns {
     verb: usize,
     name: usize,
     size: usize,
-    /// Where the classes end.
-    end: usize,
 }
 
 impl Columns {
@@ -91,24 +103,22 @@ impl Columns {
             let widths = plan.steps.iter().map(|step| width(&printable(&text(step))));
             widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
         };
-        let mut columns =
-            Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size), end: 0 };
-        let ends = plan.steps.iter().map(|step| width(&columns.head(step)) + 2 + width(&class(step)));
-        columns.end = ends.max().unwrap_or(0);
-        columns
+        Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size) }
     }
 
     /// The first line of a step up to its class, without colours.
     fn head(&self, step: &Step) -> String {
-        let size =
-            if self.size == 0 { String::new() } else { format!("  {}", pad(&facts::size(step), self.size)) };
-        let head = format!(
-            "{}  {}{size}   {}",
-            pad(&verb(step), self.verb),
-            pad(&printable(&facts::title(step)), self.name),
-            printable(&facts::device(step))
-        );
-        head.trim_end().to_string()
+        let mut head = pad(&verb(step), self.verb);
+        head.push_str("  ");
+        head.push_str(&pad(&printable(&facts::title(step)), self.name));
+        if self.size > 0 {
+            head.push_str("  ");
+            head.push_str(&pad(&facts::size(step), self.size));
+        }
+        head.push_str("   ");
+        head.push_str(&printable(&facts::device(step)));
+        head.truncate(head.trim_end().len());
+        head
     }
 }
 
@@ -144,18 +154,23 @@ struct Page {
 
 impl Page {
     fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{}", text.trim_end());
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
     }
 
     /// Lines below a step, the first of them behind `first`, all of them within the columns.
     fn below(&mut self, first: &str, text: &str, colour: Option<AnsiColor>) {
         let indent = INDENT + width(first);
         let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(10));
+        if self.look == PLAIN {
+            self.line(&[MARGIN, first, text].concat());
+            return;
+        }
         for (index, part) in wrap(text, room).iter().enumerate() {
             let lead = if index == 0 { first.to_string() } else { " ".repeat(width(first)) };
             let text = format!("{lead}{part}");
             let painted = colour.map_or_else(|| text.clone(), |colour| self.look.paint.with(&text, colour));
-            self.line(&format!("{}{painted}", " ".repeat(INDENT)));
+            self.line(&format!("{MARGIN}{painted}"));
         }
     }
 
@@ -174,8 +189,8 @@ impl Page {
         }
     }
 
-    fn step(&mut self, step: &Step, columns: Columns) {
-        self.head(step, columns);
+    fn step(&mut self, step: &Step, head: &str, end: usize) {
+        self.head(step, head, end);
         for Line { sign, text } in table::lines(step) {
             let colour = match sign {
                 '+' => Some(AnsiColor::Green),
@@ -184,7 +199,7 @@ impl Page {
             };
             self.below(&format!("{sign} "), &text, colour);
         }
-        let sectors = step.sectors.as_ref().map(facts::sectors).unwrap_or_default();
+        let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
         if !sectors.is_empty() {
             self.below("", &sectors, None);
         }
@@ -201,13 +216,19 @@ impl Page {
 
     /// The first line of a step, or the lines it takes when the columns are few: the class stands at the
     /// right of the last of them.
-    fn head(&mut self, step: &Step, columns: Columns) {
-        let (head, class, verb) = (columns.head(step), class(step), verb(step));
+    fn head(&mut self, step: &Step, head: &str, end: usize) {
+        let class = class(step);
+        if self.look == PLAIN {
+            let blanks = end.saturating_sub(width(head) + width(&class));
+            self.line(&[head, &" ".repeat(blanks), &class].concat());
+            return;
+        }
+        let verb = verb(step);
         let limit = self.look.columns.map(|columns| columns.max(INDENT + 20));
-        let end = columns.end.min(limit.unwrap_or(usize::MAX));
-        let mut lines = wrap(&head, limit.map(|limit| limit - INDENT));
-        if width(&head) + 2 + width(&class) <= end {
-            lines = vec![head];
+        let end = end.min(limit.unwrap_or(usize::MAX));
+        let mut lines = wrap(head, limit.map(|limit| limit - INDENT));
+        if width(head) + 2 + width(&class) <= end {
+            lines = vec![head.to_string()];
         }
         lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, &" ".repeat(INDENT)));
         if lines.last().is_none_or(|line| width(line) + 2 + width(&class) > end) {
@@ -275,7 +296,11 @@ mod tests {
             differences: Some(vec!["offset 0 -> 8".to_string()]),
             sectors: None,
             suspended: Some(false),
-            users: Some(InUse { open_count: 1, mounts: vec!["/srv/data".to_string()], ..InUse::default() }),
+            users: Some(Box::new(InUse {
+                open_count: 1,
+                mounts: vec!["/srv/data".to_string()],
+                ..InUse::default()
+            })),
             to: None,
             sector: None,
             message: None,

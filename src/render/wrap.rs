@@ -1,15 +1,20 @@
 //! Lines that fit a terminal.
 
+use std::iter;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns a text takes.
 pub fn width(text: &str) -> usize {
-    text.width()
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 /// `text` and blanks up to `columns`.
 pub fn pad(text: &str, columns: usize) -> String {
-    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+    let mut padded = String::with_capacity(columns.max(text.len()));
+    padded.push_str(text);
+    padded.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));
+    padded
 }
 
 /// Cuts `text` at blanks into lines of at most `columns`; a word that is longer is cut where it must be.

@@ -2,7 +2,7 @@
 //!
 //! Keys are left out of the tables: a key that was changed since shows when the map is planned again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,11 +97,22 @@ impl Fingerprint {
 struct Look<'k> {
     kernel: &'k dyn ReadKernel,
     list: Vec<Listed>,
+    by_name: HashMap<String, usize>,
+    by_uuid: HashMap<Uuid, usize>,
+    by_number: HashMap<DevNum, usize>,
 }
 
 impl<'k> Look<'k> {
     fn new(kernel: &'k dyn ReadKernel) -> Result<Self, KernelError> {
-        Ok(Self { kernel, list: kernel.list()? })
+        let list = kernel.list()?;
+        let uuid = |(place, listed): (usize, &Listed)| Some((listed.uuid.clone()?, place));
+        Ok(Self {
+            kernel,
+            by_name: list.iter().enumerate().map(|(place, l)| (l.name.plain().into_owned(), place)).collect(),
+            by_uuid: list.iter().enumerate().filter_map(uuid).collect(),
+            by_number: list.iter().enumerate().map(|(place, listed)| (listed.number, place)).collect(),
+            list,
+        })
     }
 
     /// The one way to name a device: two ways to it are one device.
@@ -119,15 +130,16 @@ impl<'k> Look<'k> {
     }
 
     fn find(&self, by: &By) -> Option<&Listed> {
-        self.list.iter().find(|listed| match by {
-            By::Uuid(uuid) => listed.uuid.as_ref().is_some_and(|other| other.as_str() == uuid),
-            By::Name(name) => listed.name.plain() == name.as_str(),
-            By::Device(_) => false,
-        })
+        let place = match by {
+            By::Uuid(uuid) => self.by_uuid.get(&Uuid::new(uuid).ok()?)?,
+            By::Name(name) => self.by_name.get(name)?,
+            By::Device(_) => return None,
+        };
+        Some(&self.list[*place])
     }
 
     fn numbered(&self, number: DevNum) -> Option<&Listed> {
-        self.list.iter().find(|listed| listed.number == number)
+        self.by_number.get(&number).map(|place| &self.list[*place])
     }
 
     fn number(&self, by: &By) -> Result<Option<DevNum>, KernelError> {

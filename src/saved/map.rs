@@ -81,6 +81,8 @@ fn of_mapping(map: &Map, mapping: &Mapping) -> Table {
         .map(|(k, v)| (k.to_string(), v.into()));
     put("suspend", Table::from_iter(suspend).into());
     put("wait", format!("{}ms", mapping.wait.as_millis()).into());
+    let boot: Vec<Value> = mapping.boot.iter().map(|option| option.name().into()).collect();
+    put("boot", boot.into());
     if !mapping.rows.is_empty() {
         put("targets", mapping.rows.iter().map(of_row).map(Value::from).collect::<Vec<_>>().into());
     }

@@ -20,6 +20,17 @@ const MAGIC: u64 = 0o614_2003;
 const BLOCK_STEP: u64 = 64;
 /// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
 const BLOCK_MOST: u64 = 2_097_152;
+/// The settings of a policy (`process_config_option` in `dm-cache-target.c`), and those that only `mq` takes
+/// (`mq_set_config_value` in `dm-cache-policy-smq.c`).
+const SETTINGS: [&str; 6] = [
+    "migration_threshold",
+    "random_threshold",
+    "sequential_threshold",
+    "discard_promote_adjustment",
+    "read_promote_adjustment",
+    "write_promote_adjustment",
+];
+
 /// The policy that writes everything back and caches nothing new.
 const CLEANER: &str = "cleaner";
 
@@ -100,7 +111,7 @@ impl Cache {
 
     fn parse_policy(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
         self.policy = words.next("the policy")?.to_string();
-        let mut args = words.counted("policy arguments")?;
+        let mut args = words.always_counted("policy arguments")?;
         while args.left() > 0 {
             let name = args.next("a policy argument")?.to_ascii_lowercase();
             let value = args.number(&name)?;
@@ -137,7 +148,7 @@ impl TargetType for Cache {
             policy: String::new(),
             policy_args: BTreeMap::new(),
         };
-        cache.parse_features(&mut words.counted("features")?)?;
+        cache.parse_features(&mut words.always_counted("features")?)?;
         cache.parse_policy(words)?;
         Ok(cache)
     }
@@ -180,11 +191,14 @@ impl TargetType for Cache {
             let policy = self.policy.escape_debug();
             problems.at("policy", format!("policy must be default, smq, mq or cleaner, `{policy}` is none"));
         }
-        for name in self.policy_args.keys() {
-            if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-                let says = format!("`{}` can't be the name of a setting: it must be one word", name.escape_debug());
-                problems.at("policy_args", says);
-            }
+        // The policy that was replaced by smq had more settings; they are taken, and do nothing.
+        let known = if self.policy == "mq" { &SETTINGS[..] } else { &SETTINGS[..1] };
+        for name in self.policy_args.keys().filter(|name| !known.contains(&name.as_str())) {
+            let (name, policy) = (name.escape_debug(), self.policy.escape_debug());
+            problems.at(
+                "policy_args",
+                format!("policy {policy} has no setting `{name}`; it has {}", known.join(", ")),
+            );
         }
     }
 
@@ -285,6 +299,9 @@ mod tests {
         seen::refused::<Cache>("1:1 1:2 1:0 64 1 write smq 0", "no feature");
         seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 1 migration_threshold", "the row ends");
         seen::refused::<Cache>("1:1 1:2 1:1 64 0 smq 0", "of its own");
+        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq", "is missing");
+        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 2 random_threshold 4", "has no setting");
+        assert!(equal("1:1 1:2 1:0 64 0 mq 2 random_threshold 4", "1:1 1:2 1:0 64 0 mq 2 RANDOM_THRESHOLD 04"));
     }
 
     #[test]

@@ -283,6 +283,8 @@ pub enum Found {
     Blank,
     /// Something else: the kernel will refuse it.
     Other,
+    /// Something else, over which the kernel crashes: it must not be asked.
+    Fatal,
 }
 
 /// What the manual says of a target.

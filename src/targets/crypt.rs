@@ -202,7 +202,8 @@ impl TargetType for Crypt {
         let mut crypt = Self {
             cipher,
             key,
-            iv_offset: words.sectors("iv_offset")?,
+            // Any number will do: the kernel only counts on from it.
+            iv_offset: Sectors(words.number("iv_offset")?),
             device: keyed::device(words)?,
             offset: words.sectors("the offset")?,
             sector_size: sector(),

@@ -109,6 +109,14 @@ impl<'a> Words<'a> {
         Ok(inner)
     }
 
+    /// A count that must be there, and as many words behind it.
+    pub fn always_counted(&mut self, what: &str) -> Result<Words<'a>, ParamsError> {
+        match self.left() {
+            0 => Err(self.wrong(format!("the count of {what} is missing; it is 0 where there are none"))),
+            _ => self.counted(what),
+        }
+    }
+
     /// Ends the row: a word too many is an error.
     pub fn finish(&self) -> Result<(), ParamsError> {
         match self.left() {

@@ -137,9 +137,9 @@ impl Writecache {
         let low = self.low_watermark.unwrap_or(WATERMARKS.1);
         problems.range("high_watermark", u64::from(high), 0, 100);
         problems.range("low_watermark", u64::from(low), 0, 100);
-        // With only one given the default of the other one may be past it, which the kernel sorts out.
-        if self.high_watermark.is_some() && self.low_watermark.is_some() && low > high {
-            problems.at("low_watermark", format!("low_watermark {low} is above high_watermark {high}"));
+        if low > high {
+            let field = if self.low_watermark.is_some() { "low_watermark" } else { "high_watermark" };
+            problems.at(field, format!("low_watermark {low} is above high_watermark {high}"));
         }
     }
 }
@@ -183,7 +183,7 @@ impl TargetType for Writecache {
             metadata_only: false,
             pause_writeback: None,
         };
-        let mut options = words.counted("options")?;
+        let mut options = words.always_counted("options")?;
         while options.left() > 0 {
             writecache.parse_option(&mut options)?;
         }
@@ -225,7 +225,7 @@ impl TargetType for Writecache {
         problems.power_of_two("block_size", self.block_size.0, BLOCK_LEAST, BLOCK_MOST);
         self.check_watermarks(problems);
         for (field, value, least, most) in [
-            ("autocommit_blocks", self.autocommit_blocks, 1, u32::MAX),
+            ("autocommit_blocks", self.autocommit_blocks, 0, u32::MAX),
             ("autocommit_time", self.autocommit_time, 0, 3_600_000),
             ("max_age", self.max_age, 0, 86_400_000),
             ("pause_writeback", self.pause_writeback, 0, 60_000),
@@ -345,6 +345,10 @@ mod tests {
         seen::refused::<Writecache>("s 1:0 1:1 1000 0", "nearest is 1024");
         seen::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 101", "nearest is 100");
         seen::refused::<Writecache>("s 1:0 1:1 4096 4 high_watermark 10 low_watermark 20", "is above");
+        // What is left out is 50 and 45.
+        seen::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 44", "is above");
+        seen::refused::<Writecache>("s 1:0 1:1 4096 2 low_watermark 51", "is above");
+        seen::refused::<Writecache>("s 1:0 1:1 4096", "is missing");
         seen::refused::<Writecache>("x 1:0 1:1 4096 0", "persistent memory");
         seen::refused::<Writecache>("s 1:0 1:1 4096 1 max_age", "the row ends");
         seen::refused::<Writecache>("s 1:0 1:1 4096 1 dirty", "no option");

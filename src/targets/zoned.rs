@@ -1,4 +1,8 @@
 //! `zoned`: a zoned disk as an ordinary one. Kernel source: `drivers/md/dm-zoned-target.c`.
+//!
+//! A disk without its metadata must not get to the kernel: `dmz_load_sb` in `dm-zoned-metadata.c` reports through
+//! a device that `dmz_lookup_secondary_sb` has just forgotten, and 6.12.117 was seen to crash there, with the
+//! calls of every other device waiting behind it.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Words, superblock,
 };
 use crate::device::Device;
+
+/// What the first super block starts with, in the first zone that takes writes anywhere; that is where the
+/// first device begins.
+const MAGIC: u32 = 0x445a_4244;
 
 /// A zoned disk as one that takes writes anywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,13 +28,19 @@ pub struct Zoned {
     pub devices: Vec<Device>,
 }
 
+/// Judges the head of the first device.
+fn look(bytes: &[u8]) -> Found {
+    if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Fatal }
+}
+
 impl TargetType for Zoned {
     const NAME: &'static str = "zoned";
     const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
         since: "4.13",
-        writes: "Nothing; the devices must have been made ready by `dmzadm --format`, or the load is refused.",
+        writes: "Nothing; the devices must have been made ready by `dmzadm --format`. dmctl refuses a first device that \
+                 does not begin with that metadata, for the kernel would crash over it.",
         changes: "Other devices lead the same sectors elsewhere (`remap`). The kernel replaces the length by what the \
                   metadata says, so the length is not compared.",
         example: "type = \"zoned\"\nlength = \"1GiB\"\ndevices = [\"/dev/disk/by-id/smr-a\"]",
@@ -73,6 +88,18 @@ impl TargetType for Zoned {
         }
     }
 
+    fn metadata(&self) -> Vec<Metadata<'_>> {
+        let first = self.devices.first().map(|device| Metadata {
+            device,
+            offset: 0,
+            length: 4,
+            look,
+            otherwise: "it does not begin with the metadata of dm-zoned, and the kernel would crash; make it ready with \
+                        dmzadm --format first",
+        });
+        first.into_iter().collect()
+    }
+
     /// The kernel puts the length that the metadata gives in place of the one it was told.
     fn resized(&self, _: u64, _: u64, _: &mut Differences) {}
 
@@ -107,5 +134,11 @@ mod tests {
         let zoned: Zoned = parse("8:0 8:16");
         assert_eq!(TargetType::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
         assert_eq!(resized(&zoned, 8, 16), None);
+    }
+
+    #[test]
+    fn a_formatted_device_is_known_by_its_magic() {
+        assert_eq!(look(b"DBZD"), Found::Right);
+        assert_eq!(look(&[0; 4]), Found::Fatal);
     }
 }

@@ -31,10 +31,20 @@ fn a_value_that_the_kernel_ignores_is_named_and_everything_put_back() {
             "type = 'delay', length = 1024, read = { device = '/dev/sda', delay = 20 }",
             "20",
         ),
+        (
+            "type = 'raid', length = 1024, level = 'raid5_ls', chunk = 64, devices = [{ data = '/dev/sda' }, { data = '/dev/sdb' }, { data = '/dev/sdc' }]",
+            "type = 'raid', length = 1024, level = 'raid5_ls', chunk = 128, devices = [{ data = '/dev/sda' }, { data = '/dev/sdb' }, { data = '/dev/sdc' }]",
+            "chunk 64 -> 128",
+        ),
+        (
+            "type = 'raid', length = 1024, level = 'raid1', write_mostly = [1], max_write_behind = 256, devices = [{ data = '/dev/sda' }, { data = '/dev/sdb' }]",
+            "type = 'raid', length = 1024, level = 'raid1', write_mostly = [1], max_write_behind = 512, devices = [{ data = '/dev/sda' }, { data = '/dev/sdb' }]",
+            "max_write_behind 256 -> 512",
+        ),
     ];
+    let disks = ["/dev/sda=65536", "/dev/sdb=65536", "/dev/sdc=65536"].map(|disk| disk.parse().unwrap());
     for (before, after, says) in cases {
-        let kernel =
-            Simulated::new(&State::from_disks(&["/dev/sda=65536".parse().unwrap()]).unwrap()).unwrap();
+        let kernel = Simulated::new(&State::from_disks(&disks).unwrap()).unwrap();
         apply(&kernel, &map(before)).unwrap();
         let was = kernel.state();
         kernel.inject(1, Fault::Ignore);

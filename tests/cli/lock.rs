@@ -54,8 +54,12 @@ fn a_busy_device_is_refused_after_some_seconds() {
 fn a_wait_for_the_lock_ends_when_it_is_let_go_or_the_time_is_up() {
     let lab = Lab::with(&["data"]);
     let held = Lock::acquire(&lab.lock(), Duration::ZERO, "this test").unwrap();
-    let stderr = lab.fails(5, ["--lock-timeout", "100ms", "suspend", "data"]);
-    assert!(stderr.contains(&format!("process {} (`this test`)", std::process::id())), "{stderr}");
+    let ended = lab.run(["--lock-timeout", "100ms", "suspend", "data"]);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    let holder = format!("another dmctl, process {} (`this test`),", std::process::id());
+    let (notice, error) = ended.stderr.split_once('\n').unwrap();
+    assert_eq!(notice, format!("waiting up to 100ms for {holder} to finish"));
+    assert!(error.starts_with(&format!("error: {holder} holds the lock")), "{error}");
     let waiting = lab
         .command(["--lock-timeout", "30s", "suspend", "data"])
         .stdout(Stdio::piped())

@@ -2,12 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
+mod browser;
+mod confirm;
+mod events;
 mod exits;
+mod export;
 mod html;
 mod json;
 mod lab;
 mod lock;
 mod plan;
+mod repair;
 mod saved;
+mod stacks;
 mod streams;
+mod units;
 mod verbs;
+mod watch;
+#[path = "../watching/mod.rs"]
+mod watching;

@@ -47,6 +47,7 @@ fn mapping(
         deferred_remove: false,
         mounts: Vec::new(),
         swap: false,
+        processes: Vec::new(),
         holders: Vec::new(),
         queue: None,
     }

@@ -30,12 +30,12 @@ const JOBS: usize = 8;
 const PERSISTENT: usize = 8;
 
 /// A scenario, what it starts from and what it comes to.
-struct Trial {
-    case: Case,
-    before: Picture,
+pub struct Trial {
+    pub case: Case,
+    pub before: Picture,
     after: Picture,
     /// How many changing calls it takes.
-    calls: usize,
+    pub calls: usize,
 }
 
 impl Trial {
@@ -51,7 +51,7 @@ impl Trial {
     }
 
     /// Those of this folder, and the golden plans.
-    fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         scenarios::ALL.iter().map(Case::from).chain(scenario::golden()).map(Self::new)
     }
 
@@ -72,7 +72,7 @@ impl Trial {
     }
 
     /// Holds when another apply, on a kernel that nothing is wrong with, comes to the end.
-    fn converges(&self, kernel: &Simulated, what: &str) {
+    pub fn converges(&self, kernel: &Simulated, what: &str) {
         // What died is gone; the kernel stays.
         let kernel = Simulated::new(&kernel.state()).expect("the state that a kernel shows is one");
         let found = Picture::of(&kernel);

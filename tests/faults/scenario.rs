@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dmctl::apply::{self, ApplyError, Options, Progress, Silent};
+use dmctl::apply::{self, Applied, ApplyError, Options, Progress, Silent};
 use dmctl::config::{self, Map};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
 use dmctl::keys::Places;
@@ -100,6 +100,12 @@ pub fn apply_side_by_side(kernel: &Simulated, map: &Map, jobs: usize) -> Result<
     apply::apply(kernel, &plan(kernel, map), Options { jobs, ..options() }, &mut Silent)
 }
 
+/// Plans and applies, with a way back.
+pub fn apply_reversibly(kernel: &Simulated, map: &Map) -> Applied {
+    let applied = apply::reversibly(kernel, &plan(kernel, map), options(), &mut Silent);
+    applied.unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// Plans and applies, and asks for an end after some steps. Those of a stack end together.
 pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize, jobs: usize) -> Result<(), ApplyError> {
     struct Stop<'a>(&'a AtomicBool, usize);
@@ -123,7 +129,7 @@ pub fn plan(kernel: &Simulated, map: &Map) -> Plan {
     plan::plan(kernel, map, &BTreeSet::from(Class::ALL)).expect("a simulated kernel can be read")
 }
 
-fn options() -> Options<'static> {
+pub fn options() -> Options<'static> {
     Options { patience: Duration::ZERO, ..Options::default() }
 }
 

@@ -44,7 +44,7 @@ fn devices_are_printed_by_number(kernel: &dyn ChangeKernel, disks: &Disks) -> Ou
 fn a_missing_path_is_no_device(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-missing")?;
     let result = device.load("0 8 linear /dev/dmctl-case-missing 0");
-    // ENODEV up to Linux 6.8 or so, ENOENT after.
+    // ENODEV on 6.1, ENOENT on 6.12 (48).
     let newer = works("version", kernel.version())?.1 > 47;
     refused("load", result, if newer { Errno::ENOENT } else { Errno::ENODEV })
 }

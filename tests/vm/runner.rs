@@ -7,11 +7,13 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::cases::Case;
-use crate::guest::Guest;
+use crate::guest::{Guest, Skipped};
 
-/// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for.
+/// What the arguments ask for, in the words of `cargo test`: `--list`, `--exact`, words to look for; and
+/// `--kernel=` for another kernel.
 pub struct Wanted {
     pub only_list: bool,
+    kernel: Option<String>,
     exact: bool,
     words: Vec<String>,
 }
@@ -20,7 +22,13 @@ impl Wanted {
     pub fn from_arguments(arguments: &[String]) -> Self {
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
-        Self { only_list: has("--list"), exact: has("--exact"), words }
+        let kernel = arguments.iter().find_map(|argument| argument.strip_prefix("--kernel="));
+        Self { only_list: has("--list"), kernel: kernel.map(str::to_string), exact: has("--exact"), words }
+    }
+
+    /// The kernel to run on, in the words of `tests/vm/run`.
+    pub fn kernel(&self) -> &str {
+        self.kernel.as_deref().unwrap_or(crate::UML)
     }
 
     pub fn includes(&self, name: &str) -> bool {
@@ -39,7 +47,7 @@ pub fn list(cases: &[Case], wanted: &Wanted) -> ExitCode {
 /// Performs the cases. The exit code says whether all of them passed.
 pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
     let guest = Guest::enter()?;
-    let (mut passed, mut failed) = (0, Vec::new());
+    let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
     for case in cases.iter().filter(|case| wanted.includes(case.name)) {
         let start = Instant::now();
         let outcome = perform(case, &guest);
@@ -48,6 +56,10 @@ pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
             Ok(()) => {
                 println!("test {} ... ok ({seconds:.2} s)", case.name);
                 passed += 1;
+            }
+            Err(error) if error.is::<Skipped>() => {
+                println!("test {} ... skipped: {error}", case.name);
+                skipped += 1;
             }
             Err(error) => {
                 println!("test {} ... FAILED ({seconds:.2} s)\n    {error:#}", case.name);
@@ -58,7 +70,7 @@ pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
     for name in &failed {
         println!("failed: {name}");
     }
-    println!("real kernel: {passed} passed, {} failed", failed.len());
+    println!("real kernel: {passed} passed, {} failed, {skipped} skipped", failed.len());
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

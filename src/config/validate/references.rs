@@ -1,6 +1,6 @@
 //! `@key` leads to a mapping that is there, and never back to where it came from.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::{Draft, Merged};
@@ -17,10 +17,14 @@ const NAMED: usize = 12;
 pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
     let mut suggestions = SUGGESTIONS;
+    let mut inside = Vec::with_capacity(uses.len());
     for edge in uses {
         let Some(upper) = mappings.get(&edge.upper).map(|draft| &draft.mapping) else { continue };
         if !is_present(upper) {
             continue;
+        }
+        if edge.upper != edge.lower {
+            inside.push(edge);
         }
         let lower = mappings.get(&edge.lower).map(|draft| &draft.mapping);
         let diagnostic = match lower {
@@ -43,7 +47,7 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
         };
         diagnostics.push(diagnostic.at(reference(upper, edge.row, &edge.lower, lower)));
     }
-    for cycle in cycles(mappings, uses) {
+    for cycle in cycles(&inside) {
         diagnostics.push(describe_cycle(&cycle, mappings));
     }
 }
@@ -60,21 +64,19 @@ fn unknown(key: &Key, meant: Option<&str>) -> Diagnostic {
     }
 }
 
-/// The uses that lead in a circle, each circle once; mappings that stand on themselves left out.
-fn cycles<'u>(mappings: &BTreeMap<Key, Draft>, uses: &'u [Use]) -> Vec<Vec<&'u Use>> {
-    let mut below: HashMap<&Key, Vec<&Use>> = HashMap::new();
-    for edge in uses.iter().filter(|edge| edge.upper != edge.lower) {
-        if mappings.get(&edge.upper).is_some_and(|draft| is_present(&draft.mapping)) {
-            below.entry(&edge.upper).or_default().push(edge);
-        }
-    }
-    let mut finished: BTreeSet<&Key> = BTreeSet::new();
+/// The uses that lead in a circle, each circle once. They come sorted by the upper mapping.
+fn cycles<'u>(uses: &[&'u Use]) -> Vec<Vec<&'u Use>> {
+    let of_one = |one: &&Use, two: &&Use| one.upper == two.upper;
+    let below: HashMap<&Key, &[&Use]> = uses.chunk_by(of_one).map(|edges| (&edges[0].upper, edges)).collect();
+    let mut finished: HashSet<&Key> = HashSet::with_capacity(below.len());
     let mut found = Vec::new();
-    let mut starts: Vec<&Key> = below.keys().copied().collect();
-    starts.sort();
-    for start in starts {
-        if !finished.contains(start) {
-            walk(start, &below, &mut finished, &mut found);
+    for edges in uses.chunk_by(of_one) {
+        // Most stand on what stands on nothing, or on what was looked at.
+        let ends = |edge: &&Use| finished.contains(&edge.lower) || !below.contains_key(&edge.lower);
+        if edges.iter().all(ends) {
+            finished.insert(&edges[0].upper);
+        } else if !finished.contains(&edges[0].upper) {
+            walk(&edges[0].upper, &below, &mut finished, &mut found);
         }
     }
     found
@@ -84,11 +86,11 @@ fn cycles<'u>(mappings: &BTreeMap<Key, Draft>, uses: &'u [Use]) -> Vec<Vec<&'u U
 /// thread.
 fn walk<'u>(
     start: &'u Key,
-    below: &HashMap<&'u Key, Vec<&'u Use>>,
-    finished: &mut BTreeSet<&'u Key>,
+    below: &HashMap<&'u Key, &[&'u Use]>,
+    finished: &mut HashSet<&'u Key>,
     found: &mut Vec<Vec<&'u Use>>,
 ) {
-    let edges = |key: &Key| below.get(key).map(Vec::as_slice).unwrap_or_default();
+    let edges = |key: &Key| below.get(key).copied().unwrap_or_default();
     // The way down: each mapping with the edges not yet taken from it, and the edge that led to it.
     let mut stack = vec![(start, edges(start))];
     let mut way: Vec<&Use> = Vec::new();

@@ -13,7 +13,7 @@ use super::wire::{Answer, Malformed, Request, Unwritable, flag};
 use crate::kernel::{Call, Id, KernelError};
 
 /// Where Device Mapper takes its commands.
-const CONTROL: &str = "/dev/mapper/control";
+pub(super) const CONTROL: &str = "/dev/mapper/control";
 /// The room an answer gets at first. Few tables are longer, and libdevmapper starts with as much.
 const ROOM: usize = 16 * 1024;
 /// The largest buffer the kernel takes.
@@ -71,7 +71,7 @@ impl Drop for Control {
 }
 
 /// Why the control node can't be used, and what helps.
-fn missing(error: &io::Error) -> KernelError {
+pub(super) fn missing(error: &io::Error) -> KernelError {
     let why = match error.kind() {
         ErrorKind::PermissionDenied => {
             format!("{CONTROL} can't be used without privilege: run dmctl as root (it needs CAP_SYS_ADMIN)")

@@ -5,15 +5,17 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
 //! unknown target are a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `peek`). Where udev answers (`udevd`) it
-//! makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`); where
-//! it does not, `nodes` keeps them. `surroundings` brings the two together.
+//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `openers`, `peek`). Where udev answers
+//! (`udevd`) it makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`);
+//! where it does not, `nodes` keeps them. `surroundings` brings the two together.
 
 mod block;
 mod control;
 mod cookie;
+mod events;
 mod log;
 mod nodes;
+mod openers;
 mod paths;
 mod peek;
 mod raw;
@@ -23,13 +25,15 @@ mod udevd;
 mod users;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
+
+pub use events::Events;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;
@@ -222,6 +226,10 @@ impl ReadKernel for Live {
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         users::users(number)
+    }
+
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+        openers::openers(numbers)
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {

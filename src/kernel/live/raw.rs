@@ -36,6 +36,7 @@ pub(super) enum Command {
     TableLoad = 9,
     TableStatus = 12,
     TargetMessage = 14,
+    ArmPoll = 16,
 }
 
 /// Performs `command` on the control node; the answer replaces the request in `buffer`.

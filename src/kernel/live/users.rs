@@ -1,6 +1,7 @@
 //! Who uses a block device: devices that stand on it, file systems, swap.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::block::{at_path, failed, folder};
@@ -13,13 +14,17 @@ pub(super) fn users(number: DevNum) -> Result<Users, KernelError> {
         holders: holders(number)?,
         mounts: mounts(&read("/proc/self/mountinfo")?, number),
         swap: is_swap(&fs::read_to_string("/proc/swaps").unwrap_or_default(), number),
+        processes: Vec::new(),
     })
 }
 
 fn read(path: &str) -> Result<String, KernelError> {
-    // A mount point can be any bytes; one that is no UTF-8 must not hide the others.
-    let bytes = fs::read(path).map_err(|error| failed("read", Path::new(path), error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    lossy(Path::new(path)).map_err(|error| failed("read", Path::new(path), error))
+}
+
+/// The text of a file. A mount point can be any bytes; one that is no UTF-8 must not hide the others.
+pub(super) fn lossy(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 /// The devices whose tables, arrays or the like name this one.
@@ -41,7 +46,7 @@ fn holders(number: DevNum) -> Result<Vec<DevNum>, KernelError> {
 ///
 /// Most file systems carry the number of their device. One that can have several (btrfs) carries a number
 /// of its own, with major 0, and names the device it was mounted by.
-fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
+pub(super) fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
     let on_device = |line: &&str| {
         let mut words = line.split(' ');
         match words.nth(2).and_then(DevNum::parse) {

@@ -75,6 +75,7 @@ pub(super) fn load(
         let typed = construct(world, holder, row, read_only, &mut devices)?;
         let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
         writes.extend(contents::at_load(world, typed.as_ref())?);
+        let params = if row.kind == "raid" { in_kib(&params) } else { params };
         printed.push(Target::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
@@ -223,6 +224,18 @@ fn area(world: &World, number: DevNum, size: u64, (start, length): (u64, u64)) -
         }
     }
     Ok(())
+}
+
+/// The parameters of an array as they are printed: how far it may be behind is taken in sectors and printed in
+/// KiB (`raid_status` in `drivers/md/dm-raid.c`).
+fn in_kib(params: &str) -> String {
+    let mut halved = false;
+    let words = params.split(' ').map(|word| {
+        let kib = word.parse::<u64>().ok().filter(|_| halved).map(|sectors| (sectors / 2).to_string());
+        halved = word == "max_write_behind";
+        kib.unwrap_or_else(|| word.to_string())
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A table that is in its slot already: taken as it is, whether or not it would pass today.

@@ -148,8 +148,9 @@ fn writes(world: &World, typed: &dyn Typed, when: When) -> Result<Vec<Write>, Re
         let Some(number) = metadata.device.number else { continue };
         let found = world.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
         match (found, signature.refusal) {
-            (Some(Found::Right), _) | (Some(Found::Other), None) => {}
-            (Some(Found::Other), Some((errno, log))) => {
+            // No kernel outlives what is fatal; the model takes it like any other.
+            (Some(Found::Right), _) | (Some(Found::Other | Found::Fatal), None) => {}
+            (Some(Found::Other | Found::Fatal), Some((errno, log))) => {
                 return Err(Refusal::new(errno, format!("{}: {log}", typed.kind())));
             }
             // What can't be read is taken for blank, as the planner takes it.

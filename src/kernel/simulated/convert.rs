@@ -91,6 +91,7 @@ impl World {
                 deferred_remove: state.deferred_remove,
                 mounts: state.mounts.clone(),
                 swap: state.swap,
+                processes: state.processes.clone(),
                 queue: state.queue.or_else(|| queue_of(state)),
                 ..Mapping::new(name, uuid)
             },
@@ -122,8 +123,11 @@ impl World {
         for mapping in &state.mappings {
             let by_mappings = self.open_count(mapping.number);
             if let Some(kept) = self.mapping_mut(mapping.number) {
-                let in_use = kept.swap || !kept.mounts.is_empty() || !kept.holders.is_empty();
-                kept.opened = mapping.open_count.saturating_sub(by_mappings).max(u32::from(in_use));
+                let opens = kept.processes.iter().filter(|process| process.mount.is_none()).count();
+                let mounted = !kept.mounts.is_empty() || opens < kept.processes.len();
+                let claimed = kept.swap || mounted || !kept.holders.is_empty();
+                let least = u32::try_from(opens).unwrap_or(u32::MAX).saturating_add(claimed.into());
+                kept.opened = mapping.open_count.saturating_sub(by_mappings).max(least);
             }
         }
     }
@@ -162,6 +166,7 @@ impl World {
             deferred_remove: mapping.deferred_remove,
             mounts: mapping.mounts.clone(),
             swap: mapping.swap,
+            processes: mapping.processes.clone(),
             holders: mapping.holders.clone(),
             queue: None,
         };

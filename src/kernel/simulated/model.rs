@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::state::{Disk, KernelFacts, Pool, Queue};
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::Id;
+use crate::kernel::{Id, Process};
 use crate::table::{self, Table};
 
 /// The major number of mappings in a kernel that has none yet.
@@ -47,6 +47,7 @@ pub(super) struct Mapping {
     pub deferred_remove: bool,
     pub mounts: Vec<String>,
     pub swap: bool,
+    pub processes: Vec<Process>,
     /// Devices on top of it that are no mappings.
     pub holders: Vec<DevNum>,
     /// Decided by the first load. Until then it is no block device that anything could open.
@@ -68,6 +69,7 @@ impl Mapping {
             deferred_remove: false,
             mounts: Vec::new(),
             swap: false,
+            processes: Vec::new(),
             holders: Vec::new(),
             queue: None,
         }

@@ -1,6 +1,6 @@
 //! The calls that only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Simulated;
 use super::model::{Loaded, Mapping, World};
@@ -98,7 +98,16 @@ impl ReadKernel for Simulated {
             world.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
         holders.sort_unstable();
         holders.dedup();
-        Ok(Users { holders, mounts: mounts.to_vec(), swap })
+        Ok(Users { holders, mounts: mounts.to_vec(), swap, processes: Vec::new() })
+    }
+
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+        let world = &self.inner().world;
+        let known = |number: &DevNum| {
+            let processes = world.mapping(*number)?.processes.clone();
+            Some((*number, Users { processes, ..Users::default() }))
+        };
+        numbers.iter().filter_map(known).filter(|(_, users)| !users.processes.is_empty()).collect()
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::config::Excerpt;
 use crate::identity::DevNum;
-use crate::kernel::Version;
+use crate::kernel::{Process, Version};
 use crate::secret::Secret;
 use crate::table::Target;
 use crate::targets;
@@ -168,6 +168,9 @@ pub struct MappingState {
     /// Whether it is swap space.
     #[serde(default, skip_serializing_if = "is_false")]
     pub swap: bool,
+    /// Processes that have it open, or mounted in a mount namespace of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
     /// Devices that stand on it and are no mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<DevNum>,
@@ -260,7 +263,7 @@ impl State {
     /// when a [`Simulated`](super::Simulated) is made of it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| {
-            let place = only_fields(Excerpt::of_place(text, error.line(), error.column()));
+            let place = only_fields(&Excerpt::of_place(text, error.line(), error.column()));
             format!("{origin}:{}:{}: {}{place}", error.line(), error.column(), without_values(&error))
         })?;
         if state.format_version != FORMAT_VERSION {
@@ -300,7 +303,7 @@ fn without_values(error: &serde_json::Error) -> String {
 }
 
 /// The line of an error with nothing left of it but its form and the names of fields: any text could hold a key.
-fn only_fields(excerpt: Excerpt) -> Excerpt {
+fn only_fields(excerpt: &Excerpt) -> Excerpt {
     let text = excerpt.text.as_str();
     let ends_a_field =
         |rest: &str| rest.strip_prefix('"').is_some_and(|rest| rest.trim_start().starts_with(':'));
@@ -320,7 +323,7 @@ fn only_fields(excerpt: Excerpt) -> Excerpt {
     // Characters of several bytes have become one: the mark is counted in characters.
     let before = text[..excerpt.mark.start].chars().count();
     let marked = text[excerpt.mark.clone()].chars().count();
-    Excerpt { mark: before..before + marked, text: shown, ..excerpt }
+    Excerpt { line: excerpt.line, column: excerpt.column, mark: before..before + marked, text: shown }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -481,7 +484,9 @@ mod tests {
         let message = State::parse(misplaced, "state.json").unwrap_err();
         assert!(message.starts_with("state.json:2:"), "{message}");
         assert!(message.contains("expected struct Row"), "{message}");
-        assert!(!message.contains("00ff"), "{message}");
+        assert!(!message.contains("00ff") && !message.contains("aes"), "{message}");
+        assert!(message.contains("\"live\": [\"* * ***** *** **** * *:* *\"]"), "{message}");
+        assert!(message.ends_with('^'), "{message}");
         for (text, says) in [
             (r#"{"format_version": 2}"#, "format_version is 2"),
             (r#"{"format_version": 1, "disks": []}"#, "unknown field `disks`"),

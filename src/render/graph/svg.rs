@@ -163,7 +163,8 @@ fn layout(graph: &Graph) -> Vec<Place> {
         let height_of = |place: usize| lines(&graph.nodes[place]).len() * LINE + 6;
         for place in &order {
             let x = MARGIN + levels[*place] * (BOX_WIDTH + BETWEEN);
-            places[*place] = Place { x, y, height: height_of(*place) };
+            let height = height_of(*place);
+            places[*place] = Place { x, y: y + (SLOT - GAP - height) / 2, height };
             if beside[*place].is_empty() {
                 y += SLOT;
             }

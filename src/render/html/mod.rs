@@ -95,6 +95,9 @@ fn risks(out: &mut String, plan: &Document) {
     for unknown in &plan.unknown {
         note(out, "care", "left alone", &unknown.name, &unknown.reason);
     }
+    for ignored in &plan.ignored {
+        note(out, "care", "ignored", &ignored.name, &ignored.reason);
+    }
     if out.len() == before {
         out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nobody uses what they touch.</div>\n");
     }

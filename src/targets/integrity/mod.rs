@@ -181,18 +181,21 @@ impl Integrity {
     fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
         let word = words.next("an option")?;
         let Some((name, value)) = word.split_once(':') else { return self.flag(word, words) };
-        let sectors = || words.to_number(value, name).map(|sectors| Some(Sectors(sectors)));
+        let sectors = || words.to_number(value, name).map(|sectors: u64| Some(Sectors(sectors)));
+        // The kernel takes none for one, and writes that.
+        let some = || sectors().map(|found| found.max(Some(Sectors(1))));
         let number = || words.to_number(value, name).map(Some);
         let algorithm = || Algorithm::parse(value).map(Some).map_err(|error| words.wrong(format!("{name}: {error}")));
         match name {
             "meta_device" => self.meta_device = Some(keyed::to_device(words, value)?),
             "block_size" => self.block_size = Some(Bytes(words.to_number(value, name)?)),
-            "journal_sectors" => self.journal_sectors = sectors()?,
-            "interleave_sectors" => self.interleave_sectors = sectors()?,
-            "buffer_sectors" => self.buffer_sectors = sectors()?,
+            "journal_sectors" => self.journal_sectors = some()?,
+            // None is the default.
+            "interleave_sectors" => self.interleave_sectors = sectors()?.filter(|sectors| sectors.0 > 0),
+            "buffer_sectors" => self.buffer_sectors = some()?,
             "journal_watermark" => self.journal_watermark = number()?,
             "commit_time" => self.commit_time = number()?,
-            "sectors_per_bit" => self.sectors_per_bit = sectors()?,
+            "sectors_per_bit" => self.sectors_per_bit = some()?,
             "bitmap_flush_interval" => self.bitmap_flush_interval = number()?,
             "internal_hash" => self.internal_hash = algorithm()?,
             "journal_crypt" => self.journal_crypt = algorithm()?,
@@ -319,7 +322,7 @@ impl TargetType for Integrity {
             words.next("the count of options")?;
         }
         let mut integrity = Self::new(device, reserved, tag_size, mode);
-        let mut options = words.counted("options")?;
+        let mut options = words.always_counted("options")?;
         while options.left() > 0 {
             integrity.option(&mut options)?;
         }

@@ -124,12 +124,17 @@ fn rates(raid: &Raid, problems: &mut Problems) {
         ("daemon_sleep", raid.daemon_sleep, INT_MOST),
         ("min_recovery_rate", raid.min_recovery_rate, INT_MOST),
         ("max_recovery_rate", raid.max_recovery_rate, INT_MOST),
-        ("stripe_cache", raid.stripe_cache, INT_MOST),
         ("max_write_behind", raid.max_write_behind.map(|sectors| sectors.0), WRITE_BEHIND_MOST),
     ] {
         if let Some(value) = value {
             problems.range(field, value, 0, most);
         }
+    }
+    if let Some(entries) = raid.stripe_cache {
+        // What the stripes need at least (`rs_set_raid456_stripe_cache`) is within what there may be
+        // (`raid5_set_cache_size`).
+        let least = if raid.chunk.0 / 2 > 16 { 0 } else { 17 };
+        problems.range("stripe_cache", entries, least, 32_768);
     }
     if let (Some(min), Some(max)) = (raid.min_recovery_rate, raid.max_recovery_rate)
         && max != 0

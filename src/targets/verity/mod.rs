@@ -164,11 +164,10 @@ impl fmt::Display for Fec {
 }
 
 /// Sets a choice that can be made once.
-fn choose<T: PartialEq>(words: &Words<'_>, choice: &mut Option<T>, made: T) -> Result<(), ParamsError> {
+fn choose<T>(words: &Words<'_>, choice: &mut Option<T>, made: T) -> Result<(), ParamsError> {
     match choice.replace(made) {
         None => Ok(()),
-        Some(before) if choice.as_ref() == Some(&before) => Ok(()),
-        Some(_) => Err(words.wrong("only one of ignore, restart and panic can be asked for")),
+        Some(_) => Err(words.wrong("only one of ignore, restart and panic can be asked for, and once")),
     }
 }
 

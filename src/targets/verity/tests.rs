@@ -149,6 +149,7 @@ fn wrong_words_are_refused() {
     for tail in [
         "2 restart_on_corruption panic_on_corruption",
         "2 restart_on_error panic_on_error",
+        "2 ignore_corruption ignore_corruption",
         "2 fec_blocks 4",
         "1 use_fec_from_device",
         "1 unknown",
@@ -157,7 +158,7 @@ fn wrong_words_are_refused() {
     ] {
         assert!(find("verity").unwrap().parse(&row(tail)).is_err(), "{tail}");
     }
-    for repeated in ["2 ignore_corruption ignore_corruption", "0", ""] {
+    for repeated in ["2 check_at_most_once check_at_most_once", "0", ""] {
         assert!(find("verity").unwrap().parse(&row(repeated)).is_ok(), "{repeated}");
     }
 }

@@ -139,6 +139,9 @@ pub fn a_graph_shows_what_stands_on_what(guest: &Guest) -> Result<()> {
         "{STACK}\n[mappings.more]\ntargets = [{{ type = \"linear\", length = 8, device = \"@half\" }}]\nreadonly = true"
     );
     let ran = with_map("graph", &more, &[])?;
-    ensure!(ran.status == Some(0) && ran.stdout.contains("missing  -> create  [lab: more]"), "{ran:?}");
+    ensure!(
+        ran.status == Some(0) && ran.stdout.contains("missing  read-only  -> create  [lab: more]"),
+        "{ran:?}"
+    );
     guest.clean_up().map(drop)
 }

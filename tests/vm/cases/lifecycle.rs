@@ -1,7 +1,6 @@
 //! The life of a device, call by call.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -160,12 +159,13 @@ pub fn a_deferred_remove_waits_for_the_last_close(guest: &Guest) -> Result<()> {
 }
 
 pub fn targets_take_messages_and_answer(guest: &Guest) -> Result<()> {
-    let id = guest.device("dusty", &format!("0 1024 dust {} 0 512", guest.disks[0].number))?;
-    ensure!(guest.kernel.message(&id, 0, "addbadblock 60")?.is_none());
-    ensure!(guest.kernel.message(&id, 0, "enable")?.is_none());
-    let dusty = OpenOptions::new().read(true).open("/dev/mapper/dusty")?;
-    ensure!(dusty.read_at(&mut [0; 512], 60 * 512).is_err(), "a bad block was read");
-    drop(dusty);
+    let [one, other] = [&guest.disks[0], &guest.disks[1]];
+    one.fill(0, 8, 1)?;
+    other.fill(0, 8, 2)?;
+    let id = guest.device("either", &format!("0 1024 switch 2 8 0 {} 0 {} 0", one.number, other.number))?;
+    ensure!(Disk::mapping("either")?.read(0, 8)? == [1; 4096]);
+    ensure!(guest.kernel.message(&id, 0, "set_region_mappings 0:1")?.is_none());
+    ensure!(Disk::mapping("either")?.read(0, 8)? == [2; 4096], "the message was not heard");
     let refused = guest.kernel.message(&id, 0, "no such message");
     ensure!(refused.is_err_and(|error| error.errno() == Some(nix::errno::Errno::EINVAL)));
     // Messages to Device Mapper itself are the ones that answer on every kernel.

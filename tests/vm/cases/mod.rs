@@ -3,22 +3,28 @@
 mod applying;
 mod blocks;
 pub mod campaign;
+mod confirming;
 mod export;
 mod facts;
+mod ignored;
 mod lifecycle;
 mod listing;
 mod names;
+mod newer;
 mod nodes;
+mod odd;
 mod ownership;
 mod recovery;
 mod refusals;
 mod removing;
 mod rollback;
 mod roundtrip;
+mod side_by_side;
 mod tables;
 mod targets;
 mod udev;
 mod verbs;
+mod watching;
 
 use anyhow::Result;
 
@@ -122,7 +128,9 @@ cases! {
     removing:
         a_mounted_device_stays
         a_device_under_another_stays
-        an_open_device_stays
+        a_program_that_has_a_device_open_is_named
+        a_mount_in_another_namespace_is_named
+        a_loop_device_on_top_is_named
         a_device_that_is_open_for_a_moment_is_waited_for
         a_deferred_remove_takes_its_time
         a_pending_removal_is_shown_and_called_off
@@ -130,7 +138,25 @@ cases! {
     recovery:
         leftovers_of_a_crash_are_cleared
         a_crash_between_two_renames_is_finished
-        what_should_be_suspended_stays_so;
+        what_should_be_suspended_stays_so
+        a_crash_is_repaired_without_the_map
+        strangers_are_not_repaired;
+    side_by_side:
+        every_kind_of_step_at_once
+        one_removal_that_is_refused_puts_all_back
+        one_swap_that_fails_puts_all_back
+        a_signal_in_the_middle_puts_all_back
+        fifty_volumes_of_one_pool;
+    confirming:
+        what_nobody_confirms_is_put_back
+        what_is_confirmed_stays
+        the_death_of_who_started_it_changes_nothing
+        the_end_of_the_session_changes_nothing
+        the_end_of_the_terminal_changes_nothing
+        being_told_to_stop_on_the_way_changes_nothing
+        what_is_in_use_by_then_is_told;
+    ignored:
+        a_value_that_the_kernel_ignores_is_named;
     campaign:
         a_death_at_every_border_is_made_good
         a_death_at_any_moment_is_made_good
@@ -148,7 +174,10 @@ cases! {
         paths_of_disks_and_mappings
         a_graph_shows_what_stands_on_what;
     roundtrip:
-        every_row_of_the_data;
+        rows_seen_on_this_kernel
+        rows_seen_on_an_older_kernel;
+    odd:
+        what_dmctl_makes_of_them_is_taken;
     targets:
         what_is_written_is_read
         dust_hears_its_messages
@@ -159,6 +188,11 @@ cases! {
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
         error_fails_and_zero_is_empty;
+    newer:
+        a_vdo_volume_keeps_what_is_written
+        a_zoned_disk_takes_writes_anywhere
+        integrity_keeps_its_tags_inline
+        crypt_keeps_its_tags_beside_the_blocks;
     udev:
         links_are_right_when_an_apply_ends
         every_verb_waits_for_udev
@@ -178,4 +212,15 @@ cases! {
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
         one_dmctl_at_a_time;
+    watching:
+        a_table_changed_behind_its_back_is_put_right
+        what_comes_goes_or_is_renamed_is_put_right
+        nobody_tells_of_a_suspend
+        a_map_is_applied_as_an_editor_saves_it
+        a_map_that_others_can_write_is_not_applied
+        a_lower_device_is_waited_for
+        a_failure_is_the_last_that_is_tried
+        an_end_amid_an_apply_puts_everything_back
+        it_costs_nothing_while_nothing_happens
+        the_journal_has_fields;
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Suspend};
 
-use crate::guest::{Guest, named, rows};
+use crate::guest::{Guest, dmctl, named, rows};
 
 const STACK: &str = r#"
     [mappings.lower]
@@ -75,4 +75,66 @@ pub fn what_should_be_suspended_stays_so(guest: &Guest) -> Result<()> {
     guest.apply(&map.replace("suspended", "active"), &[])?;
     ensure!(!guest.state("held")?.0.suspended);
     guest.apply("mappings.held.state = \"absent\"", &[])
+}
+
+/// Repairs, which must work.
+fn repair(guest: &Guest) -> Result<String> {
+    let ran = dmctl(&["repair", "--owner", "lab"])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    for (info, live, inactive) in guest.states()? {
+        ensure!(!info.suspended && inactive.is_empty() && !live.is_empty(), "{info:?} after {ran:?}");
+    }
+    Ok(ran.stdout)
+}
+
+pub fn a_crash_is_repaired_without_the_map(guest: &Guest) -> Result<()> {
+    guest.apply(STACK, &[])?;
+    let before = guest.states()?;
+    let (lower, upper) = (named("lower"), named("upper"));
+    // Within a swap, with a table staged, a shell made and a name on its way.
+    guest.kernel.suspend(&upper, Suspend::default())?;
+    guest.kernel.suspend(&lower, Suspend::default())?;
+    guest.kernel.load(&lower, &rows("0 256 linear 1:1 0"), false)?;
+    let shell = Name::new("half")?;
+    guest.kernel.create(&shell, Some(&Uuid::new("DMCTL-lab-half")?))?;
+    // What the shell waits for is one of those that are suspended.
+    guest.kernel.load(&named("half"), &rows(&format!("0 8 linear {} 0", before[0].0.number)), false)?;
+    guest.kernel.rename(&Name::new("upper")?, &Name::new("dmctl-moving-lab-upper")?)?;
+    // A node that no device has, which a crash between two calls leaves where there is no udev.
+    std::os::unix::fs::symlink("/dev/ram0", "/dev/mapper/kept")?;
+    nix::sys::stat::mknod(
+        "/dev/mapper/gone",
+        nix::sys::stat::SFlag::S_IFBLK,
+        nix::sys::stat::Mode::S_IRUSR,
+        nix::sys::stat::makedev(before[0].0.number.major.into(), 200),
+    )?;
+    let done = repair(guest)?;
+    ensure!(done.contains("Repaired: 4 steps."), "{done}");
+    let states = |states: Vec<crate::guest::State>| -> Vec<_> {
+        // A rename is counted by the kernel.
+        states.into_iter().map(|(info, live, _)| (info.name, info.uuid, info.number, live)).collect()
+    };
+    ensure!(states(guest.states()?) == states(before), "{:?}", guest.states()?);
+    ensure!(!std::path::Path::new("/dev/mapper/gone").exists(), "a stale node is left");
+    std::fs::remove_file("/dev/mapper/kept")?;
+    ensure!(repair(guest)? == "Nothing to repair.\n");
+    guest.in_sync(STACK)?;
+    guest.apply("[policy]\nprune = true\n[mappings]", &[])
+}
+
+pub fn strangers_are_not_repaired(guest: &Guest) -> Result<()> {
+    guest.device("stranger", "0 8 zero")?;
+    guest.kernel.suspend(&named("stranger"), Suspend::default())?;
+    guest.kernel.create(&Name::new("shell")?, Some(&Uuid::new("LVM-half")?))?;
+    let before = guest.states()?;
+    for owner in ["lab", "dmctl"] {
+        let ran = dmctl(&["repair", "--owner", owner])?;
+        ensure!(ran.status == Some(0) && ran.stdout == "Nothing to repair.\n", "{ran:?}");
+    }
+    ensure!(guest.states()? == before);
+    guest.kernel.resume(&named("stranger"))?;
+    guest.kernel.remove(&named("stranger"), false)?;
+    guest.kernel.remove(&named("shell"), false)?;
+    guest.kernel.settle()?;
+    Ok(())
 }

@@ -1,12 +1,13 @@
 //! Devices that are in use when they should go.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::guest::{Guest, Mounted, apply_ends, dmctl, program, with_map};
+use crate::guest::{Guest, Mounted, Ran, apply_ends, dmctl, program, with_map};
 
 const DATA: &str = r#"
     [mappings.data]
@@ -43,15 +44,64 @@ pub fn a_device_under_another_stays(guest: &Guest) -> Result<()> {
     guest.apply(GONE, &[])
 }
 
-pub fn an_open_device_stays(guest: &Guest) -> Result<()> {
+/// A program that has a device open for a while.
+struct Holder(Child);
+
+impl Holder {
+    fn of(device: &str, seconds: &str) -> Result<Self> {
+        let open = File::open(device)?;
+        Ok(Self(Command::new("sleep").arg(seconds).stdin(open).spawn()?))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn a_program_that_has_a_device_open_is_named(guest: &Guest) -> Result<()> {
     guest.apply(DATA, &[])?;
-    let open = File::open("/dev/mapper/data")?;
-    both_refuse(guest, "open")?;
-    drop(open);
+    let holder = Holder::of("/dev/mapper/data", "60")?;
+    both_refuse(guest, &format!("sleep (pid {})", holder.0.id()))?;
+    drop(holder);
     guest.apply(GONE, &[])
 }
 
-pub fn a_device_that_is_open_for_a_moment_is_waited_for(guest: &Guest) -> Result<()> {
+pub fn a_mount_in_another_namespace_is_named(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    let mounted = Mounted::fresh("/dev/mapper/data", "ext2", "/run/tmp/leaked")?;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sleep", "60"]).stdin(Stdio::null());
+    let elsewhere = Holder(command.spawn()?);
+    let comm = format!("/proc/{}/comm", elsewhere.0.id());
+    while fs::read_to_string(&comm)?.trim() != "sleep" {
+        thread::sleep(Duration::from_millis(20));
+    }
+    drop(mounted);
+    let says =
+        format!("mounted on /run/tmp/leaked in the mount namespace of sleep (pid {})", elsewhere.0.id());
+    both_refuse(guest, &says)?;
+    drop(elsewhere);
+    guest.apply(GONE, &[])
+}
+
+pub fn a_loop_device_on_top_is_named(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    program("busybox", &["losetup", "/dev/loop0", "/dev/mapper/data"])?;
+    let mounted = Mounted::fresh("/dev/loop0", "ext2", "/run/tmp/looped")?;
+    let refused = both_refuse(guest, "7:0");
+    let plan = with_map("plan", GONE, &[])?;
+    drop(mounted);
+    program("busybox", &["losetup", "-d", "/dev/loop0"])?;
+    refused?;
+    ensure!(plan.stdout.contains("7:0 is mounted on /run/tmp/looped"), "{plan:?}");
+    guest.apply(GONE, &[])
+}
+
+/// Removes it, one way or the other, while a program has it open for a second.
+fn waits_a_second(guest: &Guest, remove: impl FnOnce() -> Result<Ran>) -> Result<()> {
     guest.apply(DATA, &[])?;
     let open = File::open("/dev/mapper/data")?;
     let begin = Instant::now();
@@ -60,12 +110,17 @@ pub fn a_device_that_is_open_for_a_moment_is_waited_for(guest: &Guest) -> Result
             thread::sleep(Duration::from_secs(1));
             drop(open);
         });
-        dmctl(&["remove", "data"])
+        remove()
     })?;
     ensure!(removed.status == Some(0), "{removed:?}");
     ensure!(begin.elapsed() >= Duration::from_secs(1), "it was not open any more");
     ensure!(guest.states()?.is_empty());
     Ok(())
+}
+
+pub fn a_device_that_is_open_for_a_moment_is_waited_for(guest: &Guest) -> Result<()> {
+    waits_a_second(guest, || dmctl(&["remove", "data"]))?;
+    waits_a_second(guest, || apply_ends(GONE, &[], 0))
 }
 
 pub fn a_deferred_remove_takes_its_time(guest: &Guest) -> Result<()> {

@@ -78,6 +78,9 @@ const KEEP_WHAT_IS_WRITTEN: &[(&str, &str, Option<usize>)] = &[
 
 pub fn what_is_written_is_read(guest: &Guest) -> Result<()> {
     for (kind, fields, below) in KEEP_WHAT_IS_WRITTEN {
+        if !guest.has(kind)? {
+            continue;
+        }
         // Reads of a delay that leads writes elsewhere see what was there.
         let reads_elsewhere = *kind == "delay";
         blank(guest)?;
@@ -104,6 +107,7 @@ pub fn what_is_written_is_read(guest: &Guest) -> Result<()> {
 }
 
 pub fn dust_hears_its_messages(guest: &Guest) -> Result<()> {
+    guest.needs("dust")?;
     let map = r#"
         [mappings.bad]
         targets = [{ type = "dust", length = 1024, device = "/dev/ram0", block_size = 512,

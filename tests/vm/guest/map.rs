@@ -28,10 +28,15 @@ pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
 
 /// Writes a map down, for `dmctl VERB PATH`.
 pub fn write_map(map: &str) -> Result<&'static str> {
-    // It may hold a key.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(PATH)?;
-    file.write_all(format!("{HEAD}{map}").as_bytes())?;
+    write_map_to(PATH, map)?;
     Ok(PATH)
+}
+
+/// Writes a map.
+pub fn write_map_to(path: &str, map: &str) -> Result<()> {
+    // It may hold a key.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    Ok(file.write_all(format!("{HEAD}{map}").as_bytes())?)
 }
 
 /// Applies a map, which must end with this status.

@@ -5,6 +5,8 @@ mod files;
 mod map;
 mod program;
 mod udevd;
+mod vdo;
+mod zoned;
 
 use std::fs;
 use std::path::Path;
@@ -17,16 +19,39 @@ use dmctl::table::{Table, parse_table};
 
 pub use disk::{ALIGNMENT, Disk, aligned};
 pub use files::{Mounted, private};
-pub use map::{State, apply_ends, with_map, write_map};
+pub use map::{State, apply_ends, with_map, write_map, write_map_to};
 pub use program::{Background, Ran, dmctl, program};
 pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
+pub use vdo::format_vdo;
+pub use zoned::{SECTORS as ZONED_SECTORS, ZonedDisk};
 
 /// How many ram disks there are (`rd_nr` in `tests/vm/init`).
 const DISKS: usize = 8;
 
+/// The major and the minor version of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release(pub u32, pub u32);
+
+impl Release {
+    fn running() -> Result<Self> {
+        let text = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let mut numbers = text.split('.').map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Ok(Self(major, minor)),
+            _ => bail!("what release is {text}?"),
+        }
+    }
+}
+
+/// Why a case is not performed on this kernel.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Skipped(pub String);
+
 /// The guest: its kernel, and disks that nobody uses.
 pub struct Guest {
     pub kernel: Live,
+    pub release: Release,
     pub disks: Vec<Disk>,
 }
 
@@ -34,7 +59,17 @@ impl Guest {
     pub fn enter() -> Result<Self> {
         let kernel = Live::open(Udev::Auto)?;
         let disks = (0..DISKS).map(|n| Disk::open(format!("/dev/ram{n}"))).collect::<Result<_>>()?;
-        Ok(Self { kernel, disks })
+        Ok(Self { kernel, release: Release::running()?, disks })
+    }
+
+    /// Whether this kernel has a target.
+    pub fn has(&self, target: &str) -> Result<bool> {
+        Ok(self.kernel.targets()?.contains_key(target))
+    }
+
+    /// Skips the case where this kernel lacks the target it is about.
+    pub fn needs(&self, target: &str) -> Result<()> {
+        if self.has(target)? { Ok(()) } else { Err(Skipped(format!("this kernel has no {target}")).into()) }
     }
 
     /// A new device with this table, active.
@@ -88,6 +123,13 @@ fn sweep_nodes() -> Result<Vec<String>> {
         }
     }
     Ok(left)
+}
+
+/// The kernel's `crc32_le`: its caller says what it starts from, and nothing is inverted.
+fn crc32(start: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(start, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg()))
+    })
 }
 
 /// A table, as dmsetup writes it.

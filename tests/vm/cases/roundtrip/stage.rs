@@ -78,7 +78,7 @@ static SPECIAL: &[Special] = &[
     special("linear", "0100 0", "", Nothing, Refused, "a form that newer kernels do not read"),
     special("unstriped", "2 16 2 /dev/ram0 0", "", Nothing, Refused, "the kernel lets the index be one too large"),
     special("delay", "/dev/ram0 0 4294967396", "", Nothing, Refused, "the kernel wraps the number around"),
-    special("flakey", "/dev/ram0 0 5 5 2 error_writes error_reads", "", Nothing, printed("1:0 0 5 5 0"), "what flakey does without any feature; dmctl writes it so that every kernel takes it"),
+    special("flakey", "/dev/ram0 0 5 5 2 error_writes error_reads", "!load", Nothing, printed("1:0 0 5 5 0"), "what flakey does without any feature; dmctl writes it so that every kernel takes it"),
     special("verity", "", "!load EINVAL: Device must be readonly", Nothing, printed("1 1:0 1:1 4096 4096 256 0 sha256 9d76377e809a72e5d7018fb6f58cbb8c0f28ee46674f1b4ec6d7b9ff6b3e9bac 0102"), "dmctl loads verity read-only without being told"),
     special("integrity", "", "!load EINVAL: Block size", live("integrity", INTEGRITY), Refused, "it is formatted otherwise"),
     special("integrity", "", "!load EINVAL: Tag size", live("integrity", INTEGRITY), Refused, "it is formatted otherwise"),
@@ -149,9 +149,9 @@ pub fn length(row: Row) -> u64 {
 }
 
 /// Entries of the table above that no row of the data needs.
-pub fn unneeded(rows: &(impl Iterator<Item = Row> + Clone)) -> Vec<String> {
+pub fn unneeded(rows: &[Row]) -> Vec<String> {
     let needed = |special: &&Special| {
-        rows.clone().any(|row| find(row).is_some_and(|found| std::ptr::eq(found, *special)))
+        rows.iter().any(|row| find(*row).is_some_and(|found| std::ptr::eq(found, *special)))
     };
     SPECIAL
         .iter()

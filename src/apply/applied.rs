@@ -1,0 +1,78 @@
+//! What was applied, kept for as long as it may have to be put back.
+//!
+//! The journal knows everything that is needed, old tables and their keys included, so it is kept in memory and
+//! nowhere else. Time passes meanwhile: a device that somebody else has changed since is left to them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::journal::Journal;
+use super::undo::Undo;
+use crate::diff::{self, Verdict};
+use crate::identity::Name;
+use crate::kernel::{ChangeKernel, Id, Mapped, ReadKernel, Slot};
+use crate::plan::Plan;
+
+/// A plan that was carried out, with the way back.
+pub struct Applied {
+    journal: Journal,
+    /// The devices that it touched, as it left them.
+    left: HashMap<Id, (Name, Option<Mapped>)>,
+}
+
+impl Applied {
+    /// Looks at the devices of `plan`, which was just carried out.
+    pub(super) fn new(kernel: &dyn ReadKernel, plan: &Plan, journal: Journal) -> Self {
+        // One that can't be read now will have changed later, and be left alone: that is safe, and told.
+        let look = |id: &Id| kernel.device(id, Slot::Live).ok().flatten();
+        let steps = plan.steps.iter().map(|step| (step.id(), step.name.clone()));
+        let left = steps.map(|(id, name)| (id.clone(), (name, look(&id)))).collect();
+        Self { journal, left }
+    }
+
+    /// Puts everything back as it was before, and says what could not be, with what to do about it.
+    #[must_use]
+    pub fn put_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
+        let mut undo = Undo::new(kernel, patience);
+        if let Err(error) = kernel.begin() {
+            undo.left(format!("{error}; `dmctl repair` puts the nodes of devices right"));
+        }
+        let mut changed = HashSet::new();
+        let mut devices: Vec<_> = self.left.into_iter().collect();
+        devices.sort_by(|(_, (one, _)), (_, (two, _))| one.cmp(two));
+        for (id, (name, then)) in devices {
+            match kernel.device(&id, Slot::Live) {
+                Ok(now) if same(then.as_ref(), now.as_ref()) => continue,
+                Ok(_) => undo.left(format!(
+                    "{name} was changed by somebody else meanwhile, and is left as it is; `dmctl info {name}` shows it"
+                )),
+                Err(error) => undo.left(format!(
+                    "{name} can't be looked at: {error}; `dmctl info {name}` says whether it is there"
+                )),
+            }
+            changed.insert(id);
+        }
+        self.journal.leave(&changed).undo(&mut undo);
+        undo.end()
+    }
+}
+
+/// Whether a device is as it was, give or take what changes by itself.
+fn same(then: Option<&Mapped>, now: Option<&Mapped>) -> bool {
+    match (then, now) {
+        (None, None) => true,
+        (Some(then), Some(now)) => {
+            let facts = |device: &Mapped| {
+                let info = &device.info;
+                (info.name.clone(), info.number, info.suspended, info.read_only)
+            };
+            facts(then) == facts(now) && (then.table == now.table || means_the_same(then, now))
+        }
+        _ => false,
+    }
+}
+
+fn means_the_same(then: &Mapped, now: &Mapped) -> bool {
+    let then_rows = diff::understand(&then.table);
+    then_rows.is_ok_and(|rows| diff::compare(&rows, then.info.read_only, now) == Verdict::Equal)
+}

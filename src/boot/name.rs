@@ -1,0 +1,64 @@
+//! Names of units that stand for paths, as `systemd-escape --path` makes them.
+
+use std::fmt::Write as _;
+
+/// The longest name of a unit, in bytes (`UNIT_NAME_MAX` in systemd).
+const LONGEST: usize = 255;
+
+/// The name of the unit of `kind` for a path. None where systemd has no such unit: for a path out of `/dev`, one
+/// that leads back with `..`, or one too long.
+pub fn of_path(path: &str, kind: &str) -> Option<String> {
+    let name = format!("{}.{kind}", escaped(path)?);
+    (name.len() <= LONGEST).then_some(name)
+}
+
+/// The unit that comes up before anything uses the block device at a path, and goes down after.
+pub fn block_device_target(path: &str) -> Option<String> {
+    let name = format!("blockdev@{}.target", escaped(path)?);
+    (name.len() <= LONGEST).then_some(name)
+}
+
+fn escaped(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if !path.starts_with('/') || parts.first() != Some(&"dev") || parts.contains(&"..") {
+        return None;
+    }
+    let mut escaped = String::with_capacity(path.len());
+    for byte in parts.join("/").bytes() {
+        match byte {
+            b'/' => escaped.push('-'),
+            b':' | b'_' | b'.' => escaped.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(escaped, "\\x{byte:02x}");
+            }
+        }
+    }
+    Some(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_escaped_as_systemd_does_it() {
+        let unit = |path| of_path(path, "device");
+        assert_eq!(unit("/dev/sda").as_deref(), Some("dev-sda.device"));
+        assert_eq!(unit("//dev/./disk/by-id/").as_deref(), Some("dev-disk-by\\x2did.device"));
+        assert_eq!(
+            unit("/dev/disk/by-partlabel/a\\x2fb").as_deref(),
+            Some("dev-disk-by\\x2dpartlabel-a\\x5cx2fb.device")
+        );
+        assert_eq!(unit("/dev/disk/by-label/ä").as_deref(), Some("dev-disk-by\\x2dlabel-\\xc3\\xa4.device"));
+        assert_eq!(unit("/dev/pci:00_1.2").as_deref(), Some("dev-pci:00_1.2.device"));
+    }
+
+    #[test]
+    fn some_paths_have_no_unit() {
+        for path in ["/srv/disk", "dev/sda", "/dev/../dev/sda", "/", &format!("/dev/{}", "-".repeat(70))] {
+            assert_eq!(of_path(path, "device"), None, "{path}");
+        }
+    }
+}

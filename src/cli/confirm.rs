@@ -1,0 +1,40 @@
+//! `dmctl confirm`: keeps what `apply --confirm-within` did.
+
+use anyhow::anyhow;
+use dmctl::confirm::{self, Outcome, Phase};
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::print;
+
+/// Keep what `apply --confirm-within` did; exit 1 if nothing waits, or it is too late
+///
+/// Without it everything is put back when the time is up. `dmctl status` tells until when that is, and what became
+/// of it. What such an apply left to be known is cleared by this, too.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl apply mappings.toml --confirm-within 60s && dmctl confirm\n  dmctl confirm"
+)]
+pub struct Args {}
+
+/// Confirms it.
+pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
+    let path = context.confirmation()?;
+    let failed = |error| Failure::new(Exit::Error, anyhow!("it can't be confirmed: {error}"));
+    match confirm::confirm(&path).map_err(failed)? {
+        Outcome::Kept => print("Kept.\n").map(|()| Exit::Done),
+        Outcome::Nothing => Err(Failure::new(Exit::Error, anyhow!("nothing waits to be confirmed"))),
+        Outcome::TooEarly(found) => {
+            Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.says(Timestamp::now()))))
+        }
+        // Nobody is there any more to put it back.
+        Outcome::TooLate(found) if found.record.phase == Phase::Waiting => {
+            print(&format!("Kept: {}.\n", found.says(Timestamp::now()))).map(|()| Exit::Done)
+        }
+        Outcome::TooLate(found) => {
+            Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.says(Timestamp::now()))))
+        }
+    }
+}

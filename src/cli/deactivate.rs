@@ -1,0 +1,67 @@
+//! `dmctl deactivate`: the devices of a map go away, as far as nobody uses them.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmctl::apply::Silent;
+use dmctl::config::parse_duration;
+use dmctl::plan::document::Document;
+use dmctl::plan::{Deactivation, deactivate};
+use dmctl::render::Heading;
+
+use super::apply::{perform, usual_jobs};
+use super::context::Context;
+use super::drawing;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{note, print};
+use super::plan::Allow;
+use super::selection::Selection;
+
+/// How often a device that is in use is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Remove the devices of a map that nobody uses, upper ones first; the others stay, and are named
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl deactivate mappings.toml\n  dmctl deactivate /etc/dmctl --stack home --wait 10s"
+)]
+pub struct Args {
+    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    /// How long to wait for those that use a device to let go of it
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    wait: Duration,
+    #[command(flatten)]
+    allow: Allow,
+}
+
+/// Removes them. A device that stays is no failure: it is what was asked for.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let map = args.selection.read(&args.files, context.trust_to_apply())?;
+    let began = Instant::now();
+    let waits = |now: &Deactivation| {
+        (now.is_in_use() && began.elapsed() < args.wait)
+            || (now.is_looked_at() && began.elapsed() < context.patience())
+    };
+    context.changing("deactivate", |kernel| {
+        let closed = || deactivate(kernel, &map, &args.allow.classes());
+        let mut now = closed()?;
+        while waits(&now) && !context.stop().load(Ordering::Relaxed) {
+            thread::sleep(LOOK_AGAIN);
+            now = closed()?;
+        }
+        for step in &now.kept {
+            let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
+            note(format_args!("`{}` stays: {why}", step.name));
+        }
+        print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
+        perform(context, kernel, &now.plan, usual_jobs(context), &mut Silent)?;
+        Ok(Exit::Done)
+    })
+}

@@ -1,0 +1,144 @@
+//! How far an apply is: for a person a line on the terminal that is written over and over, for a program a line of
+//! JSON for each event.
+//!
+//! Whoever carries the plan out tells nothing while a device is suspended, so nothing is drawn then: the terminal may
+//! be waiting for that device.
+
+use std::io::{self, IsTerminal, Write as _};
+use std::time::{Duration, Instant};
+
+use dmctl::apply::Progress;
+use dmctl::plan::Step;
+use dmctl::render::events::{Event, Which};
+use unicode_width::UnicodeWidthChar;
+
+use super::output::print_line;
+
+/// What takes no longer is shown no progress of.
+const SHORT: Duration = Duration::from_secs(1);
+/// How often the line is drawn at most.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Back to the start of the line, and all of it cleared.
+const CLEAR: &str = "\r\u{1b}[2K";
+
+/// The line on the terminal, if standard error is one that can be written over.
+pub struct Bar {
+    on: bool,
+    began: Instant,
+    /// When it was drawn last.
+    drawn: Option<Instant>,
+    all: usize,
+    done: usize,
+    /// What was begun last.
+    current: String,
+}
+
+impl Bar {
+    /// For so many steps.
+    pub fn new(all: usize) -> Self {
+        let plain = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        Self {
+            on: io::stderr().is_terminal() && !plain,
+            began: Instant::now(),
+            drawn: None,
+            all,
+            done: 0,
+            current: String::new(),
+        }
+    }
+
+    fn draw(&mut self) {
+        let now = Instant::now();
+        let soon = self.drawn.is_some_and(|drawn| now - drawn < PAUSE);
+        if !self.on || soon || now - self.began < SHORT {
+            return;
+        }
+        let line =
+            format!("{}/{} steps, {} s  {}", self.done, self.all, (now - self.began).as_secs(), self.current);
+        let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+        Self::write(&format!("{CLEAR}{}", cut(&line, usize::from(columns).saturating_sub(1))));
+        self.drawn = Some(now);
+    }
+
+    /// Writes to the terminal. One that is gone needs to be told nothing.
+    fn write(text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
+}
+
+impl Progress for Bar {
+    fn begun(&mut self, _: usize, step: &Step) {
+        self.current = format!("{} {}", step.action.name(), step.name);
+        self.draw();
+    }
+
+    fn done(&mut self, _: usize, _: &Step) {
+        self.done += 1;
+        self.draw();
+    }
+
+    fn undoing(&mut self) {
+        self.current = "putting everything back".to_string();
+        self.drawn = None;
+        self.draw();
+    }
+
+    fn tick(&mut self) {
+        self.draw();
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if self.drawn.is_some() {
+            Self::write(CLEAR);
+        }
+    }
+}
+
+/// As much of a line as fits.
+fn cut(line: &str, columns: usize) -> &str {
+    let mut width = 0;
+    let end = line.char_indices().find(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width > columns
+    });
+    end.map_or(line, |(end, _)| &line[..end])
+}
+
+/// A line of JSON for each event.
+pub struct Lines;
+
+impl Lines {
+    /// Prints an event. Should nobody be able to read it, the apply goes on: its end is told by the exit code, too.
+    fn tell(event: &Event<'_>) {
+        let _ = print_line(event);
+    }
+}
+
+impl Progress for Lines {
+    fn begun(&mut self, place: usize, step: &Step) {
+        Self::tell(&Event::StepStarted(Which::of(place, step)));
+    }
+
+    fn done(&mut self, place: usize, step: &Step) {
+        Self::tell(&Event::StepDone(Which::of(place, step)));
+    }
+
+    fn undoing(&mut self) {
+        Self::tell(&Event::RollingBack);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_where_the_terminal_ends() {
+        assert_eq!(cut("3/300 steps", 5), "3/300");
+        assert_eq!(cut("日本", 3), "日");
+        assert_eq!(cut("all", 80), "all");
+    }
+}

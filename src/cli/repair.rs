@@ -1,0 +1,97 @@
+//! `dmctl repair`: sets right what a crash left, without a map.
+
+use std::fmt::Write as _;
+
+use anyhow::anyhow;
+use dmctl::apply::{self, Options};
+use dmctl::identity::{DEFAULT_OWNER, DevNum, Name, Owner, printable};
+use dmctl::plan::Plan;
+use dmctl::plan::document::{Document, Step};
+use dmctl::plan::repair::{self, Left};
+use dmctl::render::Heading;
+use serde::Serialize;
+
+use super::context::Context;
+use super::drawing;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, print};
+
+/// Set right what a crash left: resume devices, empty inactive slots, remove devices without a table
+///
+/// Works without a map, from what the kernel shows of the devices of one owner. Devices are resumed from the
+/// bottom of a stack up; also those that a map wants suspended: `dmctl apply` with that map suspends them again.
+/// A device that has a temporary name gets that of its key, if that is free. Nodes below /dev/mapper that
+/// lead nowhere are removed, and missing ones made.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl repair\n  dmctl repair --owner lab\n  dmctl repair --owner lab --dry-run"
+)]
+pub struct Args {
+    /// Whose devices, as `owner` in a map
+    #[arg(long, value_name = "OWNER", default_value = DEFAULT_OWNER, value_parser = Owner::new)]
+    owner: Owner,
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Repaired<'a> {
+    owner: &'a str,
+    steps: &'a [Step],
+    left: Vec<NotWell>,
+}
+
+/// What is still not as it should be.
+#[derive(Serialize)]
+struct NotWell {
+    name: Name,
+    number: DevNum,
+    reason: String,
+}
+
+/// Repairs. It ends well when all is well afterwards.
+pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let command = if args.dry_run { "repair --dry-run" } else { "repair" };
+    context.changing(command, |kernel| {
+        let found = repair::find(kernel, &args.owner)?;
+        let plan = Document::of(&Plan { steps: found.steps.clone(), ..Plan::default() });
+        if !args.output.is_json() && !plan.is_empty() {
+            print(&drawing::text(&plan, &Heading::default()))?;
+        }
+        let left = if args.dry_run {
+            found.left
+        } else {
+            let patience = context.patience();
+            apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: context.stop() })?
+        };
+        let failed = failure(&left, args.dry_run);
+        let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });
+        let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left: left.collect() };
+        args.output.print(|| done(&repaired, args.dry_run), &repaired)?;
+        failed.map_or(Ok(Exit::Done), Err)
+    })
+}
+
+fn done(repaired: &Repaired<'_>, dry_run: bool) -> String {
+    match (repaired.steps.len(), repaired.left.is_empty()) {
+        (0, true) => "Nothing to repair.\n".to_string(),
+        (1, true) if !dry_run => "Repaired: 1 step.\n".to_string(),
+        (count, true) if !dry_run => format!("Repaired: {count} steps.\n"),
+        _ => String::new(),
+    }
+}
+
+/// What to say when not all is well.
+fn failure(left: &[Left], dry_run: bool) -> Option<Failure> {
+    let verb = if dry_run { "can't be" } else { "could not be" };
+    let says = left.iter().fold(String::new(), |mut says, Left { name, number, reason }| {
+        let _ = write!(says, "\n  {name} ({number}): {}", printable(reason));
+        says
+    });
+    (!left.is_empty()).then(|| Failure::new(Exit::Left, anyhow!("this {verb} repaired:{says}")))
+}

@@ -1,0 +1,46 @@
+//! A part of a map: the stacks that were asked for.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use dmctl::config::{Loaded, Map};
+use dmctl::identity::Key;
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Which stacks.
+#[derive(Debug, Default, clap::Args)]
+pub struct Selection {
+    /// Only the stack that this mapping is part of: what it stands on, and what stands on that. Nothing is
+    /// pruned then
+    #[arg(long = "stack", value_name = "KEY,..", value_delimiter = ',', value_parser = Key::new)]
+    keys: Vec<Key>,
+}
+
+impl Selection {
+    /// Leaves of a map what was asked for.
+    pub fn narrow(&self, loaded: &mut Loaded) -> Result<(), Failure> {
+        match &mut loaded.map {
+            Some(map) if !self.keys.is_empty() => self.keep(map),
+            _ => Ok(()),
+        }
+    }
+
+    fn keep(&self, map: &mut Map) -> Result<(), Failure> {
+        let stacks = map.stacks();
+        let mut keys = BTreeSet::new();
+        for key in &self.keys {
+            match stacks.iter().find(|stack| stack.keys.contains(key)) {
+                Some(stack) => keys.extend(stack.keys.iter().cloned()),
+                None if map.mappings.contains_key(key) => keys.extend([key.clone()]),
+                None => {
+                    return Err(Failure::new(Exit::Error, anyhow!("the map has no mapping `{key}`"))
+                        .hint("`dmctl stacks` names the stacks of a map"));
+                }
+            }
+        }
+        map.keep(&keys);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! `dmctl stacks`: what of a map comes up and goes down together, and what that takes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use dmctl::boot;
+use dmctl::config::{BootOption, Map, Mapping, Stack};
+use dmctl::identity::Key;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::map::Trust;
+use super::output::{Output, lines};
+use super::selection::Selection;
+
+/// Name the stacks of a map: mappings that stand on one another are one, and come up at boot as one
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl stacks mappings.toml\n  dmctl stacks /etc/dmctl --boot x-initrd.attach --show types\n  dmctl stacks mappings.toml --json"
+)]
+pub struct Args {
+    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Only stacks with this word in `boot`: nofail, noauto, _netdev, x-initrd.attach
+    #[arg(long, value_name = "WORD")]
+    boot: Option<BootOption>,
+    /// What to show of them, a line each
+    #[arg(long, value_name = "WHAT", default_value = "names", conflicts_with_all = ["json", "format"])]
+    show: What,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// The names of the stacks: each is the key of the mapping at its top
+    Names,
+    /// The keys of the mappings
+    Mappings,
+    /// The types of the targets
+    Types,
+    /// The lower devices that are no mappings, as the map writes them
+    Devices,
+    /// The files that hold keys
+    KeyFiles,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Stacks {
+    stacks: Vec<Entry>,
+}
+
+/// One stack.
+#[derive(Serialize)]
+struct Entry {
+    name: Key,
+    mappings: BTreeSet<Key>,
+    boot: BTreeSet<BootOption>,
+    types: BTreeSet<String>,
+    devices: BTreeSet<String>,
+    key_files: BTreeSet<String>,
+}
+
+impl Entry {
+    fn new(stack: Stack, map: &Map) -> Self {
+        let members: Vec<&Mapping> = stack.keys.iter().filter_map(|key| map.mappings.get(key)).collect();
+        let rows = || members.iter().flat_map(|mapping| &mapping.rows);
+        let lowers = rows().flat_map(|row| row.target.lowers(0));
+        Self {
+            types: rows().map(|row| row.target.kind().to_string()).collect(),
+            devices: lowers
+                .filter(|lower| lower.device.key().is_none())
+                .map(|lower| lower.device.to_string())
+                .collect(),
+            key_files: members.iter().flat_map(|mapping| boot::key_files(mapping)).collect(),
+            name: stack.name,
+            mappings: stack.keys,
+            boot: stack.boot,
+        }
+    }
+
+    fn show(&self, what: What) -> Vec<String> {
+        let own = |texts: &BTreeSet<String>| texts.iter().cloned().collect();
+        match what {
+            What::Names => vec![self.name.to_string()],
+            What::Mappings => self.mappings.iter().map(ToString::to_string).collect(),
+            What::Types => own(&self.types),
+            What::Devices => own(&self.devices),
+            What::KeyFiles => own(&self.key_files),
+        }
+    }
+}
+
+/// Names them.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let map = args.selection.read(&args.files, Trust::Warn)?;
+    let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));
+    let stacks = map.stacks().into_iter().filter(asked).map(|stack| Entry::new(stack, &map)).collect();
+    let stacks = Stacks { stacks };
+    let text = || {
+        let shown = stacks.stacks.iter().flat_map(|stack| stack.show(args.show));
+        lines(shown.collect::<BTreeSet<String>>())
+    };
+    args.output.print(text, &stacks)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,84 @@
+//! `dmctl units`: what systemd needs to bring a map up. Called `dmctl-generator`, dmctl is this verb: see
+//! systemd.generator(7).
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use dmctl::boot::{self, Entry, Stage};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::map::{self, Trust};
+
+/// What every initramfs has, and no system.
+const INITRD: &str = "/etc/initrd-release";
+
+/// Write the systemd units that bring up a map at boot, an instance of dmctl@.service for each stack
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl units /tmp/units --map mappings.toml\n  dmctl units /run/systemd/generator"
+)]
+pub struct Args {
+    /// The folder to write into
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Two more folders, that systemd hands to a generator: not used
+    #[arg(hide = true, num_args = 0..=2)]
+    others: Vec<PathBuf>,
+    /// Map files, or directories of `*.toml`
+    #[arg(long = "map", value_name = "FILE", default_value = "/etc/dmctl")]
+    map: Vec<PathBuf>,
+    /// Whether the units are for the initramfs, which has only stacks that say `x-initrd.attach`
+    #[arg(long)]
+    initrd: bool,
+}
+
+/// Writes them. No map, no units.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let named = args.map != [Path::new("/etc/dmctl")];
+    if !named && !has_maps(Path::new("/etc/dmctl")) {
+        return Ok(Exit::Done);
+    }
+    let map = map::read(&args.map, Trust::Warn)?;
+    let initrd = args.initrd || Path::new(INITRD).exists();
+    let stage = if initrd { Stage::Initrd } else { Stage::System };
+    for (path, entry) in boot::units(&map, stage) {
+        let path = args.folder.join(path);
+        write(&path, &entry).map_err(|error| {
+            Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+fn has_maps(folder: &Path) -> bool {
+    let is_map = |path: &Path| path.extension().is_some_and(|extension| extension == "toml");
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_map(&entry.path())))
+}
+
+fn write(path: &Path, entry: &Entry) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match entry {
+        Entry::File(text) => fs::write(path, text),
+        Entry::Link(to) => match symlink(to, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done,
+        },
+    }
+}
+
+/// Tells the kernel log what is wrong: what a generator writes to standard error, nobody may see.
+pub fn tell_kernel_log(failure: &Failure) {
+    let says = format!(
+        "<3>dmctl-generator: {failure}; no mapping comes up at boot, see `dmctl validate /etc/dmctl`\n"
+    );
+    if let Ok(mut log) = fs::OpenOptions::new().write(true).open("/dev/kmsg") {
+        // Best effort: it was written to standard error as well.
+        let _ = log.write_all(says.as_bytes());
+    }
+}

@@ -1,0 +1,106 @@
+//! Who has a block device open that sysfs does not tell of: processes, mounts in other mount namespaces, loop
+//! devices.
+//!
+//! A mount that leaked into the namespace of a container or a service keeps its device open though nothing is
+//! to be seen of it from here: each namespace that some process is in is looked at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+
+use super::block::at_path;
+use super::users::{lossy, mounts};
+use crate::identity::DevNum;
+use crate::kernel::{Process, Users};
+
+/// See [`ReadKernel::openers`](crate::kernel::ReadKernel::openers).
+pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+    let mut found: BTreeMap<DevNum, Users> = BTreeMap::new();
+    if numbers.is_empty() {
+        return found;
+    }
+    for (number, holder) in loops().into_iter().filter(|(number, _)| numbers.contains(number)) {
+        found.entry(number).or_default().holders.push(holder);
+    }
+    let mut namespaces: HashSet<PathBuf> = namespace(Path::new("/proc/self")).into_iter().collect();
+    for (pid, folder) in processes() {
+        let mut add = |number: DevNum, mount: Option<String>| {
+            let command = lossy(&folder.join("comm")).unwrap_or_default();
+            let process = Process { pid, command: command.trim_end().to_string(), mount };
+            found.entry(number).or_default().processes.push(process);
+        };
+        for number in opened(&folder).intersection(numbers) {
+            add(*number, None);
+        }
+        if namespace(&folder).is_some_and(|own| namespaces.insert(own)) {
+            let mountinfo = lossy(&folder.join("mountinfo")).unwrap_or_default();
+            for number in numbers {
+                for mount in mounts(&mountinfo, *number) {
+                    add(*number, Some(mount));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The processes there are, but for this one, by number.
+fn processes() -> BTreeMap<u32, PathBuf> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pid = |name: &OsString| name.to_str()?.parse::<u32>().ok();
+    entries
+        .filter_map(|entry| Some((pid(&entry.file_name())?, entry.path())))
+        .filter(|(pid, _)| *pid != process::id())
+        .collect()
+}
+
+/// The block devices that a process has open.
+fn opened(process: &Path) -> BTreeSet<DevNum> {
+    let entries = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| block_device(&entry.path())).collect()
+}
+
+/// The block device behind an open file. Nobody is asked who may not answer: what is known here and now is
+/// enough, for a file of a server that is gone is no block device.
+fn block_device(open: &Path) -> Option<DevNum> {
+    let stat = statx(rustix::fs::CWD, open, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE).ok()?;
+    let block = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::BlockDevice;
+    block.then(|| DevNum::new(stat.stx_rdev_major, stat.stx_rdev_minor))
+}
+
+/// The mount namespace that a process is in.
+fn namespace(process: &Path) -> Option<PathBuf> {
+    fs::read_link(process.join("ns/mnt")).ok()
+}
+
+/// The loop devices that serve a block device, as pairs of that and the loop device.
+fn loops() -> Vec<(DevNum, DevNum)> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let served = |folder: PathBuf| {
+        let backing = lossy(&folder.join("loop/backing_file")).ok()?;
+        let below = at_path(Path::new(backing.trim_end_matches('\n'))).ok()??;
+        Some((below, DevNum::parse(lossy(&folder.join("dev")).ok()?.trim())?))
+    };
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("loop"))
+        .filter_map(|entry| served(entry.path()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_looked_at_by_what_they_have_open() {
+        let own = Path::new("/proc/self");
+        assert!(opened(own).iter().all(|number| number.major > 0));
+        assert!(namespace(own).is_some());
+        assert!(!processes().contains_key(&process::id()));
+        assert!(openers(&BTreeSet::from([DevNum::new(4095, 1_048_575)])).is_empty());
+    }
+}

@@ -1,0 +1,57 @@
+//! The way down: the devices of a map that nobody uses are removed, and the others stay.
+
+use std::collections::BTreeSet;
+
+use super::{Plan, Refusal, Step, plan};
+use crate::config::{Map, State};
+use crate::kernel::{KernelError, ReadKernel};
+use crate::policy::Class;
+
+/// What can go, and what stays.
+pub struct Deactivation {
+    /// The removals, upper devices first. None of them is refused.
+    pub plan: Plan,
+    /// The removals that are not carried out, with their refusals.
+    pub kept: Vec<Step>,
+}
+
+impl Deactivation {
+    /// Whether a device stays because somebody uses it, who may let go of it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse { .. })))
+    }
+
+    /// Whether a device stays because a program has it open, perhaps only for a moment, as udev does.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. })))
+    }
+}
+
+/// Plans to remove every device of `map` that may go. What a device that stays stands on stays too.
+pub fn deactivate(
+    kernel: &dyn ReadKernel,
+    map: &Map,
+    allow: &BTreeSet<Class>,
+) -> Result<Deactivation, KernelError> {
+    let mut map = map.clone();
+    map.policy.prune = false;
+    for mapping in map.mappings.values_mut() {
+        mapping.state = State::Absent;
+        mapping.rows.clear();
+    }
+    let mut kept = Vec::new();
+    loop {
+        let plan = plan(kernel, &map, allow)?;
+        let refused: Vec<Step> = plan.refused().cloned().collect();
+        if refused.is_empty() {
+            return Ok(Deactivation { plan, kept });
+        }
+        // Without them in the map they are holders like any other of what is below.
+        for step in &refused {
+            step.mapping.as_ref().map(|key| map.mappings.remove(key));
+        }
+        kept.extend(refused);
+    }
+}

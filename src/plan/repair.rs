@@ -1,0 +1,143 @@
+//! What sets the devices of one owner right, without a map: from what the kernel shows alone.
+//!
+//! An apply that was killed may leave a device suspended, a table in an inactive slot, a device without a table,
+//! a temporary name. A map would say more: what should be suspended, what a device is called, which table it
+//! should have. Here a device is active, its inactive slot is empty, and a name that is nobody's is its key's.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Action, Detail, InUse, Step, risk, stacks};
+use crate::identity::{DevNum, Key, Name, Owner, Uuid};
+use crate::kernel::{Info, KernelError, ReadKernel};
+use crate::observed::{Observed, Seen};
+use crate::policy::Class;
+
+/// What is to be done, and what can't be.
+#[derive(Clone, Default)]
+pub struct Repair {
+    /// The steps, in order. Each stands for itself: one that fails takes nothing from the others, but from those
+    /// that stand on its device.
+    pub steps: Vec<Step>,
+    /// What nothing can be done about from here.
+    pub left: Vec<Left>,
+}
+
+/// Something that is not as it should be, and stays so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The device.
+    pub name: Name,
+    /// Its number.
+    pub number: DevNum,
+    /// What is wrong, and the way out.
+    pub reason: String,
+}
+
+/// Finds what is to be done with a kernel that can only be read.
+pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelError> {
+    let observed =
+        Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
+    let shells = observed.devices.iter().filter(|seen| info(seen).is_some_and(|info| !info.live_table));
+    observed.learn_users(kernel, shells.map(|seen| seen.listed.number))?;
+    Ok(of(&observed))
+}
+
+/// Finds it in what was read: every device that was read with its table is one of the owner. Pure.
+#[must_use]
+pub fn of(observed: &Observed) -> Repair {
+    let stacks = stacks::observed(observed);
+    // Whoever frees memory of a table may write to its devices first, so they serve I/O by then.
+    let mut steps: Vec<Step> = stacks.iter().filter_map(|seen| serve(seen)).collect();
+    steps.extend(stacks.iter().rev().filter_map(|seen| remove(seen, observed)));
+    risk::refuse_held(&mut steps, observed);
+    let mut left: Vec<Left> = steps.iter().filter_map(held).collect();
+    steps.retain(|step| step.refused.is_none());
+    let removed: HashSet<DevNum> =
+        steps.iter().filter(|step| step.action == Action::Remove).filter_map(|step| step.number).collect();
+    let stays = |seen: &&Seen| !removed.contains(&seen.listed.number);
+    let mut taken: BTreeSet<Name> =
+        observed.devices.iter().filter(stays).map(|seen| seen.listed.name.clone()).collect();
+    for seen in stacks.into_iter().filter(stays) {
+        let Some(key) = on_the_way(seen) else { continue };
+        match Name::new(key.as_str()).ok().filter(|name| taken.insert(name.clone())) {
+            Some(name) => steps.push(rename(seen, name)),
+            None => left.push(nameless(seen)),
+        }
+    }
+    left.sort();
+    Repair { steps, left }
+}
+
+fn info(seen: &Seen) -> Option<&Info> {
+    seen.mapped.as_ref().map(|mapped| &mapped.info)
+}
+
+fn step(seen: &Seen, action: Action, reason: &str, detail: Detail) -> Step {
+    Step {
+        action,
+        mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
+        name: seen.listed.name.clone(),
+        uuid: seen.listed.uuid.clone(),
+        number: Some(seen.listed.number),
+        class: Class::Settle,
+        refused: None,
+        reason: reason.to_string(),
+        detail,
+    }
+}
+
+/// Lets I/O through, and empties the inactive slot.
+pub(super) fn serve(seen: &Seen) -> Option<Step> {
+    let info = info(seen)?;
+    if info.suspended && info.live_table {
+        let detail = Detail::Resume { clear: info.inactive_table };
+        return Some(step(seen, Action::Resume, &super::steps::suspended(info), detail));
+    }
+    // A device without a table goes, with what its inactive slot holds.
+    let clear = info.inactive_table && info.live_table;
+    clear.then(|| step(seen, Action::Clear, super::steps::LEFT_INACTIVE, Detail::Clear))
+}
+
+/// Removes a device that never got its table.
+pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
+    let mapped =
+        seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
+    let detail = Detail::Remove {
+        old: Vec::new(),
+        old_readonly: mapped.info.read_only,
+        users: Box::new(InUse::of(seen.listed.number, mapped.info.open_count, &HashSet::new(), observed)),
+    };
+    let reason = "it has no table: whoever made it did not get to the end";
+    Some(Step { class: Class::Remove, ..step(seen, Action::Remove, reason, detail) })
+}
+
+fn held(step: &Step) -> Option<Left> {
+    let why = step.refused.as_ref()?;
+    Some(Left {
+        name: step.name.clone(),
+        number: step.number?,
+        reason: format!("it has no table, and can't be removed: {why}; `dmctl apply` gives it its table"),
+    })
+}
+
+/// The key of a device whose name is the temporary one.
+fn on_the_way(seen: &Seen) -> Option<Key> {
+    let (owner, key) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
+    (Name::temporary(&owner, &key) == seen.listed.name).then_some(key)
+}
+
+fn rename(seen: &Seen, to: Name) -> Step {
+    let reason = "its name is a temporary one; by its key it is called that, unless its map says otherwise";
+    step(seen, Action::Rename, reason, Detail::Rename { to })
+}
+
+fn nameless(seen: &Seen) -> Left {
+    Left {
+        name: seen.listed.name.clone(),
+        number: seen.listed.number,
+        reason:
+            "its name is a temporary one, and what it should be called its map says: `dmctl apply` with that \
+                 map renames it"
+                .to_string(),
+    }
+}

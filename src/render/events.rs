@@ -1,0 +1,83 @@
+//! What an apply tells a program while it goes on: a line of JSON for each event.
+//!
+//! The first line is the plan, as `plan --json` prints it but on one line. Each line carries the version of
+//! the format; kinds of events that a program does not know it can pass over.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::json::versioned;
+use crate::apply::ApplyError;
+use crate::plan::document::Document;
+use crate::plan::{Action, Step};
+
+/// An event of an apply, one on a line.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[schemars(title = "dmctl event")]
+pub enum Event<'a> {
+    /// The first line: what is about to be done.
+    Plan(&'a Document),
+    /// A step begins. Several may be on their way at once, so the steps of other lines may come in between.
+    StepStarted(Which<'a>),
+    /// A step was carried out. Steps come in the order in which they end.
+    StepDone(Which<'a>),
+    /// Something failed, or the apply was told to end. Nothing more is begun, and what was done is put back.
+    RollingBack,
+    /// Everything was put back: the end.
+    RolledBack {
+        /// What had failed.
+        error: String,
+    },
+    /// Something could not be put back: the end.
+    Left {
+        /// What had failed, and what is left.
+        error: String,
+        /// What is left as it should not be, with what to do about it.
+        left: &'a [String],
+    },
+    /// Every step was carried out, and the kernel shows it: the end.
+    Done {
+        /// How many steps there were.
+        steps: usize,
+    },
+}
+
+/// A step of the plan.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Which<'a> {
+    /// Its place among the steps of the plan, counted from 0.
+    pub step: usize,
+    /// What it does.
+    pub action: Action,
+    /// The name of the device when the step begins.
+    pub name: std::borrow::Cow<'a, str>,
+}
+
+impl<'a> Which<'a> {
+    /// The step at this place.
+    #[must_use]
+    pub fn of(place: usize, step: &'a Step) -> Self {
+        Self { step: place, action: step.action, name: step.name.to_string().into() }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// How an apply ended that failed; none when it had not begun.
+    #[must_use]
+    pub fn of(error: &'a ApplyError) -> Option<Self> {
+        match error {
+            // Of the devices nothing is left: it is a node.
+            ApplyError::Unsettled(_) => Some(Self::Left { error: error.to_string(), left: &[] }),
+            ApplyError::Conflicts(_) | ApplyError::Refused(_) | ApplyError::Read(_) => None,
+            ApplyError::Left { left, .. } => Some(Self::Left { error: error.to_string(), left }),
+            _ => Some(Self::RolledBack { error: error.to_string() }),
+        }
+    }
+}
+
+/// The schema of a line.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    versioned::<Event<'_>>()
+}

@@ -1,0 +1,60 @@
+//! `export`, `import-concise` and `graph` from the command line.
+
+use crate::lab::Lab;
+
+#[test]
+fn what_is_exported_can_be_planned_at_once() {
+    let lab = Lab::with(&["data", "my disk"]);
+    let map = lab.write("map.toml", &lab.ok(["export"]));
+    assert_eq!(lab.ok(["plan", &map]), "Nothing to do.\n");
+    let one = lab.ok(["export", "/dev/mapper/data"]);
+    assert!(one.contains("[mappings.data]") && !one.contains("my disk"), "{one}");
+    let file = lab.write("host.json", &lab.ok(["export", "--format", "json"]));
+    assert_eq!(lab.ok(["plan", &map, "--kernel", &file]), "Nothing to do.\n");
+}
+
+#[test]
+fn what_can_not_be_exported_is_told() {
+    let lab = Lab::with(&["data"]);
+    assert!(lab.fails(1, ["export", "dta"]).contains("data"));
+    assert!(lab.fails(64, ["export", "data", "--format", "json"]).contains("the whole kernel"));
+    let usage = lab.run(["export", "data", "--owner", "lab"]);
+    assert_eq!(usage.code, 64, "{usage:?}");
+    lab.ok(["create", "nothing", "--table", "0 8 zero"]);
+    let says = lab.fails(1, ["export", "--format", "dm-init"]);
+    assert!(says.contains("\n  nothing: the kernel makes no zero this early"), "{says}");
+    assert!(lab.ok(["export", "data", "--format", "dm-init"]).starts_with("dm-mod.create=\"data,"));
+}
+
+#[test]
+fn the_concise_form_is_read_from_either_side() {
+    let lab = Lab::with(&["data"]);
+    let concise = lab.ok(["export", "--format", "concise"]);
+    let by_argument = lab.ok(["import-concise", concise.trim_end()]);
+    let by_pipe = lab.run_with(["import-concise"], concise.as_bytes());
+    assert_eq!((by_pipe.code, &by_pipe.stdout), (0, &by_argument));
+    let map = lab.write("map.toml", &by_argument);
+    assert_eq!(lab.ok(["plan", &map]), "Nothing to do.\n");
+    let wrong = lab.run(["import-concise", "a,,,,0 x linear 8:0 0"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""));
+    assert!(wrong.stderr.contains("SPEC:1:6") && wrong.stderr.contains("^^^^"), "{wrong:?}");
+    assert_eq!(lab.run_with(["import-concise"], b"\xff").code, 1);
+}
+
+#[test]
+fn a_graph_comes_in_every_form() {
+    let lab = Lab::with(&["data"]);
+    assert!(lab.ok(["graph"]).contains("└─data"));
+    for (format, begins) in [("dot", "digraph"), ("mermaid", "flowchart"), ("svg", "<svg ")] {
+        assert!(lab.ok(["graph", "--format", format]).starts_with(begins));
+    }
+    let document = lab.json(["graph", "--json"]);
+    assert_eq!((&document["format_version"], &document["nodes"][1]["name"]), (&1.into(), &"data".into()));
+    let map =
+        lab.write("map.toml", "format = 1\n[mappings.new]\ntargets = [{ type = 'zero', length = 8 }]\n");
+    assert!(
+        lab.ok(["graph", &map]).contains("zero    missing  -> create  [dmctl: new]"),
+        "{}",
+        lab.ok(["graph", &map])
+    );
+}

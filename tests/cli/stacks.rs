@@ -1,0 +1,117 @@
+//! A part of a map: named, applied, taken down.
+
+use crate::lab::Lab;
+use crate::plan::{linear, map};
+
+/// Two stacks: `top` on `data`, and `other`.
+fn two() -> String {
+    let top = "[mappings.top]\ntargets = [{ type = \"linear\", device = \"@data\", length = \"4MiB\" }]\n";
+    format!("[policy]\nprune = true\n{}{}{top}", linear("data", 0, 8), linear("other", 20, 1))
+}
+
+fn lab() -> (Lab, String) {
+    let lab = Lab::new();
+    let file = lab.write("map.toml", &map(&two()));
+    (lab, file)
+}
+
+fn mount(lab: &Lab, name: &str) {
+    lab.edit(|state| {
+        for mapping in state["mappings"].as_array_mut().unwrap() {
+            if mapping["name"] == name {
+                mapping["mounts"] = ["/srv"].as_slice().into();
+                mapping["open_count"] = 1.into();
+            }
+        }
+    });
+}
+
+#[test]
+fn stacks_are_named_and_tell_what_they_take() {
+    let (lab, file) = lab();
+    let marked = lab.write(
+        "boot.toml",
+        &map(&two().replace("[mappings.other]", "[mappings.other]\nboot = [\"nofail\"]")),
+    );
+    assert_eq!(lab.ok(["stacks", &file]), "other\ntop\n");
+    assert_eq!(lab.ok(["stacks", &file, "--stack", "data", "--show", "mappings"]), "data\ntop\n");
+    assert_eq!(lab.ok(["stacks", &file, "--show", "types"]), "linear\n");
+    assert_eq!(lab.ok(["stacks", &file, "--show", "devices"]), "8:0\n");
+    assert_eq!(lab.ok(["stacks", &marked, "--boot", "nofail"]), "other\n");
+    assert_eq!(lab.json(["stacks", &marked, "--json"])["stacks"][0]["boot"][0], "nofail");
+}
+
+#[test]
+fn one_stack_is_applied_and_nothing_else() {
+    let (lab, file) = lab();
+    let junk = lab.write("junk.toml", &map(&linear("junk", 30, 1)));
+    lab.ok(["apply", &junk]);
+    let plan = lab.ok(["plan", &file, "--stack", "data"]);
+    assert!(plan.ends_with("Plan: 2 create.\n"), "{plan}");
+    lab.ok(["apply", &file, "--stack", "data"]);
+    assert_eq!(lab.ok(["list"]), "data\njunk\ntop\n");
+    // The whole map prunes, and makes the other one.
+    lab.ok(["apply", &file]);
+    assert_eq!(lab.ok(["list"]), "data\nother\ntop\n");
+    let says = lab.fails(1, ["apply", &file, "--stack", "nothing"]);
+    assert!(says.contains("the map has no mapping `nothing`") && says.contains("dmctl stacks"), "{says}");
+}
+
+#[test]
+fn keys_of_other_stacks_are_not_read() {
+    let lab = Lab::new();
+    let secret = "[mappings.secret]\ntargets = [{ type = \"crypt\", cipher = \"aes-xts-plain64\", key = { credential = \"none\" }, device = \"8:0\" }]\n";
+    let file =
+        lab.write("map.toml", &map(&format!("{}{secret}", linear("data", 0, 8).replace("8:0", "8:16"))));
+    let readonly = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("[mappings.data]", "[mappings.data]\nreadonly = true");
+    let file = lab.write("map.toml", &readonly);
+    lab.ok(["apply", &file, "--stack", "data"]);
+    assert!(lab.run(["apply", &file, "--stack", "secret"]).stderr.contains("the credential `none`"));
+}
+
+#[test]
+fn how_long_apply_waits_can_be_said_anew() {
+    let lab = Lab::new();
+    let late = linear("data", 0, 8).replace("8:0", "/dev/late").replace("targets", "wait = \"1h\"\ntargets");
+    let file = lab.write("map.toml", &map(&late));
+    let says = lab.run(["apply", &file, "--wait", "0s"]);
+    assert_eq!(says.code, 1, "{says:?}");
+    assert!(says.stderr.contains("the lower device /dev/late does not exist"), "{says:?}");
+}
+
+#[test]
+fn what_nobody_uses_goes_and_the_rest_stays() {
+    let (lab, file) = lab();
+    lab.ok(["apply", &file]);
+    mount(&lab, "top");
+    let ended = lab.run(["deactivate", &file]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("`top` stays: in use: mounted on /srv"), "{ended:?}");
+    assert!(ended.stderr.contains("`data` stays: in use: under top"), "{ended:?}");
+    assert_eq!(lab.ok(["list"]), "data\ntop\n");
+}
+
+#[test]
+fn a_stack_goes_from_the_top_down() {
+    let (lab, file) = lab();
+    lab.ok(["apply", &file]);
+    let says = lab.ok(["deactivate", &file, "--stack", "data"]);
+    let at = |word| says.find(word).unwrap_or_else(|| panic!("no {word} in {says}"));
+    assert!(at("- remove  top") < at("- remove  data"), "{says}");
+    assert_eq!(lab.ok(["list"]), "other\n");
+    // A second time there is nothing to do.
+    assert_eq!(lab.ok(["deactivate", &file, "--stack", "data"]), "Nothing to do.\n");
+}
+
+#[test]
+fn what_is_protected_stays_with_all_below_it() {
+    let lab = Lab::new();
+    let file =
+        lab.write("map.toml", &map(&two().replace("[mappings.top]", "[mappings.top]\nprotect = true")));
+    lab.ok(["apply", &file]);
+    let ended = lab.run(["deactivate", &file]);
+    assert!(ended.stderr.contains("`top` stays: the mapping is protected"), "{ended:?}");
+    assert_eq!(lab.ok(["list"]), "data\ntop\n");
+}

@@ -1,0 +1,118 @@
+//! A `dmctl watch` that runs, as seen from outside. The same on a simulated kernel and on a real one.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// So long anything may take on a machine where others work.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// So long nothing happens when nothing is to happen: more than the longest that a look is put off.
+const SILENCE: Duration = Duration::from_millis(1500);
+
+/// A watch and its events. Dropped, it is killed.
+pub struct Watching {
+    child: Option<Child>,
+    pub events: Receiver<Value>,
+}
+
+impl Watching {
+    /// Starts `dmctl watch --json`, which `command` is.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, events) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        thread::spawn(move || {
+            for line in lines {
+                let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+                assert_eq!(event["format_version"], 1);
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child: Some(child), events }
+    }
+
+    /// The next event, which must be this one.
+    pub fn next(&self, name: &str) -> Value {
+        self.next_of(&[name])
+    }
+
+    /// The next event, which must be one of these.
+    pub fn next_of(&self, names: &[&str]) -> Value {
+        let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("none of {names:?}"));
+        assert!(event["event"].as_str().is_some_and(|name| names.contains(&name)), "{event}");
+        event
+    }
+
+    /// Sees a plan, and that it is applied.
+    pub fn put_right(&self) {
+        self.next("plan");
+        self.applied();
+    }
+
+    /// Sees that a plan of one step is applied, and that all is well then.
+    pub fn applied(&self) {
+        self.next("step-done");
+        self.next("applied");
+        self.next("in-sync");
+    }
+
+    /// Sees that nothing is told.
+    pub fn silent(&self) {
+        assert_eq!(self.events.recv_timeout(SILENCE), Err(RecvTimeoutError::Timeout));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap().success());
+    }
+
+    /// Ends it as systemd does. It must end well; gives what it said on standard error.
+    pub fn end(mut self) -> String {
+        self.signal("-TERM");
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+        stderr
+    }
+
+    /// How often each of its threads went to sleep, or was put to sleep.
+    pub fn switches(&self) -> Vec<String> {
+        let mut seen = Vec::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap() {
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            seen.extend(status.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_string));
+        }
+        assert!(seen.len() >= 2);
+        seen
+    }
+
+    /// Sees that it does not wake while nothing happens.
+    pub fn sleeps(&self) {
+        thread::sleep(Duration::from_millis(500));
+        let before = self.switches();
+        thread::sleep(Duration::from_secs(4));
+        assert_eq!(self.switches(), before, "it woke up, though nothing happened");
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Then it has ended by itself, which the test has told of.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

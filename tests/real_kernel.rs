@@ -61,9 +61,9 @@ const NOT_INSTALLED: i32 = 69;
 fn boot(kernel: &str, arguments: &[String]) -> Result<ExitCode> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/run");
     let this = env::current_exe().context("where this program is")?;
-    let handed_on = cases::campaign::SETTINGS.iter().filter_map(|name| {
-        env::var(name).ok().map(|value| ["--env".to_string(), format!("{name}={value}")])
-    });
+    let handed_on = cases::campaign::SETTINGS
+        .iter()
+        .filter_map(|name| env::var(name).ok().map(|value| ["--env".to_string(), format!("{name}={value}")]));
     let status = Command::new(&run)
         // Minutes on a quiet machine, and many times that where others work.
         .args(["--timeout", "1800", "--kernel", kernel])

@@ -1,12 +1,13 @@
 //! Programs run in the guest. Each costs a tenth of a second there.
 
-use std::env;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
+use dmctl::lock;
 
 /// How a program ended and what it said.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl Background {
 
     fn start(path: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(path);
-        let command = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command =
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(Self(command.spawn().with_context(|| format!("start {}", path.display()))?))
     }
 
@@ -75,11 +77,21 @@ impl Background {
         program("busybox", &["kill", &format!("-{name}"), &self.0.id().to_string()]).map(drop)
     }
 
-    /// Kills it after a while, unless it has ended by then. It must be gone within `patience`.
-    pub fn kill_after(mut self, moment: Duration, patience: Duration) -> Result<Ran> {
-        thread::sleep(moment);
-        self.0.kill()?;
-        self.end_within(patience)
+    /// Waits until this dmctl has the lock, or has ended.
+    pub fn has_lock(&mut self) -> Result<()> {
+        let entry = format!("{} ", self.0.id());
+        while self.0.try_wait()?.is_none() {
+            if fs::read_to_string(lock::LIVE).is_ok_and(|holder| holder.starts_with(&entry)) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Kills it, as nothing can keep it from being.
+    pub fn kill(&mut self) -> Result<()> {
+        Ok(self.0.kill()?)
     }
 
     /// How it ended, within `patience`.

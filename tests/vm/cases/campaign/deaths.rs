@@ -1,6 +1,7 @@
 //! `kill -9`, and the next apply.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -74,8 +75,10 @@ pub fn a_death_at_any_moment_is_made_good(guest: &Guest) -> Result<()> {
     while deaths < moments() {
         let other = &scenes[1 - now];
         let moment = length.draw(&mut chance);
-        let apply = Background::dmctl(&[&["apply", other.path], &ALLOW[..]].concat())?;
-        let ran = apply.kill_after(moment, PATIENCE)?;
+        let mut apply = start(other)?;
+        thread::sleep(moment);
+        apply.kill()?;
+        let ran = apply.end_within(PATIENCE)?;
         match ran.status {
             None => deaths += 1,
             Some(0) => length.was_over(moment),
@@ -93,20 +96,29 @@ pub fn a_death_at_any_moment_is_made_good(guest: &Guest) -> Result<()> {
     Ok(())
 }
 
-/// The moments of an apply, from the start of its process to its end.
+/// Starts an apply, and waits until it has the lock: from there on it plans, and carries out.
+pub fn start(scene: &Scene) -> Result<Background> {
+    let mut apply = Background::dmctl(&[&["apply", scene.path], &ALLOW[..]].concat())?;
+    apply.has_lock()?;
+    Ok(apply)
+}
+
+/// The moments of an apply, from when it has the lock to its end.
 pub struct Moments(Duration);
 
 impl Moments {
     /// Measures both ways, and ends where it began.
     pub fn measure(guest: &Guest, scenes: &[Scene; 2]) -> Result<Self> {
-        let begin = std::time::Instant::now();
+        let mut longest = Duration::ZERO;
         for scene in [&scenes[1], &scenes[0]] {
-            let ran = scene.apply(&[])?;
+            let apply = start(scene)?;
+            let begin = Instant::now();
+            let ran = apply.end_within(PATIENCE)?;
+            longest = longest.max(begin.elapsed());
             ensure!(ran.status == Some(0), "{ran:?}");
+            scene.is_reached(guest)?;
         }
-        let each = begin.elapsed() / 2;
-        scenes[0].is_reached(guest)?;
-        Ok(Self(each))
+        Ok(Self(longest))
     }
 
     pub fn draw(&self, chance: &mut Chance) -> Duration {

@@ -43,7 +43,8 @@ fn moments() -> u64 {
 
 /// A seed that is told, so that it can be given again.
 fn seed() -> Result<u64> {
-    let chosen = || Ok::<_, anyhow::Error>(getrandom::u32().map_err(|error| anyhow::anyhow!("{error}"))?.into());
+    let chosen =
+        || Ok::<_, anyhow::Error>(getrandom::u32().map_err(|error| anyhow::anyhow!("{error}"))?.into());
     let seed = setting(SETTINGS[1]).map_or_else(chosen, Ok)?;
     println!("    {}={seed}", SETTINGS[1]);
     Ok(seed)

@@ -3,7 +3,7 @@
 //! It does what `dmctl apply` does, with a kernel that counts the changing calls. After the call it was told of the
 //! process kills itself, as `kill -9` from outside would, or tells itself to stop with SIGTERM.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -104,8 +104,16 @@ impl ReadKernel for Mortal {
         self.kernel.users(number)
     }
 
+    fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
+        self.kernel.openers(numbers)
+    }
+
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         self.kernel.peek(number, offset, length)
+    }
+
+    fn answers(&self, number: DevNum) -> bool {
+        self.kernel.answers(number)
     }
 }
 

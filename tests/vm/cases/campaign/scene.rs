@@ -127,7 +127,8 @@ impl Scene {
     /// The kernel must be as this map says: nothing to do, nothing suspended, nothing left, in `/dev/mapper` neither.
     pub fn is_reached(&self, guest: &Guest) -> Result<()> {
         let plan = plan::plan(&guest.kernel, &self.map, &BTreeSet::from(Class::ALL))?;
-        let steps: Vec<_> = plan.steps.iter().map(|step| format!("{} {}", step.action.name(), step.name)).collect();
+        let steps: Vec<_> =
+            plan.steps.iter().map(|step| format!("{} {}", step.action.name(), step.name)).collect();
         ensure!(steps.is_empty() && plan.conflicts.is_empty(), "{}: to do: {steps:?}", self.path);
         let states = guest.states()?;
         for (info, live, inactive) in &states {

@@ -1,15 +1,16 @@
 //! SIGTERM, while devices are suspended and while they are not: nobody comes after it to repair anything.
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::chance::Chance;
-use super::deaths::{Moments, end_after, tell};
-use super::scene::{ALLOW, Scene, USED};
+use super::deaths::{Moments, end_after, start, tell};
+use super::scene::{Scene, USED};
 use super::traffic::Traffic;
 use super::{moments, seed};
-use crate::guest::{Background, Guest};
+use crate::guest::Guest;
 
 /// How long an apply that was told to stop may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,23 +48,23 @@ pub fn a_signal_at_any_moment_leaves_one_state_or_the_other(guest: &Guest) -> Re
     scenes[0].reach(guest)?;
     let traffic = Traffic::begin(&USED)?;
     let mut chance = Chance::new(seed()?);
-    let length = Moments::measure(guest, &scenes)?;
+    let mut length = Moments::measure(guest, &scenes)?;
     let (mut told, mut stopped, mut now) = (0, 0, 0);
     for _ in 0..moments() / 4 {
         let other = 1 - now;
         let moment = length.draw(&mut chance);
-        let apply = Background::dmctl(&[&["apply", scenes[other].path], &ALLOW[..]].concat())?;
-        std::thread::sleep(moment);
-        // By a program of its own, which takes its time, too.
-        let _ = apply.signal("TERM");
+        let apply = start(&scenes[other])?;
+        thread::sleep(moment);
+        apply.signal("TERM")?;
         let ran = apply.end_within(PATIENCE)?;
         told += 1;
         match ran.status {
             Some(6) => stopped += 1,
-            Some(0) => now = other,
-            // Too early for anybody to listen: nothing was begun.
-            None => {}
-            Some(_) => bail!("{}, stopped after {moment:?}: {ran:?}", scenes[other].path),
+            Some(0) => {
+                now = other;
+                length.was_over(moment);
+            }
+            _ => bail!("{}, stopped after {moment:?}: {ran:?}", scenes[other].path),
         }
         scenes[now].is_reached(guest).with_context(|| format!("stopped after {moment:?}: {ran:?}"))?;
         traffic.goes_on().with_context(|| format!("stopped after {moment:?}"))?;

@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::rows::Made;
 use super::swap::{self, Member};
 use super::tasks::{self, Task, Tasks};
-use super::{Options, Progress, preparation, removal, rows, verify};
+use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
@@ -219,7 +219,7 @@ impl<'k, 'p> Run<'k, 'p> {
                 if *clear {
                     self.kernel.clear(&id).map_err(&refused)?;
                 }
-                self.kernel.resume(&id).map_err(refused)?;
+                resume::resume(self.kernel, &self.journal, &id).map_err(refused)?;
                 self.journal.push(Done::Resumed { id, name });
                 Ok(())
             }

@@ -158,10 +158,11 @@ pub fn a_lower_device_that_fails_in_the_swap_is_survived(guest: &Guest) -> Resul
         replace(sound)?;
         traffic.goes_on()?;
     }
-    // One that still reads and no longer writes: nothing can be seen beforehand.
+    // One that still reads and no longer writes: nothing can be seen beforehand, and the kernel resumes it on no
+    // table. That is told, and the next apply gets it going when the disk is well.
     replace("0 16384 flakey 1:7 0 0 60 1 error_writes")?;
     let ran = apply_ends(&over_metadata(8192), &ALLOW, 7)?;
-    println!("{ran:?}");
+    ensure!(ran.stderr.contains("seen has its new table and is suspended"), "{ran:?}");
     traffic.goes_on()?;
     replace(sound)?;
     apply_ends(&over_metadata(8192), &ALLOW, 0)?;

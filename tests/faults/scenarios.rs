@@ -142,6 +142,30 @@ pub const ALL: &[Scenario] = &[
         ..NOTHING
     },
     Scenario {
+        name: "take levels out of a stack, and make the stack smaller",
+        before: r#"
+            [mappings.low]
+            targets = [{ type = "linear", length = 1024, device = "/dev/sda" }]
+            [mappings.mid]
+            targets = [{ type = "linear", length = 1024, device = "@low" }]
+            [mappings.over]
+            targets = [{ type = "linear", length = 1024, device = "@mid" }]
+            [mappings.spare]
+            targets = [{ type = "zero", length = 64 }]
+            [mappings.top]
+            targets = [{ type = "linear", length = 1024, device = "@over" }]
+        "#,
+        after: r#"
+            [policy]
+            prune = true
+            [mappings.low]
+            targets = [{ type = "linear", length = 512, device = "/dev/sda" }]
+            [mappings.top]
+            targets = [{ type = "linear", length = 512, device = "@low" }]
+        "#,
+        ..NOTHING
+    },
+    Scenario {
         name: "two stacks, a new device and one that goes",
         before: r#"
             [mappings.a]

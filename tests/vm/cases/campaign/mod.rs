@@ -27,25 +27,31 @@ pub use signals::{
     a_signal_at_every_border_leaves_one_state_or_the_other,
 };
 
-/// What the environment may say: how many moments are tried, and the seed by which they are drawn.
-pub const SETTINGS: [&str; 2] = ["DMCTL_CAMPAIGN_MOMENTS", "DMCTL_CAMPAIGN_SEED"];
+/// What the environment may say: `DMCTL_CAMPAIGN=whole` for all of it, and a seed by which chance decides.
+pub const SETTINGS: [&str; 2] = ["DMCTL_CAMPAIGN", "DMCTL_CAMPAIGN_SEED"];
 
-/// How many moments are tried unless the environment says otherwise.
-const MOMENTS: u64 = 40;
-
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
+/// Whether all of it is to be tried, which takes minutes, or a sample.
+fn is_whole() -> bool {
+    env::var(SETTINGS[0]).is_ok_and(|value| value == "whole")
 }
 
-fn moments() -> u64 {
-    setting(SETTINGS[0]).unwrap_or(MOMENTS)
+/// At how many moments an apply is killed.
+fn moments() -> usize {
+    if is_whole() { 200 } else { 20 }
+}
+
+/// The calls after which an apply is ended: all of them, or each third.
+fn borders() -> Result<impl Iterator<Item = usize>> {
+    let (first, step) = if is_whole() { (1, 1) } else { (usize::try_from(seed()? % 3)? + 1, 3) };
+    Ok((first..).step_by(step))
 }
 
 /// A seed that is told, so that it can be given again.
 fn seed() -> Result<u64> {
     let chosen =
         || Ok::<_, anyhow::Error>(getrandom::u32().map_err(|error| anyhow::anyhow!("{error}"))?.into());
-    let seed = setting(SETTINGS[1]).map_or_else(chosen, Ok)?;
+    let given = env::var(SETTINGS[1]).ok().and_then(|seed| seed.parse().ok());
+    let seed = given.map_or_else(chosen, Ok)?;
     println!("    {}={seed}", SETTINGS[1]);
     Ok(seed)
 }

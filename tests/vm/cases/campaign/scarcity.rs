@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::kernel::ChangeKernel;
 
 use super::deaths::{end_after, tell};
+use super::is_whole;
 use super::scene::{ALLOW, Scene, USED};
 use super::traffic::Traffic;
 use crate::guest::{Background, Guest, Ran, apply_ends, rows};
@@ -76,8 +77,9 @@ pub fn memory_that_runs_out_leaves_nothing_suspended(guest: &Guest) -> Result<()
     for jobs in ["1", "8"] {
         let options = ["--jobs", jobs];
         // Where it begins to be enough, and then all that is just below.
-        let (mut short, mut enough) = (8 << 10, 1 << 20);
-        while enough - short > 64 {
+        let (mut short, mut enough) = (16 << 10, 64 << 10);
+        let (step, below) = if is_whole() { (128, 16) } else { (1024, 4) };
+        while enough - short > step {
             let middle = u64::midpoint(short, enough);
             tried += 1;
             match starved(guest, &scenes, middle, &options)? {
@@ -85,9 +87,9 @@ pub fn memory_that_runs_out_leaves_nothing_suspended(guest: &Guest) -> Result<()
                 _ => short = middle,
             }
         }
-        for less in 1..=16 {
+        for less in 1..=below {
             tried += 1;
-            failed += u64::from(starved(guest, &scenes, enough - less * 16, &options)? != Some(0));
+            failed += u64::from(starved(guest, &scenes, enough - less * step / below, &options)? != Some(0));
         }
         println!("    with --jobs {jobs} it takes {enough} KiB");
     }

@@ -15,9 +15,9 @@ use crate::guest::{Background, Guest, Ran, dmctl};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Applies a map in a process that ends itself with this signal after so many calls.
-pub fn end_after(signal: &str, calls: usize, jobs: usize, scene: &Scene) -> Result<Ran> {
+pub fn end_after(signal: &str, calls: usize, jobs: usize, path: &str) -> Result<Ran> {
     let (calls, jobs) = (calls.to_string(), jobs.to_string());
-    Background::this(&[mortal::WORD, signal, &calls, &jobs, scene.path])?.end_within(PATIENCE)
+    Background::this(&[mortal::WORD, signal, &calls, &jobs, path])?.end_within(PATIENCE)
 }
 
 /// What a case did.
@@ -44,7 +44,7 @@ pub fn a_death_at_every_border_is_made_good(guest: &Guest) -> Result<()> {
                 scene.reach(guest)?;
                 continue;
             }
-            let ran = end_after("KILL", calls, 1, scene)?;
+            let ran = end_after("KILL", calls, 1, scene.path)?;
             match ran.status {
                 None => deaths += 1,
                 Some(0) => over[way] = true,

@@ -23,7 +23,7 @@ pub fn a_signal_at_every_border_leaves_one_state_or_the_other(guest: &Guest) -> 
     // The way there, from a call further each time, until it comes through; then the way back.
     for way in [1, 0] {
         for calls in borders()? {
-            let ran = end_after("TERM", calls, 1, &scenes[way])?;
+            let ran = end_after("TERM", calls, 1, scenes[way].path)?;
             match ran.status {
                 Some(6) => stopped += 1,
                 Some(0) => now = way,

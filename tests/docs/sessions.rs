@@ -13,6 +13,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("README.md", "sudo apt install libdevmapper-dev libclang-dev pkg-config\ncargo install --path .\n"),
     ("README.md", "make demo\nmake test\n"),
     ("docs/watch.md", "sudo systemctl enable --now dmctl-watch\n"),
+    (
+        "docs/performance.md",
+        "DMCTL_BENCH_TASK=\"new 20000\" valgrind --tool=callgrind --toggle-collect='dmctl::plan::plan' target/release/deps/planning-*\n",
+    ),
     ("docs/simulated-kernel.md", "sudo dmctl apply change.toml\n"),
 ];
 

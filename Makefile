@@ -9,7 +9,7 @@ KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kernels build test test-kernels test-boot deb demo lint clean
+.PHONY: help setup setup-kernels build test test-kernels test-campaign test-boot deb demo lint clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -30,6 +30,9 @@ test: setup ## Runs every test, those on a real Device Mapper kernel included
 test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.1; CASES="WORD..." picks some
 	-@./tests/vm/setup $(KERNEL_PACKAGES)
 	cargo test --locked --test real_kernel -- --kernel=6.12 $(CASES)
+
+test-campaign: setup ## Runs the whole fault campaign on a real kernel, of which `make test` runs a sample
+	DMCTL_CAMPAIGN=whole cargo test --locked --test real_kernel -- campaign
 
 test-boot: setup ## Boots a Debian with dmctl's package and tests there what only a boot shows
 	@./tests/vm/setup $(BOOT_PACKAGES)

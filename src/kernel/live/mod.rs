@@ -237,6 +237,10 @@ impl ReadKernel for Live {
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         peek::peek(number, offset, length)
     }
+
+    fn answers(&self, number: DevNum) -> bool {
+        peek::peek(number, 0, 1).is_some()
+    }
 }
 
 impl ChangeKernel for Live {

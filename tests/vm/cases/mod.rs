@@ -2,6 +2,7 @@
 
 mod applying;
 mod blocks;
+pub mod campaign;
 mod confirming;
 mod examples;
 mod export;
@@ -157,6 +158,15 @@ cases! {
         what_is_in_use_by_then_is_told;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
+    campaign:
+        a_death_at_every_border_is_made_good
+        a_death_at_any_moment_is_made_good
+        a_signal_at_every_border_leaves_one_state_or_the_other
+        a_signal_at_any_moment_leaves_one_state_or_the_other
+        two_at_once_take_turns
+        memory_that_runs_out_leaves_nothing_suspended
+        nothing_grows_while_devices_are_suspended
+        a_lower_device_that_fails_in_the_swap_is_survived;
     examples:
         every_example_is_carried_out;
     export:

@@ -180,7 +180,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         diff: Box::new(diff),
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
-        users: users(device, observed),
+        users: Box::new(users(device, observed)),
     };
     step(change, Action::Reload, class, &reason, detail)
 }
@@ -213,7 +213,7 @@ fn cancel_removal(change: &Change<'_>) -> Step {
 
 fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
     let anew = matches!(change.standing, Standing::Missing | Standing::Replaced(_));
-    let users = change.device().filter(|_| !anew).map(|device| users(device, observed));
+    let users = change.device().filter(|_| !anew).map(|device| Box::new(users(device, observed)));
     let detail = Detail::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
     let reason = "the map says it should be suspended";
     let mut step = step(change, Action::Suspend, Class::Settle, reason, detail);
@@ -288,13 +288,13 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,
-            users: users(device, observed),
+            users: Box::new(users(device, observed)),
         },
     })
 }
 
-fn users(device: &Mapped, observed: &Observed) -> Box<InUse> {
-    Box::new(InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed))
+fn users(device: &Mapped, observed: &Observed) -> InUse {
+    InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
 }
 
 /// Names that a step wants and a device has that no step moves out of the way.

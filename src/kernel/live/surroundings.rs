@@ -13,7 +13,7 @@ use super::Live;
 use super::nodes::Nodes;
 use super::udev::Ended;
 use crate::identity::Name;
-use crate::kernel::{KernelError, Listed, ReadKernel};
+use crate::kernel::{Id, KernelError, Listed, ReadKernel};
 
 /// As many names as a person reads.
 const SHOWN: usize = 5;
@@ -35,9 +35,15 @@ impl Live {
         }
     }
 
-    /// Refuses a name that can't have its node, before a device has it.
+    /// Refuses a name that can't have its node, before a device has it. A name that is taken is the kernel's to refuse.
     pub(super) fn check_node(&self, name: &Name) -> Result<(), KernelError> {
-        if self.udev.is_alone() { self.nodes.check(name, || self.list()) } else { Ok(()) }
+        if !self.udev.is_alone() {
+            return Ok(());
+        }
+        let is_taken = || matches!(self.info(&Id::Name(name.clone())), Ok(Some(_)));
+        self.nodes
+            .check(name, || self.list())
+            .or_else(|blocked| if is_taken() { Ok(()) } else { Err(blocked) })
     }
 
     fn note(&self, outcome: Result<(), KernelError>) {

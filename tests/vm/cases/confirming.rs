@@ -243,6 +243,8 @@ pub fn being_told_to_stop_on_the_way_changes_nothing(guest: &Guest) -> Result<()
     let was = applied(guest)?;
     let mut front = on_its_way()?;
     kill(Pid::from_raw(i32::try_from(front.id())?), Signal::SIGTERM)?;
+    // It hands the signal on, which takes it a moment where many work.
+    thread::sleep(Duration::from_secs(1));
     std::fs::create_dir_all("/dev/disk/by-label")?;
     std::os::unix::fs::symlink("../../ram7", LATE)?;
     let ended = front.wait()?;

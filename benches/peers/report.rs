@@ -33,11 +33,12 @@ impl Row {
     /// Something that is to take no more than `most` times as long.
     pub fn longer(what: &str, dmctl: Duration, others: Duration, most: f64) -> Self {
         let ratio = dmctl.as_secs_f64() / others.as_secs_f64();
+        let measured = if dmctl.is_zero() { "no wait".to_string() } else { format!("{ratio:.2}x as long") };
         Self {
             what: what.to_string(),
             promised: format!("at most {most}x as long"),
-            measured: format!("{ratio:.2}x as long"),
-            kept: ratio <= most,
+            measured,
+            kept: dmctl.is_zero() || ratio <= most,
             seconds: seconds(dmctl, others),
         }
     }

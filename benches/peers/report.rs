@@ -30,15 +30,19 @@ impl Row {
         }
     }
 
-    /// Something that is to take no more than `most` times as long.
-    pub fn longer(what: &str, dmctl: Duration, others: Duration, most: f64) -> Self {
+    /// Something that is to take no more than `most` times as long, if anything is promised.
+    pub fn longer(what: &str, dmctl: Duration, others: Duration, most: Option<f64>) -> Self {
         let ratio = dmctl.as_secs_f64() / others.as_secs_f64();
-        let measured = if dmctl.is_zero() { "no wait".to_string() } else { format!("{ratio:.2}x as long") };
+        let measured = match (dmctl.is_zero(), others.is_zero()) {
+            (true, _) => "no wait".to_string(),
+            (false, true) => "a wait, where the others had none".to_string(),
+            (false, false) => format!("{ratio:.2}x as long"),
+        };
         Self {
             what: what.to_string(),
-            promised: format!("at most {most}x as long"),
+            promised: most.map_or_else(|| "nothing".to_string(), |most| format!("at most {most}x as long")),
             measured,
-            kept: dmctl.is_zero() || ratio <= most,
+            kept: dmctl.is_zero() || most.is_none_or(|most| ratio <= most),
             seconds: seconds(dmctl, others),
         }
     }

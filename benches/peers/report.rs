@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 /// What a line says whose promise is not kept.
 pub const MISSED: &str = "**no**";
 
+/// What is promised where nothing is.
+const NOTHING: &str = "nothing";
+
 /// A line of the table.
 pub struct Row {
     what: String,
@@ -23,7 +26,7 @@ impl Row {
         let ratio = others.as_secs_f64() / dmctl.as_secs_f64();
         Self {
             what,
-            promised: least.map_or_else(|| "nothing".to_string(), |least| format!("{least}x as fast")),
+            promised: least.map_or_else(|| NOTHING.to_string(), |least| format!("{least}x as fast")),
             measured: format!("{ratio:.2}x as fast"),
             kept: least.is_none_or(|least| ratio >= least),
             seconds: seconds(dmctl, others),
@@ -40,7 +43,7 @@ impl Row {
         };
         Self {
             what: what.to_string(),
-            promised: most.map_or_else(|| "nothing".to_string(), |most| format!("at most {most}x as long")),
+            promised: most.map_or_else(|| NOTHING.to_string(), |most| format!("at most {most}x as long")),
             measured,
             kept: dmctl.is_zero() || most.is_none_or(|most| ratio <= most),
             seconds: seconds(dmctl, others),
@@ -57,7 +60,11 @@ pub fn table(rows: &[Row]) -> String {
     let mut text = "| what | promised | measured | kept |\n|---|---|---|---|\n".to_string();
     for row in rows {
         eprintln!("{}: {}", row.what, row.seconds);
-        let kept = if row.kept { "yes" } else { MISSED };
+        let kept = match row.kept {
+            _ if row.promised == NOTHING => "",
+            true => "yes",
+            false => MISSED,
+        };
         let _ = writeln!(text, "| {} | {} | {} | {kept} |", row.what, row.promised, row.measured);
     }
     text

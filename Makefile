@@ -1,7 +1,7 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
 PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
-	keyutils cryptsetup-bin udev chromium
+	keyutils cryptsetup-bin udev chromium zsh fish mandoc python3-venv
 
 KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 
@@ -48,8 +48,9 @@ demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	cargo build --locked
 	./tests/vm/run --env "PATH=$(CURDIR)/target/debug:/usr/sbin:/usr/bin:/sbin:/bin" bash examples/demo/demo.sh
 
-lint: setup ## Checks format, lints and documentation
+lint: setup ## Checks format, lints, documentation and examples
 	cargo fmt --check
+	./tests/taplo
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    Differences, Doc, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    Differences, Doc, Lower, Handover, Metadata, ParamsError, Printer, Problems, TargetType, Words,
 };
 use crate::device::Device;
 
@@ -35,7 +35,7 @@ impl TargetType for SnapshotMerge {
         since: "2.6",
         writes: "The changes, into the origin. A header at load, as for `snapshot`, when the COW device begins \
                  with four zero bytes.",
-        changes: "As for `snapshot`. When `status` shows that nothing is left to merge, replace it by \
+        changes: "As for `snapshot`. When `dmsetup status` shows that nothing is left to merge, replace it by \
                   `snapshot-origin` or `linear`.",
         example: "type = \"snapshot-merge\"\norigin = \"/dev/disk/by-id/disk-a\"\ncow = \
                   \"/dev/disk/by-id/disk-b\"\npersistent = true\nchunk = \"4KiB\"",
@@ -76,6 +76,10 @@ impl TargetType for SnapshotMerge {
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         self.0.rest(size_of)
+    }
+
+    fn handover(&self) -> Option<Handover<'_>> {
+        Some(Handover::Takes(&self.0.cow))
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

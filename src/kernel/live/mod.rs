@@ -14,6 +14,7 @@ mod control;
 mod cookie;
 mod events;
 mod log;
+mod names;
 mod nodes;
 mod openers;
 mod paths;
@@ -34,6 +35,7 @@ use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
 
 pub use events::Events;
+pub use names::names;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;

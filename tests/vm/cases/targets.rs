@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
+use dmctl::kernel::ChangeKernel;
 
-use crate::guest::{Disk, Guest, apply_ends, program, with_map};
+use crate::guest::{Disk, Guest, apply_ends, named, program, rows, with_map};
 
 const NOTHING: &str = "[policy]\nprune = true\n[mappings]";
 
@@ -153,6 +154,36 @@ pub fn a_snapshot_keeps_what_the_origin_had(guest: &Guest) -> Result<()> {
     Disk::mapping("then")?.fill(8, 8, 3)?;
     ensure!(Disk::mapping("origin")?.read(8, 8)? == [1; 4096], "the origin changed with its snapshot");
     guest.in_sync(map)?;
+    remove_all(guest)
+}
+
+pub fn a_merge_takes_over_only_a_suspended_snapshot(guest: &Guest) -> Result<()> {
+    blank(guest)?;
+    guest.disks[0].fill(0, 64, 1)?;
+    let base = "[mappings.base]\ntargets = [{ type = 'linear', length = 2048, device = '/dev/ram0' }]\n";
+    let cow = "length = 2048, origin = '@base', cow = '/dev/ram1', persistent = true, chunk = '4KiB'";
+    let origin =
+        "[mappings.origin]\ntargets = [{ type = 'snapshot-origin', length = 2048, device = '@base' }]\n";
+    let then = format!("[mappings.then]\ntargets = [{{ type = 'snapshot', {cow} }}]\n");
+    let merge = format!(
+        "[mappings.origin]\ntargets = [{{ type = 'snapshot-merge', {cow} }}]\n[mappings.then]\nstate = 'absent'"
+    );
+    guest.apply(&format!("{base}{origin}{then}"), &["--allow", "format"])?;
+    Disk::mapping("origin")?.fill(0, 8, 2)?;
+    let refused = guest.refused(&format!("{base}{merge}"), &["--allow", "remap"], 1)?;
+    ensure!(refused.stderr.contains("`then` keeps on 1:1, and that is not suspended"), "{refused:?}");
+    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-merge 254:0 1:1 P 8"), false)?;
+    let refused = guest.kernel.resume(&named("origin")).err().context("the kernel took it")?;
+    ensure!(refused.to_string().contains("until source is suspended"), "{refused}");
+    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-origin 254:0"), false)?;
+    guest.kernel.resume(&named("origin"))?;
+
+    let suspended = then.replace("targets", "state = 'suspended'\ntargets");
+    guest.apply(&format!("{base}{origin}{suspended}"), &[])?;
+    // What is overwritten meanwhile is still kept.
+    Disk::mapping("origin")?.fill(8, 8, 2)?;
+    guest.apply(&format!("{base}{merge}"), &["--allow", "remap"])?;
+    ensure!(Disk::mapping("origin")?.read(0, 16)? == [1; 8192], "the origin is not as it was");
     remove_all(guest)
 }
 

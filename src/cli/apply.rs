@@ -160,7 +160,7 @@ fn carry_out(
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
-            print(&done(plan.steps.len()))?;
+            note(done(plan.steps.len()).trim_end());
         }
     }
     Ok(Some(applied))

@@ -41,7 +41,9 @@ impl Live {
             return Ok(());
         }
         let is_taken = || matches!(self.info(&Id::Name(name.clone())), Ok(Some(_)));
-        self.nodes.check(name, || self.list()).or_else(|blocked| if is_taken() { Ok(()) } else { Err(blocked) })
+        self.nodes
+            .check(name, || self.list())
+            .or_else(|blocked| if is_taken() { Ok(()) } else { Err(blocked) })
     }
 
     fn note(&self, outcome: Result<(), KernelError>) {

@@ -151,12 +151,13 @@ fn carry_out(
         *post = Some(guard::take_post(context, plan)?);
     }
     let jobs = args.jobs.unwrap_or(usual_jobs(context));
-    let applied = if args.output.is_json() {
+    let mut applied = if args.output.is_json() {
         in_lines(context, kernel, plan, jobs)?
     } else {
         perform(context, kernel, plan, jobs, &mut Bar::new(plan.steps.len()))?
     };
     if !told {
+        applied = applied.settled()?;
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
@@ -174,9 +175,9 @@ fn in_lines(
     jobs: usize,
 ) -> Result<Applied, Failure> {
     let outcome = perform(context, kernel, plan, jobs, &mut Lines);
-    let end = match &outcome {
-        Ok(_) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error),
+    let end = match outcome.as_ref().map(Applied::unsettled) {
+        Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
+        Ok(Some(error)) | Err(error) => Event::of(error),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     let applied = outcome?;

@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             note(format_args!("`{}` stays: {why}", step.name));
         }
         print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
-        perform(context, kernel, &now.plan, usual_jobs(context), &mut Silent)?;
+        perform(context, kernel, &now.plan, usual_jobs(context), &mut Silent)?.settled()?;
         Ok(Exit::Done)
     })
 }

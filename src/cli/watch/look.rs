@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Progress};
+use dmctl::apply::{self, Applied, ApplyError, Progress};
 use dmctl::config::{Map, State};
 use dmctl::kernel::ReadKernel;
 use dmctl::kernel::live::Events;
@@ -245,7 +245,7 @@ impl<'a> Watch<'a> {
             let mut progress = Steps { teller: &mut self.teller, service, count: 0 };
             let outcome = perform(&context, kernel, &plan, usual_jobs(&context), &mut progress);
             let count = progress.count;
-            match outcome {
+            match outcome.and_then(Applied::settled) {
                 Ok(_) => {
                     self.teller.applied(count)?;
                     Ok(Tried::Applied { counts: !self.parts.applied(&map, &plan) })
@@ -281,7 +281,7 @@ fn left_out(error: &ApplyError) -> Failure {
         ApplyError::Refused(refused) => refused.iter().map(|refused| format!("\n  {refused}")).collect(),
         error => error.to_string(),
     };
-    Failure::new(Exit::Error, anyhow!("left out, and so are the stacks it is part of:{says}"))
+    Failure::new(Exit::Error, anyhow!("left out, with the stack that it is part of:{says}"))
 }
 
 /// The paths of lower devices that are not there.

@@ -31,10 +31,10 @@ test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.
 	-@./tests/vm/setup $(KERNEL_PACKAGES)
 	cargo test --locked --test real_kernel -- --kernel=6.12 $(CASES)
 
-test-boot: setup ## Boots a Debian with dmctl's package and tests there what only a boot shows
+test-boot: setup ## Boots a Debian with dmctl's package and tests there what only that shows; CASES="WORD..." picks some
 	@./tests/vm/setup $(BOOT_PACKAGES)
 	cargo build --locked
-	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot
+	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot $(CASES)
 
 deb: setup ## Builds the Debian package, into target/deb/
 	@./tests/vm/setup dpkg-dev

@@ -1,7 +1,7 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
 PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
-	keyutils cryptsetup-bin udev chromium
+	keyutils cryptsetup-bin udev chromium zsh fish mandoc python3-venv
 
 KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 
@@ -9,7 +9,7 @@ KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kernels build test test-kernels test-boot deb demo lint clean
+.PHONY: help setup setup-kernels build test test-kernels test-campaign test-boot deb demo lint clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -31,6 +31,9 @@ test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.
 	-@./tests/vm/setup $(KERNEL_PACKAGES)
 	cargo test --locked --test real_kernel -- --kernel=6.12 $(CASES)
 
+test-campaign: setup ## Runs the whole fault campaign on a real kernel, of which `make test` runs a sample
+	DMCTL_CAMPAIGN=whole cargo test --locked --test real_kernel -- campaign
+
 test-boot: setup ## Boots a Debian with dmctl's package and tests there what only that shows; CASES="WORD..." picks some
 	@./tests/vm/setup $(BOOT_PACKAGES)
 	cargo build --locked
@@ -45,8 +48,9 @@ demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	cargo build --locked
 	./tests/vm/run --env "PATH=$(CURDIR)/target/debug:/usr/sbin:/usr/bin:/sbin:/bin" bash examples/demo/demo.sh
 
-lint: setup ## Checks format, lints and documentation
+lint: setup ## Checks format, lints, documentation and examples
 	cargo fmt --check
+	./tests/taplo
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 

@@ -32,6 +32,9 @@ const IN_VM: &str = "DMCTL_IN_VM";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(ended) = cases::campaign::perform(&arguments) {
+        return ended;
+    }
     let wanted = runner::Wanted::from_arguments(&arguments);
     let cases = cases::all();
     if wanted.only_list {
@@ -58,9 +61,13 @@ const NOT_INSTALLED: i32 = 69;
 fn boot(kernel: &str, arguments: &[String]) -> Result<ExitCode> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/run");
     let this = env::current_exe().context("where this program is")?;
+    let handed_on = cases::campaign::SETTINGS
+        .iter()
+        .filter_map(|name| env::var(name).ok().map(|value| ["--env".to_string(), format!("{name}={value}")]));
     let status = Command::new(&run)
         // Minutes on a quiet machine, and many times that where others work.
         .args(["--timeout", "1800", "--kernel", kernel])
+        .args(handed_on.flatten())
         .arg(this)
         .args(arguments)
         .status()

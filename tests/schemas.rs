@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a document that can't be read fails its test")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -124,6 +125,65 @@ fn every_valid_map_fits_its_schema() {
             panic!("{}: {error} at {}", path.display(), error.instance_path());
         });
     }
+}
+
+/// The wrong maps that fit the schema all the same, with what it takes to see what is wrong. A schema sees the
+/// shape of each value by itself.
+const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
+    (
+        "two values that have to be compared: lengths, places, sums",
+        &["length-needed", "length-too-large", "start-gap", "start-not-zero", "start-overlap"],
+    ),
+    (
+        "sectors that two mappings would use",
+        &[
+            "overlap-in-one-mapping",
+            "overlap-on-a-mapping",
+            "overlap-one-says-shared",
+            "overlap-two-mappings",
+        ],
+    ),
+    (
+        "another mapping that has to be looked at",
+        &[
+            "name-taken",
+            "reference-absent",
+            "reference-cycle",
+            "reference-self",
+            "reference-unknown",
+            "uuid-taken",
+        ],
+    ),
+    (
+        "what one field means for another",
+        &["protect-absent", "prune-without-owner", "targets-missing", "target-rules"],
+    ),
+    ("a number that another place may hold, and this one not", &["length-zero"]),
+    ("a word that the kernel keeps for itself", &["key-reserved-as-name"]),
+    ("what a row of parameters says", &["params-refused-by-type"]),
+    ("the length of a name in the kernel's spelling", &["name-too-long-mangled"]),
+];
+
+#[test]
+fn of_the_wrong_maps_the_schema_refuses_all_but_those_that_are_beyond_it() {
+    let schema = validator(&config::schema());
+    let maps =
+        files("tests/configs/invalid", |path| path.extension().is_some_and(|extension| extension == "toml"));
+    let mut fitting = BTreeSet::new();
+    let mut refused = 0;
+    for path in maps.iter().filter(|path| path.parent().is_some_and(|folder| folder.ends_with("invalid"))) {
+        let Ok(text) = fs::read_to_string(path) else { continue };
+        // What is no TOML never comes before a schema.
+        let Ok(table) = text.parse::<toml::Table>() else { continue };
+        if schema.is_valid(&serde_json::to_value(table).unwrap()) {
+            fitting.insert(path.file_stem().unwrap().to_str().unwrap());
+        } else {
+            refused += 1;
+        }
+    }
+    let beyond = BEYOND_A_SCHEMA.iter().flat_map(|(_, maps)| *maps).copied().collect();
+    assert_eq!(fitting, beyond);
+    assert!(refused > 25, "only {refused} are refused");
 }
 
 #[test]

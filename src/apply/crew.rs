@@ -2,7 +2,11 @@
 //!
 //! What waits for the kernel costs a thread and next to nothing else, so there is a thread a job. Whoever
 //! calls looks on meanwhile. Once a task has failed none is begun any more, and those that run are waited for.
+//!
+//! No task waits for memory: all threads, with room for their calls, are there before the first begins. A task may
+//! suspend the very device to which the kernel would write memory, to have some to give.
 
+use std::hint;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
@@ -12,6 +16,11 @@ use super::queue::Queue;
 
 /// How much room a thread has for its calls. All of it is kept in memory while devices are suspended.
 const STACK: usize = 512 << 10;
+
+/// How much room for its calls each thread has from the start, in pieces as large as the kernel's answers. The C
+/// library gives less than 128 KiB back to nobody (`M_TRIM_THRESHOLD` of mallopt(3)).
+const PIECES: usize = 3;
+const PIECE: usize = 32 << 10;
 
 /// How often whoever looks on does so when nothing happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,7 +51,7 @@ pub fn carry_out<W: Work>(
     look: &mut dyn FnMut(),
 ) -> Vec<(usize, W::Error)> {
     let shared = Shared {
-        state: Mutex::new(State { queue, running: 0, failed: Vec::new() }),
+        state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),
         tasks: Condvar::new(),
         end: Condvar::new(),
     };
@@ -61,12 +70,16 @@ struct Shared<E> {
     /// Where the crew waits for tasks. Whoever takes one and sees another wakes one more, for to wake all of them
     /// each time would cost more than most tasks.
     tasks: Condvar,
-    /// Where whoever looks on waits for the end.
+    /// Where whoever looks on waits for the threads, and for the end.
     end: Condvar,
 }
 
 struct State<E> {
     queue: Queue,
+    /// How many threads are there, with room for their calls.
+    ready: usize,
+    /// Whether tasks are begun.
+    is_open: bool,
     /// How many tasks were taken and have not ended.
     running: usize,
     failed: Vec<(usize, E)>,
@@ -74,7 +87,7 @@ struct State<E> {
 
 impl<E> State<E> {
     fn next(&mut self) -> Option<usize> {
-        let task = if self.failed.is_empty() { self.queue.next() } else { None };
+        let task = if self.is_open && self.failed.is_empty() { self.queue.next() } else { None };
         self.running += usize::from(task.is_some());
         task
     }
@@ -91,6 +104,25 @@ impl<E> State<E> {
 }
 
 impl<E> Shared<E> {
+    /// This thread takes part from now on.
+    fn join(&self) -> MutexGuard<'_, State<E>> {
+        make_room();
+        let mut state = self.state();
+        state.ready += 1;
+        self.end.notify_all();
+        state
+    }
+
+    /// Tasks are begun from now on, with this many threads.
+    fn open(&self, threads: usize) {
+        let mut state = self.state();
+        while state.ready < threads {
+            state = self.end.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_open = true;
+        self.tasks.notify_all();
+    }
+
     fn state(&self) -> MutexGuard<'_, State<E>> {
         // No task is carried out under this lock, so none can panic under it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,7 +142,14 @@ impl<E> Shared<E> {
     }
 }
 
+/// Takes memory and gives it back to the heap of this thread, which keeps it.
+fn make_room() {
+    hint::black_box([PIECE; PIECES].map(|piece| vec![1_u8; piece]));
+}
+
 fn one_by_one<W: Work>(shared: &Shared<W::Error>, work: &W, look: &mut dyn FnMut()) {
+    drop(shared.join());
+    shared.open(1);
     loop {
         let Some(task) = shared.state().next() else { break };
         let outcome = work.begin(task).and_then(|()| {
@@ -124,7 +163,7 @@ fn one_by_one<W: Work>(shared: &Shared<W::Error>, work: &W, look: &mut dyn FnMut
 
 fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look: &mut dyn FnMut()) {
     let lane = || {
-        let mut state = shared.state();
+        let mut state = shared.join();
         loop {
             if let Some(task) = state.next() {
                 if state.queue.has_next() {
@@ -141,11 +180,9 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look:
         }
     };
     thread::scope(|scope| {
-        // Nothing begins before all threads are there: making one may wait for memory.
-        let held = shared.state();
         let start = |_| Builder::new().stack_size(STACK).spawn_scoped(scope, lane).ok();
         let crew: Vec<_> = (0..jobs).map_while(start).collect();
-        drop(held);
+        shared.open(crew.len());
         if crew.is_empty() {
             return lane();
         }

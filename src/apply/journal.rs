@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{Id, Suspend};
+use crate::kernel::{Id, KernelError, Suspend};
 use crate::table::Table;
 
 use super::put_back;
@@ -96,6 +96,15 @@ impl Old {
     pub fn id(&self) -> Id {
         self.uuid.as_ref().map_or_else(|| Id::Name(self.name.clone()), |uuid| Id::Uuid(uuid.clone()))
     }
+
+    /// What is told when it can't be made again.
+    pub fn lost(&self, error: &KernelError) -> String {
+        format!(
+            "{0} was removed, and can't be made again as it was: {error}; `dmctl create {0}` makes it from its old table:{1}",
+            self.name,
+            table(&self.table)
+        )
+    }
 }
 
 /// All changes that were made, in the order in which they were done. What waits for a change begins after that
@@ -174,14 +183,7 @@ fn one(undo: &mut Undo<'_>, done: Done) {
         }
         Done::Removed { old } => {
             let outcome = undo.make_again(&old);
-            let says = |error| {
-                let name = &old.name;
-                format!(
-                    "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old table:{}",
-                    table(&old.table)
-                )
-            };
-            undo.note(outcome, says);
+            undo.note(outcome, |error| old.lost(&error));
         }
         Done::Kept { id, name } => {
             let outcome = undo.let_go(&id);

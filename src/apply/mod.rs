@@ -22,6 +22,7 @@ mod put_back;
 mod queue;
 mod removal;
 mod repair;
+mod resume;
 mod rows;
 mod run;
 mod stacks;

@@ -20,6 +20,8 @@ pub fn put_back(undo: &mut Undo<'_>, members: &[Member]) {
     let loads: Vec<Table> = members.iter().map(|member| rows::again(&member.old)).collect();
     let _memory = kernel.lock_memory();
     attempt(kernel, &members, &loads);
+    // What was made again, and stood on one of these, may be what others stood on.
+    undo.serve_waiting();
     for (member, load) in members.iter().zip(&loads) {
         if is_back(kernel, member).is_ok_and(|back| back) {
             continue;
@@ -70,8 +72,13 @@ fn through_error(kernel: &dyn ChangeKernel, member: &Member, load: &Table) -> Re
     let error = Target::new(0, table::sectors(&now.table), "error", String::new());
     kernel.load(&member.id, &[error], member.old_readonly)?;
     kernel.resume(&member.id)?;
-    kernel.load(&member.id, load, member.old_readonly)?;
-    resume(kernel, member)
+    let back = kernel.load(&member.id, load, member.old_readonly).and_then(|()| resume(kernel, member));
+    if back.is_err() {
+        // Better the new table than errors.
+        let _ =
+            kernel.load(&member.id, &member.new, member.readonly).and_then(|()| kernel.resume(&member.id));
+    }
+    back
 }
 
 /// Lets I/O through to the new table of a device whose old one is refused: some changes have no way back. A

@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::rows::Made;
 use super::swap::{self, Member};
 use super::tasks::{self, Task, Tasks};
-use super::{Options, Progress, preparation, removal, rows, verify};
+use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
@@ -120,6 +120,9 @@ impl<'k, 'p> Run<'k, 'p> {
     /// Makes the tables of a stack live.
     fn swap(&self, places: &[usize]) -> Result<(), Failure> {
         let steps = || places.iter().map(|place| &self.plan.steps[*place]);
+        if !self.unsettled {
+            steps().try_for_each(|step| self.check_metadata(step))?;
+        }
         let members: Vec<Member> = steps().filter_map(|step| self.member(step)).collect();
         if !swap::is_alone(&members) {
             self.memory.get_or_init(|| self.kernel.lock_memory());
@@ -130,6 +133,20 @@ impl<'k, 'p> Run<'k, 'p> {
         self.journal.push(Done::Swapped { members });
         outcome.map_err(|(index, cause)| {
             Failure::new(steps().nth(index).map_or_else(String::new, describe), &cause)
+        })
+    }
+
+    /// A target that reads its metadata only while its device is suspended must find it. Otherwise no table could be
+    /// loaded, and a target that writes there to begin, as era does, could not be resumed on the old one either.
+    fn check_metadata(&self, step: &Step) -> Result<(), Failure> {
+        let Detail::Reload { table, .. } = &step.detail else { return Ok(()) };
+        let table = self.complete(step, table);
+        let late = table.iter().filter(|row| row.target.traits().suspend_before_load);
+        let mut metadata = late.flat_map(|row| row.target.metadata());
+        let silent = metadata.find(|found| found.device.number.is_some_and(|n| !self.kernel.answers(n)));
+        silent.map_or(Ok(()), |found| {
+            let says = format!("its metadata on {} can't be read, so it is not suspended", found.device);
+            Err(Failure::new(describe(step), &says))
         })
     }
 
@@ -202,7 +219,7 @@ impl<'k, 'p> Run<'k, 'p> {
                 if *clear {
                     self.kernel.clear(&id).map_err(&refused)?;
                 }
-                self.kernel.resume(&id).map_err(refused)?;
+                resume::resume(self.kernel, &self.journal, &id).map_err(refused)?;
                 self.journal.push(Done::Resumed { id, name });
                 Ok(())
             }

@@ -20,17 +20,24 @@ pub struct Undo<'k> {
     patience: Duration,
     /// The numbers of devices that were made again, by those they had.
     numbers: HashMap<DevNum, DevNum>,
+    /// Devices that were made again, and do not have their tables yet: what they stand on may be too small until
+    /// it is put back itself. Lower ones first.
+    waiting: Vec<Old>,
     left: Vec<String>,
 }
 
 impl<'k> Undo<'k> {
     /// A way back on which a device that is open is waited for as long as `patience`.
     pub fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
-        Self { kernel, patience, numbers: HashMap::new(), left: Vec::new() }
+        Self { kernel, patience, numbers: HashMap::new(), waiting: Vec::new(), left: Vec::new() }
     }
 
     /// What is left as it should not be, and what to do about it.
     pub fn end(mut self) -> Vec<String> {
+        for old in std::mem::take(&mut self.waiting) {
+            let outcome = self.serve(&old);
+            self.note(outcome, |error| old.lost(&error));
+        }
         if let Err(error) = self.kernel.settle() {
             self.left.push(format!("{error}; `dmctl repair` puts the nodes of devices right"));
         }
@@ -84,13 +91,27 @@ impl<'k> Undo<'k> {
         }
     }
 
-    /// Makes a device again as it was.
+    /// Makes a device again as it was. Should it not get its table now, it waits for it.
     pub fn make_again(&mut self, old: &Old) -> Result<(), KernelError> {
-        let (kernel, id) = (self.kernel, old.id());
-        let number = self.twice(|| kernel.create(&old.name, old.uuid.as_ref()))?;
+        let number = self.twice(|| self.kernel.create(&old.name, old.uuid.as_ref()))?;
         if let Some(was) = old.number.filter(|was| *was != number) {
             self.numbers.insert(was, number);
         }
+        if self.serve(old).is_err() {
+            self.waiting.push(old.clone());
+        }
+        Ok(())
+    }
+
+    /// Gives the devices that wait for their tables those that fit by now.
+    pub fn serve_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting = waiting.into_iter().filter(|old| self.serve(old).is_err()).collect();
+    }
+
+    /// Gives a device that was made again what it had.
+    fn serve(&self, old: &Old) -> Result<(), KernelError> {
+        let (kernel, id) = (self.kernel, old.id());
         if !old.table.is_empty() {
             let table = rows::again(&self.as_now(&old.table));
             self.twice(|| kernel.load(&id, &table, old.readonly))?;

@@ -6,6 +6,7 @@ use dmctl::export::{self, ExportError, Selection};
 use dmctl::identity::Owner;
 use dmctl::ops;
 
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -21,7 +22,7 @@ use super::output::print;
 )]
 pub struct Args {
     /// Devices, by name or by a path; whoever has them
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "toml")]

@@ -5,6 +5,7 @@ use dmctl::kernel::Info;
 use dmctl::ops::{self, OpError};
 use serde::Serialize;
 
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -15,6 +16,7 @@ use super::output::{Output, lines};
 #[command(after_help = "Examples:\n  dmctl info data\n  dmctl info /dev/mapper/data --json")]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]
     output: Output,

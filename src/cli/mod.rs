@@ -8,6 +8,7 @@
 //! [`args::Verb`].
 
 mod args;
+mod complete;
 mod context;
 mod drawing;
 mod exit;
@@ -64,6 +65,7 @@ use failure::Failure;
 
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
+    complete::answer();
     let generator = is_generator();
     let args = match Args::try_parse_from(typed(generator)) {
         Ok(args) => args,

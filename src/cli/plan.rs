@@ -9,6 +9,7 @@ use dmctl::policy::Class;
 use dmctl::render::Heading;
 use dmctl::saved::{self, Made, Saved};
 
+use super::complete;
 use super::context::Context;
 use super::drawing::Drawing;
 use super::exit::Exit;
@@ -42,7 +43,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct Allow {
     /// Risk classes that may pass beside those of the map: remap, format, loss
-    #[arg(long = "allow", value_name = "CLASS,..", value_delimiter = ',')]
+    #[arg(long = "allow", value_name = "CLASS,..", value_delimiter = ',', add = complete::classes())]
     classes: Vec<Class>,
 }
 

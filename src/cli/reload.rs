@@ -3,6 +3,7 @@
 use dmctl::ops;
 
 use super::args::Consent;
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -15,6 +16,7 @@ use super::rows::Rows;
 )]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]
     rows: Rows,

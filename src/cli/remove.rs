@@ -3,6 +3,7 @@
 use dmctl::ops::{self, Removal, Removed};
 
 use super::args::Consent;
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -13,6 +14,7 @@ use super::output::note;
 #[command(after_help = "Examples:\n  dmctl remove data\n  dmctl remove data --deferred")]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     /// If it is open, let it go away as soon as it is closed
     #[arg(long)]

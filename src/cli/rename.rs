@@ -4,6 +4,7 @@ use dmctl::identity::Uuid;
 use dmctl::ops::{self, OpError};
 
 use super::args::Consent;
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -15,6 +16,7 @@ use super::failure::Failure;
 )]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     /// Its new name
     new: String,

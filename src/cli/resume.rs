@@ -3,6 +3,7 @@
 use dmctl::ops;
 
 use super::args::Consent;
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -12,6 +13,7 @@ use super::failure::Failure;
 #[command(after_help = "Examples:\n  dmctl resume data\n  dmctl resume /dev/mapper/data")]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]
     consent: Consent,

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use dmctl::config::{Loaded, Map};
 use dmctl::identity::Key;
 
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -14,7 +15,7 @@ use super::failure::Failure;
 pub struct Selection {
     /// Only the stack that this mapping is part of: what it stands on, and what stands on that. Nothing is
     /// pruned then
-    #[arg(long = "stack", value_name = "KEY,..", value_delimiter = ',', value_parser = Key::new)]
+    #[arg(long = "stack", value_name = "KEY,..", value_delimiter = ',', value_parser = Key::new, add = complete::keys())]
     keys: Vec<Key>,
 }
 

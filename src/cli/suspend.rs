@@ -4,6 +4,7 @@ use dmctl::kernel::Suspend;
 use dmctl::ops;
 
 use super::args::Consent;
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -13,6 +14,7 @@ use super::failure::Failure;
 #[command(after_help = "Examples:\n  dmctl suspend data\n  dmctl suspend data --no-flush --no-freeze")]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     /// Don't wait for I/O in flight to end
     #[arg(long)]

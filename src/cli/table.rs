@@ -6,6 +6,7 @@ use dmctl::ops;
 use dmctl::table::Target;
 use serde::Serialize;
 
+use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -16,6 +17,7 @@ use super::output::{Output, lines};
 #[command(after_help = "Examples:\n  dmctl table data\n  dmctl table data --inactive --json")]
 pub struct Args {
     /// The device: its name, or a path of it
+    #[arg(add = complete::names())]
     name: String,
     /// The table that waits in the inactive slot
     #[arg(long)]

@@ -71,11 +71,11 @@ impl PolicyFields {
 pub(super) struct MappingFields {
     /// The name of the device, where it is not the key. Another name is a rename.
     #[serde(deserialize_with = "name")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", length(max = 127), regex(pattern = "^[^/\\u0000-\\u001f\\u007f]+$"))]
     pub name: Option<Name>,
     /// The uuid of a device that another tool made. Left out, it is made of owner and key.
     #[serde(deserialize_with = "uuid")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", length(min = 1, max = 128))]
     pub uuid: Option<Uuid>,
     /// What should become of it.
     pub state: StateField,
@@ -87,7 +87,7 @@ pub(super) struct MappingFields {
     pub shared: bool,
     /// The name of a device without uuid that is this mapping: it is renamed.
     #[serde(deserialize_with = "name")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", length(max = 127), regex(pattern = "^[^/\\u0000-\\u001f\\u007f]+$"))]
     pub renamed_from: Option<Name>,
     /// Take over a device of this name that has no uuid.
     pub adopt: bool,

@@ -2,7 +2,7 @@
 //!
 //! [`map`] writes mappings as a map file that changes nothing; [`state`] writes a whole kernel as the file of
 //! a simulated one; [`concise`] and [`dm_init`] write what `dmsetup create --concise` and `dm-mod.create=` read,
-//! and [`import`] makes a map of the former. All of them read with a [`ReadKernel`], which can't be changed, and
+//! and [`import`] makes a map of the former. All of them read with a [`ReadKernel`](crate::kernel::ReadKernel), which can't be changed, and
 //! none writes a key.
 
 pub mod concise;

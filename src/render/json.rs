@@ -25,7 +25,7 @@ pub fn plan_schema() -> Value {
 
 /// The schema of a document that is printed with its version.
 pub(super) fn versioned<T: JsonSchema>() -> Value {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
     let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut);
     match kinds {
         Some(kinds) => kinds.iter_mut().for_each(add_version),

@@ -130,7 +130,7 @@ impl TargetType for Cache {
                  that is no such metadata is refused.",
         changes: "Mode, policy and features are a `reload`. Another device is a `remap`; another block size takes \
                   fresh metadata. A cache in mode writeback that is taken away loses its dirty blocks (`loss`): \
-                  set policy = \"cleaner\" first and wait until `status` counts no dirty block.",
+                  set policy = \"cleaner\" first and wait until `dmsetup status` counts no dirty block.",
         example: "type = \"cache\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\ncache = \
                   \"/dev/disk/by-id/disk-a-part2\"\norigin = \"/dev/disk/by-id/disk-b\"\nblock_size = \
                   \"256KiB\"\nmode = \"writethrough\"\npolicy = \"smq\"\npolicy_args = { migration_threshold = 4096 }",

@@ -35,7 +35,7 @@ impl TargetType for SnapshotMerge {
         since: "2.6",
         writes: "The changes, into the origin. A header at load, as for `snapshot`, when the COW device begins \
                  with four zero bytes.",
-        changes: "As for `snapshot`. When `status` shows that nothing is left to merge, replace it by \
+        changes: "As for `snapshot`. When `dmsetup status` shows that nothing is left to merge, replace it by \
                   `snapshot-origin` or `linear`.",
         example: "type = \"snapshot-merge\"\norigin = \"/dev/disk/by-id/disk-a\"\ncow = \
                   \"/dev/disk/by-id/disk-b\"\npersistent = true\nchunk = \"4KiB\"",

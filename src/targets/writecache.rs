@@ -154,7 +154,7 @@ impl TargetType for Writecache {
                  else there that is no writecache is refused.",
         changes: "All but the devices, mode, start sector and block size is a `reload`. Another device or start \
                   sector is a `remap`; another block size takes a fresh cache. What is not written back yet is \
-                  lost when the target is taken away (`loss`): set cleaner first and wait until `status` counts \
+                  lost when the target is taken away (`loss`): set cleaner first and wait until `dmsetup status` counts \
                   no block in use.",
         example: "type = \"writecache\"\nmode = \"ssd\"\norigin = \"/dev/disk/by-id/disk-a\"\ncache = \
                   \"/dev/disk/by-id/disk-b\"\nblock_size = 4096\nhigh_watermark = 60\nlow_watermark = 40",

@@ -4,7 +4,7 @@ use std::fs;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-use crate::{documents, name};
+use crate::{documents, name, root};
 
 /// What a document links to or shows.
 fn links(document: &str) -> Vec<String> {
@@ -64,4 +64,13 @@ fn every_link_within_the_repository_leads_somewhere() {
         }
     }
     assert!(followed > 10, "only {followed} links");
+}
+
+#[test]
+fn readme_leads_to_every_page() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let links = links(&readme);
+    for page in documents().iter().map(|path| name(path)).filter(|page| page != "README.md") {
+        assert!(links.contains(&page), "README does not link {page}");
+    }
 }

@@ -8,6 +8,7 @@ mod blocks;
 mod links;
 mod maps;
 mod recording;
+mod safety;
 mod sessions;
 mod verbs;
 

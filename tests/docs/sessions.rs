@@ -1,12 +1,13 @@
 //! Sessions: the blocks of a document that show a terminal. They are run in the order in which they stand, in one
-//! folder a document, with the dmctl just built first in PATH. A block `toml NAME.toml` is a file of that folder.
+//! folder a document that has the examples in it, with the dmctl just built first in PATH. A block `toml NAME.toml` is a file of that folder.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use crate::blocks::blocks;
-use crate::{documents, name, regenerate};
+use crate::{documents, name, regenerate, root};
 
 /// The blocks that are shown and not run: by document, the commands that take root, a network or a long time.
 const NOT_RUN: &[(&str, &str)] = &[
@@ -23,7 +24,8 @@ const NOT_RUN: &[(&str, &str)] = &[
 /// The document whose commands take a boot: `tests/boot/cases/guide` runs every block `sh` of it.
 const BOOTED: &str = "docs/boot.md";
 
-/// A command, as the terminal shows it, and what it prints there. Its own lines after the first begin with `> `.
+/// A command, as the terminal shows it, and what it prints there. Its own lines after the first begin with `> `, which a
+/// line that dmctl prints may, too: they are its own as long as the shell waits for more.
 struct Typed {
     shown: String,
     run: String,
@@ -31,20 +33,23 @@ struct Typed {
 
 fn commands(text: &str) -> Vec<Typed> {
     let mut commands: Vec<Typed> = Vec::new();
-    let mut typing = false;
     for line in text.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             commands.push(Typed { shown: format!("{line}\n"), run: command.to_string() });
-            typing = true;
-        } else if let (true, Some(more), Some(last)) = (typing, line.strip_prefix("> "), commands.last_mut())
+        } else if let (Some(more), Some(last)) = (line.strip_prefix("> "), commands.last_mut())
+            && is_unfinished(&last.run)
         {
             last.shown.extend([line, "\n"]);
             last.run.extend(["\n", more]);
-        } else {
-            typing = false;
         }
     }
     commands
+}
+
+/// Whether a shell waits for another line: for the end of a here-document, called END, or after one that goes on.
+fn is_unfinished(command: &str) -> bool {
+    let document = command.contains("END") && !command.ends_with("\nEND");
+    document || command.ends_with(['\\', '|', '&'])
 }
 
 /// What a terminal shows of `command`, run in `folder`.
@@ -66,6 +71,7 @@ pub fn run(command: &str, folder: &Path) -> String {
 /// The document with what its sessions really print.
 fn played(document: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
+    symlink(root().join("examples"), folder.path().join("examples")).unwrap();
     let mut text = document.to_string();
     let mut shift = 0_isize;
     for block in blocks(document) {

@@ -27,6 +27,11 @@ name = "b"
 targets = [{ type = "linear", length = 1024, device = "/dev/sdb" }]
 "#;
 
+const ERA: &str = r#"
+[mappings.era]
+targets = [{ type = "era", length = 1024, metadata = "/dev/sda", origin = "/dev/sdb", block_size = 128 }]
+"#;
+
 /// Of which each scenario says what it has more.
 const NOTHING: Scenario = Scenario { name: "", before: "", meanwhile: nothing, after: "", one_way: false };
 
@@ -133,6 +138,30 @@ pub const ALL: &[Scenario] = &[
             targets = [{ type = "linear", length = 1024, device = "/dev/sda" }]
             [mappings.top]
             targets = [{ type = "linear", length = 1024, device = "@low" }]
+        "#,
+        ..NOTHING
+    },
+    Scenario {
+        name: "take levels out of a stack, and make the stack smaller",
+        before: r#"
+            [mappings.low]
+            targets = [{ type = "linear", length = 1024, device = "/dev/sda" }]
+            [mappings.mid]
+            targets = [{ type = "linear", length = 1024, device = "@low" }]
+            [mappings.over]
+            targets = [{ type = "linear", length = 1024, device = "@mid" }]
+            [mappings.spare]
+            targets = [{ type = "zero", length = 64 }]
+            [mappings.top]
+            targets = [{ type = "linear", length = 1024, device = "@over" }]
+        "#,
+        after: r#"
+            [policy]
+            prune = true
+            [mappings.low]
+            targets = [{ type = "linear", length = 512, device = "/dev/sda" }]
+            [mappings.top]
+            targets = [{ type = "linear", length = 512, device = "@low" }]
         "#,
         ..NOTHING
     },
@@ -441,14 +470,18 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "a target that is loaded while it is suspended",
-        before: r#"
-            [mappings.era]
-            targets = [{ type = "era", length = 1024, metadata = "/dev/sda", origin = "/dev/sdb", block_size = 128 }]
-        "#,
+        before: ERA,
         after: r#"
             [mappings.era]
             targets = [{ type = "era", length = 2048, metadata = "/dev/sda", origin = "/dev/sdb", block_size = 128 }]
         "#,
+        ..NOTHING
+    },
+    Scenario {
+        name: "resume one that is loaded while it is suspended",
+        before: ERA,
+        meanwhile: |state| mapping(state, "era").suspended = true,
+        after: ERA,
         ..NOTHING
     },
 ];

@@ -117,6 +117,17 @@ proptest! {
 }
 
 #[test]
+fn depth_is_bounded() {
+    let deep = ["[", "{\"a\":"].map(|open| open.repeat(100_000));
+    for text in deep {
+        for whole in [text.clone(), format!("{{\"format_version\":1,\"mappings\":{text}")] {
+            let says = State::parse(&whole, "x").unwrap_err();
+            assert!(says.contains("recursion limit") || says.contains("expected"), "{says}");
+        }
+    }
+}
+
+#[test]
 fn a_tall_stack_goes_away_at_once() {
     let kernel = Simulated::new(&disks()).unwrap();
     make(&kernel, "d0", "0 8 linear 1:0 0").unwrap();

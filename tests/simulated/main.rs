@@ -11,6 +11,7 @@ mod faults;
 mod file;
 mod hostile;
 mod pools;
+mod snapshots;
 
 use dmctl::identity::Name;
 use dmctl::kernel::simulated::{DiskSpec, Simulated, State};

@@ -274,14 +274,17 @@ impl<'a> Watch<'a> {
 
 /// What is not applied, while the rest is.
 fn left_out(error: &ApplyError) -> Failure {
-    let says = match error {
+    let items: Vec<String> = match error {
         ApplyError::Conflicts(conflicts) => {
-            conflicts.iter().map(|conflict| format!("\n  {}: {}", conflict.name, conflict.reason)).collect()
+            conflicts.iter().map(|conflict| format!("{}: {}", conflict.name, conflict.reason)).collect()
         }
-        ApplyError::Refused(refused) => refused.iter().map(|refused| format!("\n  {refused}")).collect(),
-        error => error.to_string(),
+        ApplyError::Refused(refused) => refused.clone(),
+        error => vec![error.to_string()],
     };
-    Failure::new(Exit::Error, anyhow!("left out, with the stack that it is part of:{says}"))
+    Failure::new(
+        Exit::Error,
+        anyhow!("left out, with the stack that it is part of:\n  {}", items.join("\n  ")),
+    )
 }
 
 /// The paths of lower devices that are not there.

@@ -14,6 +14,7 @@ mod control;
 mod cookie;
 mod events;
 mod log;
+mod names;
 mod nodes;
 mod openers;
 mod paths;
@@ -34,6 +35,7 @@ use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
 use nix::errno::Errno;
 
 pub use events::Events;
+pub use names::names;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
 use log::Mark;
@@ -234,6 +236,10 @@ impl ReadKernel for Live {
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         peek::peek(number, offset, length)
+    }
+
+    fn answers(&self, number: DevNum) -> bool {
+        peek::peek(number, 0, 1).is_some()
     }
 }
 

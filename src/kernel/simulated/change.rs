@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::check::{self, Refusal};
 use super::faults::Fault;
 use super::model::{Mapping, World};
-use super::{Inner, Simulated, contents, messages, thin};
+use super::{Inner, Simulated, contents, messages, snapshots, thin};
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
 use crate::table::Target;
@@ -204,6 +204,7 @@ fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(),
         return Err(Refusal::new(Errno::EINVAL, "preresume failed, error = -22"));
     }
     thin::preresume(world, &live)?;
+    snapshots::preresume(world, number, &live)?;
     let writes = contents::at_resume(world, &live);
     world.write(writes);
     if let Some(mapping) = world.mapping_mut(number) {

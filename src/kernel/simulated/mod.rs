@@ -22,6 +22,7 @@ mod model;
 mod nodes;
 mod read;
 mod schema;
+mod snapshots;
 mod state;
 mod thin;
 mod versions;

@@ -2,7 +2,9 @@
 
 mod applying;
 mod blocks;
+pub mod campaign;
 mod confirming;
+mod examples;
 mod export;
 mod facts;
 mod ignored;
@@ -157,6 +159,17 @@ cases! {
         what_is_in_use_by_then_is_told;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
+    campaign:
+        a_death_at_every_border_is_made_good
+        a_death_at_any_moment_is_made_good
+        a_signal_at_every_border_leaves_one_state_or_the_other
+        a_signal_at_any_moment_leaves_one_state_or_the_other
+        two_at_once_take_turns
+        memory_that_runs_out_leaves_nothing_suspended
+        nothing_grows_while_devices_are_suspended
+        a_lower_device_that_fails_in_the_swap_is_survived;
+    examples:
+        every_example_is_carried_out;
     export:
         dmsetup_takes_what_is_printed
         what_dmsetup_prints_becomes_a_map
@@ -174,6 +187,7 @@ cases! {
         dust_hears_its_messages
         switch_hears_its_messages
         a_snapshot_keeps_what_the_origin_had
+        a_merge_takes_over_only_a_suspended_snapshot
         thin_volumes_come_out_of_a_pool
         one_key_in_every_form
         integrity_tells_what_was_tampered_with
@@ -202,6 +216,7 @@ cases! {
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
+        names_are_completed
         one_dmctl_at_a_time;
     watching:
         a_table_changed_behind_its_back_is_put_right

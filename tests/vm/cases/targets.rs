@@ -156,6 +156,31 @@ pub fn a_snapshot_keeps_what_the_origin_had(guest: &Guest) -> Result<()> {
     remove_all(guest)
 }
 
+pub fn a_merge_takes_over_only_a_suspended_snapshot(guest: &Guest) -> Result<()> {
+    blank(guest)?;
+    guest.disks[0].fill(0, 64, 1)?;
+    let base = "[mappings.base]\ntargets = [{ type = 'linear', length = 2048, device = '/dev/ram0' }]\n";
+    let cow = "length = 2048, origin = '@base', cow = '/dev/ram1', persistent = true, chunk = '4KiB'";
+    let origin =
+        "[mappings.origin]\ntargets = [{ type = 'snapshot-origin', length = 2048, device = '@base' }]\n";
+    let then = format!("[mappings.then]\ntargets = [{{ type = 'snapshot', {cow} }}]\n");
+    let merge = format!(
+        "[mappings.origin]\ntargets = [{{ type = 'snapshot-merge', {cow} }}]\n[mappings.then]\nstate = 'absent'"
+    );
+    guest.apply(&format!("{base}{origin}{then}"), &["--allow", "format"])?;
+    Disk::mapping("origin")?.fill(0, 8, 2)?;
+    let refused = guest.refused(&format!("{base}{merge}"), &["--allow", "remap"], 6)?;
+    ensure!(refused.stderr.contains("until source is suspended"), "{refused:?}");
+
+    let suspended = then.replace("targets", "state = 'suspended'\ntargets");
+    guest.apply(&format!("{base}{origin}{suspended}"), &[])?;
+    // What is overwritten meanwhile is still kept.
+    Disk::mapping("origin")?.fill(8, 8, 2)?;
+    guest.apply(&format!("{base}{merge}"), &["--allow", "remap"])?;
+    ensure!(Disk::mapping("origin")?.read(0, 16)? == [1; 8192], "the origin is not as it was");
+    remove_all(guest)
+}
+
 pub fn thin_volumes_come_out_of_a_pool(guest: &Guest) -> Result<()> {
     blank(guest)?;
     let map = r#"

@@ -107,6 +107,17 @@ pub fn the_verbs_do_as_dmsetup_does(guest: &Guest) -> Result<()> {
     works(&["remove", "w"])
 }
 
+pub fn names_are_completed(guest: &Guest) -> Result<()> {
+    guest.apply(MAP, &[])?;
+    let asked = ["DMCTL_COMPLETE=bash", "_CLAP_COMPLETE_INDEX=2", env!("CARGO_BIN_EXE_dmctl"), "--", "dmctl"];
+    let offered = program("env", &[&asked[..], &["table", "t"]].concat())?;
+    // The third is "two words", which a shell would take apart.
+    ensure!(offered == "three", "{offered}");
+    let offered = program("env", &[&asked[..], &["table", "o"]].concat())?;
+    ensure!(offered == "one", "{offered}");
+    apply_ends(NOTHING, &[], 0).map(drop)
+}
+
 pub fn one_dmctl_at_a_time(guest: &Guest) -> Result<()> {
     let lock = Lock::acquire(Path::new(lock::LIVE), Duration::ZERO, "a test")?;
     let refused = guest.refused(MAP, &[], 5)?;

@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::stat::{major, minor};
 
 /// Where direct I/O wants its memory.
-const ALIGNMENT: usize = 4096;
+pub const ALIGNMENT: usize = 4096;
 /// Direct I/O comes in pieces of so many sectors at most.
 const PIECE: usize = 2048;
 const SECTOR_LENGTH: usize = 512;
@@ -69,14 +69,16 @@ impl Disk {
         self.write(sector, &vec![byte; count * SECTOR_LENGTH])
     }
 
-    fn direct(&self, write: bool) -> Result<File> {
+    /// Opens it for direct I/O: what is read and written goes past the page cache, in [`aligned`] memory.
+    pub fn direct(&self, write: bool) -> Result<File> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(write).custom_flags(libc::O_DIRECT);
         options.open(&self.path).with_context(|| self.path.display().to_string())
     }
 }
 
-fn aligned(memory: &mut [u8], length: usize) -> &mut [u8] {
+/// So much of `memory`, which must be [`ALIGNMENT`] bytes longer, from where direct I/O can use it.
+pub fn aligned(memory: &mut [u8], length: usize) -> &mut [u8] {
     let start = memory.as_ptr().align_offset(ALIGNMENT);
     &mut memory[start..start + length]
 }

@@ -17,7 +17,7 @@ use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
-pub use disk::Disk;
+pub use disk::{ALIGNMENT, Disk, aligned};
 pub use files::{Mounted, private};
 pub use map::{State, apply_ends, with_map, write_map, write_map_to};
 pub use program::{Background, Ran, dmctl, program};

@@ -1,8 +1,13 @@
 //! Programs run in the guest. Each costs a tenth of a second there.
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
+use dmctl::lock;
 
 /// How a program ended and what it said.
 #[derive(Debug)]
@@ -43,19 +48,60 @@ impl From<Output> for Ran {
     }
 }
 
-/// A dmctl that runs while the case goes on.
+/// A program that runs while the case goes on.
 pub struct Background(Child);
 
 impl Background {
     pub fn dmctl(arguments: &[&str]) -> Result<Self> {
-        let mut dmctl = Command::new(env!("CARGO_BIN_EXE_dmctl"));
-        let dmctl = dmctl.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Ok(Self(dmctl.spawn().context("start dmctl")?))
+        Self::start(env!("CARGO_BIN_EXE_dmctl").as_ref(), arguments)
+    }
+
+    /// This program itself, run again.
+    pub fn this(arguments: &[&str]) -> Result<Self> {
+        Self::start(&env::current_exe()?, arguments)
+    }
+
+    pub fn program(name: &str, arguments: &[&str]) -> Result<Self> {
+        Self::start(name.as_ref(), arguments)
+    }
+
+    fn start(path: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(path);
+        let command =
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(Self(command.spawn().with_context(|| format!("start {}", path.display()))?))
     }
 
     /// Sends it a signal: `TERM`, `KILL`.
     pub fn signal(&self, name: &str) -> Result<()> {
         program("busybox", &["kill", &format!("-{name}"), &self.0.id().to_string()]).map(drop)
+    }
+
+    /// Waits until this dmctl has the lock, or has ended.
+    pub fn has_lock(&mut self) -> Result<()> {
+        let entry = format!("{} ", self.0.id());
+        while self.0.try_wait()?.is_none() {
+            if fs::read_to_string(lock::LIVE).is_ok_and(|holder| holder.starts_with(&entry)) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Kills it, as nothing can keep it from being.
+    pub fn kill(&mut self) -> Result<()> {
+        Ok(self.0.kill()?)
+    }
+
+    /// How it ended, within `patience`.
+    pub fn end_within(mut self, patience: Duration) -> Result<Ran> {
+        let begin = Instant::now();
+        while self.0.try_wait()?.is_none() {
+            ensure!(begin.elapsed() < patience, "process {} does not end", self.0.id());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.end()
     }
 
     /// How it ended. It says little, so nobody need read while it runs.

@@ -1,0 +1,139 @@
+//! What a shell completes. The script that `dmctl completions` prints calls dmctl at each press of Tab, with
+//! [`ASKED`] set and the words typed so far behind `--`.
+//!
+//! Names of devices and keys of mappings are looked up then and there: in the kernel and in the map that the words
+//! name. Nothing is said of what can't be read, for nobody has asked for it yet: it completes to nothing.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::Shells;
+use dmctl::config;
+use dmctl::kernel::live;
+use dmctl::kernel::simulated::Simulated;
+use dmctl::kernel::{KernelError, ReadKernel};
+use dmctl::policy::Class;
+
+use super::args;
+use super::completions::Shell;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// The variable that holds the name of the shell that asks.
+const ASKED: &str = "DMCTL_COMPLETE";
+
+/// zsh loads a completion as the body of a function, at the first press of Tab: that one is to be answered, too.
+const ZSH_AT_ONCE: &str = "if [[ $funcstack[1] == _dmctl ]]; then _clap_dynamic_completer_dmctl; fi\n";
+
+/// Answers a shell and ends, when one asks.
+pub fn answer() {
+    CompleteEnv::with_factory(args::Args::command).var(ASKED).complete();
+}
+
+/// The script for a shell.
+pub fn script(shell: Shell) -> Result<String, Failure> {
+    let failed = |says: String| Failure::new(Exit::Error, anyhow!(says));
+    let name = shell.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
+    let shells = Shells::builtins();
+    let printer = shells.completer(&name).ok_or_else(|| failed(format!("nothing completes {name}")))?;
+    let mut script = Vec::new();
+    printer
+        .write_registration(ASKED, "dmctl", "dmctl", "dmctl", &mut script)
+        .map_err(|error| failed(error.to_string()))?;
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if matches!(shell, Shell::Zsh) {
+        script += ZSH_AT_ONCE;
+    }
+    Ok(script)
+}
+
+/// The names of the devices of the kernel that the words name.
+pub fn names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let names = match kernel(&words()) {
+            Some(file) => simulated(&file).unwrap_or_default(),
+            None => live::names(),
+        };
+        candidates(names.iter().map(|name| name.plain().into_owned()).filter(|name| is_plain(name)).collect())
+    })
+}
+
+/// The keys of the map that the words name.
+pub fn keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let map = config::load(&maps(words())).map;
+        candidates(map.iter().flat_map(|map| map.mappings.keys()).map(ToString::to_string).collect())
+    })
+}
+
+/// The classes of steps.
+pub fn classes() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| candidates(Class::ALL.iter().map(|class| class.name().to_string()).collect()))
+}
+
+fn candidates(mut values: Vec<String>) -> Vec<CompletionCandidate> {
+    values.sort();
+    values.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The words typed so far, without the command itself.
+fn words() -> Vec<OsString> {
+    env::args_os().skip_while(|word| word != "--").skip(2).collect()
+}
+
+/// The file of the simulated kernel that the words name. bash takes `=` for a word.
+fn kernel(words: &[OsString]) -> Option<PathBuf> {
+    let written =
+        words.iter().enumerate().find_map(|(at, word)| match word.to_str()?.strip_prefix("--kernel")? {
+            "" => words.get(at + 1..)?.iter().find(|word| *word != "=").cloned(),
+            joined => joined.strip_prefix('=').map(OsString::from),
+        })?;
+    (written != "live").then(|| written.into())
+}
+
+fn simulated(file: &Path) -> Result<Vec<dmctl::identity::Name>, KernelError> {
+    Ok(Simulated::open(file)?.list()?.into_iter().map(|listed| listed.name).collect())
+}
+
+/// What of the words looks like a part of a map, and is there.
+fn maps(words: Vec<OsString>) -> Vec<PathBuf> {
+    let is_map = |path: &PathBuf| {
+        let toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
+        // A verb is no folder, even where there is one of that name.
+        toml || path.components().count() > 1 && path.is_dir()
+    };
+    words.into_iter().map(PathBuf::from).filter(is_map).collect()
+}
+
+/// Whether a shell takes a name as it is. One that it would take apart is not offered.
+fn is_plain(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || "_.+-:@=#".contains(c);
+    name.chars().all(word) && !name.starts_with(['-', '#'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_where_the_words_say() {
+        let of = |words: &str| kernel(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(of("table a"), None);
+        assert_eq!(of("--kernel live table a"), None);
+        assert_eq!(of("--kernel"), None);
+        for words in ["--kernel x.json table", "table --kernel=x.json", "table --kernel = x.json"] {
+            assert_eq!(of(words), Some("x.json".into()), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_not_offered() {
+        assert!(["a", "vg-lv", "luks-1:2", "a.b_c+d"].into_iter().all(is_plain));
+        assert!(!["a b", "a;b", "$(reboot)", "a\\x20b", "-rf", "#", "a'"].into_iter().any(is_plain));
+    }
+}

@@ -1,0 +1,28 @@
+//! Snapshots: who has the blocks of a COW device. A merge takes them over from the snapshot, and that must be suspended.
+//! Kernel source: `snapshot_preresume` in `drivers/md/dm-snap.c`.
+
+use nix::errno::Errno;
+
+use super::check::Refusal;
+use super::model::{Loaded, World};
+use crate::identity::DevNum;
+use crate::table::Target;
+
+/// The COW device in a row of one of these types.
+fn cow(row: &Target, kinds: &[&str]) -> Option<DevNum> {
+    let is_one = kinds.contains(&row.kind.as_str());
+    is_one.then(|| DevNum::parse(row.params().split_whitespace().nth(1)?)).flatten()
+}
+
+/// Whether what `number` is about to serve has nobody else at its COW devices.
+pub(super) fn preresume(world: &World, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
+    let wanted: Vec<DevNum> =
+        table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();
+    let active = |row: &Target| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
+    let mut others = world.mappings().filter(|(other, mapping)| *other != number && !mapping.suspended);
+    if others.any(|(_, mapping)| mapping.live.iter().flat_map(|live| &live.rows).any(active)) {
+        let log = "snapshots: Unable to perform snapshot handover until source is suspended.";
+        return Err(Refusal::new(Errno::EINVAL, log));
+    }
+    Ok(())
+}

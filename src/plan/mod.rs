@@ -12,6 +12,7 @@ mod changes;
 mod claims;
 mod deactivation;
 pub mod document;
+mod handover;
 mod mappings;
 mod matching;
 mod order;
@@ -380,6 +381,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     let (mut steps, waits) = order::sort(steps, &places, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
+    conflicts.extend(handover::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
     risk::judge(&mut steps, changes, observed, &allow);

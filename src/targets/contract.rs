@@ -102,6 +102,11 @@ pub trait TargetType:
         Vec::new()
     }
 
+    /// The device whose blocks it hands over or takes over.
+    fn handover(&self) -> Option<Handover<'_>> {
+        None
+    }
+
     /// What would be lost if this target went away now, as a sentence.
     fn loses(&self) -> Option<&'static str> {
         None
@@ -260,6 +265,15 @@ pub struct Prepare<'a> {
     pub copies: Option<u32>,
 }
 
+/// A device whose blocks go from one mapping to another while both are there. Who gives must be suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover<'a> {
+    /// It lets another one have them.
+    Gives(&'a Device),
+    /// It takes them from whoever has them.
+    Takes(&'a Device),
+}
+
 /// Metadata on a lower device, and how to tell whether it is there.
 pub struct Metadata<'a> {
     /// Where it is.
@@ -349,6 +363,10 @@ pub trait Typed: Send + Sync + Any {
     }
     /// See [`TargetType::metadata`].
     fn metadata(&self) -> Vec<Metadata<'_>>;
+    /// See [`TargetType::handover`].
+    fn handover(&self) -> Option<Handover<'_>> {
+        None
+    }
     /// See [`TargetType::loses`].
     fn loses(&self) -> Option<&'static str>;
     /// See [`TargetType::forgets`].
@@ -453,6 +471,10 @@ impl<T: TargetType> Typed for T {
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
         TargetType::metadata(self)
+    }
+
+    fn handover(&self) -> Option<Handover<'_>> {
+        TargetType::handover(self)
     }
 
     fn loses(&self) -> Option<&'static str> {

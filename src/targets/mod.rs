@@ -27,7 +27,7 @@ mod testing;
 mod words;
 
 pub use contract::{
-    Access, Doc, Found, Kind, Lower, Metadata, Mode, Prepare, TargetType, Traits, Typed, rest_of,
+    Access, Doc, Found, Handover, Kind, Lower, Metadata, Mode, Prepare, TargetType, Traits, Typed, rest_of,
 };
 pub use difference::{Difference, Differences, Effect};
 pub use printer::{Printer, Style};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Found, Lower, Handover, Metadata, ParamsError, Printer, Problems, TargetType,
     Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -169,6 +169,10 @@ impl TargetType for Snapshot {
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         rest_of(&self.origin, 0, size_of)
+    }
+
+    fn handover(&self) -> Option<Handover<'_>> {
+        self.persistent.then_some(Handover::Gives(&self.cow))
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    Differences, Doc, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    Differences, Doc, Lower, Handover, Metadata, ParamsError, Printer, Problems, TargetType, Words,
 };
 use crate::device::Device;
 
@@ -76,6 +76,10 @@ impl TargetType for SnapshotMerge {
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         self.0.rest(size_of)
+    }
+
+    fn handover(&self) -> Option<Handover<'_>> {
+        Some(Handover::Takes(&self.0.cow))
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

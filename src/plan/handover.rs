@@ -1,0 +1,60 @@
+//! Blocks that a mapping takes over from another one, which must be suspended first, or the kernel refuses
+//! (`snapshot_preresume` in `drivers/md/dm-snap.c`): a suspend is a step of the end, so that takes an apply of its own.
+
+use super::Conflict;
+use super::changes::{Change, Changes, Standing};
+use crate::identity::DevNum;
+use crate::observed::{Observed, Seen};
+use crate::table::Target;
+use crate::targets::{self, Handover};
+
+/// A conflict for each device that would have to give, and is not suspended.
+pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for change in &changes.all {
+        for number in taken(change) {
+            let mut others =
+                observed.devices.iter().filter(|seen| Some(seen.listed.number) != change.number());
+            let Some(giver) = others.find(|seen| is_active(seen) && gives(seen, number)) else { continue };
+            conflicts.push(Conflict {
+                mapping: change.mapping.key.clone(),
+                name: change.mapping.name.clone(),
+                reason: format!(
+                    "it would take over what `{}` keeps on {number}, and that is not suspended; apply the map with \
+                     `state = \"suspended\"` for it first",
+                    giver.listed.name
+                ),
+            });
+        }
+    }
+    conflicts
+}
+
+/// The devices whose blocks a mapping takes over with its new table.
+fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
+    let changes = matches!(
+        change.standing,
+        Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
+    );
+    let rows = if changes { change.rows.as_slice() } else { &[] };
+    rows.iter().filter_map(|row| match row.target.handover()? {
+        Handover::Takes(device) => device.number,
+        Handover::Gives(_) => None,
+    })
+}
+
+fn is_active(seen: &Seen) -> bool {
+    seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.suspended)
+}
+
+/// Whether a mapping has blocks on a device that another one may take over.
+fn gives(seen: &Seen, number: DevNum) -> bool {
+    let gives = |row: &Target| {
+        let target = targets::parse(&row.kind, row.params()).ok();
+        target.is_some_and(|target| match target.handover() {
+            Some(Handover::Gives(device)) => device.number == Some(number),
+            _ => false,
+        })
+    };
+    seen.mapped.iter().flat_map(|mapped| &mapped.table).any(gives)
+}

@@ -48,7 +48,12 @@ pub fn measure(asked: &Asked, ioctls: &str) -> Result<String> {
         Row::faster(format!("{count} creates, beside the C program"), create.0, create.2, least(1.0)),
         Row::faster(format!("{count} reloads, beside the C program"), reload.0, reload.2, least(5.0)),
         Row::faster(format!("{count} removes, beside the C program"), remove.0, remove.2, least(5.0)),
-        Row::faster(format!("{count} creates, beside `dmsetup create --concise`"), create.1, create.2, least(1.0)),
+        Row::faster(
+            format!("{count} creates, beside `dmsetup create --concise`"),
+            create.1,
+            create.2,
+            least(1.0),
+        ),
         Row::faster(format!("{count} removes, beside one `dmsetup remove`"), remove.1, remove.2, least(1.0)),
         Row::longer("longest wait of a reader, beside the C program", wait(dmctl), wait(ioctls), 1.5),
         Row::longer(

@@ -175,10 +175,10 @@ fn carry_out(
 }
 
 /// Tells in a last line how the apply of a plan ended.
-fn in_lines<T>(plan: &Plan, outcome: Result<T, ApplyError>) -> Result<T, Failure> {
-    let end = match &outcome {
-        Ok(_) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error),
+fn in_lines(plan: &Plan, outcome: Result<Option<Applied>, ApplyError>) -> Result<Option<Applied>, Failure> {
+    let end = match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
+        Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
+        Ok(Some(error)) | Err(error) => Event::of(error),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     let applied = outcome?;

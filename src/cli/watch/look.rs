@@ -15,7 +15,7 @@ use dmctl::watch::{Bell, Cause, Files, Latch};
 use super::Args;
 use super::service::Service;
 use super::tell::{Seen, Teller};
-use crate::cli::apply::{perform, usual_jobs};
+use crate::cli::apply::perform;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -144,8 +144,8 @@ impl<'a> Watch<'a> {
     /// Compares, and tells what is new. Gives the map when it is to be applied.
     fn see(&mut self, causes: &BTreeSet<Cause>) -> Result<Option<Map>, Failure> {
         let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
-        let read = map::look(&self.args.files, trust);
-        self.latch.map(read.digest);
+        let (read, digest) = map::look(&self.args.files, trust);
+        self.latch.map(digest);
         let (seen, map) = match read.map {
             Ok(mut map) => {
                 self.expect_lowers(&mut map)?;
@@ -154,7 +154,7 @@ impl<'a> Watch<'a> {
             Err(failure) => (Seen::Unclear { failure }, None),
         };
         let why = self.latch.why().filter(|_| self.args.apply);
-        self.teller.seen(causes, &read.digest, &read.says, &seen, why)?;
+        self.teller.seen(causes, &digest, &read.says, &seen, why)?;
         let may = self.args.apply && why.is_none();
         Ok(map.filter(|_| may && matches!(seen, Seen::Differs { refusal: None, .. })))
     }
@@ -194,7 +194,7 @@ impl<'a> Watch<'a> {
             }
             teller.plan(&Document::of(&plan))?;
             let mut progress = Steps { teller: &mut *teller, service, count: 0 };
-            perform(context, kernel, &plan, usual_jobs(context), &mut progress)?;
+            perform(context, kernel, &plan, &mut progress)?;
             let count = progress.count;
             teller.applied(count)?;
             Ok(Tried::Applied)

@@ -1,6 +1,6 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
-PACKAGES = user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
+PACKAGES = gcc user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
 	keyutils cryptsetup-bin udev chromium zsh fish mandoc python3-venv
 
 KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
@@ -9,7 +9,7 @@ KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kernels build test test-kernels test-campaign test-boot deb demo lint clean
+.PHONY: help setup setup-kernels build bench test test-kernels test-campaign test-boot deb demo lint clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -23,6 +23,9 @@ setup-kernels: setup ## Installs QEMU and fetches Debian's kernel 6.12, where th
 
 build: setup ## Builds dmctl
 	cargo build --locked
+
+bench: setup-kernels ## Measures dmctl beside a C program and dmsetup, on both kernels; BENCH="--write" fills docs/performance.md
+	cargo bench --locked --bench peers -- $(BENCH)
 
 test: setup ## Runs every test, those on a real Device Mapper kernel included
 	cargo test --locked

@@ -198,23 +198,42 @@ impl Observed {
     ) -> Result<(), KernelError> {
         let mut learnt: HashMap<DevNum, Users> = HashMap::new();
         let asked: Vec<DevNum> = numbers.into_iter().collect();
-        learn_upwards(kernel, &asked, &mut learnt)?;
+        self.learn_upwards(kernel, &asked, &mut learnt)?;
         let puzzling = |number: &DevNum| self.open_beyond(*number, &learnt[number]);
         let openers = kernel.openers(&asked.into_iter().filter(puzzling).collect());
         for (number, users) in openers {
-            learn_upwards(kernel, &users.holders, &mut learnt)?;
+            self.learn_upwards(kernel, &users.holders, &mut learnt)?;
             learnt.entry(number).or_default().add(users);
         }
         self.users.get_or_init(|| learnt);
         Ok(())
     }
 
+    /// Learns who uses these devices and those above them. Who uses a device has it open.
+    fn learn_upwards(
+        &self,
+        kernel: &dyn ReadKernel,
+        numbers: &[DevNum],
+        learnt: &mut HashMap<DevNum, Users>,
+    ) -> Result<(), KernelError> {
+        let mut left = numbers.to_vec();
+        while let Some(number) = left.pop() {
+            if let Entry::Vacant(unknown) = learnt.entry(number) {
+                let closed = self.open_count(number) == Some(0);
+                let users = if closed { Users::default() } else { kernel.users(number)? };
+                left.extend(&unknown.insert(users).holders);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a device is open more often than by those that stand on it.
     fn open_beyond(&self, number: DevNum, users: &Users) -> bool {
-        let mapped = self.by_number(number).and_then(|seen| seen.mapped.as_ref());
-        mapped.is_some_and(|mapped| {
-            usize::try_from(mapped.info.open_count).is_ok_and(|n| n > users.holders.len())
-        })
+        self.open_count(number).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > users.holders.len())
+    }
+
+    fn open_count(&self, number: DevNum) -> Option<u32> {
+        self.by_number(number)?.mapped.as_ref().map(|mapped| mapped.info.open_count)
     }
 
     /// The device of this name: as the kernel would store it, or else the same in the plain form.
@@ -264,22 +283,6 @@ impl Observed {
     pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
         self.heads.get(&self.ground(map, device, offset)?).map(Vec::as_slice)
     }
-}
-
-/// Learns who uses these devices and those above them.
-fn learn_upwards(
-    kernel: &dyn ReadKernel,
-    numbers: &[DevNum],
-    learnt: &mut HashMap<DevNum, Users>,
-) -> Result<(), KernelError> {
-    let mut left = numbers.to_vec();
-    while let Some(number) = left.pop() {
-        if let Entry::Vacant(unknown) = learnt.entry(number) {
-            let users = unknown.insert(kernel.users(number)?);
-            left.extend(&users.holders);
-        }
-    }
-    Ok(())
 }
 
 /// The device and sector that a sector of a mapping leads to, where its row leads straight on.

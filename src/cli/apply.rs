@@ -119,8 +119,8 @@ fn with_plan<'c, T>(
     }
 }
 
-/// Shows a plan and carries it out, as far as it may be and was asked for. None when nothing was done. With a
-/// `post` it may have to be put back, and that is known before anything is changed.
+/// Shows a plan and carries it out, as far as it may be and was asked for. With a `post` it may have to be put back,
+/// and that is known before anything is changed; what it takes is given, unless nothing was done.
 fn carry_out(
     context: &Context,
     args: &Args,
@@ -151,31 +151,32 @@ fn carry_out(
         *post = Some(guard::take_post(context, plan)?);
     }
     let jobs = args.jobs.unwrap_or(usual_jobs(context));
-    let mut applied = if args.output.is_json() {
-        in_lines(context, kernel, plan, jobs)?
+    let carry_out = |progress: &mut dyn Progress| {
+        let options = options(context, jobs);
+        if told {
+            apply::reversibly(kernel, plan, options, progress).map(Some)
+        } else {
+            apply::apply(kernel, plan, options, progress).map(|()| None)
+        }
+    };
+    let applied = if args.output.is_json() {
+        in_lines(plan, carry_out(&mut Lines))?
     } else {
-        perform(context, kernel, plan, jobs, &mut Bar::new(plan.steps.len()))?
+        carry_out(&mut Bar::new(plan.steps.len()))?
     };
     if !told {
-        applied = applied.settled()?;
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
-            print(&done(plan.steps.len()))?;
+            note(done(plan.steps.len()).trim_end());
         }
     }
-    Ok(Some(applied))
+    Ok(applied)
 }
 
-/// Carries a plan out and tells each event in a line, the last of which says how it ended.
-fn in_lines(
-    context: &Context,
-    kernel: &dyn ChangeKernel,
-    plan: &Plan,
-    jobs: usize,
-) -> Result<Applied, Failure> {
-    let outcome = perform(context, kernel, plan, jobs, &mut Lines);
-    let end = match outcome.as_ref().map(Applied::unsettled) {
+/// Tells in a last line how the apply of a plan ended.
+fn in_lines(plan: &Plan, outcome: Result<Option<Applied>, ApplyError>) -> Result<Option<Applied>, Failure> {
+    let end = match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
         Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
         Ok(Some(error)) | Err(error) => Event::of(error),
     };
@@ -185,7 +186,7 @@ fn in_lines(
 }
 
 /// How much is done side by side unless asked otherwise. On a simulated kernel nothing waits, so nothing is gained.
-pub fn usual_jobs(context: &Context) -> usize {
+fn usual_jobs(context: &Context) -> usize {
     if context.is_live() { apply::JOBS } else { 1 }
 }
 
@@ -194,11 +195,13 @@ pub fn perform(
     context: &Context,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-    jobs: usize,
     progress: &mut dyn Progress,
-) -> Result<Applied, ApplyError> {
-    let options = Options { patience: context.patience(), jobs, stop: context.stop() };
-    apply::reversibly(kernel, plan, options, progress)
+) -> Result<(), ApplyError> {
+    apply::apply(kernel, plan, options(context, usual_jobs(context)), progress)
+}
+
+fn options(context: &Context, jobs: usize) -> Options<'_> {
+    Options { patience: context.patience(), jobs, stop: context.stop() }
 }
 
 /// Reads how much is to be done side by side.

@@ -11,7 +11,7 @@ use dmctl::plan::document::Document;
 use dmctl::plan::{Deactivation, deactivate};
 use dmctl::render::Heading;
 
-use super::apply::{perform, usual_jobs};
+use super::apply::perform;
 use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             note(format_args!("`{}` stays: {why}", step.name));
         }
         print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
-        perform(context, kernel, &now.plan, usual_jobs(context), &mut Silent)?.settled()?;
+        perform(context, kernel, &now.plan, &mut Silent)?;
         Ok(Exit::Done)
     })
 }

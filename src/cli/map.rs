@@ -33,8 +33,6 @@ pub enum Trust {
 
 /// What came of reading a map, untold.
 pub struct Read {
-    /// Stands for what was read.
-    pub digest: [u8; 32],
     /// What is to be said about it: what is wrong with it, drawn, and what is doubtful.
     pub says: Vec<String>,
     /// The map, or why there is none.
@@ -52,7 +50,12 @@ impl Read {
 /// Reads the map that `files` are, or tells everything that is wrong with it. The keys that it names stay
 /// unread.
 pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    judge(config::load(files), trust).told()
+    told(config::load(files), trust)
+}
+
+/// The map that was read, or everything that is wrong with it told.
+pub fn told(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
+    judge(loaded, trust).told()
 }
 
 /// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
@@ -60,11 +63,12 @@ pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     Selection::default().read_with_keys(files, trust)
 }
 
-/// The same, and tells nothing.
-pub fn look(files: &[PathBuf], trust: Trust) -> Read {
+/// The same, and tells nothing; and what stands for all that was read.
+pub fn look(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) {
     let mut loaded = config::load(files);
     loaded.read_keys(&places());
-    judge(loaded, trust)
+    let digest = loaded.digest();
+    (judge(loaded, trust), digest)
 }
 
 impl Selection {
@@ -91,7 +95,6 @@ pub fn places() -> Places {
 }
 
 fn judge(loaded: Loaded, trust: Trust) -> Read {
-    let digest = loaded.digest();
     let drawn = loaded.render(true);
     let mut says = Vec::new();
     if !drawn.is_empty() {
@@ -113,7 +116,7 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
             Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
         }),
     };
-    Read { digest, says, map }
+    Read { says, map }
 }
 
 impl Context {

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 
+use anstream::AutoStream;
 use anyhow::anyhow;
 use clap::ValueEnum;
 use dmctl::render::json::FORMAT_VERSION;
@@ -95,8 +96,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Writes to standard output, and says whether somebody still reads it.
 pub fn is_read(text: &str) -> Result<bool, Failure> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    let mut out = io::stdout().lock();
+    // All of it at one go: a stream that strips writes the words between the escapes one by one.
+    let mut plain = AutoStream::new(Vec::with_capacity(text.len()), AutoStream::choice(&out));
+    let written = plain.write_all(text.as_bytes()).and_then(|()| out.write_all(&plain.into_inner()));
+    match written.and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::new(Exit::Error, anyhow!("standard output can't be written to: {error}"))),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use dmctl::apply::{self, Applied, ApplyError, Progress};
+use dmctl::apply::{self, ApplyError, Progress};
 use dmctl::config::{Map, State};
 use dmctl::kernel::ReadKernel;
 use dmctl::kernel::live::Events;
@@ -18,7 +18,7 @@ use super::Args;
 use super::parts::{self, Blame, Parts};
 use super::service::Service;
 use super::tell::{Seen, Teller};
-use crate::cli::apply::{perform, usual_jobs};
+use crate::cli::apply::perform;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -164,8 +164,8 @@ impl<'a> Watch<'a> {
     /// Compares, and tells what is new. Gives the map when it is to be applied.
     fn see(&mut self, causes: &BTreeSet<Cause>) -> Result<Option<Map>, Failure> {
         let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
-        let read = map::look(&self.args.files, trust);
-        if self.latch.map(read.digest) {
+        let (read, digest) = map::look(&self.args.files, trust);
+        if self.latch.map(digest) {
             self.parts = Parts::default();
         }
         let (seen, map) = match read.map {
@@ -182,7 +182,7 @@ impl<'a> Watch<'a> {
             self.parts.over();
         }
         let why = self.latch.why().filter(|_| self.args.apply);
-        self.teller.seen(causes, &read.digest, &read.says, &seen, why)?;
+        self.teller.seen(causes, &digest, &read.says, &seen, why)?;
         let may = self.args.apply && why.is_none();
         Ok(map.filter(|_| may))
     }
@@ -243,10 +243,10 @@ impl<'a> Watch<'a> {
             }
             self.teller.plan(&Document::of(&plan))?;
             let mut progress = Steps { teller: &mut self.teller, service, count: 0 };
-            let outcome = perform(&context, kernel, &plan, usual_jobs(&context), &mut progress);
+            let outcome = perform(&context, kernel, &plan, &mut progress);
             let count = progress.count;
-            match outcome.and_then(Applied::settled) {
-                Ok(_) => {
+            match outcome {
+                Ok(()) => {
                     self.teller.applied(count)?;
                     Ok(Tried::Applied { counts: !self.parts.applied(&map, &plan) })
                 }

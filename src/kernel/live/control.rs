@@ -9,13 +9,11 @@ use devicemapper::{DM, DevId, DmError, DmName, DmUuid, errors};
 use nix::errno::Errno;
 
 use super::raw::{self, Command};
-use super::wire::{Answer, Malformed, Request, Unwritable, flag};
+use super::wire::{Answer, HEADER, Malformed, Request, Unwritable, flag};
 use crate::kernel::{Call, Id, KernelError};
 
 /// Where Device Mapper takes its commands.
 pub(super) const CONTROL: &str = "/dev/mapper/control";
-/// The room an answer gets at first. Few tables are longer, and libdevmapper starts with as much.
-const ROOM: usize = 16 * 1024;
 /// The largest buffer the kernel takes.
 const MAX_ROOM: usize = 1 << 30;
 
@@ -46,9 +44,9 @@ impl Control {
         &self.dm
     }
 
-    /// Performs `command` and gives the answer as much room as it needs.
+    /// Performs `command` and gives the answer as much room as it needs, little at first: all of it is wiped later.
     pub fn call(&self, command: Command, request: &Request) -> Result<Answer, Errno> {
-        let mut room = ROOM;
+        let mut room = first_room(command);
         loop {
             let mut buffer = request.buffer(room);
             raw::ioctl(self.dm().file().as_fd(), command, &mut buffer)?;
@@ -61,6 +59,18 @@ impl Control {
             }
             room *= 2;
         }
+    }
+}
+
+/// The room that an answer gets at first.
+fn first_room(command: Command) -> usize {
+    match command {
+        // A message does what it does: it can't be sent again for an answer that found no room.
+        Command::ListDevices | Command::TargetMessage => 16 * 1024,
+        // The tables of most devices are one row.
+        Command::TableStatus => 512,
+        // The header is all there is.
+        _ => HEADER,
     }
 }
 

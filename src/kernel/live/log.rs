@@ -1,13 +1,16 @@
 //! What the kernel log says about a refusal.
 //!
 //! The kernel's answer to a bad table is EINVAL; the sentence that names the mistake goes to the kernel log.
-//! Whoever makes a call that may be refused marks the end of the log before it and reads on from there.
-//! All of this is best effort: without the right to read the log there is no sentence, and nothing else
-//! is lost.
+//! Whoever makes a call that may be refused listens from before it. All of this is best effort: without the
+//! right to read the log there is no sentence, and nothing else is lost.
+//!
+//! The log is opened once, before any device is suspended: to open it takes memory, for which the kernel may have
+//! to wait. To listen takes none.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 
@@ -22,23 +25,57 @@ const MAX_RECORD: usize = 8192;
 /// So many records are looked at; a log that fills faster than it is read must not hold anyone up.
 const MAX_RECORDS: usize = 1000;
 
-/// A place in the kernel log: its end at the time of [`Mark::now`].
-pub(super) struct Mark(Option<File>);
+/// The kernel log, as far as this process listens.
+#[derive(Default)]
+pub(super) struct Log(Mutex<Heard>);
 
-impl Mark {
-    pub fn now() -> Self {
-        let open = || {
-            let mut log = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg")?;
-            log.seek(SeekFrom::End(0))?;
-            Ok::<File, std::io::Error>(log)
-        };
-        Self(open().ok())
+#[derive(Default)]
+struct Heard {
+    /// None as long as it was not opened, or can't be.
+    file: Option<File>,
+    tried: bool,
+    /// How many listen. The log is read on from where the first of them began.
+    listeners: usize,
+    /// What Device Mapper has logged since, as far as somebody has looked.
+    lines: Vec<String>,
+}
+
+impl Log {
+    /// Opens it, once.
+    pub fn open(&self) {
+        self.heard().open();
     }
 
-    /// What Device Mapper has logged since, about the device `number` or about none in particular.
-    pub fn lines(self, number: Option<DevNum>) -> Option<String> {
-        let mut log = self.0?;
-        let mut lines: Vec<String> = Vec::new();
+    /// Listens until what is returned is dropped.
+    pub fn listen(&self) -> Listener<'_> {
+        let mut heard = self.heard();
+        if heard.listeners == 0 {
+            heard.open();
+            heard.lines.clear();
+            if let Some(Err(_)) = heard.file.as_mut().map(|file| file.seek(SeekFrom::End(0))) {
+                heard.file = None;
+            }
+        }
+        heard.listeners += 1;
+        Listener(self)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    fn open(&mut self) {
+        if !self.tried {
+            self.tried = true;
+            self.file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg").ok();
+        }
+    }
+
+    /// Reads up to the end of the log.
+    fn catch_up(&mut self) {
+        let Some(log) = &mut self.file else { return };
         let mut record = [0; MAX_RECORD];
         for _ in 0..MAX_RECORDS {
             // EAGAIN is the end; EPIPE says that records were overwritten, and reading goes on after them.
@@ -47,10 +84,29 @@ impl Mark {
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => continue,
                 Err(_) => break,
             };
-            let line = message(&record[..length]).filter(|line| is_about(line, number));
-            lines.extend(line.filter(|line| !lines.contains(line)));
+            let line = message(&record[..length]);
+            self.lines.extend(line.filter(|line| !self.lines.contains(line)));
         }
+    }
+}
+
+/// Somebody who listens to the log.
+pub(super) struct Listener<'l>(&'l Log);
+
+impl Listener<'_> {
+    /// What Device Mapper has logged since, about the device `number` or about none in particular.
+    pub fn lines(&self, number: Option<DevNum>) -> Option<String> {
+        let mut heard = self.0.heard();
+        heard.catch_up();
+        let lines: Vec<&str> =
+            heard.lines.iter().map(String::as_str).filter(|line| is_about(line, number)).collect();
         (!lines.is_empty()).then(|| shortened(&lines.join("; ")))
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        self.0.heard().listeners -= 1;
     }
 }
 

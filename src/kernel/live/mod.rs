@@ -31,14 +31,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devicemapper::{DmFlags, DmName, DmOptions, DmUuid};
+use devicemapper::{DmFlags, DmOptions};
 use nix::errno::Errno;
 
 pub use events::Events;
 pub use names::names;
 
 use control::{Control, label, malformed, refused, unwritable, with_id};
-use log::Mark;
+use log::Log;
 use nodes::Nodes;
 use raw::Command;
 use udev::Beside;
@@ -68,6 +68,7 @@ pub enum Udev {
 /// The running kernel.
 pub struct Live {
     control: Control,
+    log: Log,
     udev: Beside,
     /// Kept by dmctl where udev does not answer.
     nodes: Nodes,
@@ -87,6 +88,7 @@ impl Live {
     pub fn open(udev: Udev) -> Result<Self, KernelError> {
         Ok(Self {
             control: Control::open()?,
+            log: Log::default(),
             udev: Beside::new(udev == Udev::Auto),
             nodes: Nodes::new(NODES),
             warnings: Mutex::default(),
@@ -154,11 +156,11 @@ impl Live {
 
     /// Runs a call that the kernel may refuse with no more than an errno, and adds what its log says.
     fn explained<T>(&self, id: &Id, act: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
-        let mark = Mark::now();
+        let listener = self.log.listen();
         act().map_err(|error| match error {
             KernelError::Refused { call, device, errno, .. } => {
                 let number = self.info(id).ok().flatten().map(|info| info.number);
-                KernelError::Refused { call, device, errno, log: mark.lines(number) }
+                KernelError::Refused { call, device, errno, log: listener.lines(number) }
             }
             other => other,
         })
@@ -246,12 +248,17 @@ impl ReadKernel for Live {
 impl ChangeKernel for Live {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
         self.check_node(name)?;
-        let fail = |error| refused(Call::Create, name.to_string(), error);
-        let dm_uuid = uuid.map(|uuid| DmUuid::new(uuid.as_str())).transpose().map_err(fail)?;
-        let info = DmName::new(name.kernel())
-            .and_then(|dm_name| self.control.dm().device_create(dm_name, dm_uuid, DmOptions::default()))
-            .map_err(fail)?;
-        let number = DevNum::new(info.device().major, info.device().minor);
+        let id = Id::Name(name.clone());
+        let request = Request::about(&id, 0)
+            .and_then(|request| uuid.into_iter().try_fold(request, Request::and_uuid))
+            .map_err(|why| unwritable(Call::Create, &label(&id), why))?;
+        let answer = self.control.call(Command::Create, &request).map_err(|errno| KernelError::Refused {
+            call: Call::Create,
+            device: label(&id),
+            errno,
+            log: None,
+        })?;
+        let number = answer.info().map_err(|why| malformed(Call::Create, &label(&id), why))?.number;
         self.with_nodes(|nodes| nodes.make(name, number, || self.list()));
         Ok(number)
     }
@@ -300,7 +307,11 @@ impl ChangeKernel for Live {
         let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
         self.ask_beside_udev(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
-            self.with_nodes(|nodes| nodes.remove(&info.name, Some(info.number), || self.list()));
+            self.with_nodes(|nodes| {
+                // One whose removal waits for the last close is still there.
+                let is_gone = self.info(&Id::Name(info.name.clone()))?.is_none();
+                if is_gone { nodes.remove(&info.name, Some(info.number), || self.list()) } else { Ok(()) }
+            });
         }
         Ok(())
     }
@@ -318,6 +329,7 @@ impl ChangeKernel for Live {
     }
 
     fn begin(&self) -> Result<(), KernelError> {
+        self.log.open();
         self.begin_beside_udev()
     }
 

@@ -82,8 +82,8 @@ impl Nodes {
         if look(&path)? == There::Leads(number) { unlink(&path) } else { Ok(()) }
     }
 
-    /// Takes away the node of a device that was removed and had this number. The number may be another
-    /// device's by now, but not under this name.
+    /// Takes away the node of a name that no device has any more; one that was removed just now had this number.
+    /// `list` is asked for when the node leads to another.
     pub fn remove(
         &self,
         name: &Name,
@@ -93,14 +93,9 @@ impl Nodes {
         // Nobody made a node for a device whose name can't have one.
         let Ok(path) = self.path(name) else { return Ok(()) };
         match look(&path)? {
-            There::Leads(there) => {
-                let devices = list()?;
-                let gone = !devices.iter().any(|device| device.name == *name);
-                let was_its = gone && Some(there) == number;
-                if was_its || is_stale(there, &path, &devices) { unlink(&path) } else { Ok(()) }
-            }
             There::Dangling => unlink(&path),
-            There::Nothing | There::Other => Ok(()),
+            There::Leads(there) if Some(there) == number || is_stale(there, &path, &list()?) => unlink(&path),
+            There::Leads(_) | There::Nothing | There::Other => Ok(()),
         }
     }
 

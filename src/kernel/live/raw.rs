@@ -29,6 +29,7 @@ const DM_IOCTL: u8 = 0xfd;
 #[repr(u8)]
 pub(super) enum Command {
     ListDevices = 2,
+    Create = 3,
     Remove = 4,
     Rename = 5,
     Suspend = 6,

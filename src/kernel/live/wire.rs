@@ -93,6 +93,12 @@ impl Request {
         Ok(request)
     }
 
+    /// The same request with a uuid beside the name.
+    pub fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
+        put_text(&mut self.0, UUID, UUID_LENGTH, uuid.as_str())?;
+        Ok(self)
+    }
+
     /// What udev is told with the event that the call makes: flags in the upper half, and a cookie in the
     /// lower one when somebody waits for its answer.
     pub fn for_udev(mut self, cookie: u32) -> Self {

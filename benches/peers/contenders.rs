@@ -119,8 +119,8 @@ fn dmsetup(verb: &str) -> Command {
 fn run(command: &mut Command) -> Result<Duration> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("start {:?}", command.get_program()))?;
+    let status = command.status().with_context(|| format!("start {}", command.get_program().display()))?;
     let took = start.elapsed();
-    ensure!(status.success(), "{:?}: {status}", command.get_program());
+    ensure!(status.success(), "{}: {status}", command.get_program().display());
     Ok(took)
 }

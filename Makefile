@@ -37,10 +37,10 @@ test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.
 test-campaign: setup ## Runs the whole fault campaign on a real kernel, of which `make test` runs a sample
 	DMCTL_CAMPAIGN=whole cargo test --locked --test real_kernel -- campaign
 
-test-boot: setup ## Boots a Debian with dmctl's package and tests there what only a boot shows
+test-boot: setup ## Boots a Debian with dmctl's package and tests there what only that shows; CASES="WORD..." picks some
 	@./tests/vm/setup $(BOOT_PACKAGES)
 	cargo build --locked
-	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot
+	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot $(CASES)
 
 deb: setup ## Builds the Debian package, into target/deb/
 	@./tests/vm/setup dpkg-dev

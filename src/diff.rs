@@ -123,7 +123,7 @@ fn verdict(wanted: &[TypedRow], read_only: bool, device: &Mapped, ignored: &mut 
         diff.says.push(rows_counted(live.len(), wanted.len()));
     }
     if read_only != device.info.read_only && !follows_target(wanted, read_only) {
-        diff.says.push(if read_only { "becomes read-only" } else { "becomes writable" }.to_string());
+        diff.says.push(if read_only { READ_ONLY } else { WRITABLE }.to_string());
     }
     if diff.says.is_empty() {
         return Verdict::Equal;
@@ -131,6 +131,12 @@ fn verdict(wanted: &[TypedRow], read_only: bool, device: &Mapped, ignored: &mut 
     diff.map = SectorMap::of(wanted, &live);
     if recreate { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
 }
+
+/// What is said of a table that is to be read-only, and is not.
+pub const READ_ONLY: &str = "becomes read-only";
+
+/// What is said of a table that is to be writable, and is not.
+pub const WRITABLE: &str = "becomes writable";
 
 /// What is said of a row where none began before. Whoever draws both tables has shown it already.
 #[must_use]

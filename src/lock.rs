@@ -4,15 +4,16 @@
 //! remove it would let two processes lock two files of one name. While the lock is held the file says by
 //! whom, so that whoever has to wait can be told.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, process};
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::{major, minor};
 use thiserror::Error;
 
 use crate::identity::printable;
@@ -50,26 +51,29 @@ pub enum LockError {
     },
 }
 
-/// The dmctl that holds a lock, as it wrote itself down.
+/// Who holds a lock: a dmctl, as it wrote itself down, or another program, as the kernel knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holder {
     /// Its process.
     pub pid: Option<u32>,
-    /// What it was told to do, without anything that may be a key.
+    /// What it was told to do, without anything that may be a key; of another program only the name.
     pub command: String,
+    /// Whether it is another program, such as flock(1).
+    pub stranger: bool,
 }
 
 impl Holder {
     fn parse(entry: &str) -> Self {
         let line = entry.lines().next().unwrap_or_default();
         let (pid, command) = line.split_once(' ').unwrap_or((line, ""));
-        Self { pid: pid.parse().ok(), command: command.to_string() }
+        Self { pid: pid.parse().ok(), command: command.to_string(), stranger: false }
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
+            Some(pid) if self.stranger => write!(f, "process {pid} (`{}`)", printable(&self.command)),
             Some(pid) => write!(f, "another dmctl, process {pid} (`{}`),", printable(&self.command)),
             None => f.write_str("another dmctl"),
         }
@@ -172,7 +176,26 @@ fn holder(file: &mut File) -> Holder {
         }
         thread::sleep(PAUSE);
     }
-    Holder::default()
+    stranger(file).unwrap_or_default()
+}
+
+/// Who holds the lock by the kernel's list, `proc_locks(5)`; none when it can't tell, as across pid namespaces.
+fn stranger(file: &File) -> Option<Holder> {
+    let metadata = file.metadata().ok()?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    let file = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let pid = locks.lines().find_map(|line| pid_of(line, &file))?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(Holder { pid: Some(pid), command: name.trim_end().to_string(), stranger: true })
+}
+
+/// The process of a line `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`, when it locks this file.
+fn pid_of(line: &str, file: &str) -> Option<u32> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    (words.next()? == "FLOCK").then_some(())?;
+    let pid = words.nth(2)?.parse().ok()?;
+    (words.next()? == file && pid > 0).then_some(pid)
 }
 
 fn read_entry(file: &mut File, entry: &mut Vec<u8>) -> io::Result<usize> {
@@ -225,7 +248,26 @@ mod tests {
         assert_eq!(Holder::parse("").to_string(), "another dmctl");
         assert_eq!(
             Holder::parse("12 dmctl apply x\n"),
-            Holder { pid: Some(12), command: "dmctl apply x".into() }
+            Holder { pid: Some(12), command: "dmctl apply x".into(), stranger: false }
         );
+    }
+
+    #[test]
+    fn another_program_is_named_by_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = open(&path).unwrap();
+        held.lock().unwrap();
+        let error = Lock::acquire(&path, Duration::ZERO, "dmctl create data").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("process {} (`", process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_line_of_the_kernels_list_is_read() {
+        let line = "1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF";
+        assert_eq!(pid_of(line, "fd:01:5678"), Some(1234));
+        assert_eq!(pid_of(line, "fd:01:5679"), None);
+        assert_eq!(pid_of(&line.replace("FLOCK", "POSIX"), "fd:01:5678"), None);
+        assert_eq!(pid_of("1: -> FLOCK  ADVISORY  WRITE 99 fd:01:5678 0 EOF", "fd:01:5678"), None);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::{Map, State};
+use crate::diff;
 use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
 use crate::kernel::{KernelError, Mapped, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -136,6 +137,16 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     Ok(entries.collect())
 }
 
+/// A difference as a plan words it, which tells what will be, told as what is.
+fn as_it_is(says: &str) -> String {
+    match says {
+        diff::READ_ONLY => "it is writable, the map says read-only",
+        diff::WRITABLE => "it is read-only, the map says writable",
+        says => says,
+    }
+    .to_string()
+}
+
 fn is_leaving(device: Option<&Mapped>) -> bool {
     device.is_some_and(|device| device.info.deferred_remove)
 }
@@ -165,7 +176,7 @@ fn of_change(
             Word::Drifted
         }
         Standing::Differs(diff) | Standing::Replaced(diff) => {
-            says.extend(diff.says.iter().cloned());
+            says.extend(diff.says.iter().map(|says| as_it_is(says)));
             Word::Drifted
         }
         Standing::Unknown(why) => {

@@ -158,10 +158,15 @@ fn parse_bytes(text: &str) -> Result<Option<u64>, SizeError> {
     if whole.is_empty() || fraction.contains('.') {
         return Err(syntax());
     }
+    // Zeros at the end say nothing.
+    let fraction = fraction.trim_end_matches('0');
     let too_large = || SizeError::TooLarge(text.to_string());
-    // More digits than any size needs: refuse rather than overflow.
-    if fraction.len() > 18 || whole.trim_start_matches('0').len() > 20 {
+    // More digits than any size needs: refuse rather than overflow. No unit divides by so fine a fraction.
+    if whole.trim_start_matches('0').len() > 20 {
         return Err(too_large());
+    }
+    if fraction.len() > 18 {
+        return Ok(None);
     }
     let scale = 10u128.pow(u32::try_from(fraction.len()).map_err(|_| too_large())?);
     let whole: u128 = whole.parse().map_err(|_| syntax())?;
@@ -328,6 +333,9 @@ mod tests {
         }
         assert!(matches!(Sectors::parse("1B"), Err(SizeError::NotSectors(_))));
         assert!(matches!(Sectors::parse("0.3KiB"), Err(SizeError::NotSectors(_))));
+        assert_eq!(Sectors::parse(&format!("1.5{}MiB", "0".repeat(40))).unwrap(), Sectors(3072));
+        let fine = format!("0.{}1KiB", "0".repeat(40));
+        assert!(matches!(Sectors::parse(&fine), Err(SizeError::NotSectors(_))));
         for text in ["8EiB", "16EiB", "99999999999999999999999s", "9223372036854775808B"] {
             assert!(matches!(Sectors::parse(text), Err(SizeError::TooLarge(_))), "{text}");
         }

@@ -6,11 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::error::ApplyError;
 use super::journal::Journal;
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::identity::Name;
-use crate::kernel::{ChangeKernel, Id, Mapped, ReadKernel, Slot};
+use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, ReadKernel, Slot};
 use crate::plan::Plan;
 
 /// A plan that was carried out, with the way back.
@@ -18,16 +19,37 @@ pub struct Applied {
     journal: Journal,
     /// The devices that it touched, as it left them.
     left: HashMap<Id, (Name, Option<Mapped>)>,
+    /// Why a device node does not follow.
+    unsettled: Option<ApplyError>,
 }
 
 impl Applied {
     /// Looks at the devices of `plan`, which was just carried out.
-    pub(super) fn new(kernel: &dyn ReadKernel, plan: &Plan, journal: Journal) -> Self {
+    pub(super) fn new(
+        kernel: &dyn ReadKernel,
+        plan: &Plan,
+        journal: Journal,
+        settled: Result<(), KernelError>,
+    ) -> Self {
         // One that can't be read now will have changed later, and be left alone: that is safe, and told.
         let look = |id: &Id| kernel.device(id, Slot::Live).ok().flatten();
         let steps = plan.steps.iter().map(|step| (step.id(), step.name.clone()));
         let left = steps.map(|(id, name)| (id.clone(), (name, look(&id)))).collect();
-        Self { journal, left }
+        Self { journal, left, unsettled: settled.err().map(ApplyError::Unsettled) }
+    }
+
+    /// Why a device node does not follow, if so. The devices are as the plan says all the same.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<&ApplyError> {
+        self.unsettled.as_ref()
+    }
+
+    /// Itself, with every device node in its place.
+    ///
+    /// # Errors
+    /// [`ApplyError::Unsettled`] where one does not follow.
+    pub fn settled(mut self) -> Result<Self, ApplyError> {
+        self.unsettled.take().map_or(Ok(self), Err)
     }
 
     /// Puts everything back as it was before, and says what could not be, with what to do about it.

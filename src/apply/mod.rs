@@ -34,8 +34,8 @@ mod verify;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::kernel::ChangeKernel;
 use crate::kernel::removal::{NEVER, PATIENCE};
+use crate::kernel::{ChangeKernel, KernelError};
 use crate::plan::{Plan, Refusal, Step};
 
 pub use applied::Applied;
@@ -112,10 +112,12 @@ pub fn apply(
     options: Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), ApplyError> {
-    carry_out(kernel, plan, options, progress).map(drop)
+    let (_, settled) = carry_out(kernel, plan, options, progress)?;
+    settled.map_err(ApplyError::Unsettled)
 }
 
-/// As [`apply`], with a way back for later. What a message did and the uuid of a device that was taken over stay
+/// As [`apply`], with a way back for later, also when a device node does not follow
+/// ([`Applied::settled`]). What a message did and the uuid of a device that was taken over stay
 /// all the same.
 pub fn reversibly(
     kernel: &dyn ChangeKernel,
@@ -123,8 +125,8 @@ pub fn reversibly(
     options: Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Applied, ApplyError> {
-    let journal = carry_out(kernel, plan, options, progress)?;
-    Ok(Applied::new(kernel, plan, journal))
+    let (journal, settled) = carry_out(kernel, plan, options, progress)?;
+    Ok(Applied::new(kernel, plan, journal, settled))
 }
 
 fn carry_out(
@@ -132,11 +134,11 @@ fn carry_out(
     plan: &Plan,
     options: Options<'_>,
     progress: &mut dyn Progress,
-) -> Result<Journal, ApplyError> {
+) -> Result<(Journal, Result<(), KernelError>), ApplyError> {
     permit(plan)?;
     kernel.begin()?;
     let (journal, failure) = match Run::carry_out(kernel, plan, options, progress) {
-        Ok(journal) => return kernel.settle().map(|()| journal).map_err(ApplyError::Unsettled),
+        Ok(journal) => return Ok((journal, kernel.settle())),
         Err(failed) => failed,
     };
     progress.undoing();

@@ -168,17 +168,17 @@ fn carry_out(
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
-            print(&done(plan.steps.len()))?;
+            note(done(plan.steps.len()).trim_end());
         }
     }
     Ok(applied)
 }
 
 /// Tells in a last line how the apply of a plan ended.
-fn in_lines<T>(plan: &Plan, outcome: Result<T, ApplyError>) -> Result<T, Failure> {
-    let end = match &outcome {
-        Ok(_) => Some(Event::Done { steps: plan.steps.len() }),
-        Err(error) => Event::of(error),
+fn in_lines(plan: &Plan, outcome: Result<Option<Applied>, ApplyError>) -> Result<Option<Applied>, Failure> {
+    let end = match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
+        Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
+        Ok(Some(error)) | Err(error) => Event::of(error),
     };
     let told = end.map_or(Ok(()), |end| print_line(&end));
     let applied = outcome?;

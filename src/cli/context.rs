@@ -21,7 +21,7 @@ use super::output::note;
 use super::signals;
 
 /// What the global options mean.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     kernel: Choice,
     udev: Udev,

@@ -27,6 +27,9 @@ pub struct Args {
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "toml")]
     format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Only the devices of this owner
     #[arg(long, value_parser = Owner::new, conflicts_with = "names")]
     owner: Option<Owner>,
@@ -49,7 +52,8 @@ enum Format {
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let kernel = kernel.as_ref();
-    if args.format == Format::Json && (!args.names.is_empty() || args.owner.is_some()) {
+    let format = if args.json { Format::Json } else { args.format };
+    if format == Format::Json && (!args.names.is_empty() || args.owner.is_some()) {
         let error = anyhow!("--format json writes the whole kernel: leave out NAME and --owner");
         return Err(Failure::new(Exit::Usage, error));
     }
@@ -58,7 +62,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         only.get_or_insert_with(std::collections::BTreeSet::new).insert(ops::find(kernel, name)?.number);
     }
     let selection = Selection { only, owner: args.owner.clone() };
-    let text = match args.format {
+    let text = match format {
         Format::Toml => export::map(kernel, &selection)?,
         Format::Json => export::state(kernel)?.to_json(),
         Format::Concise => export::concise::write(kernel, &selection)?,

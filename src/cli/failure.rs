@@ -5,7 +5,7 @@
 use std::fmt;
 
 use anstyle::{AnsiColor, Style};
-use dmctl::identity::Name;
+use dmctl::identity::{Name, printable};
 use dmctl::kernel::KernelError;
 use dmctl::lock::LockError;
 use dmctl::ops::OpError;
@@ -45,11 +45,17 @@ impl Failure {
 
     /// Tells a person, on standard error. Every error's text names its causes itself.
     pub fn report(&self) {
-        note(format_args!("{ERROR}error:{ERROR:#} {}", self.error));
+        note(format_args!("{ERROR}error:{ERROR:#} {}", shown(&self.error.to_string())));
         for hint in &self.hints {
-            note(format_args!("{HINT}hint:{HINT:#} {hint}"));
+            note(format_args!("{HINT}hint:{HINT:#} {}", shown(hint)));
         }
     }
+}
+
+/// Lines whose words may come from anywhere, as a terminal may have them.
+fn shown(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 impl fmt::Display for Failure {

@@ -50,7 +50,12 @@ impl Read {
 /// Reads the map that `files` are, or tells everything that is wrong with it. The keys that it names stay
 /// unread.
 pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    judge(config::load(files), trust).told()
+    told(config::load(files), trust)
+}
+
+/// The map that was read, or everything that is wrong with it told.
+pub fn told(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
+    judge(loaded, trust).told()
 }
 
 /// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.

@@ -62,9 +62,11 @@ use args::{Args, Verb};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
+    leave_no_core();
     complete::answer();
     let generator = is_generator();
     let args = match Args::try_parse_from(typed(generator)) {
@@ -81,6 +83,11 @@ pub fn main() -> Exit {
         }
         failure.exit()
     })
+}
+
+/// A core dump would hold the keys that were read. Where that can't be had, core(5) is the administrator's.
+fn leave_no_core() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// Whether systemd calls this as a generator.

@@ -64,10 +64,15 @@ pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// A document as JSON on one line, with its version.
-pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
+pub fn line(data: &impl Serialize) -> Result<String, Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
-    print(&format!("{text}\n"))
+    Ok(format!("{text}\n"))
+}
+
+/// Prints that.
+pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
+    print(&line(data)?)
 }
 
 /// A line each.

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, print};
+use super::output::{Output, note, print, print_json};
 
 /// Set right what a crash left: resume devices, empty inactive slots, remove devices without a table
 ///
@@ -72,18 +72,16 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let failed = failure(&left, args.dry_run);
         let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });
         let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left: left.collect() };
-        args.output.print(|| done(&repaired, args.dry_run), &repaired)?;
+        if args.output.is_json() {
+            print_json(&repaired)?;
+        } else if plan.is_empty() && repaired.left.is_empty() {
+            print("Nothing to do.\n")?;
+        } else if repaired.left.is_empty() && !args.dry_run {
+            let count = plan.steps.len();
+            note(format_args!("Repaired: {count} {}.", if count == 1 { "step" } else { "steps" }));
+        }
         failed.map_or(Ok(Exit::Done), Err)
     })
-}
-
-fn done(repaired: &Repaired<'_>, dry_run: bool) -> String {
-    match (repaired.steps.len(), repaired.left.is_empty()) {
-        (0, true) => "Nothing to repair.\n".to_string(),
-        (1, true) if !dry_run => "Repaired: 1 step.\n".to_string(),
-        (count, true) if !dry_run => format!("Repaired: {count} steps.\n"),
-        _ => String::new(),
-    }
 }
 
 /// What to say when not all is well.

@@ -77,6 +77,18 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
+    /// What is wrong, as it may be shown: no key, nothing that moves a cursor.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        clean(&self.message)
+    }
+
+    /// What would be right, as it may be shown.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        self.help.iter().map(|help| clean(help)).collect()
+    }
+
     /// Where it stands; none when that is in no file.
     #[must_use]
     pub fn position(&self, sources: &[Source]) -> Option<Position> {

@@ -64,6 +64,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
             Length::Sectors(length) => (length, false),
             Length::Rest => self.rest(target.as_ref(), start)?,
         };
+        // Offline this is known only as far as no length was left out before.
+        if let Some(given) = row.start.filter(|given| *given != start) {
+            self.says.push(format!(
+                "its {} target must start at sector {start}, where the one before it ends, not at {given}",
+                target.kind()
+            ));
+        }
         target.settle(length);
         self.check_fields(target.as_ref(), length);
         self.check_metadata(target.as_ref());

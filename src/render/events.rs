@@ -41,6 +41,11 @@ pub enum Event<'a> {
         /// How many steps there were.
         steps: usize,
     },
+    /// With `--confirm-within`, after the end: everything is put back unless it is confirmed in time.
+    Waiting {
+        /// Until when, as in RFC 3339.
+        until: String,
+    },
 }
 
 /// A step of the plan.

@@ -97,11 +97,17 @@ pub struct Raid {
 #[serde(deny_unknown_fields)]
 pub struct Pair {
     /// The small device that holds superblock and bitmap.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "half", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Device>,
     /// The device that holds data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "half", skip_serializing_if = "Option::is_none")]
     pub data: Option<Device>,
+}
+
+/// Half of a pair; `-`, as the kernel has it, is a missing one too.
+fn half<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Device>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "-" { Ok(None) } else { Device::parse(&text).map(Some).map_err(de::Error::custom) }
 }
 
 choice! {

@@ -26,11 +26,13 @@ impl<M: PartialEq> Latch<M> {
         Self { map, why: None, applied: VecDeque::new() }
     }
 
-    /// Says which map there is now. Another one than before opens the latch.
-    pub fn map(&mut self, map: M) {
-        if self.map != map {
+    /// Says which map there is now. Another one than before opens the latch; tells whether it is one.
+    pub fn map(&mut self, map: M) -> bool {
+        let other = self.map != map;
+        if other {
             *self = Self::new(map);
         }
+        other
     }
 
     /// Opens it: somebody asked to try again.

@@ -42,6 +42,23 @@ fn every_step_begins_and_ends() {
 }
 
 #[test]
+fn until_when_it_is_to_be_confirmed_is_the_last_line() {
+    let lab = Lab::new();
+    let file = lab.write("map.toml", &map(&linear("a", 0, 8)));
+    let ended = lab.run(["apply", &file, "--json", "--confirm-within", "60s"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    let lines = events(&ended);
+    assert_eq!(kinds(&lines), ["plan", "step-started 0", "step-done 0", "done", "waiting"]);
+    let until = &lines[4]["until"];
+    assert_eq!(*until, lab.json(["status", "--json"])["confirm"]["until"]);
+    let left = until.as_str().unwrap().parse::<jiff::Timestamp>().unwrap() - jiff::Timestamp::now();
+    assert!((1..=60).contains(&left.get_seconds()), "{left}");
+    lab.ok(["confirm"]);
+    // With nothing to do there is nothing to confirm.
+    assert_eq!(kinds(&events(&lab.run(["apply", &file, "--json", "--confirm-within", "60s"]))), ["plan"]);
+}
+
+#[test]
 fn side_by_side_they_come_as_they_end() {
     let lab = Lab::new();
     let many: String = (0..20).map(|n| linear(&format!("d{n}"), n, 1)).collect();

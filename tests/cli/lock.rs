@@ -99,3 +99,15 @@ fn a_lock_that_cannot_be_written_is_an_error() {
     let stderr = lab.fails(1, ["suspend", "data"]);
     assert!(stderr.contains("state.json.lock can't be taken"), "{stderr}");
 }
+
+/// A core would hold whatever keys were read.
+#[test]
+fn a_crash_leaves_no_core() {
+    let lab = with_busy_device();
+    let mut holder = remove_in_vain(&lab);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", holder.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}

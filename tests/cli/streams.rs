@@ -31,6 +31,36 @@ fn nobody_listening_on_standard_error_is_no_error() {
 }
 
 #[test]
+fn what_changes_prints_its_plan_and_says_beside_it_that_it_is_done() {
+    let lab = Lab::new();
+    let map =
+        lab.write("map.toml", "format = 1\n[mappings.a]\ntargets = [{ type = \"zero\", length = 8 }]\n");
+    let ran = lab.run(["apply", &map]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.stdout.lines().last(), Some("Plan: 1 create."), "{ran:?}");
+    assert_eq!(ran.stderr, "Applied: 1 step.\n");
+    assert_eq!(lab.ok(["apply", &map]), "Nothing to do.\n");
+}
+
+#[test]
+fn what_a_kernel_calls_its_targets_moves_no_cursor() {
+    let lab = Lab::with(&["data"]);
+    lab.edit(|state| {
+        state["mappings"][0]["uuid"] = "DMCTL-dmctl-data".into();
+        state["mappings"][0]["live"][0]["type"] = "li\u{1b}near".into();
+    });
+    let map =
+        lab.write("map.toml", "format = 1\n[mappings.data]\ntargets = [{ type = \"zero\", length = 8 }]\n");
+    for verb in
+        [vec!["graph"], vec!["graph", &map], vec!["apply", &map], vec!["plan", &map], vec!["status", &map]]
+    {
+        let ran = lab.run([&["--color", "always"], verb.as_slice()].concat());
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains("li\\u{1b}near") && !said.contains("\u{1b}near"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_an_error() {
     let lab = Lab::with(&["data"]);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -16,7 +16,7 @@ use nix::unistd::{Pid, close};
 use super::watch::{Readable, readable};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{note, print};
+use crate::cli::output::print;
 use crate::cli::signals;
 
 /// Tells the guard that it is one: the number of the pipe to whoever started it.
@@ -32,7 +32,7 @@ pub fn start() -> io::Result<(Child, PipeReader)> {
 }
 
 /// What is left to do in front: to hand on signals, and to end as the apply ended.
-pub fn front(mut child: Child, mut told: PipeReader, json: bool) -> Result<Exit, Failure> {
+pub fn front(mut child: Child, mut told: PipeReader) -> Result<Exit, Failure> {
     let failed = |error: io::Error| Failure::new(Exit::Error, error);
     let signals = signals::wake().map_err(failed)?;
     let pid =
@@ -55,12 +55,7 @@ pub fn front(mut child: Child, mut told: PipeReader, json: bool) -> Result<Exit,
         return Err(Failure::new(Exit::Left, anyhow!("the process that applied was killed on its way"))
             .hint("`dmctl repair` sets right what it left, `dmctl apply` goes on from there"));
     };
-    let text = String::from_utf8_lossy(text);
-    if json {
-        text.lines().for_each(note);
-    } else {
-        print(&text)?;
-    }
+    print(&String::from_utf8_lossy(text))?;
     Ok(Exit::ALL.into_iter().find(|known| *known as u8 == *exit).unwrap_or(Exit::Error))
 }
 

@@ -19,6 +19,7 @@ use dmctl::confirm::{Found, Post};
 use dmctl::kernel::MemoryLock;
 use dmctl::plan::{Action, Plan, Step};
 use dmctl::policy::Class;
+use dmctl::render::events::Event;
 use jiff::Timestamp;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
@@ -26,7 +27,7 @@ use super::apply::done;
 use super::context::{Context, Held};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::note;
+use super::output::{line, note};
 use super::signals;
 use front::Teller;
 use watch::Watch;
@@ -81,15 +82,16 @@ pub fn run<'c>(
 ) -> Result<Exit, Failure> {
     let failed = |error: io::Error| Failure::new(Exit::Error, anyhow!("the guard can't be started: {error}"));
     if let Some(number) = front::is_guard() {
-        return guard(context, within, Teller::open(&number).map_err(failed)?, act);
+        return guard(context, within, json, Teller::open(&number).map_err(failed)?, act);
     }
     let (child, told) = front::start().map_err(failed)?;
-    front::front(child, told, json)
+    front::front(child, told)
 }
 
 fn guard<'c>(
     context: &'c Context,
     within: Duration,
+    json: bool,
     teller: Teller,
     act: impl FnOnce(&mut Option<Post>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
 ) -> Result<Exit, Failure> {
@@ -121,15 +123,17 @@ fn guard<'c>(
     let deadline = Instant::now() + within;
     let until = Timestamp::now() + within;
     let written = post.wait_until(until).and_then(|()| watch.on(post.token()));
-    let text = match &written {
-        Ok(()) => format!(
-            "{}Waiting for `dmctl confirm` until {}, or everything is put back.\n",
-            done(post.steps()),
-            until.strftime("%H:%M:%S UTC")
-        ),
-        Err(error) => format!("Nobody could be told, so everything is put back: {error}\n"),
+    let (exit, text) = match &written {
+        Ok(()) => said(&applied, until, post.steps(), json)?,
+        Err(error) => {
+            let says = anyhow!(
+                "that this waits to be confirmed can't be written down, so everything is put back: {error}"
+            );
+            Failure::new(Exit::PutBack, says).report();
+            (Exit::PutBack, String::new())
+        }
     };
-    teller.tell(if written.is_ok() { Exit::Done } else { Exit::PutBack }, &text);
+    teller.tell(exit, &text);
     let _memory = settle_down(context.is_live());
     if written.is_ok() {
         watch.wait(post.token(), deadline, &signals);
@@ -142,6 +146,22 @@ fn guard<'c>(
     // Whoever waits for the post to be empty finds the lock free.
     mem::drop(held);
     Ok(Exit::Done)
+}
+
+/// How the apply ended, and the line about the wait. A device node that does not follow is an error, and no reason
+/// not to wait.
+fn said(applied: &Applied, until: Timestamp, steps: usize, json: bool) -> Result<(Exit, String), Failure> {
+    let waiting = if json {
+        line(&Event::Waiting { until: until.to_string() })?
+    } else {
+        let until = until.strftime("%H:%M:%S UTC");
+        format!("Waiting for `dmctl confirm` until {until}, or everything is put back.\n")
+    };
+    let Some(error) = applied.unsettled() else {
+        return Ok((Exit::Done, if json { waiting } else { done(steps) + &waiting }));
+    };
+    Failure::new(Exit::Left, anyhow!("{error}")).report();
+    Ok((Exit::Left, waiting))
 }
 
 /// Lets go of the terminal and of whatever is mounted here, and stays in memory: the way back has to work

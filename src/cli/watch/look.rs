@@ -5,14 +5,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use dmctl::apply::{self, Progress};
+use anyhow::anyhow;
+use dmctl::apply::{self, ApplyError, Progress};
 use dmctl::config::{Map, State};
+use dmctl::kernel::ReadKernel;
 use dmctl::kernel::live::Events;
 use dmctl::plan::document::Document;
-use dmctl::plan::{self, Step};
+use dmctl::plan::{self, Plan, Step};
 use dmctl::watch::{Bell, Cause, Files, Latch};
 
 use super::Args;
+use super::parts::{self, Blame, Parts};
 use super::service::Service;
 use super::tell::{Seen, Teller};
 use crate::cli::apply::perform;
@@ -44,16 +47,24 @@ pub struct Watch<'a> {
     /// Those of the running kernel. A simulated one is a file like the map's.
     events: Option<Events>,
     latch: Latch<[u8; 32]>,
+    /// Of the map as it is now.
+    parts: Parts,
     teller: Teller,
     pause: Duration,
 }
 
-/// How an apply ended that did not fail.
+/// How an apply ended after which others may follow.
 enum Tried {
-    Applied,
+    Applied {
+        /// Whether it tells that devices do not stay as they are put.
+        counts: bool,
+    },
     /// What may not be carried out came up at the last moment.
     Refused,
     Locked(Failure),
+    /// It failed and was put back, and other stacks can still be tried. Tells the one that is left alone from now
+    /// on, once that is known.
+    Failed(Option<String>, Failure),
 }
 
 impl<'a> Watch<'a> {
@@ -74,6 +85,7 @@ impl<'a> Watch<'a> {
             files: Files::new(maps.chain(kernel).collect(), bell)?,
             events: if context.is_live() { Some(Events::open()?) } else { None },
             latch: Latch::new([0; 32]),
+            parts: Parts::default(),
             teller: Teller::new(args.output.is_json()),
             pause: PAUSES.0,
         })
@@ -103,6 +115,7 @@ impl<'a> Watch<'a> {
         self.arm()?;
         if causes.contains(&Cause::Asked) {
             self.latch.lift();
+            self.parts = Parts::default();
         }
         let mut causes = causes.clone();
         loop {
@@ -112,9 +125,11 @@ impl<'a> Watch<'a> {
                 return Ok(if over { Next::End(Exit::Done) } else { Next::Wait });
             };
             match self.put_right(&map, service) {
-                Ok(Tried::Applied) => {
+                Ok(Tried::Applied { counts }) => {
                     self.pause = PAUSES.0;
-                    self.latch.applied(Instant::now());
+                    if counts {
+                        self.latch.applied(Instant::now());
+                    }
                     causes = BTreeSet::from([Cause::Again]);
                 }
                 Ok(Tried::Refused) => return Ok(Next::Again(PAUSES.1)),
@@ -123,6 +138,11 @@ impl<'a> Watch<'a> {
                     self.pause = (pause * 2).min(PAUSES.1);
                     self.teller.locked(&failure)?;
                     return Ok(Next::Again(pause));
+                }
+                Ok(Tried::Failed(part, failure)) => {
+                    self.teller.failed(&failure)?;
+                    part.map_or(Ok(()), |part| self.teller.left_alone(&part))?;
+                    causes = BTreeSet::from([Cause::Again]);
                 }
                 Err(failure) => {
                     self.teller.failed(&failure)?;
@@ -145,18 +165,26 @@ impl<'a> Watch<'a> {
     fn see(&mut self, causes: &BTreeSet<Cause>) -> Result<Option<Map>, Failure> {
         let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
         let (read, digest) = map::look(&self.args.files, trust);
-        self.latch.map(digest);
+        if self.latch.map(digest) {
+            self.parts = Parts::default();
+        }
         let (seen, map) = match read.map {
             Ok(mut map) => {
                 self.expect_lowers(&mut map)?;
-                (self.compare(&map), Some(map))
+                match self.compare(&map) {
+                    Ok((seen, todo)) => (seen, Some(map).filter(|_| todo)),
+                    Err(failure) => (Seen::Unclear { failure }, None),
+                }
             }
             Err(failure) => (Seen::Unclear { failure }, None),
         };
+        if map.is_none() {
+            self.parts.over();
+        }
         let why = self.latch.why().filter(|_| self.args.apply);
         self.teller.seen(causes, &digest, &read.says, &seen, why)?;
         let may = self.args.apply && why.is_none();
-        Ok(map.filter(|_| may && matches!(seen, Seen::Differs { refusal: None, .. })))
+        Ok(map.filter(|_| may))
     }
 
     /// Lower devices that are not there are not waited for but heard of, when they come.
@@ -167,43 +195,96 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    fn compare(&self, map: &Map) -> Seen {
-        let plan = self
-            .context
-            .reading()
-            .and_then(|kernel| Ok(plan::plan(kernel.as_ref(), map, &self.args.allow.classes())?));
-        match plan {
-            Err(failure) => Seen::Unclear { failure },
-            Ok(plan) if plan.is_empty() && plan.conflicts.is_empty() => {
-                Seen::InSync { mappings: map.mappings.len() }
-            }
-            Ok(plan) => {
-                let refusal = apply::permit(&plan).err().filter(|_| self.args.apply).map(Failure::from);
-                Seen::Differs { plan: Document::of(&plan), refusal }
-            }
+    /// Compares, and tells whether there is something that may be put right.
+    fn compare(&self, map: &Map) -> Result<(Seen, bool), Failure> {
+        let kernel = self.context.reading()?;
+        let map = self.followed(map, kernel.as_ref())?;
+        let plan = plan::plan(kernel.as_ref(), &map, &self.args.allow.classes())?;
+        if plan.is_empty() {
+            return Ok((Seen::InSync { mappings: map.mappings.len() }, false));
         }
+        let refusal = apply::permit(&plan).err().filter(|_| self.args.apply);
+        let todo = match (self.args.apply, self.args.each_stack) {
+            (false, _) => false,
+            (true, false) => refusal.is_none(),
+            (true, true) => !self.todo(&map, kernel.as_ref())?.is_empty(),
+        };
+        let refusal = refusal.map(|error| if todo { left_out(&error) } else { error.into() });
+        Ok((Seen::Differs { plan: Document::of(&plan), refusal }, todo))
+    }
+
+    /// What of the map is followed: all of it, but for stacks that nobody asked for.
+    fn followed(&self, map: &Map, kernel: &dyn ReadKernel) -> Result<Map, Failure> {
+        let mut map = map.clone();
+        if self.args.each_stack {
+            parts::leave_out_unasked(&mut map, kernel)?;
+        }
+        Ok(map)
+    }
+
+    /// The plan to carry out: of everything, or of the stacks that nothing stands against.
+    fn todo(&self, map: &Map, kernel: &dyn ReadKernel) -> Result<Plan, Failure> {
+        let allow = self.args.allow.classes();
+        Ok(if self.args.each_stack {
+            self.parts.plan(kernel, map, &allow)?
+        } else {
+            plan::plan(kernel, map, &allow)?
+        })
     }
 
     /// Plans once more, with the lock held, and carries that out.
     fn put_right(&mut self, map: &Map, service: &mut Service) -> Result<Tried, Failure> {
-        let Self { context, args, teller, .. } = self;
+        let context = self.context.clone();
         let tried = context.changing("watch --apply", |kernel| {
-            let plan = plan::plan(kernel, map, &args.allow.classes())?;
+            let map = self.followed(map, kernel)?;
+            let plan = self.todo(&map, kernel)?;
             if apply::permit(&plan).is_err() {
                 return Ok(Tried::Refused);
             }
-            teller.plan(&Document::of(&plan))?;
-            let mut progress = Steps { teller: &mut *teller, service, count: 0 };
-            perform(context, kernel, &plan, &mut progress)?;
+            self.teller.plan(&Document::of(&plan))?;
+            let mut progress = Steps { teller: &mut self.teller, service, count: 0 };
+            let outcome = perform(&context, kernel, &plan, &mut progress);
             let count = progress.count;
-            teller.applied(count)?;
-            Ok(Tried::Applied)
+            match outcome {
+                Ok(()) => {
+                    self.teller.applied(count)?;
+                    Ok(Tried::Applied { counts: !self.parts.applied(&map, &plan) })
+                }
+                Err(error) => self.failed(&map, &plan, error.into()),
+            }
         });
         tried.or_else(|failure| match failure.exit() {
             Exit::Locked => Ok(Tried::Locked(failure)),
             _ => Err(failure),
         })
     }
+
+    /// Whether others can be tried after an apply that failed: when it left everything as it was.
+    fn failed(&mut self, map: &Map, plan: &Plan, failure: Failure) -> Result<Tried, Failure> {
+        if !self.args.each_stack || failure.exit() == Exit::Left || self.signals.stop() {
+            return Err(failure);
+        }
+        match self.parts.failed(map, plan) {
+            Blame::Part(part) => Ok(Tried::Failed(Some(part), failure)),
+            Blame::OneOf => Ok(Tried::Failed(None, failure)),
+            Blame::All => Err(failure),
+        }
+    }
+}
+
+/// What is not applied, while the rest is.
+fn left_out(error: &ApplyError) -> Failure {
+    let items: Vec<String> = match error {
+        ApplyError::Conflicts(conflicts) => {
+            conflicts.iter().map(|conflict| format!("{}: {}", conflict.name, conflict.reason)).collect()
+        }
+        ApplyError::Refused(refused) => refused.clone(),
+        error => vec![error.to_string()],
+    };
+    Failure::new(
+        Exit::Error,
+        anyhow!("left out, with the stack that it is part of:\n  {}", items.join("\n  ")),
+    )
 }
 
 /// The paths of lower devices that are not there.

@@ -4,6 +4,7 @@
 //! was seen, `service` speaks with systemd; when to look is up to [`dmctl::watch::Pace`].
 
 mod look;
+mod parts;
 mod service;
 mod tell;
 
@@ -26,7 +27,7 @@ use service::Service;
 /// Follow a map and the kernel: tell what changes, and with --apply put it right
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl watch /etc/dmctl\n  dmctl watch /etc/dmctl --apply\n  dmctl watch mappings.toml --apply --allow remap\n  dmctl watch mappings.toml --json | jq --unbuffered -r .event"
+    after_help = "Examples:\n  dmctl watch /etc/dmctl\n  dmctl watch /etc/dmctl --apply\n  dmctl watch /etc/dmctl --apply --each-stack\n  dmctl watch mappings.toml --apply --allow remap\n  dmctl watch mappings.toml --json | jq --unbuffered -r .event"
 )]
 pub struct Args {
     /// Map files and directories of `*.toml`, that need not exist yet; several are one map
@@ -35,6 +36,10 @@ pub struct Args {
     /// Apply what the policy of the map allows, until an apply fails
     #[arg(long)]
     apply: bool,
+    /// Follow each stack by itself, as its unit does at boot: what is wrong with one holds no other up, and one that
+    /// says `noauto` is followed only while it is up
+    #[arg(long)]
+    each_stack: bool,
     #[command(flatten)]
     allow: Allow,
     #[command(flatten)]

@@ -61,6 +61,8 @@ enum Event<'a> {
         error: String,
     },
     Held {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        part: Option<&'a str>,
         error: String,
     },
     Locked {
@@ -197,7 +199,14 @@ impl Teller {
         complain(&format!(
             "nothing more is applied until the map changes, or SIGHUP asks to try again: {why}"
         ));
-        self.event(&Event::Held { error: why.to_string() })
+        self.event(&Event::Held { part: None, error: why.to_string() })
+    }
+
+    /// A part of the map is not applied any more.
+    pub fn left_alone(&mut self, part: &str) -> Result<(), Failure> {
+        let why = format!("{part} is left alone until the map changes, or SIGHUP asks to try again");
+        complain(&why);
+        self.event(&Event::Held { part: Some(part), error: why })
     }
 
     /// Tells the plan that is about to be carried out, if it is not the one that was told.

@@ -51,6 +51,11 @@ fn size(node: &Node) -> String {
     node.sectors.map_or_else(|| "?".to_string(), |sectors| Sectors(sectors).human())
 }
 
+/// The types of its targets.
+fn kinds(node: &Node) -> String {
+    printable(&node.targets.join("+")).into_owned()
+}
+
 /// Number, size and kind, in a line.
 fn facts(node: &Node) -> String {
     let mut facts = Vec::new();
@@ -58,7 +63,7 @@ fn facts(node: &Node) -> String {
         facts.push(node.id.clone());
     }
     facts.push(size(node));
-    facts.extend((!node.targets.is_empty()).then(|| printable(&node.targets.join("+")).into_owned()));
+    facts.extend((!node.targets.is_empty()).then(|| kinds(node)));
     facts.join(" \u{b7} ")
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
 
-use super::{Tone, name, remarks, size, tone};
+use super::{Tone, kinds, name, remarks, size, tone};
 use crate::graph::Graph;
 use crate::render::Paint;
 use crate::render::wrap::{pad, width};
@@ -77,7 +77,7 @@ fn lines(graph: &Graph, lines: &[Line], paint: Paint) -> String {
         .map(|line| {
             let node = &graph.nodes[line.place];
             let number = if node.id.starts_with('@') { "-".to_string() } else { node.id.clone() };
-            [line.tree.clone(), number, size(node), node.targets.join("+")]
+            [line.tree.clone(), number, size(node), kinds(node)]
         })
         .collect();
     let widest = |column: usize| columns.iter().map(|row| width(&row[column])).max().unwrap_or(0);

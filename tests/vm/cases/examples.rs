@@ -153,7 +153,7 @@ impl Example {
             program("sh", &[&script.display().to_string()])?;
         }
         let applied = apply(&self.map)?;
-        ensure!(applied.contains("Applied: "), "there was nothing to do: {applied}");
+        ensure!(applied.contains("Plan: "), "there was nothing to do: {applied}");
         let there = guest.kernel.list()?.len();
         let wanted = read(&self.map)?;
         let present = wanted.mappings.values().filter(|mapping| !mapping.rows.is_empty()).count();

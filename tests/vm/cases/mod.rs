@@ -91,6 +91,7 @@ cases! {
         a_file_at_the_name_is_kept
         a_node_of_another_device_is_kept
         a_node_that_cannot_be_made_is_told_and_undoes_nothing
+        an_apply_without_its_node_is_on_trial_all_the_same
         a_stale_node_is_replaced
         a_right_link_is_kept
         a_sweep_takes_only_what_is_stale

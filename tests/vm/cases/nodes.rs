@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use dmctl::identity::{DevNum, Name, Uuid};
@@ -102,6 +104,26 @@ pub fn a_node_that_cannot_be_made_is_told_and_undoes_nothing(guest: &Guest) -> R
     guest.apply(map, &[])?;
     ensure!(Disk::mapping("data")?.number == guest.state("data")?.0.number);
     guest.apply("mappings.data.state = \"absent\"", &[])
+}
+
+pub fn an_apply_without_its_node_is_on_trial_all_the_same(guest: &Guest) -> Result<()> {
+    let folder = "/dev/mapper";
+    program("busybox", &["mount", "-o", "bind", folder, folder])?;
+    program("busybox", &["mount", "-o", "remount,ro,bind", folder])?;
+    let map = "mappings.data.targets = [{ type = \"zero\", length = 64 }]";
+    let ran = apply_ends(map, &["--confirm-within", "2s"], 7);
+    program("busybox", &["umount", folder])?;
+    let ran = ran?;
+    ensure!(ran.stderr.contains("the plan is carried out"), "{ran:?}");
+    ensure!(ran.stdout.contains("Waiting for `dmctl confirm` until "), "{ran:?}");
+    ensure!(guest.state("data").is_ok(), "{ran:?}");
+    // Nobody confirms.
+    let begin = Instant::now();
+    while guest.kernel.list()?.iter().any(|device| device.name.kernel() == "data") {
+        ensure!(begin.elapsed() < Duration::from_secs(20), "it is never put back");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 pub fn a_stale_node_is_replaced(guest: &Guest) -> Result<()> {

@@ -263,6 +263,10 @@ impl<'k, 'p> Run<'k, 'p> {
         let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
         removal::remove(self.kernel, id, self.options.patience, &|| self.ends_early()).map_err(|error| {
             if error.errno() == Some(Errno::EBUSY) {
+                // Told to stop while it waited for a close.
+                if self.is_stopped() {
+                    return Failure { step: describe(step), why: Why::Stopped };
+                }
                 let by = removal::users(self.kernel, step.number);
                 return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
             }

@@ -31,7 +31,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devicemapper::{DmFlags, DmOptions};
 use nix::errno::Errno;
 
 pub use events::Events;
@@ -276,11 +275,11 @@ impl ChangeKernel for Live {
     }
 
     fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError> {
-        let mut flags = DmFlags::DM_SUSPEND;
-        flags.set(DmFlags::DM_NOFLUSH, !how.flush);
-        flags.set(DmFlags::DM_SKIP_LOCKFS, !how.freeze);
-        let options = DmOptions::default().set_flags(flags);
-        with_id(Call::Suspend, id, |dev_id| self.control.dm().device_suspend(dev_id, options)).map(drop)
+        let flags = flag::SUSPENDED
+            | if how.flush { 0 } else { flag::NO_FLUSH }
+            | if how.freeze { 0 } else { flag::SKIP_LOCKFS };
+        let request = Request::about(id, flags).map_err(|why| unwritable(Call::Suspend, &label(id), why))?;
+        self.ask(Call::Suspend, Command::Suspend, id, &request).map(drop)
     }
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
@@ -309,7 +308,7 @@ impl ChangeKernel for Live {
         if let Some(info) = before {
             self.with_nodes(|nodes| {
                 // One whose removal waits for the last close is still there.
-                let is_gone = self.info(&Id::Name(info.name.clone()))?.is_none();
+                let is_gone = !deferred || self.info(&Id::Name(info.name.clone()))?.is_none();
                 if is_gone { nodes.remove(&info.name, Some(info.number), || self.list()) } else { Ok(()) }
             });
         }

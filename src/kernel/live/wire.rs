@@ -43,6 +43,8 @@ pub(super) mod flag {
     pub const LIVE_TABLE: u32 = 1 << 5;
     pub const INACTIVE_TABLE: u32 = 1 << 6;
     pub const BUFFER_FULL: u32 = 1 << 8;
+    pub const SKIP_LOCKFS: u32 = 1 << 10;
+    pub const NO_FLUSH: u32 = 1 << 11;
     pub const QUERY_INACTIVE: u32 = 1 << 12;
     pub const UEVENT_GENERATED: u32 = 1 << 13;
     pub const UUID: u32 = 1 << 14;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::identity::{DevNum, Key};
@@ -20,9 +21,9 @@ pub enum Form {
     /// `@key`: another mapping of the same map.
     Mapping(Key),
     /// `/dev/disk/by-id/...`: any path of a block device.
-    Path(String),
+    Path(SmolStr),
     /// `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`, through the links that udev makes.
-    Tag(Tag, String),
+    Tag(Tag, SmolStr),
 }
 
 /// The kinds of [`Form::Tag`].
@@ -79,7 +80,7 @@ impl Device {
         let form = if let Some(key) = text.strip_prefix('@') {
             Form::Mapping(Key::new(key).map_err(|_| syntax())?)
         } else if text.starts_with('/') {
-            Form::Path(text.to_string())
+            Form::Path(text.into())
         } else if let Some(number) = DevNum::parse(text) {
             Form::Number(number)
         } else {
@@ -87,7 +88,7 @@ impl Device {
                 .iter()
                 .find_map(|(tag, prefix, _)| text.strip_prefix(prefix).map(|value| (*tag, value)))
                 .filter(|(_, value)| !value.is_empty())
-                .map(|(tag, value)| Form::Tag(tag, value.trim_matches('"').to_string()))
+                .map(|(tag, value)| Form::Tag(tag, value.trim_matches('"').into()))
                 .ok_or_else(syntax)?
         };
         let number = if let Form::Number(number) = form { Some(number) } else { None };

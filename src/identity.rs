@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
 /// The longest name the kernel keeps (`DM_NAME_LEN` less the NUL).
@@ -76,7 +77,7 @@ fn describe(character: char) -> String {
 
 /// The name of a device, in the form the kernel stores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(String);
+pub struct Name(SmolStr);
 
 impl Name {
     /// From what a person writes: mangled where libdevmapper would.
@@ -111,14 +112,14 @@ impl Name {
                 mangled: kernel.len() != plain.len(),
             });
         }
-        Ok(Self(kernel))
+        Ok(Self(kernel.into()))
     }
 
     /// From the kernel: whatever it holds, bytes that are no UTF-8 mangled so that they can be shown.
     #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(name) => Self(name.to_string()),
+            Ok(name) => Self(name.into()),
             Err(_) => Self(
                 bytes
                     .iter()
@@ -132,7 +133,7 @@ impl Name {
     /// after a crash what it should be called.
     #[must_use]
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
-        Self(format!("{TEMPORARY_PREFIX}{owner}-{key}"))
+        Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))
     }
 
     /// The form the kernel stores, mangled.
@@ -229,7 +230,7 @@ fn unmangle(text: &str) -> Option<String> {
 /// The identity of a mapping inside its map: `[mappings.KEY]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Key(String);
+pub struct Key(SmolStr);
 
 impl Key {
     /// Checks the alphabet: 1 to 64 of `A-Z a-z 0-9 _ . -`.
@@ -238,7 +239,7 @@ impl Key {
         if text.is_empty() || text.len() > 64 || !text.bytes().all(legal) {
             return Err(IdentityError::Key(text.to_string()));
         }
-        Ok(Self(text.to_string()))
+        Ok(Self(text.into()))
     }
 
     /// The key as text.
@@ -257,7 +258,7 @@ impl fmt::Display for Key {
 /// Whose devices a map describes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Owner(String);
+pub struct Owner(SmolStr);
 
 impl Owner {
     /// Checks the alphabet: 1 to 32 of `a-z 0-9 _`. A hyphen ends the owner inside a uuid.
@@ -266,7 +267,7 @@ impl Owner {
         if text.is_empty() || text.len() > 32 || !text.bytes().all(legal) {
             return Err(IdentityError::Owner(text.to_string()));
         }
-        Ok(Self(text.to_string()))
+        Ok(Self(text.into()))
     }
 
     /// The owner as text.
@@ -278,7 +279,7 @@ impl Owner {
 
 impl Default for Owner {
     fn default() -> Self {
-        Self(DEFAULT_OWNER.to_string())
+        Self(DEFAULT_OWNER.into())
     }
 }
 
@@ -291,7 +292,7 @@ impl fmt::Display for Owner {
 /// The uuid of a device: any text of at most 128 bytes, set once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Uuid(String);
+pub struct Uuid(SmolStr);
 
 impl Uuid {
     /// A uuid as someone wrote it.
@@ -310,19 +311,19 @@ impl Uuid {
         if text.chars().any(char::is_control) {
             return Err(IdentityError::Uuid(text.to_string()));
         }
-        Ok(Self(text.to_string()))
+        Ok(Self(text.into()))
     }
 
     /// The uuid of the mapping `key` of `owner`.
     #[must_use]
     pub fn owned(owner: &Owner, key: &Key) -> Self {
-        Self(format!("{UUID_PREFIX}{owner}-{key}"))
+        Self(format_smolstr!("{UUID_PREFIX}{owner}-{key}"))
     }
 
     /// From the kernel: none when the device has no uuid.
     #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Option<Self> {
-        (!bytes.is_empty()).then(|| Self(String::from_utf8_lossy(bytes).into_owned()))
+        (!bytes.is_empty()).then(|| Self(String::from_utf8_lossy(bytes).into()))
     }
 
     /// Whose device this is and which of theirs, when a dmctl owner has it.
@@ -335,10 +336,18 @@ impl Uuid {
     /// Whether `owner` has this device.
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {
-        self.0
-            .strip_prefix(UUID_PREFIX)
-            .and_then(|rest| rest.strip_prefix(owner.as_str()))
-            .is_some_and(|rest| rest.starts_with('-'))
+        self.within(owner).is_some()
+    }
+
+    /// Whether it is that of the mapping `key` of `owner`.
+    #[must_use]
+    pub fn is_owned(&self, owner: &Owner, key: &Key) -> bool {
+        self.within(owner) == Some(key.as_str())
+    }
+
+    /// What tells it from the others of `owner`.
+    fn within(&self, owner: &Owner) -> Option<&str> {
+        self.0.strip_prefix(UUID_PREFIX)?.strip_prefix(owner.as_str())?.strip_prefix('-')
     }
 
     /// The other subsystem that this uuid marks a device of, if one does.

@@ -208,7 +208,7 @@ fn resolve(loaded: &mut dyn Typed, printed: &mut dyn Typed) {
             device.number = number_of(path).or_else(|| {
                 let number = numbers.get(index).copied().flatten()?;
                 assert!(mapped.iter().all(|(other, taken)| other == path || *taken != number), "{path}");
-                Some(*mapped.entry(path.clone()).or_insert(number))
+                Some(*mapped.entry(path.to_string()).or_insert(number))
             });
         }
     }

@@ -116,6 +116,12 @@ impl From<(usize, Range<usize>)> for Spot {
 }
 
 impl Origin {
+    /// The place of a mapping.
+    #[must_use]
+    pub fn mapping(file: usize, key: &str) -> Self {
+        Self { file, path: vec!["mappings".into(), key.into()] }
+    }
+
     /// The place one step further down.
     #[must_use]
     pub fn below(&self, place: impl Into<Place>) -> Self {
@@ -132,7 +138,7 @@ impl Origin {
         for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
             origin.path.push(match step.parse() {
                 Ok(index) => Place::Index(index),
-                Err(_) => Place::Key(step.to_string()),
+                Err(_) => Place::Key(step.into()),
             });
         }
         origin
@@ -141,7 +147,7 @@ impl Origin {
 
 impl From<&str> for Place {
     fn from(key: &str) -> Self {
-        Self::Key(key.to_string())
+        Self::Key(key.into())
     }
 }
 

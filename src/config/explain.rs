@@ -141,7 +141,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
             }
             let Some(path) = path.filter(|_| missing.is_none()) else { return };
             if let Some(Place::Key(key)) = path.last() {
-                excused.push(key.clone());
+                excused.push(key.to_string());
             }
             if !remove(&mut table, &path) {
                 return;
@@ -241,7 +241,7 @@ fn table_at<'d, 'i>(document: &'d DeTable<'i>, path: &[Place]) -> Option<&'d DeT
 /// The path to the key or the value that stands at `span`.
 fn path_to(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Place>> {
     table.iter().find_map(|(key, value)| {
-        let place = Place::Key(key.get_ref().to_string());
+        let place = Place::Key(key.get_ref().as_ref().into());
         if key.span() == *span { Some(vec![place]) } else { path_in(place, value, span) }
     })
 }

@@ -5,7 +5,7 @@
 
 use super::Loaded;
 use super::diagnostic::Diagnostic;
-use super::model::State;
+use super::model::{Origin, State};
 use crate::keys::{self, Places};
 
 impl Loaded {
@@ -18,7 +18,10 @@ impl Loaded {
         for mapping in map.mappings.values_mut().filter(|mapping| mapping.state != State::Absent) {
             for (index, row) in mapping.rows.iter_mut().enumerate() {
                 for (field, error) in keys::read_all(row.target.keys_mut(), places) {
-                    let place = mapping.origin.below("targets").below(index).field(field);
+                    let place = Origin::mapping(mapping.file, mapping.key.as_str())
+                        .below("targets")
+                        .below(index)
+                        .field(field);
                     troubles.push(Diagnostic::error(error.to_string()).at(place).label("this key"));
                 }
             }

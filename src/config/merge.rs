@@ -1,36 +1,33 @@
 //! Several files are one map.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::model::{Mapping, Origin, Policy};
+use super::model::{Mapping, Mappings, Origin, Policy};
 use super::parse::{FileDraft, MappingDraft};
 use super::wording::split_advice;
 use crate::device::{Device, Form};
 use crate::identity::{Key, Name, Owner, Uuid};
 
+/// Where the devices of mappings have their nodes.
+const FOLDER: &str = "/dev/mapper/";
+
 /// All that the files declare, as one.
 pub(super) struct Merged {
     pub owner: Owner,
     pub policy: Policy,
-    pub mappings: BTreeMap<Key, Draft>,
+    pub mappings: Mappings,
+    /// Mappings of which not all was read.
+    pub in_part: HashSet<Key>,
+    /// What the map says of whether a mapping is read-only, where it does.
+    pub readonly: HashMap<Key, bool>,
     /// Whether every file could be read: if not, what is missing may stand in one that could not.
     pub complete: bool,
 }
 
-/// A mapping on its way.
-pub(super) struct Draft {
-    pub mapping: Mapping,
-    /// Whether all of it was read.
-    pub whole: bool,
-    /// Whether the map says that it is read-only, and what.
-    pub readonly: Option<bool>,
-}
-
 /// Puts the files together; a file that could not be read is none.
 pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics) -> Merged {
-    let mut complete = files.iter().all(|file| file.as_ref().is_some_and(|file| file.complete));
+    let complete = files.iter().all(|file| file.as_ref().is_some_and(|file| file.complete));
     let (mut owners, mut policies, mut mappings) = (Vec::new(), Vec::new(), Vec::new());
     for (file, draft) in files.into_iter().enumerate() {
         let Some(draft) = draft else { continue };
@@ -53,13 +50,30 @@ pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics
                 ),
         );
     }
-    let owner = owner.map_or_else(Owner::default, |(_, owner)| owner);
-    let mut drafts = BTreeMap::new();
-    for mapping in mappings {
-        complete &= insert(&mut drafts, mapping, &owner, diagnostics);
+    let policy = policy.map(|(_, policy)| policy).unwrap_or_default();
+    let mut merged = Merged {
+        owner: owner.map_or_else(Owner::default, |(_, owner)| owner),
+        policy,
+        mappings: Mappings::with_capacity(mappings.len()),
+        in_part: HashSet::new(),
+        readonly: HashMap::new(),
+        complete,
+    };
+    for draft in by_key(mappings) {
+        merged.insert(draft, diagnostics);
     }
-    name_mappings(&mut drafts);
-    Merged { owner, policy: policy.map(|(_, policy)| policy).unwrap_or_default(), mappings: drafts, complete }
+    name_mappings(&mut merged.mappings);
+    merged
+}
+
+/// In the order of the keys, and of the files where one is there twice. Keys are sorted by themselves: drafts are
+/// large.
+fn by_key(drafts: Vec<MappingDraft>) -> impl Iterator<Item = MappingDraft> {
+    let mut order: Vec<(Key, usize)> =
+        drafts.iter().enumerate().map(|(place, draft)| (draft.key.clone(), place)).collect();
+    order.sort_unstable();
+    let mut drafts: Vec<Option<MappingDraft>> = drafts.into_iter().map(Some).collect();
+    order.into_iter().filter_map(move |(_, place)| drafts[place].take())
 }
 
 fn top(file: usize) -> Origin {
@@ -87,46 +101,46 @@ fn one_of<T: PartialEq>(
     Some((first, value))
 }
 
-/// Whether the key of the mapping is known now.
-fn insert(
-    drafts: &mut BTreeMap<Key, Draft>,
-    mapping: MappingDraft,
-    owner: &Owner,
-    diagnostics: &mut Diagnostics,
-) -> bool {
-    match drafts.entry(mapping.key.clone()) {
-        Entry::Occupied(first) => {
-            let diagnostic = Diagnostic::error(format!("the mapping `{}` is defined twice", mapping.key))
-                .at(mapping.origin)
+impl Merged {
+    fn insert(&mut self, draft: MappingDraft, diagnostics: &mut Diagnostics) {
+        if let Some(first) = self.mappings.get(&draft.key) {
+            let diagnostic = Diagnostic::error(format!("the mapping `{}` is defined twice", draft.key))
+                .at(Origin::mapping(draft.file, draft.key.as_str()))
                 .label("defined again here")
-                .related(first.get().mapping.origin.clone(), "first defined here")
+                .related(first.origin(), "first defined here")
                 .help("the files of one map define each mapping once");
             diagnostics.push(diagnostic);
-            true
+            return;
         }
-        Entry::Vacant(place) => {
-            let draft = draft(mapping, owner, diagnostics);
-            let known = draft.is_some();
-            draft.map(|draft| place.insert(draft));
-            known
+        let (whole, readonly) = (draft.whole, draft.fields.readonly);
+        let Some(mapping) = mapping(draft, &self.owner, diagnostics) else {
+            self.complete = false;
+            return;
+        };
+        if !whole {
+            self.in_part.insert(mapping.key.clone());
         }
+        if let Some(readonly) = readonly {
+            self.readonly.insert(mapping.key.clone(), readonly);
+        }
+        self.mappings.insert(mapping.key.clone(), mapping);
     }
 }
 
-fn draft(mapping: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) -> Option<Draft> {
-    let MappingDraft { key, origin, fields, rows, whole } = mapping;
+fn mapping(draft: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) -> Option<Mapping> {
+    let MappingDraft { key, file, fields, rows, .. } = draft;
     let name = match fields.name.map_or_else(|| Name::new(key.as_str()), Ok) {
         Ok(name) => name,
         Err(error) => {
             let diagnostic = Diagnostic::from(split_advice(&error.to_string()))
-                .at(origin)
+                .at(Origin::mapping(file, key.as_str()))
                 .label("a device is named by its key")
                 .help("give it a `name` of its own");
             diagnostics.push(diagnostic);
             return None;
         }
     };
-    let mapping = Mapping {
+    Some(Mapping {
         name,
         uuid: fields.uuid.unwrap_or_else(|| Uuid::owned(owner, &key)),
         key,
@@ -140,26 +154,33 @@ fn draft(mapping: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
         wait: fields.wait,
         boot: fields.boot.into_iter().collect(),
         rows,
-        origin,
-    };
-    Some(Draft { mapping, whole, readonly: fields.readonly })
+        file,
+    })
 }
 
 /// Makes `@key` of `/dev/mapper/NAME` where that is a mapping of this map, in whichever file.
-fn name_mappings(drafts: &mut BTreeMap<Key, Draft>) {
-    const FOLDER: &str = "/dev/mapper/";
-    let mut keys = HashMap::with_capacity(drafts.len());
-    for (key, draft) in &*drafts {
-        let name = &draft.mapping.name;
+fn name_mappings(mappings: &mut Mappings) {
+    let is_node = |device: &mut Device| matches!(&device.form, Form::Path(path) if path.starts_with(FOLDER));
+    if !devices(mappings).any(is_node) {
+        return;
+    }
+    let mut keys = HashMap::with_capacity(mappings.len());
+    for (key, mapping) in &*mappings {
+        let name = &mapping.name;
         keys.insert(name.kernel().to_string(), key.clone());
         keys.entry(name.plain().into_owned()).or_insert_with(|| key.clone());
     }
-    let rows = drafts.values_mut().flat_map(|draft| &mut draft.mapping.rows);
-    for device in rows.flat_map(|row| row.target.devices_mut()) {
+    for device in devices(mappings) {
         if let Form::Path(path) = &device.form
             && let Some(key) = path.strip_prefix(FOLDER).and_then(|name| keys.get(name))
         {
             *device = Device::mapping(key.clone());
         }
     }
+}
+
+/// The lower devices of all mappings.
+fn devices(mappings: &mut Mappings) -> impl Iterator<Item = &mut Device> {
+    let rows = mappings.values_mut().flat_map(|mapping| &mut mapping.rows);
+    rows.flat_map(|row| row.target.devices_mut())
 }

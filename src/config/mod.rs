@@ -42,7 +42,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub(crate) use excerpt::Excerpt;
-pub use model::{Length, Map, Mapping, Origin, Place, Policy, Row, State};
+pub use model::{Length, Map, Mapping, Mappings, Origin, Place, Policy, Row, State};
 pub use overlap::{Claim, Overlap, claims, overlaps};
 pub use schema::schema;
 pub use source::Source;
@@ -127,7 +127,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
     let map = diagnostics.is_usable().then(|| Map {
         owner: merged.owner,
         policy: merged.policy,
-        mappings: merged.mappings.into_iter().map(|(key, draft)| (key, draft.mapping)).collect(),
+        mappings: merged.mappings,
     });
     Loaded { map, diagnostics, sources }
 }

@@ -1,7 +1,10 @@
 //! What a map says, once its text is understood.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use indexmap::IndexMap;
+use smol_str::SmolStr;
 
 use super::boot::BootOption;
 use crate::identity::{Key, Name, Owner, Uuid};
@@ -16,9 +19,12 @@ pub struct Map {
     pub owner: Owner,
     /// What the map approves beforehand.
     pub policy: Policy,
-    /// The mappings by key.
-    pub mappings: BTreeMap<Key, Mapping>,
+    /// The mappings.
+    pub mappings: Mappings,
 }
+
+/// Mappings by key, in the order of their keys.
+pub type Mappings = IndexMap<Key, Mapping>;
 
 /// The `[policy]` of a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,8 +64,16 @@ pub struct Mapping {
     pub boot: BTreeSet<BootOption>,
     /// Its table.
     pub rows: Vec<Row>,
+    /// Which of the map's files defines it, from 0.
+    pub file: usize,
+}
+
+impl Mapping {
     /// Where the map defines it.
-    pub origin: Origin,
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::mapping(self.file, self.key.as_str())
+    }
 }
 
 /// What should become of a mapping.
@@ -109,7 +123,7 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A key of a table.
-    Key(String),
+    Key(SmolStr),
     /// An index of an array.
     Index(usize),
 }

@@ -30,7 +30,7 @@ pub(super) struct FileDraft {
 /// What a file says of one mapping.
 pub(super) struct MappingDraft {
     pub key: Key,
-    pub origin: Origin,
+    pub file: usize,
     pub fields: MappingFields,
     pub rows: Vec<Row>,
     /// Whether it was read in full. Of one that was not, nothing is checked that could follow from that.
@@ -129,7 +129,6 @@ impl Walk<'_> {
         key: &Spanned<toml::de::DeString<'_>>,
         value: Spanned<DeValue<'_>>,
     ) -> Option<MappingDraft> {
-        let origin = Origin { file: self.file, path: vec!["mappings".into(), key.get_ref().as_ref().into()] };
         let span = value.span();
         let mut table = match value.into_inner() {
             DeValue::Table(table) => table,
@@ -142,9 +141,9 @@ impl Walk<'_> {
         let fields = read::<MappingFields>(table);
         let mut whole = fields.is_ok();
         if !whole {
-            self.fail(origin.clone(), Shape::Mapping);
+            self.fail(Origin::mapping(self.file, key.get_ref()), Shape::Mapping);
         }
-        let rows = self.targets(&origin, targets, &mut whole);
+        let rows = self.targets(key.get_ref(), targets, &mut whole);
         let key = match Key::new(key.get_ref()) {
             Ok(key) => key,
             Err(error) => {
@@ -153,15 +152,10 @@ impl Walk<'_> {
                 return None;
             }
         };
-        Some(MappingDraft { key, origin, fields: fields.unwrap_or_default(), rows, whole })
+        Some(MappingDraft { key, file: self.file, fields: fields.unwrap_or_default(), rows, whole })
     }
 
-    fn targets(
-        &mut self,
-        mapping: &Origin,
-        value: Option<Spanned<DeValue<'_>>>,
-        whole: &mut bool,
-    ) -> Vec<Row> {
+    fn targets(&mut self, key: &str, value: Option<Spanned<DeValue<'_>>>, whole: &mut bool) -> Vec<Row> {
         let Some(value) = value else { return Vec::new() };
         let span = value.span();
         let array = match value.into_inner() {
@@ -186,7 +180,7 @@ impl Walk<'_> {
                         rows.push(row);
                         continue;
                     }
-                    self.fail(mapping.below("targets").below(index), Shape::Target);
+                    self.fail(Origin::mapping(self.file, key).below("targets").below(index), Shape::Target);
                 }
                 other => self.wrong_type(span, "a target must be a table", &other, "write `{ type = ... }`"),
             }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use smol_str::format_smolstr;
+
 use super::devices::Host;
 use super::paths::Paths;
 use super::specs::{self, Spec};
@@ -39,7 +41,7 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
         host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
     let mut broken = Vec::new();
     let written = |number| match minors.get(&number) {
-        Some(minor) => Some(Device { form: Form::Path(format!("/dev/dm-{minor}")), number: None }),
+        Some(minor) => Some(Device { form: Form::Path(format_smolstr!("/dev/dm-{minor}")), number: None }),
         None => early(&host.paths, number),
     };
     let mut specs = specs::of(&host, &mut broken, &written);

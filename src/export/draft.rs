@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::devices::{Host, one_owner};
 use super::names::Keys;
 use super::{Selection, paths};
-use crate::config::{self, Length, Mapping, Origin, Row, State};
+use crate::config::{self, Length, Mapping, Row, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{Mapped, Suspend};
@@ -95,7 +95,7 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
         wait: std::time::Duration::ZERO,
         boot: BTreeSet::new(),
         rows,
-        origin: Origin::default(),
+        file: 0,
     };
     Some(Draft { mapping, number: seen.listed.number, notes, left_out })
 }

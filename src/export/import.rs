@@ -10,7 +10,7 @@ use super::concise::{self, Placed, Wrong};
 use super::draft::{hide_keys, share};
 use super::names::Keys;
 use super::text::{self, Entry};
-use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, Origin, Row, Source, State};
+use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, Row, Source, State};
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::table::{TableError, Target};
@@ -87,7 +87,7 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
             wait: std::time::Duration::ZERO,
             boot: std::collections::BTreeSet::new(),
             rows,
-            origin: Origin::default(),
+            file: 0,
         });
     }
     if !wrong.is_empty() {

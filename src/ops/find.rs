@@ -69,7 +69,7 @@ fn position(listed: &[Listed], plain: &str) -> Option<usize> {
 }
 
 fn by_path(kernel: &dyn ReadKernel, listed: Vec<Listed>, path: &str) -> Result<Listed, OpError> {
-    let device = Device { form: Form::Path(path.to_string()), number: None };
+    let device = Device { form: Form::Path(path.into()), number: None };
     let number = kernel.resolve(&device)?;
     listed
         .into_iter()

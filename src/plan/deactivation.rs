@@ -1,9 +1,10 @@
 //! The way down: the devices of a map that nobody uses are removed, and the others stay.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Plan, Refusal, Step, plan};
 use crate::config::{Map, State};
+use crate::identity::Key;
 use crate::kernel::{KernelError, ReadKernel};
 use crate::policy::Class;
 
@@ -49,9 +50,8 @@ pub fn deactivate(
             return Ok(Deactivation { plan, kept });
         }
         // Without them in the map they are holders like any other of what is below.
-        for step in &refused {
-            step.mapping.as_ref().map(|key| map.mappings.remove(key));
-        }
+        let stays: HashSet<&Key> = refused.iter().filter_map(|step| step.mapping.as_ref()).collect();
+        map.mappings.retain(|key, _| !stays.contains(key));
         kept.extend(refused);
     }
 }

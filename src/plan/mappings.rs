@@ -5,23 +5,21 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Map, Mapping, State};
+use crate::config::{self, Map, Mapping, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key};
 use crate::observed::Observed;
 
 /// All of them.
 pub struct Mappings<'a> {
-    all: Vec<&'a Mapping>,
-    by_key: HashMap<&'a str, usize>,
+    all: &'a config::Mappings,
     by_number: HashMap<DevNum, usize>,
 }
 
 impl<'a> Mappings<'a> {
     /// Those of `map`; `by_number` tells which have which device.
     pub fn new(map: &'a Map, by_number: HashMap<DevNum, usize>) -> Self {
-        let by_key = map.mappings.keys().enumerate().map(|(id, key)| (key.as_str(), id)).collect();
-        Self { all: map.mappings.values().collect(), by_key, by_number }
+        Self { all: &map.mappings, by_number }
     }
 
     /// How many there are.
@@ -31,12 +29,12 @@ impl<'a> Mappings<'a> {
 
     /// A mapping.
     pub fn get(&self, id: usize) -> &'a Mapping {
-        self.all[id]
+        &self.all[id]
     }
 
     /// The mapping of this key.
     pub fn of_key(&self, key: &Key) -> Option<usize> {
-        self.by_key.get(key.as_str()).copied()
+        self.all.get_index_of(key)
     }
 
     /// The mapping whose device has this number.
@@ -54,7 +52,7 @@ impl<'a> Mappings<'a> {
 
     /// The mappings that a mapping should stand on, each once.
     pub fn below(&self, id: usize, observed: &Observed) -> Vec<usize> {
-        let mapping = self.all[id];
+        let mapping = &self.all[id];
         let mut below = Vec::new();
         if mapping.state != State::Absent {
             for row in &mapping.rows {

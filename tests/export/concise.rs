@@ -48,7 +48,7 @@ fn of_map(map: &Map) -> Vec<Spec> {
     let named = |mut target: Box<dyn dmctl::targets::Typed>| {
         for device in target.devices_mut() {
             if let Form::Mapping(key) = &device.form {
-                device.form = Form::Path(format!("/dev/mapper/{}", map.mappings[key].name.kernel()));
+                device.form = Form::Path(format!("/dev/mapper/{}", map.mappings[key].name.kernel()).into());
             }
         }
         target.params(Style::Redacted)

@@ -54,7 +54,7 @@ fn a_mapping_is_found_at_its_node_and_links() {
     ] {
         // No map can write a backslash; a host has such nodes all the same.
         let mut device = Device::parse("/dev/x").unwrap();
-        device.form = dmctl::device::Form::Path(path.to_string());
+        device.form = dmctl::device::Form::Path(path.into());
         assert_eq!(kernel.resolve(&device).unwrap(), Some(DevNum::new(254, 0)), "{path}");
     }
     for path in ["/dev/dm-1", "/dev/mapper/other", "/dev/ram9", "254:1", "PARTLABEL=none", "@key"] {

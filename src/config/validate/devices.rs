@@ -1,13 +1,12 @@
 //! The devices that mappings stand on: those of the map itself are collected, and those whose name may
 //! mean another disk tomorrow are pointed out.
 
-use std::collections::BTreeMap;
-
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
-use super::super::merge::Draft;
+use super::super::merge::Merged;
 use super::row_origin;
 use crate::device::Form;
 use crate::identity::Key;
+use crate::targets::Lower;
 
 /// One mapping of the map that stands on another.
 pub(super) struct Use {
@@ -19,21 +18,21 @@ pub(super) struct Use {
     pub lower: Key,
 }
 
-pub(super) fn check(mappings: &mut BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) -> Vec<Use> {
+pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) -> Vec<Use> {
     let mut uses = Vec::new();
-    for (upper, draft) in mappings {
-        let whole = draft.whole;
-        for (row, target) in draft.mapping.rows.iter_mut().map(|row| &mut row.target).enumerate() {
+    for (upper, mapping) in &merged.mappings {
+        let whole = !merged.in_part.contains(upper);
+        for (row, target) in mapping.rows.iter().map(|row| &row.target).enumerate() {
             // Of a mapping that was not read in full, some rows are missing before this one.
             let row = Some(row).filter(|_| whole);
-            for device in target.devices_mut() {
+            for Lower { device, .. } in target.lowers(0) {
                 match &device.form {
                     Form::Mapping(lower) => {
                         uses.push(Use { upper: upper.clone(), row, lower: lower.clone() });
                     }
                     Form::Path(path) if is_unstable(path) => {
-                        let origin = row_origin(&draft.mapping.origin, row);
-                        diagnostics.push(unstable(path, Spot::Text(origin, vec![path.clone()])));
+                        let origin = row_origin(mapping, row);
+                        diagnostics.push(unstable(path, Spot::Text(origin, vec![path.to_string()])));
                     }
                     _ => {}
                 }

@@ -1,44 +1,58 @@
 //! No two mappings have one name or one uuid, and none is to be kept and to go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
-use super::super::merge::Draft;
-use super::super::model::Mapping;
+use super::super::merge::Merged;
+use super::super::model::{Mapping, Mappings};
 use super::is_present;
-use crate::identity::Key;
 
-pub(super) fn check(mappings: &BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) {
-    let mut names: HashMap<&str, &Mapping> = HashMap::with_capacity(mappings.len());
-    let mut uuids: HashMap<&str, &Mapping> = HashMap::with_capacity(mappings.len());
-    for mapping in mappings.values().map(|draft| &draft.mapping) {
-        if mapping.protect && !is_present(mapping) {
-            diagnostics.push(contradiction(mapping));
-        }
-        if let Some(first) = names.insert(mapping.name.kernel(), mapping) {
-            let what = format!("name `{}`", mapping.name);
-            diagnostics.push(clash(first, mapping, "name", &what));
-        }
-        if let Some(first) = uuids.insert(mapping.uuid.as_str(), mapping) {
-            let what = format!("uuid `{}`", mapping.uuid);
-            diagnostics.push(clash(first, mapping, "uuid", &what));
+pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
+    let mappings = &merged.mappings;
+    for mapping in mappings.values().filter(|mapping| mapping.protect && !is_present(mapping)) {
+        diagnostics.push(contradiction(mapping));
+    }
+    let named = |mapping: &Mapping| mapping.name.kernel() != mapping.key.as_str();
+    clashes(mappings, "name", |mapping| mapping.name.kernel(), named, diagnostics);
+    let marked = |mapping: &Mapping| !mapping.uuid.is_owned(&merged.owner, &mapping.key);
+    clashes(mappings, "uuid", |mapping| mapping.uuid.as_str(), marked, diagnostics);
+}
+
+/// Mappings of which two have the same `field`. What is made of keys differs as they do: of two that clash, one
+/// was written.
+fn clashes(
+    mappings: &Mappings,
+    field: &str,
+    value: fn(&Mapping) -> &str,
+    is_written: impl Fn(&Mapping) -> bool,
+    diagnostics: &mut Diagnostics,
+) {
+    let written: HashSet<&str> = mappings.values().filter(|mapping| is_written(mapping)).map(value).collect();
+    if written.is_empty() {
+        return;
+    }
+    let mut taken: HashMap<&str, &Mapping> = HashMap::with_capacity(written.len());
+    for mapping in mappings.values().filter(|mapping| written.contains(value(mapping))) {
+        if let Some(first) = taken.insert(value(mapping), mapping) {
+            diagnostics.push(clash(first, mapping, field));
         }
     }
 }
 
 fn contradiction(mapping: &Mapping) -> Diagnostic {
     Diagnostic::error(format!("`{}` is protected, and is to be absent", mapping.key))
-        .at(mapping.origin.field("protect"))
+        .at(mapping.origin().field("protect"))
         .label("never removed")
-        .related(mapping.origin.field("state"), "to be removed")
+        .related(mapping.origin().field("state"), "to be removed")
         .help("to remove it, take `protect` out of the map first")
 }
 
-fn clash(first: &Mapping, second: &Mapping, field: &str, what: &str) -> Diagnostic {
+fn clash(first: &Mapping, second: &Mapping, field: &str) -> Diagnostic {
+    let what = if field == "name" { second.name.to_string() } else { second.uuid.to_string() };
     // Where the field is left out, the key stands for it.
-    Diagnostic::error(format!("`{}` and `{}` have the same {what}", first.key, second.key))
-        .at(second.origin.field(field))
+    Diagnostic::error(format!("`{}` and `{}` have the same {field} `{what}`", first.key, second.key))
+        .at(second.origin().field(field))
         .label("taken")
-        .related(first.origin.field(field), "by this mapping")
+        .related(first.origin().field(field), "by this mapping")
         .help(format!("the kernel has each {field} once: give one of them another `{field}`"))
 }

@@ -13,13 +13,15 @@ use crate::identity::Key;
 
 /// Checks all of it, and fills in what follows from it: where rows start, and what is read-only.
 pub(super) fn check(merged: &mut Merged, diagnostics: &mut Diagnostics) {
-    identity::check(&merged.mappings, diagnostics);
-    for draft in merged.mappings.values_mut().filter(|draft| draft.whole) {
-        rows::check(draft, diagnostics);
+    identity::check(merged, diagnostics);
+    for mapping in merged.mappings.values_mut() {
+        if !merged.in_part.contains(&mapping.key) {
+            rows::check(mapping, merged.readonly.get(&mapping.key).copied(), diagnostics);
+        }
     }
-    let uses = devices::check(&mut merged.mappings, diagnostics);
+    let uses = devices::check(merged, diagnostics);
     references::check(merged, &uses, diagnostics);
-    sectors::check(&merged.mappings, diagnostics);
+    sectors::check(merged, diagnostics);
 }
 
 /// The place in a mapping that refers to `key`, by either of its names.
@@ -29,14 +31,14 @@ fn reference(mapping: &Mapping, row: Option<usize>, key: &Key, target: Option<&M
         texts.push(format!("/dev/mapper/{}", target.name.kernel()));
         texts.push(format!("/dev/mapper/{}", target.name.plain()));
     }
-    Spot::Text(row_origin(&mapping.origin, row), texts)
+    Spot::Text(row_origin(mapping, row), texts)
 }
 
 /// The place of a row, or of its mapping where its number is not known.
-fn row_origin(mapping: &Origin, row: Option<usize>) -> Origin {
+fn row_origin(mapping: &Mapping, row: Option<usize>) -> Origin {
     match row {
-        Some(row) => mapping.below("targets").below(row),
-        None => mapping.clone(),
+        Some(row) => mapping.origin().below("targets").below(row),
+        None => mapping.origin(),
     }
 }
 

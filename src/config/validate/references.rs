@@ -1,9 +1,10 @@
 //! `@key` leads to a mapping that is there, and never back to where it came from.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
-use super::super::merge::{Draft, Merged};
+use super::super::merge::Merged;
+use super::super::model::Mappings;
 use super::super::nearest::nearest;
 use super::devices::Use;
 use super::{is_present, reference};
@@ -19,14 +20,14 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
     let mut suggestions = SUGGESTIONS;
     let mut inside = Vec::with_capacity(uses.len());
     for edge in uses {
-        let Some(upper) = mappings.get(&edge.upper).map(|draft| &draft.mapping) else { continue };
+        let Some(upper) = mappings.get(&edge.upper) else { continue };
         if !is_present(upper) {
             continue;
         }
         if edge.upper != edge.lower {
             inside.push(edge);
         }
-        let lower = mappings.get(&edge.lower).map(|draft| &draft.mapping);
+        let lower = mappings.get(&edge.lower);
         let diagnostic = match lower {
             None if !merged.complete => continue,
             None => {
@@ -38,7 +39,7 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
                 "`{}` stands on `{}`, which is to be absent",
                 edge.upper, edge.lower
             ))
-            .related(lower.origin.field("state"), "declared absent here"),
+            .related(lower.origin().field("state"), "declared absent here"),
             Some(_) if edge.upper == edge.lower => {
                 Diagnostic::error(format!("`{}` stands on itself", edge.upper))
                     .label("a device can't be its own lower device")
@@ -52,7 +53,7 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
     }
 }
 
-fn nearest_key<'m>(mappings: &'m BTreeMap<Key, Draft>, edge: &Use) -> Option<&'m str> {
+fn nearest_key<'m>(mappings: &'m Mappings, edge: &Use) -> Option<&'m str> {
     nearest(edge.lower.as_str(), mappings.keys().filter(|key| **key != edge.upper).map(Key::as_str))
 }
 
@@ -114,7 +115,7 @@ fn walk<'u>(
     }
 }
 
-fn describe_cycle(cycle: &[&Use], mappings: &BTreeMap<Key, Draft>) -> Diagnostic {
+fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {
     let mut path: Vec<String> = cycle.iter().take(NAMED).map(|edge| edge.upper.to_string()).collect();
     if cycle.len() > NAMED {
         path.push(format!("({} more)", cycle.len() - NAMED));
@@ -125,8 +126,8 @@ fn describe_cycle(cycle: &[&Use], mappings: &BTreeMap<Key, Draft>) -> Diagnostic
             "a device is made before the devices that stand on it: one of these must stand on something else",
         );
     let place = |edge: &Use| {
-        let upper = &mappings.get(&edge.upper)?.mapping;
-        let lower = mappings.get(&edge.lower).map(|draft| &draft.mapping);
+        let upper = mappings.get(&edge.upper)?;
+        let lower = mappings.get(&edge.lower);
         Some(reference(upper, edge.row, &edge.lower, lower))
     };
     let mut places = cycle.iter().filter_map(|edge| Some((place(edge)?, edge)));

@@ -1,7 +1,6 @@
 //! The rows of one table: they follow one another from sector 0, and each is a legal target.
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
-use super::super::merge::Draft;
 use super::super::model::{Length, Mapping, Origin, Row};
 use super::is_present;
 use crate::targets::{Mode, Problems};
@@ -10,25 +9,25 @@ use crate::units::{MAX_BYTES, SECTOR, Sectors};
 /// The most sectors a device can have.
 const MOST: u64 = MAX_BYTES / SECTOR;
 
-pub(super) fn check(draft: &mut Draft, diagnostics: &mut Diagnostics) {
-    let mapping = &mut draft.mapping;
+/// `readonly` is what the map says of it, if it does.
+pub(super) fn check(mapping: &mut Mapping, readonly: Option<bool>, diagnostics: &mut Diagnostics) {
     if mapping.rows.is_empty() && is_present(mapping) {
         diagnostics.push(no_targets(mapping));
     }
     let mut next = Some(0);
     for (index, row) in mapping.rows.iter_mut().enumerate() {
-        let origin = || mapping.origin.below("targets").below(index);
+        let origin = || Origin::mapping(mapping.file, mapping.key.as_str()).below("targets").below(index);
         next = place(row, next, &origin, diagnostics);
         check_target(row, &origin, diagnostics);
         check_messages(row, &origin, diagnostics);
     }
     check_alone(mapping, diagnostics);
-    settle_mode(mapping, draft.readonly, diagnostics);
+    settle_mode(mapping, readonly, diagnostics);
 }
 
 fn no_targets(mapping: &Mapping) -> Diagnostic {
     Diagnostic::error(format!("the mapping `{}` has no targets", mapping.key))
-        .at(mapping.origin.clone())
+        .at(mapping.origin())
         .label("an active mapping needs at least one")
         .help(
             "write `targets = [{ type = ..., length = ... }]`, or `state = \"absent\"` if it should go away",
@@ -142,7 +141,7 @@ fn check_alone(mapping: &Mapping, diagnostics: &mut Diagnostics) {
         let count = mapping.rows.len();
         diagnostics.push(
             Diagnostic::error(format!("a `{kind}` target must be the only target of its table"))
-                .at(mapping.origin.below("targets").below(index))
+                .at(mapping.origin().below("targets").below(index))
                 .label(format!("one of {count}"))
                 .help("make it a mapping of its own, and map its parts with `linear` targets on `@key`"),
         );
@@ -159,7 +158,7 @@ fn settle_mode(mapping: &mut Mapping, written: Option<bool>, diagnostics: &mut D
     {
         diagnostics.push(
             Diagnostic::error(format!("a `{}` target can't be read-only", kind(index)))
-                .at(mapping.origin.field("readonly"))
+                .at(mapping.origin().field("readonly"))
                 .label("the kernel refuses its table in this mode")
                 .help("take out `readonly`"),
         );
@@ -169,7 +168,7 @@ fn settle_mode(mapping: &mut Mapping, written: Option<bool>, diagnostics: &mut D
     {
         diagnostics.push(
             Diagnostic::warning(format!("a `{}` target is always read-only", kind(index)))
-                .at(mapping.origin.field("readonly"))
+                .at(mapping.origin().field("readonly"))
                 .label("has no effect"),
         );
     }

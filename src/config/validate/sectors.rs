@@ -1,30 +1,32 @@
 //! No two mappings write to the same sectors unless they mean to.
 
-use std::collections::BTreeMap;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
-use super::super::merge::Draft;
+use super::super::merge::Merged;
+use super::super::model::Mappings;
 use super::super::overlap::{Claim, Overlap, claims, overlaps};
 use super::is_present;
 use crate::device::{Device, Form};
-use crate::identity::Key;
 
-pub(super) fn check(mappings: &BTreeMap<Key, Draft>, diagnostics: &mut Diagnostics) {
-    let present = mappings
-        .values()
-        .filter(|draft| draft.whole && is_present(&draft.mapping))
-        .map(|draft| &draft.mapping);
+pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
+    let mappings = &merged.mappings;
+    let present =
+        mappings.values().filter(|mapping| is_present(mapping) && !merged.in_part.contains(&mapping.key));
     for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
         diagnostics.push(describe(&overlap, mappings));
     }
 }
 
 /// What tells devices apart offline: what they are called. A label is the link that udev makes of it.
-fn spelling(device: &Device) -> String {
-    device.path().map_or_else(|| device.to_string(), std::borrow::Cow::into_owned)
+fn spelling(device: &Device) -> SmolStr {
+    match &device.form {
+        Form::Path(path) => path.clone(),
+        _ => device.path().map_or_else(|| device.to_smolstr(), SmolStr::from),
+    }
 }
 
-fn describe(overlap: &Overlap<'_, String>, mappings: &BTreeMap<Key, Draft>) -> Diagnostic {
+fn describe(overlap: &Overlap<'_, SmolStr>, mappings: &Mappings) -> Diagnostic {
     let Overlap { first, second } = overlap;
     let what = overlap.sectors();
     let device = second.device;
@@ -40,15 +42,16 @@ fn describe(overlap: &Overlap<'_, String>, mappings: &BTreeMap<Key, Draft>) -> D
         .help("give them different sectors, or `shared = true` in both mappings if that is meant")
 }
 
-fn place(claim: &Claim<'_, String>, mappings: &BTreeMap<Key, Draft>) -> Spot {
+fn place(claim: &Claim<'_, SmolStr>, mappings: &Mappings) -> Spot {
     let lower = match &claim.device.form {
-        Form::Mapping(key) => mappings.get(key).map(|draft| (key, &draft.mapping)),
+        Form::Mapping(key) => mappings.get(key).map(|mapping| (key, mapping)),
         _ => None,
     };
     match lower {
         Some((key, lower)) => super::reference(claim.mapping, Some(claim.row), key, Some(lower)),
-        None => {
-            Spot::Text(claim.mapping.origin.below("targets").below(claim.row), vec![claim.device.to_string()])
-        }
+        None => Spot::Text(
+            claim.mapping.origin().below("targets").below(claim.row),
+            vec![claim.device.to_string()],
+        ),
     }
 }

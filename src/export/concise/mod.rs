@@ -56,7 +56,7 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
 fn path_of(name: &str) -> Option<Device> {
     let path = format!("/dev/mapper/{name}");
     let mangled = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.:=@_\\".contains(&byte));
-    (mangled && is_word(&path)).then_some(Device { form: Form::Path(path), number: None })
+    (mangled && is_word(&path)).then_some(Device { form: Form::Path(path.into()), number: None })
 }
 
 /// Whether dmsetup reads this as one word.

@@ -61,10 +61,9 @@ fn stuck_below(
 
 /// What a second look finds, with what went wrong the first time.
 fn still_wrong(found: Repair, says: &[(DevNum, String)]) -> Vec<Left> {
-    let steps = found
-        .steps
-        .into_iter()
-        .filter_map(|step| Some(Left { number: step.number?, name: step.name, reason: step.reason }));
+    let steps = found.steps.into_iter().filter_map(|step| {
+        Some(Left { number: step.number?, name: step.name, reason: step.reason.into_owned() })
+    });
     let mut left: Vec<Left> = steps.chain(found.left).collect();
     for left in &mut left {
         if let Some((_, why)) = says.iter().find(|(number, _)| *number == left.number) {

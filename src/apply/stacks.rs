@@ -46,7 +46,7 @@ fn first(joined: &mut [usize], mut index: usize) -> usize {
 fn touched(step: &Step) -> BTreeSet<DevNum> {
     let mut numbers: BTreeSet<DevNum> = step.number.into_iter().collect();
     if let Detail::Reload { table, old, .. } = &step.detail {
-        for row in table {
+        for row in table.iter() {
             numbers.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
         }
         numbers.extend(diff::lowers(old));

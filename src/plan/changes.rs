@@ -4,6 +4,7 @@
 //! what becomes of the mappings below.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
@@ -25,7 +26,7 @@ pub struct Change<'a> {
     /// Its device, when it has one.
     pub found: Option<Match<'a>>,
     /// The table it should have, with numbers for all lower devices that exist and stay.
-    pub rows: Vec<TypedRow>,
+    pub rows: Arc<[TypedRow]>,
     /// How the two compare.
     pub standing: Standing,
     /// What no table changes: values that the kernel would take and ignore.
@@ -154,7 +155,7 @@ impl<'a> Changes<'a> {
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = told.then(|| rows.last().map_or(0, TypedRow::end));
         self.places[id] = Some(self.all.len());
-        self.all.push(Change { mapping, found, rows, standing, ignored, lowers, size, block });
+        self.all.push(Change { mapping, found, rows: rows.into(), standing, ignored, lowers, size, block });
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old

@@ -17,7 +17,7 @@ fn new_lowers(change: &Change<'_>) -> BTreeSet<DevNum> {
         change.standing,
         Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
     );
-    let rows = if changes { change.rows.as_slice() } else { &[] };
+    let rows = if changes { &*change.rows } else { &[] };
     let mut lowers: BTreeSet<DevNum> = rows
         .iter()
         .flat_map(|row| {

@@ -209,7 +209,7 @@ impl Step {
         let refusal = step.refused.as_ref().map(ToString::to_string);
         let reason = match &refusal {
             Some(refusal) => format!("{}; refused: {refusal}", step.reason),
-            None => step.reason.clone(),
+            None => step.reason.to_string(),
         };
         let mut data = Self {
             action: step.action,

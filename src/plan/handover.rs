@@ -36,7 +36,7 @@ fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
         change.standing,
         Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
     );
-    let rows = if changes { change.rows.as_slice() } else { &[] };
+    let rows = if changes { &*change.rows } else { &[] };
     rows.iter().filter_map(|row| match row.target.handover()? {
         Handover::Takes(device) => device.number,
         Handover::Gives(_) => None,

@@ -26,7 +26,9 @@ mod steps;
 mod usage;
 mod waits;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -121,7 +123,7 @@ pub struct Step {
     /// Why it may not be carried out, if so.
     pub refused: Option<Refusal>,
     /// Why it is needed.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// What differs by action.
     pub detail: Detail,
 }
@@ -132,14 +134,14 @@ pub enum Detail {
     /// Of [`Action::Create`].
     Create {
         /// The table it gets. Its devices have numbers as far as they exist.
-        table: Vec<TypedRow>,
+        table: Arc<[TypedRow]>,
         /// Whether the table is loaded read-only.
         readonly: bool,
     },
     /// Of [`Action::Reload`].
     Reload {
         /// The table it gets.
-        table: Vec<TypedRow>,
+        table: Arc<[TypedRow]>,
         /// Whether that is loaded read-only.
         readonly: bool,
         /// The table it has.
@@ -258,7 +260,7 @@ impl Step {
             Detail::Reload { old, table, .. } => {
                 let mut left = diff::lowers(old);
                 left.extend(diff::lowers(waiting()));
-                for row in table {
+                for row in table.iter() {
                     for lower in row.target.lowers(row.length) {
                         lower.device.number.map(|number| left.remove(&number));
                     }

@@ -9,7 +9,7 @@
 //! plan.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::changes::Changes;
 use super::waits::{Because, Waits};
@@ -37,7 +37,8 @@ pub fn sort(
     }
     let waits = order.waits_sorted();
     let mut steps: Vec<Option<Step>> = order.waits.steps.into_iter().map(Some).collect();
-    let mut sorted: Vec<Step> = order.sorted.into_iter().filter_map(|index| steps[index].take()).collect();
+    let mut sorted = Vec::with_capacity(steps.len());
+    sorted.extend(order.sorted.into_iter().filter_map(|index| steps[index].take()));
     rename_along(&mut sorted);
     (sorted, waits)
 }
@@ -72,10 +73,10 @@ type Priority = Reverse<(u8, usize, usize, usize)>;
 
 /// The place of each step among all, sorted by name.
 fn by_name(steps: &[Step]) -> Vec<usize> {
-    let mut sorted: Vec<usize> = (0..steps.len()).collect();
-    sorted.sort_by(|one, two| steps[*one].name.cmp(&steps[*two].name));
+    let mut sorted: Vec<(&Name, usize)> = steps.iter().map(|step| &step.name).zip(0..).collect();
+    sorted.sort();
     let mut places = vec![0; steps.len()];
-    for (place, index) in sorted.into_iter().enumerate() {
+    for (place, (_, index)) in sorted.into_iter().enumerate() {
         places[index] = place;
     }
     places
@@ -102,7 +103,7 @@ struct Order<'c, 'a> {
 impl<'c, 'a> Order<'c, 'a> {
     fn new(waits: Waits, changes: &'c Changes<'a>, standing: HashMap<DevNum, usize>) -> Self {
         let count = waits.steps.len();
-        let open: Vec<usize> = waits.before.iter().map(Vec::len).collect();
+        let open: Vec<usize> = waits.before.iter().map(|before| before.len()).collect();
         let mut order = Self {
             changes,
             standing,
@@ -181,7 +182,10 @@ impl<'c, 'a> Order<'c, 'a> {
         }
         let waits = |index: &usize| {
             let before = self.waits.before[*index].iter();
-            before.map(|(before, _)| places[*before]).collect::<BTreeSet<_>>().into_iter().collect()
+            let mut before: Vec<usize> = before.map(|(before, _)| places[*before]).collect();
+            before.sort_unstable();
+            before.dedup();
+            before
         };
         self.sorted.iter().map(waits).collect()
     }
@@ -260,14 +264,14 @@ impl<'c, 'a> Order<'c, 'a> {
             action: Action::Rename,
             name: temporary.clone(),
             class: Class::Settle,
-            reason: "its name is free now".to_string(),
+            reason: "its name is free now".into(),
             ..step.clone()
         };
         let first = &mut self.waits.steps[taking];
         if let Detail::Rename { .. } = &step.detail {
             // a -> b becomes a -> temporary, which frees a at once, and temporary -> b at the end.
             first.detail = Detail::Rename { to: temporary };
-            first.reason = "through a temporary name, for its own is not free yet".to_string();
+            first.reason = "through a temporary name, for its own is not free yet".into();
         } else {
             last.detail = Detail::Rename { to: step.name };
             first.name = temporary;

@@ -30,7 +30,7 @@ pub fn push(
         return;
     }
     let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
-    for row in &change.rows {
+    for row in &*change.rows {
         let before = live.iter().find(|live| live.start == row.start);
         let target = before.map_or_else(|| row.target.clone(), |live| row.target.over(live.target.as_ref()));
         let Some(prepare) = target.prepare() else { continue };
@@ -46,7 +46,8 @@ pub fn push(
             number: receiver.number,
             class: Class::Create,
             refused: None,
-            reason: format!("it makes the volume of {}{}", change.mapping.key, meanwhile.unwrap_or_default()),
+            reason: format!("it makes the volume of {}{}", change.mapping.key, meanwhile.unwrap_or_default())
+                .into(),
             detail: Detail::Message {
                 sector: 0,
                 text: prepare.message.clone(),

@@ -4,6 +4,7 @@
 //! a temporary name. A map would say more: what should be suspended, what a device is called, which table it
 //! should have. Here a device is active, its inactive slot is empty, and a name that is nobody's is its key's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Action, Detail, InUse, Step, risk, stacks};
@@ -72,7 +73,7 @@ fn info(seen: &Seen) -> Option<&Info> {
     seen.mapped.as_ref().map(|mapped| &mapped.info)
 }
 
-fn step(seen: &Seen, action: Action, reason: &str, detail: Detail) -> Step {
+fn step(seen: &Seen, action: Action, reason: impl Into<Cow<'static, str>>, detail: Detail) -> Step {
     Step {
         action,
         mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
@@ -81,7 +82,7 @@ fn step(seen: &Seen, action: Action, reason: &str, detail: Detail) -> Step {
         number: Some(seen.listed.number),
         class: Class::Settle,
         refused: None,
-        reason: reason.to_string(),
+        reason: reason.into(),
         detail,
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn serve(seen: &Seen) -> Option<Step> {
     let info = info(seen)?;
     if info.suspended && info.live_table {
         let detail = Detail::Resume { clear: info.inactive_table };
-        return Some(step(seen, Action::Resume, &super::steps::suspended(info), detail));
+        return Some(step(seen, Action::Resume, super::steps::suspended(info), detail));
     }
     // A device without a table goes, with what its inactive slot holds.
     let clear = info.inactive_table && info.live_table;

@@ -28,7 +28,7 @@ pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, all
             && class > step.class
         {
             step.class = class;
-            step.reason = format!("{}; {why}", step.reason);
+            step.reason = format!("{}; {why}", step.reason).into();
         }
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {

@@ -23,7 +23,7 @@ pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> Vec<Placed> {
     let mut lowers: Vec<Vec<usize>> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
     let uppers = turned(&lowers);
     let mut left = vec![true; lowers.len()];
-    let sorted = layers(&lowers, &uppers, &left);
+    let sorted = sorted(&lowers, &uppers, &left);
     for id in &sorted {
         left[*id] = false;
     }
@@ -71,19 +71,19 @@ fn turned(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     turned
 }
 
-/// Of those that are `left`: first those that wait for nobody, then those that waited for them only, and so
-/// on. What waits in a circle is not among them.
-fn layers(waits: &[Vec<usize>], next_to: &[Vec<usize>], left: &[bool]) -> Vec<usize> {
+/// Those that are `left`, each after all that it waits for, and as soon as it can be: what belongs together stays
+/// together, as it does in the map. What waits in a circle is not among them.
+fn sorted(waits: &[Vec<usize>], next_to: &[Vec<usize>], left: &[bool]) -> Vec<usize> {
     let mut counts: Vec<usize> =
         waits.iter().map(|before| before.iter().filter(|id| left[**id]).count()).collect();
-    let mut sorted: Vec<usize> = (0..waits.len()).filter(|id| left[*id] && counts[*id] == 0).collect();
-    let mut next = 0;
-    while let Some(id) = sorted.get(next).copied() {
-        next += 1;
-        for after in next_to[id].iter().copied().filter(|after| left[*after]) {
+    let first: Vec<usize> = (0..waits.len()).rev().filter(|id| left[*id] && counts[*id] == 0).collect();
+    let (mut sorted, mut ready) = (Vec::with_capacity(waits.len()), first);
+    while let Some(id) = ready.pop() {
+        sorted.push(id);
+        for after in next_to[id].iter().rev().copied().filter(|after| left[*after]) {
             counts[after] -= 1;
             if counts[after] == 0 {
-                sorted.push(after);
+                ready.push(after);
             }
         }
     }
@@ -101,7 +101,7 @@ fn circles(
         return Vec::new();
     }
     // Seen from the top, those that nobody in a circle stands on come out first.
-    let above = layers(uppers, lowers, &left);
+    let above = sorted(uppers, lowers, &left);
     let place = |id: usize, left: &[bool], says: &str| {
         let through = lowers[id].iter().filter(|lower| left[**lower]);
         let through: Vec<String> = through.map(|lower| format!("@{}", mappings.get(*lower).key)).collect();

@@ -1,5 +1,6 @@
 //! What must happen, in no order yet: one device at a time.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::changes::{self, Change, Changes, Standing};
@@ -62,7 +63,7 @@ fn of_mapping(
 }
 
 /// A device that is made.
-fn make(change: &Change<'_>, reason: &str, observed: &Observed, steps: &mut Vec<Step>) {
+fn make(change: &Change<'_>, reason: &'static str, observed: &Observed, steps: &mut Vec<Step>) {
     steps.push(create(change, reason));
     push_messages(change, steps);
     if change.mapping.state == State::Suspended {
@@ -111,7 +112,13 @@ fn stands_on_new(change: &Change<'_>) -> bool {
 }
 
 /// The part of a step that is the same for all of them.
-fn step(change: &Change<'_>, action: Action, class: Class, reason: &str, detail: Detail) -> Step {
+fn step(
+    change: &Change<'_>,
+    action: Action,
+    class: Class,
+    reason: impl Into<Cow<'static, str>>,
+    detail: Detail,
+) -> Step {
     Step {
         action,
         mapping: Some(change.mapping.key.clone()),
@@ -122,7 +129,7 @@ fn step(change: &Change<'_>, action: Action, class: Class, reason: &str, detail:
         number: change.number(),
         class,
         refused: None,
-        reason: reason.to_string(),
+        reason: reason.into(),
         detail,
     }
 }
@@ -134,11 +141,13 @@ fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
     (!before).then(|| change.mapping.uuid.clone())
 }
 
-fn create(change: &Change<'_>, reason: &str) -> Step {
+fn create(change: &Change<'_>, reason: &'static str) -> Step {
     let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
     let provisional = change.rows.iter().any(|row| row.provisional);
-    let reason =
-        if provisional { &format!("{reason}; its length is known after a first load") } else { reason };
+    let reason: Cow<'static, str> = match provisional {
+        true => format!("{reason}; its length is known after a first load").into(),
+        false => reason.into(),
+    };
     let mut step = step(change, Action::Create, Class::Create, reason, detail);
     step.name = change.mapping.name.clone();
     step.number = None;
@@ -182,7 +191,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         suspended: device.info.suspended,
         users: Box::new(users(device, observed)),
     };
-    step(change, Action::Reload, class, &reason, detail)
+    step(change, Action::Reload, class, reason, detail)
 }
 
 /// What is left when the tables are equal: the inactive slot, and I/O that is held back.
@@ -190,7 +199,7 @@ fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
     let info = &device.info;
     if info.suspended && change.mapping.state != State::Suspended {
         let detail = Detail::Resume { clear: info.inactive_table };
-        steps.push(step(change, Action::Resume, Class::Settle, &suspended(info), detail));
+        steps.push(step(change, Action::Resume, Class::Settle, suspended(info), detail));
     } else if info.inactive_table {
         steps.push(step(change, Action::Clear, Class::Settle, LEFT_INACTIVE, Detail::Clear));
     }
@@ -200,9 +209,12 @@ fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
 pub const LEFT_INACTIVE: &str = "a table was left in its inactive slot";
 
 /// Why a device is resumed.
-pub fn suspended(info: &Info) -> String {
+pub fn suspended(info: &Info) -> Cow<'static, str> {
     let waits = "it is suspended, and I/O to it waits";
-    if info.inactive_table { format!("{waits}; {LEFT_INACTIVE}, and is cleared") } else { waits.to_string() }
+    match info.inactive_table {
+        true => format!("{waits}; {LEFT_INACTIVE}, and is cleared").into(),
+        false => waits.into(),
+    }
 }
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.
@@ -225,7 +237,7 @@ fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
 }
 
 fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
-    for row in &change.rows {
+    for row in &*change.rows {
         for text in &row.messages {
             let detail = Detail::Message { sector: row.start, text: text.clone(), prepares: None };
             let mut message =
@@ -251,7 +263,7 @@ fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<
     let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
     let step = repair::serve(seen).or_else(unfinished)?;
     let reason = format!("no mapping declares it; {}", step.reason);
-    Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
+    Some(Step { mapping: leftover_key(seen, changes), reason: reason.into(), ..step })
 }
 
 /// Whether nothing keeps a device but tables in inactive slots: those go.
@@ -284,7 +296,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: format!("{reason}{waits}"),
+        reason: format!("{reason}{waits}").into(),
         detail: Detail::Remove {
             old: device.table.clone(),
             old_readonly: device.info.read_only,

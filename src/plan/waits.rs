@@ -1,6 +1,9 @@
 //! Which step waits for which, and why.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use smallvec::SmallVec;
 
 use super::changes::Changes;
 use super::{Action, Detail, Preparation, Step};
@@ -20,14 +23,17 @@ pub enum Because {
     Same,
 }
 
+/// Other steps, and why they wait or are waited for: of most steps at most one.
+type Others = SmallVec<[(usize, Because); 1]>;
+
 /// Steps, and who waits for whom.
 pub struct Waits {
     /// The steps.
     pub steps: Vec<Step>,
     /// For each step, those that wait for it.
-    pub after: Vec<Vec<(usize, Because)>>,
+    pub after: Vec<Others>,
     /// For each step, those that it waits for.
-    pub before: Vec<Vec<(usize, Because)>>,
+    pub before: Vec<Others>,
 }
 
 impl Waits {
@@ -40,10 +46,11 @@ impl Waits {
         observed: &Observed,
     ) -> Self {
         let count = steps.len();
-        let mut waits = Self { steps, after: vec![Vec::new(); count], before: vec![Vec::new(); count] };
-        waits.same_device(places, changes.all.len());
+        let mut waits = Self { steps, after: vec![Others::new(); count], before: vec![Others::new(); count] };
+        let own = ByMapping::new(places, changes.all.len());
+        waits.same_device(&own);
         waits.names_and_uuids();
-        waits.stands_on(changes, places);
+        waits.stands_on(changes, places, &own);
         waits.leaves(observed);
         waits
     }
@@ -65,15 +72,15 @@ impl Waits {
     /// Adds a step that waits for nobody yet.
     pub fn push(&mut self, step: Step) -> usize {
         self.steps.push(step);
-        self.after.push(Vec::new());
-        self.before.push(Vec::new());
+        self.after.push(Others::new());
+        self.before.push(Others::new());
         self.steps.len() - 1
     }
 
     /// One device: its table before its messages, its uuid before its name, all before it is suspended. Only
     /// a table and its messages need not come before another name: the uuid finds the device by either.
-    fn same_device(&mut self, places: &[Option<usize>], mappings: usize) {
-        for own in self.by_mapping(places, mappings, |_| true) {
+    fn same_device(&mut self, steps: &ByMapping) {
+        for own in steps.all().filter(|own| own.len() > 1) {
             let mut last_but_names = None;
             let mut unnamed: Vec<usize> = Vec::new();
             for index in own {
@@ -100,22 +107,6 @@ impl Waits {
             let step = &self.steps[last];
             matches!(step.action, Action::Reload | Action::Message) && step.uuid.is_some()
         })
-    }
-
-    /// The steps of each of the `mappings`, in order, that `picked` picks.
-    fn by_mapping(
-        &self,
-        places: &[Option<usize>],
-        mappings: usize,
-        picked: impl Fn(Action) -> bool,
-    ) -> Vec<Vec<usize>> {
-        let mut steps = vec![Vec::new(); mappings];
-        for (index, place) in places.iter().enumerate() {
-            if let Some(place) = place.filter(|_| picked(self.steps[index].action)) {
-                steps[place].push(index);
-            }
-        }
-        steps
     }
 
     fn names_and_uuids(&mut self) {
@@ -150,10 +141,8 @@ impl Waits {
 
     /// What is loaded or let go comes after what is below it; what is below is suspended after what is above,
     /// for I/O that is caught between the two would never end.
-    fn stands_on(&mut self, changes: &Changes<'_>, places: &[Option<usize>]) {
+    fn stands_on(&mut self, changes: &Changes<'_>, places: &[Option<usize>], steps: &ByMapping) {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
-        let tables = self.by_mapping(places, changes.all.len(), opens);
-        let suspends = self.by_mapping(places, changes.all.len(), |action| action == Action::Suspend);
         for (index, place) in places.iter().enumerate() {
             let step = &self.steps[index];
             let suspended = step.action == Action::Suspend;
@@ -165,10 +154,14 @@ impl Waits {
             let copied = preparation.and_then(|preparation| preparation.origin.as_ref());
             let copied = copied.and_then(|(key, _)| changes.place(key));
             for lower in changes.all[place].lowers.iter().copied().chain(copied) {
-                if !suspended {
-                    tables[lower].iter().for_each(|below| self.add(*below, index, Because::Stands));
+                for below in steps.of(lower) {
+                    let action = self.steps[below].action;
+                    if action == Action::Suspend {
+                        self.add(index, below, Because::Stands);
+                    } else if opens(action) && !suspended {
+                        self.add(below, index, Because::Stands);
+                    }
                 }
-                suspends[lower].iter().for_each(|below| self.add(index, *below, Because::Stands));
             }
         }
     }
@@ -191,6 +184,34 @@ impl Waits {
                 self.add(index, *removal, Because::Leaves);
             }
         }
+    }
+}
+
+/// Which steps each mapping has: they stand together, in the order of the mappings.
+struct ByMapping {
+    /// For each mapping, and for the end, the first step that is not of a mapping before.
+    starts: Vec<usize>,
+}
+
+impl ByMapping {
+    /// `places` tells for each step the place of its mapping; steps without one come last.
+    fn new(places: &[Option<usize>], mappings: usize) -> Self {
+        let mut starts = Vec::with_capacity(mappings + 1);
+        let mut at = 0;
+        for mapping in 0..=mappings {
+            let before = |place: &&Option<usize>| place.is_some_and(|place| place < mapping);
+            at += places[at..].iter().take_while(before).count();
+            starts.push(at);
+        }
+        Self { starts }
+    }
+
+    fn of(&self, mapping: usize) -> Range<usize> {
+        self.starts[mapping]..self.starts[mapping + 1]
+    }
+
+    fn all(&self) -> impl Iterator<Item = Range<usize>> {
+        self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
 }
 

@@ -15,6 +15,7 @@ use crate::device::{Device, Form};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{BlockDevice, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Users};
 use crate::table::Table;
+use crate::targets::Metadata;
 use crate::units::SECTOR;
 
 /// How often a lower device that is waited for is looked for.
@@ -80,21 +81,21 @@ impl Observed {
             None => taken_over.contains(listed.name.kernel()),
         })?;
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
+        let mut metadata = Vec::new();
         for mapping in wanted() {
             let deadline = Instant::now() + mapping.wait;
             for row in &mapping.rows {
                 for lower in row.target.lowers(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
                 }
+                metadata.extend(row.target.metadata());
             }
         }
-        for row in wanted().flat_map(|mapping| &mapping.rows) {
-            for metadata in row.target.metadata() {
-                if let Some((number, offset)) = observed.ground(map, metadata.device, metadata.offset)
-                    && let Some(head) = kernel.peek(number, offset, metadata.length)
-                {
-                    observed.heads.insert((number, offset), head);
-                }
+        for Metadata { device, offset, length, .. } in metadata {
+            if let Some((number, offset)) = observed.ground(map, device, offset)
+                && let Some(head) = kernel.peek(number, offset, length)
+            {
+                observed.heads.insert((number, offset), head);
             }
         }
         Ok(observed)
@@ -275,6 +276,11 @@ impl Observed {
     #[must_use]
     pub fn users(&self, number: DevNum) -> Option<&Users> {
         self.users.get()?.get(&number)
+    }
+
+    /// The devices whose users were asked for.
+    pub fn used(&self) -> impl Iterator<Item = DevNum> + '_ {
+        self.users.get().into_iter().flat_map(HashMap::keys).copied()
     }
 
     /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::mappings::Mappings;
+use super::mappings::{Mappings, Neighbours};
 use super::matching::{self, Match, Matches};
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
@@ -32,7 +32,7 @@ pub struct Change<'a> {
     /// What no table changes: values that the kernel would take and ignore.
     pub ignored: Vec<String>,
     /// The mappings it should stand on: their places in [`Changes::all`].
-    pub lowers: Vec<usize>,
+    pub lowers: Neighbours,
     /// How long it will be, in sectors, where that can be told.
     pub size: Option<u64>,
     /// The size of the blocks below it, in sectors.
@@ -132,7 +132,7 @@ impl<'a> Changes<'a> {
     ) {
         let Placed { id, lowers, circle } = placed;
         let mapping = self.mappings.get(id);
-        let lowers: Vec<usize> = lowers.into_iter().filter_map(|id| self.places[id]).collect();
+        let lowers: Neighbours = lowers.into_iter().filter_map(|id| self.places[id]).collect();
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(observed, self, mapping, device);

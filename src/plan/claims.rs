@@ -3,7 +3,9 @@
 //! Device Mapper claims what it stands on, once for all its tables; what is mounted, swap space or part of
 //! an array is claimed by somebody else, and the kernel refuses the table (`bd_prepare_to_claim`).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
+
+use smallvec::SmallVec;
 
 use super::Conflict;
 use super::changes::{Change, Changes, Standing};
@@ -11,23 +13,23 @@ use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
-/// The devices that a mapping stands on after the plan and not before.
-fn new_lowers(change: &Change<'_>) -> BTreeSet<DevNum> {
+/// The devices that a mapping stands on after the plan and not before, each once.
+fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
     let changes = matches!(
         change.standing,
         Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
     );
-    let rows = if changes { &*change.rows } else { &[] };
-    let mut lowers: BTreeSet<DevNum> = rows
-        .iter()
-        .flat_map(|row| {
-            row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number).collect::<Vec<_>>()
-        })
-        .collect();
-    if let Some(device) = change.device().filter(|_| !lowers.is_empty()) {
-        lowers = &lowers - &diff::lowers(&device.table);
+    let mut new = SmallVec::new();
+    for row in change.rows.iter().filter(|_| changes) {
+        new.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
     }
-    lowers
+    new.sort_unstable();
+    new.dedup();
+    if let Some(device) = change.device().filter(|_| !new.is_empty()) {
+        let live = diff::lowers(&device.table);
+        new.retain(|number| !live.contains(number));
+    }
+    new
 }
 
 /// All devices that some mapping stands on after the plan and not before: who uses them must be known.
@@ -37,10 +39,15 @@ pub fn of_interest(changes: &Changes<'_>) -> HashSet<DevNum> {
 
 /// A conflict for each of them that somebody else has.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let claimed = observed.used().filter_map(|number| Some((number, claimed_by(number, observed)?)));
+    let claimed: HashMap<DevNum, String> = claimed.collect();
     let mut conflicts = Vec::new();
+    if claimed.is_empty() {
+        return conflicts;
+    }
     for change in &changes.all {
         for number in new_lowers(change) {
-            let Some(by) = claimed_by(number, observed) else { continue };
+            let Some(by) = claimed.get(&number) else { continue };
             let shown = change.rows.iter().flat_map(|row| row.target.lowers(row.length));
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
             conflicts.push(Conflict {

@@ -5,10 +5,15 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::config::{self, Map, Mapping, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key};
 use crate::observed::Observed;
+
+/// Some of them: what one mapping stands on, or what stands on it.
+pub type Neighbours = SmallVec<[usize; 2]>;
 
 /// All of them.
 pub struct Mappings<'a> {
@@ -51,9 +56,9 @@ impl<'a> Mappings<'a> {
     }
 
     /// The mappings that a mapping should stand on, each once.
-    pub fn below(&self, id: usize, observed: &Observed) -> Vec<usize> {
+    pub fn below(&self, id: usize, observed: &Observed) -> Neighbours {
         let mapping = &self.all[id];
-        let mut below = Vec::new();
+        let mut below = Neighbours::new();
         if mapping.state != State::Absent {
             for row in &mapping.rows {
                 let lowers = row.target.lowers(0);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::mappings::Mappings;
+use super::mappings::{Mappings, Neighbours};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::observed::{Observed, Seen};
@@ -12,7 +12,7 @@ pub struct Placed {
     /// The mapping.
     pub id: usize,
     /// Those below it, each once.
-    pub lowers: Vec<usize>,
+    pub lowers: Neighbours,
     /// What is wrong, if it stands on itself or on one that does.
     pub circle: Option<String>,
 }
@@ -20,7 +20,7 @@ pub struct Placed {
 /// All mappings, lower ones first. Those that stand in a circle come last, and after them those that stand on
 /// them.
 pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> Vec<Placed> {
-    let mut lowers: Vec<Vec<usize>> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
+    let mut lowers: Vec<Neighbours> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
     let uppers = turned(&lowers);
     let mut left = vec![true; lowers.len()];
     let sorted = sorted(&lowers, &uppers, &left);
@@ -61,8 +61,8 @@ pub fn observed(observed: &Observed) -> Vec<&Seen> {
 }
 
 /// The same edges, seen from the other end.
-fn turned(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
-    let mut turned = vec![Vec::new(); edges.len()];
+fn turned(edges: &[Neighbours]) -> Vec<Neighbours> {
+    let mut turned = vec![Neighbours::new(); edges.len()];
     for (from, ends) in edges.iter().enumerate() {
         for to in ends {
             turned[*to].push(from);
@@ -73,7 +73,7 @@ fn turned(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
 
 /// Those that are `left`, each after all that it waits for, and as soon as it can be: what belongs together stays
 /// together, as it does in the map. What waits in a circle is not among them.
-fn sorted(waits: &[Vec<usize>], next_to: &[Vec<usize>], left: &[bool]) -> Vec<usize> {
+fn sorted(waits: &[Neighbours], next_to: &[Neighbours], left: &[bool]) -> Vec<usize> {
     let mut counts: Vec<usize> =
         waits.iter().map(|before| before.iter().filter(|id| left[**id]).count()).collect();
     let first: Vec<usize> = (0..waits.len()).rev().filter(|id| left[*id] && counts[*id] == 0).collect();
@@ -93,8 +93,8 @@ fn sorted(waits: &[Vec<usize>], next_to: &[Vec<usize>], left: &[bool]) -> Vec<us
 /// What is left is in a circle, or stands on one.
 fn circles(
     mappings: &Mappings<'_>,
-    lowers: &[Vec<usize>],
-    uppers: &[Vec<usize>],
+    lowers: &[Neighbours],
+    uppers: &[Neighbours],
     mut left: Vec<bool>,
 ) -> Vec<Placed> {
     if !left.contains(&true) {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use thiserror::Error;
 
 use crate::identity::{DevNum, Key};
@@ -120,6 +120,15 @@ impl Device {
             Form::Path(path) => Some(Cow::Borrowed(path)),
             Form::Tag(tag, value) => Some(Cow::Owned(format!("{}{}", tag.row().2, encode(value)))),
             Form::Number(_) | Form::Mapping(_) => None,
+        }
+    }
+
+    /// As it was written, to keep.
+    #[must_use]
+    pub fn text(&self) -> SmolStr {
+        match &self.form {
+            Form::Path(path) => path.clone(),
+            _ => self.to_smolstr(),
         }
     }
 

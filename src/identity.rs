@@ -142,6 +142,12 @@ impl Name {
         &self.0
     }
 
+    /// The form a person reads, to keep.
+    #[must_use]
+    pub fn plain_text(&self) -> SmolStr {
+        unmangle(&self.0).map_or_else(|| self.0.clone(), SmolStr::from)
+    }
+
     /// The form a person reads.
     #[must_use]
     pub fn plain(&self) -> Cow<'_, str> {
@@ -245,6 +251,12 @@ impl Key {
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key as text, to keep.
+    #[must_use]
+    pub fn text(&self) -> &SmolStr {
         &self.0
     }
 }
@@ -362,6 +374,12 @@ impl Uuid {
     /// The uuid as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The uuid as text, to keep.
+    #[must_use]
+    pub fn text(&self) -> &SmolStr {
         &self.0
     }
 }

@@ -3,11 +3,13 @@
 //! It holds text and numbers only, and no key: rows are taken in their redacted form. What is drawn is
 //! drawn from this, so a plan that was read from a file looks like the one that was written there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Action, Detail, InUse, Plan};
 use crate::diff;
@@ -42,13 +44,13 @@ pub struct Step {
     pub action: Action,
     /// The key of the mapping it is for; null for an owned device that no mapping declares and whose uuid
     /// holds no key.
-    pub mapping: Option<String>,
+    pub mapping: Option<SmolStr>,
     /// The name of the device when the step begins.
-    pub name: String,
+    pub name: SmolStr,
     /// The uuid that the device is found by, or gets.
-    pub uuid: Option<String>,
+    pub uuid: Option<SmolStr>,
     /// Its number, `major:minor`, when it exists already.
-    pub number: Option<String>,
+    pub number: Option<SmolStr>,
     /// What is at stake.
     pub class: Class,
     /// Whether it may not be carried out.
@@ -57,7 +59,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// Why it is needed; of a refused step, also why it is refused.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// The table the device gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<Vec<Row>>,
@@ -84,7 +86,7 @@ pub struct Step {
     pub users: Option<Box<InUse>>,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub to: Option<SmolStr>,
     /// The sector whose target is sent a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sector: Option<u64>,
@@ -102,12 +104,12 @@ pub struct Row {
     pub length: u64,
     /// The type of the target.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: SmolStr,
     /// Its parameters as the kernel takes them.
-    pub params: String,
+    pub params: SmolStr,
     /// Its parameters with the devices as the map writes them, where that says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shown: Option<String>,
+    pub shown: Option<SmolStr>,
     /// What it stands on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lowers: Vec<Lower>,
@@ -117,9 +119,9 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Lower {
     /// As the map or the kernel writes it.
-    pub device: String,
+    pub device: SmolStr,
     /// Its number; null for a device that does not exist yet.
-    pub number: Option<String>,
+    pub number: Option<SmolStr>,
     /// The first sector that is used of it.
     pub start: u64,
     /// How many sectors are used; null when the target uses what it wants.
@@ -208,15 +210,15 @@ impl Step {
     fn of(step: &super::Step) -> Self {
         let refusal = step.refused.as_ref().map(ToString::to_string);
         let reason = match &refusal {
-            Some(refusal) => format!("{}; refused: {refusal}", step.reason),
-            None => step.reason.to_string(),
+            Some(refusal) => format!("{}; refused: {refusal}", step.reason).into(),
+            None => step.reason.clone(),
         };
         let mut data = Self {
             action: step.action,
-            mapping: step.mapping.as_ref().map(ToString::to_string),
-            name: step.name.plain().into_owned(),
-            uuid: step.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
-            number: step.number.map(|number| number.to_string()),
+            mapping: step.mapping.as_ref().map(|key| key.text().clone()),
+            name: step.name.plain_text(),
+            uuid: step.uuid.as_ref().map(|uuid| uuid.text().clone()),
+            number: step.number.map(|number| number.to_smolstr()),
             class: step.class,
             refused: refusal.is_some(),
             refusal,
@@ -259,7 +261,7 @@ impl Step {
                 self.users = Some(users.clone());
             }
             Detail::Suspend { users, .. } => self.users = Some(users.clone()),
-            Detail::Rename { to } => self.to = Some(to.plain().into_owned()),
+            Detail::Rename { to } => self.to = Some(to.plain_text()),
             Detail::Message { sector, text, .. } => {
                 self.sector = Some(*sector);
                 self.message = Some(text.clone());
@@ -312,35 +314,28 @@ impl Row {
     }
 
     fn of(row: &TypedRow) -> Self {
-        let params = row.target.params(Style::Redacted);
-        let shown = Some(row.target.params(Style::Shown)).filter(|shown| *shown != params);
+        let params = SmolStr::from(row.target.params(Style::Redacted));
+        let shown = Some(SmolStr::from(row.target.params(Style::Shown))).filter(|shown| *shown != params);
         let lowers = row
             .target
             .lowers(row.length)
             .iter()
             .map(|lower| Lower {
-                device: lower.device.to_string(),
-                number: lower.device.number.map(|number| number.to_string()),
+                device: lower.device.text(),
+                number: lower.device.number.map(|number| number.to_smolstr()),
                 start: lower.start,
                 length: lower.length,
             })
             .collect();
-        Self {
-            start: row.start,
-            length: row.length,
-            kind: row.target.kind().to_string(),
-            params,
-            shown,
-            lowers,
-        }
+        Self { start: row.start, length: row.length, kind: row.target.kind().into(), params, shown, lowers }
     }
 
     fn raw(row: &Target) -> Self {
         Self {
             start: row.start,
             length: row.length,
-            kind: row.kind.clone(),
-            params: row.redacted_params(),
+            kind: row.kind.as_str().into(),
+            params: row.redacted_params().into(),
             shown: None,
             lowers: Vec::new(),
         }

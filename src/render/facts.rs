@@ -1,6 +1,9 @@
 //! What is said of a step, whatever it is drawn as.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::diff;
 use crate::plan::document::{Sectors, Step};
@@ -8,26 +11,28 @@ use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
 /// The name, or the old and the new one.
-pub fn title(step: &Step) -> String {
+pub fn title(step: &Step) -> Cow<'_, str> {
     match &step.to {
-        Some(to) => format!("{} -> {to}", step.name),
-        None => step.name.clone(),
+        Some(to) => format!("{} -> {to}", step.name).into(),
+        None => step.name.as_str().into(),
     }
 }
 
 /// The size of the device, before and after where it changes; empty for a step that is about no table.
-pub fn size(step: &Step) -> String {
+pub fn size(step: &Step) -> SmolStr {
     let human = |sectors: u64| units::Sectors(sectors).human();
     match (step.size_before(), step.size_after()) {
-        (Some(before), Some(after)) if before != after => format!("{} -> {}", human(before), human(after)),
-        (_, Some(size)) | (Some(size), None) => human(size),
-        (None, None) => String::new(),
+        (Some(before), Some(after)) if before != after => {
+            format_smolstr!("{} -> {}", human(before), human(after))
+        }
+        (_, Some(size)) | (Some(size), None) => human(size).into(),
+        (None, None) => SmolStr::default(),
     }
 }
 
 /// Number, users, what happens to I/O, the uuid where the step sets it.
 pub fn device(step: &Step) -> String {
-    let mut says = step.number.clone().unwrap_or_default();
+    let mut says = step.number.as_deref().unwrap_or_default().to_string();
     let users = step.users.as_ref().map(|users| users.describe()).unwrap_or_default();
     if !says.is_empty() && !users.is_empty() {
         says.push_str(", ");

@@ -1,9 +1,10 @@
 //! A plan as a person reads it in a terminal.
 
 use anstyle::{AnsiColor, Style as Ansi};
+use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{self, Line};
-use super::wrap::{pad, width, wrap};
+use super::wrap::{push_padded, width, wrap};
 use super::{Heading, facts};
 use crate::identity::printable;
 use crate::plan::document::{Document, Remark, Step};
@@ -90,7 +91,7 @@ fn heads(plan: &Document) -> (Vec<String>, usize) {
 }
 
 /// The columns of the first lines of steps.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Columns {
     verb: usize,
     name: usize,
@@ -99,21 +100,26 @@ struct Columns {
 
 impl Columns {
     fn of(plan: &Document) -> Self {
-        let widest = |text: fn(&Step) -> String| {
-            let widths = plan.steps.iter().map(|step| width(&printable(&text(step))));
-            widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
-        };
-        Self { verb: widest(verb), name: widest(facts::title), size: widest(facts::size) }
+        let mut columns = Self::default();
+        for step in &plan.steps {
+            let widen = |column: &mut usize, text: &str| {
+                *column = Some(width(text)).filter(|width| *width <= WIDEST).max(Some(*column)).unwrap_or(0);
+            };
+            widen(&mut columns.verb, &verb(step));
+            widen(&mut columns.name, &printable(&facts::title(step)));
+            widen(&mut columns.size, &facts::size(step));
+        }
+        columns
     }
 
     /// The first line of a step up to its class, without colours.
     fn head(&self, step: &Step) -> String {
-        let mut head = pad(&verb(step), self.verb);
-        head.push_str("  ");
-        head.push_str(&pad(&printable(&facts::title(step)), self.name));
+        let mut head = String::with_capacity(128);
+        push_padded(&mut head, &verb(step), self.verb + 2);
+        push_padded(&mut head, &printable(&facts::title(step)), self.name);
         if self.size > 0 {
             head.push_str("  ");
-            head.push_str(&pad(&facts::size(step), self.size));
+            push_padded(&mut head, &facts::size(step), self.size);
         }
         head.push_str("   ");
         head.push_str(&printable(&facts::device(step)));
@@ -123,18 +129,18 @@ impl Columns {
 }
 
 /// The sign and the verb of a step.
-fn verb(step: &Step) -> String {
+fn verb(step: &Step) -> SmolStr {
     let sign = match step.action {
         Action::Create => '+',
         Action::Remove => '-',
         Action::Reload => '~',
         _ => '>',
     };
-    format!("{sign} {}", step.action.name())
+    format_smolstr!("{sign} {}", step.action.name())
 }
 
-fn class(step: &Step) -> String {
-    format!("[{}]", step.class)
+fn class(step: &Step) -> SmolStr {
+    format_smolstr!("[{}]", step.class)
 }
 
 fn colour(step: &Step) -> AnsiColor {
@@ -163,7 +169,9 @@ impl Page {
         let indent = INDENT + width(first);
         let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(10));
         if self.look == PLAIN {
-            self.line(&[MARGIN, first, text].concat());
+            self.out.push_str(MARGIN);
+            self.out.push_str(first);
+            self.line(text);
             return;
         }
         for (index, part) in wrap(text, room).iter().enumerate() {
@@ -219,8 +227,8 @@ impl Page {
     fn head(&mut self, step: &Step, head: &str, end: usize) {
         let class = class(step);
         if self.look == PLAIN {
-            let blanks = end.saturating_sub(width(head) + width(&class));
-            self.line(&[head, &" ".repeat(blanks), &class].concat());
+            push_padded(&mut self.out, head, end.saturating_sub(width(&class)));
+            self.line(&class);
             return;
         }
         let verb = verb(step);
@@ -243,7 +251,7 @@ impl Page {
             };
             if index == last {
                 drawn.push_str(&" ".repeat(end.saturating_sub(width(line) + width(&class))));
-                drawn += &if step.refused { paint.with(&class, AnsiColor::Red) } else { class.clone() };
+                drawn += &if step.refused { paint.with(&class, AnsiColor::Red) } else { class.to_string() };
             }
             self.line(&drawn);
         }
@@ -274,21 +282,21 @@ mod tests {
         let row = |start, length, params: &str| Row {
             start,
             length,
-            kind: "linear".to_string(),
-            params: params.to_string(),
+            kind: "linear".into(),
+            params: params.into(),
             shown: None,
             lowers: Vec::new(),
         };
         Step {
             action: Action::Reload,
-            mapping: Some("data".to_string()),
-            name: name.to_string(),
+            mapping: Some("data".into()),
+            name: name.into(),
             uuid: None,
-            number: Some("254:3".to_string()),
+            number: Some("254:3".into()),
             class: Class::Remap,
             refused: true,
             refusal: Some("needs --allow remap".to_string()),
-            reason: "offset 0 -> 8; refused: needs --allow remap".to_string(),
+            reason: "offset 0 -> 8; refused: needs --allow remap".into(),
             table: Some(vec![row(0, 4096, "/dev/disk/by-id/a-very-long-name-of-a-disk (8:0) 8")]),
             readonly: Some(false),
             old_table: Some(vec![row(0, 2048, "8:0 0")]),

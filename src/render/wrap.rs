@@ -12,9 +12,14 @@ pub fn width(text: &str) -> usize {
 /// `text` and blanks up to `columns`.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut padded = String::with_capacity(columns.max(text.len()));
-    padded.push_str(text);
-    padded.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));
+    push_padded(&mut padded, text, columns);
     padded
+}
+
+/// Adds `text` and blanks up to `columns` to a line.
+pub fn push_padded(line: &mut String, text: &str, columns: usize) {
+    line.push_str(text);
+    line.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));
 }
 
 /// Cuts `text` at blanks into lines of at most `columns`; a word that is longer is cut where it must be.

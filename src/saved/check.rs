@@ -103,5 +103,5 @@ fn first_difference(saved: &Document, now: &Document) -> Option<String> {
 /// judged anew before anything is done.
 fn decisive(step: &Step) -> Step {
     let need = step.need().to_string();
-    Step { users: None, refused: false, refusal: None, reason: need, ..step.clone() }
+    Step { users: None, refused: false, refusal: None, reason: need.into(), ..step.clone() }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::device::Device;
 use crate::diff;
@@ -24,11 +25,11 @@ pub struct Fingerprint {
 #[serde(rename_all = "lowercase")]
 pub enum By {
     /// A mapped device by its uuid.
-    Uuid(String),
+    Uuid(SmolStr),
     /// A mapped device by its name, in the plain form.
-    Name(String),
+    Name(SmolStr),
     /// Any block device, as the map or the kernel writes it.
-    Device(String),
+    Device(SmolStr),
 }
 
 /// One device, as it was.
@@ -75,7 +76,7 @@ impl Fingerprint {
                 continue;
             }
             let (state, lowers) = look.at(by.clone())?;
-            waiting.extend(lowers.iter().map(|number| By::Device(number.to_string())));
+            waiting.extend(lowers.iter().map(|number| By::Device(number.to_smolstr())));
             devices.insert(by, state);
         }
         Ok(Self { devices: devices.into_values().collect() })
@@ -123,8 +124,8 @@ impl<'k> Look<'k> {
             By::Device(_) => self.number(&by)?.and_then(|number| self.numbered(number)),
         };
         Ok(match listed {
-            Some(Listed { uuid: Some(uuid), .. }) => By::Uuid(uuid.as_str().to_string()),
-            Some(Listed { name, uuid: None, .. }) => By::Name(name.plain().into_owned()),
+            Some(Listed { uuid: Some(uuid), .. }) => By::Uuid(uuid.text().clone()),
+            Some(Listed { name, uuid: None, .. }) => By::Name(name.plain_text()),
             None => by,
         })
     }
@@ -132,7 +133,7 @@ impl<'k> Look<'k> {
     fn find(&self, by: &By) -> Option<&Listed> {
         let place = match by {
             By::Uuid(uuid) => self.by_uuid.get(&Uuid::new(uuid).ok()?)?,
-            By::Name(name) => self.by_name.get(name)?,
+            By::Name(name) => self.by_name.get(name.as_str())?,
             By::Device(_) => return None,
         };
         Some(&self.list[*place])

@@ -31,7 +31,7 @@ pub fn of(document: &Document) -> Vec<Undo> {
 
 fn of_step(step: &Step) -> Undo {
     let name = step.to.as_ref().unwrap_or(&step.name).clone();
-    let mut undo = Undo { action: None, name, table: None, to: None, note: None };
+    let mut undo = Undo { action: None, name: name.to_string(), table: None, to: None, note: None };
     match step.action {
         Action::Create => undo.action = Some(Action::Remove),
         Action::Reload | Action::Remove => {
@@ -43,7 +43,7 @@ fn of_step(step: &Step) -> Undo {
         }
         Action::Rename => {
             undo.action = Some(Action::Rename);
-            undo.to = Some(step.name.clone());
+            undo.to = Some(step.name.to_string());
         }
         Action::Suspend => undo.action = Some(Action::Resume),
         Action::Resume => undo.action = Some(Action::Suspend),

@@ -267,14 +267,14 @@ fn a_plan_that_says_nonsense_is_drawn_all_the_same() {
     let mut saved = Saved::parse(&path, &std::fs::read_to_string(&path).unwrap()).unwrap();
     let long = "\u{1b}[2J\u{202e}<b>|`".repeat(20_000);
     for step in &mut saved.document.steps {
-        step.name.clone_from(&long);
-        step.number = Some("@".to_string());
+        step.name = long.as_str().into();
+        step.number = Some("@".into());
         for row in step.table.iter_mut().chain(&mut step.old_table).flatten() {
             (row.start, row.length) = (u64::MAX, u64::MAX);
-            row.kind.clone_from(&long);
+            row.kind = long.as_str().into();
             // A circle of devices.
             for lower in &mut row.lowers {
-                lower.number = Some("@".to_string());
+                lower.number = Some("@".into());
             }
         }
         if let Some(sectors) = &mut step.sectors {

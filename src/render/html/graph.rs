@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smol_str::{SmolStr, format_smolstr};
+
 use crate::plan::Action;
 use crate::plan::document::{Document, Lower, Row, Step};
 use crate::render::facts;
@@ -10,18 +12,18 @@ use crate::render::facts;
 #[derive(Debug, Default)]
 pub struct Graph {
     /// The devices by what they are known by: their number, or what the map writes.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<SmolStr, Node>,
     /// From a device to what it stands on.
-    pub edges: BTreeSet<(String, String)>,
+    pub edges: BTreeSet<(SmolStr, SmolStr)>,
 }
 
 /// A device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
     /// Its name, or how the map writes it.
-    pub label: String,
+    pub label: SmolStr,
     /// Number and size.
-    pub detail: String,
+    pub detail: SmolStr,
     /// What the plan does to it.
     pub mark: Mark,
 }
@@ -67,7 +69,7 @@ fn names(plan: &Document) -> BTreeMap<&str, &str> {
 }
 
 impl Graph {
-    fn add(&mut self, step: &Step, table: Option<&[Row]>, label: String) {
+    fn add(&mut self, step: &Step, table: Option<&[Row]>, label: SmolStr) {
         let id = id_of(step);
         let node = self.nodes.entry(id.clone()).or_default();
         // A chain of renames begins with the first name, and ends with the last one.
@@ -78,7 +80,7 @@ impl Graph {
         if let Some(table) = table {
             let size = crate::units::Sectors(table.last().map_or(0, Row::end)).human();
             let number = step.number.as_deref().unwrap_or("new");
-            node.detail = format!("{number} \u{b7} {size}");
+            node.detail = format_smolstr!("{number} \u{b7} {size}");
             for lower in table.iter().flat_map(|row| &row.lowers) {
                 self.stand(&id, lower);
             }
@@ -94,23 +96,23 @@ impl Graph {
             node.label.clone_from(&lower.device);
             node.detail = lower.number.clone().unwrap_or_default();
         }
-        self.edges.insert((upper.to_string(), id));
+        self.edges.insert((upper.into(), id));
     }
 
     fn name(&mut self, names: &BTreeMap<&str, &str>) {
         for (id, node) in &mut self.nodes {
             if let Some(name) = names.get(id.as_str()).filter(|_| node.label == *id) {
-                node.label = (*name).to_string();
+                node.label = (*name).into();
             }
             if node.detail == node.label {
-                node.detail.clear();
+                node.detail = SmolStr::default();
             }
         }
     }
 
     /// The parts that nothing joins, each a graph of its own, the largest first.
     pub fn parts(self) -> Vec<Self> {
-        let mut part_of: BTreeMap<String, String> =
+        let mut part_of: BTreeMap<SmolStr, SmolStr> =
             self.nodes.keys().map(|id| (id.clone(), id.clone())).collect();
         // Every device takes the smallest name among its neighbours until nothing moves.
         loop {
@@ -164,8 +166,8 @@ impl Graph {
     }
 }
 
-fn id_of(step: &Step) -> String {
-    let key = || step.mapping.as_ref().map_or_else(|| step.name.clone(), |key| format!("@{key}"));
+fn id_of(step: &Step) -> SmolStr {
+    let key = || step.mapping.as_ref().map_or_else(|| step.name.clone(), |key| format_smolstr!("@{key}"));
     step.number.clone().unwrap_or_else(key)
 }
 

@@ -137,15 +137,11 @@ fn rows(graph: &Graph) -> Vec<Vec<&str>> {
     // What stands on the same devices stands side by side, and those below follow.
     for level in 1..rows.len() {
         let (below, here) = rows.split_at_mut(level);
-        order(&mut here[0], &below[level - 1], |id, other| {
-            graph.edges.contains(&(id.to_string(), other.to_string()))
-        });
+        order(&mut here[0], &below[level - 1], |id, other| graph.edges.contains(&(id.into(), other.into())));
     }
     for level in (0..rows.len().saturating_sub(1)).rev() {
         let (here, above) = rows.split_at_mut(level + 1);
-        order(&mut here[level], &above[0], |id, other| {
-            graph.edges.contains(&(other.to_string(), id.to_string()))
-        });
+        order(&mut here[level], &above[0], |id, other| graph.edges.contains(&(other.into(), id.into())));
     }
     rows
 }

@@ -24,6 +24,7 @@ mod model;
 mod nearest;
 mod overlap;
 mod parse;
+mod parts;
 mod schema;
 pub mod source;
 mod stacks;

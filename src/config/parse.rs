@@ -1,8 +1,9 @@
 //! From the text of one file to what it declares.
 //!
-//! The text is parsed once, and every table in it is handed to serde by itself: the top, each mapping, each
-//! target. A table that does not read leaves the others alone and is noted; what is wrong with it is found
-//! out afterwards by [`explain`](super::explain), on a second parse that only a wrong file pays for.
+//! The text is parsed a mapping at a time where it can be taken apart, and every table in it is handed to serde by
+//! itself: the top, each mapping, each target. When anything is wrong the text is parsed again, as a whole: a table
+//! that does not read leaves the others alone and is noted, and what is wrong with it is found out afterwards by
+//! [`explain`](super::explain), on one more parse. Only a wrong file pays for these.
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Deserializer, Error};
@@ -11,7 +12,8 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::explain::Explainer;
 use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
 use super::model::{Length, Origin, Row};
-use super::syntax;
+use super::parts::Parts;
+use super::syntax::{self, Outline};
 use super::wording::split_advice;
 use crate::identity::{Key, Owner};
 use crate::targets::{self, Kind, Typed};
@@ -39,7 +41,45 @@ pub(super) struct MappingDraft {
 
 /// Reads the text of file number `file`. None when not even its syntax can be read.
 pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
-    let document = syntax::parse(file, text, diagnostics)?;
+    let outline = syntax::outline(file, text, diagnostics)?;
+    let in_parts = Parts::of(text).and_then(|parts| in_parts(file, &parts));
+    in_parts.or_else(|| whole(file, text, &outline, diagnostics))
+}
+
+/// Reads a mapping at a time. None as soon as anything is wrong.
+fn in_parts(file: usize, parts: &Parts<'_>) -> Option<FileDraft> {
+    let head = DeTable::parse(parts.head).ok()?.into_inner();
+    if other_format(&head).is_some() {
+        return None;
+    }
+    let mut silent = Diagnostics::default();
+    let mut walk = Walk { file, failed: Vec::new(), diagnostics: &mut silent, holds_keys: false };
+    let (mut draft, elsewhere) = walk.top(head);
+    let mut good = elsewhere.is_empty() && walk.is_good();
+    draft.mappings.reserve(parts.mappings.len());
+    for (key, text) in &parts.mappings {
+        let (written, value) = only_mapping(DeTable::parse(text).ok()?.into_inner())?;
+        draft.mappings.push(walk.mapping(&written, value)?);
+        good &= written.get_ref() == key && walk.is_good();
+        if !good {
+            return None;
+        }
+    }
+    draft.holds_keys = walk.holds_keys;
+    good.then_some(draft)
+}
+
+/// The one mapping that a part is about.
+fn only_mapping(mut document: DeTable<'_>) -> Option<Entry<'_>> {
+    let mappings = document.remove("mappings").filter(|_| document.is_empty())?;
+    let DeValue::Table(mappings) = mappings.into_inner() else { return None };
+    let mut entries = mappings.into_iter();
+    entries.next().filter(|_| entries.next().is_none())
+}
+
+/// Reads all at once, and says what is wrong.
+fn whole(file: usize, text: &str, outline: &Outline, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
+    let document = syntax::parse(file, text, outline, diagnostics)?;
     if let Some(other) = other_format(&document) {
         diagnostics.push(other_format_error(other.get_ref()).at((file, other.span())));
         return None;
@@ -96,6 +136,11 @@ struct Walk<'d> {
 }
 
 impl Walk<'_> {
+    /// Whether nothing was wrong so far.
+    fn is_good(&self) -> bool {
+        self.failed.is_empty() && self.diagnostics.is_usable()
+    }
+
     /// The top of the file without its mappings, and these.
     fn top<'i>(&mut self, mut document: DeTable<'i>) -> (FileDraft, Vec<Entry<'i>>) {
         let mappings = document.remove("mappings");

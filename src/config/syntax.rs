@@ -22,8 +22,8 @@ const DUPLICATE: &str = "duplicate key";
 /// How often the first of two definitions is looked for.
 const LOOKUPS: usize = 5;
 
-/// Parses the text of file number `file`; none when it is no TOML.
-pub(super) fn parse<'i>(file: usize, text: &'i str, diagnostics: &mut Diagnostics) -> Option<DeTable<'i>> {
+/// Looks over the text of file number `file`; none when it nests too deep for a map.
+pub(super) fn outline(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<Outline> {
     let outline = Outline::of(text);
     if let Some(at) = outline.too_deep {
         diagnostics.push(
@@ -33,6 +33,16 @@ pub(super) fn parse<'i>(file: usize, text: &'i str, diagnostics: &mut Diagnostic
         );
         return None;
     }
+    Some(outline)
+}
+
+/// Parses the text of file number `file`; none when it is no TOML.
+pub(super) fn parse<'i>(
+    file: usize,
+    text: &'i str,
+    outline: &Outline,
+    diagnostics: &mut Diagnostics,
+) -> Option<DeTable<'i>> {
     if text.len() > SMALL && !begins_well(file, text, outline.cut, diagnostics) {
         return None;
     }
@@ -85,7 +95,7 @@ fn begins_well(file: usize, text: &str, cut: usize, diagnostics: &mut Diagnostic
 
 /// What the brackets and quotes of a text say about it, without parsing it.
 #[derive(Debug, PartialEq, Eq)]
-struct Outline {
+pub(super) struct Outline {
     /// Where the first bracket stands that opens too deep.
     too_deep: Option<usize>,
     /// The end of a line near the end of the beginning, outside of all brackets and quotes; 0 when there
@@ -248,7 +258,8 @@ mod tests {
 
     fn first_error(text: &str) -> Option<Diagnostic> {
         let mut diagnostics = Diagnostics::default();
-        let document = parse(0, text, &mut diagnostics);
+        let outline = outline(0, text, &mut diagnostics);
+        let document = outline.and_then(|outline| parse(0, text, &outline, &mut diagnostics));
         assert_eq!(document.is_some(), diagnostics.is_usable());
         diagnostics.iter().next().cloned()
     }

@@ -98,11 +98,12 @@ impl Name {
         if let Some(bad) = plain.chars().find(|c| *c == '/' || c.is_control()) {
             return Err(IdentityError::Character(plain.to_string(), bad));
         }
-        let kernel = match unmangle(plain) {
+        let kernel: SmolStr = match unmangle(plain) {
+            None if plain.bytes().all(is_whitelisted) => plain.into(),
+            None => mangle(plain).into(),
             // Already in the kernel's form: leave it, as libdevmapper's automatic mode does.
-            Some(_) if plain.bytes().all(|b| b == b'\\' || is_whitelisted(b)) => plain.to_string(),
+            Some(_) if plain.bytes().all(|b| b == b'\\' || is_whitelisted(b)) => plain.into(),
             Some(_) => return Err(IdentityError::MixedMangling(plain.to_string())),
-            None => mangle(plain),
         };
         if kernel.len() > MAX_NAME {
             return Err(IdentityError::TooLong {
@@ -112,7 +113,7 @@ impl Name {
                 mangled: kernel.len() != plain.len(),
             });
         }
-        Ok(Self(kernel.into()))
+        Ok(Self(kernel))
     }
 
     /// From the kernel: whatever it holds, bytes that are no UTF-8 mangled so that they can be shown.

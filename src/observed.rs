@@ -4,6 +4,7 @@
 //! has, and of those it wants to take over: a host may be full of other people's devices, and they cost
 //! nothing here. Everything that is planned from this is a pure function of it.
 
+use std::cell::LazyCell;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::OnceLock;
@@ -64,10 +65,9 @@ pub struct Observed {
 impl Observed {
     /// Reads what `map` asks about.
     pub fn read(kernel: &dyn ReadKernel, map: &Map) -> Result<Self, KernelError> {
-        // The others are owned, which their uuids tell.
-        let written =
-            map.mappings.values().map(|mapping| &mapping.uuid).filter(|uuid| !uuid.is_of(&map.owner));
-        let uuids: HashSet<&Uuid> = written.collect();
+        // Looked for only where a device is not owned, as most of them are.
+        let declared: LazyCell<HashSet<&Uuid>, _> =
+            LazyCell::new(|| map.mappings.values().map(|mapping| &mapping.uuid).collect());
         let taken_over: BTreeSet<&str> = map
             .mappings
             .values()
@@ -77,7 +77,7 @@ impl Observed {
             })
             .collect();
         let mut observed = Self::read_devices(kernel, |listed| match &listed.uuid {
-            Some(uuid) => uuids.contains(uuid) || uuid.is_of(&map.owner),
+            Some(uuid) => uuid.is_of(&map.owner) || declared.contains(uuid),
             None => taken_over.contains(listed.name.kernel()),
         })?;
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);

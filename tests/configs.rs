@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dmctl::config::{self, Loaded};
+use dmctl::saved;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -70,6 +71,25 @@ fn what_is_right_is_read() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A map is read a mapping at a time where its headers begin their lines, and as a whole where they don't.
+#[test]
+fn parts_say_what_the_whole_says() {
+    let canonical = |text: &str| config::parse_str("map.toml", text).map.map(|map| saved::canonical(&map));
+    let all = ["tests/configs/valid", "examples"].map(cases).concat();
+    let mut compared = 0;
+    for case in all.iter().filter(|path| path.is_file()) {
+        let text = fs::read_to_string(case).unwrap();
+        let whole = text.replace("\n[", "\n [");
+        assert_eq!(canonical(&text), canonical(&whole), "{}", case.display());
+        compared += usize::from(text != whole);
+    }
+    assert!(compared >= 20, "only {compared} maps have parts");
+    let text = "format = 1\n[mappings.a]\nuuid = \"\"\"x\\\n[mappings.b]\"\"\"\nstate = \"absent\"\n";
+    let map = config::parse_str("map.toml", text).map.unwrap();
+    assert_eq!(map.mappings.len(), 1);
+    assert_eq!(map.mappings[0].uuid.as_str(), "x[mappings.b]");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Carries tasks out side by side.
 //!
-//! What waits for the kernel costs a thread and next to nothing else, so there is a thread a job. Whoever
-//! calls looks on meanwhile. Once a task has failed none is begun any more, and those that run are waited for.
+//! What waits for the kernel costs a thread and next to nothing else, so there is a thread for each task that may run
+//! at the same time. Whoever calls looks on meanwhile. Once a task has failed none is begun any more, and those that run are waited for.
 //!
 //! No task waits for memory: all threads, with room for their calls, are there before the first begins. A task may
 //! suspend the very device to which the kernel would write memory, to have some to give.
@@ -42,23 +42,18 @@ pub trait Work: Sync {
     fn panicked(&self, task: usize) -> Self::Error;
 }
 
-/// Carries out all of `queue`, at most `jobs` at the same time, and gives those that failed. In between, the
-/// calling thread calls `look`.
-pub fn carry_out<W: Work>(
-    queue: Queue,
-    jobs: usize,
-    work: &W,
-    look: &mut dyn FnMut(),
-) -> Vec<(usize, W::Error)> {
+/// Carries out all of `queue`, and gives the tasks that failed. In between, the calling thread calls `look`.
+pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec<(usize, W::Error)> {
+    let threads = queue.width();
     let shared = Shared {
         state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),
         tasks: Condvar::new(),
         end: Condvar::new(),
     };
-    if jobs == 1 {
-        one_by_one(&shared, work, look);
+    if threads > 1 {
+        side_by_side(&shared, threads, work, look);
     } else {
-        side_by_side(&shared, jobs, work, look);
+        one_by_one(&shared, work, look);
     }
     let mut failed = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).failed;
     failed.sort_by_key(|(task, _)| *task);
@@ -161,7 +156,7 @@ fn one_by_one<W: Work>(shared: &Shared<W::Error>, work: &W, look: &mut dyn FnMut
     }
 }
 
-fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look: &mut dyn FnMut()) {
+fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, look: &mut dyn FnMut()) {
     let lane = || {
         let mut state = shared.join();
         loop {
@@ -181,7 +176,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, jobs: usize, work: &W, look:
     };
     thread::scope(|scope| {
         let start = |_| Builder::new().stack_size(STACK).spawn_scoped(scope, lane).ok();
-        let crew: Vec<_> = (0..jobs).map_while(start).collect();
+        let crew: Vec<_> = (0..threads).map_while(start).collect();
         shared.open(crew.len());
         if crew.is_empty() {
             return lane();

@@ -37,6 +37,7 @@ pub struct Queue {
     left: Vec<usize>,
     /// All phases before this one have ended.
     phase: usize,
+    width: usize,
 }
 
 impl Queue {
@@ -46,9 +47,15 @@ impl Queue {
         let count = items.len();
         let phases: Vec<usize> = items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
         let mut left = vec![0; phases.iter().max().map_or(0, |last| last + 1)];
-        for phase in &phases {
+        let mut crowds = vec![[0; Lane::ALL.len()]; left.len()];
+        for (item, phase) in items.iter().zip(&phases) {
             left[*phase] += 1;
+            crowds[*phase][item.lane as usize] += 1;
         }
+        let room = Lane::ALL.map(|lane| lane.room(jobs));
+        let widths =
+            crowds.iter().map(|crowd| crowd.iter().zip(room).map(|(most, room)| room.min(*most)).sum());
+        let width = widths.max().unwrap_or(0).min(jobs);
         let mut after = vec![Vec::new(); count];
         for (task, item) in items.iter().enumerate() {
             item.before.iter().for_each(|before| after[*before].push(task));
@@ -58,15 +65,21 @@ impl Queue {
             phases,
             open: items.iter().map(|item| item.before.len()).collect(),
             after,
-            room: Lane::ALL.map(|lane| lane.room(jobs)),
+            room,
             // While devices are suspended nothing need be allocated.
             ready: Lane::ALL.map(|_| BinaryHeap::with_capacity(count)),
             left,
             phase: 0,
+            width,
         };
         (0..count).for_each(|task| queue.offer(task));
         queue.pass_phases();
         queue
+    }
+
+    /// How many tasks may run at the same time, at most.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Takes the next task that may begin.
@@ -159,5 +172,15 @@ mod tests {
         assert_eq!((queue.next(), queue.next(), queue.next()), (Some(0), Some(2), None));
         queue.ended(0);
         assert_eq!(queue.next(), Some(1));
+    }
+
+    #[test]
+    fn the_width_is_what_lanes_have_room_for_in_one_phase() {
+        let width = |items: &[Item], jobs| Queue::new(items, jobs).width();
+        let of = |phase, lane, count| vec![item(phase, lane, &[]); count];
+        let made = [of(0, Lane::Make, 9), of(0, Lane::Message, 9)].concat();
+        assert_eq!((width(&made, 8), width(&made, 1), width(&[], 8)), (2, 1, 0));
+        let waits = [of(0, Lane::Wait, 3), of(1, Lane::Wait, 5), of(1, Lane::Make, 5)].concat();
+        assert_eq!((width(&waits, 32), width(&waits, 4)), (6, 4));
     }
 }

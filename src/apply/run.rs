@@ -53,8 +53,7 @@ fn describe(step: &Step) -> String {
 }
 
 fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
-    let step = describe(step);
-    move |error| Failure::new(step.clone(), &error)
+    |error| Failure::new(describe(step), &error)
 }
 
 impl<'k, 'p> Run<'k, 'p> {
@@ -67,7 +66,6 @@ impl<'k, 'p> Run<'k, 'p> {
         progress: &mut dyn Progress,
     ) -> Result<Journal, (Journal, Failure)> {
         let Tasks { tasks, items } = Tasks::of(plan);
-        let jobs = options.jobs.clamp(1, tasks.len().max(1));
         let run = Self {
             kernel,
             options,
@@ -82,7 +80,7 @@ impl<'k, 'p> Run<'k, 'p> {
             memory: OnceLock::new(),
         };
         let look = &mut || run.notices.tell(plan, progress);
-        let failed = crew::carry_out(Queue::new(&items, jobs), jobs, &run, look);
+        let failed = crew::carry_out(Queue::new(&items, options.jobs.max(1)), &run, look);
         let outcome = first(failed).map_or_else(|| run.end(), Err);
         match outcome {
             Ok(()) => Ok(run.journal),

@@ -55,9 +55,7 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &[Member], jobs: usize) -> Resul
         return kernel.resume(&members[0].id).map_err(|error| said((0, error)));
     }
     let swap = Swap::new(kernel, members);
-    let widest = swap.calls.chunk_by(|(one, _), (two, _)| one == two).map(<[_]>::len).max().unwrap_or(1);
-    let queue = swap.queue(jobs);
-    let failed = crew::carry_out(queue, jobs.min(widest), &swap, &mut || ());
+    let failed = crew::carry_out(swap.queue(jobs), &swap, &mut || ());
     match failed.into_iter().next() {
         Some((call, error)) => Err(said((swap.calls[call].1.member(), error))),
         None => Ok(()),

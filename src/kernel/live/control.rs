@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use devicemapper::{DM, DevId, DmError, DmName, DmUuid, errors};
+use devicemapper::{DM, DmError, errors};
 use nix::errno::Errno;
 
 use super::raw::{self, Command};
@@ -132,19 +132,6 @@ pub(super) fn label(id: &Id) -> String {
         Id::Name(name) => name.to_string(),
         Id::Uuid(uuid) => uuid.to_string(),
     }
-}
-
-/// Runs `act` with the device as the devicemapper crate wants it.
-pub(super) fn with_id<T>(
-    call: Call,
-    id: &Id,
-    act: impl FnOnce(&DevId<'_>) -> Result<T, DmError>,
-) -> Result<T, KernelError> {
-    let dev_id = match id {
-        Id::Name(name) => DmName::new(name.kernel()).map(DevId::Name),
-        Id::Uuid(uuid) => DmUuid::new(uuid.as_str()).map(DevId::Uuid),
-    };
-    dev_id.and_then(|id| act(&id)).map_err(|error| refused(call, label(id), error))
 }
 
 #[cfg(test)]

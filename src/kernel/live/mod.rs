@@ -24,6 +24,7 @@ mod surroundings;
 mod udev;
 mod udevd;
 mod users;
+mod wiped;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ use nix::errno::Errno;
 pub use events::Events;
 pub use names::names;
 
-use control::{Control, label, malformed, refused, unwritable, with_id};
+use control::{Control, label, malformed, refused, unwritable};
 use log::Log;
 use nodes::Nodes;
 use raw::Command;
@@ -271,7 +272,8 @@ impl ChangeKernel for Live {
     }
 
     fn clear(&self, id: &Id) -> Result<(), KernelError> {
-        with_id(Call::Clear, id, |dev_id| self.control.dm().table_clear(dev_id)).map(drop)
+        let request = Request::about(id, 0).map_err(|why| unwritable(Call::Clear, &label(id), why))?;
+        self.ask(Call::Clear, Command::TableClear, id, &request).map(drop)
     }
 
     fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError> {

@@ -35,6 +35,7 @@ pub(super) enum Command {
     Suspend = 6,
     DeviceStatus = 7,
     TableLoad = 9,
+    TableClear = 10,
     TableStatus = 12,
     TargetMessage = 14,
     ArmPoll = 16,

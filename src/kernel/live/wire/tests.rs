@@ -11,7 +11,7 @@ fn answer(flags: u32, target_count: u32, minor: u32, data: &[u8]) -> Answer {
     put(&mut bytes, TARGET_COUNT, &target_count.to_ne_bytes());
     put(&mut bytes, FLAGS, &flags.to_ne_bytes());
     bytes.extend_from_slice(data);
-    Answer(Zeroizing::new(bytes))
+    Answer(bytes.into())
 }
 
 /// A record of the list; `next` is filled in unless it is the last.
@@ -92,7 +92,7 @@ fn every_answer_that_is_cut_short_is_malformed_or_less() {
     let rows = answer(0, 2, 47, &[row(0, "linear", "1:0 0", 48), row(8, "zero", "", 96)].concat());
     assert!(rows.table().is_ok());
     for length in 0..rows.0.len() {
-        let short = Answer(Zeroizing::new(rows.0[..length].to_vec()));
+        let short = Answer(rows.0[..length].to_vec().into());
         let (_, _, _) = (short.info(), short.list(), short.reply());
         if length < HEADER + 48 + SPEC + 1 {
             assert_eq!(short.table(), Err(Malformed), "{length}");

@@ -1,0 +1,64 @@
+//! Bytes that may hold a key. They are wiped at one go: `Zeroizing` wipes a vector byte by byte, which for all the
+//! buffers of an apply is more work than all the rest that is done to them.
+
+use std::ops::{Deref, DerefMut};
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Bytes that are wiped when they are dropped. They must not grow beyond their capacity: that would leave a copy.
+#[derive(Clone)]
+pub(super) struct Wiped(Vec<u8>);
+
+impl Wiped {
+    /// So many zeroes.
+    pub fn zeroes(count: usize) -> Self {
+        Self(vec![0; count])
+    }
+}
+
+impl From<Vec<u8>> for Wiped {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Wiped {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Zeroize for Wiped {
+    fn zeroize(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.spare_capacity_mut().zeroize();
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Wiped {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_is_wiped() {
+        let mut bytes = Wiped::from(b"a key".to_vec());
+        bytes.zeroize();
+        assert_eq!(**bytes, [0; 5]);
+    }
+}

@@ -5,11 +5,13 @@
 //! anything else is somebody's, and no device is made or renamed to that name. A crash can leave nodes behind, and
 //! the next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::stat::{self, Mode, SFlag};
 
 use super::block::numbered;
@@ -46,10 +48,10 @@ impl Nodes {
         list: impl Fn() -> Result<Vec<Listed>, KernelError>,
     ) -> Result<(), KernelError> {
         let path = self.path(name)?;
-        match look(&path)? {
-            There::Nothing => make_node(&path, number),
-            There::Leads(there) if there == number => Ok(()),
-            _ => self.check(name, list).and_then(|()| self.replace(&path, number)),
+        match make_node(&path, number) {
+            Err(Errno::EEXIST) if look(&path)? == There::Leads(number) => Ok(()),
+            Err(Errno::EEXIST) => self.check(name, list).and_then(|()| self.replace(&path, number)),
+            made => made.map_err(|errno| failed("make", &path, errno.into())),
         }
     }
 
@@ -108,18 +110,28 @@ impl Nodes {
         }
     }
 
-    /// Takes away every node that leads to no device, or to a device of dmctl that now has another name.
+    /// Takes away every node that leads to no device, or to a device of dmctl that now has another name, as far as
+    /// it can, and gives the numbers of the devices whose own nodes are there.
     /// Links are left alone: no crash of dmctl leaves one.
-    pub fn sweep(&self, devices: &[Listed]) -> Result<(), KernelError> {
-        let entries = fs::read_dir(&self.folder).map_err(|error| failed("read", &self.folder, error))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
+    pub fn sweep(&self, devices: &[Listed]) -> HashSet<DevNum> {
+        let devices: HashMap<DevNum, &Listed> =
+            devices.iter().map(|device| (device.number, device)).collect();
+        let mut there = HashSet::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let is_node = entry.file_type().is_ok_and(|kind| kind.is_block_device());
-            if is_node && matches!(look(&path)?, There::Leads(number) if is_stale(number, &path, devices)) {
-                unlink(&path)?;
+            let Some(number) =
+                is_node.then(|| entry.metadata().ok()).flatten().map(|node| numbered(node.rdev()))
+            else {
+                continue;
+            };
+            let device = devices.get(&number).copied();
+            if device.is_some_and(|device| entry.file_name() == device.name.kernel()) {
+                there.insert(number);
+            } else if leads_astray(number, &entry.path(), device) {
+                let _ = unlink(&entry.path());
             }
         }
-        Ok(())
+        there
     }
 
     /// The path of a name. A device that another tool named `control` has no node: that is Device Mapper's.
@@ -136,7 +148,7 @@ impl Nodes {
     /// Puts the node in place of what is there, without a moment in which there is neither.
     fn replace(&self, path: &Path, number: DevNum) -> Result<(), KernelError> {
         let aside = self.folder.join(format!(".dmctl-{}-{}", number.major, number.minor));
-        make_node(&aside, number)?;
+        make_node(&aside, number).map_err(|errno| failed("make", &aside, errno.into()))?;
         fs::rename(&aside, path).map_err(|error| {
             // The error to tell is the one of the rename.
             let _ = fs::remove_file(&aside);
@@ -162,10 +174,15 @@ fn look(path: &Path) -> Result<There, KernelError> {
     }
 }
 
-/// Whether `number` is one of Device Mapper's that `path` should not lead to: no device has it, or one of
-/// dmctl's has, under another name. Numbers of other drivers are never judged.
+/// Whether `number` is one of Device Mapper's that `path` should not lead to.
 fn is_stale(number: DevNum, path: &Path, devices: &[Listed]) -> bool {
-    match devices.iter().find(|device| device.number == number) {
+    leads_astray(number, path, devices.iter().find(|device| device.number == number))
+}
+
+/// The same, when it is known which device has the number: none has, or one of dmctl's, under another name. Numbers
+/// of other drivers are never judged.
+fn leads_astray(number: DevNum, path: &Path, device: Option<&Listed>) -> bool {
+    match device {
         Some(device) => {
             let ours = device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some());
             ours && path.file_name().is_none_or(|name| name != device.name.kernel())
@@ -181,10 +198,9 @@ fn is_device_mapper(major: u32) -> bool {
     block.lines().any(|line| line.trim().split_once(' ') == Some((&major.to_string(), "device-mapper")))
 }
 
-fn make_node(path: &Path, number: DevNum) -> Result<(), KernelError> {
+fn make_node(path: &Path, number: DevNum) -> Result<(), Errno> {
     let device = stat::makedev(number.major.into(), number.minor.into());
     stat::mknod(path, SFlag::S_IFBLK, Mode::S_IRUSR | Mode::S_IWUSR, device)
-        .map_err(|errno| failed("make", path, errno.into()))
 }
 
 fn unlink(path: &Path) -> Result<(), KernelError> {
@@ -223,7 +239,7 @@ mod tests {
         let error = nodes.make(&name, DevNum::new(254, 0), nobody).unwrap_err().to_string();
         assert!(error.contains("data: something else is there"), "{error}");
         nodes.remove(&name, None, nobody).unwrap();
-        nodes.sweep(&[]).unwrap();
+        nodes.sweep(&[]);
         assert_eq!(fs::read_to_string(folder.path().join("data")).unwrap(), "mine");
     }
 
@@ -232,7 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let nodes = Nodes::new(folder.path());
         symlink("../dm-3", folder.path().join("data")).unwrap();
-        nodes.sweep(&[]).unwrap();
+        nodes.sweep(&[]);
         assert!(fs::symlink_metadata(folder.path().join("data")).is_ok());
         nodes.remove(&Name::new("data").unwrap(), None, nobody).unwrap();
         assert!(fs::symlink_metadata(folder.path().join("data")).is_err());

@@ -107,8 +107,9 @@ impl Live {
             let devices = self.list()?;
             // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
             // node that can't be put right.
-            let _ = self.nodes.sweep(&devices);
-            for device in devices.iter().filter(|device| is_ours(device)) {
+            let there = self.nodes.sweep(&devices);
+            let missing = |device: &&Listed| is_ours(device) && !there.contains(&device.number);
+            for device in devices.iter().filter(missing) {
                 let _ = self.nodes.make(&device.name, device.number, || Ok(devices.clone()));
             }
         }

@@ -1,9 +1,10 @@
 //! What was typed: the verbs, and the options that all of them share.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
@@ -23,8 +24,39 @@ pub struct Args {
     pub verb: Verb,
 }
 
-/// Every verb, with its options.
+impl Args {
+    /// What these words mean, or why they mean nothing.
+    ///
+    /// To build what all verbs take is more work than most of them do. A first word that is a verb is enough, unless
+    /// there is something to be said: then everything is built, so that it is said about the whole.
+    pub fn of(words: &[OsString]) -> Result<Self, clap::Error> {
+        Self::of_one_verb(words).map_or_else(|| Self::of_any(words), Ok)
+    }
+
+    fn of_one_verb(words: &[OsString]) -> Option<Self> {
+        let verbs = Verb::augment_subcommands(Command::new(""));
+        let verb = verbs.find_subcommand(words.get(1)?)?.clone();
+        let command = Global::augment_args(Command::new("")).subcommand(verb);
+        Self::from_arg_matches(&command.try_get_matches_from(words).ok()?).ok()
+    }
+
+    fn of_any(words: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Self::whole();
+        let mut matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    }
+
+    /// The command with all that its verbs take.
+    pub fn whole() -> Command {
+        let mut command = Self::command();
+        command.build();
+        command
+    }
+}
+
+/// Every verb, with its options. Those of a verb are built when they are needed.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Verb {
     Validate(validate::Args),
     Plan(plan::Args),
@@ -181,8 +213,6 @@ impl From<&Consent> for dmctl::ops::Foreign {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -190,9 +220,43 @@ mod tests {
         Args::command().debug_assert();
     }
 
+    fn words(typed: &str) -> Vec<OsString> {
+        typed.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_verb_means_by_itself_what_it_means_among_all() {
+        let typed = [
+            "dmctl apply map.toml --allow remap --jobs 3 -vv --kernel state.json",
+            "dmctl plan a b --json --udev off",
+            "dmctl repair --color never",
+            "dmctl man somewhere",
+        ];
+        for words in typed.map(words) {
+            let alone = format!("{:?}", Args::of_one_verb(&words).unwrap());
+            assert_eq!(alone, format!("{:?}", Args::of_any(&words).unwrap()));
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_said_about_the_whole() {
+        for typed in [
+            "dmctl",
+            "dmctl --help",
+            "dmctl aply",
+            "dmctl apply",
+            "dmctl apply --help",
+            "dmctl info --jobs 3",
+        ] {
+            let says = Args::of(&words(typed)).unwrap_err().to_string();
+            assert_eq!(says, Args::whole().try_get_matches_from(words(typed)).unwrap_err().to_string());
+            assert!(says.contains("Usage: dmctl"), "{says}");
+        }
+    }
+
     #[test]
     fn every_verb_shows_an_example() {
-        for verb in Args::command().get_subcommands() {
+        for verb in Args::whole().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("dmctl {}", verb.get_name())), "{}: {help}", verb.get_name());
         }

@@ -56,8 +56,6 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
-
 use args::{Args, Verb};
 use context::Context;
 use exit::Exit;
@@ -69,7 +67,7 @@ pub fn main() -> Exit {
     leave_no_core();
     complete::answer();
     let generator = is_generator();
-    let args = match Args::try_parse_from(typed(generator)) {
+    let args = match Args::of(&typed(generator)) {
         Ok(args) => args,
         Err(error) => return unparsed(&error),
     };

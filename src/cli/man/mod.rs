@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use dmctl::targets;
@@ -61,8 +61,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 /// Every page, with its path below the folder of manual pages.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut command = args::Args::command();
-    command.build();
+    let command = args::Args::whole();
     let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(&command))];
     pages.push((PathBuf::from("man1/dmctl.1"), command_page(&command)));
     for verb in command.get_subcommands() {

@@ -106,8 +106,9 @@ impl Observed {
         kernel: &dyn ReadKernel,
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Self, KernelError> {
-        let mut observed = Self::default();
-        for listed in kernel.list()? {
+        let list = kernel.list()?;
+        let mut observed = Self::for_devices(list.len());
+        for listed in list {
             let mut seen = Seen { listed, mapped: None, waiting: Table::new() };
             if wanted(&seen.listed) {
                 // One that isn't there any more went away between the two calls.
@@ -121,6 +122,17 @@ impl Observed {
             observed.add(seen);
         }
         Ok(observed)
+    }
+
+    /// With room for so many devices.
+    fn for_devices(count: usize) -> Self {
+        Self {
+            devices: Vec::with_capacity(count),
+            by_name: HashMap::with_capacity(count),
+            by_uuid: HashMap::with_capacity(count),
+            by_number: HashMap::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, seen: Seen) {

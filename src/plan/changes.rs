@@ -135,7 +135,7 @@ impl<'a> Changes<'a> {
         let lowers: Neighbours = lowers.into_iter().filter_map(|id| self.places[id]).collect();
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
-        let mut resolver = Resolver::new(observed, self, mapping, device);
+        let mut resolver = Resolver::new(observed, self, mapping, device, &lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
         let (mut says, block) = (resolver.says, resolver.block);
         let short = present && rows.len() < mapping.rows.len();
@@ -255,8 +255,8 @@ impl<'a> Changes<'a> {
 /// Owned devices that no mapping declares, by name.
 fn leftovers<'a>(map: &Map, declared: &HashMap<DevNum, usize>, observed: &'a Observed) -> Vec<&'a Seen> {
     let leftover = |seen: &&Seen| {
-        let owned = seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
-        owned && !declared.contains_key(&seen.listed.number)
+        let owned = || seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
+        !declared.contains_key(&seen.listed.number) && owned()
     };
     observed.devices.iter().filter(leftover).collect()
 }

@@ -5,8 +5,7 @@
 //! nothing here. Everything that is planned from this is a pure function of it.
 
 use std::cell::LazyCell;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map, hash_map};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,10 +54,11 @@ pub struct Observed {
     /// Names that the kernel has in another form than dmctl would write them, in the plain form.
     by_plain_name: HashMap<String, usize>,
     by_uuid: HashMap<Uuid, usize>,
-    by_number: HashMap<DevNum, usize>,
+    /// In the order of the numbers, as what belongs together mostly is.
+    by_number: BTreeMap<DevNum, usize>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
-    users: OnceLock<HashMap<DevNum, Users>>,
+    users: OnceLock<BTreeMap<DevNum, Users>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 
@@ -130,7 +130,6 @@ impl Observed {
             devices: Vec::with_capacity(count),
             by_name: HashMap::with_capacity(count),
             by_uuid: HashMap::with_capacity(count),
-            by_number: HashMap::with_capacity(count),
             ..Self::default()
         }
     }
@@ -166,7 +165,7 @@ impl Observed {
         };
         if let Some(number) = number {
             self.resolved.insert(device.form.clone(), number);
-            if let Entry::Vacant(unknown) = self.blocks.entry(number)
+            if let hash_map::Entry::Vacant(unknown) = self.blocks.entry(number)
                 && let Some(block) = kernel.block_device(number)?
             {
                 unknown.insert(block);
@@ -209,8 +208,10 @@ impl Observed {
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut learnt: HashMap<DevNum, Users> = HashMap::new();
-        let asked: Vec<DevNum> = numbers.into_iter().collect();
+        let mut learnt: BTreeMap<DevNum, Users> = BTreeMap::new();
+        let mut asked: Vec<DevNum> = numbers.into_iter().collect();
+        asked.sort_unstable();
+        asked.dedup();
         self.learn_upwards(kernel, &asked, &mut learnt)?;
         let puzzling = |number: &DevNum| self.open_beyond(*number, &learnt[number]);
         let openers = kernel.openers(&asked.into_iter().filter(puzzling).collect());
@@ -227,11 +228,11 @@ impl Observed {
         &self,
         kernel: &dyn ReadKernel,
         numbers: &[DevNum],
-        learnt: &mut HashMap<DevNum, Users>,
+        learnt: &mut BTreeMap<DevNum, Users>,
     ) -> Result<(), KernelError> {
         let mut left = numbers.to_vec();
         while let Some(number) = left.pop() {
-            if let Entry::Vacant(unknown) = learnt.entry(number) {
+            if let btree_map::Entry::Vacant(unknown) = learnt.entry(number) {
                 let closed = self.open_count(number) == Some(0);
                 let users = if closed { Users::default() } else { kernel.users(number)? };
                 left.extend(&unknown.insert(users).holders);
@@ -292,7 +293,7 @@ impl Observed {
 
     /// The devices whose users were asked for.
     pub fn used(&self) -> impl Iterator<Item = DevNum> + '_ {
-        self.users.get().into_iter().flat_map(HashMap::keys).copied()
+        self.users.get().into_iter().flat_map(BTreeMap::keys).copied()
     }
 
     /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be

@@ -3,7 +3,7 @@
 //! The order matters: how long an upper table may be, and which device numbers stand in it, follows from
 //! what becomes of the mappings below.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::mappings::{Mappings, Neighbours};
@@ -253,7 +253,7 @@ impl<'a> Changes<'a> {
 }
 
 /// Owned devices that no mapping declares, by name.
-fn leftovers<'a>(map: &Map, declared: &HashMap<DevNum, usize>, observed: &'a Observed) -> Vec<&'a Seen> {
+fn leftovers<'a>(map: &Map, declared: &BTreeMap<DevNum, usize>, observed: &'a Observed) -> Vec<&'a Seen> {
     let leftover = |seen: &&Seen| {
         let owned = || seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
         !declared.contains_key(&seen.listed.number) && owned()

@@ -83,7 +83,7 @@ impl Observed {
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
         let mut metadata = Vec::new();
         for mapping in wanted() {
-            let deadline = Instant::now() + mapping.wait;
+            let deadline = (!mapping.wait.is_zero()).then(|| Instant::now() + mapping.wait);
             for row in &mapping.rows {
                 for lower in row.target.lowers(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
@@ -152,14 +152,16 @@ impl Observed {
         &mut self,
         kernel: &dyn ReadKernel,
         device: &Device,
-        deadline: Instant,
+        deadline: Option<Instant>,
     ) -> Result<(), KernelError> {
         if device.key().is_some() || self.resolved.contains_key(&device.form) {
             return Ok(());
         }
         let number = loop {
             match kernel.resolve(device)? {
-                None if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
+                None if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
+                    thread::sleep(LOOK_AGAIN)
+                }
                 found => break found,
             }
         };

@@ -200,9 +200,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// The mapping of this map that a device is.
     fn below(&self, device: &Device) -> Option<&'r Change<'a>> {
-        let is_it = |place: &&usize| device.key() == Some(&self.changes.all[**place].mapping.key);
-        let known = self.lowers.iter().find(is_it).copied();
-        let place = known.or_else(|| self.changes.place_of(device, self.observed));
+        let place = self.changes.place_below(self.lowers, device, self.observed);
         place.map(|place| &self.changes.all[place])
     }
 

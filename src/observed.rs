@@ -5,8 +5,7 @@
 //! nothing here. Everything that is planned from this is a pure function of it.
 
 use std::cell::LazyCell;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map, hash_map};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,10 +54,11 @@ pub struct Observed {
     /// Names that the kernel has in another form than dmctl would write them, in the plain form.
     by_plain_name: HashMap<String, usize>,
     by_uuid: HashMap<Uuid, usize>,
-    by_number: HashMap<DevNum, usize>,
+    /// In the order of the numbers, as what belongs together mostly is.
+    by_number: BTreeMap<DevNum, usize>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
-    users: OnceLock<HashMap<DevNum, Users>>,
+    users: OnceLock<BTreeMap<DevNum, Users>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 
@@ -83,7 +83,7 @@ impl Observed {
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
         let mut metadata = Vec::new();
         for mapping in wanted() {
-            let deadline = Instant::now() + mapping.wait;
+            let deadline = (!mapping.wait.is_zero()).then(|| Instant::now() + mapping.wait);
             for row in &mapping.rows {
                 for lower in row.target.lowers(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
@@ -106,8 +106,9 @@ impl Observed {
         kernel: &dyn ReadKernel,
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Self, KernelError> {
-        let mut observed = Self::default();
-        for listed in kernel.list()? {
+        let list = kernel.list()?;
+        let mut observed = Self::for_devices(list.len());
+        for listed in list {
             let mut seen = Seen { listed, mapped: None, waiting: Table::new() };
             if wanted(&seen.listed) {
                 // One that isn't there any more went away between the two calls.
@@ -121,6 +122,16 @@ impl Observed {
             observed.add(seen);
         }
         Ok(observed)
+    }
+
+    /// With room for so many devices.
+    fn for_devices(count: usize) -> Self {
+        Self {
+            devices: Vec::with_capacity(count),
+            by_name: HashMap::with_capacity(count),
+            by_uuid: HashMap::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, seen: Seen) {
@@ -141,20 +152,22 @@ impl Observed {
         &mut self,
         kernel: &dyn ReadKernel,
         device: &Device,
-        deadline: Instant,
+        deadline: Option<Instant>,
     ) -> Result<(), KernelError> {
         if device.key().is_some() || self.resolved.contains_key(&device.form) {
             return Ok(());
         }
         let number = loop {
             match kernel.resolve(device)? {
-                None if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
+                None if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
+                    thread::sleep(LOOK_AGAIN)
+                }
                 found => break found,
             }
         };
         if let Some(number) = number {
             self.resolved.insert(device.form.clone(), number);
-            if let Entry::Vacant(unknown) = self.blocks.entry(number)
+            if let hash_map::Entry::Vacant(unknown) = self.blocks.entry(number)
                 && let Some(block) = kernel.block_device(number)?
             {
                 unknown.insert(block);
@@ -197,8 +210,10 @@ impl Observed {
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut learnt: HashMap<DevNum, Users> = HashMap::new();
-        let asked: Vec<DevNum> = numbers.into_iter().collect();
+        let mut learnt: BTreeMap<DevNum, Users> = BTreeMap::new();
+        let mut asked: Vec<DevNum> = numbers.into_iter().collect();
+        asked.sort_unstable();
+        asked.dedup();
         self.learn_upwards(kernel, &asked, &mut learnt)?;
         let puzzling = |number: &DevNum| self.open_beyond(*number, &learnt[number]);
         let openers = kernel.openers(&asked.into_iter().filter(puzzling).collect());
@@ -215,11 +230,11 @@ impl Observed {
         &self,
         kernel: &dyn ReadKernel,
         numbers: &[DevNum],
-        learnt: &mut HashMap<DevNum, Users>,
+        learnt: &mut BTreeMap<DevNum, Users>,
     ) -> Result<(), KernelError> {
         let mut left = numbers.to_vec();
         while let Some(number) = left.pop() {
-            if let Entry::Vacant(unknown) = learnt.entry(number) {
+            if let btree_map::Entry::Vacant(unknown) = learnt.entry(number) {
                 let closed = self.open_count(number) == Some(0);
                 let users = if closed { Users::default() } else { kernel.users(number)? };
                 left.extend(&unknown.insert(users).holders);
@@ -280,7 +295,7 @@ impl Observed {
 
     /// The devices whose users were asked for.
     pub fn used(&self) -> impl Iterator<Item = DevNum> + '_ {
-        self.users.get().into_iter().flat_map(HashMap::keys).copied()
+        self.users.get().into_iter().flat_map(BTreeMap::keys).copied()
     }
 
     /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be

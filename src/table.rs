@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::secret::Secret;
@@ -25,7 +26,7 @@ pub struct Target {
     /// How many sectors it serves.
     pub length: u64,
     /// The name of the target type, at most 15 bytes.
-    pub kind: String,
+    pub kind: SmolStr,
     /// The rest of the row. It may hold a key, so it is kept like one.
     params: Secret,
 }
@@ -69,7 +70,7 @@ impl Target {
     /// A row from its parts; `params` are the words after the type, blanks between them.
     #[must_use]
     pub fn new(start: u64, length: u64, kind: &str, params: String) -> Self {
-        Self { start, length, kind: kind.to_string(), params: Secret::new(params) }
+        Self { start, length, kind: kind.into(), params: Secret::new(params) }
     }
 
     /// Reads one row as dmsetup writes it.

@@ -49,7 +49,7 @@ struct Row {
 impl Row {
     fn new(target: &Target, show_keys: bool) -> Self {
         let params = if show_keys { target.params().to_string() } else { target.redacted_params() };
-        Self { start: target.start, length: target.length, kind: target.kind.clone(), params }
+        Self { start: target.start, length: target.length, kind: target.kind.to_string(), params }
     }
 
     /// As `dmsetup table` prints it.

@@ -54,14 +54,13 @@ impl<D> Overlap<'_, D> {
     }
 }
 
-/// The claims of `mappings` on every device that `identity_of` knows. A row without a length claims all up to
+/// The claims of mappings on every device of theirs that the function beside each knows. A row without a length claims all up to
 /// the end of its device; a mapping that is loaded read-only only reads.
-pub fn claims<'m, D>(
-    mappings: impl Iterator<Item = &'m Mapping>,
-    identity_of: impl Fn(&Device) -> Option<D>,
+pub fn claims<'m, D, F: Fn(&Device) -> Option<D>>(
+    mappings: impl Iterator<Item = (&'m Mapping, F)>,
 ) -> Vec<Claim<'m, D>> {
     let mut claims = Vec::new();
-    for mapping in mappings {
+    for (mapping, identity_of) in mappings {
         for (index, row) in mapping.rows.iter().enumerate() {
             let (length, endless) = match row.length {
                 Length::Sectors(length) => (length, false),
@@ -183,7 +182,7 @@ mod tests {
             )]);
         }
         let map = parse_str("map.toml", &text).map.unwrap();
-        overlaps(claims(map.mappings.values(), |_| Some(0)))
+        overlaps(claims(map.mappings.values().map(|mapping| (mapping, |_: &Device| Some(0)))))
             .iter()
             .map(|overlap| {
                 format!("{}{} {}", overlap.first.mapping.key, overlap.second.mapping.key, overlap.sectors())

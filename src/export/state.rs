@@ -111,7 +111,7 @@ fn rows(mapped: &Mapped) -> Vec<Row> {
     let row = |target: &Target| Row {
         start: target.start,
         length: target.length,
-        kind: target.kind.clone(),
+        kind: target.kind.to_string(),
         params: Secret::new(target.redacted_params()),
     };
     mapped.table.iter().map(row).collect()

@@ -54,8 +54,8 @@ fn mapping(mapped: &Mapped, below: &BTreeSet<DevNum>, users: &Users) -> Node {
     let info = &mapped.info;
     let mut targets: Vec<String> = Vec::new();
     for row in &mapped.table {
-        if !targets.contains(&row.kind) {
-            targets.push(row.kind.clone());
+        if !targets.iter().any(|kind| *kind == row.kind) {
+            targets.push(row.kind.to_string());
         }
     }
     Node {

@@ -19,7 +19,7 @@ pub(super) fn on(kernel: &dyn ReadKernel, table: &[Target], read_only: bool) -> 
 
 fn on_row(kernel: &dyn ReadKernel, row: &Target, read_only: bool) -> Vec<String> {
     let unknown = targets::find(&row.kind).is_none();
-    if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(&row.kind)) {
+    if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
         return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
     }
     let typed = match targets::parse(&row.kind, row.params()) {

@@ -3,7 +3,7 @@
 //! Device Mapper claims what it stands on, once for all its tables; what is mounted, swap space or part of
 //! an array is claimed by somebody else, and the kernel refuses the table (`bd_prepare_to_claim`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
@@ -33,8 +33,8 @@ fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
 }
 
 /// All devices that some mapping stands on after the plan and not before: who uses them must be known.
-pub fn of_interest(changes: &Changes<'_>) -> HashSet<DevNum> {
-    changes.all.iter().flat_map(new_lowers).collect()
+pub fn of_interest(changes: &Changes<'_>) -> impl Iterator<Item = DevNum> {
+    changes.all.iter().flat_map(new_lowers)
 }
 
 /// A conflict for each of them that somebody else has.

@@ -3,7 +3,7 @@
 //! A map may have a hundred thousand mappings, and each is looked up several times: by id that is an index
 //! into a list, and a key is looked up only where one was written.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
@@ -18,12 +18,12 @@ pub type Neighbours = SmallVec<[usize; 2]>;
 /// All of them.
 pub struct Mappings<'a> {
     all: &'a config::Mappings,
-    by_number: HashMap<DevNum, usize>,
+    by_number: BTreeMap<DevNum, usize>,
 }
 
 impl<'a> Mappings<'a> {
     /// Those of `map`; `by_number` tells which have which device.
-    pub fn new(map: &'a Map, by_number: HashMap<DevNum, usize>) -> Self {
+    pub fn new(map: &'a Map, by_number: BTreeMap<DevNum, usize>) -> Self {
         Self { all: &map.mappings, by_number }
     }
 

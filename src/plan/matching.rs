@@ -3,8 +3,8 @@
 //! By uuid first, for that is the identity. Then, for a device that carries no uuid at all, by the name
 //! that `renamed_from` gives or, with `adopt`, by the mapping's own. Never by name alone.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Conflict;
 use crate::config::{Map, Mapping, State};
@@ -27,25 +27,26 @@ pub struct Matches<'a> {
     /// For each mapping whether it can't be told which device it has.
     pub in_conflict: Vec<bool>,
     /// For each device its mapping.
-    pub by_number: HashMap<DevNum, usize>,
+    pub by_number: BTreeMap<DevNum, usize>,
 }
 
 /// Finds the devices of all mappings. A device is one mapping only.
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
     let (mut found, mut in_conflict) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut by_number: HashMap<DevNum, (usize, &Key)> = HashMap::new();
+    let mut by_number = BTreeMap::new();
     for (id, mapping) in map.mappings.values().enumerate() {
         let before = conflicts.len();
         let device = of(mapping, observed, conflicts).filter(|device| {
             let seen = &device.seen.listed;
             match by_number.entry(seen.number) {
                 Entry::Vacant(free) => {
-                    free.insert((id, &mapping.key));
+                    free.insert(id);
                     true
                 }
                 Entry::Occupied(taken) => {
-                    conflicts.push(claimed_twice(mapping, &seen.name, taken.get().1));
+                    let other = &map.mappings[*taken.get()];
+                    conflicts.push(claimed_twice(mapping, &seen.name, &other.key));
                     false
                 }
             }
@@ -53,7 +54,6 @@ pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Con
         found.push(device);
         in_conflict.push(conflicts.len() > before);
     }
-    let by_number = by_number.into_iter().map(|(number, (id, _))| (number, id)).collect();
     Matches { found, in_conflict, by_number }
 }
 

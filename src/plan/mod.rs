@@ -27,7 +27,7 @@ mod usage;
 mod waits;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -370,8 +370,7 @@ impl Plan {
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = Changes::find(map, &observed);
-    let asked: HashSet<DevNum> = changes.touched().chain(claims::of_interest(&changes)).collect();
-    observed.learn_users(kernel, asked)?;
+    observed.learn_users(kernel, changes.touched().chain(claims::of_interest(&changes)))?;
     Ok(make(&changes, &observed, allow))
 }
 

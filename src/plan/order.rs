@@ -35,12 +35,23 @@ pub fn sort(
         let Some(circle) = order.circle() else { break };
         order.cut(&circle, conflicts);
     }
-    let waits = order.waits_sorted();
-    let mut steps: Vec<Option<Step>> = order.waits.steps.into_iter().map(Some).collect();
-    let mut sorted = Vec::with_capacity(steps.len());
-    sorted.extend(order.sorted.into_iter().filter_map(|index| steps[index].take()));
-    rename_along(&mut sorted);
-    (sorted, waits)
+    let places = order.places();
+    let waits = order.waits_sorted(&places);
+    let mut steps = order.waits.steps;
+    arrange(&mut steps, places);
+    rename_along(&mut steps);
+    (steps, waits)
+}
+
+/// Puts each step in its place.
+fn arrange(steps: &mut [Step], mut places: Vec<usize>) {
+    for at in 0..steps.len() {
+        while places[at] != at {
+            let place = places[at];
+            steps.swap(at, place);
+            places.swap(at, place);
+        }
+    }
 }
 
 /// The place of each device in the stacks as they are, if a step is taken in that order.
@@ -174,12 +185,17 @@ impl<'c, 'a> Order<'c, 'a> {
         }
     }
 
-    /// What each step waits for, all by their places in the order.
-    fn waits_sorted(&self) -> Vec<Vec<usize>> {
+    /// The place of each step in the order.
+    fn places(&self) -> Vec<usize> {
         let mut places = vec![0; self.sorted.len()];
         for (place, index) in self.sorted.iter().enumerate() {
             places[*index] = place;
         }
+        places
+    }
+
+    /// What each step waits for, all by their places in the order.
+    fn waits_sorted(&self, places: &[usize]) -> Vec<Vec<usize>> {
         let waits = |index: &usize| {
             let before = self.waits.before[*index].iter();
             let mut before: Vec<usize> = before.map(|(before, _)| places[*before]).collect();

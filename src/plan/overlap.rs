@@ -5,6 +5,7 @@
 use super::Conflict;
 use super::changes::{Changes, Standing};
 use crate::config::{self, Overlap, State};
+use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
@@ -20,12 +21,14 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let placed = changes
         .all
         .iter()
-        .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked)
-        .map(|change| change.mapping);
-    let claims = config::claims(placed, |device| match changes.place_of(device, observed) {
-        Some(place) => Some(Identity::Mapping(place)),
-        None => observed.number(device).map(Identity::Other),
-    });
+        .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked);
+    let claims = config::claims(placed.map(|change| {
+        let identity_of = |device: &Device| match changes.place_below(&change.lowers, device, observed) {
+            Some(place) => Some(Identity::Mapping(place)),
+            None => observed.number(device).map(Identity::Other),
+        };
+        (change.mapping, identity_of)
+    }));
     config::overlaps(claims).iter().map(conflict).collect()
 }
 

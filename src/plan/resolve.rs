@@ -20,6 +20,8 @@ pub struct Resolver<'r, 'a> {
     changes: &'r Changes<'a>,
     mapping: &'r Mapping,
     device: Option<&'r Mapped>,
+    /// The mappings it stands on, as far as that is known: their places among all.
+    lowers: &'r [usize],
     /// What stands in the way.
     pub says: Vec<String>,
     /// Whether something below stands in the way, of which is told there.
@@ -29,14 +31,15 @@ pub struct Resolver<'r, 'a> {
 }
 
 impl<'r, 'a> Resolver<'r, 'a> {
-    /// For the rows of `mapping`, which has this device.
+    /// For the rows of `mapping`, which has this device and stands on these mappings.
     pub fn new(
         observed: &'r Observed,
         changes: &'r Changes<'a>,
         mapping: &'r Mapping,
         device: Option<&'r Mapped>,
+        lowers: &'r [usize],
     ) -> Self {
-        Self { observed, changes, mapping, device, says: Vec::new(), blocked: false, block: 1 }
+        Self { observed, changes, mapping, device, lowers, says: Vec::new(), blocked: false, block: 1 }
     }
 
     /// The table, as far as it can be had.
@@ -197,7 +200,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// The mapping of this map that a device is.
     fn below(&self, device: &Device) -> Option<&'r Change<'a>> {
-        self.changes.place_of(device, self.observed).map(|place| &self.changes.all[place])
+        let place = self.changes.place_below(self.lowers, device, self.observed);
+        place.map(|place| &self.changes.all[place])
     }
 
     /// Another device, by its number.

@@ -7,7 +7,7 @@ use super::changes::{self, Change, Changes, Standing};
 use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation, repair};
 use crate::config::State;
-use crate::diff::{self, TableDiff};
+use crate::diff;
 use crate::identity::{DevNum, Key, Uuid};
 use crate::kernel::{Info, Mapped};
 use crate::observed::{Observed, Seen};
@@ -176,7 +176,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
             (diff.clone(), class, diff.says.join("; "))
         }
         _ => (
-            TableDiff::default(),
+            Box::default(),
             Class::Create,
             "it has no table: whoever made it did not get to the end".to_string(),
         ),
@@ -186,7 +186,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
         readonly: change.mapping.readonly,
         old: device.table.clone(),
         old_readonly: device.info.read_only,
-        diff: Box::new(diff),
+        diff,
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
         users: Box::new(users(device, observed)),

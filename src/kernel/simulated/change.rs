@@ -7,6 +7,8 @@ use nix::errno::Errno;
 
 use super::check::{self, Refusal};
 use super::faults::Fault;
+use smol_str::{SmolStr, ToSmolStr};
+
 use super::model::{Mapping, World};
 use super::{Inner, Simulated, contents, messages, snapshots, thin};
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
@@ -15,13 +17,8 @@ use crate::table::Target;
 
 impl Inner {
     /// What a person calls the device `id` finds.
-    pub(super) fn called(&self, id: &Id) -> String {
-        let found = self.world.find(id).and_then(|number| self.world.mapping(number));
-        match (found, id) {
-            (Some(mapping), _) => mapping.name.to_string(),
-            (None, Id::Name(name)) => name.to_string(),
-            (None, Id::Uuid(uuid)) => uuid.to_string(),
-        }
+    fn called(&self, id: &Id) -> SmolStr {
+        called(self.world.find(id).and_then(|number| self.world.mapping(number)), id)
     }
 
     /// Carries out a changing call, unless a fault is in its way.
@@ -39,7 +36,7 @@ impl Inner {
         }
         let refused = |refusal: Refusal| KernelError::Refused {
             call,
-            device: device.clone(),
+            device: device.to_string(),
             errno: refusal.errno,
             log: refusal.log,
         };
@@ -50,6 +47,15 @@ impl Inner {
         // Of all calls only a resume changes anything when it fails.
         self.changed |= result.is_ok() || call == Call::Resume;
         result
+    }
+}
+
+/// What a person calls the device that `id` finds, if it does.
+pub(super) fn called(found: Option<&Mapping>, id: &Id) -> SmolStr {
+    match (found, id) {
+        (Some(mapping), _) => mapping.name.to_smolstr(),
+        (None, Id::Name(name)) => name.to_smolstr(),
+        (None, Id::Uuid(uuid)) => uuid.to_smolstr(),
     }
 }
 

@@ -95,7 +95,7 @@ fn mixes(world: &World, row: &Target, before: &[Box<dyn Typed>], read_only: bool
     if row.length == 0 {
         return fail("zero-length target");
     }
-    if row.kind.len() > targets::MAX_TYPE || !world.kernel.targets.contains_key(&row.kind) {
+    if row.kind.len() > targets::MAX_TYPE || !world.kernel.targets.contains_key(row.kind.as_str()) {
         return fail("unknown target type");
     }
     let traits = traits(&row.kind);

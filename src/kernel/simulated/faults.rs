@@ -1,6 +1,7 @@
 //! Faults on demand, and the log of calls: what tests do to a simulated kernel, and how they watch it.
 
 use nix::errno::Errno;
+use smol_str::SmolStr;
 
 use crate::identity::Name;
 use crate::kernel::{Call, KernelError};
@@ -44,12 +45,12 @@ pub(super) struct Faults {
     /// The last changing call that still works.
     pub dies_after: Option<usize>,
     /// Every call, with the device it was for.
-    pub calls: Vec<(Call, String)>,
+    pub calls: Vec<(Call, SmolStr)>,
 }
 
 impl Faults {
     /// Notes a changing call, and says how it is to fail, if it is.
-    pub(super) fn change(&mut self, call: Call, device: String) -> Result<Option<Fault>, KernelError> {
+    pub(super) fn change(&mut self, call: Call, device: SmolStr) -> Result<Option<Fault>, KernelError> {
         self.changes += 1;
         let now = self.changes;
         if self.dies_after.is_some_and(|last| now > last) {

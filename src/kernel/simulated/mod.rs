@@ -135,7 +135,7 @@ impl Simulated {
     /// that and isn't there. Calls for no device have an empty one.
     #[must_use]
     pub fn calls(&self) -> Vec<(Call, String)> {
-        self.inner().faults.calls.clone()
+        self.inner().faults.calls.iter().map(|(call, device)| (*call, device.to_string())).collect()
     }
 
     /// How often `call` was called.

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smol_str::SmolStr;
+
 use super::Simulated;
+use super::change::called;
 use super::model::{Loaded, Mapping, World};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
@@ -13,13 +16,13 @@ use crate::kernel::{
 impl ReadKernel for Simulated {
     fn version(&self) -> Result<Version, KernelError> {
         let mut inner = self.inner();
-        inner.faults.calls.push((Call::Version, String::new()));
+        inner.faults.calls.push((Call::Version, SmolStr::default()));
         Ok(inner.world.kernel.ioctl_version)
     }
 
     fn list(&self) -> Result<Vec<Listed>, KernelError> {
         let mut inner = self.inner();
-        inner.faults.calls.push((Call::List, String::new()));
+        inner.faults.calls.push((Call::List, SmolStr::default()));
         let listed = |(number, mapping): (DevNum, &Mapping)| Listed {
             name: mapping.name.clone(),
             uuid: mapping.uuid.clone(),
@@ -30,16 +33,17 @@ impl ReadKernel for Simulated {
 
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
         let mut inner = self.inner();
-        let called = inner.called(id);
-        inner.faults.calls.push((Call::Table, called));
         let world = &inner.world;
         let found = world.find(id).and_then(|number| Some((number, world.mapping(number)?)));
-        Ok(found.map(|(number, mapping)| mapped(world, number, mapping, slot)))
+        let called = called(found.map(|(_, mapping)| mapping), id);
+        let answer = found.map(|(number, mapping)| mapped(world, number, mapping, slot));
+        inner.faults.calls.push((Call::Table, called));
+        Ok(answer)
     }
 
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {
         let mut inner = self.inner();
-        inner.faults.calls.push((Call::Targets, String::new()));
+        inner.faults.calls.push((Call::Targets, SmolStr::default()));
         Ok(inner.world.kernel.targets.clone())
     }
 

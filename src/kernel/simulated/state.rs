@@ -220,7 +220,7 @@ impl From<&Target> for Row {
         Self {
             start: target.start,
             length: target.length,
-            kind: target.kind.clone(),
+            kind: target.kind.to_string(),
             params: Secret::new(target.params().to_string()),
         }
     }

@@ -23,6 +23,9 @@ struct Times {
 /// Measures everybody, and gives the table to print.
 pub fn measure(asked: &Asked, ioctls: &str) -> Result<String> {
     let (rounds, count) = (asked.rounds, asked.count);
+    if asked.in_place {
+        fs::write("/proc/sys/kernel/randomize_va_space", "0")?;
+    }
     let contenders = [Contender::Ioctls(ioctls), Contender::Dmsetup, Contender::Dmctl(&asked.dmctl)];
     let mut times: [Times; 3] = Default::default();
     for round in 0..rounds {

@@ -6,8 +6,10 @@
 //! table. What dmctl reads, plans, journals and verifies is in its time. It prints medians as ratios, for seconds of
 //! a guest say little.
 //!
-//! `cargo bench --bench peers -- [--kernel uml|6.12] [--rounds N] [--count N] [--dmctl PATH] [--strict] [--write]`:
-//! `--dmctl` measures another build, `--strict` ends with 1 when a ratio is not what is promised, `--write` puts the tables into `docs/performance.md`.
+//! `cargo bench --bench peers -- [--kernel uml|6.12] [--rounds N] [--count N] [--dmctl PATH] [--in-place] [--strict]
+//! [--write]`: `--dmctl` measures another build, `--in-place` has programs stand at the same addresses each time, so that
+//! QEMU need not translate them again, `--strict` ends with 1 when a ratio is not what is promised, `--write` puts the
+//! tables into `docs/performance.md`.
 
 mod contenders;
 mod guest;
@@ -25,6 +27,8 @@ use anyhow::{Context, Result, bail, ensure};
 const IN_VM: &str = "DMCTL_IN_VM";
 /// Where the C program is, for the guest.
 const IOCTLS: &str = "DMCTL_BENCH_IOCTLS";
+/// The option that is handed on to the guest.
+const IN_PLACE: &str = "--in-place";
 const KERNELS: [&str; 2] = ["uml", "6.12"];
 /// What is written with `--write`.
 const DOCUMENT: &str = "docs/performance.md";
@@ -36,6 +40,7 @@ struct Asked {
     rounds: usize,
     count: usize,
     dmctl: String,
+    in_place: bool,
     strict: bool,
     write: bool,
 }
@@ -44,7 +49,8 @@ impl Asked {
     fn of(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let kernels = KERNELS.map(String::from).to_vec();
         let dmctl = env!("CARGO_BIN_EXE_dmctl").to_string();
-        let mut asked = Self { kernels, rounds: 5, count: 300, dmctl, strict: false, write: false };
+        let mut asked =
+            Self { kernels, rounds: 5, count: 300, dmctl, in_place: false, strict: false, write: false };
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
@@ -52,6 +58,7 @@ impl Asked {
                 "--rounds" => asked.rounds = value()?.parse()?,
                 "--count" => asked.count = value()?.parse()?,
                 "--dmctl" => asked.dmctl = value()?,
+                IN_PLACE => asked.in_place = true,
                 "--strict" => asked.strict = true,
                 "--write" => asked.write = true,
                 // Cargo says so to every bench.
@@ -90,6 +97,7 @@ fn measure(kernel: &str, asked: &Asked, ioctls: &Path) -> Result<String> {
         "--dmctl",
         &asked.dmctl,
     ]);
+    run.args(asked.in_place.then_some(IN_PLACE));
     let output = run.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stdout));
     Ok(String::from_utf8(output.stdout)?)

@@ -50,12 +50,13 @@ impl Seen {
 pub struct Observed {
     /// Every device, in the order of the list.
     pub devices: Vec<Seen>,
-    by_name: HashMap<Name, usize>,
+    // Where devices stand in the list. Each is made when it is first looked at.
+    by_name: OnceLock<HashMap<Name, usize>>,
     /// Names that the kernel has in another form than dmctl would write them, in the plain form.
-    by_plain_name: HashMap<String, usize>,
-    by_uuid: HashMap<Uuid, usize>,
+    by_plain_name: OnceLock<HashMap<String, usize>>,
+    by_uuid: OnceLock<HashMap<Uuid, usize>>,
     /// In the order of the numbers, as what belongs together mostly is.
-    by_number: BTreeMap<DevNum, usize>,
+    by_number: OnceLock<BTreeMap<DevNum, usize>>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
     users: OnceLock<BTreeMap<DevNum, Users>>,
@@ -107,7 +108,7 @@ impl Observed {
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Self, KernelError> {
         let list = kernel.list()?;
-        let mut observed = Self::for_devices(list.len());
+        let mut devices = Vec::with_capacity(list.len());
         for listed in list {
             let mut seen = Seen { listed, mapped: None, waiting: Table::new() };
             if wanted(&seen.listed) {
@@ -119,33 +120,9 @@ impl Observed {
                 }
                 seen.mapped = Some(mapped);
             }
-            observed.add(seen);
+            devices.push(seen);
         }
-        Ok(observed)
-    }
-
-    /// With room for so many devices.
-    fn for_devices(count: usize) -> Self {
-        Self {
-            devices: Vec::with_capacity(count),
-            by_name: HashMap::with_capacity(count),
-            by_uuid: HashMap::with_capacity(count),
-            ..Self::default()
-        }
-    }
-
-    fn add(&mut self, seen: Seen) {
-        let index = self.devices.len();
-        let plain = seen.listed.name.plain();
-        if Name::new(&plain).is_ok_and(|name| name != seen.listed.name) {
-            self.by_plain_name.insert(plain.into_owned(), index);
-        }
-        self.by_name.insert(seen.listed.name.clone(), index);
-        self.by_number.insert(seen.listed.number, index);
-        if let Some(uuid) = &seen.listed.uuid {
-            self.by_uuid.insert(uuid.clone(), index);
-        }
-        self.devices.push(seen);
+        Ok(Self { devices, ..Self::default() })
     }
 
     fn resolve(
@@ -255,24 +232,43 @@ impl Observed {
     /// The device of this name: as the kernel would store it, or else the same in the plain form.
     #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
-        let exact = self.by_name.get(name);
-        let index = match exact {
-            None if !self.by_plain_name.is_empty() => self.by_plain_name.get(name.plain().as_ref()),
-            exact => exact,
-        };
-        index.map(|index| &self.devices[*index])
+        let names = || self.devices.iter().map(|seen| &seen.listed.name);
+        let by_name = self.by_name.get_or_init(|| names().cloned().zip(0..).collect());
+        let place = by_name.get(name).or_else(|| {
+            let differs =
+                |(name, _): &(&Name, usize)| Name::new(&name.plain()).is_ok_and(|other| other != **name);
+            let plain = |(name, place): (&Name, usize)| (name.plain().into_owned(), place);
+            let by_plain =
+                self.by_plain_name.get_or_init(|| names().zip(0..).filter(differs).map(plain).collect());
+            by_plain.get(name.plain().as_ref())
+        });
+        place.map(|place| &self.devices[*place])
     }
 
     /// The device of this uuid.
     #[must_use]
     pub fn by_uuid(&self, uuid: &Uuid) -> Option<&Seen> {
-        self.by_uuid.get(uuid).map(|index| &self.devices[*index])
+        self.place_of(uuid, 0).map(|place| &self.devices[place])
+    }
+
+    /// The place in the list of the device of this uuid. Looked at first is place `likely`: lists that are both in the
+    /// order of their names mostly go side by side, and need no search.
+    #[must_use]
+    pub fn place_of(&self, uuid: &Uuid, likely: usize) -> Option<usize> {
+        if self.devices.get(likely).is_some_and(|seen| seen.listed.uuid.as_ref() == Some(uuid)) {
+            return Some(likely);
+        }
+        let uuids = || self.devices.iter().map(|seen| &seen.listed.uuid).zip(0..);
+        let found = |(uuid, place): (&Option<Uuid>, usize)| Some((uuid.clone()?, place));
+        self.by_uuid.get_or_init(|| uuids().filter_map(found).collect()).get(uuid).copied()
     }
 
     /// The mapped device of this number.
     #[must_use]
     pub fn by_number(&self, number: DevNum) -> Option<&Seen> {
-        self.by_number.get(&number).map(|index| &self.devices[*index])
+        let numbers = || self.devices.iter().map(|seen| seen.listed.number).zip(0..);
+        let place = self.by_number.get_or_init(|| numbers().collect()).get(&number);
+        place.map(|place| &self.devices[*place])
     }
 
     /// The number of a device as a map writes it; none for a mapping, and for what is not there.

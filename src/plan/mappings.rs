@@ -15,6 +15,9 @@ use crate::observed::Observed;
 /// Some of them: what one mapping stands on, or what stands on it.
 pub type Neighbours = SmallVec<[usize; 2]>;
 
+/// How many mappings to either side of one are looked at before all are searched.
+const BESIDE: usize = 3;
+
 /// All of them.
 pub struct Mappings<'a> {
     all: &'a config::Mappings,
@@ -55,6 +58,14 @@ impl<'a> Mappings<'a> {
         }
     }
 
+    /// As [`of_device`](Self::of_device), for a lower device of a mapping: what stands on one another mostly has names
+    /// alike, and so stands side by side.
+    fn of_lower(&self, id: usize, device: &Device, observed: &Observed) -> Option<usize> {
+        let mut beside = id.saturating_sub(BESIDE)..self.len().min(id + BESIDE + 1);
+        let known = device.key().and_then(|key| beside.find(|id| self.all[*id].key == *key));
+        known.or_else(|| self.of_device(device, observed))
+    }
+
     /// The mappings that a mapping should stand on, each once.
     pub fn below(&self, id: usize, observed: &Observed) -> Neighbours {
         let mapping = &self.all[id];
@@ -62,7 +73,7 @@ impl<'a> Mappings<'a> {
         if mapping.state != State::Absent {
             for row in &mapping.rows {
                 let lowers = row.target.lowers(0);
-                below.extend(lowers.iter().filter_map(|lower| self.of_device(lower.device, observed)));
+                below.extend(lowers.iter().filter_map(|lower| self.of_lower(id, lower.device, observed)));
             }
         }
         below.sort_unstable();

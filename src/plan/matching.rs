@@ -3,8 +3,8 @@
 //! By uuid first, for that is the identity. Then, for a device that carries no uuid at all, by the name
 //! that `renamed_from` gives or, with `adopt`, by the mapping's own. Never by name alone.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Conflict;
 use crate::config::{Map, Mapping, State};
@@ -34,12 +34,13 @@ pub struct Matches<'a> {
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
     let (mut found, mut in_conflict) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut by_number = BTreeMap::new();
+    let mut taken = HashMap::with_capacity(observed.devices.len());
+    let mut likely = 0;
     for (id, mapping) in map.mappings.values().enumerate() {
         let before = conflicts.len();
-        let device = of(mapping, observed, conflicts).filter(|device| {
+        let device = of(mapping, observed, &mut likely, conflicts).filter(|device| {
             let seen = &device.seen.listed;
-            match by_number.entry(seen.number) {
+            match taken.entry(seen.number) {
                 Entry::Vacant(free) => {
                     free.insert(id);
                     true
@@ -54,7 +55,7 @@ pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Con
         found.push(device);
         in_conflict.push(conflicts.len() > before);
     }
-    Matches { found, in_conflict, by_number }
+    Matches { found, in_conflict, by_number: taken.into_iter().collect() }
 }
 
 fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
@@ -65,9 +66,16 @@ fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
     }
 }
 
-fn of<'a>(mapping: &Mapping, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Option<Match<'a>> {
-    if let Some(seen) = observed.by_uuid(&mapping.uuid) {
-        return Some(Match { seen, taken_over: false });
+/// `likely` is the place of a device that it may be, and afterwards the place behind that which it is.
+fn of<'a>(
+    mapping: &Mapping,
+    observed: &'a Observed,
+    likely: &mut usize,
+    conflicts: &mut Vec<Conflict>,
+) -> Option<Match<'a>> {
+    if let Some(place) = observed.place_of(&mapping.uuid, *likely) {
+        *likely = place + 1;
+        return Some(Match { seen: &observed.devices[place], taken_over: false });
     }
     if mapping.state == State::Absent {
         return None;

@@ -4,7 +4,7 @@
 
 use super::Conflict;
 use super::changes::{Changes, Standing};
-use crate::config::{self, Overlap, State};
+use crate::config::{self, Claim, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -29,7 +29,19 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
         };
         (change.mapping, identity_of)
     }));
-    config::overlaps(claims).iter().map(conflict).collect()
+    config::overlaps(contested(claims, changes.all.len())).iter().map(conflict).collect()
+}
+
+/// Without the claims on mappings that nobody else has a claim on, which most of them are.
+fn contested(mut claims: Vec<Claim<'_, Identity>>, mappings: usize) -> Vec<Claim<'_, Identity>> {
+    let mut counts = vec![0_u32; mappings];
+    for claim in &claims {
+        if let Identity::Mapping(place) = claim.identity {
+            counts[place] += 1;
+        }
+    }
+    claims.retain(|claim| !matches!(claim.identity, Identity::Mapping(place) if counts[place] == 1));
+    claims
 }
 
 fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {

@@ -16,7 +16,8 @@ use crate::sector_map::TypedRow;
 
 /// The steps of all mappings, for each step the place of its mapping, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<usize>>, Vec<Conflict>) {
-    let (mut steps, mut places) = (Vec::new(), Vec::new());
+    let busy = changes.all.iter().filter(|change| change.standing != Standing::Same).count();
+    let (mut steps, mut places) = (Vec::with_capacity(busy), Vec::with_capacity(busy));
     let volumes = preparation::volumes(changes);
     for (place, change) in changes.all.iter().enumerate() {
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);

@@ -137,7 +137,7 @@ impl Observed {
         let number = loop {
             match kernel.resolve(device)? {
                 None if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
-                    thread::sleep(LOOK_AGAIN)
+                    thread::sleep(LOOK_AGAIN);
                 }
                 found => break found,
             }

@@ -11,6 +11,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use smallvec::SmallVec;
+
 use super::changes::Changes;
 use super::waits::{Because, Waits};
 use super::{Action, Conflict, Detail, Step, stacks};
@@ -114,7 +116,7 @@ struct Order<'c, 'a> {
 impl<'c, 'a> Order<'c, 'a> {
     fn new(waits: Waits, changes: &'c Changes<'a>, standing: HashMap<DevNum, usize>) -> Self {
         let count = waits.steps.len();
-        let open: Vec<usize> = waits.before.iter().map(|before| before.len()).collect();
+        let open: Vec<usize> = waits.before.iter().map(SmallVec::len).collect();
         let mut order = Self {
             changes,
             standing,

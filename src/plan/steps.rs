@@ -145,10 +145,8 @@ fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
 fn create(change: &Change<'_>, reason: &'static str) -> Step {
     let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
     let provisional = change.rows.iter().any(|row| row.provisional);
-    let reason: Cow<'static, str> = match provisional {
-        true => format!("{reason}; its length is known after a first load").into(),
-        false => reason.into(),
-    };
+    let after_load = || Cow::Owned(format!("{reason}; its length is known after a first load"));
+    let reason = if provisional { after_load() } else { reason.into() };
     let mut step = step(change, Action::Create, Class::Create, reason, detail);
     step.name = change.mapping.name.clone();
     step.number = None;
@@ -212,10 +210,8 @@ pub const LEFT_INACTIVE: &str = "a table was left in its inactive slot";
 /// Why a device is resumed.
 pub fn suspended(info: &Info) -> Cow<'static, str> {
     let waits = "it is suspended, and I/O to it waits";
-    match info.inactive_table {
-        true => format!("{waits}; {LEFT_INACTIVE}, and is cleared").into(),
-        false => waits.into(),
-    }
+    let clears = || Cow::Owned(format!("{waits}; {LEFT_INACTIVE}, and is cleared"));
+    if info.inactive_table { clears() } else { waits.into() }
 }
 
 /// Somebody asked for its removal while it was open; the map wants it to stay.

@@ -98,7 +98,7 @@ pub(super) struct World {
     pub pools: BTreeMap<(DevNum, u64), Pool>,
     mappings: BTreeMap<DevNum, Mapping>,
     names: BTreeMap<Name, DevNum>,
-    uuids: BTreeMap<Uuid, DevNum>,
+    uuids: HashMap<Uuid, DevNum>,
     /// By device, the mappings that have it open, and whether they only read it.
     held: BTreeMap<DevNum, BTreeSet<(DevNum, bool)>>,
     /// By mapping, what it has open.
@@ -114,7 +114,7 @@ impl World {
             pools: BTreeMap::new(),
             mappings: BTreeMap::new(),
             names: BTreeMap::new(),
-            uuids: BTreeMap::new(),
+            uuids: HashMap::new(),
             held: BTreeMap::new(),
             holds: BTreeMap::new(),
         }

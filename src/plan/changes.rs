@@ -74,6 +74,8 @@ pub struct Changes<'a> {
     pub leftovers: Vec<&'a Seen>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
+    /// The places of mappings that ask for more than lower devices: volumes of a pool, blocks of another mapping.
+    demanding: Vec<usize>,
     mappings: Mappings<'a>,
     /// For each mapping its place in `all`, once it is there.
     places: Vec<Option<usize>>,
@@ -112,7 +114,8 @@ impl<'a> Changes<'a> {
         let mappings = Mappings::new(map, by_number);
         let sorted = stacks::bottom_up(&mappings, observed);
         let (all, places) = (Vec::with_capacity(sorted.len()), vec![None; sorted.len()]);
-        let mut changes = Self { map, all, leftovers, conflicts, mappings, places, pruned };
+        let demanding = Vec::new();
+        let mut changes = Self { map, all, leftovers, conflicts, demanding, mappings, places, pruned };
         for placed in sorted {
             let id = placed.id;
             changes.compare(placed, found[id], in_conflict[id], observed);
@@ -154,6 +157,9 @@ impl<'a> Changes<'a> {
         // How long a device is that must be loaded to tell, nobody knows yet.
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = told.then(|| rows.last().map_or(0, TypedRow::end));
+        if rows.iter().any(demands) {
+            self.demanding.push(self.all.len());
+        }
         self.places[id] = Some(self.all.len());
         self.all.push(Change { mapping, found, rows: rows.into(), standing, ignored, lowers, size, block });
     }
@@ -177,6 +183,11 @@ impl<'a> Changes<'a> {
             }
             None => Standing::Differs(diff),
         }
+    }
+
+    /// The mappings whose tables ask for more than lower devices.
+    pub fn demanding(&self) -> impl Iterator<Item = &Change<'a>> {
+        self.demanding.iter().map(|place| &self.all[*place])
     }
 
     /// One mapping.
@@ -262,6 +273,11 @@ fn leftovers<'a>(map: &Map, declared: &BTreeMap<DevNum, usize>, observed: &'a Ob
         !declared.contains_key(&seen.listed.number) && owned()
     };
     observed.devices.iter().filter(leftover).collect()
+}
+
+/// Whether a row asks for more than lower devices.
+fn demands(row: &TypedRow) -> bool {
+    row.target.volume().is_some() || row.target.handover().is_some()
 }
 
 /// Whether a device is open, and goes away as soon as it is not.

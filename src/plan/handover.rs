@@ -11,7 +11,7 @@ use crate::targets::{self, Handover};
 /// A conflict for each device that would have to give, and is not suspended.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    for change in &changes.all {
+    for change in changes.demanding() {
         for number in taken(change) {
             let mut others =
                 observed.devices.iter().filter(|seen| Some(seen.listed.number) != change.number());

@@ -54,7 +54,7 @@ impl<'a> Mappings<'a> {
     pub fn of_device(&self, device: &Device, observed: &Observed) -> Option<usize> {
         match device.key() {
             Some(key) => self.of_key(key),
-            None => self.of_number(observed.number(device)?),
+            None => self.of_number(device.number.or_else(|| observed.number(device))?),
         }
     }
 

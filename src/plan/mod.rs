@@ -8,6 +8,7 @@
 //! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
+mod actions;
 mod changes;
 mod claims;
 mod deactivation;
@@ -378,14 +379,15 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 #[must_use]
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
-    let (steps, places, mut conflicts) = steps::of(changes, observed);
-    let (mut steps, waits) = order::sort(steps, &places, changes, observed, &mut conflicts);
+    let (steps, mut conflicts) = steps::of(changes, observed);
+    let actions = steps.actions;
+    let (mut steps, waits) = order::sort(steps, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
-    risk::judge(&mut steps, changes, observed, &allow);
+    risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, waits, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

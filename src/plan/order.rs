@@ -13,25 +13,26 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use smallvec::SmallVec;
 
+use super::actions::Actions;
 use super::changes::Changes;
+use super::steps::Steps;
 use super::waits::{Because, Waits};
 use super::{Action, Conflict, Detail, Step, stacks};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
-/// Sorts the steps, and tells for each which ones it waits for; `places` tells for each the place of its
-/// mapping. Circles that no temporary name can cut are cut where a device would be removed from under another:
+/// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a device would be removed from under another:
 /// that removal is then found in use, and refused.
 pub fn sort(
-    steps: Vec<Step>,
-    places: &[Option<usize>],
+    steps: Steps,
     changes: &Changes<'_>,
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
 ) -> (Vec<Step>, Vec<Vec<usize>>) {
-    let standing = standing(&steps, observed);
-    let mut order = Order::new(Waits::new(steps, places, changes, observed), changes, standing);
+    let actions = steps.actions;
+    let standing = standing(actions, observed);
+    let mut order = Order::new(Waits::new(steps, changes, observed), changes, standing);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
@@ -41,7 +42,10 @@ pub fn sort(
     let waits = order.waits_sorted(&places);
     let mut steps = order.waits.steps;
     arrange(&mut steps, places);
-    rename_along(&mut steps);
+    // A name that is free only later makes a rename of another step, too.
+    if actions.any(&[Action::Rename, Action::Remove]) {
+        rename_along(&mut steps);
+    }
     (steps, waits)
 }
 
@@ -57,9 +61,9 @@ fn arrange(steps: &mut [Step], mut places: Vec<usize>) {
 }
 
 /// The place of each device in the stacks as they are, if a step is taken in that order.
-fn standing(steps: &[Step], observed: &Observed) -> HashMap<DevNum, usize> {
-    let settles = |step: &Step| matches!(step.action, Action::Clear | Action::Resume);
-    let stacks = if steps.iter().any(settles) { stacks::observed(observed) } else { Vec::new() };
+fn standing(actions: Actions, observed: &Observed) -> HashMap<DevNum, usize> {
+    let settles = actions.any(&[Action::Clear, Action::Resume]);
+    let stacks = if settles { stacks::observed(observed) } else { Vec::new() };
     stacks.iter().enumerate().map(|(place, seen)| (seen.listed.number, place)).collect()
 }
 

@@ -4,7 +4,7 @@
 
 use super::Conflict;
 use super::changes::{Changes, Standing};
-use crate::config::{self, Claim, Overlap, State};
+use crate::config::{self, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -22,26 +22,27 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
         .all
         .iter()
         .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked);
+    let contested = contested(changes);
     let claims = config::claims(placed.map(|change| {
         let identity_of = |device: &Device| match changes.place_below(&change.lowers, device, observed) {
-            Some(place) => Some(Identity::Mapping(place)),
+            Some(place) => contested[place].then_some(Identity::Mapping(place)),
             None => observed.number(device).map(Identity::Other),
         };
         (change.mapping, identity_of)
     }));
-    config::overlaps(contested(claims, changes.all.len())).iter().map(conflict).collect()
+    config::overlaps(claims).iter().map(conflict).collect()
 }
 
-/// Without the claims on mappings that nobody else has a claim on, which most of them are.
-fn contested(mut claims: Vec<Claim<'_, Identity>>, mappings: usize) -> Vec<Claim<'_, Identity>> {
-    let mut counts = vec![0_u32; mappings];
-    for claim in &claims {
-        if let Identity::Mapping(place) = claim.identity {
-            counts[place] += 1;
+/// For each mapping, whether more than one row may stand on it. Most carry one.
+fn contested(changes: &Changes<'_>) -> Vec<bool> {
+    let (mut carries, mut contested) = (vec![false; changes.all.len()], vec![false; changes.all.len()]);
+    for change in &changes.all {
+        for lower in &change.lowers {
+            contested[*lower] |= carries[*lower] || change.mapping.rows.len() > 1;
+            carries[*lower] = true;
         }
     }
-    claims.retain(|claim| !matches!(claim.identity, Identity::Mapping(place) if counts[place] == 1));
-    claims
+    contested
 }
 
 fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {

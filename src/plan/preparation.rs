@@ -80,7 +80,7 @@ pub type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
 /// All volumes that the map serves.
 pub fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
     let mut volumes = Volumes::new();
-    for change in &changes.all {
+    for change in changes.demanding() {
         for (pool, id) in change.rows.iter().filter_map(|row| row.target.volume()) {
             volumes.entry(id).or_default().push((pool, change.mapping));
         }

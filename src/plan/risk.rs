@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::actions::Actions;
 use super::changes::{Change, Changes, Standing};
 use super::{Action, Detail, InUse, Refusal, Step};
 use crate::config::Map;
@@ -14,8 +15,15 @@ use crate::table::Target;
 use crate::targets::Found;
 
 /// Classifies the steps, in their final order, and refuses those that may not pass.
-pub fn judge(steps: &mut [Step], changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) {
-    let left = left_before(steps, observed);
+pub fn judge(
+    steps: &mut [Step],
+    actions: Actions,
+    changes: &Changes<'_>,
+    observed: &Observed,
+    allow: &BTreeSet<Class>,
+) {
+    let removes = actions.any(&[Action::Remove]);
+    let left = if removes { left_before(steps, observed) } else { HashMap::new() };
     let made_anew = |change: &Change<'_>| matches!(change.standing, Standing::Replaced(_));
     let special = changes.all.iter().any(|change| change.mapping.protect || made_anew(change));
     for (index, step) in steps.iter_mut().enumerate() {
@@ -120,9 +128,6 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
         .filter_map(|(index, step)| step.number.map(|number| (number, index)))
         .collect();
     let mut left: HashMap<usize, HashSet<DevNum>> = HashMap::new();
-    if removals.is_empty() {
-        return left;
-    }
     for (index, step) in steps.iter().enumerate() {
         let Some(upper) = step.number else { continue };
         for lower in step.leaves(observed) {

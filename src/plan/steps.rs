@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::actions::Actions;
 use super::changes::{self, Change, Changes, Standing};
 use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation, repair};
@@ -14,14 +15,26 @@ use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
 
-/// The steps of all mappings, for each step the place of its mapping, and the conflicts that only they show.
-pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<usize>>, Vec<Conflict>) {
+/// Steps in no order yet, but that those of a mapping stand together.
+pub struct Steps {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// For each step the place of its mapping.
+    pub places: Vec<Option<usize>>,
+    /// What they do.
+    pub actions: Actions,
+}
+
+/// The steps of all mappings, and the conflicts that only they show.
+pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Steps, Vec<Conflict>) {
+    let mut actions = Actions::default();
     let busy = changes.all.iter().filter(|change| change.standing != Standing::Same).count();
     let (mut steps, mut places) = (Vec::with_capacity(busy), Vec::with_capacity(busy));
     let volumes = preparation::volumes(changes);
     for (place, change) in changes.all.iter().enumerate() {
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
+        steps[places.len()..].iter().for_each(|step| actions.add(step.action));
         places.resize(steps.len(), Some(place));
     }
     let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
@@ -32,9 +45,10 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Vec<Step>, Vec<Option<
             steps.extend(set_right(seen, changes, observed));
         }
     }
+    steps[places.len()..].iter().for_each(|step| actions.add(step.action));
     places.resize(steps.len(), None);
     let conflicts = taken_names(changes, observed, &steps);
-    (steps, places, conflicts)
+    (Steps { steps, places, actions }, conflicts)
 }
 
 /// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
@@ -308,9 +322,12 @@ fn users(device: &Mapped, observed: &Observed) -> InUse {
 
 /// Names that a step wants and a device has that no step moves out of the way.
 fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    if observed.devices.is_empty() {
+        return conflicts;
+    }
     let freeing = |step: &&Step| matches!(step.action, Action::Rename | Action::Remove);
     let freed: HashSet<DevNum> = steps.iter().filter(freeing).filter_map(|step| step.number).collect();
-    let mut conflicts = Vec::new();
     for step in steps {
         let name = match (&step.detail, step.action) {
             (Detail::Rename { to }, _) => to,

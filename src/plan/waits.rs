@@ -6,6 +6,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::changes::Changes;
+use super::steps::Steps;
 use super::{Action, Detail, Preparation, Step};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
@@ -37,21 +38,20 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// What follows from the steps themselves and from the stacks. `places` tells for each step the place of its
-    /// mapping.
-    pub fn new(
-        steps: Vec<Step>,
-        places: &[Option<usize>],
-        changes: &Changes<'_>,
-        observed: &Observed,
-    ) -> Self {
+    /// What follows from the steps themselves and from the stacks.
+    pub fn new(steps: Steps, changes: &Changes<'_>, observed: &Observed) -> Self {
+        let Steps { steps, places, actions } = steps;
         let count = steps.len();
         let mut waits = Self { steps, after: vec![Others::new(); count], before: vec![Others::new(); count] };
-        let own = ByMapping::new(places, changes.all.len());
+        let own = ByMapping::new(&places, changes.all.len());
         waits.same_device(&own);
-        waits.names_and_uuids();
-        waits.stands_on(changes, places, &own);
-        waits.leaves(observed);
+        if actions.any(&[Action::Rename, Action::Remove]) {
+            waits.names_and_uuids();
+        }
+        waits.stands_on(changes, &places, &own);
+        if actions.any(&[Action::Remove]) {
+            waits.leaves(observed);
+        }
         waits
     }
 
@@ -175,9 +175,6 @@ impl Waits {
             .filter(|(_, step)| step.action == Action::Remove)
             .filter_map(|(index, step)| step.number.map(|number| (number, index)))
             .collect();
-        if removals.is_empty() {
-            return;
-        }
         for index in 0..self.steps.len() {
             let left: BTreeSet<DevNum> = self.steps[index].leaves(observed);
             for removal in left.iter().filter_map(|number| removals.get(number)) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::boot::BootOption;
@@ -63,7 +64,7 @@ pub struct Mapping {
     /// How it comes up at boot.
     pub boot: BTreeSet<BootOption>,
     /// Its table.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// Which of the map's files defines it, from 0.
     pub file: usize,
 }
@@ -87,6 +88,9 @@ pub enum State {
     /// It does not exist.
     Absent,
 }
+
+/// The rows of a table, as the map writes them: most tables have one.
+pub type Rows = SmallVec<[Row; 1]>;
 
 /// One row of the table of a mapping, as the map writes it.
 #[derive(Clone)]

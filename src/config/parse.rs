@@ -11,7 +11,7 @@ use toml::de::{DeInteger, DeTable, DeValue, Deserializer, Error};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::explain::Explainer;
 use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
-use super::model::{Length, Origin, Row};
+use super::model::{Length, Origin, Row, Rows};
 use super::parts::Parts;
 use super::syntax::{self, Outline};
 use super::wording::split_advice;
@@ -34,7 +34,7 @@ pub(super) struct MappingDraft {
     pub key: Key,
     pub file: usize,
     pub fields: MappingFields,
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// Whether it was read in full. Of one that was not, nothing is checked that could follow from that.
     pub whole: bool,
 }
@@ -200,8 +200,8 @@ impl Walk<'_> {
         Some(MappingDraft { key, file: self.file, fields: fields.unwrap_or_default(), rows, whole })
     }
 
-    fn targets(&mut self, key: &str, value: Option<Spanned<DeValue<'_>>>, whole: &mut bool) -> Vec<Row> {
-        let Some(value) = value else { return Vec::new() };
+    fn targets(&mut self, key: &str, value: Option<Spanned<DeValue<'_>>>, whole: &mut bool) -> Rows {
+        let Some(value) = value else { return Rows::new() };
         let span = value.span();
         let array = match value.into_inner() {
             DeValue::Array(array) => array,
@@ -213,10 +213,10 @@ impl Walk<'_> {
                     &other,
                     "write `targets = [{ type = ... }]` or `[[mappings.NAME.targets]]`",
                 );
-                return Vec::new();
+                return Rows::new();
             }
         };
-        let mut rows = Vec::with_capacity(array.len());
+        let mut rows = Rows::with_capacity(array.len());
         for (index, element) in array.into_iter().enumerate() {
             let span = element.span();
             match element.into_inner() {

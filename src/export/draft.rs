@@ -94,7 +94,7 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
         suspend: Suspend::default(),
         wait: std::time::Duration::ZERO,
         boot: BTreeSet::new(),
-        rows,
+        rows: rows.into(),
         file: 0,
     };
     Some(Draft { mapping, number: seen.listed.number, notes, left_out })

@@ -86,7 +86,7 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
             suspend: Suspend::default(),
             wait: std::time::Duration::ZERO,
             boot: std::collections::BTreeSet::new(),
-            rows,
+            rows: rows.into(),
             file: 0,
         });
     }

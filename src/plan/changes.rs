@@ -33,6 +33,8 @@ pub struct Change<'a> {
     pub ignored: Vec<String>,
     /// The mappings it should stand on: their places in [`Changes::all`].
     pub lowers: Neighbours,
+    /// Whether it should stand on something that is written as no mapping of the map.
+    pub grounded: bool,
     /// How long it will be, in sectors, where that can be told.
     pub size: Option<u64>,
     /// The size of the blocks below it, in sectors.
@@ -76,6 +78,8 @@ pub struct Changes<'a> {
     pub conflicts: Vec<Conflict>,
     /// The places of mappings that ask for more than lower devices: volumes of a pool, blocks of another mapping.
     demanding: Vec<usize>,
+    /// The places of mappings of which something is to be said: that they can't be judged, or what is ignored.
+    remarkable: Vec<usize>,
     mappings: Mappings<'a>,
     /// For each mapping its place in `all`, once it is there.
     places: Vec<Option<usize>>,
@@ -114,8 +118,9 @@ impl<'a> Changes<'a> {
         let mappings = Mappings::new(map, by_number);
         let sorted = stacks::bottom_up(&mappings, observed);
         let (all, places) = (Vec::with_capacity(sorted.len()), vec![None; sorted.len()]);
-        let demanding = Vec::new();
-        let mut changes = Self { map, all, leftovers, conflicts, demanding, mappings, places, pruned };
+        let (demanding, remarkable) = (Vec::new(), Vec::new());
+        let mut changes =
+            Self { map, all, leftovers, conflicts, demanding, remarkable, mappings, places, pruned };
         for placed in sorted {
             let id = placed.id;
             changes.compare(placed, found[id], in_conflict[id], observed);
@@ -160,8 +165,22 @@ impl<'a> Changes<'a> {
         if rows.iter().any(demands) {
             self.demanding.push(self.all.len());
         }
+        if !ignored.is_empty() || matches!(standing, Standing::Unknown(_)) {
+            self.remarkable.push(self.all.len());
+        }
+        let grounded = rows.iter().any(is_grounded);
         self.places[id] = Some(self.all.len());
-        self.all.push(Change { mapping, found, rows: rows.into(), standing, ignored, lowers, size, block });
+        self.all.push(Change {
+            mapping,
+            found,
+            rows: rows.into(),
+            standing,
+            ignored,
+            lowers,
+            grounded,
+            size,
+            block,
+        });
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -188,6 +207,10 @@ impl<'a> Changes<'a> {
     /// The mappings whose tables ask for more than lower devices.
     pub fn demanding(&self) -> impl Iterator<Item = &Change<'a>> {
         self.demanding.iter().map(|place| &self.all[*place])
+    }
+
+    fn remarkable(&self) -> impl Iterator<Item = &Change<'a>> {
+        self.remarkable.iter().map(|place| &self.all[*place])
     }
 
     /// One mapping.
@@ -247,7 +270,7 @@ impl<'a> Changes<'a> {
             name: change.mapping.name.clone(),
             reason: reason.clone(),
         };
-        let all = self.all.iter().filter(stays);
+        let all = self.remarkable().filter(stays);
         all.flat_map(|change| change.ignored.iter().map(move |reason| ignored(change, reason))).collect()
     }
 
@@ -262,7 +285,7 @@ impl<'a> Changes<'a> {
             }),
             _ => None,
         };
-        self.all.iter().filter_map(judge).collect()
+        self.remarkable().filter_map(judge).collect()
     }
 }
 
@@ -278,6 +301,11 @@ fn leftovers<'a>(map: &Map, declared: &BTreeMap<DevNum, usize>, observed: &'a Ob
 /// Whether a row asks for more than lower devices.
 fn demands(row: &TypedRow) -> bool {
     row.target.volume().is_some() || row.target.handover().is_some()
+}
+
+/// Whether a row stands on something that is written as no mapping.
+fn is_grounded(row: &TypedRow) -> bool {
+    row.target.lowers(row.length).iter().any(|lower| lower.device.key().is_none())
 }
 
 /// Whether a device is open, and goes away as soon as it is not.

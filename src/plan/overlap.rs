@@ -18,11 +18,11 @@ enum Identity {
 
 /// A conflict for each mapping that writes where another one does.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
-    let placed = changes
-        .all
-        .iter()
-        .filter(|change| change.mapping.state != State::Absent && change.standing != Standing::Blocked);
     let contested = contested(changes);
+    let placed = changes.all.iter().filter(|change| {
+        let may_overlap = change.grounded || change.lowers.iter().any(|lower| contested[*lower]);
+        may_overlap && change.mapping.state != State::Absent && change.standing != Standing::Blocked
+    });
     let claims = config::claims(placed.map(|change| {
         let identity_of = |device: &Device| match changes.place_below(&change.lowers, device, observed) {
             Some(place) => contested[place].then_some(Identity::Mapping(place)),

@@ -14,7 +14,8 @@ use crate::sector_map::TypedRow;
 use crate::table::Target;
 use crate::targets::Found;
 
-/// Classifies the steps, in their final order, and refuses those that may not pass.
+/// Says what is at stake in steps that were [weighed](weigh) and have their final order, and refuses those that may
+/// not pass.
 pub fn judge(
     steps: &mut [Step],
     actions: Actions,
@@ -32,12 +33,6 @@ pub fn judge(
         if replaced && matches!(step.action, Action::Create | Action::Remove) {
             step.class = step.class.max(Class::Remap);
         }
-        if let Some((class, why)) = heavier(step, changes.map, observed)
-            && class > step.class
-        {
-            step.class = class;
-            step.reason = format!("{}; {why}", step.reason).into();
-        }
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
@@ -48,6 +43,16 @@ pub fn judge(
         } else {
             None
         };
+    }
+}
+
+/// Gives a step the class that its tables make it, where they put more at stake than its action does.
+pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
+    if let Some((class, why)) = heavier(step, map, observed)
+        && class > step.class
+    {
+        step.class = class;
+        step.reason = format!("{}; {why}", step.reason).into();
     }
 }
 

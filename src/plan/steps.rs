@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::actions::Actions;
 use super::changes::{self, Change, Changes, Standing};
 use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
-use super::{matching, preparation, repair};
+use super::{matching, preparation, repair, risk};
 use crate::config::State;
 use crate::diff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -31,10 +31,14 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Steps, Vec<Conflict>) 
     let busy = changes.all.iter().filter(|change| change.standing != Standing::Same).count();
     let (mut steps, mut places) = (Vec::with_capacity(busy), Vec::with_capacity(busy));
     let volumes = preparation::volumes(changes);
+    let mut weigh = |step: &mut Step| {
+        risk::weigh(step, changes.map, observed);
+        actions.add(step.action);
+    };
     for (place, change) in changes.all.iter().enumerate() {
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
-        steps[places.len()..].iter().for_each(|step| actions.add(step.action));
+        steps[places.len()..].iter_mut().for_each(&mut weigh);
         places.resize(steps.len(), Some(place));
     }
     let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
@@ -45,7 +49,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Steps, Vec<Conflict>) 
             steps.extend(set_right(seen, changes, observed));
         }
     }
-    steps[places.len()..].iter().for_each(|step| actions.add(step.action));
+    steps[places.len()..].iter_mut().for_each(&mut weigh);
     places.resize(steps.len(), None);
     let conflicts = taken_names(changes, observed, &steps);
     (Steps { steps, places, actions }, conflicts)

@@ -274,7 +274,8 @@ impl Observed {
     /// The number of a device as a map writes it; none for a mapping, and for what is not there.
     #[must_use]
     pub fn number(&self, device: &Device) -> Option<DevNum> {
-        self.resolved.get(&device.form).copied()
+        // A mapping of the map is never looked up.
+        if device.key().is_some() { None } else { self.resolved.get(&device.form).copied() }
     }
 
     /// A lower device by its number.

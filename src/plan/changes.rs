@@ -225,6 +225,12 @@ impl<'a> Changes<'a> {
         self.mappings.of_number(number).map(|id| &self.mappings.get(id).key)
     }
 
+    /// The place of the mapping whose device has this number.
+    #[must_use]
+    pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
+        self.mappings.of_number(number).and_then(|id| self.places[id])
+    }
+
     /// The place of a mapping in [`all`](Self::all).
     #[must_use]
     pub fn place(&self, key: &Key) -> Option<usize> {

@@ -24,9 +24,16 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
         may_overlap && change.mapping.state != State::Absent && change.standing != Standing::Blocked
     });
     let claims = config::claims(placed.map(|change| {
-        let identity_of = |device: &Device| match changes.place_below(&change.lowers, device, observed) {
-            Some(place) => contested[place].then_some(Identity::Mapping(place)),
-            None => observed.number(device).map(Identity::Other),
+        let identity_of = |device: &Device| {
+            let number = observed.number(device);
+            let place = match number {
+                Some(number) => changes.place_of_number(number),
+                None => changes.place_below(&change.lowers, device, observed),
+            };
+            match place {
+                Some(place) => contested[place].then_some(Identity::Mapping(place)),
+                None => number.map(Identity::Other),
+            }
         };
         (change.mapping, identity_of)
     }));

@@ -2,7 +2,7 @@
 //!
 //! Run by `cargo test`, this program boots User-Mode Linux with `tests/vm/run` and runs itself again in there,
 //! as root, with the same arguments. There it performs the cases of `tests/vm/cases`, one after the other:
-//! the kernel is one, and a case that leaves a device behind fails.
+//! the kernel is one, and a case that leaves a device behind fails. All of them are shared by two guests.
 //!
 //! `cargo test --test real_kernel -- WORD` runs the cases whose names hold WORD; with `--kernel=6.12` they run
 //! on that kernel.
@@ -21,8 +21,9 @@ mod watching;
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// The kernel that is there wherever the tests are.
 const UML: &str = "uml";
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     let outcome = if env::var_os(IN_VM).is_some() {
         runner::run(&cases, &wanted)
     } else if cases.iter().any(|case| wanted.includes(case.name)) {
-        boot(wanted.kernel(), &arguments)
+        boot_shares(&wanted, &arguments)
     } else {
         Ok(ExitCode::SUCCESS)
     };
@@ -56,9 +57,25 @@ fn main() -> ExitCode {
 /// The status of `tests/vm/run` where what the kernel needs is not installed.
 const NOT_INSTALLED: i32 = 69;
 
-/// Runs this program in the guest, and fails when it fails there or does not get there. A machine without QEMU is
+/// Runs the shares of the cases side by side, each in a guest of its own.
+fn boot_shares(wanted: &runner::Wanted, arguments: &[String]) -> Result<ExitCode> {
+    let shares = wanted.shares();
+    let boot_share = |share: usize| {
+        let own = [format!("--share={share}/{shares}")];
+        boot(wanted.kernel(), &[arguments, &own].concat())
+    };
+    let outcomes: Vec<Result<bool>> = thread::scope(|scope| {
+        let guests: Vec<_> = (1..=shares).map(|share| scope.spawn(move || boot_share(share))).collect();
+        let ended = guests.into_iter().map(|guest| guest.join());
+        ended.map(|outcome| outcome.unwrap_or_else(|_| bail!("a guest could not be watched"))).collect()
+    });
+    let passed = outcomes.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|passed| passed);
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs this program in the guest. False when it fails there or does not get there. A machine without QEMU is
 /// no failure, unless it is there to run every test.
-fn boot(kernel: &str, arguments: &[String]) -> Result<ExitCode> {
+fn boot(kernel: &str, arguments: &[String]) -> Result<bool> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/run");
     let this = env::current_exe().context("where this program is")?;
     let handed_on = cases::campaign::SETTINGS
@@ -74,7 +91,7 @@ fn boot(kernel: &str, arguments: &[String]) -> Result<ExitCode> {
         .with_context(|| format!("start {}", run.display()))?;
     if status.code() == Some(NOT_INSTALLED) && kernel != UML && env::var_os("CI").is_none() {
         println!("real kernel {kernel}: skipped");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(true);
     }
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(status.success())
 }

@@ -1,5 +1,6 @@
 //! Runs cases one after the other, and sees to it that each leaves the kernel as it found it.
 
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,6 +17,8 @@ pub struct Wanted {
     kernel: Option<String>,
     exact: bool,
     words: Vec<String>,
+    /// Which share of the cases, from 1, and how many shares there are.
+    share: (usize, usize),
 }
 
 impl Wanted {
@@ -23,7 +26,27 @@ impl Wanted {
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned().collect();
         let kernel = arguments.iter().find_map(|argument| argument.strip_prefix("--kernel="));
-        Self { only_list: has("--list"), kernel: kernel.map(str::to_string), exact: has("--exact"), words }
+        let share = arguments.iter().find_map(|argument| argument.strip_prefix("--share=")?.split_once('/'));
+        let share = share.and_then(|(one, of)| Some((one.parse().ok()?, of.parse().ok()?))).unwrap_or((1, 1));
+        Self {
+            only_list: has("--list"),
+            kernel: kernel.map(str::to_string),
+            exact: has("--exact"),
+            words,
+            share,
+        }
+    }
+
+    /// In how many shares the cases are worth running, side by side: a guest takes a moment to boot.
+    pub fn shares(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        if self.words.is_empty() && self.kernel() == crate::UML { processors.min(2) } else { 1 }
+    }
+
+    /// The cases that are to be run here.
+    fn here<'c>(&self, cases: &'c [Case]) -> impl Iterator<Item = &'c Case> {
+        let (one, of) = self.share;
+        cases.iter().filter(|case| self.includes(case.name)).skip(one - 1).step_by(of)
     }
 
     /// The kernel to run on, in the words of `tests/vm/run`.
@@ -48,7 +71,7 @@ pub fn list(cases: &[Case], wanted: &Wanted) -> ExitCode {
 pub fn run(cases: &[Case], wanted: &Wanted) -> Result<ExitCode> {
     let guest = Guest::enter()?;
     let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
-    for case in cases.iter().filter(|case| wanted.includes(case.name)) {
+    for case in wanted.here(cases) {
         let start = Instant::now();
         let outcome = perform(case, &guest);
         let seconds = start.elapsed().as_secs_f32();

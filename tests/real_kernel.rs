@@ -21,7 +21,7 @@ mod watching;
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, Result, bail};
 
@@ -66,7 +66,7 @@ fn boot_shares(wanted: &runner::Wanted, arguments: &[String]) -> Result<ExitCode
     };
     let outcomes: Vec<Result<bool>> = thread::scope(|scope| {
         let guests: Vec<_> = (1..=shares).map(|share| scope.spawn(move || boot_share(share))).collect();
-        let ended = guests.into_iter().map(|guest| guest.join());
+        let ended = guests.into_iter().map(ScopedJoinHandle::join);
         ended.map(|outcome| outcome.unwrap_or_else(|_| bail!("a guest could not be watched"))).collect()
     });
     let passed = outcomes.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|passed| passed);

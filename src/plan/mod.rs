@@ -379,9 +379,9 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 #[must_use]
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
-    let (steps, mut conflicts) = steps::of(changes, observed);
-    let actions = steps.actions;
-    let (mut steps, waits) = order::sort(steps, changes, observed, &mut conflicts);
+    let (unsorted, mut conflicts) = steps::of(changes, observed);
+    let actions = unsorted.actions;
+    let (mut steps, waits) = order::sort(unsorted, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));

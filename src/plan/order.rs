@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::actions::Actions;
 use super::changes::Changes;
-use super::steps::Steps;
+use super::steps::Unsorted;
 use super::waits::{Because, Waits};
 use super::{Action, Conflict, Detail, Step, stacks};
 use crate::identity::{DevNum, Name, Uuid};
@@ -25,14 +25,14 @@ use crate::policy::Class;
 /// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a device would be removed from under another:
 /// that removal is then found in use, and refused.
 pub fn sort(
-    steps: Steps,
+    unsorted: Unsorted,
     changes: &Changes<'_>,
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
 ) -> (Vec<Step>, Vec<Vec<usize>>) {
-    let actions = steps.actions;
+    let actions = unsorted.actions;
     let standing = standing(actions, observed);
-    let mut order = Order::new(Waits::new(steps, changes, observed), changes, standing);
+    let mut order = Order::new(Waits::new(unsorted, changes, observed), changes, standing);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };

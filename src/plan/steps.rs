@@ -16,7 +16,7 @@ use crate::policy::Class;
 use crate::sector_map::TypedRow;
 
 /// Steps in no order yet, but that those of a mapping stand together.
-pub struct Steps {
+pub struct Unsorted {
     /// The steps.
     pub steps: Vec<Step>,
     /// For each step the place of its mapping.
@@ -26,7 +26,7 @@ pub struct Steps {
 }
 
 /// The steps of all mappings, and the conflicts that only they show.
-pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Steps, Vec<Conflict>) {
+pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
     let mut actions = Actions::default();
     let busy = changes.all.iter().filter(|change| change.standing != Standing::Same).count();
     let (mut steps, mut places) = (Vec::with_capacity(busy), Vec::with_capacity(busy));
@@ -52,7 +52,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Steps, Vec<Conflict>) 
     steps[places.len()..].iter_mut().for_each(&mut weigh);
     places.resize(steps.len(), None);
     let conflicts = taken_names(changes, observed, &steps);
-    (Steps { steps, places, actions }, conflicts)
+    (Unsorted { steps, places, actions }, conflicts)
 }
 
 /// The steps of one mapping. `prepare` adds what must be done before its table is loaded.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::changes::Changes;
-use super::steps::Steps;
+use super::steps::Unsorted;
 use super::{Action, Detail, Preparation, Step};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
@@ -39,8 +39,8 @@ pub struct Waits {
 
 impl Waits {
     /// What follows from the steps themselves and from the stacks.
-    pub fn new(steps: Steps, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Steps { steps, places, actions } = steps;
+    pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
+        let Unsorted { steps, places, actions } = unsorted;
         let count = steps.len();
         let mut waits = Self { steps, after: vec![Others::new(); count], before: vec![Others::new(); count] };
         let own = ByMapping::new(&places, changes.all.len());

@@ -22,11 +22,6 @@ fn reads(name: &str, sector: u64) -> bool {
     Disk::mapping(name).and_then(|disk| disk.read(sector, 8)).is_ok()
 }
 
-/// Blank heads, so that the kernel formats what it finds.
-fn blank(guest: &Guest) -> Result<()> {
-    guest.disks.iter().try_for_each(|disk| disk.fill(0, 128, 0))
-}
-
 /// One map each. What is written to `top` must be read back, and where the last column names a disk, there.
 const KEEP_WHAT_IS_WRITTEN: &[(&str, &str, Option<usize>)] = &[
     (
@@ -84,7 +79,7 @@ pub fn what_is_written_is_read(guest: &Guest) -> Result<()> {
         }
         // Reads of a delay that leads writes elsewhere see what was there.
         let reads_elsewhere = *kind == "delay";
-        blank(guest)?;
+        guest.blank()?;
         let map =
             format!("[mappings.top]\n[[mappings.top.targets]]\ntype = '{kind}'\nlength = 2048\n{fields}");
         let checked = || -> Result<()> {
@@ -138,7 +133,7 @@ pub fn switch_hears_its_messages(guest: &Guest) -> Result<()> {
 }
 
 pub fn a_snapshot_keeps_what_the_origin_had(guest: &Guest) -> Result<()> {
-    blank(guest)?;
+    guest.blank()?;
     guest.disks[0].fill(0, 64, 1)?;
     let map = r#"
         [mappings.base]
@@ -158,7 +153,7 @@ pub fn a_snapshot_keeps_what_the_origin_had(guest: &Guest) -> Result<()> {
 }
 
 pub fn a_merge_takes_over_only_a_suspended_snapshot(guest: &Guest) -> Result<()> {
-    blank(guest)?;
+    guest.blank()?;
     guest.disks[0].fill(0, 64, 1)?;
     let base = "[mappings.base]\ntargets = [{ type = 'linear', length = 2048, device = '/dev/ram0' }]\n";
     let cow = "length = 2048, origin = '@base', cow = '/dev/ram1', persistent = true, chunk = '4KiB'";
@@ -188,7 +183,7 @@ pub fn a_merge_takes_over_only_a_suspended_snapshot(guest: &Guest) -> Result<()>
 }
 
 pub fn thin_volumes_come_out_of_a_pool(guest: &Guest) -> Result<()> {
-    blank(guest)?;
+    guest.blank()?;
     let map = r#"
         [mappings.pool]
         targets = [{ type = "thin-pool", length = 16384, metadata = "/dev/ram1", data = "/dev/ram0", block_size = 128 }]
@@ -272,7 +267,7 @@ pub fn one_key_in_every_form(guest: &Guest) -> Result<()> {
 }
 
 pub fn integrity_tells_what_was_tampered_with(guest: &Guest) -> Result<()> {
-    blank(guest)?;
+    guest.blank()?;
     let map = r#"
         [mappings.sound]
         targets = [{ type = "integrity", length = 2048, device = "/dev/ram0", meta_device = "/dev/ram1", mode = "direct",

@@ -88,7 +88,12 @@ impl Guest {
         Ok(mapped.table.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 
-    /// Removes every device, mount and node that a case left, and names them.
+    /// Blanks the heads of the disks, where metadata is looked for: the kernel then formats what it finds.
+    pub fn blank(&self) -> Result<()> {
+        self.disks.iter().try_for_each(|disk| disk.fill(0, 128, 0))
+    }
+
+    /// Removes every device, mount and node that a case left, and names them. What it wrote is gone as well.
     pub fn clean_up(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for listed in self.kernel.list()? {
@@ -105,6 +110,7 @@ impl Guest {
             }
             if self.kernel.list()?.is_empty() {
                 left.extend(sweep_nodes()?);
+                self.blank()?;
                 return Ok(left);
             }
         }

@@ -175,7 +175,7 @@ pub fn a_failure_is_the_last_that_is_tried(guest: &Guest) -> Result<()> {
 
 pub fn an_end_amid_an_apply_puts_everything_back(guest: &Guest) -> Result<()> {
     let mut map = "format = 1\nowner = \"lab\"\n".to_string();
-    for n in 0..200 {
+    for n in 0..1000 {
         write!(map, "[mappings.m{n}]\ntargets = [{{ type = \"zero\", length = 8 }}]\n")?;
     }
     fs::write(MAP, map)?;

@@ -232,6 +232,12 @@ impl Observed {
     /// The device of this name: as the kernel would store it, or else the same in the plain form.
     #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
+        self.place_of_name(name).map(|place| &self.devices[place])
+    }
+
+    /// The place in the list of the device of this name.
+    #[must_use]
+    pub fn place_of_name(&self, name: &Name) -> Option<usize> {
         let names = || self.devices.iter().map(|seen| &seen.listed.name);
         let by_name = self.by_name.get_or_init(|| names().cloned().zip(0..).collect());
         let place = by_name.get(name).or_else(|| {
@@ -242,7 +248,7 @@ impl Observed {
                 self.by_plain_name.get_or_init(|| names().zip(0..).filter(differs).map(plain).collect());
             by_plain.get(name.plain().as_ref())
         });
-        place.map(|place| &self.devices[*place])
+        place.copied()
     }
 
     /// The device of this uuid.
@@ -266,9 +272,15 @@ impl Observed {
     /// The mapped device of this number.
     #[must_use]
     pub fn by_number(&self, number: DevNum) -> Option<&Seen> {
+        self.place_of_number(number).map(|place| &self.devices[place])
+    }
+
+    /// The place in the list of the mapped device of this number. All of them have one major number.
+    #[must_use]
+    pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
+        self.devices.first().filter(|seen| seen.listed.number.major == number.major)?;
         let numbers = || self.devices.iter().map(|seen| seen.listed.number).zip(0..);
-        let place = self.by_number.get_or_init(|| numbers().collect()).get(&number);
-        place.map(|place| &self.devices[*place])
+        self.by_number.get_or_init(|| numbers().collect()).get(&number).copied()
     }
 
     /// The number of a device as a map writes it; none for a mapping, and for what is not there.

@@ -215,7 +215,7 @@ fn of_change(
         says.extend(change.ignored.iter().cloned());
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
-        && changes.key_of(other.listed.number).is_none()
+        && changes.key_of(other.listed.number, observed).is_none()
     {
         says.push(format!("its name is taken by {}, which no mapping declares", other.listed.number));
         word = Word::Foreign;

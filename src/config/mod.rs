@@ -44,7 +44,7 @@ pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub(crate) use excerpt::Excerpt;
 pub use model::{Length, Map, Mapping, Mappings, Origin, Place, Policy, Row, Rows, State};
-pub use overlap::{Claim, Overlap, claims, overlaps};
+pub use overlap::{Claim, Overlap, claim, claims, overlaps};
 pub use schema::schema;
 pub use source::Source;
 pub use stacks::Stack;

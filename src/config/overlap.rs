@@ -54,35 +54,43 @@ impl<D> Overlap<'_, D> {
     }
 }
 
-/// The claims of mappings on every device of theirs that the function beside each knows. A row without a length claims all up to
-/// the end of its device; a mapping that is loaded read-only only reads.
-pub fn claims<'m, D, F: Fn(&Device) -> Option<D>>(
-    mappings: impl Iterator<Item = (&'m Mapping, F)>,
+/// The claims of `mappings` on every device that `identity_of` knows.
+pub fn claims<'m, D>(
+    mappings: impl Iterator<Item = &'m Mapping>,
+    identity_of: impl Fn(&Device) -> Option<D>,
 ) -> Vec<Claim<'m, D>> {
     let mut claims = Vec::new();
-    for (mapping, identity_of) in mappings {
-        for (index, row) in mapping.rows.iter().enumerate() {
-            let (length, endless) = match row.length {
-                Length::Sectors(length) => (length, false),
-                Length::Rest => (u64::MAX, true),
-            };
-            for lower in row.target.lowers(length) {
-                let Some(identity) = identity_of(lower.device) else { continue };
-                let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
-                let access = if mapping.readonly { Access::Read } else { lower.access };
-                claims.push(Claim {
-                    mapping,
-                    row: index,
-                    device: lower.device,
-                    identity,
-                    start: lower.start,
-                    end: end.unwrap_or(u64::MAX),
-                    access,
-                });
-            }
+    mappings.for_each(|mapping| claim(mapping, &identity_of, &mut claims));
+    claims
+}
+
+/// Adds the claims of one mapping. A row without a length claims all up to the end of its device; a mapping that is
+/// loaded read-only only reads.
+pub fn claim<'m, D>(
+    mapping: &'m Mapping,
+    identity_of: impl Fn(&Device) -> Option<D>,
+    claims: &mut Vec<Claim<'m, D>>,
+) {
+    for (index, row) in mapping.rows.iter().enumerate() {
+        let (length, endless) = match row.length {
+            Length::Sectors(length) => (length, false),
+            Length::Rest => (u64::MAX, true),
+        };
+        for lower in row.target.lowers(length) {
+            let Some(identity) = identity_of(lower.device) else { continue };
+            let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
+            let access = if mapping.readonly { Access::Read } else { lower.access };
+            claims.push(Claim {
+                mapping,
+                row: index,
+                device: lower.device,
+                identity,
+                start: lower.start,
+                end: end.unwrap_or(u64::MAX),
+                access,
+            });
         }
     }
-    claims
 }
 
 /// The claims that can't both be kept: both write, not both by a design that shares, not both in mappings
@@ -182,7 +190,7 @@ mod tests {
             )]);
         }
         let map = parse_str("map.toml", &text).map.unwrap();
-        overlaps(claims(map.mappings.values().map(|mapping| (mapping, |_: &Device| Some(0)))))
+        overlaps(claims(map.mappings.values(), |_| Some(0)))
             .iter()
             .map(|overlap| {
                 format!("{}{} {}", overlap.first.mapping.key, overlap.second.mapping.key, overlap.sectors())

@@ -194,7 +194,7 @@ impl Drafts {
 /// Lets mappings share the sectors that they do share; `identity` tells devices apart.
 pub fn share<D: Ord + Clone>(mappings: &mut [&mut Mapping], identity: impl Fn(&Device) -> Option<D>) {
     loop {
-        let claims = config::claims(mappings.iter().map(|mapping| (&**mapping, &identity)));
+        let claims = config::claims(mappings.iter().map(|mapping| &**mapping), &identity);
         let shared: BTreeSet<Key> = config::overlaps(claims)
             .iter()
             .flat_map(|overlap| [&overlap.first, &overlap.second])

@@ -3,11 +3,12 @@
 //! The order matters: how long an upper table may be, and which device numbers stand in it, follows from
 //! what becomes of the mappings below.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::mappings::{Mappings, Neighbours};
 use super::matching::{self, Match, Matches};
+use super::overlap::Claims;
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
 use super::{Conflict, Ignored, Unjudged, overlap};
@@ -111,21 +112,27 @@ impl<'a> Changes<'a> {
     #[must_use]
     pub fn find(map: &'a Map, observed: &'a Observed) -> Self {
         let mut conflicts = Vec::new();
-        let Matches { found, in_conflict, by_number } = matching::devices(map, observed, &mut conflicts);
-        let leftovers = leftovers(map, &by_number, observed);
+        let Matches { found, in_conflict, by_device } = matching::devices(map, observed, &mut conflicts);
+        let leftovers = leftovers(map, &by_device, observed);
         let removed = if map.policy.prune { leftovers.as_slice() } else { &[] };
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
-        let mappings = Mappings::new(map, by_number);
+        let mappings = Mappings::new(map, by_device);
         let sorted = stacks::bottom_up(&mappings, observed);
         let (all, places) = (Vec::with_capacity(sorted.len()), vec![None; sorted.len()]);
         let (demanding, remarkable) = (Vec::new(), Vec::new());
         let mut changes =
             Self { map, all, leftovers, conflicts, demanding, remarkable, mappings, places, pruned };
+        let mut claims = Claims::new();
         for placed in sorted {
             let id = placed.id;
-            changes.compare(placed, found[id], in_conflict[id], observed);
+            let change = changes.compare(placed, found[id], in_conflict[id], observed);
+            if change.grounded && overlap::has_claims(&change) {
+                overlap::claim(change.mapping, &changes.mappings, &changes.places, observed, &mut claims);
+            }
+            changes.places[id] = Some(changes.all.len());
+            changes.all.push(change);
         }
-        let overlaps = overlap::conflicts(&changes, observed);
+        let overlaps = overlap::conflicts(&changes, claims);
         changes.conflicts.extend(overlaps);
         changes
     }
@@ -137,7 +144,7 @@ impl<'a> Changes<'a> {
         found: Option<Match<'a>>,
         in_conflict: bool,
         observed: &'a Observed,
-    ) {
+    ) -> Change<'a> {
         let Placed { id, lowers, circle } = placed;
         let mapping = self.mappings.get(id);
         let lowers: Neighbours = lowers.into_iter().filter_map(|id| self.places[id]).collect();
@@ -169,18 +176,7 @@ impl<'a> Changes<'a> {
             self.remarkable.push(self.all.len());
         }
         let grounded = rows.iter().any(is_grounded);
-        self.places[id] = Some(self.all.len());
-        self.all.push(Change {
-            mapping,
-            found,
-            rows: rows.into(),
-            standing,
-            ignored,
-            lowers,
-            grounded,
-            size,
-            block,
-        });
+        Change { mapping, found, rows: rows.into(), standing, ignored, lowers, grounded, size, block }
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -221,14 +217,8 @@ impl<'a> Changes<'a> {
 
     /// The mapping whose device has this number.
     #[must_use]
-    pub fn key_of(&self, number: DevNum) -> Option<&'a Key> {
-        self.mappings.of_number(number).map(|id| &self.mappings.get(id).key)
-    }
-
-    /// The place of the mapping whose device has this number.
-    #[must_use]
-    pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
-        self.mappings.of_number(number).and_then(|id| self.places[id])
+    pub fn key_of(&self, number: DevNum, observed: &Observed) -> Option<&'a Key> {
+        self.mappings.of_number(number, observed).map(|id| &self.mappings.get(id).key)
     }
 
     /// The place of a mapping in [`all`](Self::all).
@@ -296,12 +286,10 @@ impl<'a> Changes<'a> {
 }
 
 /// Owned devices that no mapping declares, by name.
-fn leftovers<'a>(map: &Map, declared: &BTreeMap<DevNum, usize>, observed: &'a Observed) -> Vec<&'a Seen> {
-    let leftover = |seen: &&Seen| {
-        let owned = || seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
-        !declared.contains_key(&seen.listed.number) && owned()
-    };
-    observed.devices.iter().filter(leftover).collect()
+fn leftovers<'a>(map: &Map, by_device: &[Option<usize>], observed: &'a Observed) -> Vec<&'a Seen> {
+    let undeclared = observed.devices.iter().zip(by_device).filter(|(_, mapping)| mapping.is_none());
+    let owned = |seen: &&Seen| seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
+    undeclared.map(|(seen, _)| seen).filter(owned).collect()
 }
 
 /// Whether a row asks for more than lower devices.

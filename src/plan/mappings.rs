@@ -3,8 +3,6 @@
 //! A map may have a hundred thousand mappings, and each is looked up several times: by id that is an index
 //! into a list, and a key is looked up only where one was written.
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
 use crate::config::{self, Map, Mapping, State};
@@ -21,13 +19,13 @@ const BESIDE: usize = 3;
 /// All of them.
 pub struct Mappings<'a> {
     all: &'a config::Mappings,
-    by_number: BTreeMap<DevNum, usize>,
+    by_device: Vec<Option<usize>>,
 }
 
 impl<'a> Mappings<'a> {
-    /// Those of `map`; `by_number` tells which have which device.
-    pub fn new(map: &'a Map, by_number: BTreeMap<DevNum, usize>) -> Self {
-        Self { all: &map.mappings, by_number }
+    /// Those of `map`; `by_device` tells which of them each device is.
+    pub fn new(map: &'a Map, by_device: Vec<Option<usize>>) -> Self {
+        Self { all: &map.mappings, by_device }
     }
 
     /// How many there are.
@@ -46,15 +44,15 @@ impl<'a> Mappings<'a> {
     }
 
     /// The mapping whose device has this number.
-    pub fn of_number(&self, number: DevNum) -> Option<usize> {
-        self.by_number.get(&number).copied()
+    pub fn of_number(&self, number: DevNum, observed: &Observed) -> Option<usize> {
+        self.by_device[observed.place_of_number(number)?]
     }
 
     /// The mapping that `device` is, however that is written.
     pub fn of_device(&self, device: &Device, observed: &Observed) -> Option<usize> {
         match device.key() {
             Some(key) => self.of_key(key),
-            None => self.of_number(device.number.or_else(|| observed.number(device))?),
+            None => self.of_number(device.number.or_else(|| observed.number(device))?, observed),
         }
     }
 

@@ -3,12 +3,9 @@
 //! By uuid first, for that is the identity. Then, for a device that carries no uuid at all, by the name
 //! that `renamed_from` gives or, with `adopt`, by the mapping's own. Never by name alone.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-
 use super::Conflict;
 use crate::config::{Map, Mapping, State};
-use crate::identity::{DevNum, Key, Name, Owner};
+use crate::identity::{Key, Name, Owner};
 use crate::observed::{Observed, Seen};
 
 /// The device of a mapping.
@@ -26,36 +23,32 @@ pub struct Matches<'a> {
     pub found: Vec<Option<Match<'a>>>,
     /// For each mapping whether it can't be told which device it has.
     pub in_conflict: Vec<bool>,
-    /// For each device its mapping.
-    pub by_number: BTreeMap<DevNum, usize>,
+    /// For each device, by its place in the list, its mapping.
+    pub by_device: Vec<Option<usize>>,
 }
 
 /// Finds the devices of all mappings. A device is one mapping only.
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
     let (mut found, mut in_conflict) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut taken = HashMap::with_capacity(observed.devices.len());
+    let mut by_device: Vec<Option<usize>> = vec![None; observed.devices.len()];
     let mut likely = 0;
     for (id, mapping) in map.mappings.values().enumerate() {
         let before = conflicts.len();
-        let device = of(mapping, observed, &mut likely, conflicts).filter(|device| {
-            let seen = &device.seen.listed;
-            match taken.entry(seen.number) {
-                Entry::Vacant(free) => {
-                    free.insert(id);
-                    true
-                }
-                Entry::Occupied(taken) => {
-                    let other = &map.mappings[*taken.get()];
-                    conflicts.push(claimed_twice(mapping, &seen.name, &other.key));
-                    false
-                }
+        let device = of(mapping, observed, &mut likely, conflicts).filter(|(place, device)| {
+            let taken = by_device[*place];
+            if let Some(other) = taken {
+                let other = &map.mappings[other].key;
+                conflicts.push(claimed_twice(mapping, &device.seen.listed.name, other));
+            } else {
+                by_device[*place] = Some(id);
             }
+            taken.is_none()
         });
-        found.push(device);
+        found.push(device.map(|(_, device)| device));
         in_conflict.push(conflicts.len() > before);
     }
-    Matches { found, in_conflict, by_number: taken.into_iter().collect() }
+    Matches { found, in_conflict, by_device }
 }
 
 fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
@@ -72,19 +65,20 @@ fn of<'a>(
     observed: &'a Observed,
     likely: &mut usize,
     conflicts: &mut Vec<Conflict>,
-) -> Option<Match<'a>> {
+) -> Option<(usize, Match<'a>)> {
     if let Some(place) = observed.place_of(&mapping.uuid, *likely) {
         *likely = place + 1;
-        return Some(Match { seen: &observed.devices[place], taken_over: false });
+        return Some((place, Match { seen: &observed.devices[place], taken_over: false }));
     }
     if mapping.state == State::Absent {
         return None;
     }
     let adopted = mapping.adopt.then_some(&mapping.name);
     for name in mapping.renamed_from.iter().chain(adopted) {
-        let Some(seen) = observed.by_name(name) else { continue };
+        let Some(place) = observed.place_of_name(name) else { continue };
+        let seen = &observed.devices[place];
         match &seen.listed.uuid {
-            None => return Some(Match { seen, taken_over: true }),
+            None => return Some((place, Match { seen, taken_over: true })),
             Some(uuid) if Some(name) == mapping.renamed_from.as_ref() => conflicts.push(Conflict {
                 mapping: mapping.key.clone(),
                 name: mapping.name.clone(),

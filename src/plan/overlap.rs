@@ -3,41 +3,57 @@
 //! The map was checked offline, where a device is what it is called. Two names of one device show here.
 
 use super::Conflict;
-use super::changes::{Changes, Standing};
-use crate::config::{self, Overlap, State};
+use super::changes::{Change, Changes, Standing};
+use super::mappings::Mappings;
+use crate::config::{self, Claim, Mapping, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
 /// What tells one device from another: a mapping by its place in the map, for it may have no number yet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Identity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
     Mapping(usize),
     Other(DevNum),
 }
 
-/// A conflict for each mapping that writes where another one does.
-pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+/// The claims of mappings on sectors below them.
+pub type Claims<'a> = Vec<Claim<'a, Identity>>;
+
+/// Adds what a mapping claims of devices that are written as no mapping of the map.
+pub fn claim<'a>(
+    mapping: &'a Mapping,
+    mappings: &Mappings<'_>,
+    places: &[Option<usize>],
+    observed: &Observed,
+    claims: &mut Claims<'a>,
+) {
+    let identity_of = |device: &Device| {
+        let number = observed.number(device)?;
+        let place = mappings.of_number(number, observed).and_then(|id| places[id]);
+        Some(place.map_or(Identity::Other(number), Identity::Mapping))
+    };
+    config::claim(mapping, identity_of, claims);
+}
+
+/// A conflict for each mapping that writes where another one does. `claims` are those on devices that are written as
+/// no mapping.
+pub fn conflicts<'a>(changes: &Changes<'a>, mut claims: Claims<'a>) -> Vec<Conflict> {
     let contested = contested(changes);
-    let placed = changes.all.iter().filter(|change| {
-        let may_overlap = change.grounded || change.lowers.iter().any(|lower| contested[*lower]);
-        may_overlap && change.mapping.state != State::Absent && change.standing != Standing::Blocked
-    });
-    let claims = config::claims(placed.map(|change| {
+    let is_contested = |change: &&Change<'_>| change.lowers.iter().any(|lower| contested[*lower]);
+    for change in changes.all.iter().filter(is_contested).filter(|change| has_claims(change)) {
         let identity_of = |device: &Device| {
-            let number = observed.number(device);
-            let place = match number {
-                Some(number) => changes.place_of_number(number),
-                None => changes.place_below(&change.lowers, device, observed),
-            };
-            match place {
-                Some(place) => contested[place].then_some(Identity::Mapping(place)),
-                None => number.map(Identity::Other),
-            }
+            let place = changes.place(device.key()?)?;
+            contested[place].then_some(Identity::Mapping(place))
         };
-        (change.mapping, identity_of)
-    }));
+        config::claim(change.mapping, identity_of, &mut claims);
+    }
     config::overlaps(claims).iter().map(conflict).collect()
+}
+
+/// Whether a mapping will be there to claim anything.
+pub fn has_claims(change: &Change<'_>) -> bool {
+    change.mapping.state != State::Absent && change.standing != Standing::Blocked
 }
 
 /// For each mapping, whether more than one row may stand on it. Most carry one.

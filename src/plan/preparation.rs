@@ -58,7 +58,7 @@ pub fn push(
 }
 
 fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Option<Receiver> {
-    let by_number = device.number.and_then(|number| changes.key_of(number));
+    let by_number = device.number.and_then(|number| changes.key_of(number, observed));
     let Some(change) = device.key().or(by_number).and_then(|key| changes.get(key)) else {
         let listed = &observed.by_number(device.number?)?.listed;
         let (name, uuid) = (listed.name.clone(), listed.uuid.clone());

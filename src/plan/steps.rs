@@ -343,7 +343,7 @@ fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Ve
             && !freed.contains(&by.listed.number)
             && let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key))
         {
-            let declared = changes.key_of(by.listed.number);
+            let declared = changes.key_of(by.listed.number, observed);
             conflicts.push(matching::taken(change.mapping, name, by, declared, &changes.map.owner));
         }
     }

@@ -13,9 +13,7 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
     let present =
         mappings.values().filter(|mapping| is_present(mapping) && !merged.in_part.contains(&mapping.key));
-    for overlap in
-        overlaps(claims(present.map(|mapping| (mapping, |device: &Device| Some(spelling(device))))))
-    {
+    for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
         diagnostics.push(describe(&overlap, mappings));
     }
 }

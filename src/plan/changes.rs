@@ -118,7 +118,7 @@ impl<'a> Changes<'a> {
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
         let mappings = Mappings::new(map, by_device);
         let sorted = stacks::bottom_up(&mappings, observed);
-        let (all, places) = (Vec::with_capacity(sorted.len()), vec![None; sorted.len()]);
+        let (all, places) = (Vec::with_capacity(found.len()), vec![None; found.len()]);
         let (demanding, remarkable) = (Vec::new(), Vec::new());
         let mut changes =
             Self { map, all, leftovers, conflicts, demanding, remarkable, mappings, places, pruned };

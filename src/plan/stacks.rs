@@ -19,7 +19,7 @@ pub struct Placed {
 
 /// All mappings, lower ones first. Those that stand in a circle come last, and after them those that stand on
 /// them.
-pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> Vec<Placed> {
+pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> impl Iterator<Item = Placed> + use<> {
     let mut lowers: Vec<Neighbours> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
     let uppers = turned(&lowers);
     let mut left = vec![true; lowers.len()];
@@ -27,11 +27,9 @@ pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> Vec<Placed> {
     for id in &sorted {
         left[*id] = false;
     }
-    let mut circles = circles(mappings, &lowers, &uppers, left);
-    let take = |id: usize| Placed { id, lowers: std::mem::take(&mut lowers[id]), circle: None };
-    let mut placed: Vec<Placed> = sorted.into_iter().map(take).collect();
-    placed.append(&mut circles);
-    placed
+    let circles = circles(mappings, &lowers, &uppers, left);
+    let take = move |id: usize| Placed { id, lowers: std::mem::take(&mut lowers[id]), circle: None };
+    sorted.into_iter().map(take).chain(circles)
 }
 
 /// The devices whose tables were read, a device after all that it stands on; by name where that leaves a choice.

@@ -193,9 +193,18 @@ impl World {
 
     /// How often a mapping is open.
     pub(super) fn open_count(&self, number: DevNum) -> u32 {
-        let by_mappings = self.held.get(&number).map_or(0, BTreeSet::len);
         let opened = self.mapping(number).map_or(0, |mapping| mapping.opened);
-        opened.saturating_add(u32::try_from(by_mappings).unwrap_or(u32::MAX))
+        opened.saturating_add(self.open_by_mappings(number))
+    }
+
+    /// How often this mapping is open, which has this number.
+    pub(super) fn opened(&self, number: DevNum, mapping: &Mapping) -> u32 {
+        mapping.opened.saturating_add(self.open_by_mappings(number))
+    }
+
+    fn open_by_mappings(&self, number: DevNum) -> u32 {
+        let by_mappings = self.held.get(&number).map_or(0, BTreeSet::len);
+        u32::try_from(by_mappings).unwrap_or(u32::MAX)
     }
 
     /// The mappings that have a device open.

@@ -138,7 +138,7 @@ fn mapped(world: &World, number: DevNum, mapping: &Mapping, slot: Slot) -> Mappe
         suspended: mapping.suspended,
         live_table: mapping.live.is_some(),
         inactive_table: mapping.inactive.is_some(),
-        open_count: world.open_count(number),
+        open_count: world.opened(number, mapping),
         event_nr: mapping.event_nr,
         read_only,
         target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),

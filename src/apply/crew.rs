@@ -1,7 +1,8 @@
 //! Carries tasks out side by side.
 //!
 //! What waits for the kernel costs a thread and next to nothing else, so there is a thread for each task that may run
-//! at the same time. Whoever calls looks on meanwhile. Once a task has failed none is begun any more, and those that run are waited for.
+//! at the same time. Whoever calls looks on meanwhile. Once a task has failed none is begun any more, and those that
+//! run are waited for.
 //!
 //! No task waits for memory: all threads, with room for their calls, are there before the first begins. A task may
 //! suspend the very device to which the kernel would write memory, to have some to give.

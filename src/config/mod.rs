@@ -7,8 +7,8 @@
 //!
 //! [`source`] reads the files and refuses what is none. The text of each is parsed a mapping at a time, or as a whole
 //! when something is wrong with it, and every table in it read by itself, so that one wrong target does not hide another.
-//! The files become one map, and the map is checked against every rule that needs no kernel. What is wrong is collected with its place and
-//! drawn with the line it stands in; a [`Map`] comes out only when nothing is.
+//! The files become one map, and the map is checked against every rule that needs no kernel. What is wrong is collected
+//! with its place and drawn with the line it stands in; a [`Map`] comes out only when nothing is.
 
 mod boot;
 mod diagnostic;

@@ -100,6 +100,17 @@ impl Change<'_> {
         self.number().filter(|_| !matches!(self.standing, Standing::Replaced(_)))
     }
 
+    /// The rows of the table that it is given; none where it keeps the one it has, or gets none.
+    #[must_use]
+    pub fn new_rows(&self) -> &[TypedRow] {
+        match self.standing {
+            Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_) => {
+                &self.rows
+            }
+            _ => &[],
+        }
+    }
+
     /// The number of its device.
     #[must_use]
     pub fn number(&self) -> Option<DevNum> {

@@ -8,19 +8,15 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::Conflict;
-use super::changes::{Change, Changes, Standing};
+use super::changes::{Change, Changes};
 use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
 /// The devices that a mapping stands on after the plan and not before, each once.
 fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
-    let changes = matches!(
-        change.standing,
-        Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
-    );
     let mut new = SmallVec::new();
-    for row in change.rows.iter().filter(|_| changes) {
+    for row in change.new_rows() {
         new.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
     }
     new.sort_unstable();

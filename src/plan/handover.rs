@@ -2,7 +2,7 @@
 //! (`snapshot_preresume` in `drivers/md/dm-snap.c`): a suspend is a step of the end, so that takes an apply of its own.
 
 use super::Conflict;
-use super::changes::{Change, Changes, Standing};
+use super::changes::{Change, Changes};
 use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
 use crate::table::Target;
@@ -32,12 +32,7 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
 
 /// The devices whose blocks a mapping takes over with its new table.
 fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
-    let changes = matches!(
-        change.standing,
-        Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_)
-    );
-    let rows = if changes { &*change.rows } else { &[] };
-    rows.iter().filter_map(|row| match row.target.handover()? {
+    change.new_rows().iter().filter_map(|row| match row.target.handover()? {
         Handover::Takes(device) => device.number,
         Handover::Gives(_) => None,
     })

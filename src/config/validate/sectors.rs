@@ -1,6 +1,8 @@
 //! No two mappings write to the same sectors unless they mean to.
 
-use smol_str::{SmolStr, ToSmolStr};
+use std::borrow::Cow;
+
+use smol_str::SmolStr;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
@@ -20,9 +22,9 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
 
 /// What tells devices apart offline: what they are called. A label is the link that udev makes of it.
 fn spelling(device: &Device) -> SmolStr {
-    match &device.form {
-        Form::Path(path) => path.clone(),
-        _ => device.path().map_or_else(|| device.to_smolstr(), SmolStr::from),
+    match device.path() {
+        Some(Cow::Owned(link)) => link.into(),
+        _ => device.text(),
     }
 }
 

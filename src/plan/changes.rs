@@ -12,7 +12,7 @@ use super::overlap::Claims;
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
 use super::{Conflict, Ignored, Unjudged, overlap};
-use crate::config::{Map, Mapping, State};
+use crate::config::{Map, Mapping, Row, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
 use crate::identity::{DevNum, Key, Name};
@@ -186,7 +186,7 @@ impl<'a> Changes<'a> {
         if !ignored.is_empty() || matches!(standing, Standing::Unknown(_)) {
             self.remarkable.push(self.all.len());
         }
-        let grounded = rows.iter().any(is_grounded);
+        let grounded = mapping.rows.iter().any(is_grounded);
         Change { mapping, found, rows: rows.into(), standing, ignored, lowers, grounded, size, block }
     }
 
@@ -308,9 +308,10 @@ fn demands(row: &TypedRow) -> bool {
     row.target.volume().is_some() || row.target.handover().is_some()
 }
 
-/// Whether a row stands on something that is written as no mapping.
-fn is_grounded(row: &TypedRow) -> bool {
-    row.target.lowers(row.length).iter().any(|lower| lower.device.key().is_none())
+/// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
+/// that is made anew is a mapping, however the map writes it.
+fn is_grounded(row: &Row) -> bool {
+    row.target.lowers(0).iter().any(|lower| lower.device.key().is_none())
 }
 
 /// Whether a device is open, and goes away as soon as it is not.

@@ -22,7 +22,8 @@ use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 
-/// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a device would be removed from under another:
+/// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a
+/// device would be removed from under another:
 /// that removal is then found in use, and refused.
 pub fn sort(
     unsorted: Unsorted,

@@ -221,7 +221,7 @@ mod tests {
             target_count: 1,
             deferred_remove: false,
         };
-        compare(&wanted, false, &Mapped { info, table: parse_table(live).unwrap() })
+        compare(&wanted, false, &Mapped { info, table: parse_table(live).unwrap().into() })
     }
 
     #[test]

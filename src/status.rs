@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Map, State};
 use crate::diff;
-use crate::identity::{DevNum, Key, Name, UUID_PREFIX, Uuid};
+use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{KernelError, Mapped, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::plan::{Change, Changes, Standing};
@@ -115,7 +115,7 @@ fn left_behind(seen: &Seen) -> Vec<String> {
 
 /// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
 pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
-    let owned = |uuid: &Uuid| uuid.as_str().starts_with(UUID_PREFIX);
+    let owned = Uuid::is_prefixed;
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;

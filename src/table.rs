@@ -1,6 +1,7 @@
 //! One row of a table, as the kernel takes it and prints it, and a table of them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 use thiserror::Error;
@@ -33,6 +34,9 @@ pub struct Target {
 
 /// A table: its targets in order, from sector 0, without gaps.
 pub type Table = Vec<Target>;
+
+/// A table as a kernel has it: what was read once is handed on, not copied, with the keys in it.
+pub type ReadTable = Arc<[Target]>;
 
 /// Why a text is no table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -89,7 +89,7 @@ fn parts_say_what_the_whole_says() {
     let text = "format = 1\n[mappings.a]\nuuid = \"\"\"x\\\n[mappings.b]\"\"\"\nstate = \"absent\"\n";
     let map = config::parse_str("map.toml", text).map.unwrap();
     assert_eq!(map.mappings.len(), 1);
-    assert_eq!(map.mappings[0].uuid.as_str(), "x[mappings.b]");
+    assert_eq!(map.mappings[0].uuid.text(), "x[mappings.b]");
 }
 
 #[test]

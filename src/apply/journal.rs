@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, KernelError, Suspend};
-use crate::table::Table;
+use crate::table::{ReadTable, Target};
 
 use super::put_back;
 use super::swap::Member;
@@ -84,7 +84,7 @@ pub struct Old {
     /// Its number.
     pub number: Option<DevNum>,
     /// Its table; empty when it had none.
-    pub table: Table,
+    pub table: ReadTable,
     /// Whether that was loaded read-only.
     pub readonly: bool,
     /// Whether it was suspended.
@@ -210,6 +210,6 @@ fn one(undo: &mut Undo<'_>, done: Done) {
 }
 
 /// The rows of a table, for a person to load again; keys are left out.
-fn table(table: &Table) -> String {
+fn table(table: &[Target]) -> String {
     table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

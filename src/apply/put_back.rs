@@ -15,8 +15,10 @@ use crate::table::{self, Table, Target};
 /// Puts the old tables back. What is left as it should not be is noted.
 pub fn put_back(undo: &mut Undo<'_>, members: &[Member]) {
     let kernel = undo.kernel;
-    let members: Vec<Member> =
-        members.iter().map(|member| Member { old: undo.as_now(&member.old), ..member.clone() }).collect();
+    let members: Vec<Member> = members
+        .iter()
+        .map(|member| Member { old: undo.as_now(&member.old).into(), ..member.clone() })
+        .collect();
     let loads: Vec<Table> = members.iter().map(|member| rows::again(&member.old)).collect();
     let _memory = kernel.lock_memory();
     attempt(kernel, &members, &loads);

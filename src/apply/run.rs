@@ -18,6 +18,7 @@ use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
 use crate::sector_map::TypedRow;
+use crate::table::ReadTable;
 
 /// One apply on its way.
 pub struct Run<'k, 'p> {
@@ -191,7 +192,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     name,
                     uuid: step.uuid.clone(),
                     number: step.number,
-                    table: Vec::new(),
+                    table: ReadTable::default(),
                     readonly: *old_readonly,
                     suspended: *suspended,
                 };

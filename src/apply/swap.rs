@@ -14,7 +14,7 @@ use super::queue::{Item, Queue};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
-use crate::table::Table;
+use crate::table::{ReadTable, Table, Target};
 
 /// A device whose table is swapped.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct Member {
     /// Whether that is loaded only once the device is suspended and all below it serve I/O.
     pub load_late: bool,
     /// The table it had, as the kernel printed it.
-    pub old: Table,
+    pub old: ReadTable,
     /// Whether that was read-only.
     pub old_readonly: bool,
     /// How it is suspended.
@@ -71,7 +71,7 @@ pub fn top_down(members: &[Member]) -> Vec<usize> {
 }
 
 /// How many levels of the stack are below each member, by one of its tables.
-fn heights(members: &[Member], table: impl Fn(&Member) -> &Table) -> Vec<usize> {
+fn heights(members: &[Member], table: impl Fn(&Member) -> &[Target]) -> Vec<usize> {
     let places: HashMap<DevNum, usize> =
         members.iter().enumerate().filter_map(|(index, member)| Some((member.number?, index))).collect();
     let below: Vec<Vec<usize>> = members

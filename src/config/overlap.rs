@@ -27,6 +27,8 @@ pub struct Claim<'m, D> {
     pub end: u64,
     /// What the row does there.
     pub access: Access,
+    /// Whether the mapping says that it shares.
+    pub shared: bool,
 }
 
 /// Two claims that can't both be kept.
@@ -88,6 +90,7 @@ pub fn claim<'m, D>(
                 start: lower.start,
                 end: end.unwrap_or(u64::MAX),
                 access,
+                shared: mapping.shared,
             });
         }
     }
@@ -135,7 +138,7 @@ impl<D> Default for Reach<'_, '_, D> {
 impl<'c, 'm, D> Reach<'c, 'm, D> {
     /// The kinds of claims: whether design shares, and whether the mapping says it.
     fn kind(claim: &Claim<'_, D>) -> usize {
-        usize::from(claim.access == Access::Shared) * 2 + usize::from(claim.mapping.shared)
+        usize::from(claim.access == Access::Shared) * 2 + usize::from(claim.shared)
     }
 
     fn conflict(&self, claim: &Claim<'_, D>) -> Option<&'c Claim<'m, D>> {
@@ -165,12 +168,11 @@ impl<'c, 'm, D> Reach<'c, 'm, D> {
 }
 
 fn may_share<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
-    (one.access == Access::Shared && two.access == Access::Shared)
-        || (one.mapping.shared && two.mapping.shared)
+    (one.access == Access::Shared && two.access == Access::Shared) || (one.shared && two.shared)
 }
 
 fn same_row<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
-    one.mapping.key == two.mapping.key && one.row == two.row
+    std::ptr::eq(one.mapping, two.mapping) && one.row == two.row
 }
 
 #[cfg(test)]

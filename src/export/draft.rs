@@ -103,7 +103,7 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
 /// Why no map can say what this device is called.
 fn unwritable(seen: &Seen) -> Option<String> {
     let name = &seen.listed.name;
-    let uuid = seen.listed.uuid.as_ref().and_then(|uuid| Uuid::new(uuid.as_str()).err());
+    let uuid = seen.listed.uuid.as_ref().and_then(|uuid| Uuid::new(&uuid.text()).err());
     match (Name::new(&name.plain()), uuid) {
         (Err(error), _) | (_, Some(error)) => Some(error.to_string()),
         (Ok(written), _) if written != *name => Some(format!(

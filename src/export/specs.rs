@@ -42,7 +42,7 @@ fn spec(
     if mapped.table.is_empty() {
         broken.push(Broken { name: Some(name.clone()), rule: "it has no table".to_string() });
     }
-    for target in &mapped.table {
+    for target in mapped.table.iter() {
         match row(host, target, written) {
             Ok(row) => rows.push(row),
             Err(rule) => broken.push(Broken { name: Some(name.clone()), rule }),
@@ -50,7 +50,7 @@ fn spec(
     }
     Some(Spec {
         name: name.kernel().to_string(),
-        uuid: seen.listed.uuid.as_ref().map(|uuid| uuid.as_str().to_string()).unwrap_or_default(),
+        uuid: seen.listed.uuid.as_ref().map(|uuid| uuid.text().to_string()).unwrap_or_default(),
         minor: None,
         read_only: mapped.info.read_only,
         rows,

@@ -87,7 +87,7 @@ fn mapping(
     let links = paths.remove(&device.number).unwrap_or_default();
     Ok(Some(MappingState {
         name: device.name.kernel().to_string(),
-        uuid: device.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
+        uuid: device.uuid.as_ref().map(|uuid| uuid.text().to_string()),
         number: device.number,
         paths: links.into_iter().filter(|path| !own.contains(path)).collect(),
         suspended: live.info.suspended,

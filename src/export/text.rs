@@ -94,7 +94,7 @@ fn fields(owner: &Owner, mapping: &Mapping) -> Vec<(&'static str, Value)> {
         fields.push(("name", mapping.name.plain().into_owned().into()));
     }
     if mapping.uuid != Uuid::owned(owner, &mapping.key) {
-        fields.push(("uuid", mapping.uuid.as_str().into()));
+        fields.push(("uuid", mapping.uuid.text().as_str().into()));
     }
     if mapping.state == State::Suspended {
         fields.push(("state", "suspended".into()));

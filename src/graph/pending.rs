@@ -82,7 +82,7 @@ fn add_missing(
             id: format!("@{}", mapping.key),
             name: mapping.name.plain().into_owned(),
             kind: Kind::Mapping,
-            uuid: Some(mapping.uuid.as_str().to_string()),
+            uuid: Some(mapping.uuid.text().to_string()),
             whose: mapping.uuid.parts().map(|(owner, key)| format!("{owner}: {key}")),
             sectors: None,
             state: State::Missing,

@@ -53,7 +53,7 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
 fn mapping(mapped: &Mapped, below: &BTreeSet<DevNum>, users: &Users) -> Node {
     let info = &mapped.info;
     let mut targets: Vec<String> = Vec::new();
-    for row in &mapped.table {
+    for row in mapped.table.iter() {
         if !targets.iter().any(|kind| *kind == row.kind) {
             targets.push(row.kind.to_string());
         }
@@ -62,7 +62,7 @@ fn mapping(mapped: &Mapped, below: &BTreeSet<DevNum>, users: &Users) -> Node {
         id: info.number.to_string(),
         name: info.name.plain().into_owned(),
         kind: Kind::Mapping,
-        uuid: info.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
+        uuid: info.uuid.as_ref().map(|uuid| uuid.text().to_string()),
         whose: info.uuid.as_ref().and_then(whose),
         sectors: Some(table::sectors(&mapped.table)),
         state: match (info.suspended, info.live_table) {

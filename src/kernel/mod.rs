@@ -24,7 +24,7 @@ pub use memory::MemoryLock;
 
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid, printable};
-use crate::table::{Table, Target};
+use crate::table::{ReadTable, Target};
 
 /// A device as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Mapped {
     /// Its state.
     pub info: Info,
     /// The table that was asked for; empty when that slot is empty.
-    pub table: Table,
+    pub table: ReadTable,
 }
 
 /// Which of the two tables of a device.

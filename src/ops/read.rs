@@ -58,7 +58,7 @@ pub fn info(kernel: &dyn ReadKernel, name: &Name) -> Result<Option<Info>, OpErro
 /// [`OpError::Missing`] when there is no such device, [`OpError::Kernel`] when the kernel can't be read.
 pub fn table(kernel: &dyn ReadKernel, name: &Name, slot: Slot) -> Result<Table, OpError> {
     match kernel.device(&Id::Name(name.clone()), slot)? {
-        Some(mapped) => Ok(mapped.table),
+        Some(mapped) => Ok(mapped.table.to_vec()),
         // Gone, or never there: the same answer, with its hint.
         None => by_name(kernel, name).map(|_| Table::new()),
     }

@@ -6,7 +6,7 @@ use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, Name};
 use crate::kernel::{Id, Info, ReadKernel, Slot};
-use crate::table::{Table, Target};
+use crate::table::{ReadTable, Table, Target};
 use crate::targets::{self, Style};
 
 /// The same table with every lower device written as its number, the one form all kernels take.
@@ -80,7 +80,7 @@ impl Walk<'_> {
             }
             let Some((name, table)) = self.lower(number)? else { continue };
             through.push(name);
-            for row in &table {
+            for row in table.iter() {
                 if self.reaches(row, through)? {
                     return Ok(true);
                 }
@@ -90,7 +90,7 @@ impl Walk<'_> {
         Ok(false)
     }
 
-    fn lower(&self, number: DevNum) -> Result<Option<(Name, Table)>, OpError> {
+    fn lower(&self, number: DevNum) -> Result<Option<(Name, ReadTable)>, OpError> {
         let Some(listed) = self.kernel.list()?.into_iter().find(|listed| listed.number == number) else {
             return Ok(None);
         };

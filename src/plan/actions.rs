@@ -1,20 +1,34 @@
-//! Which actions occur in a plan: a plan may have a hundred thousand steps, and need not be searched for what it has
-//! none of.
+//! What the steps of a plan do, beside the steps: a plan may have a hundred thousand, and to see what one does it need
+//! not be looked at, nor all of them for what none does.
+
+use std::ops::Index;
 
 use super::Action;
 
-/// The actions that occur among some steps.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Actions([bool; Action::ALL.len()]);
+/// The actions of some steps, by their places.
+#[derive(Debug, Clone, Default)]
+pub struct Actions {
+    all: Vec<Action>,
+    occurs: [bool; Action::ALL.len()],
+}
 
 impl Actions {
-    /// Notes that this one occurs.
-    pub fn add(&mut self, action: Action) {
-        self.0[action as usize] = true;
+    /// Adds that of the next step.
+    pub fn push(&mut self, action: Action) {
+        self.all.push(action);
+        self.occurs[action as usize] = true;
     }
 
     /// Whether one of these occurs.
-    pub fn any(self, of: &[Action]) -> bool {
-        of.iter().any(|action| self.0[*action as usize])
+    pub fn any(&self, of: &[Action]) -> bool {
+        of.iter().any(|action| self.occurs[*action as usize])
+    }
+}
+
+impl Index<usize> for Actions {
+    type Output = Action;
+
+    fn index(&self, step: usize) -> &Action {
+        &self.all[step]
     }
 }

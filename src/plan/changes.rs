@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::mappings::{Mappings, Neighbours};
 use super::matching::{self, Match, Matches};
+use super::noted::Noted;
 use super::overlap::Claims;
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
-use super::{Conflict, Ignored, Unjudged, overlap};
+use super::{Conflict, Ignored, Unjudged};
 use crate::config::{Map, Mapping, Row, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
@@ -32,8 +33,6 @@ pub struct Change<'a> {
     pub standing: Standing,
     /// What no table changes: values that the kernel would take and ignore.
     pub ignored: Vec<String>,
-    /// The mappings it should stand on: their places in [`Changes::all`].
-    pub lowers: Neighbours,
     /// Whether it should stand on something that is written as no mapping of the map.
     pub grounded: bool,
     /// How long it will be, in sectors, where that can be told.
@@ -58,9 +57,9 @@ pub enum Standing {
     /// The device was made and never got a table.
     Unfinished,
     /// Another table makes them equal.
-    Differs(Box<TableDiff>),
+    Differs(Arc<TableDiff>),
     /// Only a new device makes them equal.
-    Replaced(Box<TableDiff>),
+    Replaced(Arc<TableDiff>),
     /// The live table can't be judged.
     Unknown(String),
     /// A conflict stands in the way.
@@ -73,14 +72,14 @@ pub struct Changes<'a> {
     pub map: &'a Map,
     /// The mappings, lower ones first.
     pub all: Vec<Change<'a>>,
+    /// For each of them, by its place, the places of those that it should stand on.
+    pub lowers: Vec<Neighbours>,
     /// Owned devices that no mapping declares.
     pub leftovers: Vec<&'a Seen>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
-    /// The places of mappings that ask for more than lower devices: volumes of a pool, blocks of another mapping.
-    demanding: Vec<usize>,
-    /// The places of mappings of which something is to be said: that they can't be judged, or what is ignored.
-    remarkable: Vec<usize>,
+    /// What was noted of the mappings on the way.
+    pub noted: Noted,
     mappings: Mappings<'a>,
     /// For each mapping its place in `all`, once it is there.
     places: Vec<Option<usize>>,
@@ -97,7 +96,13 @@ impl Change<'_> {
     /// The number of its device, unless that is made anew.
     #[must_use]
     pub fn lasting_number(&self) -> Option<DevNum> {
-        self.number().filter(|_| !matches!(self.standing, Standing::Replaced(_)))
+        self.number().filter(|_| !self.is_made_anew())
+    }
+
+    /// Whether it is given another device in place of the one it has.
+    #[must_use]
+    pub fn is_made_anew(&self) -> bool {
+        matches!(self.standing, Standing::Replaced(_))
     }
 
     /// The rows of the table that it is given; none where it keeps the one it has, or gets none.
@@ -129,21 +134,21 @@ impl<'a> Changes<'a> {
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
         let mappings = Mappings::new(map, by_device);
         let sorted = stacks::bottom_up(&mappings, observed);
-        let (all, places) = (Vec::with_capacity(found.len()), vec![None; found.len()]);
-        let (demanding, remarkable) = (Vec::new(), Vec::new());
-        let mut changes =
-            Self { map, all, leftovers, conflicts, demanding, remarkable, mappings, places, pruned };
-        let mut claims = Claims::new();
+        let (all, lowers) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
+        let (noted, places) = (Noted::default(), vec![None; found.len()]);
+        let mut changes = Self { map, all, lowers, leftovers, conflicts, noted, mappings, places, pruned };
+        let mut claims = Claims::of(found.len());
         for placed in sorted {
             let id = placed.id;
-            let change = changes.compare(placed, found[id], in_conflict[id], observed);
-            if change.grounded && overlap::has_claims(&change) {
-                overlap::claim(change.mapping, &changes.mappings, &changes.places, observed, &mut claims);
-            }
+            let lowers: Neighbours = placed.lowers.iter().filter_map(|id| changes.places[*id]).collect();
+            let change = changes.compare(placed, &lowers, found[id], in_conflict[id], observed);
+            changes.noted.note(changes.all.len(), &change);
+            claims.note(&change, &lowers, &changes, observed);
             changes.places[id] = Some(changes.all.len());
             changes.all.push(change);
+            changes.lowers.push(lowers);
         }
-        let overlaps = overlap::conflicts(&changes, claims);
+        let overlaps = claims.conflicts(&changes);
         changes.conflicts.extend(overlaps);
         changes
     }
@@ -152,16 +157,16 @@ impl<'a> Changes<'a> {
     fn compare(
         &mut self,
         placed: Placed,
+        lowers: &[usize],
         found: Option<Match<'a>>,
         in_conflict: bool,
         observed: &'a Observed,
     ) -> Change<'a> {
-        let Placed { id, lowers, circle } = placed;
+        let Placed { id, circle, .. } = placed;
         let mapping = self.mappings.get(id);
-        let lowers: Neighbours = lowers.into_iter().filter_map(|id| self.places[id]).collect();
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
-        let mut resolver = Resolver::new(observed, self, mapping, device, &lowers);
+        let mut resolver = Resolver::new(observed, self, mapping, device, lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
         let (mut says, block) = (resolver.says, resolver.block);
         let short = present && rows.len() < mapping.rows.len();
@@ -176,18 +181,12 @@ impl<'a> Changes<'a> {
         let mut ignored = Vec::new();
         let standing =
             if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows, &mut ignored) };
-        let standing = self.made_anew_below(standing, found, &lowers);
+        let standing = self.made_anew_below(standing, found, lowers);
         // How long a device is that must be loaded to tell, nobody knows yet.
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = told.then(|| rows.last().map_or(0, TypedRow::end));
-        if rows.iter().any(demands) {
-            self.demanding.push(self.all.len());
-        }
-        if !ignored.is_empty() || matches!(standing, Standing::Unknown(_)) {
-            self.remarkable.push(self.all.len());
-        }
         let grounded = mapping.rows.iter().any(is_grounded);
-        Change { mapping, found, rows: rows.into(), standing, ignored, lowers, grounded, size, block }
+        Change { mapping, found, rows: rows.into(), standing, ignored, grounded, size, block }
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -197,7 +196,7 @@ impl<'a> Changes<'a> {
         let replaced: HashMap<DevNum, &Key> = lowers
             .iter()
             .map(|place| &self.all[*place])
-            .filter(|change| matches!(change.standing, Standing::Replaced(_)))
+            .filter(|change| change.is_made_anew())
             .filter_map(|change| Some((change.number()?, &change.mapping.key)))
             .collect();
         let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !replaced.is_empty());
@@ -205,7 +204,7 @@ impl<'a> Changes<'a> {
         match held.iter().find_map(|number| replaced.get(number)) {
             Some(key) => {
                 let says = vec![format!("it stands on @{key}, which is made anew")];
-                Standing::Replaced(Box::new(TableDiff { says, ..*diff }))
+                Standing::Replaced(Arc::new(TableDiff { says, ..TableDiff::clone(&diff) }))
             }
             None => Standing::Differs(diff),
         }
@@ -213,11 +212,11 @@ impl<'a> Changes<'a> {
 
     /// The mappings whose tables ask for more than lower devices.
     pub fn demanding(&self) -> impl Iterator<Item = &Change<'a>> {
-        self.demanding.iter().map(|place| &self.all[*place])
+        self.noted.demanding.iter().map(|place| &self.all[*place])
     }
 
     fn remarkable(&self) -> impl Iterator<Item = &Change<'a>> {
-        self.remarkable.iter().map(|place| &self.all[*place])
+        self.noted.remarkable.iter().map(|place| &self.all[*place])
     }
 
     /// One mapping.
@@ -230,6 +229,12 @@ impl<'a> Changes<'a> {
     #[must_use]
     pub fn key_of(&self, number: DevNum, observed: &Observed) -> Option<&'a Key> {
         self.mappings.of_number(number, observed).map(|id| &self.mappings.get(id).key)
+    }
+
+    /// The place in [`all`](Self::all) of the mapping whose device has this number, once it is there.
+    #[must_use]
+    pub fn place_of_number(&self, number: DevNum, observed: &Observed) -> Option<usize> {
+        self.mappings.of_number(number, observed).and_then(|id| self.places[id])
     }
 
     /// The place of a mapping in [`all`](Self::all).
@@ -255,17 +260,10 @@ impl<'a> Changes<'a> {
 
     /// The numbers of devices that something may be done to.
     pub fn touched(&self) -> impl Iterator<Item = DevNum> + '_ {
-        let changed = self.all.iter().filter(|change| {
-            let suspended = change.device().is_some_and(|device| device.info.suspended);
-            !matches!(
-                change.standing,
-                Standing::Same | Standing::Unknown(_) | Standing::Gone | Standing::Leaving
-            ) || suspended != (change.mapping.state == State::Suspended)
-        });
         let prune = self.map.policy.prune;
         let shell = |seen: &Seen| seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.live_table);
         let removed = self.leftovers.iter().filter(move |seen| prune || shell(seen));
-        changed.filter_map(Change::number).chain(removed.map(|seen| seen.listed.number))
+        self.noted.touched.iter().copied().chain(removed.map(|seen| seen.listed.number))
     }
 
     /// What is asked for and no table changes.
@@ -303,11 +301,6 @@ fn leftovers<'a>(map: &Map, by_device: &[Option<usize>], observed: &'a Observed)
     undeclared.map(|(seen, _)| seen).filter(owned).collect()
 }
 
-/// Whether a row asks for more than lower devices.
-fn demands(row: &TypedRow) -> bool {
-    row.target.volume().is_some() || row.target.handover().is_some()
-}
-
 /// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
 /// that is made anew is a mapping, however the map writes it.
 fn is_grounded(row: &Row) -> bool {
@@ -342,9 +335,9 @@ fn standing(
         Verdict::Equal => Standing::Same,
         Verdict::Reload(diff) => {
             diff::over(rows, &device.table);
-            Standing::Differs(Box::new(diff))
+            Standing::Differs(Arc::new(diff))
         }
-        Verdict::Recreate(diff) => Standing::Replaced(Box::new(diff)),
+        Verdict::Recreate(diff) => Standing::Replaced(Arc::new(diff)),
         Verdict::Unknown(why) => Standing::Unknown(why),
     }
 }

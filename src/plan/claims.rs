@@ -3,7 +3,7 @@
 //! Device Mapper claims what it stands on, once for all its tables; what is mounted, swap space or part of
 //! an array is claimed by somebody else, and the kernel refuses the table (`bd_prepare_to_claim`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
@@ -14,7 +14,7 @@ use crate::identity::DevNum;
 use crate::observed::Observed;
 
 /// The devices that a mapping stands on after the plan and not before, each once.
-fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
+pub fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
     let mut new = SmallVec::new();
     for row in change.new_rows() {
         new.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
@@ -28,14 +28,10 @@ fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
     new
 }
 
-/// All devices that some mapping stands on after the plan and not before: who uses them must be known.
-pub fn of_interest(changes: &Changes<'_>) -> impl Iterator<Item = DevNum> {
-    changes.all.iter().flat_map(new_lowers)
-}
-
 /// A conflict for each of them that somebody else has.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
-    let claimed = observed.used().filter_map(|number| Some((number, claimed_by(number, observed)?)));
+    let entered: BTreeSet<DevNum> = changes.noted.entered.iter().copied().collect();
+    let claimed = entered.into_iter().filter_map(|number| Some((number, claimed_by(number, observed)?)));
     let claimed: HashMap<DevNum, String> = claimed.collect();
     let mut conflicts = Vec::new();
     if claimed.is_empty() {

@@ -13,6 +13,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Action, Detail, InUse, Plan};
 use crate::diff;
+use crate::identity::Uuid;
 use crate::policy::Class;
 use crate::sector_map::{SectorMap, TypedRow};
 use crate::table::Target;
@@ -217,7 +218,7 @@ impl Step {
             action: step.action,
             mapping: step.mapping.as_ref().map(|key| key.text().clone()),
             name: step.name.plain_text(),
-            uuid: step.uuid.as_ref().map(|uuid| uuid.text().clone()),
+            uuid: step.uuid.as_ref().map(Uuid::text),
             number: step.number.map(|number| number.to_smolstr()),
             class: step.class,
             refused: refusal.is_some(),

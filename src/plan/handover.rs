@@ -51,5 +51,5 @@ fn gives(seen: &Seen, number: DevNum) -> bool {
             _ => false,
         })
     };
-    seen.mapped.iter().flat_map(|mapped| &mapped.table).any(gives)
+    seen.mapped.iter().flat_map(|mapped| mapped.table.iter()).any(gives)
 }

@@ -30,6 +30,9 @@ pub struct Matches<'a> {
 /// Finds the devices of all mappings. A device is one mapping only.
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
+    if observed.devices.is_empty() {
+        return Matches { found: vec![None; count], in_conflict: vec![false; count], by_device: Vec::new() };
+    }
     let (mut found, mut in_conflict) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut by_device: Vec<Option<usize>> = vec![None; observed.devices.len()];
     let mut likely = 0;

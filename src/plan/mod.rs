@@ -16,6 +16,7 @@ pub mod document;
 mod handover;
 mod mappings;
 mod matching;
+mod noted;
 mod order;
 mod overlap;
 mod preparation;
@@ -41,7 +42,7 @@ use crate::kernel::{Id, KernelError, ReadKernel, Suspend};
 use crate::observed::Observed;
 use crate::policy::Class;
 use crate::sector_map::TypedRow;
-use crate::table::Target;
+use crate::table::ReadTable;
 
 pub use changes::{Change, Changes, Standing};
 pub use deactivation::{Deactivation, deactivate};
@@ -146,11 +147,11 @@ pub enum Detail {
         /// Whether that is loaded read-only.
         readonly: bool,
         /// The table it has.
-        old: Vec<Target>,
+        old: ReadTable,
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// What differs.
-        diff: Box<TableDiff>,
+        diff: Arc<TableDiff>,
         /// How the device is suspended for the swap.
         suspend: Suspend,
         /// Whether it is suspended before the step.
@@ -168,7 +169,7 @@ pub enum Detail {
     /// Of [`Action::Remove`].
     Remove {
         /// The table it has.
-        old: Vec<Target>,
+        old: ReadTable,
         /// Whether that was loaded read-only.
         old_readonly: bool,
         /// Who uses it.
@@ -195,7 +196,7 @@ pub enum Detail {
         /// What it is told.
         text: String,
         /// Set when it goes to a lower device, to make it ready for a table.
-        prepares: Option<Preparation>,
+        prepares: Option<Box<Preparation>>,
     },
 }
 
@@ -255,7 +256,7 @@ impl Step {
     pub fn leaves(&self, observed: &Observed) -> BTreeSet<DevNum> {
         let waiting = || {
             let seen = self.number.and_then(|number| observed.by_number(number));
-            seen.map(|seen| seen.waiting.as_slice()).unwrap_or_default()
+            seen.map(|seen| &*seen.waiting).unwrap_or_default()
         };
         match &self.detail {
             Detail::Reload { old, table, .. } => {
@@ -371,7 +372,7 @@ impl Plan {
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = Changes::find(map, &observed);
-    observed.learn_users(kernel, changes.touched().chain(claims::of_interest(&changes)))?;
+    observed.learn_users(kernel, changes.touched().chain(changes.noted.entered.iter().copied()))?;
     Ok(make(&changes, &observed, allow))
 }
 
@@ -380,14 +381,14 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (unsorted, mut conflicts) = steps::of(changes, observed);
-    let actions = unsorted.actions;
+    let removes = unsorted.actions.any(&[Action::Remove]);
     let (mut steps, waits) = order::sort(unsorted, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
     conflicts.sort();
     conflicts.dedup();
-    risk::judge(&mut steps, actions, changes, observed, &allow);
+    risk::judge(&mut steps, removes, changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, waits, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

@@ -31,8 +31,7 @@ pub fn sort(
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
 ) -> (Vec<Step>, Vec<Vec<usize>>) {
-    let actions = unsorted.actions;
-    let standing = standing(actions, observed);
+    let standing = standing(&unsorted.actions, observed);
     let mut order = Order::new(Waits::new(unsorted, changes, observed), changes, standing);
     loop {
         order.drain();
@@ -44,7 +43,7 @@ pub fn sort(
     let mut steps = order.waits.steps;
     arrange(&mut steps, places);
     // A name that is free only later makes a rename of another step, too.
-    if actions.any(&[Action::Rename, Action::Remove]) {
+    if order.waits.actions.any(&[Action::Rename, Action::Remove]) {
         rename_along(&mut steps);
     }
     (steps, waits)
@@ -62,7 +61,7 @@ fn arrange(steps: &mut [Step], mut places: Vec<usize>) {
 }
 
 /// The place of each device in the stacks as they are, if a step is taken in that order.
-fn standing(actions: Actions, observed: &Observed) -> HashMap<DevNum, usize> {
+fn standing(actions: &Actions, observed: &Observed) -> HashMap<DevNum, usize> {
     let settles = actions.any(&[Action::Clear, Action::Resume]);
     let stacks = if settles { stacks::observed(observed) } else { Vec::new() };
     stacks.iter().enumerate().map(|(place, seen)| (seen.listed.number, place)).collect()
@@ -86,8 +85,14 @@ fn rename_along(steps: &mut [Step]) {
     }
 }
 
-/// What is taken first: by kind, by depth where that counts, by name.
-type Priority = Reverse<(u8, usize, usize, usize)>;
+/// What is taken first: by kind, by depth where that counts, by name. The step itself comes last.
+type Priority = Reverse<(u8, u32, u32, u32)>;
+
+/// A place among steps or mappings, in little room: a plan may have a hundred thousand of each, and none has as many as
+/// that takes.
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
 
 /// The place of each step among all, sorted by name.
 fn by_name(steps: &[Step]) -> Vec<usize> {
@@ -113,6 +118,9 @@ struct Order<'c, 'a> {
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
     late: Vec<bool>,
     done: Vec<bool>,
+    /// What waits for nobody from the start, the first one last.
+    first: Vec<Priority>,
+    /// What waits for nobody any more. Mostly that is little, however many steps there are.
     ready: BinaryHeap<Priority>,
     sorted: Vec<usize>,
     /// All steps before this one are done.
@@ -131,11 +139,14 @@ impl<'c, 'a> Order<'c, 'a> {
             open,
             late: vec![false; count],
             done: vec![false; count],
-            ready: BinaryHeap::with_capacity(count),
+            first: Vec::new(),
+            ready: BinaryHeap::new(),
             sorted: Vec::with_capacity(count),
             looked_at: 0,
         };
-        (0..count).for_each(|index| order.offer(index));
+        let free = (0..count).filter(|index| order.open[*index] == 0);
+        order.first = free.map(|index| order.priority(index)).collect();
+        order.first.sort_unstable();
         order
     }
 
@@ -148,8 +159,8 @@ impl<'c, 'a> Order<'c, 'a> {
     }
 
     fn priority(&self, index: usize) -> Priority {
-        let step = &self.waits.steps[index];
-        let rank = match step.action {
+        let action = self.waits.actions[index];
+        let rank = match action {
             Action::Clear | Action::Resume => 0,
             Action::Create if !self.late[index] => 1,
             Action::Reload => 2,
@@ -160,30 +171,44 @@ impl<'c, 'a> Order<'c, 'a> {
             Action::Suspend => 7,
             Action::Remove => 8,
         };
-        let height = || step.mapping.as_ref().and_then(|key| self.changes.place(key)).unwrap_or_default();
-        let depth = match step.action {
-            Action::Clear | Action::Resume => self.place_now(step),
-            Action::Suspend => usize::MAX - height(),
+        let depth = match action {
+            Action::Clear | Action::Resume => narrow(self.place_now(index)),
+            Action::Suspend => u32::MAX - narrow(self.height(index)),
             _ => 0,
         };
-        Reverse((rank, depth, self.alphabet[index], index))
+        Reverse((rank, depth, narrow(self.alphabet[index]), narrow(index)))
+    }
+
+    /// Where the mapping of a step stands in the stacks as they will be.
+    fn height(&self, index: usize) -> usize {
+        let key = self.waits.steps[index].mapping.as_ref();
+        key.and_then(|key| self.changes.place(key)).unwrap_or_default()
     }
 
     /// Where its device stands in the stacks as they are: what frees a table or lets I/O through may itself do I/O
     /// to what is below.
-    fn place_now(&self, step: &Step) -> usize {
-        step.number.and_then(|number| self.standing.get(&number)).copied().unwrap_or_default()
+    fn place_now(&self, index: usize) -> usize {
+        self.waits.steps[index]
+            .number
+            .and_then(|number| self.standing.get(&number))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// The step that is taken first of those that wait for nobody.
+    fn next(&mut self) -> Option<Priority> {
+        if self.first.last() > self.ready.peek() { self.first.pop() } else { self.ready.pop() }
     }
 
     /// Takes all steps that can be taken.
     fn drain(&mut self) {
-        while let Some(Reverse((.., index))) = self.ready.pop() {
+        while let Some(Reverse((.., index))) = self.next() {
+            let index = index as usize;
             if std::mem::replace(&mut self.done[index], true) {
                 continue;
             }
             self.sorted.push(index);
-            let staged =
-                matches!(self.waits.steps[index].action, Action::Create | Action::Clear | Action::Resume);
+            let staged = matches!(self.waits.actions[index], Action::Create | Action::Clear | Action::Resume);
             let delays = self.late[index] || !staged;
             for (next, _) in std::mem::take(&mut self.waits.after[index]) {
                 self.late[next] |= delays;
@@ -315,7 +340,7 @@ impl<'c, 'a> Order<'c, 'a> {
 
     /// What holds the device back comes after its last name, too.
     fn after_the_last_name(&mut self, taking: usize, added: usize) {
-        let suspends = |after: &usize| self.waits.steps[*after].action == Action::Suspend;
+        let suspends = |after: &usize| self.waits.actions[*after] == Action::Suspend;
         let own = self.waits.after[taking].iter().filter(|(_, why)| *why == Because::Same);
         let own: Vec<usize> = own.map(|(after, _)| *after).filter(suspends).collect();
         for after in own {

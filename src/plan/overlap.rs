@@ -4,8 +4,8 @@
 
 use super::Conflict;
 use super::changes::{Change, Changes, Standing};
-use super::mappings::Mappings;
-use crate::config::{self, Claim, Mapping, Overlap, State};
+use super::mappings::Neighbours;
+use crate::config::{self, Claim, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -17,55 +17,65 @@ pub enum Identity {
     Other(DevNum),
 }
 
-/// The claims of mappings on sectors below them.
-pub type Claims<'a> = Vec<Claim<'a, Identity>>;
-
-/// Adds what a mapping claims of devices that are written as no mapping of the map.
-pub fn claim<'a>(
-    mapping: &'a Mapping,
-    mappings: &Mappings<'_>,
-    places: &[Option<usize>],
-    observed: &Observed,
-    claims: &mut Claims<'a>,
-) {
-    let identity_of = |device: &Device| {
-        let number = observed.number(device)?;
-        let place = mappings.of_number(number, observed).and_then(|id| places[id]);
-        Some(place.map_or(Identity::Other(number), Identity::Mapping))
-    };
-    config::claim(mapping, identity_of, claims);
+/// What mappings claim of the devices below them, noted while each is at hand.
+pub struct Claims<'a> {
+    /// Those on devices that are written as no mapping of the map.
+    grounded: Vec<Claim<'a, Identity>>,
+    /// For each mapping, by its place, whether a row stands on it.
+    carries: Vec<bool>,
+    /// For each mapping, by its place, whether more than one row may stand on it. Most carry one.
+    contested: Vec<bool>,
 }
 
-/// A conflict for each mapping that writes where another one does. `claims` are those on devices that are written as
-/// no mapping.
-pub fn conflicts<'a>(changes: &Changes<'a>, mut claims: Claims<'a>) -> Vec<Conflict> {
-    let contested = contested(changes);
-    let is_contested = |change: &&Change<'_>| change.lowers.iter().any(|lower| contested[*lower]);
-    for change in changes.all.iter().filter(is_contested).filter(|change| has_claims(change)) {
-        let identity_of = |device: &Device| {
-            let place = changes.place(device.key()?)?;
-            contested[place].then_some(Identity::Mapping(place))
-        };
-        config::claim(change.mapping, identity_of, &mut claims);
+impl<'a> Claims<'a> {
+    /// None yet, of that many mappings.
+    pub fn of(mappings: usize) -> Self {
+        Self { grounded: Vec::new(), carries: vec![false; mappings], contested: vec![false; mappings] }
     }
-    config::overlaps(claims).iter().map(conflict).collect()
+
+    /// Notes what a mapping claims, after those below it.
+    pub fn note(
+        &mut self,
+        change: &Change<'a>,
+        lowers: &[usize],
+        changes: &Changes<'a>,
+        observed: &Observed,
+    ) {
+        for lower in lowers {
+            self.contested[*lower] |= self.carries[*lower] || change.mapping.rows.len() > 1;
+            self.carries[*lower] = true;
+        }
+        if change.grounded && has_claims(change) {
+            let identity_of = |device: &Device| {
+                let number = observed.number(device)?;
+                let place = changes.place_of_number(number, observed);
+                Some(place.map_or(Identity::Other(number), Identity::Mapping))
+            };
+            config::claim(change.mapping, identity_of, &mut self.grounded);
+        }
+    }
+
+    /// A conflict for each mapping that writes where another one does.
+    pub fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
+        let Self { grounded: mut claims, contested, .. } = self;
+        if contested.contains(&true) {
+            let is_contested = |lowers: &Neighbours| lowers.iter().any(|lower| contested[*lower]);
+            let upper = changes.all.iter().zip(&changes.lowers).filter(|(_, lowers)| is_contested(lowers));
+            for change in upper.map(|(change, _)| change).filter(|change| has_claims(change)) {
+                let identity_of = |device: &Device| {
+                    let place = changes.place(device.key()?)?;
+                    contested[place].then_some(Identity::Mapping(place))
+                };
+                config::claim(change.mapping, identity_of, &mut claims);
+            }
+        }
+        config::overlaps(claims).iter().map(conflict).collect()
+    }
 }
 
 /// Whether a mapping will be there to claim anything.
-pub fn has_claims(change: &Change<'_>) -> bool {
+fn has_claims(change: &Change<'_>) -> bool {
     change.mapping.state != State::Absent && change.standing != Standing::Blocked
-}
-
-/// For each mapping, whether more than one row may stand on it. Most carry one.
-fn contested(changes: &Changes<'_>) -> Vec<bool> {
-    let (mut carries, mut contested) = (vec![false; changes.all.len()], vec![false; changes.all.len()]);
-    for change in &changes.all {
-        for lower in &change.lowers {
-            contested[*lower] |= carries[*lower] || change.mapping.rows.len() > 1;
-            carries[*lower] = true;
-        }
-    }
-    contested
 }
 
 fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {

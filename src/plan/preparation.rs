@@ -51,7 +51,7 @@ pub fn push(
             detail: Detail::Message {
                 sector: 0,
                 text: prepare.message.clone(),
-                prepares: Some(Preparation { copies: prepare.copies, origin }),
+                prepares: Some(Box::new(Preparation { copies: prepare.copies, origin })),
             },
         });
     }

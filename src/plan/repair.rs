@@ -12,6 +12,7 @@ use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
+use crate::table::ReadTable;
 
 /// What is to be done, and what can't be.
 #[derive(Clone, Default)]
@@ -104,7 +105,7 @@ pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
     let mapped =
         seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
     let detail = Detail::Remove {
-        old: Vec::new(),
+        old: ReadTable::default(),
         old_readonly: mapped.info.read_only,
         users: Box::new(InUse::of(seen.listed.number, mapped.info.open_count, &HashSet::new(), observed)),
     };

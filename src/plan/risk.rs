@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::actions::Actions;
-use super::changes::{Change, Changes, Standing};
+use super::changes::{Change, Changes};
 use super::{Action, Detail, InUse, Refusal, Step};
 use crate::config::Map;
 use crate::diff;
@@ -15,21 +14,18 @@ use crate::table::Target;
 use crate::targets::Found;
 
 /// Says what is at stake in steps that were [weighed](weigh) and have their final order, and refuses those that may
-/// not pass.
+/// not pass. `removes` tells whether one removes a device.
 pub fn judge(
     steps: &mut [Step],
-    actions: Actions,
+    removes: bool,
     changes: &Changes<'_>,
     observed: &Observed,
     allow: &BTreeSet<Class>,
 ) {
-    let removes = actions.any(&[Action::Remove]);
     let left = if removes { left_before(steps, observed) } else { HashMap::new() };
-    let made_anew = |change: &Change<'_>| matches!(change.standing, Standing::Replaced(_));
-    let special = changes.all.iter().any(|change| change.mapping.protect || made_anew(change));
     for (index, step) in steps.iter_mut().enumerate() {
-        let change = step.mapping.as_ref().filter(|_| special).and_then(|key| changes.get(key));
-        let replaced = change.is_some_and(made_anew);
+        let change = step.mapping.as_ref().filter(|_| changes.noted.guarded).and_then(|key| changes.get(key));
+        let replaced = change.is_some_and(Change::is_made_anew);
         if replaced && matches!(step.action, Action::Create | Action::Remove) {
             step.class = step.class.max(Class::Remap);
         }

@@ -21,13 +21,8 @@ pub struct Placed {
 /// them.
 pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> impl Iterator<Item = Placed> + use<> {
     let mut lowers: Vec<Neighbours> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
-    let uppers = turned(&lowers);
-    let mut left = vec![true; lowers.len()];
-    let sorted = sorted(&lowers, &uppers, &left);
-    for id in &sorted {
-        left[*id] = false;
-    }
-    let circles = circles(mappings, &lowers, &uppers, left);
+    let (sorted, left) = sorted(&lowers);
+    let circles = circles(mappings, &lowers, left);
     let take = move |id: usize| Placed { id, lowers: std::mem::take(&mut lowers[id]), circle: None };
     sorted.into_iter().map(take).chain(circles)
 }
@@ -69,37 +64,57 @@ fn turned(edges: &[Neighbours]) -> Vec<Neighbours> {
     turned
 }
 
-/// Those that are `left`, each after all that it waits for, and as soon as it can be: what belongs together stays
-/// together, as it does in the map. What waits in a circle is not among them.
-fn sorted(waits: &[Neighbours], next_to: &[Neighbours], left: &[bool]) -> Vec<usize> {
-    let mut counts: Vec<usize> =
-        waits.iter().map(|before| before.iter().filter(|id| left[**id]).count()).collect();
-    let first: Vec<usize> = (0..waits.len()).rev().filter(|id| left[*id] && counts[*id] == 0).collect();
-    let (mut sorted, mut ready) = (Vec::with_capacity(waits.len()), first);
-    while let Some(id) = ready.pop() {
-        sorted.push(id);
-        for after in next_to[id].iter().rev().copied().filter(|after| left[*after]) {
-            counts[after] -= 1;
-            if counts[after] == 0 {
-                ready.push(after);
+/// How far the search has come with one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Search {
+    /// Not there yet.
+    Ahead,
+    /// Somewhere among what it waits for.
+    Inside,
+    /// Through with it.
+    Done,
+    /// Through with it: it waits in a circle, or for one that does.
+    Circle,
+}
+
+/// All in order, but each after all that it waits for; and for each whether it is left out, because it waits in a
+/// circle or for one that does.
+fn sorted(waits: &[Neighbours]) -> (Vec<usize>, Vec<bool>) {
+    let mut search = vec![Search::Ahead; waits.len()];
+    let mut sorted = Vec::with_capacity(waits.len());
+    let mut path = Vec::new();
+    for first in 0..waits.len() {
+        path.push(first);
+        while let Some(id) = path.last().copied() {
+            match search[id] {
+                Search::Ahead => {
+                    search[id] = Search::Inside;
+                    path.extend(waits[id].iter().rev().filter(|other| search[**other] == Search::Ahead));
+                    continue;
+                }
+                Search::Inside => {
+                    let circles = |other: &usize| matches!(search[*other], Search::Inside | Search::Circle);
+                    let circle = waits[id].iter().any(circles);
+                    search[id] = if circle { Search::Circle } else { Search::Done };
+                    sorted.extend((!circle).then_some(id));
+                }
+                Search::Done | Search::Circle => {}
             }
+            path.pop();
         }
     }
-    sorted
+    let left = search.iter().map(|search| *search == Search::Circle).collect();
+    (sorted, left)
 }
 
 /// What is left is in a circle, or stands on one.
-fn circles(
-    mappings: &Mappings<'_>,
-    lowers: &[Neighbours],
-    uppers: &[Neighbours],
-    mut left: Vec<bool>,
-) -> Vec<Placed> {
+fn circles(mappings: &Mappings<'_>, lowers: &[Neighbours], mut left: Vec<bool>) -> Vec<Placed> {
     if !left.contains(&true) {
         return Vec::new();
     }
     // Seen from the top, those that nobody in a circle stands on come out first.
-    let above = sorted(uppers, lowers, &left);
+    let (mut above, _) = sorted(&turned(lowers));
+    above.retain(|id| left[*id]);
     let place = |id: usize, left: &[bool], says: &str| {
         let through = lowers[id].iter().filter(|lower| left[**lower]);
         let through: Vec<String> = through.map(|lower| format!("@{}", mappings.get(*lower).key)).collect();

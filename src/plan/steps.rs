@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::actions::Actions;
 use super::changes::{self, Change, Changes, Standing};
@@ -21,25 +22,26 @@ pub struct Unsorted {
     pub steps: Vec<Step>,
     /// For each step the place of its mapping.
     pub places: Vec<Option<usize>>,
-    /// What they do.
+    /// What each of them does.
     pub actions: Actions,
 }
 
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
     let mut actions = Actions::default();
-    let busy = changes.all.iter().filter(|change| change.standing != Standing::Same).count();
-    let (mut steps, mut places) = (Vec::with_capacity(busy), Vec::with_capacity(busy));
+    let busy = &changes.noted.busy;
+    let (mut steps, mut places) = (Vec::with_capacity(busy.len()), Vec::with_capacity(busy.len()));
     let volumes = preparation::volumes(changes);
     let mut weigh = |step: &mut Step| {
         risk::weigh(step, changes.map, observed);
-        actions.add(step.action);
+        actions.push(step.action);
     };
-    for (place, change) in changes.all.iter().enumerate() {
+    for place in busy {
+        let change = &changes.all[*place];
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
         steps[places.len()..].iter_mut().for_each(&mut weigh);
-        places.resize(steps.len(), Some(place));
+        places.resize(steps.len(), Some(*place));
     }
     let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
     for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
@@ -51,8 +53,28 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
     }
     steps[places.len()..].iter_mut().for_each(&mut weigh);
     places.resize(steps.len(), None);
-    let conflicts = taken_names(changes, observed, &steps);
+    let names = actions.any(&[Action::Create, Action::Rename]);
+    let conflicts = if names { taken_names(changes, observed, &steps) } else { Vec::new() };
     (Unsorted { steps, places, actions }, conflicts)
+}
+
+/// Whether a mapping needs no step: what is there is what is wanted, or nothing can be done.
+pub fn is_settled(change: &Change<'_>) -> bool {
+    let suspended = change.mapping.state == State::Suspended;
+    let as_wanted = |info: &Info| {
+        !info.deferred_remove
+            && !info.inactive_table
+            && info.suspended == suspended
+            && info.name == change.mapping.name
+    };
+    match change.standing {
+        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => true,
+        Standing::Same => {
+            change.found.is_none_or(|found| !found.taken_over)
+                && change.device().is_none_or(|device| as_wanted(&device.info))
+        }
+        _ => false,
+    }
 }
 
 /// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
@@ -193,7 +215,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
             (diff.clone(), class, diff.says.join("; "))
         }
         _ => (
-            Box::default(),
+            Arc::default(),
             Class::Create,
             "it has no table: whoever made it did not get to the end".to_string(),
         ),

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::actions::Actions;
 use super::changes::Changes;
 use super::steps::Unsorted;
 use super::{Action, Detail, Preparation, Step};
@@ -31,6 +32,8 @@ type Others = SmallVec<[(usize, Because); 1]>;
 pub struct Waits {
     /// The steps.
     pub steps: Vec<Step>,
+    /// What each of them does.
+    pub actions: Actions,
     /// For each step, those that wait for it.
     pub after: Vec<Others>,
     /// For each step, those that it waits for.
@@ -41,15 +44,15 @@ impl Waits {
     /// What follows from the steps themselves and from the stacks.
     pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
         let Unsorted { steps, places, actions } = unsorted;
-        let count = steps.len();
-        let mut waits = Self { steps, after: vec![Others::new(); count], before: vec![Others::new(); count] };
+        let none = || vec![Others::new(); steps.len()];
+        let mut waits = Self { after: none(), before: none(), steps, actions };
         let own = ByMapping::new(&places, changes.all.len());
         waits.same_device(&own);
-        if actions.any(&[Action::Rename, Action::Remove]) {
+        if waits.actions.any(&[Action::Rename, Action::Remove]) {
             waits.names_and_uuids();
         }
         waits.stands_on(changes, &places, &own);
-        if actions.any(&[Action::Remove]) {
+        if waits.actions.any(&[Action::Remove]) {
             waits.leaves(observed);
         }
         waits
@@ -71,6 +74,7 @@ impl Waits {
 
     /// Adds a step that waits for nobody yet.
     pub fn push(&mut self, step: Step) -> usize {
+        self.actions.push(step.action);
         self.steps.push(step);
         self.after.push(Others::new());
         self.before.push(Others::new());
@@ -84,7 +88,7 @@ impl Waits {
             let mut last_but_names = None;
             let mut unnamed: Vec<usize> = Vec::new();
             for index in own {
-                let renames = self.steps[index].action == Action::Rename;
+                let renames = self.actions[index] == Action::Rename;
                 let by_uuid = self.by_uuid_before(last_but_names);
                 if let Some(last) = last_but_names
                     && !(renames && by_uuid)
@@ -144,18 +148,18 @@ impl Waits {
     fn stands_on(&mut self, changes: &Changes<'_>, places: &[Option<usize>], steps: &ByMapping) {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
         for (index, place) in places.iter().enumerate() {
-            let step = &self.steps[index];
-            let suspended = step.action == Action::Suspend;
-            let preparation = preparation(step);
-            let Some(place) = place.filter(|_| opens(step.action) || suspended || preparation.is_some())
-            else {
+            let action = self.actions[index];
+            let suspended = action == Action::Suspend;
+            let message = (action == Action::Message).then(|| &self.steps[index]);
+            let preparation = message.and_then(preparation);
+            let Some(place) = place.filter(|_| opens(action) || suspended || preparation.is_some()) else {
                 continue;
             };
             let copied = preparation.and_then(|preparation| preparation.origin.as_ref());
             let copied = copied.and_then(|(key, _)| changes.place(key));
-            for lower in changes.all[place].lowers.iter().copied().chain(copied) {
+            for lower in changes.lowers[place].iter().copied().chain(copied) {
                 for below in steps.of(lower) {
-                    let action = self.steps[below].action;
+                    let action = self.actions[below];
                     if action == Action::Suspend {
                         self.add(index, below, Because::Stands);
                     } else if opens(action) && !suspended {
@@ -215,5 +219,5 @@ impl ByMapping {
 /// What a message makes ready: it waits as the table does that needs it, and for whom it copies.
 fn preparation(step: &Step) -> Option<&Preparation> {
     let Detail::Message { prepares, .. } = &step.detail else { return None };
-    prepares.as_ref()
+    prepares.as_deref()
 }

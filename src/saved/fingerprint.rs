@@ -124,7 +124,7 @@ impl<'k> Look<'k> {
             By::Device(_) => self.number(&by)?.and_then(|number| self.numbered(number)),
         };
         Ok(match listed {
-            Some(Listed { uuid: Some(uuid), .. }) => By::Uuid(uuid.text().clone()),
+            Some(Listed { uuid: Some(uuid), .. }) => By::Uuid(uuid.text()),
             Some(Listed { name, uuid: None, .. }) => By::Name(name.plain_text()),
             None => by,
         })
@@ -186,7 +186,7 @@ impl<'k> Look<'k> {
         state.read_only = device.info.read_only;
         state.mapped = Some(MappedState {
             name: device.info.name.plain().into_owned(),
-            uuid: device.info.uuid.as_ref().map(Uuid::as_str).map(str::to_string),
+            uuid: device.info.uuid.as_ref().map(|uuid| uuid.text().to_string()),
             suspended: device.info.suspended,
             inactive_table: device.info.inactive_table,
             table: device.table.iter().map(ToString::to_string).collect(),

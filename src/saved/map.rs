@@ -62,7 +62,7 @@ fn of_mapping(map: &Map, mapping: &Mapping) -> Table {
     };
     put("name", mapping.name.plain().into_owned().into());
     if mapping.uuid != Uuid::owned(&map.owner, &mapping.key) {
-        put("uuid", mapping.uuid.as_str().into());
+        put("uuid", mapping.uuid.text().as_str().into());
     }
     let state = match mapping.state {
         State::Active => "active",

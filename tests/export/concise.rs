@@ -55,7 +55,7 @@ fn of_map(map: &Map) -> Vec<Spec> {
     };
     let spec = |mapping: &dmctl::config::Mapping| Spec {
         name: mapping.name.kernel().to_string(),
-        uuid: if mapping.adopt { String::new() } else { mapping.uuid.as_str().to_string() },
+        uuid: if mapping.adopt { String::new() } else { mapping.uuid.text().to_string() },
         minor: None,
         read_only: mapping.readonly,
         rows: mapping

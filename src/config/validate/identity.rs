@@ -1,6 +1,7 @@
 //! No two mappings have one name or one uuid, and none is to be kept and to go.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
@@ -13,25 +14,25 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
         diagnostics.push(contradiction(mapping));
     }
     let named = |mapping: &Mapping| mapping.name.kernel() != mapping.key.as_str();
-    clashes(mappings, "name", |mapping| mapping.name.kernel(), named, diagnostics);
+    clashes(mappings, "name", |mapping| &mapping.name, named, diagnostics);
     let marked = |mapping: &Mapping| !mapping.uuid.is_owned(&merged.owner, &mapping.key);
-    clashes(mappings, "uuid", |mapping| mapping.uuid.as_str(), marked, diagnostics);
+    clashes(mappings, "uuid", |mapping| &mapping.uuid, marked, diagnostics);
 }
 
 /// Mappings of which two have the same `field`. What is made of keys differs as they do: of two that clash, one
 /// was written.
-fn clashes(
+fn clashes<V: Eq + Hash>(
     mappings: &Mappings,
     field: &str,
-    value: fn(&Mapping) -> &str,
+    value: fn(&Mapping) -> &V,
     is_written: impl Fn(&Mapping) -> bool,
     diagnostics: &mut Diagnostics,
 ) {
-    let written: HashSet<&str> = mappings.values().filter(|mapping| is_written(mapping)).map(value).collect();
+    let written: HashSet<&V> = mappings.values().filter(|mapping| is_written(mapping)).map(value).collect();
     if written.is_empty() {
         return;
     }
-    let mut taken: HashMap<&str, &Mapping> = HashMap::with_capacity(written.len());
+    let mut taken: HashMap<&V, &Mapping> = HashMap::with_capacity(written.len());
     for mapping in mappings.values().filter(|mapping| written.contains(value(mapping))) {
         if let Some(first) = taken.insert(value(mapping), mapping) {
             diagnostics.push(clash(first, mapping, field));

@@ -202,7 +202,7 @@ impl ReadKernel for Live {
             Err(error) if error.errno() == Some(Errno::ENXIO) => return Ok(None),
             answer => answer?,
         };
-        let mapped = || Ok(Mapped { info: answer.info()?, table: answer.table()? });
+        let mapped = || Ok(Mapped { info: answer.info()?, table: answer.table()?.into() });
         mapped().map(Some).map_err(|why| malformed(Call::Table, &label(id), why))
     }
 
@@ -298,7 +298,7 @@ impl ChangeKernel for Live {
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
-        self.identify(Call::SetUuid, name, (flag::UUID, uuid.as_str()), None).map(drop)
+        self.identify(Call::SetUuid, name, (flag::UUID, &uuid.text()), None).map(drop)
     }
 
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {

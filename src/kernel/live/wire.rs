@@ -88,17 +88,16 @@ impl Request {
     /// A request about a device.
     pub fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
         let mut request = Self::new(flags);
-        let (at, room, text) = match id {
-            Id::Name(name) => (NAME, NAME_LENGTH, name.kernel()),
-            Id::Uuid(uuid) => (UUID, UUID_LENGTH, uuid.as_str()),
-        };
-        put_text(&mut request.0, at, room, text)?;
+        match id {
+            Id::Name(name) => put_text(&mut request.0, NAME, NAME_LENGTH, name.kernel())?,
+            Id::Uuid(uuid) => put_text(&mut request.0, UUID, UUID_LENGTH, uuid.text())?,
+        }
         Ok(request)
     }
 
     /// The same request with a uuid beside the name.
     pub fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
-        put_text(&mut self.0, UUID, UUID_LENGTH, uuid.as_str())?;
+        put_text(&mut self.0, UUID, UUID_LENGTH, uuid.text())?;
         Ok(self)
     }
 

@@ -3,6 +3,8 @@
 //! The life cycle is that of `drivers/md/dm-ioctl.c`: a resume is what swaps the tables, a rename and a uuid
 //! are events, a device that is open is not removed.
 
+use std::sync::Arc;
+
 use nix::errno::Errno;
 
 use super::check::{self, Refusal};
@@ -18,7 +20,7 @@ use crate::table::Target;
 impl Inner {
     /// What a person calls the device `id` finds.
     fn called(&self, id: &Id) -> SmolStr {
-        called(self.world.find(id).and_then(|number| self.world.mapping(number)), id)
+        called(self.world.find(id), id)
     }
 
     /// Carries out a changing call, unless a fault is in its way.
@@ -31,7 +33,7 @@ impl Inner {
         let device = self.called(id);
         let mut fault = self.faults.change(call, device.clone())?;
         if call == Call::Resume && fault.is_none() {
-            let mapping = self.world.find(id).and_then(|number| self.world.mapping(number));
+            let mapping = self.world.find(id);
             fault = mapping.map(|mapping| mapping.name.clone()).and_then(|name| self.faults.resume_of(&name));
         }
         let refused = |refusal: Refusal| KernelError::Refused {
@@ -59,6 +61,11 @@ pub(super) fn called(found: Option<&Mapping>, id: &Id) -> SmolStr {
     }
 }
 
+/// The number of the device that was looked for.
+fn number(found: Option<&Mapping>) -> Result<DevNum, Refusal> {
+    found.map(|mapping| mapping.number).ok_or_else(|| Refusal::silent(Errno::ENXIO))
+}
+
 impl Simulated {
     /// Carries out a changing call on a device that is there.
     fn on<T>(
@@ -68,7 +75,7 @@ impl Simulated {
         work: impl FnOnce(&mut World, DevNum) -> Result<T, Refusal>,
     ) -> Result<T, KernelError> {
         self.inner().change(call, id, |world, _| {
-            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            let number = number(world.find(id))?;
             work(world, number)
         })
     }
@@ -81,7 +88,7 @@ impl ChangeKernel for Simulated {
 
     fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
         self.inner().change(Call::Load, id, |world, fault| {
-            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            let number = number(world.find(id))?;
             load(world, number, table, read_only)?;
             if fault == Some(Fault::Ignore) {
                 keep_parameters(world, number);
@@ -111,7 +118,7 @@ impl ChangeKernel for Simulated {
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
         self.inner().change(Call::Resume, id, |world, fault| {
-            let number = world.find(id).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+            let number = number(world.find(id))?;
             resume(world, number, fault)
         })
     }
@@ -160,7 +167,7 @@ fn check_name(name: &Name) -> Result<(), Refusal> {
 }
 
 fn check_uuid(uuid: &Uuid) -> Result<(), Refusal> {
-    if uuid.as_str().is_empty() || uuid.as_str().len() > MAX_UUID {
+    if !(1..=MAX_UUID).contains(&uuid.text().len()) {
         return Err(Refusal::new(Errno::EINVAL, "Invalid new mapped device name or uuid string supplied."));
     }
     Ok(())
@@ -173,7 +180,7 @@ fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum,
         return Err(Refusal::silent(Errno::EBUSY));
     }
     let number = world.free_number().ok_or_else(|| Refusal::silent(Errno::EBUSY))?;
-    world.insert(number, Mapping::new(name.clone(), uuid.cloned()));
+    world.insert(Mapping::new(number, name.clone(), uuid.cloned()));
     Ok(number)
 }
 
@@ -194,7 +201,7 @@ fn keep_parameters(world: &mut World, number: DevNum) {
     let Some(Mapping { live: Some(live), inactive: Some(new), .. }) = world.mapping_mut(number) else {
         return;
     };
-    for row in &mut new.rows {
+    for row in Arc::make_mut(&mut new.rows) {
         if let Some(old) = live.rows.iter().find(|old| old.start == row.start && old.kind == row.kind) {
             *row = Target::new(row.start, row.length, &row.kind, old.params().to_string());
         }
@@ -247,8 +254,8 @@ fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {
         let log = format!("Unable to change name on mapped device {name} to one that already exists: {new}");
         return Err(Refusal::new(Errno::EBUSY, log));
     }
-    let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
-    world.rename(number, new.clone());
+    let number = number(world.named(name))?;
+    world.rename(name, new.clone());
     event(world, number);
     Ok(())
 }
@@ -259,12 +266,12 @@ fn set_uuid(world: &mut World, name: &Name, uuid: &Uuid) -> Result<(), Refusal> 
         let log = format!("Unable to change uuid on mapped device {name} to one that already exists: {uuid}");
         return Err(Refusal::new(Errno::EBUSY, log));
     }
-    let number = world.named(name).ok_or_else(|| Refusal::silent(Errno::ENXIO))?;
+    let number = number(world.named(name))?;
     if world.mapping(number).is_some_and(|mapping| mapping.uuid.is_some()) {
         let log = format!("Unable to change uuid of mapped device {name} because uuid is already set");
         return Err(Refusal::new(Errno::EINVAL, log));
     }
-    world.set_uuid(number, uuid.clone());
+    world.set_uuid(name, uuid.clone());
     event(world, number);
     Ok(())
 }

@@ -79,7 +79,7 @@ pub(super) fn load(
         printed.push(Target::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
-    let loaded = Loaded { rows: printed, read_only, devices };
+    let loaded = Loaded { rows: printed.into(), read_only, devices };
     let queue = queue(rows);
     replaces(world, holder, &loaded, queue)?;
     Ok(Passed { loaded, queue, writes })
@@ -196,7 +196,7 @@ pub(super) fn queue(rows: &[Target]) -> Queue {
 /// Whether the devices below are as large as a table says, and its rows lie on their blocks
 /// (`device_area_is_invalid`). A device of no size is not checked.
 pub(super) fn areas(world: &World, table: &Loaded) -> Result<(), Refusal> {
-    for row in &table.rows {
+    for row in table.rows.iter() {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
         for lower in typed.lowers(row.length) {
             let (Some(number), Some(length)) = (lower.device.number, lower.length) else { continue };

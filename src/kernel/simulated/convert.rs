@@ -23,7 +23,10 @@ impl World {
             check_disk(disk).map_err(|says| format!("{}: {says}", place()))?;
             world.add_disk(disk.clone()).map_err(|says| format!("{}: {says}", place()))?;
         }
-        for (index, mapping) in state.mappings.iter().enumerate() {
+        // By name, as they are read afterwards: what is read one after the other then lies side by side.
+        let mut by_name: Vec<(usize, &MappingState)> = state.mappings.iter().enumerate().collect();
+        by_name.sort_by(|(_, one), (_, two)| one.name.cmp(&two.name));
+        for (index, mapping) in &by_name {
             let place = || format!("mappings[{index}] ({})", printable(&mapping.name));
             world.add_mapping(mapping).map_err(|says| format!("{}: {says}", place()))?;
         }
@@ -32,7 +35,7 @@ impl World {
             disk.holders.retain(|holder| !mappings.contains(holder));
         }
         // Tables may name devices that come later in the file, so they wait until all are there.
-        for (index, mapping) in state.mappings.iter().enumerate() {
+        for (index, mapping) in &by_name {
             let place = format!("mappings[{index}] ({})", printable(&mapping.name));
             world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
         }
@@ -77,25 +80,22 @@ impl World {
         if self.disk(state.number).is_some() || self.mapping(state.number).is_some() {
             return Err(format!("another device has the number {}, too", state.number));
         }
-        if self.mappings().next().is_some_and(|(first, _)| first.major != state.number.major) {
+        if self.mappings().next().is_some_and(|first| first.number.major != state.number.major) {
             return Err(format!("all mappings have one major number, {} has another", state.number));
         }
         self.add_paths(&state.paths, state.number)?;
-        self.insert(
-            state.number,
-            Mapping {
-                paths: state.paths.clone(),
-                suspended: state.suspended,
-                read_only: state.read_only,
-                event_nr: state.event_nr,
-                deferred_remove: state.deferred_remove,
-                mounts: state.mounts.clone(),
-                swap: state.swap,
-                processes: state.processes.clone(),
-                queue: state.queue.or_else(|| queue_of(state)),
-                ..Mapping::new(name, uuid)
-            },
-        );
+        self.insert(Mapping {
+            paths: state.paths.clone(),
+            suspended: state.suspended,
+            read_only: state.read_only,
+            event_nr: state.event_nr,
+            deferred_remove: state.deferred_remove,
+            mounts: state.mounts.clone(),
+            swap: state.swap,
+            processes: state.processes.clone(),
+            queue: state.queue.or_else(|| queue_of(state)),
+            ..Mapping::new(state.number, name, uuid)
+        });
         Ok(())
     }
 
@@ -142,23 +142,23 @@ impl World {
             format_version: FORMAT_VERSION,
             kernel: self.kernel.clone(),
             block_devices: disks.collect(),
-            mappings: self.by_name().map(|(number, mapping)| self.mapping_state(number, mapping)).collect(),
+            mappings: self.by_name().map(Self::mapping_state).collect(),
             pools: self.pools.values().cloned().collect(),
         }
     }
 
-    fn mapping_state(&self, number: DevNum, mapping: &Mapping) -> MappingState {
+    fn mapping_state(mapping: &Mapping) -> MappingState {
         let rows = |table: &Option<Loaded>| {
             table.as_ref().map(|table| table.rows.iter().map(Row::from).collect::<Vec<Row>>())
         };
         let state = MappingState {
             name: mapping.name.kernel().to_string(),
-            uuid: mapping.uuid.as_ref().map(|uuid| uuid.as_str().to_string()),
-            number,
+            uuid: mapping.uuid.as_ref().map(|uuid| uuid.text().to_string()),
+            number: mapping.number,
             paths: mapping.paths.clone(),
             suspended: mapping.suspended,
             read_only: mapping.read_only,
-            open_count: self.open_count(number),
+            open_count: mapping.open_count(),
             event_nr: mapping.event_nr,
             live: rows(&mapping.live),
             inactive: rows(&mapping.inactive),

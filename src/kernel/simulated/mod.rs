@@ -58,13 +58,15 @@ struct Inner {
     faults: Faults,
     /// Whether the file is older than the world.
     changed: bool,
+    /// The slot behind that of the device that was read last: whoever read the list reads one after the other.
+    next: usize,
 }
 
 impl Simulated {
     /// A kernel in memory. An error says what in `state` can't be.
     pub fn new(state: &State) -> Result<Self, KernelError> {
         let world = World::from_state(state).map_err(KernelError::State)?;
-        let inner = Inner { world, faults: Faults::default(), changed: false };
+        let inner = Inner { world, faults: Faults::default(), changed: false, next: 0 };
         Ok(Self { path: None, inner: Mutex::new(inner) })
     }
 

@@ -7,15 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use indexmap::IndexMap;
+use slab::Slab;
+
 use super::state::{Disk, KernelFacts, Pool, Queue};
-use crate::identity::{DevNum, Name, Uuid};
+use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Id, Process};
-use crate::table::{self, Table};
+use crate::table::{self, ReadTable};
 
 /// The major number of mappings in a kernel that has none yet.
 const USUAL_MAJOR: u32 = 254;
-/// The most minor numbers a driver can have.
-const MINORS: u32 = 1 << 20;
 /// How many mappings deep a stack is followed. The kernel finds no longer cycle, so neither may this one run
 /// around in one.
 pub(super) const DEEPEST: usize = 64;
@@ -24,16 +25,20 @@ pub(super) const DEEPEST: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Loaded {
     /// Its rows, as the kernel prints them.
-    pub rows: Table,
+    pub rows: ReadTable,
     /// Whether it was loaded read-only.
     pub read_only: bool,
     /// The devices it stands on.
     pub devices: BTreeSet<DevNum>,
 }
 
+/// Mappings that have a device open, or devices that a mapping has open, and whether only to be read.
+type Opens = BTreeSet<(DevNum, bool)>;
+
 /// A mapping.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
+    pub number: DevNum,
     pub name: Name,
     pub uuid: Option<Uuid>,
     pub paths: Vec<String>,
@@ -44,6 +49,10 @@ pub(super) struct Mapping {
     pub event_nr: u32,
     pub live: Option<Loaded>,
     pub inactive: Option<Loaded>,
+    /// The mappings that have it open.
+    pub above: Opens,
+    /// What it has open.
+    pub below: Opens,
     pub deferred_remove: bool,
     pub mounts: Vec<String>,
     pub swap: bool,
@@ -55,8 +64,9 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    pub(super) fn new(name: Name, uuid: Option<Uuid>) -> Self {
+    pub(super) fn new(number: DevNum, name: Name, uuid: Option<Uuid>) -> Self {
         Self {
+            number,
             name,
             uuid,
             paths: Vec::new(),
@@ -66,6 +76,8 @@ impl Mapping {
             event_nr: 0,
             live: None,
             inactive: None,
+            above: Opens::new(),
+            below: Opens::new(),
             deferred_remove: false,
             mounts: Vec::new(),
             swap: false,
@@ -75,13 +87,18 @@ impl Mapping {
         }
     }
 
+    /// How often it is open.
+    pub(super) fn open_count(&self) -> u32 {
+        self.opened.saturating_add(u32::try_from(self.above.len()).unwrap_or(u32::MAX))
+    }
+
     /// The size of the device its live table makes, in sectors.
     pub(super) fn sectors(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| table::sectors(&live.rows))
     }
 
     /// What its tables open: each device once for each mode.
-    fn opens(&self) -> BTreeSet<(DevNum, bool)> {
+    fn opens(&self) -> Opens {
         let tables = [&self.live, &self.inactive].into_iter().flatten();
         tables.flat_map(|table| table.devices.iter().map(|device| (*device, table.read_only))).collect()
     }
@@ -96,13 +113,13 @@ pub(super) struct World {
     pub paths: HashMap<String, DevNum>,
     /// Thin pools, by the place of their metadata.
     pub pools: BTreeMap<(DevNum, u64), Pool>,
-    mappings: BTreeMap<DevNum, Mapping>,
-    names: BTreeMap<Name, DevNum>,
-    uuids: HashMap<Uuid, DevNum>,
-    /// By device, the mappings that have it open, and whether they only read it.
-    held: BTreeMap<DevNum, BTreeSet<(DevNum, bool)>>,
-    /// By mapping, what it has open.
-    holds: BTreeMap<DevNum, BTreeSet<(DevNum, bool)>>,
+    mappings: Slab<Mapping>,
+    // Where in the slab they are. Those of a file came by name.
+    names: BTreeMap<Name, usize>,
+    numbers: IndexMap<DevNum, usize>,
+    uuids: IndexMap<Uuid, usize>,
+    /// By device that is no mapping, the mappings that have it open.
+    above: HashMap<DevNum, Opens>,
 }
 
 impl World {
@@ -112,11 +129,11 @@ impl World {
             disks: BTreeMap::new(),
             paths: HashMap::new(),
             pools: BTreeMap::new(),
-            mappings: BTreeMap::new(),
+            mappings: Slab::new(),
             names: BTreeMap::new(),
-            uuids: HashMap::new(),
-            held: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            numbers: IndexMap::new(),
+            uuids: IndexMap::new(),
+            above: HashMap::new(),
         }
     }
 
@@ -125,31 +142,48 @@ impl World {
     }
 
     pub(super) fn mapping(&self, number: DevNum) -> Option<&Mapping> {
-        self.mappings.get(&number)
+        self.numbers.get(&number).map(|slot| &self.mappings[*slot])
     }
 
     pub(super) fn mapping_mut(&mut self, number: DevNum) -> Option<&mut Mapping> {
-        self.mappings.get_mut(&number)
+        self.numbers.get(&number).map(|slot| &mut self.mappings[*slot])
     }
 
-    pub(super) fn mappings(&self) -> impl Iterator<Item = (DevNum, &Mapping)> {
-        self.mappings.iter().map(|(number, mapping)| (*number, mapping))
+    /// All of them, in no order.
+    pub(super) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        self.mappings.iter().map(|(_, mapping)| mapping)
     }
 
     /// By name, in the kernel's order.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = (DevNum, &Mapping)> {
-        self.names.values().filter_map(|number| Some((*number, self.mappings.get(number)?)))
+    pub(super) fn by_name(&self) -> impl Iterator<Item = &Mapping> {
+        self.names.values().map(|slot| &self.mappings[*slot])
     }
 
-    pub(super) fn named(&self, name: &Name) -> Option<DevNum> {
-        self.names.get(name).copied()
+    pub(super) fn named(&self, name: &Name) -> Option<&Mapping> {
+        self.names.get(name).map(|slot| &self.mappings[*slot])
     }
 
-    pub(super) fn with_uuid(&self, uuid: &Uuid) -> Option<DevNum> {
-        self.uuids.get(uuid).copied()
+    pub(super) fn with_uuid(&self, uuid: &Uuid) -> Option<&Mapping> {
+        self.uuids.get(uuid).map(|slot| &self.mappings[*slot])
     }
 
-    pub(super) fn find(&self, id: &Id) -> Option<DevNum> {
+    /// As [`find`](Self::find), with the slot it is in. Slot `likely` is looked at first.
+    pub(super) fn find_near(&self, id: &Id, likely: usize) -> Option<(usize, &Mapping)> {
+        let is_it = |mapping: &&Mapping| match id {
+            Id::Name(name) => mapping.name == *name,
+            Id::Uuid(uuid) => mapping.uuid.as_ref() == Some(uuid),
+        };
+        if let Some(mapping) = self.mappings.get(likely).filter(is_it) {
+            return Some((likely, mapping));
+        }
+        let slot = match id {
+            Id::Name(name) => self.names.get(name),
+            Id::Uuid(uuid) => self.uuids.get(uuid),
+        };
+        slot.map(|slot| (*slot, &self.mappings[*slot]))
+    }
+
+    pub(super) fn find(&self, id: &Id) -> Option<&Mapping> {
         match id {
             Id::Name(name) => self.named(name),
             Id::Uuid(uuid) => self.with_uuid(uuid),
@@ -158,14 +192,14 @@ impl World {
 
     /// The major number of mappings.
     pub(super) fn major(&self) -> u32 {
-        self.mappings.keys().next().map_or(USUAL_MAJOR, |number| number.major)
+        self.numbers.keys().next().map_or(USUAL_MAJOR, |number| number.major)
     }
 
     /// The lowest number that no device has.
     pub(super) fn free_number(&self) -> Option<DevNum> {
         let major = self.major();
         let mut numbers = (0..MINORS).map(|minor| DevNum::new(major, minor));
-        numbers.find(|number| !self.mappings.contains_key(number) && !self.disks.contains_key(number))
+        numbers.find(|number| !self.numbers.contains_key(number) && !self.disks.contains_key(number))
     }
 
     /// The size of a device that can be opened, in sectors.
@@ -191,31 +225,32 @@ impl World {
         largest
     }
 
-    /// How often a mapping is open.
+    /// How often the mapping of this number is open.
     pub(super) fn open_count(&self, number: DevNum) -> u32 {
-        let opened = self.mapping(number).map_or(0, |mapping| mapping.opened);
-        opened.saturating_add(self.open_by_mappings(number))
+        self.mapping(number).map_or(0, Mapping::open_count)
     }
 
-    /// How often this mapping is open, which has this number.
-    pub(super) fn opened(&self, number: DevNum, mapping: &Mapping) -> u32 {
-        mapping.opened.saturating_add(self.open_by_mappings(number))
+    /// The mappings that have a device open.
+    fn above(&self, number: DevNum) -> Option<&Opens> {
+        self.mapping(number).map(|mapping| &mapping.above).or_else(|| self.above.get(&number))
     }
 
-    fn open_by_mappings(&self, number: DevNum) -> u32 {
-        let by_mappings = self.held.get(&number).map_or(0, BTreeSet::len);
-        u32::try_from(by_mappings).unwrap_or(u32::MAX)
+    fn above_mut(&mut self, number: DevNum) -> &mut Opens {
+        match self.numbers.get(&number) {
+            Some(slot) => &mut self.mappings[*slot].above,
+            None => self.above.entry(number).or_default(),
+        }
     }
 
     /// The mappings that have a device open.
     pub(super) fn held_by(&self, number: DevNum) -> BTreeSet<DevNum> {
-        self.held.get(&number).into_iter().flatten().map(|(holder, _)| *holder).collect()
+        self.above(number).into_iter().flatten().map(|(holder, _)| *holder).collect()
     }
 
     /// Whether something that is no mapping has a device for itself alone.
     pub(super) fn is_claimed(&self, number: DevNum) -> bool {
         // All mappings share one claim, and nothing else can claim what they have.
-        if self.held.contains_key(&number) {
+        if self.above(number).is_some_and(|above| !above.is_empty()) {
             return false;
         }
         if let Some(disk) = self.disk(number) {
@@ -226,29 +261,30 @@ impl World {
     }
 
     /// Adds a mapping. Number, name and uuid must be free.
-    pub(super) fn insert(&mut self, number: DevNum, mapping: Mapping) {
-        self.names.insert(mapping.name.clone(), number);
-        if let Some(uuid) = &mapping.uuid {
-            self.uuids.insert(uuid.clone(), number);
-        }
+    pub(super) fn insert(&mut self, mut mapping: Mapping) {
+        let number = mapping.number;
+        mapping.above = self.above.remove(&number).unwrap_or_default();
         self.paths.extend(mapping.paths.iter().map(|path| (path.clone(), number)));
-        self.mappings.insert(number, mapping);
+        let (name, uuid) = (mapping.name.clone(), mapping.uuid.clone());
+        let slot = self.mappings.insert(mapping);
+        self.names.insert(name, slot);
+        self.numbers.insert(number, slot);
+        self.uuids.extend(uuid.map(|uuid| (uuid, slot)));
         self.retable(number);
     }
 
     /// Gives a mapping another name, which must be free.
-    pub(super) fn rename(&mut self, number: DevNum, name: Name) {
-        let Some(mapping) = self.mappings.get_mut(&number) else { return };
-        self.names.remove(&mapping.name);
-        self.names.insert(name.clone(), number);
-        mapping.name = name;
+    pub(super) fn rename(&mut self, name: &Name, new: Name) {
+        let Some(slot) = self.names.remove(name) else { return };
+        self.names.insert(new.clone(), slot);
+        self.mappings[slot].name = new;
     }
 
     /// Gives a mapping a uuid, which must be free.
-    pub(super) fn set_uuid(&mut self, number: DevNum, uuid: Uuid) {
-        let Some(mapping) = self.mappings.get_mut(&number) else { return };
-        self.uuids.insert(uuid.clone(), number);
-        mapping.uuid = Some(uuid);
+    pub(super) fn set_uuid(&mut self, name: &Name, uuid: Uuid) {
+        let Some(slot) = self.names.get(name) else { return };
+        self.uuids.insert(uuid.clone(), *slot);
+        self.mappings[*slot].uuid = Some(uuid);
     }
 
     /// Opens and closes what the tables of a mapping say now. To be called after every change of one.
@@ -274,34 +310,38 @@ impl World {
 
     /// Brings the books up to what the tables of a mapping open, and returns what they closed.
     fn reopen(&mut self, number: DevNum) -> Vec<DevNum> {
-        let opens = self.mappings.get(&number).map(Mapping::opens).unwrap_or_default();
-        let before = self.holds.insert(number, opens.clone()).unwrap_or_default();
-        for (device, read_only) in opens.difference(&before) {
-            self.held.entry(*device).or_default().insert((number, *read_only));
+        let Some(mapping) = self.mapping_mut(number) else { return Vec::new() };
+        let opens = mapping.opens();
+        let before = std::mem::replace(&mut mapping.below, opens.clone());
+        self.book(number, &before, &opens)
+    }
+
+    /// Notes with the devices that a mapping had open, and has open now, that it does, and returns those that it closed.
+    fn book(&mut self, number: DevNum, before: &Opens, now: &Opens) -> Vec<DevNum> {
+        for (device, read_only) in now.difference(before) {
+            self.above_mut(*device).insert((number, *read_only));
         }
-        for (device, read_only) in before.difference(&opens) {
-            if let Some(holders) = self.held.get_mut(device) {
-                holders.remove(&(number, *read_only));
-                if holders.is_empty() {
-                    self.held.remove(device);
-                }
-            }
+        let closed = before.difference(now);
+        for (device, read_only) in closed.clone() {
+            self.above_mut(*device).remove(&(number, *read_only));
         }
-        before.difference(&opens).map(|(device, _)| *device).collect()
+        closed.map(|(device, _)| *device).collect()
     }
 
     /// Takes a mapping out of the books, and returns what it had open.
     fn forget(&mut self, number: DevNum) -> Vec<DevNum> {
-        let Some(mapping) = self.mappings.remove(&number) else { return Vec::new() };
+        let Some(slot) = self.numbers.swap_remove(&number) else { return Vec::new() };
+        let mapping = self.mappings.remove(slot);
         self.names.remove(&mapping.name);
         if let Some(uuid) = &mapping.uuid {
-            self.uuids.remove(uuid);
+            self.uuids.swap_remove(uuid);
         }
         for path in &mapping.paths {
             self.paths.remove(path);
         }
-        let closed = self.reopen(number);
-        self.holds.remove(&number);
-        closed
+        if !mapping.above.is_empty() {
+            self.above.insert(number, mapping.above);
+        }
+        self.book(number, &mapping.below, &Opens::new())
     }
 }

@@ -24,10 +24,10 @@ impl World {
         }
         let name = ["/dev/mapper/", "/dev/disk/by-id/dm-name-"].iter().find_map(|dir| path.strip_prefix(dir));
         if let Some(name) = name {
-            return self.named(&Name::from_kernel(name.as_bytes()));
+            return self.named(&Name::from_kernel(name.as_bytes())).map(|mapping| mapping.number);
         }
         let uuid = path.strip_prefix("/dev/disk/by-id/dm-uuid-")?;
-        self.with_uuid(&Uuid::from_kernel(uuid.as_bytes())?)
+        self.with_uuid(&Uuid::from_kernel(uuid.as_bytes())?).map(|mapping| mapping.number)
     }
 
     /// What the kernel calls a device in its log: `sda`, `dm-3`.

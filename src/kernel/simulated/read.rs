@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::Simulated;
 use super::change::called;
-use super::model::{Loaded, Mapping, World};
+use super::model::{Loaded, Mapping};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
@@ -23,20 +23,21 @@ impl ReadKernel for Simulated {
     fn list(&self) -> Result<Vec<Listed>, KernelError> {
         let mut inner = self.inner();
         inner.faults.calls.push((Call::List, SmolStr::default()));
-        let listed = |(number, mapping): (DevNum, &Mapping)| Listed {
+        let listed = |mapping: &Mapping| Listed {
             name: mapping.name.clone(),
             uuid: mapping.uuid.clone(),
-            number,
+            number: mapping.number,
         };
         Ok(inner.world.by_name().map(listed).collect())
     }
 
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
         let mut inner = self.inner();
-        let world = &inner.world;
-        let found = world.find(id).and_then(|number| Some((number, world.mapping(number)?)));
+        let found = inner.world.find_near(id, inner.next);
+        let next = found.map_or(0, |(slot, _)| slot + 1);
         let called = called(found.map(|(_, mapping)| mapping), id);
-        let answer = found.map(|(number, mapping)| mapped(world, number, mapping, slot));
+        let answer = found.map(|(_, mapping)| mapped(mapping, slot));
+        inner.next = next;
         inner.faults.calls.push((Call::Table, called));
         Ok(answer)
     }
@@ -76,7 +77,7 @@ impl ReadKernel for Simulated {
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
         let world = &self.inner().world;
         let mut numbers: Vec<DevNum> = world.disks.keys().copied().collect();
-        numbers.extend(world.mappings().map(|(number, _)| number));
+        numbers.extend(world.mappings().map(|mapping| mapping.number));
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -84,7 +85,8 @@ impl ReadKernel for Simulated {
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
         let world = &self.inner().world;
         let disks = world.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
-        let mappings = world.mappings().map(|(number, mapping)| {
+        let mappings = world.mappings().map(|mapping| {
+            let number = mapping.number;
             let own = [format!("/dev/dm-{}", number.minor), format!("/dev/mapper/{}", mapping.name.kernel())];
             (number, own.into_iter().chain(mapping.paths.iter().cloned()).collect())
         });
@@ -121,7 +123,7 @@ impl ReadKernel for Simulated {
 
 /// A mapping with one of its tables. Asked for the inactive one, the kernel answers with that table's mode
 /// and count of targets (`__dev_status`).
-fn mapped(world: &World, number: DevNum, mapping: &Mapping, slot: Slot) -> Mapped {
+fn mapped(mapping: &Mapping, slot: Slot) -> Mapped {
     let table: Option<&Loaded> = match slot {
         Slot::Live => mapping.live.as_ref(),
         Slot::Inactive => mapping.inactive.as_ref(),
@@ -134,11 +136,11 @@ fn mapped(world: &World, number: DevNum, mapping: &Mapping, slot: Slot) -> Mappe
     let info = Info {
         name: mapping.name.clone(),
         uuid: mapping.uuid.clone(),
-        number,
+        number: mapping.number,
         suspended: mapping.suspended,
         live_table: mapping.live.is_some(),
         inactive_table: mapping.inactive.is_some(),
-        open_count: world.opened(number, mapping),
+        open_count: mapping.open_count(),
         event_nr: mapping.event_nr,
         read_only,
         target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),

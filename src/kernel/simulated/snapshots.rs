@@ -19,8 +19,8 @@ pub(super) fn preresume(world: &World, number: DevNum, table: &Loaded) -> Result
     let wanted: Vec<DevNum> =
         table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();
     let active = |row: &Target| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
-    let mut others = world.mappings().filter(|(other, mapping)| *other != number && !mapping.suspended);
-    if others.any(|(_, mapping)| mapping.live.iter().flat_map(|live| &live.rows).any(active)) {
+    let mut others = world.mappings().filter(|other| other.number != number && !other.suspended);
+    if others.any(|other| other.live.iter().flat_map(|live| live.rows.iter()).any(active)) {
         let log = "snapshots: Unable to perform snapshot handover until source is suspended.";
         return Err(Refusal::new(Errno::EINVAL, log));
     }

@@ -98,7 +98,7 @@ fn load_pool(world: &World, holder: DevNum, new: &PoolRow, params: String) -> Re
     }
     let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
     let place = new.place(world);
-    for (_, mapping) in world.mappings().filter(|(number, _)| *number != holder) {
+    for mapping in world.mappings().filter(|mapping| mapping.number != holder) {
         for other in [&mapping.live, &mapping.inactive].into_iter().flatten().filter_map(PoolRow::of) {
             if other.place(world) == place {
                 return refuse(Errno::EBUSY, "metadata device already in use by a pool");
@@ -173,9 +173,9 @@ pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal
 
 /// Takes the pools and volumes that are there already into the books.
 pub(super) fn adopt(world: &mut World) {
-    let live = || world.mappings().filter_map(|(_, mapping)| mapping.live.as_ref());
+    let live = || world.mappings().filter_map(|mapping| mapping.live.as_ref());
     let pools: Vec<PoolRow> = live().filter_map(PoolRow::of).collect();
-    let volumes: Vec<(DevNum, u32)> = live().flat_map(|table| &table.rows).filter_map(volume).collect();
+    let volumes: Vec<(DevNum, u32)> = live().flat_map(|table| table.rows.iter()).filter_map(volume).collect();
     for row in pools {
         let pool = row.open(world, false);
         pool.data_blocks = pool.data_blocks.max(row.blocks());
@@ -202,7 +202,7 @@ pub(super) fn message(world: &mut World, device: DevNum, words: &[&str]) -> Resu
             Refusal::new(Errno::EINVAL, format!("thin-pool: Message received with invalid device id: {word}"))
         })
     };
-    let open = world.mappings().any(|(_, mapping)| {
+    let open = world.mappings().any(|mapping| {
         let tables = [&mapping.live, &mapping.inactive].into_iter().flatten();
         let mut volumes = tables.flat_map(|table| table.rows.iter().filter_map(volume));
         volumes.any(|(pool, id)| pool == device && words.get(1).is_some_and(|word| word.parse() == Ok(id)))

@@ -27,7 +27,7 @@ pub fn two_linears_side_by_side(guest: &Guest) -> Result<()> {
         ]"#;
     guest.apply(map, &[])?;
     let (info, live, inactive) = guest.state("test")?;
-    ensure!(info.uuid.is_some_and(|uuid| uuid.as_str() == "DMCTL-lab-test"));
+    ensure!(info.uuid.is_some_and(|uuid| uuid.text() == "DMCTL-lab-test"));
     ensure!(live == "0 1024 linear 1:0 2048\n1024 1024 linear 1:1 2048" && inactive.is_empty(), "{live}");
     for (at, disk, below) in [(0, 0, 2048), (1016, 0, 3064), (1024, 1, 2048), (2040, 1, 3064)] {
         arrives(guest, "test", at, disk, below)?;

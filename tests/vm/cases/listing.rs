@@ -10,14 +10,13 @@ use crate::guest::{Guest, Release, named, program};
 
 pub fn the_list_has_every_uuid(guest: &Guest) -> Result<()> {
     ensure!(guest.kernel.list()?.is_empty());
-    let with = guest.kernel.create(&Name::new("with")?, Some(&Uuid::new("DMCTL-lab-with")?))?;
+    let uuid = Uuid::new("DMCTL-lab-with")?;
+    let with = guest.kernel.create(&Name::new("with")?, Some(&uuid))?;
     let without = guest.kernel.create(&Name::new("without")?, None)?;
     let list = guest.kernel.list()?;
-    let facts: Vec<_> = list
-        .iter()
-        .map(|device| (device.name.kernel(), device.uuid.as_ref().map(Uuid::as_str), device.number))
-        .collect();
-    ensure!(facts == [("with", Some("DMCTL-lab-with"), with), ("without", None, without)], "{facts:?}");
+    let facts: Vec<_> =
+        list.iter().map(|device| (device.name.kernel(), device.uuid.as_ref(), device.number)).collect();
+    ensure!(facts == [("with", Some(&uuid), with), ("without", None, without)], "{facts:?}");
     for name in ["with", "without"] {
         guest.kernel.remove(&named(name), false)?;
     }
@@ -68,8 +67,8 @@ pub fn a_thousand_devices_in_one_call(guest: &Guest) -> Result<()> {
     ensure!(list.len() == 1000, "{}", list.len());
     for (n, device) in list.iter().enumerate() {
         ensure!(device.name == name(n)?, "{device:?}");
-        let uuid = device.uuid.as_ref().map(Uuid::as_str);
-        ensure!(uuid == Some(format!("DMCTL-many-{n:04}").as_str()), "{device:?}");
+        let uuid = device.uuid.as_ref().map(Uuid::text);
+        ensure!(uuid.as_deref() == Some(format!("DMCTL-many-{n:04}").as_str()), "{device:?}");
     }
     each(&|n| Ok(guest.kernel.remove(&Id::Name(name(n)?), false)?))?;
     ensure!(guest.kernel.list()?.is_empty());

@@ -77,7 +77,7 @@ pub fn load_of_a_bad_table_keeps_both_slots(guest: &Guest) -> Result<()> {
     refused(kernel.load(&id, &rows("0 8 linear /dev/absent 0"), false), absent)?;
     ensure!(guest.table(&id)? == "0 8 zero");
     let inactive = kernel.device(&id, Slot::Inactive)?.context("no such device")?;
-    ensure!(inactive.table == rows("0 16 zero"));
+    ensure!(*inactive.table == *rows("0 16 zero"));
     kernel.remove(&id, false)?;
     Ok(())
 }

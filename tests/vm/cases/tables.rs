@@ -66,7 +66,7 @@ pub fn three_thousand_rows_come_back(guest: &Guest) -> Result<()> {
     }
     let id = guest.device("many", &text)?;
     let mapped = guest.kernel.device(&id, Slot::Live)?.context("no such device")?;
-    ensure!(mapped.table == rows(&text));
+    ensure!(*mapped.table == *rows(&text));
     ensure!(mapped.info.target_count == 3000 && sectors(&mapped.table) == 24000);
     guest.kernel.remove(&id, false)?;
     Ok(())
@@ -77,8 +77,8 @@ pub fn both_slots_are_told_apart(guest: &Guest) -> Result<()> {
     guest.kernel.load(&id, &rows("0 8 zero\n8 8 error"), false)?;
     let live = guest.kernel.device(&id, Slot::Live)?.context("no such device")?;
     let inactive = guest.kernel.device(&id, Slot::Inactive)?.context("no such device")?;
-    ensure!(live.table == rows("0 8 zero"));
-    ensure!(inactive.table == rows("0 8 zero\n8 8 error"));
+    ensure!(*live.table == *rows("0 8 zero"));
+    ensure!(*inactive.table == *rows("0 8 zero\n8 8 error"));
     ensure!(live.info.live_table && live.info.inactive_table);
     ensure!(inactive.info.live_table && inactive.info.inactive_table);
     guest.kernel.clear(&id)?;

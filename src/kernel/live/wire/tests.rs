@@ -55,7 +55,7 @@ fn the_list_is_read_whatever_names_hold() {
     .concat();
     let entries = answer(0, 0, 47, &data).list().unwrap();
     assert_eq!(entries.len(), 2);
-    assert_eq!(entries[0].listed.uuid.as_ref().unwrap().as_str(), "DMCTL-lab-plain");
+    assert_eq!(entries[0].listed.uuid.as_ref().unwrap().text(), "DMCTL-lab-plain");
     assert_eq!(entries[0].listed.number, DevNum::new(254, 1));
     assert_eq!(entries[1].listed.name.kernel(), "a b/\\xff");
     assert!(entries.iter().all(|entry| entry.uuid_known));

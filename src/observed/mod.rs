@@ -4,19 +4,22 @@
 //! has, and of those it wants to take over: a host may be full of other people's devices, and they cost
 //! nothing here. Everything that is planned from this is a pure function of it.
 
+mod users;
+
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
-use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{BlockDevice, Id, KernelError, Listed, Mapped, ReadKernel, Slot, Users};
-use crate::table::Table;
+use crate::identity::{DevNum, MINORS, Name, Uuid};
+use crate::kernel::{BlockDevice, Id, KernelError, Listed, Mapped, ReadKernel, Slot};
+use crate::table::ReadTable;
 use crate::targets::Metadata;
 use crate::units::SECTOR;
+use users::Learnt;
 
 /// How often a lower device that is waited for is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -31,7 +34,7 @@ pub struct Seen {
     /// With its state and its live table, where the map asks about it.
     pub mapped: Option<Mapped>,
     /// The table that waits in its inactive slot, where the map asks about the device and one does.
-    pub waiting: Table,
+    pub waiting: ReadTable,
 }
 
 impl Seen {
@@ -55,11 +58,11 @@ pub struct Observed {
     /// Names that the kernel has in another form than dmctl would write them, in the plain form.
     by_plain_name: OnceLock<HashMap<String, usize>>,
     by_uuid: OnceLock<HashMap<Uuid, usize>>,
-    /// In the order of the numbers, as what belongs together mostly is.
-    by_number: OnceLock<BTreeMap<DevNum, usize>>,
+    /// For each minor number up to the highest: they are given from 0 on.
+    by_minor: OnceLock<Vec<Option<u32>>>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
-    users: OnceLock<BTreeMap<DevNum, Users>>,
+    users: OnceLock<Learnt>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 
@@ -69,17 +72,14 @@ impl Observed {
         // Looked for only where a device is not owned, as most of them are.
         let declared: LazyCell<HashSet<&Uuid>, _> =
             LazyCell::new(|| map.mappings.values().map(|mapping| &mapping.uuid).collect());
-        let taken_over: BTreeSet<&str> = map
-            .mappings
-            .values()
-            .flat_map(|mapping| {
-                let adopted = mapping.adopt.then_some(&mapping.name);
-                adopted.into_iter().chain(&mapping.renamed_from).map(Name::kernel)
-            })
-            .collect();
+        let taken_over: LazyCell<HashSet<&Name>, _> = LazyCell::new(|| {
+            let adopted = map.mappings.values().filter(|mapping| mapping.adopt).map(|mapping| &mapping.name);
+            let renamed = map.mappings.values().filter_map(|mapping| mapping.renamed_from.as_ref());
+            adopted.chain(renamed).collect()
+        });
         let mut observed = Self::read_devices(kernel, |listed| match &listed.uuid {
             Some(uuid) => uuid.is_of(&map.owner) || declared.contains(uuid),
-            None => taken_over.contains(listed.name.kernel()),
+            None => taken_over.contains(&listed.name),
         })?;
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
         let mut metadata = Vec::new();
@@ -110,7 +110,7 @@ impl Observed {
         let list = kernel.list()?;
         let mut devices = Vec::with_capacity(list.len());
         for listed in list {
-            let mut seen = Seen { listed, mapped: None, waiting: Table::new() };
+            let mut seen = Seen { listed, mapped: None, waiting: ReadTable::default() };
             if wanted(&seen.listed) {
                 // One that isn't there any more went away between the two calls.
                 let Some(mapped) = kernel.device(&seen.id(), Slot::Live)? else { continue };
@@ -180,55 +180,6 @@ impl Observed {
         map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
     }
 
-    /// Learns who uses these devices, and who uses those that stand on them, up to the top. It is asked once,
-    /// when it is known which devices a plan touches; a second time it is not asked any more.
-    pub fn learn_users(
-        &self,
-        kernel: &dyn ReadKernel,
-        numbers: impl IntoIterator<Item = DevNum>,
-    ) -> Result<(), KernelError> {
-        let mut learnt: BTreeMap<DevNum, Users> = BTreeMap::new();
-        let mut asked: Vec<DevNum> = numbers.into_iter().collect();
-        asked.sort_unstable();
-        asked.dedup();
-        self.learn_upwards(kernel, &asked, &mut learnt)?;
-        let puzzling = |number: &DevNum| self.open_beyond(*number, &learnt[number]);
-        let openers = kernel.openers(&asked.into_iter().filter(puzzling).collect());
-        for (number, users) in openers {
-            self.learn_upwards(kernel, &users.holders, &mut learnt)?;
-            learnt.entry(number).or_default().add(users);
-        }
-        self.users.get_or_init(|| learnt);
-        Ok(())
-    }
-
-    /// Learns who uses these devices and those above them. Who uses a device has it open.
-    fn learn_upwards(
-        &self,
-        kernel: &dyn ReadKernel,
-        numbers: &[DevNum],
-        learnt: &mut BTreeMap<DevNum, Users>,
-    ) -> Result<(), KernelError> {
-        let mut left = numbers.to_vec();
-        while let Some(number) = left.pop() {
-            if let btree_map::Entry::Vacant(unknown) = learnt.entry(number) {
-                let closed = self.open_count(number) == Some(0);
-                let users = if closed { Users::default() } else { kernel.users(number)? };
-                left.extend(&unknown.insert(users).holders);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a device is open more often than by those that stand on it.
-    fn open_beyond(&self, number: DevNum, users: &Users) -> bool {
-        self.open_count(number).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > users.holders.len())
-    }
-
-    fn open_count(&self, number: DevNum) -> Option<u32> {
-        self.by_number(number)?.mapped.as_ref().map(|mapped| mapped.info.open_count)
-    }
-
     /// The device of this name: as the kernel would store it, or else the same in the plain form.
     #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
@@ -279,8 +230,19 @@ impl Observed {
     #[must_use]
     pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
         self.devices.first().filter(|seen| seen.listed.number.major == number.major)?;
-        let numbers = || self.devices.iter().map(|seen| seen.listed.number).zip(0..);
-        self.by_number.get_or_init(|| numbers().collect()).get(&number).copied()
+        let minor = |number: DevNum| usize::try_from(number.minor).ok().filter(|_| number.minor < MINORS);
+        let numbers = || self.devices.iter().map(|seen| seen.listed.number);
+        let by_minor = self.by_minor.get_or_init(|| {
+            let highest = numbers().filter_map(minor).max();
+            let mut by_minor = vec![None; highest.map_or(0, |highest| highest + 1)];
+            for (number, place) in numbers().zip(0..) {
+                if let Some(minor) = minor(number) {
+                    by_minor[minor] = Some(place);
+                }
+            }
+            by_minor
+        });
+        by_minor.get(minor(number)?)?.and_then(|place| usize::try_from(place).ok())
     }
 
     /// The number of a device as a map writes it; none for a mapping, and for what is not there.
@@ -294,17 +256,6 @@ impl Observed {
     #[must_use]
     pub fn block(&self, number: DevNum) -> Option<&BlockDevice> {
         self.blocks.get(&number)
-    }
-
-    /// Who uses a device, as far as it was asked about.
-    #[must_use]
-    pub fn users(&self, number: DevNum) -> Option<&Users> {
-        self.users.get()?.get(&number)
-    }
-
-    /// The devices whose users were asked for.
-    pub fn used(&self) -> impl Iterator<Item = DevNum> + '_ {
-        self.users.get().into_iter().flat_map(BTreeMap::keys).copied()
     }
 
     /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be

@@ -1,0 +1,180 @@
+//! The uuid of a device, in which dmctl keeps whose it is.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::{IdentityError, Key, Owner, printable};
+
+/// The longest uuid the kernel keeps (`DM_UUID_LEN` less the NUL).
+pub const MAX_UUID: usize = 128;
+/// What every uuid of a device that dmctl owns starts with.
+pub const UUID_PREFIX: &str = "DMCTL-";
+
+/// Prefixes of uuids by which other subsystems mark their devices, and who they are.
+const SUBSYSTEMS: &[(&str, &str)] = &[
+    ("LVM-", "LVM"),
+    ("CRYPT-", "cryptsetup"),
+    ("mpath-", "multipath"),
+    ("DMRAID-", "dmraid"),
+    ("stratis-", "Stratis"),
+];
+
+/// The uuid of a device: any text of at most 128 bytes, set once.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Uuid {
+    /// Whether it starts with [`UUID_PREFIX`].
+    prefixed: bool,
+    /// The rest: most of them are so short that they need no memory of their own.
+    rest: SmolStr,
+}
+
+impl Uuid {
+    fn of(text: &str) -> Self {
+        let rest = text.strip_prefix(UUID_PREFIX);
+        Self { prefixed: rest.is_some(), rest: rest.unwrap_or(text).into() }
+    }
+
+    /// A uuid as someone wrote it.
+    pub fn new(text: &str) -> Result<Self, IdentityError> {
+        if text.is_empty() {
+            return Err(IdentityError::Empty("uuid"));
+        }
+        if text.len() > MAX_UUID {
+            return Err(IdentityError::TooLong {
+                what: "uuid",
+                length: text.len(),
+                limit: MAX_UUID,
+                mangled: false,
+            });
+        }
+        if text.chars().any(char::is_control) {
+            return Err(IdentityError::Uuid(text.to_string()));
+        }
+        Ok(Self::of(text))
+    }
+
+    /// The uuid of the mapping `key` of `owner`.
+    #[must_use]
+    pub fn owned(owner: &Owner, key: &Key) -> Self {
+        Self { prefixed: true, rest: format_smolstr!("{owner}-{key}") }
+    }
+
+    /// From the kernel: none when the device has no uuid.
+    #[must_use]
+    pub fn from_kernel(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self::of(&String::from_utf8_lossy(bytes)))
+    }
+
+    /// Whether it is written as those of dmctl are, whoever the owner is.
+    #[must_use]
+    pub fn is_prefixed(&self) -> bool {
+        self.prefixed
+    }
+
+    /// Whose device this is and which of theirs, when a dmctl owner has it.
+    #[must_use]
+    pub fn parts(&self) -> Option<(Owner, Key)> {
+        let (owner, key) = self.rest.split_once('-').filter(|_| self.prefixed)?;
+        Some((Owner::new(owner).ok()?, Key::new(key).ok()?))
+    }
+
+    /// Whether `owner` has this device.
+    #[must_use]
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        self.within(owner).is_some()
+    }
+
+    /// Whether it is that of the mapping `key` of `owner`.
+    #[must_use]
+    pub fn is_owned(&self, owner: &Owner, key: &Key) -> bool {
+        self.within(owner) == Some(key.as_str())
+    }
+
+    /// What tells it from the others of `owner`.
+    fn within(&self, owner: &Owner) -> Option<&str> {
+        self.rest.strip_prefix(owner.as_str())?.strip_prefix('-').filter(|_| self.prefixed)
+    }
+
+    /// The other subsystem that this uuid marks a device of, if one does.
+    #[must_use]
+    pub fn subsystem(&self) -> Option<&'static str> {
+        if self.prefixed {
+            return None;
+        }
+        if self.rest.strip_prefix("part").and_then(|rest| rest.split_once("-mpath-")).is_some() {
+            return Some("multipath");
+        }
+        SUBSYSTEMS.iter().find(|(prefix, _)| self.rest.starts_with(prefix)).map(|(_, name)| *name)
+    }
+
+    /// The uuid as text.
+    #[must_use]
+    pub fn text(&self) -> SmolStr {
+        if self.prefixed { format_smolstr!("{UUID_PREFIX}{}", self.rest) } else { self.rest.clone() }
+    }
+}
+
+/// In the order of their texts.
+impl Ord for Uuid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.prefixed == other.prefixed {
+            self.rest.cmp(&other.rest)
+        } else {
+            self.text().cmp(&other.text())
+        }
+    }
+}
+
+impl PartialOrd for Uuid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for Uuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text().serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Uuid").field(&self.text()).finish()
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&printable(&self.text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_ordered_and_told_apart_by_their_texts() {
+        let texts = ["", "DMCTL", "DMCTL-", "DMCTL-a", "DMCTL-b-c", "DMCTM", "LVM-a", "a", "b-c"];
+        let uuids: Vec<Uuid> = texts.iter().map(|text| Uuid::of(text)).collect();
+        assert!(uuids.is_sorted_by(|one, two| one < two));
+        assert!(uuids.iter().zip(texts).all(|(uuid, text)| uuid.text() == text));
+        assert_ne!(Uuid::of("DMCTL-a"), Uuid::of("a"));
+    }
+
+    #[test]
+    fn an_owner_ends_at_its_hyphen() {
+        let lab = Owner::new("lab").unwrap();
+        let uuid = Uuid::owned(&lab, &Key::new("a-b").unwrap());
+        assert_eq!(uuid.text(), "DMCTL-lab-a-b");
+        assert!(uuid.is_of(&lab));
+        assert!(!uuid.is_of(&Owner::new("la").unwrap()));
+        assert_eq!(uuid.parts().unwrap().1.as_str(), "a-b");
+        assert_eq!(Uuid::new("LVM-abc").unwrap().subsystem(), Some("LVM"));
+        assert_eq!(Uuid::new("part1-mpath-3600").unwrap().subsystem(), Some("multipath"));
+        assert_eq!(uuid.subsystem(), None);
+    }
+}

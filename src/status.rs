@@ -9,7 +9,7 @@ use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{KernelError, Mapped, ReadKernel};
 use crate::observed::{Observed, Seen};
-use crate::plan::{Change, Changes, Standing};
+use crate::plan::{Changes, Standing};
 
 /// One word for a mapping or a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +82,9 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
     let mut entries: Vec<Entry> = changes
         .all
         .iter()
-        .filter(|change| change.standing != Standing::Gone)
-        .map(|change| of_change(change, conflicts.get(&change.mapping.key), &changes, &observed))
+        .enumerate()
+        .filter(|(_, change)| change.standing != Standing::Gone)
+        .map(|(place, change)| of_change(place, conflicts.get(&change.mapping.key), &changes, &observed))
         .collect();
     entries.extend(changes.leftovers.iter().map(|seen| {
         Entry {
@@ -157,11 +158,12 @@ fn leaving(device: Option<&Mapped>) -> Option<String> {
 }
 
 fn of_change(
-    change: &Change<'_>,
+    place: usize,
     conflicts: Option<&Vec<String>>,
     changes: &Changes<'_>,
     observed: &Observed,
 ) -> Entry {
+    let change = &changes.all[place];
     let mut says = Vec::new();
     let mut word = match &change.standing {
         Standing::Gone | Standing::Same => Word::InSync,
@@ -212,7 +214,7 @@ fn of_change(
             };
         }
         // No plan can change it, so it is no drift.
-        says.extend(change.ignored.iter().cloned());
+        says.extend(changes.ignored_at(place).iter().cloned());
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
         && changes.key_of(other.listed.number, observed).is_none()

@@ -13,7 +13,7 @@ use super::overlap::Claims;
 use super::resolve::Resolver;
 use super::stacks::{self, Placed};
 use super::{Conflict, Ignored, Unjudged};
-use crate::config::{Map, Mapping, Row, State};
+use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
 use crate::identity::{DevNum, Key, Name};
@@ -31,10 +31,6 @@ pub struct Change<'a> {
     pub rows: Arc<[TypedRow]>,
     /// How the two compare.
     pub standing: Standing,
-    /// What no table changes: values that the kernel would take and ignore.
-    pub ignored: Vec<String>,
-    /// Whether it should stand on something that is written as no mapping of the map.
-    pub grounded: bool,
     /// How long it will be, in sectors, where that can be told.
     pub size: Option<u64>,
     /// The size of the blocks below it, in sectors.
@@ -181,12 +177,14 @@ impl<'a> Changes<'a> {
         let mut ignored = Vec::new();
         let standing =
             if blocked { Standing::Blocked } else { standing(mapping, found, &mut rows, &mut ignored) };
+        if !ignored.is_empty() {
+            self.noted.ignored.push((self.all.len(), ignored));
+        }
         let standing = self.made_anew_below(standing, found, lowers);
         // How long a device is that must be loaded to tell, nobody knows yet.
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = told.then(|| rows.last().map_or(0, TypedRow::end));
-        let grounded = mapping.rows.iter().any(is_grounded);
-        Change { mapping, found, rows: rows.into(), standing, ignored, grounded, size, block }
+        Change { mapping, found, rows: rows.into(), standing, size, block }
     }
 
     /// What stands, and goes on standing, on a device that is made anew must be made anew itself: the old
@@ -213,10 +211,6 @@ impl<'a> Changes<'a> {
     /// The mappings whose tables ask for more than lower devices.
     pub fn demanding(&self) -> impl Iterator<Item = &Change<'a>> {
         self.noted.demanding.iter().map(|place| &self.all[*place])
-    }
-
-    fn remarkable(&self) -> impl Iterator<Item = &Change<'a>> {
-        self.noted.remarkable.iter().map(|place| &self.all[*place])
     }
 
     /// One mapping.
@@ -266,17 +260,24 @@ impl<'a> Changes<'a> {
         self.noted.touched.iter().copied().chain(removed.map(|seen| seen.listed.number))
     }
 
+    /// What no table changes of the mapping at `place`: values that the kernel would take and ignore.
+    #[must_use]
+    pub fn ignored_at(&self, place: usize) -> &[String] {
+        let ignored = &self.noted.ignored;
+        ignored.binary_search_by_key(&place, |(place, _)| *place).map_or(&[], |index| &ignored[index].1)
+    }
+
     /// What is asked for and no table changes.
     #[must_use]
     pub fn ignored(&self) -> Vec<Ignored> {
-        let stays = |change: &&Change<'_>| matches!(change.standing, Standing::Same | Standing::Differs(_));
+        let all = self.noted.ignored.iter().map(|(place, reasons)| (&self.all[*place], reasons));
+        let stay = all.filter(|(change, _)| matches!(change.standing, Standing::Same | Standing::Differs(_)));
         let ignored = |change: &Change<'_>, reason: &String| Ignored {
             mapping: change.mapping.key.clone(),
             name: change.mapping.name.clone(),
             reason: reason.clone(),
         };
-        let all = self.remarkable().filter(stays);
-        all.flat_map(|change| change.ignored.iter().map(move |reason| ignored(change, reason))).collect()
+        stay.flat_map(|(change, reasons)| reasons.iter().map(move |reason| ignored(change, reason))).collect()
     }
 
     /// The devices that can't be judged.
@@ -290,7 +291,7 @@ impl<'a> Changes<'a> {
             }),
             _ => None,
         };
-        self.remarkable().filter_map(judge).collect()
+        self.noted.unknown.iter().map(|place| &self.all[*place]).filter_map(judge).collect()
     }
 }
 
@@ -299,12 +300,6 @@ fn leftovers<'a>(map: &Map, by_device: &[Option<usize>], observed: &'a Observed)
     let undeclared = observed.devices.iter().zip(by_device).filter(|(_, mapping)| mapping.is_none());
     let owned = |seen: &&Seen| seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
     undeclared.map(|(seen, _)| seen).filter(owned).collect()
-}
-
-/// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
-/// that is made anew is a mapping, however the map writes it.
-fn is_grounded(row: &Row) -> bool {
-    row.target.lowers(0).iter().any(|lower| lower.device.key().is_none())
 }
 
 /// Whether a device is open, and goes away as soon as it is not.

@@ -19,6 +19,7 @@ mod matching;
 mod noted;
 mod order;
 mod overlap;
+mod own;
 mod preparation;
 pub mod repair;
 mod resolve;

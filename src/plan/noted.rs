@@ -12,8 +12,10 @@ use crate::sector_map::TypedRow;
 pub struct Noted {
     /// The places of mappings that ask for more than lower devices: volumes of a pool, blocks of another mapping.
     pub demanding: Vec<usize>,
-    /// The places of mappings of which something is to be said: that they can't be judged, or what is ignored.
-    pub remarkable: Vec<usize>,
+    /// The places of mappings that can't be judged.
+    pub unknown: Vec<usize>,
+    /// What no table changes, by the places of the mappings: values that the kernel would take and ignore.
+    pub ignored: Vec<(usize, Vec<String>)>,
     /// The places of mappings that need steps.
     pub busy: Vec<usize>,
     /// Whether some mapping is protected or made anew.
@@ -30,8 +32,8 @@ impl Noted {
         if change.rows.iter().any(demands) {
             self.demanding.push(place);
         }
-        if !change.ignored.is_empty() || matches!(change.standing, Standing::Unknown(_)) {
-            self.remarkable.push(place);
+        if matches!(change.standing, Standing::Unknown(_)) {
+            self.unknown.push(place);
         }
         if !steps::is_settled(change) {
             self.busy.push(place);

@@ -11,8 +11,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use smallvec::SmallVec;
-
 use super::actions::Actions;
 use super::changes::Changes;
 use super::steps::Unsorted;
@@ -90,7 +88,7 @@ type Priority = Reverse<(u8, u32, u32, u32)>;
 
 /// A place among steps or mappings, in little room: a plan may have a hundred thousand of each, and none has as many as
 /// that takes.
-fn narrow(place: usize) -> u32 {
+pub fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
@@ -114,7 +112,7 @@ struct Order<'c, 'a> {
     /// Where each step stands among all by name.
     alphabet: Vec<usize>,
     /// How many steps each step still waits for.
-    open: Vec<usize>,
+    open: Vec<u32>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
     late: Vec<bool>,
     done: Vec<bool>,
@@ -130,11 +128,12 @@ struct Order<'c, 'a> {
 impl<'c, 'a> Order<'c, 'a> {
     fn new(waits: Waits, changes: &'c Changes<'a>, standing: HashMap<DevNum, usize>) -> Self {
         let count = waits.steps.len();
-        let open: Vec<usize> = waits.before.iter().map(SmallVec::len).collect();
+        let open = waits.counts.clone();
+        let alphabet = if waits.by_name { (0..count).collect() } else { by_name(&waits.steps) };
         let mut order = Self {
             changes,
             standing,
-            alphabet: by_name(&waits.steps),
+            alphabet,
             waits,
             open,
             late: vec![false; count],
@@ -210,7 +209,8 @@ impl<'c, 'a> Order<'c, 'a> {
             self.sorted.push(index);
             let staged = matches!(self.waits.actions[index], Action::Create | Action::Clear | Action::Resume);
             let delays = self.late[index] || !staged;
-            for (next, _) in std::mem::take(&mut self.waits.after[index]) {
+            for at in 0..self.waits.after[index].len() {
+                let (next, _) = self.waits.after[index][at];
                 self.late[next] |= delays;
                 self.open[next] -= 1;
                 self.offer(next);
@@ -227,16 +227,22 @@ impl<'c, 'a> Order<'c, 'a> {
         places
     }
 
-    /// What each step waits for, all by their places in the order.
+    /// What each step waits for, all by their places in the order, and each once.
     fn waits_sorted(&self, places: &[usize]) -> Vec<Vec<usize>> {
-        let waits = |index: &usize| {
-            let before = self.waits.before[*index].iter();
-            let mut before: Vec<usize> = before.map(|(before, _)| places[*before]).collect();
-            before.sort_unstable();
-            before.dedup();
-            before
-        };
-        self.sorted.iter().map(waits).collect()
+        let mut waits = vec![Vec::new(); places.len()];
+        for (place, index) in self.sorted.iter().enumerate() {
+            for (after, _) in &self.waits.after[*index] {
+                let before: &mut Vec<usize> = &mut waits[places[*after]];
+                match before.last() {
+                    // Most wait for one.
+                    None => before.reserve_exact(1),
+                    Some(last) if *last == place => continue,
+                    Some(_) => {}
+                }
+                before.push(place);
+            }
+        }
+        waits
     }
 
     /// Steps that wait for each other in a circle, if any are left.
@@ -250,15 +256,15 @@ impl<'c, 'a> Order<'c, 'a> {
                 return Some(path.split_off(start));
             }
             path.push(at);
-            let mut before = self.waits.before[at].iter().map(|(before, _)| *before);
+            let mut before = self.waits.before(at).iter().map(|(before, _)| *before);
             at = before.find(|before| !self.done[*before])?;
         }
     }
 
     /// Counts anew what a step waits for.
     fn recount(&mut self, index: usize) {
-        let before = &self.waits.before[index];
-        self.open[index] = before.iter().filter(|(before, _)| !self.done[*before]).count();
+        let before = self.waits.before(index).iter();
+        self.open[index] = narrow(before.filter(|(before, _)| !self.done[*before]).count());
         self.offer(index);
     }
 
@@ -284,7 +290,7 @@ impl<'c, 'a> Order<'c, 'a> {
                 reason: "its steps wait for each other; apply the change in two parts".to_string(),
             });
         }
-        for (before, because) in self.waits.before[first].clone() {
+        for (before, because) in self.waits.before(first).clone() {
             self.waits.drop(before, first, because);
         }
         self.recount(first);
@@ -295,7 +301,7 @@ impl<'c, 'a> Order<'c, 'a> {
     fn inside(&self, circle: &[usize], because: Because) -> Option<(usize, usize)> {
         let members: HashSet<usize> = circle.iter().copied().collect();
         let waiting = circle.iter().flat_map(|after| {
-            let before = self.waits.before[*after].iter();
+            let before = self.waits.before(*after).iter();
             before
                 .filter(|(before, why)| *why == because && members.contains(before))
                 .map(|(before, _)| (&self.waits.steps[*after].name, *before, *after))

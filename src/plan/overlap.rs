@@ -5,7 +5,7 @@
 use super::Conflict;
 use super::changes::{Change, Changes, Standing};
 use super::mappings::Neighbours;
-use crate::config::{self, Claim, Overlap, State};
+use crate::config::{self, Claim, Overlap, Row, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -45,7 +45,7 @@ impl<'a> Claims<'a> {
             self.contested[*lower] |= self.carries[*lower] || change.mapping.rows.len() > 1;
             self.carries[*lower] = true;
         }
-        if change.grounded && has_claims(change) {
+        if has_claims(change) && change.mapping.rows.iter().any(is_grounded) {
             let identity_of = |device: &Device| {
                 let number = observed.number(device)?;
                 let place = changes.place_of_number(number, observed);
@@ -71,6 +71,12 @@ impl<'a> Claims<'a> {
         }
         config::overlaps(claims).iter().map(conflict).collect()
     }
+}
+
+/// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
+/// that is made anew is a mapping, however the map writes it.
+fn is_grounded(row: &Row) -> bool {
+    row.target.lowers(0).iter().any(|lower| lower.device.key().is_none())
 }
 
 /// Whether a mapping will be there to claim anything.

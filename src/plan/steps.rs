@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::actions::Actions;
 use super::changes::{self, Change, Changes, Standing};
+use super::own::Own;
 use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
 use super::{matching, preparation, repair, risk};
 use crate::config::State;
@@ -20,29 +21,35 @@ use crate::sector_map::TypedRow;
 pub struct Unsorted {
     /// The steps.
     pub steps: Vec<Step>,
-    /// For each step the place of its mapping.
-    pub places: Vec<Option<usize>>,
+    /// Which of them each mapping has.
+    pub own: Own,
     /// What each of them does.
     pub actions: Actions,
+    /// Whether they stand in the order of their names already, as mostly those of a map do.
+    pub by_name: bool,
 }
 
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
     let mut actions = Actions::default();
     let busy = &changes.noted.busy;
-    let (mut steps, mut places) = (Vec::with_capacity(busy.len()), Vec::with_capacity(busy.len()));
+    let (mut steps, mut own) = (Vec::with_capacity(busy.len()), Own::with_capacity(changes.all.len()));
     let volumes = preparation::volumes(changes);
+    let mut by_name = true;
     let mut weigh = |step: &mut Step| {
         risk::weigh(step, changes.map, observed);
         actions.push(step.action);
     };
     for place in busy {
-        let change = &changes.all[*place];
+        let (change, first) = (&changes.all[*place], steps.len());
+        own.begin(*place, first);
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
-        steps[places.len()..].iter_mut().for_each(&mut weigh);
-        places.resize(steps.len(), Some(*place));
+        steps[first..].iter_mut().for_each(&mut weigh);
+        by_name &= is_by_name(&steps[first.saturating_sub(1)..]);
     }
+    let first = steps.len();
+    own.begin(changes.all.len(), first);
     let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
     for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
         if changes.map.policy.prune {
@@ -51,11 +58,15 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
             steps.extend(set_right(seen, changes, observed));
         }
     }
-    steps[places.len()..].iter_mut().for_each(&mut weigh);
-    places.resize(steps.len(), None);
+    steps[first..].iter_mut().for_each(&mut weigh);
+    by_name &= is_by_name(&steps[first.saturating_sub(1)..]);
     let names = actions.any(&[Action::Create, Action::Rename]);
     let conflicts = if names { taken_names(changes, observed, &steps) } else { Vec::new() };
-    (Unsorted { steps, places, actions }, conflicts)
+    (Unsorted { steps, own, actions, by_name }, conflicts)
+}
+
+fn is_by_name(steps: &[Step]) -> bool {
+    steps.is_sorted_by(|one, two| one.name <= two.name)
 }
 
 /// Whether a mapping needs no step: what is there is what is wanted, or nothing can be done.

@@ -1,12 +1,14 @@
 //! Which step waits for which, and why.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 
 use smallvec::SmallVec;
 
 use super::actions::Actions;
 use super::changes::Changes;
+use super::order::narrow;
+use super::own::Own;
 use super::steps::Unsorted;
 use super::{Action, Detail, Preparation, Step};
 use crate::identity::{DevNum, Name, Uuid};
@@ -34,24 +36,27 @@ pub struct Waits {
     pub steps: Vec<Step>,
     /// What each of them does.
     pub actions: Actions,
+    /// Whether they stood in the order of their names from the start.
+    pub by_name: bool,
     /// For each step, those that wait for it.
     pub after: Vec<Others>,
-    /// For each step, those that it waits for.
-    pub before: Vec<Others>,
+    /// For each step, for how many it waits.
+    pub counts: Vec<u32>,
+    /// For each step, those that it waits for: made when that is first asked, which only a circle does.
+    before: OnceCell<Vec<Others>>,
 }
 
 impl Waits {
     /// What follows from the steps themselves and from the stacks.
     pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Unsorted { steps, places, actions } = unsorted;
-        let none = || vec![Others::new(); steps.len()];
-        let mut waits = Self { after: none(), before: none(), steps, actions };
-        let own = ByMapping::new(&places, changes.all.len());
+        let Unsorted { steps, own, actions, by_name } = unsorted;
+        let (after, counts) = (vec![Others::new(); steps.len()], vec![0; steps.len()]);
+        let mut waits = Self { steps, actions, by_name, after, counts, before: OnceCell::new() };
         waits.same_device(&own);
         if waits.actions.any(&[Action::Rename, Action::Remove]) {
             waits.names_and_uuids();
         }
-        waits.stands_on(changes, &places, &own);
+        waits.stands_on(changes, &own);
         if waits.actions.any(&[Action::Remove]) {
             waits.leaves(observed);
         }
@@ -62,14 +67,35 @@ impl Waits {
     pub fn add(&mut self, before: usize, after: usize, because: Because) {
         if before != after {
             self.after[before].push((after, because));
-            self.before[after].push((before, because));
+            self.counts[after] += 1;
+            if let Some(all) = self.before.get_mut() {
+                all[after].push((before, because));
+            }
         }
+    }
+
+    /// Those that a step waits for.
+    pub fn before(&self, step: usize) -> &Others {
+        let turned = || {
+            let mut turned = vec![Others::new(); self.steps.len()];
+            for (before, others) in self.after.iter().enumerate() {
+                for (after, because) in others {
+                    turned[*after].push((before, *because));
+                }
+            }
+            turned
+        };
+        &self.before.get_or_init(turned)[step]
     }
 
     /// Lets one step no longer wait for another.
     pub fn drop(&mut self, before: usize, after: usize, because: Because) {
-        self.before[after].retain(|wait| *wait != (before, because));
+        let waits = self.after[before].len();
         self.after[before].retain(|wait| *wait != (after, because));
+        self.counts[after] -= narrow(waits - self.after[before].len());
+        if let Some(all) = self.before.get_mut() {
+            all[after].retain(|wait| *wait != (before, because));
+        }
     }
 
     /// Adds a step that waits for nobody yet.
@@ -77,13 +103,16 @@ impl Waits {
         self.actions.push(step.action);
         self.steps.push(step);
         self.after.push(Others::new());
-        self.before.push(Others::new());
+        self.counts.push(0);
+        if let Some(all) = self.before.get_mut() {
+            all.push(Others::new());
+        }
         self.steps.len() - 1
     }
 
     /// One device: its table before its messages, its uuid before its name, all before it is suspended. Only
     /// a table and its messages need not come before another name: the uuid finds the device by either.
-    fn same_device(&mut self, steps: &ByMapping) {
+    fn same_device(&mut self, steps: &Own) {
         for own in steps.all().filter(|own| own.len() > 1) {
             let mut last_but_names = None;
             let mut unnamed: Vec<usize> = Vec::new();
@@ -145,20 +174,20 @@ impl Waits {
 
     /// What is loaded or let go comes after what is below it; what is below is suspended after what is above,
     /// for I/O that is caught between the two would never end.
-    fn stands_on(&mut self, changes: &Changes<'_>, places: &[Option<usize>], steps: &ByMapping) {
+    fn stands_on(&mut self, changes: &Changes<'_>, own: &Own) {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
-        for (index, place) in places.iter().enumerate() {
+        for (place, index) in own.each() {
             let action = self.actions[index];
             let suspended = action == Action::Suspend;
             let message = (action == Action::Message).then(|| &self.steps[index]);
             let preparation = message.and_then(preparation);
-            let Some(place) = place.filter(|_| opens(action) || suspended || preparation.is_some()) else {
+            if !opens(action) && !suspended && preparation.is_none() {
                 continue;
-            };
+            }
             let copied = preparation.and_then(|preparation| preparation.origin.as_ref());
             let copied = copied.and_then(|(key, _)| changes.place(key));
             for lower in changes.lowers[place].iter().copied().chain(copied) {
-                for below in steps.of(lower) {
+                for below in own.of(lower) {
                     let action = self.actions[below];
                     if action == Action::Suspend {
                         self.add(index, below, Because::Stands);
@@ -185,34 +214,6 @@ impl Waits {
                 self.add(index, *removal, Because::Leaves);
             }
         }
-    }
-}
-
-/// Which steps each mapping has: they stand together, in the order of the mappings.
-struct ByMapping {
-    /// For each mapping, and for the end, the first step that is not of a mapping before.
-    starts: Vec<usize>,
-}
-
-impl ByMapping {
-    /// `places` tells for each step the place of its mapping; steps without one come last.
-    fn new(places: &[Option<usize>], mappings: usize) -> Self {
-        let mut starts = Vec::with_capacity(mappings + 1);
-        let mut at = 0;
-        for mapping in 0..=mappings {
-            let before = |place: &&Option<usize>| place.is_some_and(|place| place < mapping);
-            at += places[at..].iter().take_while(before).count();
-            starts.push(at);
-        }
-        Self { starts }
-    }
-
-    fn of(&self, mapping: usize) -> Range<usize> {
-        self.starts[mapping]..self.starts[mapping + 1]
-    }
-
-    fn all(&self) -> impl Iterator<Item = Range<usize>> {
-        self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
 }
 

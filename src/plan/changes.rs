@@ -11,6 +11,7 @@ use super::matching::{self, Match, Matches};
 use super::noted::Noted;
 use super::overlap::Claims;
 use super::resolve::Resolver;
+use super::sorting::Sorting;
 use super::stacks::{self, Placed};
 use super::{Conflict, Ignored, Unjudged};
 use crate::config::{Map, Mapping, State};
@@ -129,27 +130,47 @@ impl<'a> Changes<'a> {
         let removed = if map.policy.prune { leftovers.as_slice() } else { &[] };
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
         let mappings = Mappings::new(map, by_device);
-        let sorted = stacks::bottom_up(&mappings, observed);
-        let (all, lowers) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
-        let (noted, places) = (Noted::default(), vec![None; found.len()]);
+        let count = found.len();
+        let (all, lowers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (noted, places) = (Noted::default(), vec![None; count]);
         let mut changes = Self { map, all, lowers, leftovers, conflicts, noted, mappings, places, pruned };
-        let mut claims = Claims::of(found.len());
-        for placed in sorted {
+        let mut claims = Claims::of(count);
+        let mut add = |changes: &mut Self, placed: Placed| {
             let id = placed.id;
-            let lowers: Neighbours = placed.lowers.iter().filter_map(|id| changes.places[*id]).collect();
-            let change = changes.compare(placed, &lowers, found[id], in_conflict[id], observed);
-            changes.noted.note(changes.all.len(), &change);
-            claims.note(&change, &lowers, &changes, observed);
-            changes.places[id] = Some(changes.all.len());
-            changes.all.push(change);
-            changes.lowers.push(lowers);
+            changes.add(placed, found[id], in_conflict[id], observed, &mut claims);
+        };
+        let mut sorting = Sorting::of(count);
+        while let Some((id, lowers)) = sorting.next(|id| changes.mappings.below(id, observed)) {
+            add(&mut changes, Placed { id, lowers, circle: None });
+        }
+        for placed in stacks::circles(&changes.mappings, &sorting.left()) {
+            add(&mut changes, placed);
         }
         let overlaps = claims.conflicts(&changes);
         changes.conflicts.extend(overlaps);
         changes
     }
 
-    /// Compares one mapping with its device, after all those below it.
+    /// Adds one mapping, after all those below it.
+    fn add(
+        &mut self,
+        placed: Placed,
+        found: Option<Match<'a>>,
+        in_conflict: bool,
+        observed: &'a Observed,
+        claims: &mut Claims<'a>,
+    ) {
+        let (id, place) = (placed.id, self.all.len());
+        let lowers: Neighbours = placed.lowers.iter().filter_map(|id| self.places[*id]).collect();
+        let change = self.compare(placed, &lowers, found, in_conflict, observed);
+        self.noted.note(place, &change);
+        claims.note(&change, &lowers, self, observed);
+        self.places[id] = Some(place);
+        self.all.push(change);
+        self.lowers.push(lowers);
+    }
+
+    /// Compares one mapping with its device.
     fn compare(
         &mut self,
         placed: Placed,

@@ -24,6 +24,7 @@ mod preparation;
 pub mod repair;
 mod resolve;
 mod risk;
+mod sorting;
 mod stacks;
 mod steps;
 mod usage;

@@ -1,8 +1,9 @@
 //! Stacks from the bottom up: of the mappings of a map, and of the devices that there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::mappings::{Mappings, Neighbours};
+use super::sorting::Sorting;
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::observed::{Observed, Seen};
@@ -15,16 +16,6 @@ pub struct Placed {
     pub lowers: Neighbours,
     /// What is wrong, if it stands on itself or on one that does.
     pub circle: Option<String>,
-}
-
-/// All mappings, lower ones first. Those that stand in a circle come last, and after them those that stand on
-/// them.
-pub fn bottom_up(mappings: &Mappings<'_>, observed: &Observed) -> impl Iterator<Item = Placed> + use<> {
-    let mut lowers: Vec<Neighbours> = (0..mappings.len()).map(|id| mappings.below(id, observed)).collect();
-    let (sorted, left) = sorted(&lowers);
-    let circles = circles(mappings, &lowers, left);
-    let take = move |id: usize| Placed { id, lowers: std::mem::take(&mut lowers[id]), circle: None };
-    sorted.into_iter().map(take).chain(circles)
 }
 
 /// The devices whose tables were read, a device after all that it stands on; by name where that leaves a choice.
@@ -53,81 +44,34 @@ pub fn observed(observed: &Observed) -> Vec<&Seen> {
     sorted
 }
 
-/// The same edges, seen from the other end.
-fn turned(edges: &[Neighbours]) -> Vec<Neighbours> {
-    let mut turned = vec![Neighbours::new(); edges.len()];
-    for (from, ends) in edges.iter().enumerate() {
-        for to in ends {
-            turned[*to].push(from);
+/// The mappings that no stack has room for, with those they should stand on: those that stand on themselves, and then
+/// those that stand on one that does.
+pub fn circles(mappings: &Mappings<'_>, left: &[(usize, Neighbours)]) -> Vec<Placed> {
+    let places: HashMap<usize, usize> = left.iter().map(|(id, _)| *id).zip(0..).collect();
+    let mut uppers = vec![Neighbours::new(); left.len()];
+    for (upper, (_, lowers)) in left.iter().enumerate() {
+        for lower in lowers.iter().filter_map(|lower| places.get(lower)) {
+            uppers[*lower].push(upper);
         }
-    }
-    turned
-}
-
-/// How far the search has come with one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Search {
-    /// Not there yet.
-    Ahead,
-    /// Somewhere among what it waits for.
-    Inside,
-    /// Through with it.
-    Done,
-    /// Through with it: it waits in a circle, or for one that does.
-    Circle,
-}
-
-/// All in order, but each after all that it waits for; and for each whether it is left out, because it waits in a
-/// circle or for one that does.
-fn sorted(waits: &[Neighbours]) -> (Vec<usize>, Vec<bool>) {
-    let mut search = vec![Search::Ahead; waits.len()];
-    let mut sorted = Vec::with_capacity(waits.len());
-    let mut path = Vec::new();
-    for first in 0..waits.len() {
-        path.push(first);
-        while let Some(id) = path.last().copied() {
-            match search[id] {
-                Search::Ahead => {
-                    search[id] = Search::Inside;
-                    path.extend(waits[id].iter().rev().filter(|other| search[**other] == Search::Ahead));
-                    continue;
-                }
-                Search::Inside => {
-                    let circles = |other: &usize| matches!(search[*other], Search::Inside | Search::Circle);
-                    let circle = waits[id].iter().any(circles);
-                    search[id] = if circle { Search::Circle } else { Search::Done };
-                    sorted.extend((!circle).then_some(id));
-                }
-                Search::Done | Search::Circle => {}
-            }
-            path.pop();
-        }
-    }
-    let left = search.iter().map(|search| *search == Search::Circle).collect();
-    (sorted, left)
-}
-
-/// What is left is in a circle, or stands on one.
-fn circles(mappings: &Mappings<'_>, lowers: &[Neighbours], mut left: Vec<bool>) -> Vec<Placed> {
-    if !left.contains(&true) {
-        return Vec::new();
     }
     // Seen from the top, those that nobody in a circle stands on come out first.
-    let (mut above, _) = sorted(&turned(lowers));
-    above.retain(|id| left[*id]);
-    let place = |id: usize, left: &[bool], says: &str| {
-        let through = lowers[id].iter().filter(|lower| left[**lower]);
-        let through: Vec<String> = through.map(|lower| format!("@{}", mappings.get(*lower).key)).collect();
-        Placed { id, lowers: lowers[id].clone(), circle: Some(format!("{says} {}", through.join(", "))) }
-    };
-    let outside: Vec<Placed> = above
-        .iter()
-        .rev()
-        .map(|id| place(*id, &left, "it stands on a circle of mappings, through"))
-        .collect();
-    for id in above {
-        left[id] = false;
+    let mut above = Vec::new();
+    let mut sorting = Sorting::of(left.len());
+    while let Some((upper, _)) = sorting.next(|place| uppers[place].clone()) {
+        above.push(upper);
     }
-    let inside = (0..left.len()).filter(|id| left[*id]);
-    inside.map(|id| place(id, &left, "it stands on itself, through")).chain(outside).collect()
+    let inside: HashSet<usize> = sorting.left().into_iter().map(|(place, _)| place).collect();
+    let tell = |place: usize, says: &str, leads: &dyn Fn(usize) -> bool| {
+        let (id, lowers) = &left[place];
+        let through = lowers.iter().filter(|lower| places.get(*lower).is_some_and(|place| leads(*place)));
+        let through: Vec<String> = through.map(|lower| format!("@{}", mappings.get(*lower).key)).collect();
+        let circle = Some(format!("{says} {}", through.join(", ")));
+        Placed { id: *id, lowers: lowers.clone(), circle }
+    };
+    let circles = (0..left.len())
+        .filter(|place| inside.contains(place))
+        .map(|place| tell(place, "it stands on itself, through", &|lower| inside.contains(&lower)));
+    let outside =
+        above.iter().rev().map(|place| tell(*place, "it stands on a circle of mappings, through", &|_| true));
+    circles.chain(outside).collect()
 }

@@ -133,6 +133,9 @@ cases! {
         a_program_that_has_a_device_open_is_named
         a_mount_in_another_namespace_is_named
         a_loop_device_on_top_is_named
+        swap_space_stays
+        a_device_with_a_swap_file_stays
+        a_device_in_an_array_is_left_alone
         a_device_that_is_open_for_a_moment_is_waited_for
         a_deferred_remove_takes_its_time
         a_pending_removal_is_shown_and_called_off

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::guest::{Guest, Mounted, Ran, apply_ends, dmctl, program, with_map};
+use crate::guest::{Guest, Mounted, Ran, apply_ends, dmctl, private, program, with_map};
 
 const DATA: &str = r#"
     [mappings.data]
@@ -97,6 +97,68 @@ pub fn a_loop_device_on_top_is_named(guest: &Guest) -> Result<()> {
     program("busybox", &["losetup", "-d", "/dev/loop0"])?;
     refused?;
     ensure!(plan.stdout.contains("7:0 is mounted on /run/tmp/looped"), "{plan:?}");
+    guest.apply(GONE, &[])
+}
+
+pub fn swap_space_stays(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    program("mkswap", &["/dev/mapper/data"])?;
+    program("swapon", &["/dev/mapper/data"])?;
+    let refused = both_refuse(guest, "swap space");
+    program("swapoff", &["/dev/mapper/data"])?;
+    refused?;
+    guest.apply(GONE, &[])
+}
+
+pub fn a_device_with_a_swap_file_stays(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    let mounted = Mounted::fresh("/dev/mapper/data", "ext2", "/run/tmp/swapping")?;
+    let file = mounted.file("swap");
+    private(&file.display().to_string(), &[0; 1 << 20])?;
+    program("mkswap", &[&file.display().to_string()])?;
+    program("swapon", &[&file.display().to_string()])?;
+    let refused = both_refuse(guest, "mounted on /run/tmp/swapping");
+    program("swapoff", &[&file.display().to_string()])?;
+    drop(mounted);
+    refused?;
+    guest.apply(GONE, &[])
+}
+
+/// An array of one device, as nobody but the kernel's own files makes it.
+struct Array;
+
+impl Array {
+    const FILES: &str = "/sys/block/md_held/md";
+
+    fn of(number: &str) -> Result<Self> {
+        program("/run/modprobe", &["raid1"])?;
+        fs::write("/sys/module/md_mod/parameters/new_array", "md_held")?;
+        let files = [("metadata_version", "none"), ("level", "raid1"), ("raid_disks", "1"), ("new_dev", number)];
+        for (file, word) in files {
+            fs::write(format!("{}/{file}", Self::FILES), word)?;
+        }
+        Ok(Self)
+    }
+}
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        let _ = fs::write(format!("{}/array_state", Self::FILES), "clear");
+    }
+}
+
+pub fn a_device_in_an_array_is_left_alone(guest: &Guest) -> Result<()> {
+    guest.apply(DATA, &[])?;
+    let array = Array::of(&guest.state("data")?.0.number.to_string())?;
+    let number = fs::read_to_string("/sys/block/md_held/dev")?;
+    both_refuse(guest, number.trim())?;
+    // Nor does anything else get it: an array shares with nobody.
+    let upper = format!("{DATA}\n[mappings.upper]\ntargets = [{{ type = \"linear\", device = \"@data\" }}]");
+    let before = guest.states()?;
+    let planned = guest.refused(&upper, &[], 1)?;
+    ensure!(planned.stderr.contains(&format!("part of {}", number.trim())), "{planned:?}");
+    ensure!(guest.states()? == before);
+    drop(array);
     guest.apply(GONE, &[])
 }
 

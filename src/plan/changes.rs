@@ -76,7 +76,7 @@ pub struct Changes<'a> {
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
     /// What was noted of the mappings on the way.
-    pub noted: Noted,
+    pub(super) noted: Noted,
     mappings: Mappings<'a>,
     /// For each mapping its place in `all`, once it is there.
     places: Vec<Option<usize>>,

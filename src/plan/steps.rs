@@ -60,8 +60,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
     }
     steps[first..].iter_mut().for_each(&mut weigh);
     by_name &= is_by_name(&steps[first.saturating_sub(1)..]);
-    let names = actions.any(&[Action::Create, Action::Rename]);
-    let conflicts = if names { taken_names(changes, observed, &steps) } else { Vec::new() };
+    let conflicts = taken_names(changes, observed, &steps, &actions);
     (Unsorted { steps, own, actions, by_name }, conflicts)
 }
 
@@ -358,9 +357,14 @@ fn users(device: &Mapped, observed: &Observed) -> InUse {
 }
 
 /// Names that a step wants and a device has that no step moves out of the way.
-fn taken_names(changes: &Changes<'_>, observed: &Observed, steps: &[Step]) -> Vec<Conflict> {
+fn taken_names(
+    changes: &Changes<'_>,
+    observed: &Observed,
+    steps: &[Step],
+    actions: &Actions,
+) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    if observed.devices.is_empty() {
+    if observed.devices.is_empty() || !actions.any(&[Action::Create, Action::Rename]) {
         return conflicts;
     }
     let freeing = |step: &&Step| matches!(step.action, Action::Rename | Action::Remove);

@@ -167,6 +167,10 @@ impl World {
         self.uuids.get(uuid).map(|slot| &self.mappings[*slot])
     }
 
+    pub(super) fn find(&self, id: &Id) -> Option<&Mapping> {
+        self.find_near(id, usize::MAX).map(|(_, mapping)| mapping)
+    }
+
     /// As [`find`](Self::find), with the slot it is in. Slot `likely` is looked at first.
     pub(super) fn find_near(&self, id: &Id, likely: usize) -> Option<(usize, &Mapping)> {
         let is_it = |mapping: &&Mapping| match id {
@@ -181,13 +185,6 @@ impl World {
             Id::Uuid(uuid) => self.uuids.get(uuid),
         };
         slot.map(|slot| (*slot, &self.mappings[*slot]))
-    }
-
-    pub(super) fn find(&self, id: &Id) -> Option<&Mapping> {
-        match id {
-            Id::Name(name) => self.named(name),
-            Id::Uuid(uuid) => self.with_uuid(uuid),
-        }
     }
 
     /// The major number of mappings.

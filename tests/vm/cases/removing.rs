@@ -133,7 +133,8 @@ impl Array {
     fn of(number: &str) -> Result<Self> {
         program("/run/modprobe", &["raid1"])?;
         fs::write("/sys/module/md_mod/parameters/new_array", "md_held")?;
-        let files = [("metadata_version", "none"), ("level", "raid1"), ("raid_disks", "1"), ("new_dev", number)];
+        let files =
+            [("metadata_version", "none"), ("level", "raid1"), ("raid_disks", "1"), ("new_dev", number)];
         for (file, word) in files {
             fs::write(format!("{}/{file}", Self::FILES), word)?;
         }

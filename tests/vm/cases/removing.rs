@@ -114,7 +114,7 @@ pub fn a_device_with_a_swap_file_stays(guest: &Guest) -> Result<()> {
     guest.apply(DATA, &[])?;
     let mounted = Mounted::fresh("/dev/mapper/data", "ext2", "/run/tmp/swapping")?;
     let file = mounted.file("swap");
-    private(&file.display().to_string(), &[0; 1 << 20])?;
+    private(&file.display().to_string(), &vec![0; 1 << 20])?;
     program("mkswap", &[&file.display().to_string()])?;
     program("swapon", &[&file.display().to_string()])?;
     let refused = both_refuse(guest, "mounted on /run/tmp/swapping");

@@ -82,3 +82,69 @@ impl Sorting {
         self.left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COUNT: usize = 7;
+
+    /// For each pair whether the second can be reached from the first, by trying every way.
+    fn reach(waits: &[Neighbours]) -> [[bool; COUNT]; COUNT] {
+        let mut reach = [[false; COUNT]; COUNT];
+        for (from, others) in waits.iter().enumerate() {
+            for to in others {
+                reach[from][*to] = true;
+            }
+        }
+        for through in 0..COUNT {
+            for from in 0..COUNT {
+                for to in 0..COUNT {
+                    reach[from][to] |= reach[from][through] && reach[through][to];
+                }
+            }
+        }
+        reach
+    }
+
+    /// Sorts them, and tells which came, in that order, and which were left.
+    fn sorted(waits: &[Neighbours]) -> (Vec<usize>, Vec<usize>) {
+        let mut sorting = Sorting::of(waits.len());
+        let mut came = Vec::new();
+        while let Some((place, own)) = sorting.next(|place| waits[place].clone()) {
+            assert_eq!(own, waits[place]);
+            came.push(place);
+        }
+        assert!(sorting.next(|place| waits[place].clone()).is_none());
+        (came, sorting.left().into_iter().map(|(place, _)| place).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn each_comes_after_what_it_waits_for_and_circles_are_left(
+            pairs in prop::collection::vec((0..COUNT, 0..COUNT), 0..12),
+        ) {
+            let mut waits = vec![Neighbours::new(); COUNT];
+            for (from, to) in pairs {
+                waits[from].push(to);
+            }
+            let (came, left) = sorted(&waits);
+            let reach = reach(&waits);
+            let in_circle = |place: usize| reach[place][place];
+            let leads = |place: &usize| (0..COUNT).any(|other| reach[*place][other] && in_circle(other));
+            prop_assert_eq!(&left, &(0..COUNT).filter(leads).collect::<Vec<_>>());
+            prop_assert_eq!(came.len() + left.len(), COUNT);
+            for (turn, place) in came.iter().enumerate() {
+                prop_assert!(waits[*place].iter().all(|other| came[..turn].contains(other)), "{}", place);
+            }
+        }
+    }
+
+    #[test]
+    fn what_need_not_wait_keeps_its_order() {
+        let waits = [&[2][..], &[], &[], &[0, 1]].map(Neighbours::from_slice);
+        assert_eq!(sorted(&waits), (vec![2, 0, 1, 3], vec![]));
+    }
+}

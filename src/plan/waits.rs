@@ -14,17 +14,17 @@ use super::{Action, Detail, Preparation, Step};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 
-/// Why one step waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why one step waits for another. Circles are looked for along the first of these first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Because {
+    /// Anything but what follows.
+    Same,
     /// The other frees its name: the one reason that a temporary name does away with.
     Name,
     /// Its device stands on what the other makes, or the other suspends what it stands on.
     Stands,
     /// The other still stands on what it removes.
     Leaves,
-    /// Anything else.
-    Same,
 }
 
 /// Other steps, and why they wait or are waited for: of most steps at most one.
@@ -82,6 +82,9 @@ impl Waits {
                 for (after, because) in others {
                     turned[*after].push((before, *because));
                 }
+            }
+            for before in &mut turned {
+                before.sort_by_key(|(_, because)| *because);
             }
             turned
         };
@@ -208,8 +211,18 @@ impl Waits {
             .filter(|(_, step)| step.action == Action::Remove)
             .filter_map(|(index, step)| step.number.map(|number| (number, index)))
             .collect();
+        // What a device only had in its inactive slot it left when that was emptied, not with the table that comes next.
+        let mut cleared: HashMap<DevNum, BTreeSet<DevNum>> = HashMap::new();
         for index in 0..self.steps.len() {
-            let left: BTreeSet<DevNum> = self.steps[index].leaves(observed);
+            let step = &self.steps[index];
+            let mut left: BTreeSet<DevNum> = step.leaves(observed);
+            if let Some(number) = step.number {
+                if self.actions[index] == Action::Clear {
+                    cleared.insert(number, left.clone());
+                } else if let Some(before) = cleared.get(&number) {
+                    left = &left - before;
+                }
+            }
             for removal in left.iter().filter_map(|number| removals.get(number)) {
                 self.add(index, *removal, Because::Leaves);
             }

@@ -14,6 +14,7 @@ mod difference;
 pub mod failed;
 pub mod generic;
 mod keyed;
+mod kind;
 pub mod manual;
 mod printer;
 mod problems;
@@ -24,14 +25,17 @@ mod seen;
 pub mod superblock;
 #[cfg(test)]
 mod testing;
+mod typed;
 mod words;
 
 pub use contract::{
-    Access, Doc, Found, Handover, Kind, Lower, Metadata, Mode, Prepare, TargetType, Traits, Typed, rest_of,
+    Access, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetType, Traits, rest_of,
 };
 pub use difference::{Difference, Differences, Effect};
+pub use kind::Kind;
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
+pub use typed::Typed;
 pub use words::{ParamsError, Words};
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).

@@ -43,8 +43,10 @@ impl Observed {
         learnt.mapped.resize_with(self.devices.len(), || None);
         let mut puzzling = BTreeSet::new();
         for number in numbers {
-            let users = self.learn_upwards(kernel, number, &mut learnt)?.holders.len();
-            if self.open_count(number).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > users) {
+            let place = self.place_of_number(number);
+            self.learn_upwards(kernel, number, &mut learnt)?;
+            let holders = learnt.of(number, place).map_or(0, |users| users.holders.len());
+            if self.open_count(place).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > holders) {
                 puzzling.insert(number);
             }
         }
@@ -59,27 +61,28 @@ impl Observed {
     }
 
     /// Learns who uses a device and those above it. Who uses a device has it open.
-    fn learn_upwards<'l>(
+    fn learn_upwards(
         &self,
         kernel: &dyn ReadKernel,
         lowest: DevNum,
-        learnt: &'l mut Learnt,
-    ) -> Result<&'l Users, KernelError> {
+        learnt: &mut Learnt,
+    ) -> Result<(), KernelError> {
         let mut left = vec![lowest];
         while let Some(number) = left.pop() {
             let place = self.place_of_number(number);
             if learnt.of(number, place).is_none() {
-                let closed = self.open_count(number) == Some(0);
+                let closed = self.open_count(place) == Some(0);
                 let users = if closed { Users::default() } else { kernel.users(number)? };
                 left.extend(&users.holders);
                 *learnt.of_mut(number, place) = users;
             }
         }
-        Ok(learnt.of_mut(lowest, self.place_of_number(lowest)))
+        Ok(())
     }
 
-    fn open_count(&self, number: DevNum) -> Option<u32> {
-        self.by_number(number)?.mapped.as_ref().map(|mapped| mapped.info.open_count)
+    /// How often the mapped device at this place in the list is open.
+    fn open_count(&self, place: Option<usize>) -> Option<u32> {
+        self.devices[place?].mapped.as_ref().map(|mapped| mapped.info.open_count)
     }
 
     /// Who uses a device, as far as it was asked about.

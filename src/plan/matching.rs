@@ -30,6 +30,7 @@ pub struct Matches<'a> {
 /// Finds the devices of all mappings. A device is one mapping only.
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
+    // A host that has nothing yet need not be searched for a hundred thousand.
     if observed.devices.is_empty() {
         return Matches { found: vec![None; count], in_conflict: vec![false; count], by_device: Vec::new() };
     }

@@ -21,8 +21,7 @@ use crate::observed::Observed;
 use crate::policy::Class;
 
 /// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a
-/// device would be removed from under another:
-/// that removal is then found in use, and refused.
+/// device would be removed from under another: that removal is then found in use, and refused.
 pub fn sort(
     unsorted: Unsorted,
     changes: &Changes<'_>,
@@ -30,7 +29,8 @@ pub fn sort(
     conflicts: &mut Vec<Conflict>,
 ) -> (Vec<Step>, Vec<Vec<usize>>) {
     let standing = standing(&unsorted.actions, observed);
-    let mut order = Order::new(Waits::new(unsorted, changes, observed), changes, standing);
+    let alphabet = alphabet(&unsorted);
+    let mut order = Order::new(Waits::new(unsorted, changes, observed), changes, standing, alphabet);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
@@ -88,12 +88,15 @@ type Priority = Reverse<(u8, u32, u32, u32)>;
 
 /// A place among steps or mappings, in little room: a plan may have a hundred thousand of each, and none has as many as
 /// that takes.
-pub fn narrow(place: usize) -> u32 {
+fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// The place of each step among all, sorted by name.
-fn by_name(steps: &[Step]) -> Vec<usize> {
+fn alphabet(Unsorted { steps, by_name, .. }: &Unsorted) -> Vec<usize> {
+    if *by_name {
+        return (0..steps.len()).collect();
+    }
     // A copy of a name costs nothing, and spares many looks at steps.
     let mut sorted: Vec<(Name, usize)> = steps.iter().map(|step| step.name.clone()).zip(0..).collect();
     sorted.sort();
@@ -112,7 +115,7 @@ struct Order<'c, 'a> {
     /// Where each step stands among all by name.
     alphabet: Vec<usize>,
     /// How many steps each step still waits for.
-    open: Vec<u32>,
+    open: Vec<usize>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
     late: Vec<bool>,
     done: Vec<bool>,
@@ -126,10 +129,14 @@ struct Order<'c, 'a> {
 }
 
 impl<'c, 'a> Order<'c, 'a> {
-    fn new(waits: Waits, changes: &'c Changes<'a>, standing: HashMap<DevNum, usize>) -> Self {
+    fn new(
+        waits: Waits,
+        changes: &'c Changes<'a>,
+        standing: HashMap<DevNum, usize>,
+        alphabet: Vec<usize>,
+    ) -> Self {
         let count = waits.steps.len();
         let open = waits.counts.clone();
-        let alphabet = if waits.by_name { (0..count).collect() } else { by_name(&waits.steps) };
         let mut order = Self {
             changes,
             standing,
@@ -233,13 +240,13 @@ impl<'c, 'a> Order<'c, 'a> {
         for (place, index) in self.sorted.iter().enumerate() {
             for (after, _) in &self.waits.after[*index] {
                 let before: &mut Vec<usize> = &mut waits[places[*after]];
-                match before.last() {
+                if before.is_empty() {
                     // Most wait for one.
-                    None => before.reserve_exact(1),
-                    Some(last) if *last == place => continue,
-                    Some(_) => {}
+                    before.reserve_exact(1);
                 }
-                before.push(place);
+                if before.last() != Some(&place) {
+                    before.push(place);
+                }
             }
         }
         waits
@@ -264,7 +271,7 @@ impl<'c, 'a> Order<'c, 'a> {
     /// Counts anew what a step waits for.
     fn recount(&mut self, index: usize) {
         let before = self.waits.before(index).iter();
-        self.open[index] = narrow(before.filter(|(before, _)| !self.done[*before]).count());
+        self.open[index] = before.filter(|(before, _)| !self.done[*before]).count();
         self.offer(index);
     }
 

@@ -36,17 +36,19 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
     let (mut steps, mut own) = (Vec::with_capacity(busy.len()), Own::with_capacity(changes.all.len()));
     let volumes = preparation::volumes(changes);
     let mut by_name = true;
-    let mut weigh = |step: &mut Step| {
-        risk::weigh(step, changes.map, observed);
-        actions.push(step.action);
+    let mut look_at = |steps: &mut [Step], first: usize| {
+        for step in &mut steps[first..] {
+            risk::weigh(step, changes.map, observed);
+            actions.push(step.action);
+        }
+        by_name &= steps[first.saturating_sub(1)..].is_sorted_by(|one, two| one.name <= two.name);
     };
     for place in busy {
         let (change, first) = (&changes.all[*place], steps.len());
         own.begin(*place, first);
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
-        steps[first..].iter_mut().for_each(&mut weigh);
-        by_name &= is_by_name(&steps[first.saturating_sub(1)..]);
+        look_at(&mut steps, first);
     }
     let first = steps.len();
     own.begin(changes.all.len(), first);
@@ -58,14 +60,9 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
             steps.extend(set_right(seen, changes, observed));
         }
     }
-    steps[first..].iter_mut().for_each(&mut weigh);
-    by_name &= is_by_name(&steps[first.saturating_sub(1)..]);
+    look_at(&mut steps, first);
     let conflicts = taken_names(changes, observed, &steps, &actions);
     (Unsorted { steps, own, actions, by_name }, conflicts)
-}
-
-fn is_by_name(steps: &[Step]) -> bool {
-    steps.is_sorted_by(|one, two| one.name <= two.name)
 }
 
 /// Whether a mapping needs no step: what is there is what is wanted, or nothing can be done.

@@ -7,7 +7,6 @@ use smallvec::SmallVec;
 
 use super::actions::Actions;
 use super::changes::Changes;
-use super::order::narrow;
 use super::own::Own;
 use super::steps::Unsorted;
 use super::{Action, Detail, Preparation, Step};
@@ -36,12 +35,10 @@ pub struct Waits {
     pub steps: Vec<Step>,
     /// What each of them does.
     pub actions: Actions,
-    /// Whether they stood in the order of their names from the start.
-    pub by_name: bool,
     /// For each step, those that wait for it.
     pub after: Vec<Others>,
     /// For each step, for how many it waits.
-    pub counts: Vec<u32>,
+    pub counts: Vec<usize>,
     /// For each step, those that it waits for: made when that is first asked, which only a circle does.
     before: OnceCell<Vec<Others>>,
 }
@@ -49,9 +46,9 @@ pub struct Waits {
 impl Waits {
     /// What follows from the steps themselves and from the stacks.
     pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Unsorted { steps, own, actions, by_name } = unsorted;
+        let Unsorted { steps, own, actions, .. } = unsorted;
         let (after, counts) = (vec![Others::new(); steps.len()], vec![0; steps.len()]);
-        let mut waits = Self { steps, actions, by_name, after, counts, before: OnceCell::new() };
+        let mut waits = Self { steps, actions, after, counts, before: OnceCell::new() };
         waits.same_device(&own);
         if waits.actions.any(&[Action::Rename, Action::Remove]) {
             waits.names_and_uuids();
@@ -95,7 +92,7 @@ impl Waits {
     pub fn drop(&mut self, before: usize, after: usize, because: Because) {
         let waits = self.after[before].len();
         self.after[before].retain(|wait| *wait != (after, because));
-        self.counts[after] -= narrow(waits - self.after[before].len());
+        self.counts[after] -= waits - self.after[before].len();
         if let Some(all) = self.before.get_mut() {
             all[after].retain(|wait| *wait != (before, because));
         }

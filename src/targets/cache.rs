@@ -219,7 +219,11 @@ impl TargetType for Cache {
         let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
         differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
         differences.field("policy", &canonical(&self.policy), &canonical(&live.policy), Effect::Tune);
-        for name in self.policy_args.keys().chain(live.policy_args.keys().filter(|name| !self.policy_args.contains_key(*name))) {
+        for name in self
+            .policy_args
+            .keys()
+            .chain(live.policy_args.keys().filter(|name| !self.policy_args.contains_key(*name)))
+        {
             let (wanted, printed) = (self.policy_args.get(name), live.policy_args.get(name));
             differences.optional(&format!("policy_args.{name}"), wanted, printed, Effect::Tune);
         }
@@ -301,7 +305,10 @@ mod tests {
         seen::refused::<Cache>("1:1 1:2 1:1 64 0 smq 0", "of its own");
         seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq", "is missing");
         seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 2 random_threshold 4", "has no setting");
-        assert!(equal("1:1 1:2 1:0 64 0 mq 2 random_threshold 4", "1:1 1:2 1:0 64 0 mq 2 RANDOM_THRESHOLD 04"));
+        assert!(equal(
+            "1:1 1:2 1:0 64 0 mq 2 random_threshold 4",
+            "1:1 1:2 1:0 64 0 mq 2 RANDOM_THRESHOLD 04"
+        ));
     }
 
     #[test]

@@ -158,7 +158,8 @@ impl TargetType for Clone {
         let why = "the metadata fixes it, and the kernel refuses another";
         differences.because("region_size", &self.region_size, &live.region_size, Effect::Recreate, why);
         let (wanted, printed) = (self.no_hydration, live.no_hydration);
-        let why = if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
+        let why =
+            if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
         differences.because("no_hydration", &wanted, &printed, Effect::Tune, why);
         let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
         differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -145,7 +145,11 @@ mod tests {
     use crate::targets::testing::{compare, device, parse, round_trip, sectors, try_parse};
 
     fn delayed() -> impl Strategy<Value = Delayed> {
-        (device(), sectors(), any::<u32>()).prop_map(|(device, offset, delay)| Delayed { device, offset, delay })
+        (device(), sectors(), any::<u32>()).prop_map(|(device, offset, delay)| Delayed {
+            device,
+            offset,
+            delay,
+        })
     }
 
     proptest! {

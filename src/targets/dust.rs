@@ -71,7 +71,9 @@ impl TargetType for Dust {
     }
 
     fn unshown(&self) -> Option<&'static str> {
-        Some("its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show")
+        Some(
+            "its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show",
+        )
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -105,7 +107,9 @@ mod tests {
 
     #[test]
     fn the_block_size_is_checked() {
-        for (row, nearest) in [("1:0 0 256", "512"), ("1:0 0 1000", "1024"), ("1:0 0 2147483648", "1073741824")] {
+        for (row, nearest) in
+            [("1:0 0 256", "512"), ("1:0 0 1000", "1024"), ("1:0 0 2147483648", "1073741824")]
+        {
             let problems = check::<Dust>(row, None);
             assert!(problems[0].says.ends_with(&format!("the nearest is {nearest}")), "{}", problems[0].says);
         }

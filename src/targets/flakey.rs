@@ -236,12 +236,7 @@ impl TargetType for Flakey {
         problems.range("random_read_corrupt", u64::from(self.read_odds()), 0, PROBABILITY_BASE);
         problems.range("random_write_corrupt", u64::from(self.write_odds()), 0, PROBABILITY_BASE);
         if let Some(corrupt) = &self.corrupt_bio_byte {
-            problems.range(
-                "corrupt_bio_byte.nth_byte",
-                u64::from(corrupt.nth_byte),
-                1,
-                u64::from(u32::MAX),
-            );
+            problems.range("corrupt_bio_byte.nth_byte", u64::from(corrupt.nth_byte), 1, u64::from(u32::MAX));
         }
         self.check_exclusions(problems);
     }
@@ -311,20 +306,22 @@ mod tests {
         let place = (device(), sectors(), 0u32..1 << 31, 1u32..1 << 31);
         let flags = (any::<bool>(), 0u8..3);
         (place, flags, prop::option::of(corrupt()), odds(), odds())
-            .prop_map(|((device, offset, up_interval, down_interval), (reads, writes), corrupt, read, write)| {
-                Flakey {
-                    device,
-                    offset,
-                    up_interval,
-                    down_interval,
-                    error_reads: reads,
-                    drop_writes: writes == 1,
-                    error_writes: writes == 2,
-                    corrupt_bio_byte: corrupt,
-                    random_read_corrupt: read,
-                    random_write_corrupt: write,
-                }
-            })
+            .prop_map(
+                |((device, offset, up_interval, down_interval), (reads, writes), corrupt, read, write)| {
+                    Flakey {
+                        device,
+                        offset,
+                        up_interval,
+                        down_interval,
+                        error_reads: reads,
+                        drop_writes: writes == 1,
+                        error_writes: writes == 2,
+                        corrupt_bio_byte: corrupt,
+                        random_read_corrupt: read,
+                        random_write_corrupt: write,
+                    }
+                },
+            )
             .prop_filter("a row the kernel refuses, or one of two ways to say that all fails", |flakey| {
                 let mut problems = Problems::default();
                 TargetType::check(flakey, None, &mut problems);
@@ -341,8 +338,13 @@ mod tests {
 
     #[test]
     fn failing_all_has_three_spellings() {
-        let rows = ["1:0 0 5 5", "1:0 0 5 5 0 ", "1:0 0 5 5 2 error_reads error_writes", "1:0 0 5 5 2 \
-                    random_read_corrupt 0"];
+        let rows = [
+            "1:0 0 5 5",
+            "1:0 0 5 5 0 ",
+            "1:0 0 5 5 2 error_reads error_writes",
+            "1:0 0 5 5 2 \
+                    random_read_corrupt 0",
+        ];
         for one in rows {
             assert_eq!(print(&parse::<Flakey>(one)), rows[0]);
             for other in rows {
@@ -374,7 +376,13 @@ mod tests {
         ] {
             assert!(check::<Flakey>(&format!("1:0 0 5 5 {features}"), None).is_empty(), "{features}");
         }
-        for features in ["1 nonsense", "2 drop_writes", "2 drop_writes DROP_WRITES", "4 corrupt_bio_byte 1 r 0", "5 corrupt_bio_byte 1 x 0 0"] {
+        for features in [
+            "1 nonsense",
+            "2 drop_writes",
+            "2 drop_writes DROP_WRITES",
+            "4 corrupt_bio_byte 1 r 0",
+            "5 corrupt_bio_byte 1 x 0 0",
+        ] {
             assert!(try_parse::<Flakey>(&format!("1:0 0 5 5 {features}")).is_err(), "{features}");
         }
     }

@@ -185,7 +185,10 @@ impl TargetType for InlineCrypt {
         let step = (self.sector_size.0 / SECTOR).max(1);
         for (field, value) in [("iv_offset", Some(self.iv_offset.0)), ("length", length)] {
             if let Some(value) = value.filter(|value| !value.is_multiple_of(step)) {
-                problems.at(field, format!("{field} must be a multiple of sector_size ({step} sectors), {value} is not"));
+                problems.at(
+                    field,
+                    format!("{field} must be a multiple of sector_size ({step} sectors), {value} is not"),
+                );
             }
         }
     }
@@ -214,10 +217,13 @@ mod tests {
             assert_eq!(loaded, printed);
         }
         let key = "ab".repeat(64);
-        let printed = format!("aes-xts-plain64 {key} 2 16 8:0 32 3 allow_discards sector_size:4096 iv_large_sectors");
+        let printed =
+            format!("aes-xts-plain64 {key} 2 16 8:0 32 3 allow_discards sector_size:4096 iv_large_sectors");
         assert_eq!(
             samples::typed("inlinecrypt", &printed).params(Style::Kernel),
-            format!("aes-xts-plain64 {key} 16 8:0 32 4 keytype:hw-wrapped allow_discards sector_size:4096 iv_large_sectors")
+            format!(
+                "aes-xts-plain64 {key} 16 8:0 32 4 keytype:hw-wrapped allow_discards sector_size:4096 iv_large_sectors"
+            )
         );
     }
 

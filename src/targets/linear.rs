@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 

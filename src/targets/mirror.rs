@@ -126,7 +126,8 @@ impl Log {
         match (self.kind, &self.device) {
             (LogKind::Disk, None) => problems.at("log.device", "a log of type disk needs a device"),
             (LogKind::Core, Some(_)) => {
-                problems.at("log.device", "a log of type core is in memory; leave the device out, or write disk");
+                problems
+                    .at("log.device", "a log of type core is in memory; leave the device out, or write disk");
             }
             _ => {}
         }
@@ -166,7 +167,9 @@ impl TargetType for Mirror {
         let log = Log::parse(words)?;
         let count: usize = words.number("the number of legs")?;
         if count.checked_mul(2).is_none_or(|needed| needed > words.left()) {
-            return Err(words.wrong(format!("{count} legs take as many devices and offsets, they don't follow")));
+            return Err(
+                words.wrong(format!("{count} legs take as many devices and offsets, they don't follow"))
+            );
         }
         let mut legs = Vec::with_capacity(count);
         for _ in 0..count {
@@ -214,7 +217,10 @@ impl TargetType for Mirror {
         problems.range("legs", self.legs.len() as u64, 2, LEGS_MOST);
         for (place, leg) in self.legs.iter().enumerate() {
             if self.legs[..place].contains(leg) {
-                problems.at(format!("legs[{place}]"), "this leg is in the mirror already: it would mirror itself");
+                problems.at(
+                    format!("legs[{place}]"),
+                    "this leg is in the mirror already: it would mirror itself",
+                );
             }
         }
         if self.keep_log && !self.handle_errors {
@@ -266,7 +272,8 @@ mod tests {
     use crate::targets::seen::{self, device};
 
     fn mirrors() -> impl Strategy<Value = Mirror> {
-        let leg = (device(), 0u64..1 << 50).prop_map(|(device, offset)| Leg { device, offset: Sectors(offset) });
+        let leg =
+            (device(), 0u64..1 << 50).prop_map(|(device, offset)| Leg { device, offset: Sectors(offset) });
         let sync = prop::option::of(prop::sample::select(Sync::ALL));
         let log = (prop::option::of(device()), 1u32..32, sync).prop_map(|(device, power, sync)| Log {
             kind: if device.is_some() { LogKind::Disk } else { LogKind::Core },
@@ -308,7 +315,8 @@ mod tests {
 
     #[test]
     fn a_copy_is_announced_unless_the_legs_are_equal() {
-        let copies = |row: &str| seen::read::<Mirror>(row).metadata().iter().any(|m| (m.look)(&[]) == Found::Blank);
+        let copies =
+            |row: &str| seen::read::<Mirror>(row).metadata().iter().any(|m| (m.look)(&[]) == Found::Blank);
         assert!(copies("core 1 1024 2 1:0 0 1:1 0"));
         assert!(copies("disk 3 1:2 1024 sync 2 1:0 0 1:1 0"));
         assert!(!copies("core 2 1024 nosync 2 1:0 0 1:1 0"));

@@ -7,6 +7,37 @@
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 
+pub mod cache;
+pub mod clone;
+pub mod crypt;
+pub mod delay;
+pub mod dust;
+pub mod ebs;
+pub mod era;
+pub mod error;
+pub mod flakey;
+pub mod inlinecrypt;
+pub mod integrity;
+pub mod linear;
+pub mod log_writes;
+pub mod mirror;
+pub mod multipath;
+pub mod pcache;
+pub mod raid;
+pub mod snapshot;
+pub mod snapshot_merge;
+pub mod snapshot_origin;
+pub mod striped;
+pub mod switch;
+pub mod thin;
+pub mod thin_pool;
+pub mod unstriped;
+pub mod vdo;
+pub mod verity;
+pub mod writecache;
+pub mod zero;
+pub mod zoned;
+
 pub mod argument;
 mod choice;
 mod contract;
@@ -41,48 +72,39 @@ pub use words::{ParamsError, Words};
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).
 pub const MAX_TYPE: usize = 15;
 
-/// Lists the targets: a module and its type each.
-macro_rules! targets {
-    ($($module:ident::$type:ident),* $(,)?) => {
-        $(pub mod $module;)*
-
-        /// Every target type dmctl knows, by name.
-        pub static KINDS: &[Kind] = &[$(Kind::of::<$module::$type>()),*];
-    };
-}
-
-targets! {
-    cache::Cache,
-    clone::Clone,
-    crypt::Crypt,
-    delay::Delay,
-    dust::Dust,
-    ebs::Ebs,
-    era::Era,
-    error::Error,
-    flakey::Flakey,
-    inlinecrypt::InlineCrypt,
-    integrity::Integrity,
-    linear::Linear,
-    log_writes::LogWrites,
-    mirror::Mirror,
-    multipath::Multipath,
-    pcache::Pcache,
-    raid::Raid,
-    snapshot::Snapshot,
-    snapshot_merge::SnapshotMerge,
-    snapshot_origin::SnapshotOrigin,
-    striped::Striped,
-    switch::Switch,
-    thin::Thin,
-    thin_pool::ThinPool,
-    unstriped::Unstriped,
-    vdo::Vdo,
-    verity::Verity,
-    writecache::Writecache,
-    zero::Zero,
-    zoned::Zoned,
-}
+/// Every target type dmctl knows, by name.
+pub static KINDS: &[Kind] = &[
+    Kind::of::<cache::Cache>(),
+    Kind::of::<clone::Clone>(),
+    Kind::of::<crypt::Crypt>(),
+    Kind::of::<delay::Delay>(),
+    Kind::of::<dust::Dust>(),
+    Kind::of::<ebs::Ebs>(),
+    Kind::of::<era::Era>(),
+    Kind::of::<error::Error>(),
+    Kind::of::<flakey::Flakey>(),
+    Kind::of::<inlinecrypt::InlineCrypt>(),
+    Kind::of::<integrity::Integrity>(),
+    Kind::of::<linear::Linear>(),
+    Kind::of::<log_writes::LogWrites>(),
+    Kind::of::<mirror::Mirror>(),
+    Kind::of::<multipath::Multipath>(),
+    Kind::of::<pcache::Pcache>(),
+    Kind::of::<raid::Raid>(),
+    Kind::of::<snapshot::Snapshot>(),
+    Kind::of::<snapshot_merge::SnapshotMerge>(),
+    Kind::of::<snapshot_origin::SnapshotOrigin>(),
+    Kind::of::<striped::Striped>(),
+    Kind::of::<switch::Switch>(),
+    Kind::of::<thin::Thin>(),
+    Kind::of::<thin_pool::ThinPool>(),
+    Kind::of::<unstriped::Unstriped>(),
+    Kind::of::<vdo::Vdo>(),
+    Kind::of::<verity::Verity>(),
+    Kind::of::<writecache::Writecache>(),
+    Kind::of::<zero::Zero>(),
+    Kind::of::<zoned::Zoned>(),
+];
 
 /// The target type of this name, if dmctl knows it.
 #[must_use]

@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::contract::rest_of;
-use super::{
-    Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words,
-};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words};
 use crate::device::Device;
 
 /// The most words of features the kernel reads.
@@ -226,7 +224,9 @@ impl Multipath {
                 "queue_if_no_path" => self.queue_if_no_path = true,
                 "retain_attached_hw_handler" => self.retain_attached_hw_handler = true,
                 "pg_init_retries" => self.pg_init_retries = Some(words.number("pg_init_retries")?),
-                "pg_init_delay_msecs" => self.pg_init_delay_msecs = Some(words.number("pg_init_delay_msecs")?),
+                "pg_init_delay_msecs" => {
+                    self.pg_init_delay_msecs = Some(words.number("pg_init_delay_msecs")?)
+                }
                 "queue_mode" => {
                     let mode = words.next("the queue mode")?.to_ascii_lowercase();
                     let known = [QueueMode::Bio, QueueMode::Rq, QueueMode::Mq];

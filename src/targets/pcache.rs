@@ -115,10 +115,7 @@ impl TargetType for Pcache {
     }
 
     fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![
-            Lower::whole(&self.cache_device, Access::Write),
-            Lower::write(&self.backing_device, 0, length),
-        ]
+        vec![Lower::whole(&self.cache_device, Access::Write), Lower::write(&self.backing_device, 0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

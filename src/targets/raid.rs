@@ -229,7 +229,9 @@ impl TargetType for Raid {
         let count: usize = words.number("the number of devices")?;
         if count.checked_mul(2) != Some(words.left()) {
             let left = words.left();
-            return Err(words.wrong(format!("{count} devices take a pair of words each, {left} words follow")));
+            return Err(
+                words.wrong(format!("{count} devices take a pair of words each, {left} words follow"))
+            );
         }
         for _ in 0..count {
             raid.devices.push(Self::parse_pair(words)?);

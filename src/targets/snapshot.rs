@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Handover, Metadata, ParamsError, Printer, Problems, TargetType,
-    Words, rest_of, superblock,
+    Access, Differences, Doc, Effect, Found, Handover, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetType, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -44,7 +44,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// What a transient snapshot holds in memory only.
-    const TRANSIENT: &'static str = "every change in the transient snapshot: where it lies is known in memory only";
+    const TRANSIENT: &'static str =
+        "every change in the transient snapshot: where it lies is known in memory only";
 
     /// What another chunk or another store of changes means.
     const ANEW: &'static str = "the snapshot begins anew, of the origin as it is then";
@@ -141,7 +142,10 @@ impl TargetType for Snapshot {
         if self.chunk.0 != 0 {
             problems.power_of_two("chunk", self.chunk.0, 1, CHUNK_MOST);
         } else if !self.persistent {
-            problems.at("chunk", "a snapshot that isn't persistent needs a chunk: a power of two, such as \"4KiB\"");
+            problems.at(
+                "chunk",
+                "a snapshot that isn't persistent needs a chunk: a power of two, such as \"4KiB\"",
+            );
         }
         if self.overflow && !self.persistent {
             problems.at("overflow", "overflow is only for persistent = true");

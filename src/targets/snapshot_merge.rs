@@ -7,9 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use super::{
-    Differences, Doc, Lower, Handover, Metadata, ParamsError, Printer, Problems, TargetType, Words,
-};
+use super::{Differences, Doc, Handover, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words};
 use crate::device::Device;
 
 /// Writes the changes of a persistent snapshot back into its origin.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Words, Traits};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
 use crate::device::Device;
 
 /// A device whose snapshots are kept up to date while it is written.

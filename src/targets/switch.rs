@@ -107,8 +107,11 @@ impl TargetType for Switch {
 
     /// Every path leads to the same sectors, so the shortest one ends the row.
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let rests: Vec<_> =
-            self.paths.iter().map(|path| rest_of(&path.device, path.offset.0, size_of)).collect::<Option<_>>()?;
+        let rests: Vec<_> = self
+            .paths
+            .iter()
+            .map(|path| rest_of(&path.device, path.offset.0, size_of))
+            .collect::<Option<_>>()?;
         let shortest: Result<Vec<u64>, String> = rests.into_iter().collect();
         match shortest {
             Ok(rests) => rests.into_iter().min().map(Ok),

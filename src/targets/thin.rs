@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn a_volume_is_made_by_a_message_to_its_pool() {
         let read = |text: &str| toml::from_str::<Thin>(text).unwrap();
-        let message = |thin: &Thin| TargetType::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
+        let message =
+            |thin: &Thin| TargetType::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
         assert_eq!(message(&read("pool = '254:0'\nid = 1")), None);
         assert_eq!(message(&read("pool = '254:0'\nid = 1\ncreate = true")).unwrap(), "254:0 create_thin 1");
         let snapshot = read("pool = '254:0'\nid = 2\ncreate = true\nsnapshot_of = 1");

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems,
-    TargetType, Traits, Words, superblock,
+    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems, TargetType,
+    Traits, Words, superblock,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -106,8 +106,7 @@ impl ThinPool {
 
 impl TargetType for ThinPool {
     const NAME: &'static str = "thin-pool";
-    const TRAITS: Traits =
-        Traits { singleton: true, immutable: true, mode: Mode::Writable, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::Writable, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A pool of blocks for thin volumes: each volume takes blocks as it is written.",
         since: "3.2",
@@ -316,7 +315,10 @@ mod tests {
         let differences = Typed::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
         assert!(differences.unknown.is_some());
         assert!(live.fields().is_empty());
-        assert!(toml::from_str::<ThinPool>("metadata = '1:1'\ndata = '1:0'\nblock_size = 128\nfailed = true").is_err());
+        assert!(
+            toml::from_str::<ThinPool>("metadata = '1:1'\ndata = '1:0'\nblock_size = 128\nfailed = true")
+                .is_err()
+        );
     }
 
     #[test]

@@ -108,7 +108,10 @@ impl TargetType for Unstriped {
         Some(if length > 0 {
             Ok(length)
         } else {
-            Err(format!("{} has no whole chunk of {} sectors for stripe {}", self.device, self.chunk, self.stripe))
+            Err(format!(
+                "{} has no whole chunk of {} sectors for stripe {}",
+                self.device, self.chunk, self.stripe
+            ))
         })
     }
 }

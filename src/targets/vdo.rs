@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
-    Words,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Traits, Words,
 };
 use crate::device::Device;
 use crate::units::Bytes;
@@ -105,10 +105,7 @@ impl Vdo {
         }
         let threads = ["hash", "logical", "physical"].map(|name| self.number(name));
         if threads.contains(&0) && threads.iter().any(|count| *count > 0) {
-            problems.at(
-                "options",
-                "hash, logical and physical must be 0 all three, or all three at least 1",
-            );
+            problems.at("options", "hash, logical and physical must be 0 all three, or all three at least 1");
         }
         let least = self.number("logical").saturating_mul(4096);
         if u64::from(self.cache_blocks) < least {
@@ -344,7 +341,8 @@ mod tests {
             ("V4 8:0 262144 4096 32768 16380 hash 1", "options"),
             ("V4 8:0 262144 4096 32768 16380 hash 1 physical 1 logical 9", "cache_blocks"),
         ] {
-            let fields: Vec<String> = check::<Vdo>(row, None).into_iter().map(|problem| problem.field).collect();
+            let fields: Vec<String> =
+                check::<Vdo>(row, None).into_iter().map(|problem| problem.field).collect();
             assert_eq!(fields, [field], "{row}");
         }
         assert_eq!(check::<Vdo>(ROW, Some(12))[0].field, "length");

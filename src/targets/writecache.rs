@@ -124,7 +124,8 @@ impl Writecache {
             "metadata_only" => self.metadata_only = true,
             "start_sector" => self.start_sector = Some(options.sectors("start_sector")?),
             _ => {
-                let unknown = || options.wrong(format!("a writecache has no option `{}`", word.escape_debug()));
+                let unknown =
+                    || options.wrong(format!("a writecache has no option `{}`", word.escape_debug()));
                 let number = self.number_mut(&word).ok_or_else(unknown)?;
                 *number = Some(options.number(&word)?);
             }

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
-    Words, superblock,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Traits, Words, superblock,
 };
 use crate::device::Device;
 
@@ -76,7 +76,10 @@ impl TargetType for Zoned {
         for (index, device) in self.devices.iter().enumerate() {
             let same = device.number.map_or_else(|| device.to_string(), |number| number.to_string());
             if !seen.insert(same) {
-                problems.at(format!("devices[{index}]"), format!("{device} is there twice: name each device once"));
+                problems.at(
+                    format!("devices[{index}]"),
+                    format!("{device} is there twice: name each device once"),
+                );
             }
         }
     }

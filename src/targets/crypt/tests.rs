@@ -33,7 +33,8 @@ fn tag() -> impl Strategy<Value = Option<Tag>> {
 fn crypt() -> impl Strategy<Value = Crypt> {
     let cipher = "aes|aes-plain|aes-xts-plain64|serpent-cbc-essiv:sha256|capi:xts\\(aes\\)-plain64";
     let numbers = (0u64..1 << 50, 0u64..1 << 50, 0u32..4, proptest::option::of(1u32..64));
-    let device = (1u32..4000, 0u32..1_000_000).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)));
+    let device =
+        (1u32..4000, 0u32..1_000_000).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)));
     (cipher, key(), device, numbers, any::<[bool; 7]>(), tag()).prop_map(
         |(cipher, key, device, (iv, offset, log, mac), flags, integrity)| Crypt {
             cipher,
@@ -107,9 +108,9 @@ fn pairs_that_kernels_printed_are_equal() {
 
 #[test]
 fn a_cipher_without_its_key_is_refused_as_the_kernel_does() {
-    let refused = samples::of("crypt").into_iter().filter(|sample| {
-        sample.refusal.as_ref().is_some_and(|refusal| refusal.contains("EINVAL"))
-    });
+    let refused = samples::of("crypt")
+        .into_iter()
+        .filter(|sample| sample.refusal.as_ref().is_some_and(|refusal| refusal.contains("EINVAL")));
     let mut count = 0;
     for sample in refused {
         let problems = samples::problems(samples::typed("crypt", &sample.loaded).as_ref(), None);
@@ -129,9 +130,18 @@ fn wrong_values_are_found() {
     assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0 1 sector_size:1000"), Some(8)), ["sector_size"]);
     assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0 1 sector_size:8192"), Some(16)), ["sector_size"]);
     assert_eq!(fields(row("aes-xts-plain64", "8 1:0 0 1 sector_size:4096"), Some(16)), [""; 0]);
-    assert_eq!(fields(row("aes-xts-plain64", "4 1:0 0 1 sector_size:4096"), Some(12)), ["iv_offset", "length"]);
-    assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0 1 integrity:481:aead"), Some(8)), ["integrity.tag_size"]);
-    assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0 1 integrity_key_size:0"), Some(8)), ["integrity_key_size"]);
+    assert_eq!(
+        fields(row("aes-xts-plain64", "4 1:0 0 1 sector_size:4096"), Some(12)),
+        ["iv_offset", "length"]
+    );
+    assert_eq!(
+        fields(row("aes-xts-plain64", "0 1:0 0 1 integrity:481:aead"), Some(8)),
+        ["integrity.tag_size"]
+    );
+    assert_eq!(
+        fields(row("aes-xts-plain64", "0 1:0 0 1 integrity_key_size:0"), Some(8)),
+        ["integrity_key_size"]
+    );
     for (cipher, bytes) in [("aes-xts-plain64", 16), ("aes-cbc-essiv:sha256", 64), ("cipher_null-ecb", 16)] {
         let typed = samples::typed("crypt", &format!("{cipher} {} 0 1:0 0", "ab".repeat(bytes)));
         let problems = samples::problems(typed.as_ref(), Some(8));
@@ -209,7 +219,8 @@ fn a_key_file_is_compared_once_it_is_read() {
     std::fs::write(&path, [0xabu8; 64]).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
-    let fields = format!("cipher = \"aes-xts-plain64\"\nkey = {{ file = \"{}\" }}\ndevice = \"1:0\"", path.display());
+    let fields =
+        format!("cipher = \"aes-xts-plain64\"\nkey = {{ file = \"{}\" }}\ndevice = \"1:0\"", path.display());
     let mut wanted = samples::from_toml("crypt", &fields).unwrap();
     let live = samples::typed("crypt", &format!("aes-xts-plain64 {} 0 1:0 0", "ab".repeat(64)));
     assert!(wanted.compare(live.as_ref()).unwrap().unknown.is_some());
@@ -224,7 +235,11 @@ fn a_key_file_is_compared_once_it_is_read() {
 
     std::fs::write(&path, [0xabu8; 63]).unwrap();
     let errors = crate::keys::read_all(wanted.keys_mut(), &places);
-    assert!(errors[0].1.to_string().contains("has 63 bytes, the cipher takes 32 or 64 bytes"), "{}", errors[0].1);
+    assert!(
+        errors[0].1.to_string().contains("has 63 bytes, the cipher takes 32 or 64 bytes"),
+        "{}",
+        errors[0].1
+    );
 }
 
 #[test]
@@ -240,7 +255,8 @@ fn left_out_the_length_ends_with_a_whole_sector() {
 #[test]
 fn maps() {
     samples::assert_example_is_valid("crypt");
-    let error = samples::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();
+    let error =
+        samples::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();
     let error = error.unwrap();
     assert!(error.contains("{ file") && !error.contains("c0ffee"), "{error}");
     let typed = samples::from_toml(

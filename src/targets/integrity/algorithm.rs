@@ -60,7 +60,8 @@ impl Algorithm {
     fn sizes(&self, cipher: bool) -> KeySizes {
         if cipher {
             KeySizes::of_api(&self.algorithm, None)
-        } else if digest_size(&self.algorithm).is_some() && !matches!(&*self.algorithm, "crc32" | "crc32c" | "xxhash64")
+        } else if digest_size(&self.algorithm).is_some()
+            && !matches!(&*self.algorithm, "crc32" | "crc32c" | "xxhash64")
         {
             KeySizes::OneOf(vec![0])
         } else {
@@ -97,7 +98,9 @@ impl<'de> Visitor<'de> for AlgorithmVisitor {
     type Value = Algorithm;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an algorithm, or `{ algorithm = \"hmac(sha256)\", key = { file = \"/path\" } }`")
+        f.write_str(
+            "the name of an algorithm, or `{ algorithm = \"hmac(sha256)\", key = { file = \"/path\" } }`",
+        )
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Algorithm, E> {

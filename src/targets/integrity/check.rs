@@ -53,8 +53,16 @@ impl Integrity {
             return;
         }
         for (field, set, why) in [
-            ("tag_size", self.tag_size.is_none(), "tag_size must be given when there is no internal_hash to tell it"),
-            ("mode", self.mode == Mode::Bitmap, "bitmap mode needs an internal_hash: tags are made anew from it"),
+            (
+                "tag_size",
+                self.tag_size.is_none(),
+                "tag_size must be given when there is no internal_hash to tell it",
+            ),
+            (
+                "mode",
+                self.mode == Mode::Bitmap,
+                "bitmap mode needs an internal_hash: tags are made anew from it",
+            ),
             ("mode", self.mode == Mode::Inline, "inline mode needs an internal_hash"),
             ("allow_discards", self.allow_discards, "allow_discards needs an internal_hash"),
             ("recalculate", self.recalculate, "recalculate needs an internal_hash to make tags with"),
@@ -81,7 +89,10 @@ impl Integrity {
             ("allow_discards", self.allow_discards),
         ] {
             if set {
-                problems.at(field, format!("{field} can't go with inline mode: the disk keeps the tags, without a journal"));
+                problems.at(
+                    field,
+                    format!("{field} can't go with inline mode: the disk keeps the tags, without a journal"),
+                );
             }
         }
     }

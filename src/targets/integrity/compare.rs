@@ -36,7 +36,8 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
             differences.note(field, Effect::Recreate, says);
         }
     };
-    let device = |device: Option<&crate::device::Device>| device.map_or("unset".to_string(), ToString::to_string);
+    let device =
+        |device: Option<&crate::device::Device>| device.map_or("unset".to_string(), ToString::to_string);
     if wanted.meta_device != live.meta_device {
         fixed("meta_device", device(wanted.meta_device.as_ref()), device(live.meta_device.as_ref()));
     }
@@ -46,7 +47,8 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
     if let Some(size) = wanted.block_size {
         fixed("block_size", size.to_string(), (live.sectors_per_block() * crate::units::SECTOR).to_string());
     }
-    let mac = |integrity: &Integrity| if integrity.journal_mac.is_some() { "set" } else { "unset" }.to_string();
+    let mac =
+        |integrity: &Integrity| if integrity.journal_mac.is_some() { "set" } else { "unset" }.to_string();
     fixed("journal_mac", mac(wanted), mac(live));
     if (wanted.mode == Mode::Inline) != (live.mode == Mode::Inline) {
         fixed("mode", wanted.mode.to_string(), live.mode.to_string());
@@ -155,7 +157,12 @@ fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences)
         differences.field("mode", &wanted.mode, &live.mode, Effect::Tune);
     }
     differences.field("allow_discards", &wanted.allow_discards, &live.allow_discards, Effect::Tune);
-    differences.field("legacy_recalculate", &wanted.legacy_recalculate, &live.legacy_recalculate, Effect::Tune);
+    differences.field(
+        "legacy_recalculate",
+        &wanted.legacy_recalculate,
+        &live.legacy_recalculate,
+        Effect::Tune,
+    );
     if live.mode != Mode::Inline {
         buffer(wanted, live, differences);
     }
@@ -164,7 +171,13 @@ fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences)
             wanted.abs_diff(printed) <= 1 || watermark(wanted, live) == Some(printed)
         };
         number("journal_watermark", wanted.journal_watermark, live.journal_watermark, near, differences);
-        number("commit_time", wanted.commit_time, live.commit_time, |wanted, live| wanted == live, differences);
+        number(
+            "commit_time",
+            wanted.commit_time,
+            live.commit_time,
+            |wanted, live| wanted == live,
+            differences,
+        );
     }
     if live.mode == Mode::Bitmap {
         let rounded = |wanted: u32, live: u32| live.checked_sub(wanted).is_some_and(|more| more < TICK);

@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits, Words,
-    keyed,
+    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Words, keyed,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -185,7 +185,8 @@ impl Integrity {
         // The kernel takes none for one, and writes that.
         let some = || sectors().map(|found| found.max(Some(Sectors(1))));
         let number = || words.to_number(value, name).map(Some);
-        let algorithm = || Algorithm::parse(value).map(Some).map_err(|error| words.wrong(format!("{name}: {error}")));
+        let algorithm =
+            || Algorithm::parse(value).map(Some).map_err(|error| words.wrong(format!("{name}: {error}")));
         match name {
             "meta_device" => self.meta_device = Some(keyed::to_device(words, value)?),
             "block_size" => self.block_size = Some(Bytes(words.to_number(value, name)?)),

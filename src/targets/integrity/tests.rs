@@ -30,11 +30,13 @@ fn algorithm() -> impl Strategy<Value = Option<Algorithm>> {
 }
 
 fn integrity() -> impl Strategy<Value = Integrity> {
-    let device = || (1u32..4000, 0u32..1000).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)));
+    let device =
+        || (1u32..4000, 0u32..1000).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)));
     let mode = proptest::sample::select(Mode::LETTERS.map(|(mode, ..)| mode).to_vec());
     let size = || proptest::option::of((1u64..1 << 32).prop_map(Sectors));
     let number = || proptest::option::of(0u32..100);
-    let head = (device(), 0u64..1 << 40, proptest::option::of(1u32..256), mode, proptest::option::of(device()));
+    let head =
+        (device(), 0u64..1 << 40, proptest::option::of(1u32..256), mode, proptest::option::of(device()));
     let sizes = (proptest::option::of(0u32..4), size(), size(), size(), size());
     let numbers = (number(), number(), number());
     let algorithms = (algorithm(), algorithm(), algorithm());
@@ -151,9 +153,8 @@ fn what_the_superblock_decides_is_a_warning_and_no_difference() {
         assert_eq!(differences.warnings.len(), warnings, "{options}: {differences:?}");
     }
     // What the superblock turned on by itself is no difference either.
-    let on_disk = LIVE
-        .replace("J 6", "J 9 recalculate")
-        .replace("internal_hash", "fix_padding fix_hmac internal_hash");
+    let on_disk =
+        LIVE.replace("J 6", "J 9 recalculate").replace("internal_hash", "fix_padding fix_hmac internal_hash");
     let differences = compare("1:0 0 4 J 1 internal_hash:crc32c", &on_disk);
     assert!(differences.is_equal() && differences.warnings.is_empty(), "{differences:?}");
 }
@@ -236,7 +237,10 @@ fn wrong_values_are_found() {
     assert_eq!(fields("1:0 0 - J 0", Some(8)), ["tag_size"]);
     assert_eq!(fields("1:0 0 0 J 1 internal_hash:crc32c", Some(8)), ["tag_size"]);
     assert_eq!(fields("1:0 0 256 J 1 internal_hash:crc32c", Some(8)), ["tag_size"]);
-    assert_eq!(fields("1:0 0 4 B 2 allow_discards recalculate", None), ["mode", "allow_discards", "recalculate"]);
+    assert_eq!(
+        fields("1:0 0 4 B 2 allow_discards recalculate", None),
+        ["mode", "allow_discards", "recalculate"]
+    );
     assert_eq!(fields("1:0 0 4 J 2 internal_hash:crc32c block_size:1000", None), ["block_size"]);
     assert_eq!(fields("1:0 0 4 J 2 internal_hash:crc32c block_size:4096", Some(9)), ["length"]);
     assert_eq!(fields("1:0 0 4 J 2 internal_hash:crc32c journal_watermark:101", None), ["journal_watermark"]);

@@ -79,7 +79,10 @@ pub(super) fn check(group: &Group, name: &str, problems: &mut Problems) {
         if path.args.len() != first {
             problems.at(
                 &field,
-                format!("every path of a group takes as many words: {first} like the first, not {}", path.args.len()),
+                format!(
+                    "every path of a group takes as many words: {first} like the first, not {}",
+                    path.args.len()
+                ),
             );
         }
         if let (Some(_), false, Some(repeat)) =
@@ -106,6 +109,8 @@ fn count(field: &str, words: usize, least: u64, most: u64, problems: &mut Proble
 fn number(field: &str, argument: &Argument, most: u64, problems: &mut Problems) {
     match argument.number() {
         Some(number) => problems.range(field, number, 0, most),
-        None => problems.at(field, format!("{field} must be a number from 0 to {most}, `{argument}` is none")),
+        None => {
+            problems.at(field, format!("{field} must be a number from 0 to {most}, `{argument}` is none"))
+        }
     }
 }

@@ -127,7 +127,8 @@ fn what_the_kernel_refuses_is_refused() {
         ("0 0 1 1 io-affinity 0 1 0 8:0", "groups[0].paths[0].args"),
         ("0 0 1 1 historical-service-time 1 1024 1 0 8:0", "groups[0].selector_args[0]"),
     ] {
-        let fields: Vec<String> = check::<Multipath>(row, None).into_iter().map(|problem| problem.field).collect();
+        let fields: Vec<String> =
+            check::<Multipath>(row, None).into_iter().map(|problem| problem.field).collect();
         assert_eq!(fields, [field], "{row}");
     }
     let mut uneven: Multipath = parse("0 0 1 1 service-time 0 2 1 8:0 1 8:16 1");

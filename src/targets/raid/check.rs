@@ -77,7 +77,10 @@ fn devices(raid: &Raid, problems: &mut Problems) {
     let all: Vec<&Device> = halves.chain(&raid.journal_device).collect();
     for (place, device) in all.iter().enumerate() {
         if all[..place].contains(device) {
-            problems.at("devices", format!("{device} has two places in the array; each needs a device of its own"));
+            problems.at(
+                "devices",
+                format!("{device} has two places in the array; each needs a device of its own"),
+            );
         }
     }
 }
@@ -112,7 +115,8 @@ fn indices(raid: &Raid, problems: &mut Problems) {
         }
     }
     if !raid.write_mostly.is_empty() && raid.write_mostly.len() >= raid.devices.len() {
-        problems.at("write_mostly", "at least one device must be read from: write_mostly can't name them all");
+        problems
+            .at("write_mostly", "at least one device must be read from: write_mostly can't name them all");
     }
     if raid.sync.is_some() && !raid.rebuild.is_empty() {
         problems.at("rebuild", "rebuild can't be combined with sync");
@@ -148,7 +152,8 @@ fn reshape(raid: &Raid, problems: &mut Problems) {
     if let Some(delta) = raid.delta_disks {
         let most = DEVICES_MOST - raid.level.least_devices();
         if delta == 0 || u64::from(delta.unsigned_abs()) > most {
-            problems.at("delta_disks", format!("delta_disks adds 1 to {most} devices, or takes as many away"));
+            problems
+                .at("delta_disks", format!("delta_disks adds 1 to {most} devices, or takes as many away"));
         }
     }
     if let Some(offset) = raid.data_offset.filter(|offset| offset.0 != 0) {

@@ -12,7 +12,8 @@ use crate::targets::{Differences, Effect};
 use crate::units::Sectors;
 
 /// What the kernel does with another layout.
-const RESHAPES: &str = "the kernel rewrites the whole array, or refuses, or ignores it where there is no room for that";
+const RESHAPES: &str =
+    "the kernel rewrites the whole array, or refuses, or ignores it where there is no room for that";
 
 /// Notes every difference.
 pub(super) fn compare(wanted: &Raid, live: &Raid, differences: &mut Differences) {
@@ -70,7 +71,8 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     // Taken in sectors, printed in KiB.
     let printed = wanted.max_write_behind.map(|sectors| Sectors(sectors.0 / 2));
     if printed != live.max_write_behind {
-        let show = |value: Option<Sectors>| value.map_or_else(|| "unset".to_string(), |value| value.to_string());
+        let show =
+            |value: Option<Sectors>| value.map_or_else(|| "unset".to_string(), |value| value.to_string());
         let live = live.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
         let says = format!("max_write_behind {} -> {}", show(live), show(wanted.max_write_behind));
         differences.note("max_write_behind", Effect::Tune, says);

@@ -136,7 +136,10 @@ fn orders_are_not_carried_out_twice() {
 #[test]
 fn a_resync_is_announced() {
     let blank = |row: &str| {
-        TargetType::metadata(&seen::read::<Raid>(row)).iter().filter(|m| (m.look)(b"DmRd") == Found::Blank).count()
+        TargetType::metadata(&seen::read::<Raid>(row))
+            .iter()
+            .filter(|m| (m.look)(b"DmRd") == Found::Blank)
+            .count()
     };
     assert_eq!(blank("raid1 1 0 2 - 1:0 - 1:1"), 1);
     assert_eq!(blank("raid1 2 0 nosync 2 - 1:0 - 1:1"), 0);

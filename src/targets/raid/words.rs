@@ -27,7 +27,8 @@ pub(super) fn parse(raid: &mut Raid, words: &mut Words<'_>) -> Result<(), Params
         "delta_disks" => raid.delta_disks = Some(signed(words, &word)?),
         "raid10_format" => {
             let format = Raid10Format::find(words.next(&word)?);
-            raid.raid10_format = Some(format.ok_or_else(|| words.wrong(one_of(&word, &Raid10Format::words())))?);
+            raid.raid10_format =
+                Some(format.ok_or_else(|| words.wrong(one_of(&word, &Raid10Format::words())))?);
         }
         "journal_dev" => raid.journal_device = Some(words.device(&word)?),
         "journal_mode" if raid.journal_device.is_none() => {
@@ -61,11 +62,7 @@ fn once<N: TryFrom<u64>>(
     Ok(())
 }
 
-fn sectors_once(
-    field: &mut Option<Sectors>,
-    words: &mut Words<'_>,
-    word: &str,
-) -> Result<(), ParamsError> {
+fn sectors_once(field: &mut Option<Sectors>, words: &mut Words<'_>, word: &str) -> Result<(), ParamsError> {
     if field.is_some() {
         return Err(words.wrong(format!("{word} may stand only once")));
     }
@@ -77,9 +74,10 @@ fn sectors_once(
 fn signed(words: &mut Words<'_>, word: &str) -> Result<i32, ParamsError> {
     let text = words.next(word)?;
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let size: i32 = words.to_number::<u32>(digits, word)?.try_into().map_err(|_| {
-        words.wrong(format!("{word} is too large"))
-    })?;
+    let size: i32 = words
+        .to_number::<u32>(digits, word)?
+        .try_into()
+        .map_err(|_| words.wrong(format!("{word} is too large")))?;
     Ok(if digits.len() < text.len() { -size } else { size })
 }
 

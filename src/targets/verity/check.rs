@@ -23,7 +23,9 @@ impl Verity {
 
     fn check_digests(&self, problems: &mut Problems) {
         problems.word("algorithm", &self.algorithm);
-        let hex = |text: &str| !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = |text: &str| {
+            !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())
+        };
         if !hex(&self.root_hash) {
             problems.at("root_hash", "root_hash must be hex, two digits a byte");
         } else if let Some(bytes) =
@@ -105,7 +107,10 @@ impl Verity {
         if let Some(covered) = covered.filter(|covered| fec.blocks < *covered) {
             problems.at(
                 "fec.blocks",
-                format!("fec.blocks must cover data and hashes, {covered} blocks at least; {} does not", fec.blocks),
+                format!(
+                    "fec.blocks must cover data and hashes, {covered} blocks at least; {} does not",
+                    fec.blocks
+                ),
             );
         }
     }

@@ -267,8 +267,7 @@ impl Verity {
 
 impl TargetType for Verity {
     const NAME: &'static str = "verity";
-    const TRAITS: Traits =
-        Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::EARLY };
+    const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A read-only device, every block of which is checked against a tree of hashes when it is read. Its \
                   mapping is read-only by itself.",
@@ -352,7 +351,8 @@ impl TargetType for Verity {
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
-        const OTHER_TREE: &str = "blocks are checked against another tree, and read as errors where it doesn't fit";
+        const OTHER_TREE: &str =
+            "blocks are checked against another tree, and read as errors where it doesn't fit";
         let remap = Effect::Remap;
         let mut tree = |field: &str, wanted: &dyn ToString, live: &dyn ToString| {
             differences.because(field, &wanted.to_string(), &live.to_string(), remap, OTHER_TREE);
@@ -392,14 +392,21 @@ impl TargetType for Verity {
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
         let step = self.step();
         if let Some(blocks) = self.data.blocks {
-            return Some(blocks.checked_mul(step).ok_or_else(|| format!("{blocks} blocks are more than a device can have")));
+            return Some(
+                blocks
+                    .checked_mul(step)
+                    .ok_or_else(|| format!("{blocks} blocks are more than a device can have")),
+            );
         }
         let size = size_of(&self.data.device)?;
         let rest = size / step * step;
         Some(if rest > 0 {
             Ok(rest)
         } else {
-            Err(format!("{} has {size} sectors, less than one block of {} bytes", self.data.device, self.data.block_size))
+            Err(format!(
+                "{} has {size} sectors, less than one block of {} bytes",
+                self.data.device, self.data.block_size
+            ))
         })
     }
 }

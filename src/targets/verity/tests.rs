@@ -19,10 +19,16 @@ fn block_size() -> impl Strategy<Value = Bytes> {
 }
 
 fn verity() -> impl Strategy<Value = Verity> {
-    let data = (device(), block_size(), 1u64..1 << 40)
-        .prop_map(|(device, block_size, blocks)| Data { device, block_size, blocks: Some(blocks) });
-    let hash = (device(), block_size(), 0u64..1 << 40)
-        .prop_map(|(device, block_size, start)| Hash { device, block_size, start });
+    let data = (device(), block_size(), 1u64..1 << 40).prop_map(|(device, block_size, blocks)| Data {
+        device,
+        block_size,
+        blocks: Some(blocks),
+    });
+    let hash = (device(), block_size(), 0u64..1 << 40).prop_map(|(device, block_size, start)| Hash {
+        device,
+        block_size,
+        start,
+    });
     let fec = (device(), 1u64..1 << 40, 0u64..1 << 40, 2u32..25)
         .prop_map(|(device, blocks, start, roots)| Fec { device, blocks, start, roots });
     let corruption = proptest::sample::select(vec![
@@ -32,11 +38,19 @@ fn verity() -> impl Strategy<Value = Verity> {
         Some(OnCorruption::Panic),
     ]);
     let error = proptest::sample::select(vec![None, Some(OnError::Restart), Some(OnError::Panic)]);
-    let texts = ("sha256|sha1|blake2b-512", "([0-9a-f]{2}){1,64}", proptest::option::of("([0-9a-f]{2}){1,32}"));
+    let texts =
+        ("sha256|sha1|blake2b-512", "([0-9a-f]{2}){1,64}", proptest::option::of("([0-9a-f]{2}){1,32}"));
     let options = (corruption, error, any::<[bool; 3]>(), proptest::option::of(fec));
     let description = proptest::option::of("[a-z:]{1,9}");
     (0u32..2, data, hash, texts, options, description).prop_map(
-        |(version, data, hash, (algorithm, root_hash, salt), (on_corruption, on_error, flags, fec), description)| {
+        |(
+            version,
+            data,
+            hash,
+            (algorithm, root_hash, salt),
+            (on_corruption, on_error, flags, fec),
+            description,
+        )| {
             Verity {
                 version,
                 data,

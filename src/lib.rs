@@ -53,6 +53,8 @@
 
 pub mod apply;
 pub mod boot;
+#[doc(hidden)]
+pub mod cli;
 pub mod config;
 pub mod confirm;
 pub mod device;

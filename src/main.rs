@@ -1,9 +1,7 @@
-//! The `dmctl` command: a thin edge around the library of the same name.
-
-mod cli;
+//! The `dmctl` command. What it does is in the library of the same name, in `cli`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main().into()
+    dmctl::cli::main().into()
 }

@@ -4,17 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::apply::{self, Applied, ApplyError, Options, Progress};
+use crate::config::parse_duration;
+use crate::config::trust::Guard;
+use crate::confirm::{self, Post};
+use crate::kernel::ChangeKernel;
+use crate::plan::document::Document;
+use crate::plan::{self, Plan};
+use crate::render::Heading;
+use crate::render::events::Event;
+use crate::saved::{self, Now, Saved};
 use anyhow::anyhow;
-use dmctl::apply::{self, Applied, ApplyError, Options, Progress};
-use dmctl::config::parse_duration;
-use dmctl::config::trust::Guard;
-use dmctl::confirm::{self, Post};
-use dmctl::kernel::ChangeKernel;
-use dmctl::plan::document::Document;
-use dmctl::plan::{self, Plan};
-use dmctl::render::Heading;
-use dmctl::render::events::Event;
-use dmctl::saved::{self, Now, Saved};
 use nix::unistd::geteuid;
 
 use super::context::{Context, Held};
@@ -236,10 +236,10 @@ fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Fail
 }
 
 fn stale(path: &Path, changes: &[String]) -> Failure {
-    let shown = dmctl::identity::printable(&path.to_string_lossy()).into_owned();
+    let shown = crate::identity::printable(&path.to_string_lossy()).into_owned();
     let says = changes
         .iter()
-        .fold(String::new(), |text, change| format!("{text}\n  {}", dmctl::identity::printable(change)));
+        .fold(String::new(), |text, change| format!("{text}\n  {}", crate::identity::printable(change)));
     Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{says}"))
 }
 

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::parse_duration;
 use clap::{ArgAction, Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use dmctl::config::parse_duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
@@ -143,7 +143,7 @@ pub enum Udev {
     Off,
 }
 
-impl From<Udev> for dmctl::kernel::live::Udev {
+impl From<Udev> for crate::kernel::live::Udev {
     fn from(udev: Udev) -> Self {
         match udev {
             Udev::Auto => Self::Auto,
@@ -205,7 +205,7 @@ pub struct Consent {
     foreign: bool,
 }
 
-impl From<&Consent> for dmctl::ops::Foreign {
+impl From<&Consent> for crate::ops::Foreign {
     fn from(consent: &Consent) -> Self {
         if consent.foreign { Self::Allow } else { Self::Refuse }
     }

@@ -8,16 +8,16 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::config;
+use crate::kernel::live;
+use crate::kernel::simulated::Simulated;
+use crate::kernel::{KernelError, ReadKernel};
+use crate::policy::Class;
 use anyhow::anyhow;
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
-use dmctl::config;
-use dmctl::kernel::live;
-use dmctl::kernel::simulated::Simulated;
-use dmctl::kernel::{KernelError, ReadKernel};
-use dmctl::policy::Class;
 
 use super::args;
 use super::completions::Shell;
@@ -96,7 +96,7 @@ fn kernel(words: &[OsString]) -> Option<PathBuf> {
     (written != "live").then(|| written.into())
 }
 
-fn simulated(file: &Path) -> Result<Vec<dmctl::identity::Name>, KernelError> {
+fn simulated(file: &Path) -> Result<Vec<crate::identity::Name>, KernelError> {
     Ok(Simulated::open(file)?.list()?.into_iter().map(|listed| listed.name).collect())
 }
 

@@ -1,7 +1,7 @@
 //! `dmctl confirm`: keeps what `apply --confirm-within` did.
 
+use crate::confirm::{self, Outcome, Phase};
 use anyhow::anyhow;
-use dmctl::confirm::{self, Outcome, Phase};
 use jiff::Timestamp;
 
 use super::context::Context;

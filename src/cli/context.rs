@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use dmctl::apply::Options;
-use dmctl::confirm;
-use dmctl::kernel::live::{Live, Udev};
-use dmctl::kernel::simulated::Simulated;
-use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
-use dmctl::lock::{self, Lock, LockError};
+use crate::apply::Options;
+use crate::confirm;
+use crate::kernel::live::{Live, Udev};
+use crate::kernel::simulated::Simulated;
+use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
+use crate::lock::{self, Lock, LockError};
 
 use super::args::Global;
 use super::exit::Exit;

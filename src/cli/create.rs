@@ -1,7 +1,7 @@
 //! `dmctl create`: a new device.
 
-use dmctl::identity::Uuid;
-use dmctl::ops::{self, Foreign, OpError};
+use crate::identity::Uuid;
+use crate::ops::{self, Foreign, OpError};
 
 use super::args::Consent;
 use super::context::Context;

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dmctl::apply::Silent;
-use dmctl::config::parse_duration;
-use dmctl::plan::document::Document;
-use dmctl::plan::{Deactivation, deactivate};
-use dmctl::render::Heading;
+use crate::apply::Silent;
+use crate::config::parse_duration;
+use crate::plan::document::Document;
+use crate::plan::{Deactivation, deactivate};
+use crate::render::Heading;
 
 use super::apply::perform;
 use super::context::Context;

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
+use crate::plan::document::Document;
+use crate::render::{self, Heading, Look, Paint};
 use clap::ValueEnum;
-use dmctl::plan::document::Document;
-use dmctl::render::{self, Heading, Look, Paint};
 use serde::Serialize;
 
 use super::failure::Failure;

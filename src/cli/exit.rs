@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use dmctl::kernel::KernelError;
-use dmctl::ops::OpError;
+use crate::kernel::KernelError;
+use crate::ops::OpError;
 
 /// How a run ends. The numbers are part of the interface: scripts and units depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

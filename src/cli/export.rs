@@ -1,10 +1,10 @@
 //! `dmctl export`: what the kernel has, written for dmctl and for others.
 
+use crate::export::{self, ExportError, Selection};
+use crate::identity::Owner;
+use crate::ops;
 use anyhow::anyhow;
 use clap::ValueEnum;
-use dmctl::export::{self, ExportError, Selection};
-use dmctl::identity::Owner;
-use dmctl::ops;
 
 use super::complete;
 use super::context::Context;

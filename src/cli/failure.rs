@@ -4,11 +4,11 @@
 
 use std::fmt;
 
+use crate::identity::{Name, printable};
+use crate::kernel::KernelError;
+use crate::lock::LockError;
+use crate::ops::OpError;
 use anstyle::{AnsiColor, Style};
-use dmctl::identity::{Name, printable};
-use dmctl::kernel::KernelError;
-use dmctl::lock::LockError;
-use dmctl::ops::OpError;
 use nix::errno::Errno;
 
 use super::exit::Exit;

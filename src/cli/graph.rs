@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::graph;
+use crate::render::Paint;
+use crate::render::graph as drawn;
 use clap::ValueEnum;
-use dmctl::graph;
-use dmctl::render::Paint;
-use dmctl::render::graph as drawn;
 
 use super::context::Context;
 use super::exit::Exit;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dmctl::saved;
+use crate::saved;
 
 use super::context::Context;
 

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
+use crate::config::source::MAX_BYTES;
+use crate::export::import;
 use anyhow::anyhow;
-use dmctl::config::source::MAX_BYTES;
-use dmctl::export::import;
 
 use super::context::Context;
 use super::exit::Exit;

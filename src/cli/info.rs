@@ -1,8 +1,8 @@
 //! `dmctl info`: the state of a device.
 
-use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::Info;
-use dmctl::ops::{self, OpError};
+use crate::identity::{Name, Uuid};
+use crate::kernel::Info;
+use crate::ops::{self, OpError};
 use serde::Serialize;
 
 use super::complete;

@@ -1,10 +1,10 @@
 //! `dmctl list`: the mapped devices of this machine.
 
-use dmctl::identity::{DevNum, Name, Uuid};
-use dmctl::kernel::{Id, Info, Listed, ReadKernel, Slot};
-use dmctl::ops;
-use dmctl::table;
-use dmctl::units::Sectors;
+use crate::identity::{DevNum, Name, Uuid};
+use crate::kernel::{Id, Info, Listed, ReadKernel, Slot};
+use crate::ops;
+use crate::table;
+use crate::units::Sectors;
 use serde::Serialize;
 
 use super::context::Context;

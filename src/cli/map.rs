@@ -3,9 +3,9 @@
 use std::env;
 use std::path::PathBuf;
 
+use crate::config::{self, Loaded, Map};
+use crate::keys::Places;
 use anyhow::anyhow;
-use dmctl::config::{self, Loaded, Map};
-use dmctl::keys::Places;
 use nix::unistd::geteuid;
 
 use super::context::Context;

@@ -3,10 +3,10 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 
+use crate::render::json::FORMAT_VERSION;
 use anstream::AutoStream;
 use anyhow::anyhow;
 use clap::ValueEnum;
-use dmctl::render::json::FORMAT_VERSION;
 use serde::Serialize;
 
 use super::exit::Exit;

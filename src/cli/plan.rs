@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use dmctl::plan;
-use dmctl::plan::document::Document;
-use dmctl::policy::Class;
-use dmctl::render::Heading;
-use dmctl::saved::{self, Made, Saved};
+use crate::plan;
+use crate::plan::document::Document;
+use crate::policy::Class;
+use crate::render::Heading;
+use crate::saved::{self, Made, Saved};
 
 use super::complete;
 use super::context::Context;

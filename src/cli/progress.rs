@@ -7,9 +7,9 @@
 use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
-use dmctl::apply::Progress;
-use dmctl::plan::Step;
-use dmctl::render::events::{Event, Which};
+use crate::apply::Progress;
+use crate::plan::Step;
+use crate::render::events::{Event, Which};
 use unicode_width::UnicodeWidthChar;
 
 use super::output::print_line;

@@ -1,6 +1,6 @@
 //! `dmctl reload`: another table for a device.
 
-use dmctl::ops;
+use crate::ops;
 
 use super::args::Consent;
 use super::complete;

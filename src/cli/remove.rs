@@ -1,6 +1,6 @@
 //! `dmctl remove`: a device less.
 
-use dmctl::ops::{self, Removal, Removed};
+use crate::ops::{self, Removal, Removed};
 
 use super::args::Consent;
 use super::complete;

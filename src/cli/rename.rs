@@ -1,7 +1,7 @@
 //! `dmctl rename`: another name for a device.
 
-use dmctl::identity::Uuid;
-use dmctl::ops::{self, OpError};
+use crate::identity::Uuid;
+use crate::ops::{self, OpError};
 
 use super::args::Consent;
 use super::complete;

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::apply::{self, Options};
+use crate::identity::{DEFAULT_OWNER, DevNum, Name, Owner, printable};
+use crate::plan::Plan;
+use crate::plan::document::{Document, Step};
+use crate::plan::repair::{self, Left};
+use crate::render::Heading;
 use anyhow::anyhow;
-use dmctl::apply::{self, Options};
-use dmctl::identity::{DEFAULT_OWNER, DevNum, Name, Owner, printable};
-use dmctl::plan::Plan;
-use dmctl::plan::document::{Document, Step};
-use dmctl::plan::repair::{self, Left};
-use dmctl::render::Heading;
 use serde::Serialize;
 
 use super::context::Context;

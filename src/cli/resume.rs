@@ -1,6 +1,6 @@
 //! `dmctl resume`: a device lets I/O through again.
 
-use dmctl::ops;
+use crate::ops;
 
 use super::args::Consent;
 use super::complete;

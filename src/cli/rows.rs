@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
+use crate::secret::Secret;
+use crate::table::{Table, parse_table};
 use anyhow::anyhow;
-use dmctl::secret::Secret;
-use dmctl::table::{Table, parse_table};
 
 use super::exit::Exit;
 use super::failure::Failure;

@@ -1,7 +1,7 @@
 //! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
 
+use crate::{config, kernel::simulated, render};
 use clap::ValueEnum;
-use dmctl::{config, kernel::simulated, render};
 
 use super::exit::Exit;
 use super::failure::Failure;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::{Loaded, Map};
+use crate::identity::Key;
 use anyhow::anyhow;
-use dmctl::config::{Loaded, Map};
-use dmctl::identity::Key;
 
 use super::complete;
 use super::exit::Exit;

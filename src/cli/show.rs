@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use dmctl::plan::document::Document;
-use dmctl::render::Heading;
-use dmctl::saved::{self, Made, Now, Saved, SavedError, Undo};
+use crate::plan::document::Document;
+use crate::render::Heading;
+use crate::saved::{self, Made, Now, Saved, SavedError, Undo};
 use serde::Serialize;
 
 use super::context::Context;

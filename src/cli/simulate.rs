@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::identity::printable;
+use crate::kernel::simulated::{DiskSpec, Simulated, State};
 use anyhow::anyhow;
-use dmctl::identity::printable;
-use dmctl::kernel::simulated::{DiskSpec, Simulated, State};
 
 use super::exit::Exit;
 use super::failure::Failure;

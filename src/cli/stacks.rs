@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::boot;
+use crate::config::{BootOption, Map, Mapping, Stack};
+use crate::identity::Key;
 use clap::ValueEnum;
-use dmctl::boot;
-use dmctl::config::{BootOption, Map, Mapping, Stack};
-use dmctl::identity::Key;
 use serde::Serialize;
 
 use super::exit::Exit;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use dmctl::confirm::Found;
-use dmctl::render::{self, Paint};
-use dmctl::status::{self, Entry, Word};
+use crate::confirm::Found;
+use crate::render::{self, Paint};
+use crate::status::{self, Entry, Word};
 use serde::Serialize;
 
 use super::context::Context;

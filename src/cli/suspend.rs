@@ -1,7 +1,7 @@
 //! `dmctl suspend`: a device holds I/O back.
 
-use dmctl::kernel::Suspend;
-use dmctl::ops;
+use crate::kernel::Suspend;
+use crate::ops;
 
 use super::args::Consent;
 use super::complete;

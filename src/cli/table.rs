@@ -1,9 +1,9 @@
 //! `dmctl table`: the rows of a device's table.
 
-use dmctl::identity::{Name, printable};
-use dmctl::kernel::Slot;
-use dmctl::ops;
-use dmctl::table::Target;
+use crate::identity::{Name, printable};
+use crate::kernel::Slot;
+use crate::ops;
+use crate::table::Target;
 use serde::Serialize;
 
 use super::complete;

@@ -31,7 +31,7 @@ struct Entry {
 /// Lists them.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = context.reading()?.targets()?;
-    let entry = |(name, version): (_, dmctl::kernel::Version)| Entry { name, version: version.to_string() };
+    let entry = |(name, version): (_, crate::kernel::Version)| Entry { name, version: version.to_string() };
     let targets = Targets { targets: loaded.into_iter().map(entry).collect() };
     let text = || lines(targets.targets.iter().map(|entry| format!("{} {}", entry.name, entry.version)));
     args.output.print(text, &targets)?;

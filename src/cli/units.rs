@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::boot::{self, Entry, Stage};
 use anyhow::anyhow;
-use dmctl::boot::{self, Entry, Stage};
 
 use super::exit::Exit;
 use super::failure::Failure;

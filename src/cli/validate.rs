@@ -1,7 +1,7 @@
 //! `dmctl validate`: is this a map?
 
-use dmctl::config::{self, Loaded, Severity};
-use dmctl::identity::{Key, Owner};
+use crate::config::{self, Loaded, Severity};
+use crate::identity::{Key, Owner};
 use serde::Serialize;
 
 use super::context::Context;

@@ -12,14 +12,14 @@ use std::fs::{self, File};
 use std::time::{Duration, Instant};
 use std::{env, io, mem};
 
+use crate::apply::Applied;
+use crate::config::parse_duration;
+use crate::confirm::{Found, Post};
+use crate::kernel::MemoryLock;
+use crate::plan::{Action, Plan, Step};
+use crate::policy::Class;
+use crate::render::events::Event;
 use anyhow::anyhow;
-use dmctl::apply::Applied;
-use dmctl::config::parse_duration;
-use dmctl::confirm::{Found, Post};
-use dmctl::kernel::MemoryLock;
-use dmctl::plan::{Action, Plan, Step};
-use dmctl::policy::Class;
-use dmctl::render::events::Event;
 use jiff::Timestamp;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 

@@ -9,11 +9,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::targets;
 use anyhow::anyhow;
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
-use dmctl::targets;
 
 use super::args;
 use super::exit::Exit;

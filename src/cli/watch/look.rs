@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::apply::{self, ApplyError, Progress};
+use crate::config::{Map, State};
+use crate::kernel::ReadKernel;
+use crate::kernel::live::Events;
+use crate::plan::document::Document;
+use crate::plan::{self, Plan, Step};
+use crate::watch::{Bell, Cause, Files, Latch};
 use anyhow::anyhow;
-use dmctl::apply::{self, ApplyError, Progress};
-use dmctl::config::{Map, State};
-use dmctl::kernel::ReadKernel;
-use dmctl::kernel::live::Events;
-use dmctl::plan::document::Document;
-use dmctl::plan::{self, Plan, Step};
-use dmctl::watch::{Bell, Cause, Files, Latch};
 
 use super::Args;
 use super::parts::{self, Blame, Parts};

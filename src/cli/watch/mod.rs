@@ -1,7 +1,7 @@
 //! `dmctl watch`: follows a map and a kernel for as long as the host runs.
 //!
 //! One wait on descriptors, and nothing that wakes by itself. `look` compares and puts right, `tell` says what
-//! was seen, `service` speaks with systemd; when to look is up to [`dmctl::watch::Pace`].
+//! was seen, `service` speaks with systemd; when to look is up to [`crate::watch::Pace`].
 
 mod look;
 mod parts;
@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::watch::{Bell, Cause, Heard, Pace, WatchError};
 use anyhow::anyhow;
-use dmctl::watch::{Bell, Cause, Heard, Pace, WatchError};
 
 use super::context::Context;
 use super::exit::Exit;

@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use dmctl::config::{BootOption, Map, Stack, State};
-use dmctl::identity::Key;
-use dmctl::kernel::{KernelError, ReadKernel};
-use dmctl::plan::{self, Plan};
-use dmctl::policy::Class;
+use crate::config::{BootOption, Map, Stack, State};
+use crate::identity::Key;
+use crate::kernel::{KernelError, ReadKernel};
+use crate::plan::{self, Plan};
+use crate::policy::Class;
 
 /// What came of the stacks of a map so far.
 #[derive(Debug, Default)]

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use dmctl::plan::document::Document;
-use dmctl::plan::{Action, Step};
-use dmctl::render::Heading;
-use dmctl::render::json::FORMAT_VERSION;
-use dmctl::watch::Cause;
+use crate::plan::document::Document;
+use crate::plan::{Action, Step};
+use crate::render::Heading;
+use crate::render::json::FORMAT_VERSION;
+use crate::watch::Cause;
 use serde::Serialize;
 
 use crate::cli::apply::done;

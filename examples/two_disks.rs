@@ -20,7 +20,7 @@ use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
 use dmctl::ops::{self, Foreign, Removal};
-use dmctl::table::{Table, Target};
+use dmctl::table::{RawRow, Table};
 use dmctl::units::Sectors;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -63,7 +63,7 @@ fn rows(kernel: &dyn ReadKernel, disks: &[String]) -> Result<Table, Box<dyn Erro
         let number = kernel.resolve(&Device::parse(disk)?)?;
         let found = number.map(|number| kernel.block_device(number)).transpose()?.flatten();
         let length = found.ok_or_else(|| format!("there is no block device {disk}"))?.sectors;
-        table.push(Target::new(dmctl::table::sectors(&table), length, "linear", format!("{disk} 0")));
+        table.push(RawRow::new(dmctl::table::sectors(&table), length, "linear", format!("{disk} 0")));
     }
     Ok(table)
 }

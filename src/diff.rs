@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::identity::DevNum;
-use crate::kernel::Mapped;
-use crate::sector_map::{SectorMap, TypedRow};
-use crate::table::Target;
+use crate::kernel::DeviceState;
+use crate::sector_map::SectorMap;
+use crate::table::RawRow;
+use crate::table::Row;
 use crate::targets::{self, Effect, Mode};
 
 /// How two tables of one mapping compare.
@@ -44,31 +45,25 @@ impl TableDiff {
 }
 
 /// Reads the rows the kernel printed, or says why one can't be judged.
-pub fn understand(table: &[Target]) -> Result<Vec<TypedRow>, String> {
+pub fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
     table
         .iter()
         .map(|row| {
             let target = targets::parse(&row.kind, row.params()).map_err(|error| {
                 format!("the kernel prints a {} row that can't be read: {error}", row.kind)
             })?;
-            Ok(TypedRow {
-                start: row.start,
-                length: row.length,
-                target,
-                messages: Vec::new(),
-                provisional: false,
-            })
+            Ok(Row { start: row.start, length: row.length, target, messages: Vec::new(), provisional: false })
         })
         .collect()
 }
 
 /// The devices that a table stands on, as far as its rows can be read.
 #[must_use]
-pub fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
+pub fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
     let mut numbers = BTreeSet::new();
     for row in table {
         if let Ok(target) = targets::parse(&row.kind, row.params()) {
-            numbers.extend(target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
+            numbers.extend(target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
         }
     }
     numbers
@@ -76,7 +71,7 @@ pub fn lowers(table: &[Target]) -> BTreeSet<DevNum> {
 
 /// Turns the table that is wanted into the one to load over the live one: without orders that the kernel
 /// has carried out already.
-pub fn over(wanted: &mut [TypedRow], live: &[Target]) {
+pub fn over(wanted: &mut [Row], live: &[RawRow]) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())
@@ -89,19 +84,19 @@ pub fn over(wanted: &mut [TypedRow], live: &[Target]) {
 
 /// Compares the table that is wanted with the live one.
 #[must_use]
-pub fn compare(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> Verdict {
+pub fn compare(wanted: &[Row], read_only: bool, device: &DeviceState) -> Verdict {
     judge(wanted, read_only, device).0
 }
 
 /// As [`compare`], with what no table changes: values that the kernel would take and ignore.
 #[must_use]
-pub fn judge(wanted: &[TypedRow], read_only: bool, device: &Mapped) -> (Verdict, Vec<String>) {
+pub fn judge(wanted: &[Row], read_only: bool, device: &DeviceState) -> (Verdict, Vec<String>) {
     let mut ignored = Vec::new();
     let verdict = verdict(wanted, read_only, device, &mut ignored);
     (verdict, ignored)
 }
 
-fn verdict(wanted: &[TypedRow], read_only: bool, device: &Mapped, ignored: &mut Vec<String>) -> Verdict {
+fn verdict(wanted: &[Row], read_only: bool, device: &DeviceState, ignored: &mut Vec<String>) -> Verdict {
     let live = match understand(&device.table) {
         Ok(live) => live,
         Err(why) => return Verdict::Unknown(why),
@@ -153,8 +148,8 @@ pub fn rows_counted(live: usize, wanted: usize) -> String {
 /// Notes how two rows that start at the same sector differ. Gives the heaviest effect, or why the live one
 /// can't be judged.
 fn compare_row(
-    row: &TypedRow,
-    live: &TypedRow,
+    row: &Row,
+    live: &Row,
     suspended: bool,
     diff: &mut TableDiff,
     ignored: &mut Vec<String>,
@@ -180,7 +175,7 @@ fn compare_row(
 }
 
 /// Whether the target decides by itself whether its device is read-only.
-fn follows_target(wanted: &[TypedRow], read_only: bool) -> bool {
+fn follows_target(wanted: &[Row], read_only: bool) -> bool {
     wanted.iter().any(|row| match row.target.traits().mode {
         Mode::Any => false,
         Mode::ReadOnly => !read_only,
@@ -190,7 +185,7 @@ fn follows_target(wanted: &[TypedRow], read_only: bool) -> bool {
 
 /// Whether the kernel lets the wanted table replace the live one: an immutable type only by itself or by
 /// `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`).
-fn may_replace(wanted: &[TypedRow], live: &[TypedRow]) -> bool {
+fn may_replace(wanted: &[Row], live: &[Row]) -> bool {
     let Some(immutable) = live.iter().find(|row| row.target.traits().immutable) else {
         return true;
     };
@@ -221,7 +216,7 @@ mod tests {
             target_count: 1,
             deferred_remove: false,
         };
-        compare(&wanted, false, &Mapped { info, table: parse_table(live).unwrap().into() })
+        compare(&wanted, false, &DeviceState { info, table: parse_table(live).unwrap().into() })
     }
 
     #[test]

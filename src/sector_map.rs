@@ -1,57 +1,11 @@
 //! Where the sectors of a mapping lead before and after: which keep their place, which move, which appear,
 //! which vanish.
 
-use std::fmt;
 use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::targets::{Style, Typed};
-
-/// A row whose target is understood.
-#[derive(Clone)]
-pub struct TypedRow {
-    /// The first sector of the mapping that it serves.
-    pub start: u64,
-    /// How many sectors.
-    pub length: u64,
-    /// What serves them.
-    pub target: Box<dyn Typed>,
-    /// Sent after each load.
-    pub messages: Vec<String>,
-    /// Whether the length is that of a first load only: how long the target may be is known after that
-    /// ([`TargetType::first_length`](crate::targets::TargetType::first_length)).
-    pub provisional: bool,
-}
-
-impl TypedRow {
-    /// The first sector after this row.
-    #[must_use]
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.length)
-    }
-
-    /// The row as one line: `start length type params`.
-    #[must_use]
-    pub fn line(&self, style: Style) -> String {
-        let params = self.target.params(style);
-        let line = format!("{} {} {} {params}", self.start, self.length, self.target.kind());
-        line.trim_end().to_string()
-    }
-}
-
-impl fmt::Display for TypedRow {
-    /// As `dmsetup table` prints it, with keys replaced.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(Style::Redacted))
-    }
-}
-
-impl fmt::Debug for TypedRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TypedRow({self})")
-    }
-}
+use crate::table::Row;
 
 /// What becomes of the sectors of a mapping. Each list is in order, and neighbours are merged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -71,7 +25,7 @@ impl SectorMap {
     ///
     /// Both are in order and without gaps, so one pass over their borders is enough.
     #[must_use]
-    pub fn of(wanted: &[TypedRow], live: &[TypedRow]) -> Self {
+    pub fn of(wanted: &[Row], live: &[Row]) -> Self {
         let mut map = Self::default();
         let (mut new, mut old) = (wanted.iter().peekable(), live.iter().peekable());
         let mut at = 0;
@@ -104,7 +58,7 @@ impl SectorMap {
 }
 
 /// Whether the sectors that two rows share lead to the same place.
-fn keeps_place(wanted: &TypedRow, live: &TypedRow) -> bool {
+fn keeps_place(wanted: &Row, live: &Row) -> bool {
     if let (Some((device, offset)), Some((live_device, live_offset))) =
         (wanted.target.straight(), live.target.straight())
     {
@@ -114,7 +68,7 @@ fn keeps_place(wanted: &TypedRow, live: &TypedRow) -> bool {
                 == i128::from(live_offset) - i128::from(live.start);
     }
     // Any other layout counts from the start of its row.
-    let anywhere = wanted.target.lowers(0).is_empty();
+    let anywhere = wanted.target.lower_devices(0).is_empty();
     (anywhere || wanted.start == live.start)
         && wanted.target.compare(live.target.as_ref()).is_some_and(|differences| {
             differences.unknown.is_none()
@@ -140,14 +94,13 @@ mod tests {
     use super::*;
     use crate::targets;
 
-    fn rows(table: &[(u64, &str, String)]) -> Vec<TypedRow> {
+    fn rows(table: &[(u64, &str, String)]) -> Vec<Row> {
         let mut start = 0;
         table
             .iter()
             .map(|(length, kind, params)| {
                 let target = targets::parse(kind, params).unwrap();
-                let row =
-                    TypedRow { start, length: *length, target, messages: Vec::new(), provisional: false };
+                let row = Row { start, length: *length, target, messages: Vec::new(), provisional: false };
                 start += length;
                 row
             })
@@ -172,7 +125,7 @@ mod tests {
     }
 
     /// Where one sector leads, told in the plainest way.
-    fn place(rows: &[TypedRow], sector: u64) -> Option<String> {
+    fn place(rows: &[Row], sector: u64) -> Option<String> {
         let row = rows.iter().find(|row| row.start <= sector && sector < row.end())?;
         Some(match row.target.straight() {
             Some((device, offset)) => format!("{device} {}", offset + sector - row.start),
@@ -180,7 +133,7 @@ mod tests {
         })
     }
 
-    fn table() -> impl Strategy<Value = Vec<TypedRow>> {
+    fn table() -> impl Strategy<Value = Vec<Row>> {
         let row = (1u64..6, 0u64..3, 0u64..4, 0u8..3);
         proptest::collection::vec(row, 0..5).prop_map(|parts| {
             let table: Vec<_> = parts

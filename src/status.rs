@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{Map, State};
 use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{KernelError, Mapped, ReadKernel};
+use crate::kernel::{DeviceState, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::plan::{Changes, Standing};
 
@@ -148,12 +148,12 @@ fn as_it_is(says: &str) -> String {
     .to_string()
 }
 
-fn is_leaving(device: Option<&Mapped>) -> bool {
+fn is_leaving(device: Option<&DeviceState>) -> bool {
     device.is_some_and(|device| device.info.deferred_remove)
 }
 
 /// What is to be said of a device that was removed while it was open.
-fn leaving(device: Option<&Mapped>) -> Option<String> {
+fn leaving(device: Option<&DeviceState>) -> Option<String> {
     is_leaving(device).then(|| "it goes away as soon as it is closed".to_string())
 }
 

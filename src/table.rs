@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::secret::Secret;
-use crate::targets;
+use crate::targets::{self, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// One row of a table: so many sectors from `start` on are served by a target of this type.
@@ -15,13 +15,13 @@ use crate::units::{MAX_BYTES, SECTOR};
 /// This is the raw row. What its parameters mean is known to [`crate::targets`].
 ///
 /// ```
-/// use dmctl::table::Target;
-/// let row = Target::parse("0 1024 linear 253:1 2048").unwrap();
+/// use dmctl::table::RawRow;
+/// let row = RawRow::parse("0 1024 linear 253:1 2048").unwrap();
 /// assert_eq!((row.start, row.length, row.kind.as_str()), (0, 1024, "linear"));
 /// assert_eq!(row.params(), "253:1 2048");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct RawRow {
     /// The first sector of the mapping that this target serves.
     pub start: u64,
     /// How many sectors it serves.
@@ -32,11 +32,56 @@ pub struct Target {
     params: Secret,
 }
 
+/// A row whose target is understood.
+#[derive(Clone)]
+pub struct Row {
+    /// The first sector of the mapping that it serves.
+    pub start: u64,
+    /// How many sectors.
+    pub length: u64,
+    /// What serves them.
+    pub target: Box<dyn Target>,
+    /// Sent after each load.
+    pub messages: Vec<String>,
+    /// Whether the length is that of a first load only: how long the target may be is known after that
+    /// ([`TargetKind::first_length`](crate::targets::TargetKind::first_length)).
+    pub provisional: bool,
+}
+
+impl Row {
+    /// The first sector after this row.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// The row as one line: `start length type params`.
+    #[must_use]
+    pub fn line(&self, style: Style) -> String {
+        let params = self.target.params(style);
+        let line = format!("{} {} {} {params}", self.start, self.length, self.target.kind());
+        line.trim_end().to_string()
+    }
+}
+
+impl fmt::Display for Row {
+    /// As `dmsetup table` prints it, with keys replaced.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line(Style::Redacted))
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Row({self})")
+    }
+}
+
 /// A table: its targets in order, from sector 0, without gaps.
-pub type Table = Vec<Target>;
+pub type Table = Vec<RawRow>;
 
 /// A table as a kernel has it: what was read once is handed on, not copied, with the keys in it.
-pub type ReadTable = Arc<[Target]>;
+pub type ReadTable = Arc<[RawRow]>;
 
 /// Why a text is no table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,7 +115,7 @@ pub enum TableError {
     },
 }
 
-impl Target {
+impl RawRow {
     /// A row from its parts; `params` are the words after the type, blanks between them.
     #[must_use]
     pub fn new(start: u64, length: u64, kind: &str, params: String) -> Self {
@@ -137,7 +182,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for RawRow {
     /// As `dmsetup table` prints it, with keys replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.start, self.length, self.kind)?;
@@ -146,9 +191,9 @@ impl fmt::Display for Target {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for RawRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({self})")
+        write!(f, "RawRow({self})")
     }
 }
 
@@ -163,7 +208,7 @@ pub fn parse_table(text: &str) -> Result<Table, TableError> {
             continue;
         }
         let line = index + 1;
-        let target = Target::parse_line(row, line)?;
+        let target = RawRow::parse_line(row, line)?;
         let expected = sectors(&table);
         if target.start != expected {
             return Err(TableError::Gap { line, start: target.start, expected });
@@ -178,8 +223,8 @@ pub fn parse_table(text: &str) -> Result<Table, TableError> {
 
 /// The size of the device that a table makes, in sectors.
 #[must_use]
-pub fn sectors(table: &[Target]) -> u64 {
-    table.last().map_or(0, Target::end)
+pub fn sectors(table: &[RawRow]) -> u64 {
+    table.last().map_or(0, RawRow::end)
 }
 
 #[cfg(test)]

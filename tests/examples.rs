@@ -16,9 +16,9 @@ use dmctl::config::{self, Map};
 use dmctl::device::Form;
 use dmctl::identity::DevNum;
 use dmctl::kernel::Version;
-use dmctl::kernel::simulated::{self, Disk, MappingState, Row, State};
+use dmctl::kernel::simulated::{self, Disk, MappingState, State, StateRow};
 use dmctl::render::json;
-use dmctl::table::Target;
+use dmctl::table::RawRow;
 use jsonschema::Validator;
 use tempfile::TempDir;
 
@@ -132,7 +132,7 @@ fn made_by_script(script: &Path, state: &State) -> Vec<MappingState> {
     let made = lines.zip(0..).map(|(line, minor)| {
         let (name, table) = line.split_once(" --table ").unwrap();
         let rows = table.trim_matches('\'').split(' ').map(number).collect::<Vec<_>>().join(" ");
-        let row = Row::from(&Target::parse(&rows).unwrap());
+        let row = StateRow::from(&RawRow::parse(&rows).unwrap());
         serde_json::from_value(serde_json::json!({
             "name": name, "number": DevNum::new(254, minor), "live": [row],
         }))

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use dmctl::targets::{self, KINDS, Kind, Problems, Style, Typed};
+use dmctl::targets::{self, KINDS, Kind, Problems, Style, Target};
 use toml::de::{DeTable, Deserializer};
 
 /// Holds when the file at `path`, from the root of the repository, is `made`.
@@ -44,7 +44,7 @@ fn the_schema_of_events_is_current() {
 }
 
 /// The example of a target, and the length of its row where it gives one.
-fn example(kind: &Kind) -> (Box<dyn Typed>, Option<u64>) {
+fn example(kind: &Kind) -> (Box<dyn Target>, Option<u64>) {
     let text = kind.doc.example;
     let mut fields = DeTable::parse(text).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
     let named =

@@ -11,7 +11,7 @@ use dmctl::apply::{self, Options, Silent};
 use dmctl::config::{self, Map};
 use dmctl::export::{self, Selection};
 use dmctl::identity::DevNum;
-use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Row, Simulated, State};
+use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Simulated, State, StateRow};
 use dmctl::kernel::{Call, ReadKernel};
 use dmctl::plan;
 use dmctl::policy::Class;
@@ -151,8 +151,8 @@ fn read(text: &str) -> Map {
     loaded.map.unwrap_or_else(|| panic!("{says}\n{text}"))
 }
 
-fn row(kind: &str, params: &str) -> Row {
-    Row { start: 0, length: SIZE, kind: kind.to_string(), params: Secret::new(params.to_string()) }
+fn row(kind: &str, params: &str) -> StateRow {
+    StateRow { start: 0, length: SIZE, kind: kind.to_string(), params: Secret::new(params.to_string()) }
 }
 
 /// A kernel with the disks and `foreign` devices of somebody else, one of them on top of another.
@@ -215,7 +215,7 @@ fn picture(kernel: &Simulated, ours: bool) -> Picture {
         .iter()
         .map(|mapping| (mapping.number.to_string(), mapping.uuid.clone().unwrap_or_default()))
         .collect();
-    let drawn = |row: &Row| {
+    let drawn = |row: &StateRow| {
         let words = row.params.reveal().split_whitespace();
         let words: Vec<&str> = words.map(|word| uuids.get(word).map_or(word, String::as_str)).collect();
         format!("{} {} {} {}", row.start, row.length, row.kind, words.join(" "))

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use dmctl::device::{Device, Form};
 use dmctl::identity::DevNum;
-use dmctl::targets::{self, Problems, Style, Typed};
+use dmctl::targets::{self, Problems, Style, Target};
 use proptest::prelude::*;
 
 /// Types whose live tables are read and never judged.
@@ -190,7 +190,7 @@ fn number_of(path: &str) -> Option<DevNum> {
 
 /// Gives the devices of `loaded` their numbers. A device under `/dev/mapper` has the one that `printed`
 /// shows in the same place, and the same one wherever its name stands.
-fn resolve(loaded: &mut dyn Typed, printed: &mut dyn Typed) {
+fn resolve(loaded: &mut dyn Target, printed: &mut dyn Target) {
     let mut mapped: BTreeMap<String, DevNum> = BTreeMap::new();
     let printed: Vec<&mut Device> = printed.devices_mut();
     for device in &printed {
@@ -214,7 +214,7 @@ fn resolve(loaded: &mut dyn Typed, printed: &mut dyn Typed) {
     }
 }
 
-fn parse(row: &Row, params: &str) -> Result<Box<dyn Typed>, String> {
+fn parse(row: &Row, params: &str) -> Result<Box<dyn Target>, String> {
     let typed = targets::parse(&row.target, params).map_err(|error| error.to_string())?;
     let mut problems = Problems::default();
     typed.check(row.length, &mut problems);
@@ -367,7 +367,7 @@ proptest! {
         let Ok(typed) = targets::parse(&target, &params) else { return Ok(()) };
         let mut problems = Problems::default();
         typed.check(Some(8), &mut problems);
-        typed.lowers(u64::MAX);
+        typed.lower_devices(u64::MAX);
         typed.metadata();
         typed.rest(&|_| Some(u64::MAX));
         let _ = targets::redact(&target, &params);

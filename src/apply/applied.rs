@@ -11,14 +11,14 @@ use super::journal::Journal;
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::identity::Name;
-use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, ReadKernel, Slot};
+use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot};
 use crate::plan::Plan;
 
 /// A plan that was carried out, with the way back.
 pub struct Applied {
     journal: Journal,
     /// The devices that it touched, as it left them.
-    left: HashMap<Id, (Name, Option<Mapped>)>,
+    left: HashMap<Id, (Name, Option<DeviceState>)>,
     /// Why a device node does not follow.
     unsettled: Option<ApplyError>,
 }
@@ -80,11 +80,11 @@ impl Applied {
 }
 
 /// Whether a device is as it was, give or take what changes by itself.
-fn same(then: Option<&Mapped>, now: Option<&Mapped>) -> bool {
+fn same(then: Option<&DeviceState>, now: Option<&DeviceState>) -> bool {
     match (then, now) {
         (None, None) => true,
         (Some(then), Some(now)) => {
-            let facts = |device: &Mapped| {
+            let facts = |device: &DeviceState| {
                 let info = &device.info;
                 (info.name.clone(), info.number, info.suspended, info.read_only)
             };
@@ -94,7 +94,7 @@ fn same(then: Option<&Mapped>, now: Option<&Mapped>) -> bool {
     }
 }
 
-fn means_the_same(then: &Mapped, now: &Mapped) -> bool {
+fn means_the_same(then: &DeviceState, now: &DeviceState) -> bool {
     let then_rows = diff::understand(&then.table);
     then_rows.is_ok_and(|rows| diff::compare(&rows, then.info.read_only, now) == Verdict::Equal)
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, KernelError, Suspend};
-use crate::table::{ReadTable, Target};
+use crate::table::{RawRow, ReadTable};
 
 use super::put_back;
 use super::swap::Member;
@@ -210,6 +210,6 @@ fn one(undo: &mut Undo<'_>, done: Done) {
 }
 
 /// The rows of a table, for a person to load again; keys are left out.
-fn table(table: &[Target]) -> String {
+fn table(table: &[RawRow]) -> String {
     table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

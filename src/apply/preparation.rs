@@ -10,7 +10,7 @@ use super::journal::{Done, Journal};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::DevNum;
-use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, ReadKernel, Slot, Suspend};
+use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
 use crate::plan::Preparation;
 
 /// Sends `text` to the target at `sector` of the device `lower`. That what it orders is there already is no
@@ -50,13 +50,13 @@ pub fn send(
     sent
 }
 
-fn id_of(device: &Mapped) -> Id {
+fn id_of(device: &DeviceState) -> Id {
     let info = &device.info;
     info.uuid.as_ref().map_or_else(|| Id::Name(info.name.clone()), |uuid| Id::Uuid(uuid.clone()))
 }
 
 /// The device that serves a volume of the device `lower`, if one does.
-fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<Mapped>, KernelError> {
+fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<DeviceState>, KernelError> {
     let Some(pool) = kernel.device(lower, Slot::Live)? else { return Ok(None) };
     let holders = kernel.users(pool.info.number)?.holders;
     for listed in kernel.list()?.into_iter().filter(|listed| holders.contains(&listed.number)) {
@@ -70,7 +70,7 @@ fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<Ma
     Ok(None)
 }
 
-fn serves(device: &Mapped, pool: DevNum, volume: u32) -> bool {
+fn serves(device: &DeviceState, pool: DevNum, volume: u32) -> bool {
     let pool = Device::numbered(pool);
     let rows = diff::understand(&device.table).unwrap_or_default();
     rows.iter().any(|row| row.target.volume() == Some((&pool, volume)))

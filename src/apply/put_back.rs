@@ -9,8 +9,8 @@ use super::rows;
 use super::swap::{Member, top_down};
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
-use crate::kernel::{ChangeKernel, KernelError, Mapped, Slot};
-use crate::table::{self, Table, Target};
+use crate::kernel::{ChangeKernel, DeviceState, KernelError, Slot};
+use crate::table::{self, RawRow, Table};
 
 /// Puts the old tables back. What is left as it should not be is noted.
 pub fn put_back(undo: &mut Undo<'_>, members: &[Member]) {
@@ -71,7 +71,7 @@ fn through_error(kernel: &dyn ChangeKernel, member: &Member, load: &Table) -> Re
     if now.info.open_count > 0 || now.table.is_empty() || has_old_table(&now, member) {
         return Ok(());
     }
-    let error = Target::new(0, table::sectors(&now.table), "error", String::new());
+    let error = RawRow::new(0, table::sectors(&now.table), "error", String::new());
     kernel.load(&member.id, &[error], member.old_readonly)?;
     kernel.resume(&member.id)?;
     let back = kernel.load(&member.id, load, member.old_readonly).and_then(|()| resume(kernel, member));
@@ -125,7 +125,7 @@ fn is_back(kernel: &dyn ChangeKernel, member: &Member) -> Result<bool, KernelErr
     Ok(!info.inactive_table && info.suspended == member.suspended && has_old_table(&now, member))
 }
 
-fn has_old_table(now: &Mapped, member: &Member) -> bool {
+fn has_old_table(now: &DeviceState, member: &Member) -> bool {
     if now.table == member.old {
         return now.info.read_only == member.old_readonly;
     }

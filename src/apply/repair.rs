@@ -51,7 +51,7 @@ fn stuck_below(
     let Some(uuid) = step.uuid.as_ref().filter(|_| !helpless.is_empty()) else { return Ok(None) };
     for slot in [Slot::Live, Slot::Inactive] {
         let device = kernel.device(&Id::Uuid(uuid.clone()), slot)?;
-        let lowers = device.map(|device| diff::lowers(&device.table)).unwrap_or_default();
+        let lowers = device.map(|device| diff::lower_devices(&device.table)).unwrap_or_default();
         if let Some(lower) = lowers.into_iter().find(|lower| helpless.contains(lower)) {
             return Ok(Some(lower));
         }

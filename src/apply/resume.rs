@@ -4,7 +4,7 @@ use super::journal::{Done, Journal};
 use super::rows;
 use crate::diff;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
-use crate::table::Target;
+use crate::table::RawRow;
 
 /// Resumes a device on the table that it has. Where that reads its metadata while suspended it is loaded anew first:
 /// what such a target has in memory may be spoilt, if it was left suspended because a disk failed it, and to go on
@@ -19,7 +19,7 @@ pub fn resume(kernel: &dyn ChangeKernel, journal: &Journal, id: &Id) -> Result<(
     kernel.resume(id)
 }
 
-fn loads_late(table: &[Target]) -> bool {
+fn loads_late(table: &[RawRow]) -> bool {
     let rows = diff::understand(table).unwrap_or_default();
     rows.iter().any(|row| row.target.traits().suspend_before_load)
 }

@@ -6,9 +6,9 @@ use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::kernel::{Call, KernelError};
-use crate::sector_map::TypedRow;
-use crate::table::{Table, Target};
-use crate::targets::{self, Style, Typed};
+use crate::table::Row;
+use crate::table::{RawRow, Table};
+use crate::targets::{self, Style, Target};
 
 /// What is known only since something was made.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub struct Made {
 
 impl Made {
     /// The rows of `table`, which is one of the mapping `key`, with all that is known by now.
-    pub fn complete(&self, table: &[TypedRow], key: Option<&Key>) -> Vec<TypedRow> {
+    pub fn complete(&self, table: &[Row], key: Option<&Key>) -> Vec<Row> {
         let mut table = table.to_vec();
         for row in &mut table {
             for device in row.target.devices_mut() {
@@ -40,14 +40,14 @@ impl Made {
 }
 
 /// What is loaded to have `table` on a new device.
-pub fn first(table: &[TypedRow]) -> Table {
+pub fn first(table: &[Row]) -> Table {
     table.iter().map(|row| raw(row, row.target.as_ref())).collect()
 }
 
 /// What is loaded to have `table` in the place of `live`: without orders that `live` has carried out.
-pub fn over(table: &[TypedRow], live: &[Target]) -> Table {
+pub fn over(table: &[Row], live: &[RawRow]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
-    let row = |row: &TypedRow| {
+    let row = |row: &Row| {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
         before.map_or_else(
             |_| raw(row, row.target.as_ref()),
@@ -57,12 +57,12 @@ pub fn over(table: &[TypedRow], live: &[Target]) -> Table {
     table.iter().map(row).collect()
 }
 
-fn raw(row: &TypedRow, target: &dyn Typed) -> Target {
-    Target::new(row.start, row.length, target.kind(), target.params(Style::Kernel))
+fn raw(row: &Row, target: &dyn Target) -> RawRow {
+    RawRow::new(row.start, row.length, target.kind(), target.params(Style::Kernel))
 }
 
 /// An old table as the kernel prints it once devices it stands on were made again, with other numbers.
-pub fn renumbered(old: &[Target], numbers: &HashMap<DevNum, DevNum>) -> Table {
+pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
     change(old, |target| {
         let mut changed = false;
         for device in target.devices_mut() {
@@ -76,7 +76,7 @@ pub fn renumbered(old: &[Target], numbers: &HashMap<DevNum, DevNum>) -> Table {
 }
 
 /// What is loaded to have an old table again: some targets print something else than they take.
-pub fn again(old: &[Target]) -> Table {
+pub fn again(old: &[RawRow]) -> Table {
     change(old, |target| {
         let again = target.again();
         let changed = again.params(Style::Kernel) != target.params(Style::Kernel);
@@ -86,20 +86,20 @@ pub fn again(old: &[Target]) -> Table {
 }
 
 /// The rows with what `act` makes of them; those that it leaves alone, or that can't be read, word for word.
-fn change(rows: &[Target], act: impl Fn(&mut Box<dyn Typed>) -> bool) -> Table {
-    let row = |row: &Target| {
+fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table {
+    let row = |row: &RawRow| {
         let mut target = targets::parse(&row.kind, row.params()).ok()?;
-        act(&mut target).then(|| Target::new(row.start, row.length, &row.kind, target.params(Style::Kernel)))
+        act(&mut target).then(|| RawRow::new(row.start, row.length, &row.kind, target.params(Style::Kernel)))
     };
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
 }
 
 /// What the kernel said when it refused to load `table`, with the row that it means, where that can be told:
 /// its log names the type only.
-pub fn blame(table: &[Target], error: &KernelError) -> String {
+pub fn blame(table: &[RawRow], error: &KernelError) -> String {
     let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
     let log = log.as_deref().unwrap_or_default();
-    let named = |row: &&Target| {
+    let named = |row: &&RawRow| {
         log.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == row.kind)
     };
     let mut rows = table.iter().filter(|row| table.len() == 1 || named(row));

@@ -17,8 +17,8 @@ use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
-use crate::sector_map::TypedRow;
 use crate::table::ReadTable;
+use crate::table::Row;
 
 /// One apply on its way.
 pub struct Run<'k, 'p> {
@@ -41,7 +41,7 @@ pub struct Run<'k, 'p> {
 }
 
 /// How long a target may be, as its metadata tells after a first load.
-fn length_on_disk(kernel: &dyn ChangeKernel, row: &TypedRow) -> Option<u64> {
+fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
     let metadata = row.target.metadata();
     let first = metadata.first()?;
     let head = kernel.peek(first.device.number?, first.offset, first.length)?;
@@ -101,7 +101,7 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     /// A table of a step with all that is known by now.
-    fn complete(&self, step: &Step, table: &[TypedRow]) -> Vec<TypedRow> {
+    fn complete(&self, step: &Step, table: &[Row]) -> Vec<Row> {
         self.made().complete(table, step.mapping.as_ref())
     }
 
@@ -238,9 +238,9 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     /// Gives a device that has no table its first one, and lets I/O through.
-    fn serve(&self, step: &Step, table: &[TypedRow], readonly: bool) -> Result<(), Failure> {
+    fn serve(&self, step: &Step, table: &[Row], readonly: bool) -> Result<(), Failure> {
         let id = step.id();
-        let serve = |table: &[TypedRow]| {
+        let serve = |table: &[Row]| {
             let rows = rows::first(table);
             let outcome = self.kernel.load(&id, &rows, readonly).and_then(|()| self.kernel.resume(&id));
             outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))

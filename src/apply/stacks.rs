@@ -47,9 +47,10 @@ fn touched(step: &Step) -> BTreeSet<DevNum> {
     let mut numbers: BTreeSet<DevNum> = step.number.into_iter().collect();
     if let Detail::Reload { table, old, .. } = &step.detail {
         for row in table.iter() {
-            numbers.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
+            numbers
+                .extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
         }
-        numbers.extend(diff::lowers(old));
+        numbers.extend(diff::lower_devices(old));
     }
     numbers
 }

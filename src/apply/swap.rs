@@ -14,7 +14,7 @@ use super::queue::{Item, Queue};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
-use crate::table::{ReadTable, Table, Target};
+use crate::table::{RawRow, ReadTable, Table};
 
 /// A device whose table is swapped.
 #[derive(Clone)]
@@ -71,12 +71,14 @@ pub fn top_down(members: &[Member]) -> Vec<usize> {
 }
 
 /// How many levels of the stack are below each member, by one of its tables.
-fn heights(members: &[Member], table: impl Fn(&Member) -> &[Target]) -> Vec<usize> {
+fn heights(members: &[Member], table: impl Fn(&Member) -> &[RawRow]) -> Vec<usize> {
     let places: HashMap<DevNum, usize> =
         members.iter().enumerate().filter_map(|(index, member)| Some((member.number?, index))).collect();
     let below: Vec<Vec<usize>> = members
         .iter()
-        .map(|member| diff::lowers(table(member)).iter().filter_map(|n| places.get(n)).copied().collect())
+        .map(|member| {
+            diff::lower_devices(table(member)).iter().filter_map(|n| places.get(n)).copied().collect()
+        })
         .collect();
     let mut heights = vec![None; members.len()];
     for index in 0..members.len() {

@@ -12,7 +12,7 @@ use super::queue::Item;
 use super::stacks::stacks;
 use crate::identity::{DevNum, Key};
 use crate::plan::{Action, Detail, Plan, Step};
-use crate::sector_map::TypedRow;
+use crate::table::Row;
 
 /// What is done at one go; steps are told by their places in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl<'p> Sorting<'p> {
         // A device that never had a table can't be opened yet.
         let shells: HashSet<DevNum> = steps.iter().filter_map(unfinished).collect();
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
-        let known = |row: &TypedRow| row.target.lowers(row.length).iter().all(|l| there(l.device.number));
+        let known = |row: &Row| row.target.lower_devices(row.length).iter().all(|l| there(l.device.number));
         for (place, step) in steps.iter().enumerate() {
             let Detail::Reload { table, old, .. } = &step.detail else { continue };
             let waits = old.is_empty()
@@ -197,7 +197,7 @@ pub fn is_unsettled(plan: &Plan) -> bool {
 }
 
 /// Whether a table is loaded only while its device is suspended.
-pub fn loads_late(table: &[TypedRow], unsettled: bool) -> bool {
+pub fn loads_late(table: &[Row], unsettled: bool) -> bool {
     unsettled || table.iter().any(|row| row.target.traits().suspend_before_load)
 }
 

@@ -11,7 +11,7 @@ use super::journal::Old;
 use super::{removal, rows};
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
-use crate::table::{Table, Target};
+use crate::table::{RawRow, Table};
 
 /// The way back.
 pub struct Undo<'k> {
@@ -121,7 +121,7 @@ impl<'k> Undo<'k> {
     }
 
     /// An old table with the numbers that its devices have now.
-    pub fn as_now(&self, old: &[Target]) -> Table {
+    pub fn as_now(&self, old: &[RawRow]) -> Table {
         if self.numbers.is_empty() { old.to_vec() } else { rows::renumbered(old, &self.numbers) }
     }
 }

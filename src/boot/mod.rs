@@ -105,7 +105,7 @@ fn mapping_path(mapping: &Mapping) -> String {
 /// The units of the lower devices of a mapping that are no mappings. A device that is written as a number has
 /// none.
 fn devices(mapping: &Mapping) -> impl Iterator<Item = String> {
-    let lowers = mapping.rows.iter().flat_map(|row| row.target.lowers(0));
+    let lowers = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
     lowers.filter_map(|lower| name::of_path(&lower.device.path()?, "device"))
 }
 

@@ -1,7 +1,7 @@
 //! `dmctl list`: the mapped devices of this machine.
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{Id, Info, Listed, ReadKernel, Slot};
+use crate::kernel::{Id, Info, ListEntry, ReadKernel, Slot};
 use crate::ops;
 use crate::table;
 use crate::units::Sectors;
@@ -101,12 +101,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn entry(device: Listed, details: Option<Details>) -> Entry {
-    let Listed { name, uuid, number } = device;
+fn entry(device: ListEntry, details: Option<Details>) -> Entry {
+    let ListEntry { name, uuid, number } = device;
     Entry { name, uuid, number, major: number.major, minor: number.minor, details }
 }
 
-fn details(kernel: &dyn ReadKernel, device: &Listed) -> Result<Option<Details>, Failure> {
+fn details(kernel: &dyn ReadKernel, device: &ListEntry) -> Result<Option<Details>, Failure> {
     let mapped = kernel.device(&Id::Name(device.name.clone()), Slot::Live)?;
     Ok(mapped
         .map(|mapped| Details { state: State::of(&mapped.info), sectors: table::sectors(&mapped.table) }))

@@ -72,7 +72,7 @@ impl Entry {
     fn new(stack: Stack, map: &Map) -> Self {
         let members: Vec<&Mapping> = stack.keys.iter().filter_map(|key| map.mappings.get(key)).collect();
         let rows = || members.iter().flat_map(|mapping| &mapping.rows);
-        let lowers = rows().flat_map(|row| row.target.lowers(0));
+        let lowers = rows().flat_map(|row| row.target.lower_devices(0));
         Self {
             types: rows().map(|row| row.target.kind().to_string()).collect(),
             devices: lowers

@@ -3,7 +3,7 @@
 use crate::identity::{Name, printable};
 use crate::kernel::Slot;
 use crate::ops;
-use crate::table::Target;
+use crate::table::RawRow;
 use serde::Serialize;
 
 use super::complete;
@@ -33,12 +33,12 @@ pub struct Args {
 #[derive(Serialize)]
 struct Rows {
     name: Name,
-    targets: Vec<Row>,
+    targets: Vec<TableLine>,
 }
 
 /// A row of it.
 #[derive(Serialize)]
-struct Row {
+struct TableLine {
     start: u64,
     length: u64,
     #[serde(rename = "type")]
@@ -46,8 +46,8 @@ struct Row {
     params: String,
 }
 
-impl Row {
-    fn new(target: &Target, show_keys: bool) -> Self {
+impl TableLine {
+    fn new(target: &RawRow, show_keys: bool) -> Self {
         let params = if show_keys { target.params().to_string() } else { target.redacted_params() };
         Self { start: target.start, length: target.length, kind: target.kind.to_string(), params }
     }
@@ -65,8 +65,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let device = ops::find(kernel.as_ref(), &args.name)?;
     let slot = if args.inactive { Slot::Inactive } else { Slot::Live };
     let table = ops::table(kernel.as_ref(), &device.name, slot)?;
-    let targets = table.iter().map(|target| Row::new(target, args.show_keys)).collect();
+    let targets = table.iter().map(|target| TableLine::new(target, args.show_keys)).collect();
     let rows = Rows { name: device.name, targets };
-    args.output.print(|| lines(rows.targets.iter().map(Row::line)), &rows)?;
+    args.output.print(|| lines(rows.targets.iter().map(TableLine::line)), &rows)?;
     Ok(Exit::Done)
 }

@@ -43,7 +43,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub(crate) use excerpt::Excerpt;
-pub use model::{Length, Map, Mapping, Mappings, Origin, Place, Policy, Row, Rows, State};
+pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Policy, Rows, State};
 pub use overlap::{Claim, Overlap, claim, claims, overlaps};
 pub use schema::schema;
 pub use source::Source;

@@ -11,7 +11,7 @@ use super::boot::BootOption;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::policy::Class;
-use crate::targets::Typed;
+use crate::targets::Target;
 
 /// A whole map: what should be, in the words of the file, and nothing about what is.
 #[derive(Clone, Default)]
@@ -90,17 +90,17 @@ pub enum State {
 }
 
 /// The rows of a table, as the map writes them: most tables have one.
-pub type Rows = SmallVec<[Row; 1]>;
+pub type Rows = SmallVec<[MappingRow; 1]>;
 
 /// One row of the table of a mapping, as the map writes it.
 #[derive(Clone)]
-pub struct Row {
+pub struct MappingRow {
     /// The first sector; none where it follows from the row before, whose length is not known yet.
     pub start: Option<u64>,
     /// How many sectors.
     pub length: Length,
     /// What serves them.
-    pub target: Box<dyn Typed>,
+    pub target: Box<dyn Target>,
     /// Sent after each load.
     pub messages: Vec<String>,
 }

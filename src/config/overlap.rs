@@ -78,7 +78,7 @@ pub fn claim<'m, D>(
             Length::Sectors(length) => (length, false),
             Length::Rest => (u64::MAX, true),
         };
-        for lower in row.target.lowers(length) {
+        for lower in row.target.lower_devices(length) {
             let Some(identity) = identity_of(lower.device) else { continue };
             let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
             let access = if mapping.readonly { Access::Read } else { lower.access };

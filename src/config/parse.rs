@@ -11,12 +11,12 @@ use toml::de::{DeInteger, DeTable, DeValue, Deserializer, Error};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::explain::Explainer;
 use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
-use super::model::{Length, Origin, Row, Rows};
+use super::model::{Length, MappingRow, Origin, Rows};
 use super::parts::Parts;
 use super::syntax::{self, Outline};
 use super::wording::split_advice;
 use crate::identity::{Key, Owner};
-use crate::targets::{self, Kind, Typed};
+use crate::targets::{self, Kind, Target};
 
 /// What one file declares.
 pub(super) struct FileDraft {
@@ -234,7 +234,7 @@ impl Walk<'_> {
         rows
     }
 
-    fn row(&mut self, span: std::ops::Range<usize>, mut table: DeTable<'_>) -> Option<Row> {
+    fn row(&mut self, span: std::ops::Range<usize>, mut table: DeTable<'_>) -> Option<MappingRow> {
         let common = split_common(&mut table);
         let common: RowFields = read(common).ok()?;
         let kind = targets::find(&common.kind);
@@ -270,8 +270,8 @@ impl Walk<'_> {
 }
 
 /// A row of the map from its two halves.
-fn row(common: RowFields, target: Box<dyn Typed>) -> Row {
-    Row {
+fn row(common: RowFields, target: Box<dyn Target>) -> MappingRow {
+    MappingRow {
         start: common.start.map(|start| start.0),
         length: common.length.map_or(Length::Rest, |length| length.0),
         target,

@@ -61,7 +61,7 @@ impl Map {
 
 /// The mappings of the map that a mapping stands on.
 fn below(mapping: &Mapping) -> impl Iterator<Item = &Key> {
-    let lowers = mapping.rows.iter().flat_map(|row| row.target.lowers(0));
+    let lowers = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
     lowers.filter_map(|lower| lower.device.key())
 }
 

@@ -7,9 +7,9 @@ use super::paths::Paths;
 use crate::diff;
 use crate::graph::bottom_up;
 use crate::identity::{DevNum, Owner, Uuid};
-use crate::kernel::{KernelError, Listed, ReadKernel};
+use crate::kernel::{KernelError, ListEntry, ReadKernel};
 use crate::observed::{Observed, Seen};
-use crate::targets::Typed;
+use crate::targets::Target;
 
 /// What was read of a kernel.
 pub struct Host {
@@ -27,7 +27,7 @@ impl Host {
     }
 
     /// Gives a number to each device of a row that the kernel printed by a path, as a few targets do.
-    pub fn number(&self, target: &mut dyn Typed) {
+    pub fn number(&self, target: &mut dyn Target) {
         for device in target.devices_mut() {
             if let (None, Some(path)) = (device.number, device.path()) {
                 let at = |(_, paths): &(&DevNum, &Vec<String>)| paths.iter().any(|other| **other == *path);
@@ -41,8 +41,9 @@ impl Host {
         let mut wanted: Vec<&Seen> =
             self.observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
         wanted.sort_by(|one, two| one.listed.name.cmp(&two.listed.name));
-        let below =
-            |seen: &&Seen| seen.mapped.as_ref().map(|mapped| diff::lowers(&mapped.table)).unwrap_or_default();
+        let below = |seen: &&Seen| {
+            seen.mapped.as_ref().map(|mapped| diff::lower_devices(&mapped.table)).unwrap_or_default()
+        };
         bottom_up(wanted, |seen| seen.listed.number, below)
     }
 }
@@ -50,7 +51,7 @@ impl Host {
 impl Selection {
     /// Whether this device is exported: those that are named; those of an owner; or, with neither said, all
     /// but those that their uuid marks as another subsystem's.
-    pub(super) fn wants(&self, listed: &Listed) -> bool {
+    pub(super) fn wants(&self, listed: &ListEntry) -> bool {
         let uuid = listed.uuid.as_ref();
         if let Some(only) = &self.only {
             return only.contains(&listed.number);

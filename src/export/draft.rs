@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::devices::{Host, one_owner};
 use super::names::Keys;
 use super::{Selection, paths};
-use crate::config::{self, Length, Mapping, Row, State};
+use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key, Name, Owner, Uuid, printable};
-use crate::kernel::{Mapped, Suspend};
+use crate::kernel::{DeviceState, Suspend};
 use crate::keys::{Encoding, KeySource};
 use crate::observed::Seen;
-use crate::table::Target;
+use crate::table::RawRow;
 use crate::targets::{self, Problems};
 
 /// Where a key is looked for that only the kernel knows.
@@ -115,11 +115,16 @@ fn unwritable(seen: &Seen) -> Option<String> {
 }
 
 /// The rows of a device, or why they can't be written.
-fn rows(host: &Host, mapped: &Mapped, key: &Key, notes: &mut Vec<String>) -> Result<Vec<Row>, String> {
+fn rows(
+    host: &Host,
+    mapped: &DeviceState,
+    key: &Key,
+    notes: &mut Vec<String>,
+) -> Result<Vec<MappingRow>, String> {
     if !mapped.info.live_table || mapped.table.is_empty() {
         return Err("it has no table".to_string());
     }
-    let row = |row: &Target| {
+    let row = |row: &RawRow| {
         let what = printable(&row.kind);
         let read = targets::parse(&row.kind, row.params());
         let read = read.map_err(|error| format!("its {what} row can't be read: {}", error.says))?;
@@ -132,13 +137,18 @@ fn rows(host: &Host, mapped: &Mapped, key: &Key, notes: &mut Vec<String>) -> Res
             return Err(format!("its {what} row can't be declared: {}", problem.says));
         }
         notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
-        Ok(Row { start: Some(row.start), length: Length::Sectors(row.length), target, messages: Vec::new() })
+        Ok(MappingRow {
+            start: Some(row.start),
+            length: Length::Sectors(row.length),
+            target,
+            messages: Vec::new(),
+        })
     };
     mapped.table.iter().map(row).collect()
 }
 
 /// Puts the place of a file for each key that the kernel holds.
-pub fn hide_keys(target: &mut dyn targets::Typed, of: &Key, notes: &mut Vec<String>) {
+pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<String>) {
     for slot in target.keys_mut() {
         if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
             continue;

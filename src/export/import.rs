@@ -10,10 +10,10 @@ use super::concise::{self, Placed, Wrong};
 use super::draft::{hide_keys, share};
 use super::names::Keys;
 use super::text::{self, Entry};
-use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, Row, Source, State};
+use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source, State};
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
-use crate::table::{TableError, Target};
+use crate::table::{RawRow, TableError};
 use crate::targets::{self, Problems};
 
 /// Makes the map. `origin` names the text in messages; `major` is the number by which Device Mapper is known
@@ -178,7 +178,7 @@ fn rows(
     references: &References,
     notes: &mut Vec<String>,
     wrong: &mut Vec<Wrong>,
-) -> Vec<Row> {
+) -> Vec<MappingRow> {
     let (mut rows, mut expected) = (Vec::new(), 0);
     for (text, at) in device.spec.rows.iter().zip(&device.rows) {
         match row(text, key, references, expected, notes) {
@@ -192,7 +192,7 @@ fn rows(
     rows
 }
 
-fn length(row: &Row) -> u64 {
+fn length(row: &MappingRow) -> u64 {
     if let Length::Sectors(length) = row.length { length } else { 0 }
 }
 
@@ -205,9 +205,9 @@ fn row(
     references: &References,
     expected: u64,
     notes: &mut Vec<String>,
-) -> Result<Row, Advice> {
+) -> Result<MappingRow, Advice> {
     let form = || "a row is `start length type params`, in sectors".to_string();
-    let read = Target::parse(text).map_err(|error| match error {
+    let read = RawRow::parse(text).map_err(|error| match error {
         TableError::Row { what, .. } => (what, form()),
         other => (other.to_string(), form()),
     })?;
@@ -226,5 +226,10 @@ fn row(
         return Err((says.to_string(), if help.is_empty() { form() } else { help.to_string() }));
     }
     notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
-    Ok(Row { start: Some(read.start), length: Length::Sectors(read.length), target, messages: Vec::new() })
+    Ok(MappingRow {
+        start: Some(read.start),
+        length: Length::Sectors(read.length),
+        target,
+        messages: Vec::new(),
+    })
 }

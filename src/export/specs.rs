@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::identity::{DevNum, printable};
 use crate::keys::{KeySlot, KeySource};
 use crate::observed::Seen;
-use crate::table::Target;
+use crate::table::RawRow;
 use crate::targets::{self, Problems, Style};
 
 /// One device.
@@ -57,7 +57,7 @@ fn spec(
     })
 }
 
-fn row(host: &Host, row: &Target, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
+fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
     let kind = printable(&row.kind);
     let read = targets::parse(&row.kind, row.params());
     let mut target = read.map_err(|error| format!("its {kind} row can't be read: {}", error.says))?.again();

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 
 use crate::identity::DevNum;
 use crate::kernel::simulated::{
-    Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Row, Simulated, State, is_metadata,
+    Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Simulated, State, StateRow, is_metadata,
 };
-use crate::kernel::{Id, KernelError, Listed, Mapped, ReadKernel, Slot};
+use crate::kernel::{DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::secret::Secret;
-use crate::table::Target;
+use crate::table::RawRow;
 
 use super::paths::Paths;
 
@@ -72,7 +72,7 @@ fn told(head: Vec<u8>) -> Vec<u8> {
 /// None for a mapping that went away.
 fn mapping(
     kernel: &dyn ReadKernel,
-    device: &Listed,
+    device: &ListEntry,
     mapped: &BTreeSet<DevNum>,
     paths: &mut Paths,
 ) -> Result<Option<MappingState>, KernelError> {
@@ -107,8 +107,8 @@ fn mapping(
     }))
 }
 
-fn rows(mapped: &Mapped) -> Vec<Row> {
-    let row = |target: &Target| Row {
+fn rows(mapped: &DeviceState) -> Vec<StateRow> {
+    let row = |target: &RawRow| StateRow {
         start: target.start,
         length: target.length,
         kind: target.kind.to_string(),

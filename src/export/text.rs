@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::defaults;
-use crate::config::{Length, Mapping, Row, State};
+use crate::config::{Length, Mapping, MappingRow, State};
 use crate::identity::{Key, Name, Owner, Uuid, printable};
 use crate::render::wrap;
 use crate::targets::Mode;
@@ -110,7 +110,7 @@ fn fields(owner: &Owner, mapping: &Mapping) -> Vec<(&'static str, Value)> {
     fields
 }
 
-fn row(row: &Row) -> Table {
+fn row(row: &MappingRow) -> Table {
     let mut table = Table::new();
     table.insert("type".to_string(), row.target.kind().into());
     if let Length::Sectors(length) = row.length {

@@ -7,8 +7,8 @@ use crate::config::{Map, Mapping, State as Wanted};
 use crate::identity::{DevNum, Key};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::{self, Detail};
-use crate::sector_map::TypedRow;
 use crate::status::{self, Word};
+use crate::table::Row;
 
 /// The devices of a kernel, marked with what `map` says about them.
 pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError> {
@@ -40,7 +40,7 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
             let node = &mut graph.nodes[*place];
             node.pending.push(format!("{}{refused}", step.action.name()));
             if let Detail::Create { table, .. } = &step.detail {
-                node.sectors = node.sectors.or(table.last().map(TypedRow::end));
+                node.sectors = node.sectors.or(table.last().map(Row::end));
             }
         }
     }
@@ -69,7 +69,7 @@ fn add_missing(
             if !targets.iter().any(|kind| kind == row.target.kind()) {
                 targets.push(row.target.kind().to_string());
             }
-            for lower in row.target.lowers(0) {
+            for lower in row.target.lower_devices(0) {
                 if let Some(key) = lower.device.key() {
                     below.extend(ids.get(key).cloned());
                 } else if let Some(number) = kernel.resolve(lower.device)? {

@@ -6,7 +6,7 @@ use super::{Graph, Kind, Node, State};
 use crate::diff;
 use crate::export::best_path;
 use crate::identity::{DevNum, Uuid};
-use crate::kernel::{KernelError, Mapped, ReadKernel, Users};
+use crate::kernel::{DeviceState, KernelError, ReadKernel, Users};
 use crate::observed::Observed;
 use crate::table;
 
@@ -16,7 +16,7 @@ pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
     let mut graph = Graph::default();
     let mut bottom: BTreeSet<DevNum> = BTreeSet::new();
     for mapped in observed.devices.iter().filter_map(|seen| seen.mapped.as_ref()) {
-        let below = diff::lowers(&mapped.table);
+        let below = diff::lower_devices(&mapped.table);
         bottom.extend(below.iter().filter(|number| observed.by_number(**number).is_none()));
         graph.nodes.push(mapping(mapped, &below, &kernel.users(mapped.info.number)?));
     }
@@ -50,7 +50,7 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
     Ok(nodes)
 }
 
-fn mapping(mapped: &Mapped, below: &BTreeSet<DevNum>, users: &Users) -> Node {
+fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Node {
     let info = &mapped.info;
     let mut targets: Vec<String> = Vec::new();
     for row in mapped.table.iter() {

@@ -24,11 +24,11 @@ pub use memory::MemoryLock;
 
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid, printable};
-use crate::table::{ReadTable, Target};
+use crate::table::{RawRow, ReadTable};
 
 /// A device as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListEntry {
     /// Its name.
     pub name: Name,
     /// Its uuid, when it has one.
@@ -68,7 +68,7 @@ pub struct Info {
 
 /// A mapped device with one of its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapped {
+pub struct DeviceState {
     /// Its state.
     pub info: Info,
     /// The table that was asked for; empty when that slot is empty.
@@ -193,10 +193,10 @@ pub trait ReadKernel: Sync {
     fn version(&self) -> Result<Version, KernelError>;
 
     /// Every device: one call, however many there are.
-    fn list(&self) -> Result<Vec<Listed>, KernelError>;
+    fn list(&self) -> Result<Vec<ListEntry>, KernelError>;
 
     /// One device with one of its tables, or none when it does not exist. One call.
-    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError>;
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError>;
 
     /// The target types that are loaded, with their versions.
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;
@@ -239,7 +239,7 @@ pub trait ChangeKernel: ReadKernel {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError>;
 
     /// Puts a table into the inactive slot, in place of one that is there.
-    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError>;
+    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError>;
 
     /// Empties the inactive slot. It may be empty already.
     fn clear(&self, id: &Id) -> Result<(), KernelError>;

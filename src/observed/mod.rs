@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, MINORS, Name, Uuid};
-use crate::kernel::{BlockDevice, Id, KernelError, Listed, Mapped, ReadKernel, Slot};
+use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::table::ReadTable;
 use crate::targets::Metadata;
 use crate::units::SECTOR;
@@ -30,9 +30,9 @@ const DEEPEST: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// As the list shows it.
-    pub listed: Listed,
+    pub listed: ListEntry,
     /// With its state and its live table, where the map asks about it.
-    pub mapped: Option<Mapped>,
+    pub mapped: Option<DeviceState>,
     /// The table that waits in its inactive slot, where the map asks about the device and one does.
     pub waiting: ReadTable,
 }
@@ -86,7 +86,7 @@ impl Observed {
         for mapping in wanted() {
             let deadline = (!mapping.wait.is_zero()).then(|| Instant::now() + mapping.wait);
             for row in &mapping.rows {
-                for lower in row.target.lowers(0) {
+                for lower in row.target.lower_devices(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
                 }
                 metadata.extend(row.target.metadata());
@@ -105,7 +105,7 @@ impl Observed {
     /// Reads the list, and the tables of the devices that `wanted` picks.
     pub fn read_devices(
         kernel: &dyn ReadKernel,
-        wanted: impl Fn(&Listed) -> bool,
+        wanted: impl Fn(&ListEntry) -> bool,
     ) -> Result<Self, KernelError> {
         let list = kernel.list()?;
         let mut devices = Vec::with_capacity(list.len());

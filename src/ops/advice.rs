@@ -3,11 +3,11 @@
 
 use crate::device::Device;
 use crate::kernel::ReadKernel;
-use crate::table::Target;
-use crate::targets::{self, Access, Lower, Mode, Problems, Typed};
+use crate::table::RawRow;
+use crate::targets::{self, Access, Lower, Mode, Problems, Target};
 
 /// What may be wrong with the table, a sentence each that names the row; empty when nothing is known.
-pub(super) fn on(kernel: &dyn ReadKernel, table: &[Target], read_only: bool) -> Vec<String> {
+pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], read_only: bool) -> Vec<String> {
     let mut advice = Vec::new();
     for (index, row) in table.iter().enumerate() {
         for says in on_row(kernel, row, read_only) {
@@ -17,7 +17,7 @@ pub(super) fn on(kernel: &dyn ReadKernel, table: &[Target], read_only: bool) -> 
     advice
 }
 
-fn on_row(kernel: &dyn ReadKernel, row: &Target, read_only: bool) -> Vec<String> {
+fn on_row(kernel: &dyn ReadKernel, row: &RawRow, read_only: bool) -> Vec<String> {
     let unknown = targets::find(&row.kind).is_none();
     if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
         return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
@@ -28,17 +28,19 @@ fn on_row(kernel: &dyn ReadKernel, row: &Target, read_only: bool) -> Vec<String>
     };
     let mut advice = on_fields(typed.as_ref(), row);
     advice.extend(on_mode(typed.as_ref(), read_only));
-    advice.extend(typed.lowers(row.length).iter().filter_map(|lower| on_lower(kernel, lower, read_only)));
+    advice.extend(
+        typed.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, read_only)),
+    );
     advice
 }
 
-fn on_fields(typed: &dyn Typed, row: &Target) -> Vec<String> {
+fn on_fields(typed: &dyn Target, row: &RawRow) -> Vec<String> {
     let mut problems = Problems::default();
     typed.check(Some(row.length), &mut problems);
     problems.into_vec().into_iter().map(|problem| problem.says).collect()
 }
 
-fn on_mode(typed: &dyn Typed, read_only: bool) -> Option<String> {
+fn on_mode(typed: &dyn Target, read_only: bool) -> Option<String> {
     match (typed.traits().mode, read_only) {
         (Mode::ReadOnly, false) => Some(format!("a table with `{}` must be loaded read-only", typed.kind())),
         (Mode::Writable, true) => Some(format!("a table with `{}` can't be loaded read-only", typed.kind())),
@@ -73,10 +75,10 @@ mod tests {
             ("linear", "8:0", "row 1: word 2 of the parameters: the row ends where the offset should stand"),
             ("future", "8:0", "row 1: the kernel has no target type `future`"),
         ] {
-            let row = Target::new(0, 200, kind, params.to_string());
+            let row = RawRow::new(0, 200, kind, params.to_string());
             assert_eq!(on(&kernel, &[row], false), [expected], "{kind} {params}");
         }
-        let fine = Target::new(0, 200, "linear", "8:0 0".to_string());
+        let fine = RawRow::new(0, 200, "linear", "8:0 0".to_string());
         assert_eq!(on(&kernel, &[fine], false), [""; 0]);
     }
 }

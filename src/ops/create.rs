@@ -5,7 +5,7 @@ use super::{Foreign, OpError, advice, rows, taken};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::removal::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
-use crate::table::Target;
+use crate::table::RawRow;
 
 /// A device that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub struct Created {
 /// A device whose table can't be loaded or made live is removed again.
 ///
 /// ```
-/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::Target};
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
 /// /// A device of 1 MiB of zeros.
 /// fn zeros(kernel: &dyn ChangeKernel) -> Result<String, OpError> {
-///     let row = Target::new(0, 2048, "zero", String::new());
+///     let row = RawRow::new(0, 2048, "zero", String::new());
 ///     let made = ops::create(kernel, &Name::new("zeros")?, None, &[row], true, Foreign::Refuse)?;
 ///     Ok(made.number.to_string())
 /// }
@@ -43,7 +43,7 @@ pub fn create(
     kernel: &dyn ChangeKernel,
     name: &Name,
     uuid: Option<&Uuid>,
-    table: &[Target],
+    table: &[RawRow],
     read_only: bool,
     foreign: Foreign,
 ) -> Result<Created, OpError> {
@@ -60,7 +60,7 @@ fn make(
     kernel: &dyn ChangeKernel,
     name: &Name,
     uuid: Uuid,
-    table: &[Target],
+    table: &[RawRow],
     read_only: bool,
 ) -> Result<Created, OpError> {
     let number = kernel.create(name, Some(&uuid)).map_err(OpError::refused)?;
@@ -114,7 +114,7 @@ mod tests {
 
     fn create_zero(kernel: &Simulated, uuid: Option<&str>) -> Result<Created, OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
-        let row = Target::new(0, 8, "zero", String::new());
+        let row = RawRow::new(0, 8, "zero", String::new());
         create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], false, Foreign::Refuse)
     }
 

@@ -3,7 +3,7 @@
 use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{Name, printable};
-use crate::kernel::{Id, Info, Listed, Mapped, ReadKernel, Slot};
+use crate::kernel::{DeviceState, Id, Info, ListEntry, ReadKernel, Slot};
 
 /// Where the nodes of mapped devices are.
 const NODES: &str = "/dev/mapper/";
@@ -43,7 +43,7 @@ pub fn new_name(text: &str) -> Result<Name, OpError> {
 /// [`OpError::Missing`] with the name of a device that is spelled alike, [`OpError::NotMapped`] for a path
 /// of something else, [`OpError::Identity`] for what can't be a name, [`OpError::Kernel`] when the kernel
 /// can't be read.
-pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<Listed, OpError> {
+pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
     let listed = kernel.list()?;
     let plain = text.strip_prefix(NODES).unwrap_or(text);
     if plain.starts_with('/') {
@@ -58,9 +58,9 @@ pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<Listed, OpError> {
 }
 
 /// The place of the device of this name: the kernel's own spelling first, the plain one after it.
-fn position(listed: &[Listed], plain: &str) -> Option<usize> {
+fn position(listed: &[ListEntry], plain: &str) -> Option<usize> {
     let name = Name::new(plain).ok();
-    let exactly = |device: &Listed| name.as_ref() == Some(&device.name) || device.name.kernel() == plain;
+    let exactly = |device: &ListEntry| name.as_ref() == Some(&device.name) || device.name.kernel() == plain;
     listed.iter().position(exactly).or_else(|| {
         listed
             .iter()
@@ -68,7 +68,7 @@ fn position(listed: &[Listed], plain: &str) -> Option<usize> {
     })
 }
 
-fn by_path(kernel: &dyn ReadKernel, listed: Vec<Listed>, path: &str) -> Result<Listed, OpError> {
+fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Result<ListEntry, OpError> {
     let device = Device { form: Form::Path(path.into()), number: None };
     let number = kernel.resolve(&device)?;
     listed
@@ -94,7 +94,7 @@ pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
 }
 
 /// The device of this name with its live table.
-pub(super) fn mapped(kernel: &dyn ReadKernel, name: &Name) -> Result<Mapped, OpError> {
+pub(super) fn mapped(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceState, OpError> {
     match kernel.device(&Id::Name(name.clone()), Slot::Live)? {
         Some(mapped) => Ok(mapped),
         None => Err(OpError::Missing { name: name.clone(), nearest: nearest(&kernel.list()?, name) }),
@@ -110,7 +110,7 @@ pub(super) fn steady(info: &Info) -> Id {
 }
 
 /// The name that is spelled most like `wanted`, if one is.
-fn nearest(listed: &[Listed], wanted: &Name) -> Option<Name> {
+fn nearest(listed: &[ListEntry], wanted: &Name) -> Option<Name> {
     let wanted = wanted.plain();
     listed
         .iter()

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::identity::{DevNum, Name};
-use crate::kernel::simulated::{MappingState, Row, Simulated, State};
+use crate::kernel::simulated::{MappingState, Simulated, State, StateRow};
 use crate::kernel::{Call, Id, ReadKernel, Slot};
 
 /// With the disk `/dev/sda` (8:0) of 4096 sectors, and running devices of these names: 254:0 and so on, of
@@ -31,7 +31,7 @@ fn mapping(name: &str, minor: u32) -> MappingState {
 }
 
 /// A row of 8 sectors.
-pub(super) fn row(kind: &str, params: &str) -> Row {
+pub(super) fn row(kind: &str, params: &str) -> StateRow {
     serde_json::from_value(json!({ "start": 0, "length": 8, "type": kind, "params": params })).unwrap()
 }
 

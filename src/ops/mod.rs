@@ -2,7 +2,7 @@
 //!
 //! These are what the verbs of the command line do, and what a program does that wants a device and no
 //! map: [`create`], [`reload`], [`rename`], [`remove`], [`table`], [`list`], [`info`], [`suspend`] and
-//! [`resume`]; the rows of a table are [`Target`](crate::table::Target)s. Each takes the kernel to act on.
+//! [`resume`]; the rows of a table are [`RawRow`](crate::table::RawRow)s. Each takes the kernel to act on.
 //! The reading ones are content with a [`ReadKernel`](crate::kernel::ReadKernel), which can't be changed.
 //!
 //! They act on the device that is named, as `dmsetup` does, with three differences:
@@ -18,14 +18,14 @@
 //! use dmctl::kernel::simulated::{Simulated, State};
 //! use dmctl::kernel::{ChangeKernel, Slot};
 //! use dmctl::ops::{self, Foreign, OpError, Removal};
-//! use dmctl::table::{self, Target};
+//! use dmctl::table::{self, RawRow};
 //!
 //! /// Joins two disks, counts the sectors, and takes them apart again.
 //! fn join(kernel: &dyn ChangeKernel) -> Result<u64, OpError> {
 //!     let name = Name::new("joined")?;
 //!     let rows = [
-//!         Target::new(0, 2048, "linear", "/dev/sda 0".to_string()),
-//!         Target::new(2048, 2048, "linear", "/dev/sdb 0".to_string()),
+//!         RawRow::new(0, 2048, "linear", "/dev/sda 0".to_string()),
+//!         RawRow::new(2048, 2048, "linear", "/dev/sdb 0".to_string()),
 //!     ];
 //!     ops::create(kernel, &name, None, &rows, false, Foreign::Refuse)?;
 //!     let sectors = table::sectors(&ops::table(kernel, &name, Slot::Live)?);

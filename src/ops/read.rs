@@ -2,7 +2,7 @@
 
 use super::{OpError, by_name};
 use crate::identity::Name;
-use crate::kernel::{Id, Info, Listed, ReadKernel, Slot};
+use crate::kernel::{Id, Info, ListEntry, ReadKernel, Slot};
 use crate::table::Table;
 
 /// Every mapped device of this machine, by name. One call to the kernel, however many there are.
@@ -17,7 +17,7 @@ use crate::table::Table;
 /// # Errors
 ///
 /// [`OpError::Kernel`] when the kernel can't be read.
-pub fn list(kernel: &dyn ReadKernel) -> Result<Vec<Listed>, OpError> {
+pub fn list(kernel: &dyn ReadKernel) -> Result<Vec<ListEntry>, OpError> {
     let mut listed = kernel.list()?;
     listed.sort_by(|one, two| one.name.plain().cmp(&two.name.plain()));
     Ok(listed)

@@ -5,8 +5,8 @@ use super::settle::settled;
 use super::swap::{self, not_put_back};
 use super::{Foreign, OpError, advice, rows};
 use crate::identity::Name;
-use crate::kernel::{ChangeKernel, KernelError, Mapped, Suspend};
-use crate::table::Target;
+use crate::kernel::{ChangeKernel, DeviceState, KernelError, Suspend};
+use crate::table::RawRow;
 use crate::targets;
 
 /// Replaces the table of a device in one step: I/O goes through the old one up to the swap and through
@@ -16,10 +16,10 @@ use crate::targets;
 /// table that can't become live is dropped, and the device runs on with the old one.
 ///
 /// ```
-/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::Target};
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
 /// /// Lets every access fail from now on.
 /// fn pull_the_plug(kernel: &dyn ChangeKernel, name: &Name, sectors: u64) -> Result<(), OpError> {
-///     let row = Target::new(0, sectors, "error", String::new());
+///     let row = RawRow::new(0, sectors, "error", String::new());
 ///     ops::reload(kernel, name, &[row], Foreign::Refuse)
 /// }
 /// ```
@@ -32,7 +32,7 @@ use crate::targets;
 pub fn reload(
     kernel: &dyn ChangeKernel,
     name: &Name,
-    table: &[Target],
+    table: &[RawRow],
     foreign: Foreign,
 ) -> Result<(), OpError> {
     let before = mapped(kernel, name)?;
@@ -44,7 +44,7 @@ pub fn reload(
     Ok(())
 }
 
-fn swap_in(kernel: &dyn ChangeKernel, before: &Mapped, table: &[Target]) -> Result<(), OpError> {
+fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) -> Result<(), OpError> {
     let info = &before.info;
     let id = steady(info);
     let advice = || advice::on(kernel, table, info.read_only);
@@ -60,14 +60,14 @@ fn swap_in(kernel: &dyn ChangeKernel, before: &Mapped, table: &[Target]) -> Resu
 }
 
 /// Whether a target of the table reads at load what the live table writes at suspend.
-fn reads_metadata(table: &[Target]) -> bool {
+fn reads_metadata(table: &[RawRow]) -> bool {
     table.iter().any(|row| targets::find(&row.kind).is_some_and(|kind| kind.traits.suspend_before_load))
 }
 
 /// Lets the device run again that was suspended for the load.
 fn after_refused_load(
     kernel: &dyn ChangeKernel,
-    before: &Mapped,
+    before: &DeviceState,
     cause: KernelError,
     advice: impl FnOnce() -> Vec<String>,
 ) -> OpError {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn to_zeros(kernel: &Simulated) -> Result<(), OpError> {
-        reload(kernel, &data(), &[Target::new(0, 8, "zero", String::new())], Foreign::Refuse)
+        reload(kernel, &data(), &[RawRow::new(0, 8, "zero", String::new())], Foreign::Refuse)
     }
 
     /// A reload that the kernel refuses, after which all is as it was.
@@ -173,7 +173,7 @@ mod tests {
             mappings[0].open_count = 1;
         });
         let on = |params: &str| {
-            let row = Target::new(0, 8, "linear", params.to_string());
+            let row = RawRow::new(0, 8, "linear", params.to_string());
             reload(&kernel, &data(), &[row], Foreign::Refuse).unwrap_err().to_string()
         };
         assert_eq!(on("254:0 0"), "row 1: `data` would stand on itself");
@@ -187,7 +187,7 @@ mod tests {
         let error = to_zeros(&kernel).unwrap_err();
         assert!(matches!(error, OpError::Foreign { subsystem: "LVM", .. }), "{error:?}");
         assert_eq!(changes(&kernel), [""; 0]);
-        reload(&kernel, &data(), &[Target::new(0, 8, "zero", String::new())], Foreign::Allow).unwrap();
+        reload(&kernel, &data(), &[RawRow::new(0, 8, "zero", String::new())], Foreign::Allow).unwrap();
         assert_eq!(by_name(&kernel, &data()).unwrap().uuid, Uuid::new("LVM-abc").ok());
     }
 }

@@ -6,17 +6,17 @@ use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, Name};
 use crate::kernel::{Id, Info, ReadKernel, Slot};
-use crate::table::{ReadTable, Table, Target};
+use crate::table::{RawRow, ReadTable, Table};
 use crate::targets::{self, Style};
 
 /// The same table with every lower device written as its number, the one form all kernels take.
 ///
 /// A row that dmctl can't read goes to the kernel as it is: the kernel is the judge of it.
-pub(super) fn resolve(kernel: &dyn ReadKernel, table: &[Target]) -> Result<Table, OpError> {
+pub(super) fn resolve(kernel: &dyn ReadKernel, table: &[RawRow]) -> Result<Table, OpError> {
     table.iter().enumerate().map(|(index, row)| resolve_row(kernel, row, index + 1)).collect()
 }
 
-fn resolve_row(kernel: &dyn ReadKernel, row: &Target, number: usize) -> Result<Target, OpError> {
+fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<RawRow, OpError> {
     let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Ok(row.clone()) };
     let known_type = targets::find(&row.kind).is_some();
     let mut resolved = false;
@@ -38,18 +38,18 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &Target, number: usize) -> Result<T
     if !resolved {
         return Ok(row.clone());
     }
-    Ok(Target::new(row.start, row.length, &row.kind, typed.params(Style::Kernel)))
+    Ok(RawRow::new(row.start, row.length, &row.kind, typed.params(Style::Kernel)))
 }
 
 /// The lower devices of a row.
-pub(super) fn devices(row: &Target) -> Vec<DevNum> {
+pub(super) fn devices(row: &RawRow) -> Vec<DevNum> {
     let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
     typed.devices_mut().into_iter().filter_map(|device: &mut Device| device.number).collect()
 }
 
 /// Refuses a table that leads back to the device it is for, directly or through other mapped devices. The
 /// kernel would take it, and the first access would never end.
-pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[Target], own: &Info) -> Result<(), OpError> {
+pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[RawRow], own: &Info) -> Result<(), OpError> {
     let mut walk = Walk { kernel, own: own.number, seen: BTreeSet::new() };
     for (index, row) in table.iter().enumerate() {
         let mut through = Vec::new();
@@ -69,7 +69,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Whether the row leads to the device; `through` becomes the way.
-    fn reaches(&mut self, row: &Target, through: &mut Vec<Name>) -> Result<bool, OpError> {
+    fn reaches(&mut self, row: &RawRow, through: &mut Vec<Name>) -> Result<bool, OpError> {
         for number in devices(row) {
             if number == self.own {
                 return Ok(true);
@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::ops::fixture::kernel;
 
-    fn row(kind: &str, params: &str) -> [Target; 1] {
-        [Target::new(0, 8, kind, params.to_string())]
+    fn row(kind: &str, params: &str) -> [RawRow; 1] {
+        [RawRow::new(0, 8, kind, params.to_string())]
     }
 
     #[test]

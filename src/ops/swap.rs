@@ -2,7 +2,7 @@
 
 use super::OpError;
 use super::find::steady;
-use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, Slot, Suspend};
+use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 
 /// Resumes the device, which was as in `before` when the operation began, and makes its inactive table live.
 ///
@@ -11,7 +11,7 @@ use crate::kernel::{ChangeKernel, Id, KernelError, Mapped, Slot, Suspend};
 /// the device is as it was before. `advice` is asked for only when the kernel refuses.
 pub(super) fn resume(
     kernel: &dyn ChangeKernel,
-    before: &Mapped,
+    before: &DeviceState,
     advice: impl FnOnce() -> Vec<String>,
 ) -> Result<(), OpError> {
     let id = steady(&before.info);
@@ -23,7 +23,7 @@ pub(super) fn resume(
 }
 
 /// Brings the old table back, and the device to the state it had.
-fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &Mapped) -> Result<(), KernelError> {
+fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &DeviceState) -> Result<(), KernelError> {
     let cleared = kernel.clear(id);
     let Some(now) = kernel.device(id, Slot::Live)? else { return cleared };
     let replaced = now.table != before.table && !before.table.is_empty();
@@ -41,7 +41,7 @@ fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &Mapped) -> Result<(), K
 }
 
 /// The error of a device that could not be brought back.
-pub(super) fn not_put_back(before: &Mapped, cause: KernelError, recovery: KernelError) -> OpError {
+pub(super) fn not_put_back(before: &DeviceState, cause: KernelError, recovery: KernelError) -> OpError {
     let name = &before.info.name;
     let left = format!(
         "`{name}` may be suspended or keep an inactive table: look with `dmctl info {name}`, then try `dmctl resume {name}`"

@@ -18,9 +18,9 @@ use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, TableDiff, Verdict};
 use crate::identity::{DevNum, Key, Name};
-use crate::kernel::Mapped;
+use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
-use crate::sector_map::TypedRow;
+use crate::table::Row;
 
 /// A mapping, its device, and how the two compare.
 pub struct Change<'a> {
@@ -29,7 +29,7 @@ pub struct Change<'a> {
     /// Its device, when it has one.
     pub found: Option<Match<'a>>,
     /// The table it should have, with numbers for all lower devices that exist and stay.
-    pub rows: Arc<[TypedRow]>,
+    pub rows: Arc<[Row]>,
     /// How the two compare.
     pub standing: Standing,
     /// How long it will be, in sectors, where that can be told.
@@ -86,7 +86,7 @@ pub struct Changes<'a> {
 impl Change<'_> {
     /// The state of its device.
     #[must_use]
-    pub fn device(&self) -> Option<&Mapped> {
+    pub fn device(&self) -> Option<&DeviceState> {
         self.found.and_then(|found| found.seen.mapped.as_ref())
     }
 
@@ -104,7 +104,7 @@ impl Change<'_> {
 
     /// The rows of the table that it is given; none where it keeps the one it has, or gets none.
     #[must_use]
-    pub fn new_rows(&self) -> &[TypedRow] {
+    pub fn new_rows(&self) -> &[Row] {
         match self.standing {
             Standing::Missing | Standing::Unfinished | Standing::Differs(_) | Standing::Replaced(_) => {
                 &self.rows
@@ -204,7 +204,7 @@ impl<'a> Changes<'a> {
         let standing = self.made_anew_below(standing, found, lowers);
         // How long a device is that must be loaded to tell, nobody knows yet.
         let told = present && !blocked && !rows.iter().any(|row| row.provisional);
-        let size = told.then(|| rows.last().map_or(0, TypedRow::end));
+        let size = told.then(|| rows.last().map_or(0, Row::end));
         Change { mapping, found, rows: rows.into(), standing, size, block }
     }
 
@@ -219,7 +219,7 @@ impl<'a> Changes<'a> {
             .filter_map(|change| Some((change.number()?, &change.mapping.key)))
             .collect();
         let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !replaced.is_empty());
-        let held = live.map(|live| diff::lowers(&live.table)).unwrap_or_default();
+        let held = live.map(|live| diff::lower_devices(&live.table)).unwrap_or_default();
         match held.iter().find_map(|number| replaced.get(number)) {
             Some(key) => {
                 let says = vec![format!("it stands on @{key}, which is made anew")];
@@ -324,7 +324,7 @@ fn leftovers<'a>(map: &Map, by_device: &[Option<usize>], observed: &'a Observed)
 }
 
 /// Whether a device is open, and goes away as soon as it is not.
-pub fn leaves(device: &Mapped) -> bool {
+pub fn leaves(device: &DeviceState) -> bool {
     device.info.deferred_remove && device.info.open_count > 0
 }
 
@@ -333,7 +333,7 @@ pub fn leaves(device: &Mapped) -> bool {
 fn standing(
     mapping: &Mapping,
     found: Option<Match<'_>>,
-    rows: &mut [TypedRow],
+    rows: &mut [Row],
     ignored: &mut Vec<String>,
 ) -> Standing {
     let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {

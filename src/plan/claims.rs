@@ -17,12 +17,12 @@ use crate::observed::Observed;
 pub fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
     let mut new = SmallVec::new();
     for row in change.new_rows() {
-        new.extend(row.target.lowers(row.length).iter().filter_map(|lower| lower.device.number));
+        new.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
     }
     new.sort_unstable();
     new.dedup();
     if let Some(device) = change.device().filter(|_| !new.is_empty()) {
-        let live = diff::lowers(&device.table);
+        let live = diff::lower_devices(&device.table);
         new.retain(|number| !live.contains(number));
     }
     new
@@ -40,7 +40,7 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     for change in &changes.all {
         for number in new_lowers(change) {
             let Some(by) = claimed.get(&number) else { continue };
-            let shown = change.rows.iter().flat_map(|row| row.target.lowers(row.length));
+            let shown = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),

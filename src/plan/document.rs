@@ -15,8 +15,9 @@ use super::{Action, Detail, InUse, Plan};
 use crate::diff;
 use crate::identity::Uuid;
 use crate::policy::Class;
-use crate::sector_map::{SectorMap, TypedRow};
-use crate::table::Target;
+use crate::sector_map::SectorMap;
+use crate::table::RawRow;
+use crate::table::Row;
 use crate::targets::Style;
 
 /// A plan.
@@ -63,13 +64,13 @@ pub struct Step {
     pub reason: Cow<'static, str>,
     /// The table the device gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<Vec<Row>>,
+    pub table: Option<Vec<RowData>>,
     /// Whether that table is loaded read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readonly: Option<bool>,
     /// The table the device has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_table: Option<Vec<Row>>,
+    pub old_table: Option<Vec<RowData>>,
     /// Whether that table was loaded read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_readonly: Option<bool>,
@@ -98,7 +99,8 @@ pub struct Step {
 
 /// One row of a table. Keys are left out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Row {
+#[serde(rename = "Row", expecting = "struct Row")]
+pub struct RowData {
     /// The first sector it serves.
     pub start: u64,
     /// How many sectors.
@@ -243,13 +245,13 @@ impl Step {
     fn fill(&mut self, detail: &Detail) {
         match detail {
             Detail::Create { table, readonly } => {
-                self.table = Some(Row::wanted(table));
+                self.table = Some(RowData::wanted(table));
                 self.readonly = Some(*readonly);
             }
             Detail::Reload { table, readonly, old, old_readonly, diff, suspended, users, .. } => {
-                self.table = Some(Row::wanted(table));
+                self.table = Some(RowData::wanted(table));
                 self.readonly = Some(*readonly);
-                self.old_table = Some(Row::live(old));
+                self.old_table = Some(RowData::live(old));
                 self.old_readonly = Some(*old_readonly);
                 self.differences = Some(diff.says.clone());
                 self.sectors = Some(Box::new(Sectors::of(&diff.map)));
@@ -257,7 +259,7 @@ impl Step {
                 self.users = Some(users.clone());
             }
             Detail::Remove { old, old_readonly, users } => {
-                self.old_table = Some(Row::live(old));
+                self.old_table = Some(RowData::live(old));
                 self.old_readonly = Some(*old_readonly);
                 self.users = Some(users.clone());
             }
@@ -294,32 +296,32 @@ impl Step {
 }
 
 /// The size of the device that a table makes, in sectors.
-fn size(table: &[Row]) -> u64 {
-    table.last().map_or(0, Row::end)
+fn size(table: &[RowData]) -> u64 {
+    table.last().map_or(0, RowData::end)
 }
 
-impl Row {
+impl RowData {
     /// The rows of a table that is wanted.
     #[must_use]
-    pub fn wanted(table: &[TypedRow]) -> Vec<Self> {
+    pub fn wanted(table: &[Row]) -> Vec<Self> {
         table.iter().map(Self::of).collect()
     }
 
     /// The rows of a table as the kernel prints it.
     #[must_use]
-    pub fn live(table: &[Target]) -> Vec<Self> {
+    pub fn live(table: &[RawRow]) -> Vec<Self> {
         match diff::understand(table) {
             Ok(typed) => Self::wanted(&typed),
             Err(_) => table.iter().map(Self::raw).collect(),
         }
     }
 
-    fn of(row: &TypedRow) -> Self {
+    fn of(row: &Row) -> Self {
         let params = SmolStr::from(row.target.params(Style::Redacted));
         let shown = Some(SmolStr::from(row.target.params(Style::Shown))).filter(|shown| *shown != params);
         let lowers = row
             .target
-            .lowers(row.length)
+            .lower_devices(row.length)
             .iter()
             .map(|lower| Lower {
                 device: lower.device.text(),
@@ -331,7 +333,7 @@ impl Row {
         Self { start: row.start, length: row.length, kind: row.target.kind().into(), params, shown, lowers }
     }
 
-    fn raw(row: &Target) -> Self {
+    fn raw(row: &RawRow) -> Self {
         Self {
             start: row.start,
             length: row.length,

@@ -5,7 +5,7 @@ use super::Conflict;
 use super::changes::{Change, Changes};
 use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
-use crate::table::Target;
+use crate::table::RawRow;
 use crate::targets::{self, Handover};
 
 /// A conflict for each device that would have to give, and is not suspended.
@@ -44,7 +44,7 @@ fn is_active(seen: &Seen) -> bool {
 
 /// Whether a mapping has blocks on a device that another one may take over.
 fn gives(seen: &Seen, number: DevNum) -> bool {
-    let gives = |row: &Target| {
+    let gives = |row: &RawRow| {
         let target = targets::parse(&row.kind, row.params()).ok();
         target.is_some_and(|target| match target.handover() {
             Some(Handover::Gives(device)) => device.number == Some(number),

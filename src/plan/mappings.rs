@@ -70,7 +70,7 @@ impl<'a> Mappings<'a> {
         let mut below = Neighbours::new();
         if mapping.state != State::Absent {
             for row in &mapping.rows {
-                let lowers = row.target.lowers(0);
+                let lowers = row.target.lower_devices(0);
                 below.extend(lowers.iter().filter_map(|lower| self.of_lower(id, lower.device, observed)));
             }
         }

@@ -43,8 +43,8 @@ use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{Id, KernelError, ReadKernel, Suspend};
 use crate::observed::Observed;
 use crate::policy::Class;
-use crate::sector_map::TypedRow;
 use crate::table::ReadTable;
+use crate::table::Row;
 
 pub use changes::{Change, Changes, Standing};
 pub use deactivation::{Deactivation, deactivate};
@@ -138,14 +138,14 @@ pub enum Detail {
     /// Of [`Action::Create`].
     Create {
         /// The table it gets. Its devices have numbers as far as they exist.
-        table: Arc<[TypedRow]>,
+        table: Arc<[Row]>,
         /// Whether the table is loaded read-only.
         readonly: bool,
     },
     /// Of [`Action::Reload`].
     Reload {
         /// The table it gets.
-        table: Arc<[TypedRow]>,
+        table: Arc<[Row]>,
         /// Whether that is loaded read-only.
         readonly: bool,
         /// The table it has.
@@ -262,25 +262,25 @@ impl Step {
         };
         match &self.detail {
             Detail::Reload { old, table, .. } => {
-                let mut left = diff::lowers(old);
-                left.extend(diff::lowers(waiting()));
+                let mut left = diff::lower_devices(old);
+                left.extend(diff::lower_devices(waiting()));
                 for row in table.iter() {
-                    for lower in row.target.lowers(row.length) {
+                    for lower in row.target.lower_devices(row.length) {
                         lower.device.number.map(|number| left.remove(&number));
                     }
                 }
                 left
             }
             Detail::Remove { old, .. } => {
-                let mut left = diff::lowers(old);
-                left.extend(diff::lowers(waiting()));
+                let mut left = diff::lower_devices(old);
+                left.extend(diff::lower_devices(waiting()));
                 left
             }
             Detail::Clear | Detail::Resume { clear: true } => {
-                let mut left = diff::lowers(waiting());
+                let mut left = diff::lower_devices(waiting());
                 let seen = self.number.and_then(|number| observed.by_number(number));
                 if let Some(mapped) = seen.and_then(|seen| seen.mapped.as_ref()) {
-                    left = &left - &diff::lowers(&mapped.table);
+                    left = &left - &diff::lower_devices(&mapped.table);
                 }
                 left
             }

@@ -5,7 +5,7 @@ use super::changes::{Change, Standing};
 use super::{claims, steps};
 use crate::config::State;
 use crate::identity::DevNum;
-use crate::sector_map::TypedRow;
+use crate::table::Row;
 
 /// What was noted. Places are those in [`Changes::all`](super::Changes::all).
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Noted {
 }
 
 /// Whether a row asks for more than lower devices.
-fn demands(row: &TypedRow) -> bool {
+fn demands(row: &Row) -> bool {
     row.target.volume().is_some() || row.target.handover().is_some()
 }
 

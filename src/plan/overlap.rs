@@ -5,7 +5,7 @@
 use super::Conflict;
 use super::changes::{Change, Changes, Standing};
 use super::mappings::Neighbours;
-use crate::config::{self, Claim, Overlap, Row, State};
+use crate::config::{self, Claim, MappingRow, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
@@ -75,8 +75,8 @@ impl<'a> Claims<'a> {
 
 /// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
 /// that is made anew is a mapping, however the map writes it.
-fn is_grounded(row: &Row) -> bool {
-    row.target.lowers(0).iter().any(|lower| lower.device.key().is_none())
+fn is_grounded(row: &MappingRow) -> bool {
+    row.target.lower_devices(0).iter().any(|lower| lower.device.key().is_none())
 }
 
 /// Whether a mapping will be there to claim anything.

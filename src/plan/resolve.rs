@@ -4,14 +4,14 @@
 //! a shrunken lower mapping never, blocks larger than a sector not before the load.
 
 use super::changes::{Change, Changes, Standing};
-use crate::config::{Length, Mapping, Row, State};
+use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
 use crate::diff;
 use crate::identity::DevNum;
-use crate::kernel::{BlockDevice, Mapped};
+use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::Observed;
-use crate::sector_map::TypedRow;
-use crate::targets::{Access, Found, Lower, Problems, Typed};
+use crate::table::Row;
+use crate::targets::{Access, Found, Lower, Problems, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -19,7 +19,7 @@ pub struct Resolver<'r, 'a> {
     observed: &'r Observed,
     changes: &'r Changes<'a>,
     mapping: &'r Mapping,
-    device: Option<&'r Mapped>,
+    device: Option<&'r DeviceState>,
     /// The mappings it stands on, as far as that is known: their places among all.
     lowers: &'r [usize],
     /// What stands in the way.
@@ -36,14 +36,14 @@ impl<'r, 'a> Resolver<'r, 'a> {
         observed: &'r Observed,
         changes: &'r Changes<'a>,
         mapping: &'r Mapping,
-        device: Option<&'r Mapped>,
+        device: Option<&'r DeviceState>,
         lowers: &'r [usize],
     ) -> Self {
         Self { observed, changes, mapping, device, lowers, says: Vec::new(), blocked: false, block: 1 }
     }
 
     /// The table, as far as it can be had.
-    pub fn table(&mut self) -> Vec<TypedRow> {
+    pub fn table(&mut self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.mapping.rows.len());
         let mut start = 0;
         for row in &self.mapping.rows {
@@ -54,7 +54,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         rows
     }
 
-    fn row(&mut self, row: &Row, start: u64) -> Option<TypedRow> {
+    fn row(&mut self, row: &MappingRow, start: u64) -> Option<Row> {
         let mut target = row.target.clone();
         let troubles = self.says.len();
         for device in target.devices_mut() {
@@ -77,14 +77,14 @@ impl<'r, 'a> Resolver<'r, 'a> {
         target.settle(length);
         self.check_fields(target.as_ref(), length);
         self.check_metadata(target.as_ref());
-        for lower in target.lowers(length) {
+        for lower in target.lower_devices(length) {
             self.check(&lower, start, length);
         }
-        Some(TypedRow { start, length, target, messages: row.messages.clone(), provisional })
+        Some(Row { start, length, target, messages: row.messages.clone(), provisional })
     }
 
     /// The length of a row that the map leaves out, and whether it is that of a first load.
-    fn rest(&mut self, target: &dyn Typed, start: u64) -> Option<(u64, bool)> {
+    fn rest(&mut self, target: &dyn Target, start: u64) -> Option<(u64, bool)> {
         if let Some(first) = target.first_length() {
             let known = self.on_disk(target);
             return Some((known.unwrap_or(first), known.is_none()));
@@ -104,7 +104,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// The length that the metadata of a target tells; where that can't be read, as that of a device that is
     /// suspended, the one that it has.
-    fn on_disk(&self, target: &dyn Typed) -> Option<u64> {
+    fn on_disk(&self, target: &dyn Target) -> Option<u64> {
         let metadata = target.metadata();
         let first = metadata.first()?;
         let head = self.observed.head(self.changes.map, first.device, first.offset);
@@ -114,14 +114,14 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// What could not be told before lengths and numbers were known.
-    fn check_fields(&mut self, target: &dyn Typed, length: u64) {
+    fn check_fields(&mut self, target: &dyn Target, length: u64) {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
         self.says.extend(problems.into_vec().into_iter().map(|problem| problem.says));
     }
 
     /// What must not be loaded at all where its metadata is not there.
-    fn check_metadata(&mut self, target: &dyn Typed) {
+    fn check_metadata(&mut self, target: &dyn Target) {
         for metadata in target.metadata() {
             let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
             if head.is_some_and(|head| (metadata.look)(head) == Found::Fatal) {
@@ -187,7 +187,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// Whether its device stands there already: then that one is in use, which is told where it is removed.
     fn stands_on(&self, number: DevNum) -> bool {
-        self.device.is_some_and(|device| diff::lowers(&device.table).contains(&number))
+        self.device.is_some_and(|device| diff::lower_devices(&device.table).contains(&number))
     }
 
     fn size_unknown(&mut self, kind: &str, start: u64) {

@@ -9,8 +9,8 @@ use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::policy::Class;
-use crate::sector_map::TypedRow;
-use crate::table::Target;
+use crate::table::RawRow;
+use crate::table::Row;
 use crate::targets::Found;
 
 /// Says what is at stake in steps that were [weighed](weigh) and have their final order, and refuses those that may
@@ -81,7 +81,7 @@ fn heavier(step: &Step, map: &Map, observed: &Observed) -> Option<(Class, String
 
 /// What would be lost with the live table. Where a row of the same type takes the place of an old one, only
 /// what its target keeps nowhere but in memory.
-fn loss(old: &[Target], wanted: &[TypedRow]) -> Option<(Class, String)> {
+fn loss(old: &[RawRow], wanted: &[Row]) -> Option<(Class, String)> {
     let old = diff::understand(old).ok()?;
     old.iter().find_map(|row| {
         let stays = || {
@@ -94,7 +94,7 @@ fn loss(old: &[Target], wanted: &[TypedRow]) -> Option<(Class, String)> {
 }
 
 /// Which metadata the kernel would write afresh: decided by looking, and what can't be read counts as blank.
-fn format(table: &[TypedRow], old: &[Target], map: &Map, observed: &Observed) -> Option<(Class, String)> {
+fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Option<(Class, String)> {
     if table.iter().all(|row| row.target.metadata().is_empty()) {
         return None;
     }

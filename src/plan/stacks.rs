@@ -23,7 +23,7 @@ pub fn observed(observed: &Observed) -> Vec<&Seen> {
     let mut left: BTreeMap<&Name, (&Seen, BTreeSet<DevNum>)> = BTreeMap::new();
     for seen in &observed.devices {
         if let Some(mapped) = &seen.mapped {
-            let lowers = &diff::lowers(&mapped.table) | &diff::lowers(&seen.waiting);
+            let lowers = &diff::lower_devices(&mapped.table) | &diff::lower_devices(&seen.waiting);
             left.insert(&seen.listed.name, (seen, lowers));
         }
     }

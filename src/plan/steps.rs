@@ -12,10 +12,10 @@ use super::{matching, preparation, repair, risk};
 use crate::config::State;
 use crate::diff;
 use crate::identity::{DevNum, Key, Uuid};
-use crate::kernel::{Info, Mapped};
+use crate::kernel::{DeviceState, Info};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
-use crate::sector_map::TypedRow;
+use crate::table::Row;
 
 /// Steps in no order yet, but that those of a mapping stand together.
 pub struct Unsorted {
@@ -122,7 +122,7 @@ fn make(change: &Change<'_>, reason: &'static str, observed: &Observed, steps: &
 /// A device that stays.
 fn stay(
     change: &Change<'_>,
-    device: &Mapped,
+    device: &DeviceState,
     observed: &Observed,
     prepare: &dyn Fn(&mut Vec<Step>),
     steps: &mut Vec<Step>,
@@ -155,7 +155,7 @@ fn stay(
 /// Whether something below is made by this plan.
 fn stands_on_new(change: &Change<'_>) -> bool {
     let made =
-        |row: &TypedRow| row.target.lowers(row.length).iter().any(|lower| lower.device.number.is_none());
+        |row: &Row| row.target.lower_devices(row.length).iter().any(|lower| lower.device.number.is_none());
     change.rows.iter().any(made)
 }
 
@@ -207,7 +207,7 @@ fn take_over(change: &Change<'_>, steps: &mut Vec<Step>) {
     }
 }
 
-fn rename(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
+fn rename(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     if device.info.name != change.mapping.name {
         let detail = Detail::Rename { to: change.mapping.name.clone() };
         let reason = "the mapping has another name now";
@@ -215,7 +215,7 @@ fn rename(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
     }
 }
 
-fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
+fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Step {
     let (diff, class, reason) = match &change.standing {
         Standing::Differs(diff) => {
             let class = if diff.disturbs() { Class::Remap } else { Class::Reload };
@@ -241,7 +241,7 @@ fn reload(change: &Change<'_>, device: &Mapped, observed: &Observed) -> Step {
 }
 
 /// What is left when the tables are equal: the inactive slot, and I/O that is held back.
-fn settle(change: &Change<'_>, device: &Mapped, steps: &mut Vec<Step>) {
+fn settle(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     let info = &device.info;
     if info.suspended && change.mapping.state != State::Suspended {
         let detail = Detail::Resume { clear: info.inactive_table };
@@ -313,7 +313,8 @@ fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<
 /// Whether nothing keeps a device but tables in inactive slots: those go.
 fn is_free(seen: &Seen, observed: &Observed) -> bool {
     let number = seen.listed.number;
-    let staged = observed.devices.iter().filter(|other| diff::lowers(&other.waiting).contains(&number));
+    let staged =
+        observed.devices.iter().filter(|other| diff::lower_devices(&other.waiting).contains(&number));
     let left: HashSet<DevNum> = staged.map(|other| other.listed.number).collect();
     let open_count = seen.mapped.as_ref().map_or(0, |mapped| mapped.info.open_count);
     InUse::of(number, open_count, &left, observed).describe().is_empty()
@@ -349,7 +350,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str)
     })
 }
 
-fn users(device: &Mapped, observed: &Observed) -> InUse {
+fn users(device: &DeviceState, observed: &Observed) -> InUse {
     InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
 }
 

@@ -3,7 +3,7 @@
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::identity::printable;
-use crate::plan::document::{Row, Step};
+use crate::plan::document::{RowData, Step};
 use crate::targets::MAX_TYPE;
 
 /// Of more rows in a run that stays, only the first and the last few are drawn.
@@ -28,10 +28,10 @@ pub fn lines(step: &Step) -> Vec<Line> {
     let old = step.old_table.as_deref().unwrap_or_default();
     let signed = signed(new, old);
     let widest =
-        |number: fn(&Row) -> u64| signed.iter().map(|(_, row)| digits(number(row))).max().unwrap_or(0);
+        |number: fn(&RowData) -> u64| signed.iter().map(|(_, row)| digits(number(row))).max().unwrap_or(0);
     let (start, length) = (widest(|row| row.start), widest(|row| row.length));
     let kind = signed.iter().map(|(_, row)| row.kind.chars().count()).max().unwrap_or(0).min(MAX_TYPE);
-    let line = |sign: char, row: &Row| {
+    let line = |sign: char, row: &RowData| {
         let text =
             format!("{:<start$} {:<length$} {:<kind$} {}", row.start, row.length, row.kind, row.shown());
         Line { sign, text: printable(text.trim_end()).into_owned() }
@@ -45,11 +45,11 @@ fn digits(number: u64) -> usize {
 }
 
 /// Both tables as one, in order: the rows that stay, and between them those that go before those that come.
-fn signed<'r>(new: &'r [Row], old: &'r [Row]) -> Vec<(char, &'r Row)> {
+fn signed<'r>(new: &'r [RowData], old: &'r [RowData]) -> Vec<(char, &'r RowData)> {
     if old.is_empty() {
         return new.iter().map(|row| ('+', row)).collect();
     }
-    let lines = |rows: &[Row]| rows.iter().map(Row::line).collect::<Vec<_>>();
+    let lines = |rows: &[RowData]| rows.iter().map(RowData::line).collect::<Vec<_>>();
     let mut signed = Vec::with_capacity(new.len().max(old.len()));
     for op in changes(&lines(old), &lines(new)) {
         if let DiffOp::Equal { .. } = op {
@@ -72,11 +72,11 @@ fn changes(old: &[String], new: &[String]) -> Vec<DiffOp> {
 }
 
 /// The lines, with the middle of long runs that stay left out and counted.
-fn shortened(signed: &[(char, &Row)], line: impl Fn(char, &Row) -> Line) -> Vec<Line> {
+fn shortened(signed: &[(char, &RowData)], line: impl Fn(char, &RowData) -> Line) -> Vec<Line> {
     let mut lines = Vec::new();
     for run in signed.chunk_by(|(one, _), (two, _)| one == two) {
         let draw =
-            |part: &[(char, &Row)]| part.iter().map(|(sign, row)| line(*sign, row)).collect::<Vec<_>>();
+            |part: &[(char, &RowData)]| part.iter().map(|(sign, row)| line(*sign, row)).collect::<Vec<_>>();
         if run[0].0 != ' ' || run.len() <= LONG_RUN {
             lines.extend(draw(run));
             continue;
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
     use crate::table::parse_table;
 
-    fn table(text: &str) -> Vec<Row> {
-        Row::live(&parse_table(text).unwrap())
+    fn table(text: &str) -> Vec<RowData> {
+        RowData::live(&parse_table(text).unwrap())
     }
 
     fn drawn(old: &str, new: &str) -> String {

@@ -275,11 +275,11 @@ impl Page {
 mod tests {
     use super::*;
     use crate::plan::InUse;
-    use crate::plan::document::Row;
+    use crate::plan::document::RowData;
     use crate::policy::Class;
 
     fn step(name: &str) -> Step {
-        let row = |start, length, params: &str| Row {
+        let row = |start, length, params: &str| RowData {
             start,
             length,
             kind: "linear".into(),

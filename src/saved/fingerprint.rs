@@ -10,14 +10,14 @@ use smol_str::{SmolStr, ToSmolStr};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Uuid};
-use crate::kernel::{Id, KernelError, Listed, ReadKernel, Slot};
+use crate::kernel::{Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
 
 /// The state of every device that counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// In no order that means anything.
-    pub devices: Vec<DeviceState>,
+    pub devices: Vec<DeviceRecord>,
 }
 
 /// How a device is found again.
@@ -34,7 +34,7 @@ pub enum By {
 
 /// One device, as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceState {
+pub struct DeviceRecord {
     /// How it is found.
     pub by: By,
     /// Its number; null when it did not exist.
@@ -97,7 +97,7 @@ impl Fingerprint {
 /// A kernel with its list of devices.
 struct Look<'k> {
     kernel: &'k dyn ReadKernel,
-    list: Vec<Listed>,
+    list: Vec<ListEntry>,
     by_name: HashMap<String, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_number: HashMap<DevNum, usize>,
@@ -106,7 +106,7 @@ struct Look<'k> {
 impl<'k> Look<'k> {
     fn new(kernel: &'k dyn ReadKernel) -> Result<Self, KernelError> {
         let list = kernel.list()?;
-        let uuid = |(place, listed): (usize, &Listed)| Some((listed.uuid.clone()?, place));
+        let uuid = |(place, listed): (usize, &ListEntry)| Some((listed.uuid.clone()?, place));
         Ok(Self {
             kernel,
             by_name: list.iter().enumerate().map(|(place, l)| (l.name.plain().into_owned(), place)).collect(),
@@ -124,13 +124,13 @@ impl<'k> Look<'k> {
             By::Device(_) => self.number(&by)?.and_then(|number| self.numbered(number)),
         };
         Ok(match listed {
-            Some(Listed { uuid: Some(uuid), .. }) => By::Uuid(uuid.text()),
-            Some(Listed { name, uuid: None, .. }) => By::Name(name.plain_text()),
+            Some(ListEntry { uuid: Some(uuid), .. }) => By::Uuid(uuid.text()),
+            Some(ListEntry { name, uuid: None, .. }) => By::Name(name.plain_text()),
             None => by,
         })
     }
 
-    fn find(&self, by: &By) -> Option<&Listed> {
+    fn find(&self, by: &By) -> Option<&ListEntry> {
         let place = match by {
             By::Uuid(uuid) => self.by_uuid.get(&Uuid::new(uuid).ok()?)?,
             By::Name(name) => self.by_name.get(name.as_str())?,
@@ -139,7 +139,7 @@ impl<'k> Look<'k> {
         Some(&self.list[*place])
     }
 
-    fn numbered(&self, number: DevNum) -> Option<&Listed> {
+    fn numbered(&self, number: DevNum) -> Option<&ListEntry> {
         self.by_number.get(&number).map(|place| &self.list[*place])
     }
 
@@ -154,14 +154,14 @@ impl<'k> Look<'k> {
     }
 
     /// A device as it is now, and the numbers of what it stands on.
-    fn at(&self, by: By) -> Result<(DeviceState, Vec<DevNum>), KernelError> {
+    fn at(&self, by: By) -> Result<(DeviceRecord, Vec<DevNum>), KernelError> {
         let Some(number) = self.number(&by)? else {
             return Ok((
-                DeviceState { by, number: None, sectors: None, read_only: false, mapped: None },
+                DeviceRecord { by, number: None, sectors: None, read_only: false, mapped: None },
                 Vec::new(),
             ));
         };
-        let mut state = DeviceState {
+        let mut state = DeviceRecord {
             by,
             number: Some(number.to_string()),
             sectors: None,
@@ -181,7 +181,7 @@ impl<'k> Look<'k> {
         };
         let typed = diff::understand(&device.table).unwrap_or_default();
         let lowers =
-            typed.iter().flat_map(|row| row.target.lowers(row.length)).filter_map(|l| l.device.number);
+            typed.iter().flat_map(|row| row.target.lower_devices(row.length)).filter_map(|l| l.device.number);
         let lowers = lowers.collect();
         state.read_only = device.info.read_only;
         state.mapped = Some(MappedState {
@@ -212,7 +212,7 @@ fn of_lower(lower: &Lower) -> Option<By> {
 }
 
 /// How a device differs from what it was.
-fn differences(was: &DeviceState, is: &DeviceState) -> Vec<String> {
+fn differences(was: &DeviceRecord, is: &DeviceRecord) -> Vec<String> {
     let name = match (&was.by, was.mapped.as_ref().or(is.mapped.as_ref())) {
         (_, Some(mapped)) => format!("`{}`", mapped.name),
         (By::Name(name) | By::Uuid(name) | By::Device(name), None) => format!("`{name}`"),

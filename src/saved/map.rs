@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::SavedError;
-use crate::config::{self, Length, Map, Mapping, Row, State};
+use crate::config::{self, Length, Map, Mapping, MappingRow, State};
 use crate::identity::Uuid;
 use crate::keys::Places;
 
@@ -89,7 +89,7 @@ fn of_mapping(map: &Map, mapping: &Mapping) -> Table {
     table
 }
 
-fn of_row(row: &Row) -> Table {
+fn of_row(row: &MappingRow) -> Table {
     let mut table = row.target.fields();
     table.insert("type".to_string(), row.target.kind().into());
     if let Some(start) = row.start {

@@ -35,7 +35,7 @@ use crate::plan::document::Document;
 pub use check::{Now, permit_host};
 pub use digest::host;
 pub use file::{MAX_FILE, read, write};
-pub use fingerprint::{By, DeviceState, Fingerprint, MappedState};
+pub use fingerprint::{By, DeviceRecord, Fingerprint, MappedState};
 pub use map::canonical;
 pub use undo::Undo;
 

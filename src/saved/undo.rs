@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Action;
-use crate::plan::document::{Document, Row, Step};
+use crate::plan::document::{Document, RowData, Step};
 
 /// What undoes one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +15,7 @@ pub struct Undo {
     pub name: String,
     /// The table it gets back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<Vec<Row>>,
+    pub table: Option<Vec<RowData>>,
     /// The name it gets back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words,
     rest_of, superblock,
 };
 use crate::device::Device;
@@ -121,7 +121,7 @@ impl Cache {
     }
 }
 
-impl TargetType for Cache {
+impl TargetKind for Cache {
     const NAME: &'static str = "cache";
     const DOC: Doc = Doc {
         summary: "A slow device with the blocks in use kept on a fast one.",
@@ -167,7 +167,7 @@ impl TargetType for Cache {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
             Lower::whole(&self.metadata, Access::Write),
             Lower::whole(&self.cache, Access::Write),

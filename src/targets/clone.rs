@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
     Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -78,7 +78,7 @@ impl Clone {
     }
 }
 
-impl TargetType for Clone {
+impl TargetKind for Clone {
     const NAME: &'static str = "clone";
     const TRAITS: Traits = Traits { suspend_before_load: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -128,7 +128,7 @@ impl TargetType for Clone {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
             Lower::whole(&self.metadata, Access::Write),
             Lower::write(&self.destination, 0, length),
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
         let mut differences = Differences::default();
-        TargetType::resized(&live, 2048, 1024, &mut differences);
+        TargetKind::resized(&live, 2048, 1024, &mut differences);
         assert_eq!(differences.effect(), Some(Effect::Recreate));
     }
 }

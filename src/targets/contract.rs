@@ -11,8 +11,8 @@ use crate::keys::KeySlot;
 /// A target type: its fields, and what they mean.
 ///
 /// `PartialEq` is how two values are told apart in tests; what a difference means for a running device
-/// is said by [`compare`](TargetType::compare).
-pub trait TargetType:
+/// is said by [`compare`](TargetKind::compare).
+pub trait TargetKind:
     Clone + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 {
     /// The name in a table and in `type = `.
@@ -29,7 +29,7 @@ pub trait TargetType:
     fn print(&self, out: &mut Printer);
 
     /// The lower devices of a row of `length` sectors, and the part of each that it uses.
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>>;
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>>;
 
     /// Every device in the fields, to be resolved.
     fn devices_mut(&mut self) -> Vec<&mut Device>;
@@ -55,7 +55,7 @@ pub trait TargetType:
     /// once, are never compared.
     fn compare(&self, live: &Self, differences: &mut Differences);
 
-    /// Like [`compare`](TargetType::compare), with a live device that is suspended: a few targets print less
+    /// Like [`compare`](TargetKind::compare), with a live device that is suspended: a few targets print less
     /// of themselves then.
     fn compare_suspended(&self, live: &Self, differences: &mut Differences) {
         self.compare(live, differences);
@@ -76,20 +76,20 @@ pub trait TargetType:
     /// The length of a row that goes up to the end of its device, when the map leaves `length` out. None
     /// where a length must be given. `size_of` is none for a device that is not known yet.
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let lowers = self.lowers(0);
+        let lowers = self.lower_devices(0);
         let [only] = lowers.as_slice() else { return None };
         rest_of(only.device, only.start, size_of)
     }
 
     /// The length of a first load, for a target that decides by itself how long it may be, once it has
     /// written its metadata: the smallest that it takes. A length that the map leaves out is then that which
-    /// [`length_on_disk`](TargetType::length_on_disk) tells. None for all others.
+    /// [`length_on_disk`](TargetKind::length_on_disk) tells. None for all others.
     fn first_length(&self) -> Option<u64> {
         None
     }
 
     /// The length that the metadata tells, in sectors; `head` is what the first of
-    /// [`metadata`](TargetType::metadata) wants to be looked at. None where it tells none.
+    /// [`metadata`](TargetKind::metadata) wants to be looked at. None where it tells none.
     fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
         let _ = head;
         None
@@ -258,7 +258,7 @@ pub struct Prepare<'a> {
     pub device: &'a Device,
     /// What it says.
     pub message: String,
-    /// The [volume](TargetType::volume) of that device that is copied: while it is in use it must be suspended,
+    /// The [volume](TargetKind::volume) of that device that is copied: while it is in use it must be suspended,
     /// for the kernel does not do that itself.
     pub copies: Option<u32>,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words, keyed,
+    Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words, keyed,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -180,7 +180,7 @@ impl Crypt {
     }
 }
 
-impl TargetType for Crypt {
+impl TargetKind for Crypt {
     const NAME: &'static str = "crypt";
     const TRAITS: Traits = Traits { secret: true, ..Traits::EARLY };
     const DOC: Doc = Doc {
@@ -244,7 +244,7 @@ impl TargetType for Crypt {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 

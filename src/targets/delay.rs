@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -71,7 +71,7 @@ impl Delayed {
     }
 }
 
-impl TargetType for Delay {
+impl TargetKind for Delay {
     const NAME: &'static str = "delay";
     const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
@@ -102,7 +102,7 @@ impl TargetType for Delay {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let read = Lower::write(&self.read.device, self.read.offset.0, length);
         let mut lowers = vec![Lower { access: Access::Read, ..read }];
         for way in [self.writes(), self.flushes()] {
@@ -183,12 +183,12 @@ mod tests {
     #[test]
     fn one_place_is_one_lower_device() {
         let one: Delay = parse("1:0 8 5 1:0 8 6");
-        let lowers = TargetType::lowers(&one, 16);
+        let lowers = TargetKind::lower_devices(&one, 16);
         assert_eq!((lowers.len(), lowers[0].access), (1, Access::Write));
         assert_eq!(one.straight().map(|(_, offset)| offset), Some(8));
-        assert_eq!(TargetType::rest(&one, &|_| Some(24)), Some(Ok(16)));
+        assert_eq!(TargetKind::rest(&one, &|_| Some(24)), Some(Ok(16)));
         let two: Delay = parse("1:0 8 5 1:1 8 6");
-        let lowers = TargetType::lowers(&two, 16);
+        let lowers = TargetKind::lower_devices(&two, 16);
         assert_eq!((lowers[0].access, lowers[1].access), (Access::Read, Access::Write));
         assert!(two.straight().is_none());
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
@@ -23,7 +23,7 @@ pub struct Dust {
     pub block_size: Bytes,
 }
 
-impl TargetType for Dust {
+impl TargetKind for Dust {
     const NAME: &'static str = "dust";
     const DOC: Doc = Doc {
         summary: "A disk with bad blocks: the message `addbadblock N` makes reads of a block fail until it is \
@@ -49,7 +49,7 @@ impl TargetType for Dust {
         out.device(&self.device).word(self.offset).word(self.block_size);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 
@@ -99,7 +99,7 @@ mod tests {
         fn rows_read_back(device in device(), offset in sectors(), shift in 9u32..=30) {
             let dust = Dust { device, offset, block_size: Bytes(1 << shift) };
             let mut problems = Problems::default();
-            TargetType::check(&dust, None, &mut problems);
+            TargetKind::check(&dust, None, &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&dust)?;
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::{SECTOR, Sectors};
 
@@ -30,7 +30,7 @@ pub struct Ebs {
     pub underlying_sectors: Option<Sectors>,
 }
 
-impl TargetType for Ebs {
+impl TargetKind for Ebs {
     const NAME: &'static str = "ebs";
     const DOC: Doc = Doc {
         summary: "Offers a smaller logical block size than the device has, by reading, changing and writing whole \
@@ -63,7 +63,7 @@ impl TargetType for Ebs {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 
@@ -121,7 +121,7 @@ mod tests {
                 underlying_sectors: underlying.map(|shift| Sectors(1 << shift)),
             };
             let mut problems = Problems::default();
-            TargetType::check(&ebs, Some(64), &mut problems);
+            TargetKind::check(&ebs, Some(64), &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&ebs)?;
         }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
     Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -30,7 +30,7 @@ pub struct Era {
     pub block_size: Sectors,
 }
 
-impl TargetType for Era {
+impl TargetKind for Era {
     const NAME: &'static str = "era";
     const TRAITS: Traits = Traits { suspend_before_load: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -57,7 +57,7 @@ impl TargetType for Era {
         out.device(&self.metadata).device(&self.origin).word(self.block_size);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::whole(&self.metadata, Access::Write), Lower::write(&self.origin, 0, length)]
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Differences, Doc, Lower, ParamsError, Printer, TargetKind, Words};
 use crate::device::Device;
 
 /// Every read and write fails.
@@ -11,7 +11,7 @@ use crate::device::Device;
 #[serde(deny_unknown_fields)]
 pub struct Error {}
 
-impl TargetType for Error {
+impl TargetKind for Error {
     const NAME: &'static str = "error";
     const DOC: Doc = Doc {
         summary: "Every read and write fails: a bad stretch in a disk made for testing.",
@@ -31,7 +31,7 @@ impl TargetType for Error {
 
     fn print(&self, _: &mut Printer) {}
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         Vec::new()
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -160,7 +160,7 @@ impl CorruptBioByte {
     }
 }
 
-impl TargetType for Flakey {
+impl TargetKind for Flakey {
     const NAME: &'static str = "flakey";
     const DOC: Doc = Doc {
         summary: "Works for some seconds, then fails for some, over and over. What failing means is said by the \
@@ -214,7 +214,7 @@ impl TargetType for Flakey {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 
@@ -324,7 +324,7 @@ mod tests {
             )
             .prop_filter("a row the kernel refuses, or one of two ways to say that all fails", |flakey| {
                 let mut problems = Problems::default();
-                TargetType::check(flakey, None, &mut problems);
+                TargetKind::check(flakey, None, &mut problems);
                 problems.is_empty() && !(flakey.fails_all() && flakey.error_reads)
             })
     }

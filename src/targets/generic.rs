@@ -1,7 +1,7 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
 
 use super::{
-    Access, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Traits, Typed, Words,
+    Access, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 
@@ -44,7 +44,7 @@ impl Generic {
     }
 }
 
-impl Typed for Generic {
+impl Target for Generic {
     fn kind(&self) -> &str {
         &self.kind
     }
@@ -65,7 +65,7 @@ impl Typed for Generic {
         out.finish()
     }
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         // Whether it writes is unknown, and so is where: it stands on the device, and that is all.
         self.devices().map(|device| Lower::whole(device, Access::Read)).collect()
     }
@@ -79,7 +79,7 @@ impl Typed for Generic {
 
     fn check(&self, _: Option<u64>, _: &mut Problems) {}
 
-    fn compare(&self, live: &dyn Typed) -> Option<Differences> {
+    fn compare(&self, live: &dyn Target) -> Option<Differences> {
         if live.kind() != self.kind {
             return None;
         }
@@ -126,7 +126,7 @@ impl Typed for Generic {
         fields
     }
 
-    fn boxed(&self) -> Box<dyn Typed> {
+    fn boxed(&self) -> Box<dyn Target> {
         Box::new(self.clone())
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words, keyed};
+use super::{Differences, Doc, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words, keyed};
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot};
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -101,7 +101,7 @@ impl InlineCrypt {
     }
 }
 
-impl TargetType for InlineCrypt {
+impl TargetKind for InlineCrypt {
     const NAME: &'static str = "inlinecrypt";
     const TRAITS: Traits = Traits { secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -160,7 +160,7 @@ impl TargetType for InlineCrypt {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 

@@ -2,7 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator};
 
-use super::{Doc, ParamsError, TargetType, Traits, Typed, Words};
+use super::{Doc, ParamsError, Target, TargetKind, Traits, Words};
 
 /// A known target type, as the registry lists it.
 pub struct Kind {
@@ -14,22 +14,22 @@ pub struct Kind {
     pub doc: Doc,
     /// The schema of its fields.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// See [`TargetType::redact`].
+    /// See [`TargetKind::redact`].
     pub redact: fn(&str) -> String,
-    from_words: fn(&mut Words<'_>) -> Result<Box<dyn Typed>, ParamsError>,
-    from_toml: fn(toml::de::Deserializer<'_>) -> Result<Box<dyn Typed>, toml::de::Error>,
+    from_words: fn(&mut Words<'_>) -> Result<Box<dyn Target>, ParamsError>,
+    from_toml: fn(toml::de::Deserializer<'_>) -> Result<Box<dyn Target>, toml::de::Error>,
 }
 
 impl Kind {
     /// The entry of `T`.
-    pub(super) const fn of<T: TargetType>() -> Self {
-        fn from_words<T: TargetType>(words: &mut Words<'_>) -> Result<Box<dyn Typed>, ParamsError> {
-            T::parse(words).map(|typed| Box::new(typed) as Box<dyn Typed>)
+    pub(super) const fn of<T: TargetKind>() -> Self {
+        fn from_words<T: TargetKind>(words: &mut Words<'_>) -> Result<Box<dyn Target>, ParamsError> {
+            T::parse(words).map(|typed| Box::new(typed) as Box<dyn Target>)
         }
-        fn from_toml<T: TargetType>(
+        fn from_toml<T: TargetKind>(
             fields: toml::de::Deserializer<'_>,
-        ) -> Result<Box<dyn Typed>, toml::de::Error> {
-            T::deserialize(fields).map(|typed| Box::new(typed) as Box<dyn Typed>)
+        ) -> Result<Box<dyn Target>, toml::de::Error> {
+            T::deserialize(fields).map(|typed| Box::new(typed) as Box<dyn Target>)
         }
         Self {
             name: T::NAME,
@@ -43,7 +43,7 @@ impl Kind {
     }
 
     /// Reads the parameters of a row, all of them.
-    pub fn parse(&self, params: &str) -> Result<Box<dyn Typed>, ParamsError> {
+    pub fn parse(&self, params: &str) -> Result<Box<dyn Target>, ParamsError> {
         let mut words = Words::new(params)?;
         let typed = (self.from_words)(&mut words)?;
         words.finish()?;
@@ -52,7 +52,10 @@ impl Kind {
 
     /// Reads the fields of a target from a map file; `type`, `start`, `length` and `messages` are taken out
     /// before. An error carries the place in the file.
-    pub fn deserialize(&self, fields: toml::de::Deserializer<'_>) -> Result<Box<dyn Typed>, toml::de::Error> {
+    pub fn deserialize(
+        &self,
+        fields: toml::de::Deserializer<'_>,
+    ) -> Result<Box<dyn Target>, toml::de::Error> {
         (self.from_toml)(fields)
     }
 }

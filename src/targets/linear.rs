@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -18,7 +18,7 @@ pub struct Linear {
     pub offset: Sectors,
 }
 
-impl TargetType for Linear {
+impl TargetKind for Linear {
     const NAME: &'static str = "linear";
     const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
@@ -37,7 +37,7 @@ impl TargetType for Linear {
         out.device(&self.device).word(self.offset);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, self.offset.0, length)]
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetType, Words,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Words,
 };
 use crate::device::Device;
 
@@ -20,7 +20,7 @@ pub struct LogWrites {
     pub log_device: Device,
 }
 
-impl TargetType for LogWrites {
+impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
@@ -42,7 +42,7 @@ impl TargetType for LogWrites {
         out.device(&self.device).device(&self.log_device);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::write(&self.device, 0, length), Lower::whole(&self.log_device, Access::Write)]
     }
 
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_log_is_always_overwritten() {
         let target: LogWrites = parse("1:0 1:1");
-        let metadata = TargetType::metadata(&target);
+        let metadata = TargetKind::metadata(&target);
         assert_eq!(metadata[0].device.to_string(), "1:1");
         assert_eq!((metadata[0].look)(b"anything"), Found::Blank);
         assert_eq!(compare::<LogWrites>("1:0 1:2", "1:0 1:1").effect(), Some(Effect::Remap));
@@ -102,6 +102,6 @@ mod tests {
     fn the_length_is_that_of_the_device_not_of_the_log() {
         let target: LogWrites = parse("1:0 1:1");
         let size_of = |device: &Device| Some(if device.to_string() == "1:0" { 100 } else { 7 });
-        assert_eq!(TargetType::rest(&target, &size_of), Some(Ok(100)));
+        assert_eq!(TargetKind::rest(&target, &size_of), Some(Ok(100)));
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
     Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -149,7 +149,7 @@ impl Mirror {
     }
 }
 
-impl TargetType for Mirror {
+impl TargetKind for Mirror {
     const NAME: &'static str = "mirror";
     const DOC: Doc = Doc {
         summary: "The same data on several devices. `raid` with level raid1 does the same and remembers more.",
@@ -203,7 +203,7 @@ impl TargetType for Mirror {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let log = self.log.device.iter().map(|device| Lower::whole(device, Access::Write));
         log.chain(self.legs.iter().map(|leg| Lower::write(&leg.device, leg.offset.0, length))).collect()
     }
@@ -329,8 +329,8 @@ mod tests {
     fn the_smallest_leg_decides_the_length() {
         let mirror = seen::read::<Mirror>("core 1 1024 2 1:0 8 1:1 0");
         let size = |device: &Device| device.number.map(|number| 100 + u64::from(number.minor));
-        assert_eq!(TargetType::rest(&mirror, &size), Some(Ok(92)));
-        assert!(TargetType::rest(&mirror, &|_| Some(8)).unwrap().is_err());
-        assert_eq!(TargetType::rest(&mirror, &|_| None), None);
+        assert_eq!(TargetKind::rest(&mirror, &size), Some(Ok(92)));
+        assert!(TargetKind::rest(&mirror, &|_| Some(8)).unwrap().is_err());
+        assert_eq!(TargetKind::rest(&mirror, &|_| None), None);
     }
 }

@@ -1,8 +1,8 @@
 //! What dmctl knows about each kernel target: one file a target.
 //!
 //! A file declares the fields of its target in the words of the kernel's documentation and says, by
-//! implementing [`TargetType`], how they are read from a row, printed as one, checked before the kernel
-//! is asked, and compared with what the kernel has. Everything else in dmctl sees a [`Typed`] target and
+//! implementing [`TargetKind`], how they are read from a row, printed as one, checked before the kernel
+//! is asked, and compared with what the kernel has. Everything else in dmctl sees a [`Target`] target and
 //! no target by name. To add one: write its file and add it to the list below.
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
@@ -60,13 +60,13 @@ mod typed;
 mod words;
 
 pub use contract::{
-    Access, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetType, Traits, rest_of,
+    Access, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetKind, Traits, rest_of,
 };
 pub use difference::{Difference, Differences, Effect};
 pub use kind::Kind;
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
-pub use typed::Typed;
+pub use typed::Target;
 pub use words::{ParamsError, Words};
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).
@@ -113,10 +113,10 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 }
 
 /// Reads the parameters of a row: typed where dmctl knows the type, word by word where it does not.
-pub fn parse(kind: &str, params: &str) -> Result<Box<dyn Typed>, ParamsError> {
+pub fn parse(kind: &str, params: &str) -> Result<Box<dyn Target>, ParamsError> {
     match find(kind) {
         Some(known) => known.parse(params),
-        None => generic::Generic::parse(kind, params).map(|generic| Box::new(generic) as Box<dyn Typed>),
+        None => generic::Generic::parse(kind, params).map(|generic| Box::new(generic) as Box<dyn Target>),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::contract::rest_of;
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words};
 use crate::device::Device;
 
 /// The most words of features the kernel reads.
@@ -258,7 +258,7 @@ impl Multipath {
     }
 }
 
-impl TargetType for Multipath {
+impl TargetKind for Multipath {
     const NAME: &'static str = "multipath";
     const TRAITS: Traits = Traits { singleton: true, immutable: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -325,7 +325,7 @@ impl TargetType for Multipath {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         self.paths().map(|path| Lower::write(&path.device, 0, length)).collect()
     }
 

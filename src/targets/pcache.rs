@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetType, Traits, Words,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -84,7 +84,7 @@ fn look(bytes: &[u8]) -> Found {
     }
 }
 
-impl TargetType for Pcache {
+impl TargetKind for Pcache {
     const NAME: &'static str = "pcache";
     const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -114,7 +114,7 @@ impl TargetType for Pcache {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower::whole(&self.cache_device, Access::Write), Lower::write(&self.backing_device, 0, length)]
     }
 

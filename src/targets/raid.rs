@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words,
+    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words,
     superblock,
 };
 use crate::device::Device;
@@ -198,7 +198,7 @@ impl Raid {
     }
 }
 
-impl TargetType for Raid {
+impl TargetKind for Raid {
     const NAME: &'static str = "raid";
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
@@ -251,7 +251,7 @@ impl TargetType for Raid {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let share = self.share(length);
         let data = move |device| Lower { length: share, ..Lower::whole(device, Access::Write) };
         let pairs = self.devices.iter().flat_map(move |pair| {

@@ -1,6 +1,6 @@
 //! What tests of targets share: the pairs of loaded and printed rows that were seen on kernels.
 
-use super::{ParamsError, Printer, Problems, Style, TargetType, Typed, Words, find, parse};
+use super::{ParamsError, Printer, Problems, Style, Target, TargetKind, Words, find, parse};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 
@@ -47,7 +47,7 @@ fn concrete(params: &str) -> String {
 }
 
 /// Reads parameters, with the devices of the machine that the rows were seen on.
-pub(super) fn typed(kind: &str, params: &str) -> Box<dyn Typed> {
+pub(super) fn typed(kind: &str, params: &str) -> Box<dyn Target> {
     let mut typed = parse(kind, params).unwrap_or_else(|error| panic!("{kind} {params}: {error}"));
     for device in typed.devices_mut() {
         device.number = device.number.or_else(|| number(device));
@@ -76,7 +76,7 @@ pub(super) fn assert_equal(kind: &str, wanted: &str, live: &str) {
 }
 
 /// Reads fields as a map writes them; `type` and `length` may be among them.
-pub(super) fn from_toml(kind: &str, fields: &str) -> Result<Box<dyn Typed>, String> {
+pub(super) fn from_toml(kind: &str, fields: &str) -> Result<Box<dyn Target>, String> {
     let mut table: toml::Table = fields.parse().unwrap();
     table.remove("type");
     table.remove("length");
@@ -86,7 +86,7 @@ pub(super) fn from_toml(kind: &str, fields: &str) -> Result<Box<dyn Typed>, Stri
 }
 
 /// The fields that are wrong, and why.
-pub(super) fn problems(typed: &dyn Typed, length: Option<u64>) -> Vec<(String, String)> {
+pub(super) fn problems(typed: &dyn Target, length: Option<u64>) -> Vec<(String, String)> {
     let mut problems = Problems::default();
     typed.check(length, &mut problems);
     problems.into_vec().into_iter().map(|problem| (problem.field, problem.says)).collect()
@@ -104,7 +104,7 @@ pub(super) fn assert_example_is_valid(kind: &str) {
 }
 
 /// Prints a target and reads it back.
-pub(super) fn printed_and_read<T: TargetType>(target: &T) -> Result<T, ParamsError> {
+pub(super) fn printed_and_read<T: TargetKind>(target: &T) -> Result<T, ParamsError> {
     let mut out = Printer::new(Style::Kernel);
     target.print(&mut out);
     let text = out.finish();

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Differences, Effect, Problems, Style, TargetType, Typed, Words};
+use super::{Differences, Effect, Problems, Style, Target, TargetKind, Words};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 
@@ -15,7 +15,7 @@ pub fn device() -> impl Strategy<Value = Device> {
 }
 
 /// A row, read.
-pub fn parse<T: TargetType>(params: &str) -> Result<T, String> {
+pub fn parse<T: TargetKind>(params: &str) -> Result<T, String> {
     let mut words = Words::new(params).map_err(|error| error.says)?;
     let target = T::parse(&mut words).map_err(|error| error.says)?;
     words.finish().map_err(|error| error.says)?;
@@ -23,21 +23,21 @@ pub fn parse<T: TargetType>(params: &str) -> Result<T, String> {
 }
 
 /// A row that must be readable.
-pub fn read<T: TargetType>(params: &str) -> T {
+pub fn read<T: TargetKind>(params: &str) -> T {
     parse(params).unwrap_or_else(|error| panic!("{} {params}: {error}", T::NAME))
 }
 
 /// A target, printed and read back. Written to a map it must read back, too, and what is loaded to have it
 /// again must compare equal with it.
-pub fn reread<T: TargetType>(target: &T) -> T {
+pub fn reread<T: TargetKind>(target: &T) -> T {
     assert!(refiled(target) == *target, "{:?}", target.fields());
-    let same = differences(&TargetType::again(target), target);
+    let same = differences(&TargetKind::again(target), target);
     assert!(same.is_equal(), "{same:?}");
     read(&target.params(Style::Kernel))
 }
 
 /// A target, written to a map and read back.
-fn refiled<T: TargetType>(target: &T) -> T {
+fn refiled<T: TargetKind>(target: &T) -> T {
     target.fields().try_into().unwrap_or_else(|error| panic!("{}: {error}", T::NAME))
 }
 
@@ -57,7 +57,7 @@ proptest! {
         prop_assert!(target.compare(target.as_ref()).is_some());
         let (over, again) = (target.over(target.as_ref()), target.again());
         prop_assert_eq!(over.kind(), again.kind());
-        target.lowers(length.unwrap_or(0));
+        target.lower_devices(length.unwrap_or(0));
         target.metadata();
         target.rest(&|_| length);
         super::parse(name, &target.params(Style::Kernel)).unwrap();
@@ -78,7 +78,7 @@ fn vocabulary() -> Vec<&'static str> {
 }
 
 /// The example of the manual must be a valid row, whatever its length.
-fn documented<T: TargetType>() {
+fn documented<T: TargetKind>() {
     let mut fields: toml::Table = T::DOC.example.parse().unwrap();
     assert_eq!(fields.remove("type"), Some(T::NAME.into()));
     fields.remove("length");
@@ -95,14 +95,14 @@ fn documented<T: TargetType>() {
 }
 
 /// What `check` finds in a target of 8192 sectors.
-pub fn problems<T: TargetType>(target: &T) -> Vec<String> {
+pub fn problems<T: TargetKind>(target: &T) -> Vec<String> {
     let mut problems = Problems::default();
-    TargetType::check(target, Some(8192), &mut problems);
+    TargetKind::check(target, Some(8192), &mut problems);
     problems.into_vec().into_iter().map(|problem| problem.says).collect()
 }
 
 /// The row must be refused, by reading or by checking, with words that hold `says`.
-pub fn refused<T: TargetType>(params: &str, says: &str) {
+pub fn refused<T: TargetKind>(params: &str, says: &str) {
     let all = match parse::<T>(params) {
         Ok(target) => problems(&target).join("; "),
         Err(error) => error,
@@ -111,20 +111,20 @@ pub fn refused<T: TargetType>(params: &str, says: &str) {
 }
 
 /// How two targets differ.
-pub fn differences<T: TargetType>(wanted: &T, live: &T) -> Differences {
+pub fn differences<T: TargetKind>(wanted: &T, live: &T) -> Differences {
     let mut differences = Differences::default();
-    TargetType::compare(wanted, live, &mut differences);
+    TargetKind::compare(wanted, live, &mut differences);
     differences
 }
 
 /// The heaviest difference.
-pub fn effect<T: TargetType>(wanted: &T, live: &T) -> Option<Effect> {
+pub fn effect<T: TargetKind>(wanted: &T, live: &T) -> Option<Effect> {
     differences(wanted, live).effect()
 }
 
 /// Every row of this type that a kernel took must compare equal with what it printed, except those in
 /// `ignored`, which the kernel took and ignored: they must differ, so that it is noticed.
-pub fn holds<T: TargetType>(ignored: &[&str]) {
+pub fn holds<T: TargetKind>(ignored: &[&str]) {
     let mut count = 0;
     for row in ROWS.lines() {
         let columns: Vec<&str> = row.split('\t').collect();
@@ -147,10 +147,10 @@ pub fn holds<T: TargetType>(ignored: &[&str]) {
 }
 
 /// Gives the devices of `wanted` the numbers they had on that machine.
-fn resolve<T: TargetType>(wanted: &mut T, live: &T) {
+fn resolve<T: TargetKind>(wanted: &mut T, live: &T) {
     let mut live = live.clone();
-    let numbers: Vec<Option<DevNum>> = TargetType::devices_mut(&mut live).iter().map(|d| d.number).collect();
-    for (device, printed) in TargetType::devices_mut(wanted).into_iter().zip(numbers) {
+    let numbers: Vec<Option<DevNum>> = TargetKind::devices_mut(&mut live).iter().map(|d| d.number).collect();
+    for (device, printed) in TargetKind::devices_mut(wanted).into_iter().zip(numbers) {
         let Form::Path(path) = &device.form else { continue };
         let numbered = |prefix: &str, major| {
             path.strip_prefix(prefix).and_then(|n| n.parse().ok()).map(|minor| DevNum::new(major, minor))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Access, Differences, Doc, Effect, Found, Handover, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetType, Words, rest_of, superblock,
+    TargetKind, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -71,7 +71,7 @@ impl Snapshot {
     }
 }
 
-impl TargetType for Snapshot {
+impl TargetKind for Snapshot {
     const NAME: &'static str = "snapshot";
     const DOC: Doc = Doc {
         summary: "An origin as it was when the snapshot was made; it can be written too. What changes, on either \
@@ -127,7 +127,7 @@ impl TargetType for Snapshot {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
             Lower { access: Access::Shared, ..Lower::write(&self.origin, 0, length) },
             Lower::whole(&self.cow, Access::Write),

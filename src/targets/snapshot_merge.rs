@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use super::{Differences, Doc, Handover, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Handover, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 
 /// Writes the changes of a persistent snapshot back into its origin.
@@ -25,7 +25,7 @@ impl JsonSchema for SnapshotMerge {
     }
 }
 
-impl TargetType for SnapshotMerge {
+impl TargetKind for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";
     const DOC: Doc = Doc {
         summary: "Takes the place of `snapshot-origin` and writes the changes of a snapshot back into the origin, \
@@ -47,9 +47,9 @@ impl TargetType for SnapshotMerge {
         self.0.print(out);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         // The origin is written to, and shared with the other snapshots that it has.
-        self.0.lowers(length)
+        self.0.lower_devices(length)
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

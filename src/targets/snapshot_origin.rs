@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetType, Traits, Words};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
 use crate::device::Device;
 
 /// A device whose snapshots are kept up to date while it is written.
@@ -15,7 +15,7 @@ pub struct SnapshotOrigin {
     pub device: Device,
 }
 
-impl TargetType for SnapshotOrigin {
+impl TargetKind for SnapshotOrigin {
     const NAME: &'static str = "snapshot-origin";
     const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
@@ -35,7 +35,7 @@ impl TargetType for SnapshotOrigin {
         out.device(&self.device);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![Lower { access: Access::Shared, ..Lower::write(&self.device, 0, length) }]
     }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_length_is_that_of_the_device() {
         let origin = seen::read::<SnapshotOrigin>("1:0");
-        assert_eq!(TargetType::rest(&origin, &|_| Some(64)), Some(Ok(64)));
-        assert!(TargetType::rest(&origin, &|_| Some(0)).unwrap().is_err());
+        assert_eq!(TargetKind::rest(&origin, &|_| Some(64)), Some(Ok(64)));
+        assert!(TargetKind::rest(&origin, &|_| Some(0)).unwrap().is_err());
     }
 }

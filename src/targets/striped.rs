@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Traits, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -28,7 +28,7 @@ pub struct Stripe {
     pub offset: Sectors,
 }
 
-impl TargetType for Striped {
+impl TargetKind for Striped {
     const NAME: &'static str = "striped";
     const TRAITS: Traits = Traits::EARLY;
     const DOC: Doc = Doc {
@@ -69,7 +69,7 @@ impl TargetType for Striped {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let each = length / (self.stripes.len() as u64).max(1);
         self.stripes.iter().map(|stripe| Lower::write(&stripe.device, stripe.offset.0, each)).collect()
     }

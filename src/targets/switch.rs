@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::rest_of;
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -32,7 +32,7 @@ pub struct SwitchPath {
     pub offset: Sectors,
 }
 
-impl TargetType for Switch {
+impl TargetKind for Switch {
     const NAME: &'static str = "switch";
     const DOC: Doc = Doc {
         summary: "Leads each region of a device over one of several paths. The message `set_region_mappings` says \
@@ -76,7 +76,7 @@ impl TargetType for Switch {
         }
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         self.paths.iter().map(|path| Lower::write(&path.device, path.offset.0, length)).collect()
     }
 
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn the_shortest_path_ends_the_row() {
         let switch: Switch = parse("2 8 0 1:0 0 1:1 4");
-        assert_eq!(TargetType::rest(&switch, &|_| Some(100)), Some(Ok(96)));
-        assert!(matches!(TargetType::rest(&switch, &|_| Some(4)), Some(Err(_))));
-        assert_eq!(TargetType::rest(&switch, &|_| None), None);
+        assert_eq!(TargetKind::rest(&switch, &|_| Some(100)), Some(Ok(96)));
+        assert!(matches!(TargetKind::rest(&switch, &|_| Some(4)), Some(Err(_))));
+        assert_eq!(TargetKind::rest(&switch, &|_| None), None);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetType, Words,
+    Access, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -43,7 +43,7 @@ impl Thin {
     }
 }
 
-impl TargetType for Thin {
+impl TargetKind for Thin {
     const NAME: &'static str = "thin";
     const DOC: Doc = Doc {
         summary: "A volume of a thin pool: it takes blocks of the pool as it is written. Its length is free, \
@@ -77,7 +77,7 @@ impl TargetType for Thin {
         }
     }
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         if self.failed.is() {
             return Vec::new();
         }
@@ -142,7 +142,7 @@ impl TargetType for Thin {
     }
 
     fn over(&self, live: &Self) -> Self {
-        let there = TargetType::volume(self) == TargetType::volume(live);
+        let there = TargetKind::volume(self) == TargetKind::volume(live);
         if there { Self::of(self.pool.clone(), self.id, self.external_origin.clone()) } else { self.clone() }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::Typed;
+    use crate::targets::Target;
     use crate::targets::seen::{self, device};
 
     proptest! {
@@ -177,7 +177,7 @@ mod tests {
     fn a_volume_is_made_by_a_message_to_its_pool() {
         let read = |text: &str| toml::from_str::<Thin>(text).unwrap();
         let message =
-            |thin: &Thin| TargetType::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
+            |thin: &Thin| TargetKind::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
         assert_eq!(message(&read("pool = '254:0'\nid = 1")), None);
         assert_eq!(message(&read("pool = '254:0'\nid = 1\ncreate = true")).unwrap(), "254:0 create_thin 1");
         let snapshot = read("pool = '254:0'\nid = 2\ncreate = true\nsnapshot_of = 1");

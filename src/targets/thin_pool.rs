@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems, TargetKind,
     Traits, Words, superblock,
 };
 use crate::device::Device;
@@ -104,7 +104,7 @@ impl ThinPool {
     }
 }
 
-impl TargetType for ThinPool {
+impl TargetKind for ThinPool {
     const NAME: &'static str = "thin-pool";
     const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::Writable, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -149,7 +149,7 @@ impl TargetType for ThinPool {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         if self.failed.is() {
             return Vec::new();
         }
@@ -249,7 +249,7 @@ mod tests {
 
     use super::*;
     use crate::targets::seen::{self, device};
-    use crate::targets::{Style, Typed};
+    use crate::targets::{Style, Target};
 
     fn pools() -> impl Strategy<Value = ThinPool> {
         (device(), device(), 1u64..=16384, 0..1u64 << 63, prop::array::uniform5(any::<bool>())).prop_map(
@@ -301,7 +301,7 @@ mod tests {
         let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
         let effect = |length, live| {
             let mut differences = Differences::default();
-            TargetType::resized(&pool, length, live, &mut differences);
+            TargetKind::resized(&pool, length, live, &mut differences);
             differences.effect()
         };
         assert_eq!(effect(2048, 1024), Some(Effect::Tune));
@@ -312,7 +312,7 @@ mod tests {
     fn a_failed_pool_is_unknown() {
         let live = seen::read::<ThinPool>("Fail");
         assert_eq!(live.params(Style::Kernel), "Fail");
-        let differences = Typed::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
+        let differences = Target::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
         assert!(differences.unknown.is_some());
         assert!(live.fields().is_empty());
         assert!(
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn the_length_follows_from_the_data_device() {
         let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
-        assert_eq!(TargetType::rest(&pool, &|_| Some(1000)), Some(Ok(896)));
-        assert!(TargetType::rest(&pool, &|_| Some(100)).unwrap().is_err());
-        assert_eq!(TargetType::rest(&pool, &|_| None), None);
+        assert_eq!(TargetKind::rest(&pool, &|_| Some(1000)), Some(Ok(896)));
+        assert!(TargetKind::rest(&pool, &|_| Some(100)).unwrap().is_err());
+        assert_eq!(TargetKind::rest(&pool, &|_| None), None);
     }
 }

@@ -3,96 +3,96 @@
 use std::any::Any;
 
 use super::{
-    Differences, Effect, Handover, Lower, Metadata, Prepare, Printer, Problems, Style, TargetType, Traits,
+    Differences, Effect, Handover, Lower, Metadata, Prepare, Printer, Problems, Style, TargetKind, Traits,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
 
 /// A target as the rest of dmctl sees it, whatever its type.
-pub trait Typed: Send + Sync + Any {
+pub trait Target: Send + Sync + Any {
     /// The name of its type.
     fn kind(&self) -> &str;
     /// How the kernel treats tables with it.
     fn traits(&self) -> Traits;
     /// Its parameters, printed in `style`.
     fn params(&self, style: Style) -> String;
-    /// See [`TargetType::lowers`].
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>>;
-    /// See [`TargetType::devices_mut`].
+    /// See [`TargetKind::lower_devices`].
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>>;
+    /// See [`TargetKind::devices_mut`].
     fn devices_mut(&mut self) -> Vec<&mut Device>;
-    /// See [`TargetType::keys_mut`].
+    /// See [`TargetKind::keys_mut`].
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         Vec::new()
     }
-    /// See [`TargetType::settle`].
+    /// See [`TargetKind::settle`].
     fn settle(&mut self, length: u64) {
         let _ = length;
     }
-    /// See [`TargetType::check`].
+    /// See [`TargetKind::check`].
     fn check(&self, length: Option<u64>, problems: &mut Problems);
-    /// See [`TargetType::compare`]. None when the two are of different types.
-    fn compare(&self, live: &dyn Typed) -> Option<Differences>;
-    /// See [`TargetType::compare_suspended`]. None when the two are of different types.
-    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+    /// See [`TargetKind::compare`]. None when the two are of different types.
+    fn compare(&self, live: &dyn Target) -> Option<Differences>;
+    /// See [`TargetKind::compare_suspended`]. None when the two are of different types.
+    fn compare_suspended(&self, live: &dyn Target) -> Option<Differences> {
         self.compare(live)
     }
-    /// See [`TargetType::resized`].
+    /// See [`TargetKind::resized`].
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         differences.field("length", &length, &live_length, Effect::Tune);
     }
-    /// See [`TargetType::straight`].
+    /// See [`TargetKind::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;
-    /// See [`TargetType::rest`].
+    /// See [`TargetKind::rest`].
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>>;
-    /// See [`TargetType::first_length`].
+    /// See [`TargetKind::first_length`].
     fn first_length(&self) -> Option<u64> {
         None
     }
-    /// See [`TargetType::length_on_disk`].
+    /// See [`TargetKind::length_on_disk`].
     fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
         let _ = head;
         None
     }
-    /// See [`TargetType::metadata`].
+    /// See [`TargetKind::metadata`].
     fn metadata(&self) -> Vec<Metadata<'_>>;
-    /// See [`TargetType::handover`].
+    /// See [`TargetKind::handover`].
     fn handover(&self) -> Option<Handover<'_>> {
         None
     }
-    /// See [`TargetType::loses`].
+    /// See [`TargetKind::loses`].
     fn loses(&self) -> Option<&'static str>;
-    /// See [`TargetType::forgets`].
+    /// See [`TargetKind::forgets`].
     fn forgets(&self) -> Option<&'static str> {
         None
     }
-    /// See [`TargetType::unshown`].
+    /// See [`TargetKind::unshown`].
     fn unshown(&self) -> Option<&'static str> {
         None
     }
-    /// See [`TargetType::prepare`].
+    /// See [`TargetKind::prepare`].
     fn prepare(&self) -> Option<Prepare<'_>> {
         None
     }
-    /// See [`TargetType::volume`].
+    /// See [`TargetKind::volume`].
     fn volume(&self) -> Option<(&Device, u32)> {
         None
     }
-    /// See [`TargetType::again`].
-    fn again(&self) -> Box<dyn Typed> {
+    /// See [`TargetKind::again`].
+    fn again(&self) -> Box<dyn Target> {
         self.boxed()
     }
-    /// See [`TargetType::over`]. The same when the two are of different types.
-    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+    /// See [`TargetKind::over`]. The same when the two are of different types.
+    fn over(&self, live: &dyn Target) -> Box<dyn Target> {
         let _ = live;
         self.boxed()
     }
     /// Its fields as a map file writes them.
     fn fields(&self) -> toml::Table;
     /// A copy.
-    fn boxed(&self) -> Box<dyn Typed>;
+    fn boxed(&self) -> Box<dyn Target>;
 }
 
-impl<T: TargetType> Typed for T {
+impl<T: TargetKind> Target for T {
     fn kind(&self) -> &str {
         T::NAME
     }
@@ -107,95 +107,95 @@ impl<T: TargetType> Typed for T {
         out.finish()
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
-        TargetType::lowers(self, length)
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+        TargetKind::lower_devices(self, length)
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
-        TargetType::devices_mut(self)
+        TargetKind::devices_mut(self)
     }
 
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
-        TargetType::keys_mut(self)
+        TargetKind::keys_mut(self)
     }
 
     fn settle(&mut self, length: u64) {
-        TargetType::settle(self, length);
+        TargetKind::settle(self, length);
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        TargetType::check(self, length, problems);
+        TargetKind::check(self, length, problems);
     }
 
-    fn compare(&self, live: &dyn Typed) -> Option<Differences> {
+    fn compare(&self, live: &dyn Target) -> Option<Differences> {
         let live = (live as &dyn Any).downcast_ref::<T>()?;
         let mut differences = Differences::default();
-        TargetType::compare(self, live, &mut differences);
+        TargetKind::compare(self, live, &mut differences);
         Some(differences)
     }
 
-    fn compare_suspended(&self, live: &dyn Typed) -> Option<Differences> {
+    fn compare_suspended(&self, live: &dyn Target) -> Option<Differences> {
         let live = (live as &dyn Any).downcast_ref::<T>()?;
         let mut differences = Differences::default();
-        TargetType::compare_suspended(self, live, &mut differences);
+        TargetKind::compare_suspended(self, live, &mut differences);
         Some(differences)
     }
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
-        TargetType::resized(self, length, live_length, differences);
+        TargetKind::resized(self, length, live_length, differences);
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {
-        TargetType::straight(self)
+        TargetKind::straight(self)
     }
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        TargetType::rest(self, size_of)
+        TargetKind::rest(self, size_of)
     }
 
     fn first_length(&self) -> Option<u64> {
-        TargetType::first_length(self)
+        TargetKind::first_length(self)
     }
 
     fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
-        TargetType::length_on_disk(self, head)
+        TargetKind::length_on_disk(self, head)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        TargetType::metadata(self)
+        TargetKind::metadata(self)
     }
 
     fn handover(&self) -> Option<Handover<'_>> {
-        TargetType::handover(self)
+        TargetKind::handover(self)
     }
 
     fn loses(&self) -> Option<&'static str> {
-        TargetType::loses(self)
+        TargetKind::loses(self)
     }
 
     fn forgets(&self) -> Option<&'static str> {
-        TargetType::forgets(self)
+        TargetKind::forgets(self)
     }
 
     fn unshown(&self) -> Option<&'static str> {
-        TargetType::unshown(self)
+        TargetKind::unshown(self)
     }
 
     fn prepare(&self) -> Option<Prepare<'_>> {
-        TargetType::prepare(self)
+        TargetKind::prepare(self)
     }
 
     fn volume(&self) -> Option<(&Device, u32)> {
-        TargetType::volume(self)
+        TargetKind::volume(self)
     }
 
-    fn again(&self) -> Box<dyn Typed> {
-        Box::new(TargetType::again(self))
+    fn again(&self) -> Box<dyn Target> {
+        Box::new(TargetKind::again(self))
     }
 
-    fn over(&self, live: &dyn Typed) -> Box<dyn Typed> {
+    fn over(&self, live: &dyn Target) -> Box<dyn Target> {
         match (live as &dyn Any).downcast_ref::<T>() {
-            Some(live) => Box::new(TargetType::over(self, live)),
+            Some(live) => Box::new(TargetKind::over(self, live)),
             None => self.boxed(),
         }
     }
@@ -204,12 +204,12 @@ impl<T: TargetType> Typed for T {
         toml::Table::try_from(self).unwrap_or_default()
     }
 
-    fn boxed(&self) -> Box<dyn Typed> {
+    fn boxed(&self) -> Box<dyn Target> {
         Box::new(self.clone())
     }
 }
 
-impl Clone for Box<dyn Typed> {
+impl Clone for Box<dyn Target> {
     fn clone(&self) -> Self {
         self.as_ref().boxed()
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::rest_of;
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetType, Words};
+use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -37,7 +37,7 @@ impl Unstriped {
     }
 }
 
-impl TargetType for Unstriped {
+impl TargetKind for Unstriped {
     const NAME: &'static str = "unstriped";
     const DOC: Doc = Doc {
         summary: "One stripe of a striped device as a device of its own: the inverse of `striped`.",
@@ -62,7 +62,7 @@ impl TargetType for Unstriped {
         out.word(self.stripes).word(self.chunk).word(self.stripe).device(&self.device).word(self.offset);
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let chunks = length.div_ceil(self.chunk.0.max(1));
         let span = chunks.saturating_sub(1).saturating_mul(self.row()).saturating_add(self.chunk.0);
         // The stripes beside this one lie within the same span, and each may have its own mapping.
@@ -133,7 +133,7 @@ mod tests {
         ) {
             let unstriped = Unstriped { stripes, chunk: Sectors(chunk), stripe, device, offset };
             let mut problems = Problems::default();
-            TargetType::check(&unstriped, None, &mut problems);
+            TargetKind::check(&unstriped, None, &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&unstriped)?;
         }
@@ -142,10 +142,10 @@ mod tests {
         fn the_rest_is_what_the_device_holds(stripes in 1u32..9, stripe in 0u32..8, chunk in 1u64..99, size in 0u64..9999) {
             let row = format!("{stripes} {chunk} {} 1:0 3", stripe % stripes);
             let target: Unstriped = parse(&row);
-            if let Some(Ok(length)) = TargetType::rest(&target, &|_| Some(size)) {
-                let lowers = TargetType::lowers(&target, length);
+            if let Some(Ok(length)) = TargetKind::rest(&target, &|_| Some(size)) {
+                let lowers = TargetKind::lower_devices(&target, length);
                 prop_assert!(lowers[0].start + lowers[0].length.unwrap_or(0) <= size);
-                let longer = TargetType::lowers(&target, length + chunk);
+                let longer = TargetKind::lower_devices(&target, length + chunk);
                 prop_assert!(longer[0].start + longer[0].length.unwrap_or(0) > size);
             }
         }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn neighbours_share_the_device() {
         let target: Unstriped = parse("2 16 1 1:0 8");
-        let lowers = TargetType::lowers(&target, 32);
+        let lowers = TargetKind::lower_devices(&target, 32);
         assert_eq!((lowers[0].start, lowers[0].length, lowers[0].access), (24, Some(48), Access::Shared));
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
     Traits, Words,
 };
 use crate::device::Device;
@@ -129,7 +129,7 @@ fn look(bytes: &[u8]) -> Found {
     if bytes.starts_with(MAGIC) { Found::Right } else { Found::Other }
 }
 
-impl TargetType for Vdo {
+impl TargetKind for Vdo {
     const NAME: &'static str = "vdo";
     const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -178,7 +178,7 @@ impl TargetType for Vdo {
         }
     }
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         vec![Lower {
             device: &self.device,
             start: 0,
@@ -299,7 +299,7 @@ mod tests {
             let minimum_io_size = Bytes(if small { 512 } else { 4096 });
             let vdo = Vdo { device, storage_blocks, minimum_io_size, cache_blocks, era_length, options };
             let mut problems = Problems::default();
-            TargetType::check(&vdo, Some(64), &mut problems);
+            TargetKind::check(&vdo, Some(64), &mut problems);
             prop_assert!(problems.is_empty(), "{:?}", problems);
             round_trip(&vdo)?;
         }
@@ -325,7 +325,7 @@ mod tests {
         let vdo: Vdo = parse(ROW);
         assert_eq!(resized(&vdo, 16, 8), Some(Effect::Tune));
         assert_eq!(resized(&vdo, 8, 16), Some(Effect::Recreate));
-        assert_eq!(TargetType::rest(&vdo, &|_| Some(8)), None);
+        assert_eq!(TargetKind::rest(&vdo, &|_| Some(8)), None);
     }
 
     #[test]

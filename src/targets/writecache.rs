@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
     Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -145,7 +145,7 @@ impl Writecache {
     }
 }
 
-impl TargetType for Writecache {
+impl TargetKind for Writecache {
     const NAME: &'static str = "writecache";
     const DOC: Doc = Doc {
         summary: "Writes go to a fast device first, and to their place later. Reads of what is not in the cache go \
@@ -210,7 +210,7 @@ impl TargetType for Writecache {
         });
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let start = self.start_sector.unwrap_or_default().0;
         vec![
             Lower::write(&self.origin, 0, length),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Lower, ParamsError, Printer, TargetType, Words};
+use super::{Differences, Doc, Lower, ParamsError, Printer, TargetKind, Words};
 use crate::device::Device;
 
 /// Reads give zeros, writes vanish.
@@ -11,7 +11,7 @@ use crate::device::Device;
 #[serde(deny_unknown_fields)]
 pub struct Zero {}
 
-impl TargetType for Zero {
+impl TargetKind for Zero {
     const NAME: &'static str = "zero";
     const DOC: Doc = Doc {
         summary: "Reads give zeros, writes vanish.",
@@ -27,7 +27,7 @@ impl TargetType for Zero {
 
     fn print(&self, _: &mut Printer) {}
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         Vec::new()
     }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType,
+    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
     Traits, Words, superblock,
 };
 use crate::device::Device;
@@ -33,7 +33,7 @@ fn look(bytes: &[u8]) -> Found {
     if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Fatal }
 }
 
-impl TargetType for Zoned {
+impl TargetKind for Zoned {
     const NAME: &'static str = "zoned";
     const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -60,7 +60,7 @@ impl TargetType for Zoned {
         }
     }
 
-    fn lowers(&self, _: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         self.devices.iter().map(|device| Lower::whole(device, Access::Write)).collect()
     }
 
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:16 8:0").fields.len(), 2);
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:0").effect(), Some(Effect::Remap));
         let zoned: Zoned = parse("8:0 8:16");
-        assert_eq!(TargetType::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
+        assert_eq!(TargetKind::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
         assert_eq!(resized(&zoned, 8, 16), None);
     }
 

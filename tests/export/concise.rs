@@ -45,7 +45,7 @@ fn specs(devices: &[(String, Option<String>, bool, Vec<bool>)]) -> Vec<Spec> {
 
 /// The devices of a map. A mapping that is adopted had no uuid.
 fn of_map(map: &Map) -> Vec<Spec> {
-    let named = |mut target: Box<dyn dmctl::targets::Typed>| {
+    let named = |mut target: Box<dyn dmctl::targets::Target>| {
         for device in target.devices_mut() {
             if let Form::Mapping(key) = &device.form {
                 device.form = Form::Path(format!("/dev/mapper/{}", map.mappings[key].name.kernel()).into());

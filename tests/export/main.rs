@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use dmctl::config::{self, Map};
 use dmctl::identity::DevNum;
 use dmctl::kernel::ReadKernel;
-use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Row, Simulated, State};
+use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Simulated, State, StateRow};
 use dmctl::plan::{self, Plan};
 use dmctl::secret::Secret;
 
@@ -31,7 +31,7 @@ fn mapping(
     kind: &str,
     params: &str,
 ) -> MappingState {
-    let row = Row { start: 0, length, kind: kind.to_string(), params: Secret::new(params.to_string()) };
+    let row = StateRow { start: 0, length, kind: kind.to_string(), params: Secret::new(params.to_string()) };
     MappingState {
         name: name.to_string(),
         uuid: uuid.map(ToString::to_string),

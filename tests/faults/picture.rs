@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dmctl::identity::DevNum;
-use dmctl::kernel::simulated::{MappingState, Row, Simulated};
+use dmctl::kernel::simulated::{MappingState, Simulated, StateRow};
 use dmctl::targets::{self, Style};
 
 /// The devices of a kernel by name.
@@ -75,7 +75,7 @@ impl std::fmt::Display for Picture {
 }
 
 fn device(mapping: &MappingState, names: &BTreeMap<DevNum, &str>) -> Device {
-    let row = |row: &Row| {
+    let row = |row: &StateRow| {
         // Orders that were carried out, and what is printed in other units than it is taken, mean the same.
         let typed = targets::parse(&row.kind, row.params.reveal());
         let params = typed

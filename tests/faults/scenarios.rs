@@ -1,6 +1,6 @@
 //! What is done to kernels.
 
-use dmctl::kernel::simulated::{MappingState, Row};
+use dmctl::kernel::simulated::{MappingState, StateRow};
 
 use crate::scenario::{Scenario, mapping, nothing};
 
@@ -486,7 +486,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-fn row(start: u64, length: u64, kind: &str, params: &str) -> Row {
+fn row(start: u64, length: u64, kind: &str, params: &str) -> StateRow {
     let row = serde_json::json!({ "start": start, "length": length, "type": kind, "params": params });
     serde_json::from_value(row).expect("a row")
 }

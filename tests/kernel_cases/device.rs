@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Info, KernelError, Slot, Suspend};
-use dmctl::table::{Target, parse_table};
+use dmctl::table::{RawRow, parse_table};
 use nix::errno::Errno;
 
 use super::Outcome;
@@ -57,7 +57,7 @@ impl<'k> Device<'k> {
         self.load_rows(&rows_of(rows), true)
     }
 
-    pub fn load_rows(&self, rows: &[Target], read_only: bool) -> Result<(), KernelError> {
+    pub fn load_rows(&self, rows: &[RawRow], read_only: bool) -> Result<(), KernelError> {
         self.kernel.load(&self.id(), rows, read_only)
     }
 
@@ -141,7 +141,7 @@ pub fn uuid(text: &str) -> Result<Uuid, String> {
 }
 
 /// Rows as dmsetup writes them; none for text that is no table, which no case may hold by mistake.
-fn rows_of(text: &str) -> Vec<Target> {
+fn rows_of(text: &str) -> Vec<RawRow> {
     parse_table(text).unwrap_or_default()
 }
 

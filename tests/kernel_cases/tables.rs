@@ -1,7 +1,7 @@
 //! Tables: what a load takes and refuses, and what is printed back.
 
 use dmctl::kernel::ChangeKernel;
-use dmctl::table::Target;
+use dmctl::table::RawRow;
 use nix::errno::Errno;
 
 use super::device::{Device, refused, same, works};
@@ -91,8 +91,8 @@ fn a_table_without_rows_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outc
     refused("load", device.load_rows(&[], false), Errno::EINVAL)
 }
 
-fn zeros(rows: &[(u64, u64)]) -> Vec<Target> {
-    rows.iter().map(|(start, length)| Target::new(*start, *length, "zero", String::new())).collect()
+fn zeros(rows: &[(u64, u64)]) -> Vec<RawRow> {
+    rows.iter().map(|(start, length)| RawRow::new(*start, *length, "zero", String::new())).collect()
 }
 
 fn the_first_row_starts_at_zero(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {

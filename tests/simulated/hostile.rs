@@ -3,7 +3,7 @@
 use dmctl::identity::{DevNum, Uuid};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
-use dmctl::table::Target;
+use dmctl::table::RawRow;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..40)
 }
 
-fn table(rows: &[(u8, u64)]) -> Vec<Target> {
+fn table(rows: &[(u8, u64)]) -> Vec<RawRow> {
     let mut start = 0;
     let row = |(below, length): &(u8, u64)| {
         let params = match below {
@@ -47,7 +47,7 @@ fn table(rows: &[(u8, u64)]) -> Vec<Target> {
             3..7 => format!("254:{} 0", below - 3),
             _ => String::new(),
         };
-        let target = Target::new(start, *length, if *below < 7 { "linear" } else { "zero" }, params);
+        let target = RawRow::new(start, *length, if *below < 7 { "linear" } else { "zero" }, params);
         start += length;
         target
     };
@@ -76,7 +76,7 @@ fn take(kernel: &Simulated, step: &Step) {
 fn books_are_true(kernel: &Simulated) {
     let state = kernel.state();
     for mapping in &state.mappings {
-        let below = |row: &dmctl::kernel::simulated::Row| {
+        let below = |row: &dmctl::kernel::simulated::StateRow| {
             row.params.reveal().starts_with(&format!("{} ", mapping.number))
         };
         let opens = |other: &MappingState| {

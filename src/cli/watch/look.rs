@@ -291,7 +291,7 @@ fn left_out(error: &ApplyError) -> Failure {
 fn absent_lowers(map: &Map) -> BTreeSet<PathBuf> {
     let wanted = map.mappings.values().filter(|mapping| mapping.state != State::Absent);
     let rows = wanted.flat_map(|mapping| &mapping.rows);
-    let lowers = rows.flat_map(|row| row.target.lowers(0));
+    let lowers = rows.flat_map(|row| row.target.lower_devices(0));
     let paths = lowers.filter_map(|lower| lower.device.path().map(|path| PathBuf::from(path.as_ref())));
     paths.filter(|path| !path.exists()).collect()
 }

@@ -1,7 +1,7 @@
 //! The rows of one table: they follow one another from sector 0, and each is a legal target.
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
-use super::super::model::{Length, Mapping, Origin, Row};
+use super::super::model::{Length, Mapping, MappingRow, Origin};
 use super::is_present;
 use crate::targets::{Mode, Problems};
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
@@ -37,7 +37,7 @@ fn no_targets(mapping: &Mapping) -> Diagnostic {
 /// Checks where a row starts and how long it is, fills in its start, and gives the start of the next one,
 /// as far as it is known.
 fn place(
-    row: &mut Row,
+    row: &mut MappingRow,
     expected: Option<u64>,
     origin: &dyn Fn() -> Origin,
     diagnostics: &mut Diagnostics,
@@ -92,7 +92,7 @@ fn count(sectors: u64) -> String {
     format!("{sectors} sector{} ({})", if sectors == 1 { "" } else { "s" }, Sectors(sectors).human())
 }
 
-fn needs_length(row: &Row) -> Diagnostic {
+fn needs_length(row: &MappingRow) -> Diagnostic {
     let kind = row.target.kind();
     Diagnostic::error(format!("a `{kind}` target needs a `length`"))
         .label("its length doesn't follow from one lower device")
@@ -100,7 +100,7 @@ fn needs_length(row: &Row) -> Diagnostic {
 }
 
 /// What the target says of itself.
-fn check_target(row: &Row, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
+fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
     let length = match row.length {
         Length::Sectors(0) => return,
         Length::Sectors(length) => Some(length),
@@ -119,7 +119,7 @@ fn check_target(row: &Row, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagno
     }
 }
 
-fn check_messages(row: &Row, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
+fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
     for (index, message) in row.messages.iter().enumerate() {
         if message.trim().is_empty() || message.contains(char::is_control) {
             diagnostics.push(

@@ -45,12 +45,12 @@ use udev::Beside;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    BlockDevice, Call, ChangeKernel, Id, KernelError, Listed, Mapped, MemoryLock, ReadKernel, Slot, Suspend,
-    Users, Version,
+    BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Slot,
+    Suspend, Users, Version,
 };
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
-use crate::table::Target;
+use crate::table::RawRow;
 
 /// Where Device Mapper's nodes are.
 const NODES: &str = "/dev/mapper";
@@ -174,7 +174,7 @@ impl ReadKernel for Live {
         Ok(Version(major, minor, patch))
     }
 
-    fn list(&self) -> Result<Vec<Listed>, KernelError> {
+    fn list(&self) -> Result<Vec<ListEntry>, KernelError> {
         let answer = self.control.call(Command::ListDevices, &Request::new(flag::UUID));
         let answer = answer.map_err(|errno| KernelError::Refused {
             call: Call::List,
@@ -194,7 +194,7 @@ impl ReadKernel for Live {
         Ok(list)
     }
 
-    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError> {
         let inactive = if slot == Slot::Inactive { flag::QUERY_INACTIVE } else { 0 };
         let request = Request::about(id, flag::STATUS_TABLE | flag::SECURE_DATA | inactive)
             .map_err(|why| unwritable(Call::Table, &label(id), why))?;
@@ -202,7 +202,7 @@ impl ReadKernel for Live {
             Err(error) if error.errno() == Some(Errno::ENXIO) => return Ok(None),
             answer => answer?,
         };
-        let mapped = || Ok(Mapped { info: answer.info()?, table: answer.table()?.into() });
+        let mapped = || Ok(DeviceState { info: answer.info()?, table: answer.table()?.into() });
         mapped().map(Some).map_err(|why| malformed(Call::Table, &label(id), why))
     }
 
@@ -263,7 +263,7 @@ impl ChangeKernel for Live {
         Ok(number)
     }
 
-    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
+    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
         let flags = flag::SECURE_DATA | if read_only { flag::READ_ONLY } else { 0 };
         let request = Request::about(id, flags)
             .and_then(|request| request.table(table))

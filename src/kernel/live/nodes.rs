@@ -16,7 +16,7 @@ use nix::sys::stat::{self, Mode, SFlag};
 
 use super::block::numbered;
 use crate::identity::{DevNum, Name};
-use crate::kernel::{KernelError, Listed};
+use crate::kernel::{KernelError, ListEntry};
 
 /// The folder of the nodes.
 pub(super) struct Nodes {
@@ -45,7 +45,7 @@ impl Nodes {
         &self,
         name: &Name,
         number: DevNum,
-        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+        list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
     ) -> Result<(), KernelError> {
         let path = self.path(name)?;
         match make_node(&path, number) {
@@ -60,7 +60,7 @@ impl Nodes {
     pub fn check(
         &self,
         name: &Name,
-        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+        list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
     ) -> Result<(), KernelError> {
         let path = self.path(name)?;
         match look(&path)? {
@@ -77,7 +77,7 @@ impl Nodes {
         old: &Name,
         new: &Name,
         number: DevNum,
-        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+        list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
     ) -> Result<(), KernelError> {
         self.make(new, number, list)?;
         let path = self.path(old)?;
@@ -90,7 +90,7 @@ impl Nodes {
         &self,
         name: &Name,
         number: Option<DevNum>,
-        list: impl Fn() -> Result<Vec<Listed>, KernelError>,
+        list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
     ) -> Result<(), KernelError> {
         // Nobody made a node for a device whose name can't have one.
         let Ok(path) = self.path(name) else { return Ok(()) };
@@ -102,7 +102,7 @@ impl Nodes {
     }
 
     /// Whether a name is not there for a device that is, or still there for one that is not.
-    pub fn lag(&self, name: &Name, devices: &[Listed]) -> bool {
+    pub fn lag(&self, name: &Name, devices: &[ListEntry]) -> bool {
         let there = self.path(name).and_then(|path| look(&path));
         match devices.iter().find(|device| device.name == *name) {
             Some(device) => !there.is_ok_and(|there| there == There::Leads(device.number)),
@@ -113,8 +113,8 @@ impl Nodes {
     /// Takes away every node that leads to no device, or to a device of dmctl that now has another name, as far as
     /// it can, and gives the numbers of the devices whose own nodes are there.
     /// Links are left alone: no crash of dmctl leaves one.
-    pub fn sweep(&self, devices: &[Listed]) -> HashSet<DevNum> {
-        let devices: HashMap<DevNum, &Listed> =
+    pub fn sweep(&self, devices: &[ListEntry]) -> HashSet<DevNum> {
+        let devices: HashMap<DevNum, &ListEntry> =
             devices.iter().map(|device| (device.number, device)).collect();
         let mut there = HashSet::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -175,13 +175,13 @@ fn look(path: &Path) -> Result<There, KernelError> {
 }
 
 /// Whether `number` is one of Device Mapper's that `path` should not lead to.
-fn is_stale(number: DevNum, path: &Path, devices: &[Listed]) -> bool {
+fn is_stale(number: DevNum, path: &Path, devices: &[ListEntry]) -> bool {
     leads_astray(number, path, devices.iter().find(|device| device.number == number))
 }
 
 /// The same, when it is known which device has the number: none has, or one of dmctl's, under another name. Numbers
 /// of other drivers are never judged.
-fn leads_astray(number: DevNum, path: &Path, device: Option<&Listed>) -> bool {
+fn leads_astray(number: DevNum, path: &Path, device: Option<&ListEntry>) -> bool {
     match device {
         Some(device) => {
             let ours = device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some());
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "stands for a call that may fail")]
-    fn nobody() -> Result<Vec<Listed>, KernelError> {
+    fn nobody() -> Result<Vec<ListEntry>, KernelError> {
         Ok(Vec::new())
     }
 
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_node_is_stale_when_its_device_is_gone_or_was_renamed() {
-        let device = |name: &str, uuid: &str| Listed {
+        let device = |name: &str, uuid: &str| ListEntry {
             name: Name::new(name).unwrap(),
             uuid: crate::identity::Uuid::from_kernel(uuid.as_bytes()),
             number: DevNum::new(254, 0),

@@ -13,7 +13,7 @@ use super::Live;
 use super::nodes::Nodes;
 use super::udev::Ended;
 use crate::identity::Name;
-use crate::kernel::{Id, KernelError, Listed, ReadKernel};
+use crate::kernel::{Id, KernelError, ListEntry, ReadKernel};
 
 /// As many names as a person reads.
 const SHOWN: usize = 5;
@@ -108,7 +108,7 @@ impl Live {
             // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
             // node that can't be put right.
             let there = self.nodes.sweep(&devices);
-            let missing = |device: &&Listed| is_ours(device) && !there.contains(&device.number);
+            let missing = |device: &&ListEntry| is_ours(device) && !there.contains(&device.number);
             for device in devices.iter().filter(missing) {
                 let _ = self.nodes.make(&device.name, device.number, || Ok(devices.clone()));
             }
@@ -129,7 +129,7 @@ fn no_semaphore(errno: Errno) -> KernelError {
     KernelError::Io { what: "get a semaphore to wait for udev".to_string(), source }
 }
 
-fn is_ours(device: &Listed) -> bool {
+fn is_ours(device: &ListEntry) -> bool {
     device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some())
 }
 

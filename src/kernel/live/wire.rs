@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::wiped::Wiped;
 use crate::identity::{DevNum, MAX_NAME, Name, Uuid};
-use crate::kernel::{Id, Info, Listed, Version};
-use crate::table::{Table, Target};
+use crate::kernel::{Id, Info, ListEntry, Version};
+use crate::table::{RawRow, Table};
 use crate::targets::MAX_TYPE;
 
 /// The length of the header, `struct dm_ioctl`.
@@ -120,7 +120,7 @@ impl Request {
     ///
     /// The kernel takes a backslash before a character for that character alone; a row means its words as
     /// they stand, so backslashes are doubled, as libdevmapper does.
-    pub fn table(mut self, rows: &[Target]) -> Result<Self, Unwritable> {
+    pub fn table(mut self, rows: &[RawRow]) -> Result<Self, Unwritable> {
         let count = u32::try_from(rows.len()).map_err(|_| Unwritable::TooLong)?;
         put(&mut self.0, TARGET_COUNT, &count.to_ne_bytes());
         let escaped: Vec<Zeroizing<String>> =
@@ -253,7 +253,7 @@ impl Answer {
             let kind = String::from_utf8_lossy(text(field(row, 24, SPEC_TYPE)?));
             let params = terminated(row.get(SPEC..).ok_or(Malformed)?)?;
             let params = String::from_utf8_lossy(params).trim_end().to_string();
-            table.push(Target::new(u64_at(row, 0)?, u64_at(row, 8)?, &kind, params));
+            table.push(RawRow::new(u64_at(row, 0)?, u64_at(row, 8)?, &kind, params));
             // Counted from the first row, unlike in a request.
             at = index(u32_at(row, 20)?)?;
         }
@@ -292,7 +292,7 @@ impl Answer {
 /// A record of the list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub listed: Listed,
+    pub listed: ListEntry,
     /// Whether the kernel said what uuid the device has, or that it has none.
     pub uuid_known: bool,
 }
@@ -301,7 +301,11 @@ impl Entry {
     fn parse(record: &[u8], version: Version) -> Result<Self, Malformed> {
         let name = terminated(record.get(12..).ok_or(Malformed)?)?;
         let mut entry = Self {
-            listed: Listed { name: Name::from_kernel(name), uuid: None, number: number(u64_at(record, 0)?) },
+            listed: ListEntry {
+                name: Name::from_kernel(name),
+                uuid: None,
+                number: number(u64_at(record, 0)?),
+            },
             uuid_known: false,
         };
         // After the name, at the next multiple of 8: the event number, the flags, the uuid.

@@ -15,7 +15,7 @@ use super::model::{Mapping, World};
 use super::{Inner, Simulated, contents, messages, snapshots, thin};
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
-use crate::table::Target;
+use crate::table::RawRow;
 
 impl Inner {
     /// What a person calls the device `id` finds.
@@ -86,7 +86,7 @@ impl ChangeKernel for Simulated {
         self.inner().change(Call::Create, &Id::Name(name.clone()), |world, _| create(world, name, uuid))
     }
 
-    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
+    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
         self.inner().change(Call::Load, id, |world, fault| {
             let number = number(world.find(id))?;
             load(world, number, table, read_only)?;
@@ -184,7 +184,7 @@ fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum,
     Ok(number)
 }
 
-fn load(world: &mut World, number: DevNum, table: &[Target], read_only: bool) -> Result<(), Refusal> {
+fn load(world: &mut World, number: DevNum, table: &[RawRow], read_only: bool) -> Result<(), Refusal> {
     let passed = check::load(world, number, table, read_only)?;
     thin::open(world, &passed.loaded, passed.writes.iter().any(|write| write.onto_blank));
     world.write(passed.writes);
@@ -203,7 +203,7 @@ fn keep_parameters(world: &mut World, number: DevNum) {
     };
     for row in Arc::make_mut(&mut new.rows) {
         if let Some(old) = live.rows.iter().find(|old| old.start == row.start && old.kind == row.kind) {
-            *row = Target::new(row.start, row.length, &row.kind, old.params().to_string());
+            *row = RawRow::new(row.start, row.length, &row.kind, old.params().to_string());
         }
     }
 }

@@ -14,9 +14,9 @@ use super::state::Queue;
 use super::{contents, thin};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
-use crate::table::{Table, Target};
+use crate::table::{RawRow, Table};
 use crate::targets::generic::Generic;
-use crate::targets::{self, Mode, Problems, Style, Traits, Typed};
+use crate::targets::{self, Mode, Problems, Style, Target, Traits};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// A refusal: the answer of the call, and the line in the kernel's log.
@@ -52,13 +52,13 @@ pub(super) struct Passed {
 pub(super) fn load(
     world: &World,
     holder: DevNum,
-    rows: &[Target],
+    rows: &[RawRow],
     read_only: bool,
 ) -> Result<Passed, Refusal> {
     if rows.is_empty() {
         return Err(Refusal::invalid("no targets specified"));
     }
-    let mut passed: Vec<Box<dyn Typed>> = Vec::with_capacity(rows.len());
+    let mut passed: Vec<Box<dyn Target>> = Vec::with_capacity(rows.len());
     let (mut printed, mut devices, mut writes) =
         (Table::with_capacity(rows.len()), BTreeSet::new(), Vec::new());
     let mut end = 0;
@@ -76,7 +76,7 @@ pub(super) fn load(
         let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
         writes.extend(contents::at_load(world, typed.as_ref())?);
         let params = if row.kind == "raid" { in_kib(&params) } else { params };
-        printed.push(Target::new(row.start, row.length, &row.kind, params));
+        printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
     let loaded = Loaded { rows: printed.into(), read_only, devices };
@@ -86,7 +86,7 @@ pub(super) fn load(
 }
 
 /// Whether `row` may follow the rows `before` it in one table.
-fn mixes(world: &World, row: &Target, before: &[Box<dyn Typed>], read_only: bool) -> Result<(), Refusal> {
+fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], read_only: bool) -> Result<(), Refusal> {
     let kind = printable(&row.kind);
     let fail = |log: &str| Err(Refusal::invalid(format!("{kind}: {log}")));
     if before.first().is_some_and(|first| first.traits().singleton) {
@@ -121,10 +121,10 @@ fn traits(kind: &str) -> Traits {
 fn construct(
     world: &World,
     holder: DevNum,
-    row: &Target,
+    row: &RawRow,
     read_only: bool,
     devices: &mut BTreeSet<DevNum>,
-) -> Result<Box<dyn Typed>, Refusal> {
+) -> Result<Box<dyn Target>, Refusal> {
     let invalid = |log: &dyn std::fmt::Display| Refusal::invalid(format!("{}: {log}", row.kind));
     let mut typed = targets::parse(&row.kind, row.params()).map_err(|error| invalid(&error))?;
     let mut problems = Problems::default();
@@ -187,8 +187,8 @@ fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result
 }
 
 /// How the requests of a device with this table are queued.
-pub(super) fn queue(rows: &[Target]) -> Queue {
-    let by_bio = |row: &Target| row.params().to_ascii_lowercase().contains("queue_mode bio");
+pub(super) fn queue(rows: &[RawRow]) -> Queue {
+    let by_bio = |row: &RawRow| row.params().to_ascii_lowercase().contains("queue_mode bio");
     let request = rows.iter().any(|row| row.kind == "multipath" && !by_bio(row));
     if request { Queue::Request } else { Queue::Bio }
 }
@@ -198,7 +198,7 @@ pub(super) fn queue(rows: &[Target]) -> Queue {
 pub(super) fn areas(world: &World, table: &Loaded) -> Result<(), Refusal> {
     for row in table.rows.iter() {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
-        for lower in typed.lowers(row.length) {
+        for lower in typed.lower_devices(row.length) {
             let (Some(number), Some(length)) = (lower.device.number, lower.length) else { continue };
             let Some(size) = world.sectors(number).filter(|size| *size > 0) else { continue };
             area(world, number, size, (lower.start, length))?;
@@ -246,10 +246,10 @@ pub(super) fn as_found(world: &World, rows: Table, read_only: bool) -> Loaded {
 }
 
 /// A row with its devices by number, as the kernel prints it. One written by the kernel is left alone.
-fn found_row(world: &World, row: Target, devices: &mut BTreeSet<DevNum>) -> Target {
+fn found_row(world: &World, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawRow {
     let parsed = targets::parse(&row.kind, row.params()).ok();
     let words =
-        || Generic::parse(&row.kind, row.params()).ok().map(|typed| Box::new(typed) as Box<dyn Typed>);
+        || Generic::parse(&row.kind, row.params()).ok().map(|typed| Box::new(typed) as Box<dyn Target>);
     let Some(mut typed) = parsed.or_else(words) else { return row };
     let mut written_by_hand = false;
     for device in typed.devices_mut() {
@@ -262,7 +262,7 @@ fn found_row(world: &World, row: Target, devices: &mut BTreeSet<DevNum>) -> Targ
         }
     }
     if written_by_hand {
-        Target::new(row.start, row.length, &row.kind, typed.params(Style::Kernel))
+        RawRow::new(row.start, row.length, &row.kind, typed.params(Style::Kernel))
     } else {
         row
     }

@@ -11,7 +11,7 @@ use super::convert::MAX_HEAD;
 use super::model::{DEEPEST, Loaded, World};
 use super::state::{Disk, Hex};
 use crate::identity::DevNum;
-use crate::targets::{self, Found, Metadata, Typed};
+use crate::targets::{self, Found, Metadata, Target};
 use crate::units::SECTOR;
 
 /// The most that is read at once.
@@ -129,7 +129,7 @@ pub(super) struct Write {
 }
 
 /// What loading a target writes, or why it is refused.
-pub(super) fn at_load(world: &World, typed: &dyn Typed) -> Result<Vec<Write>, Refusal> {
+pub(super) fn at_load(world: &World, typed: &dyn Target) -> Result<Vec<Write>, Refusal> {
     writes(world, typed, When::Load)
 }
 
@@ -139,7 +139,7 @@ pub(super) fn at_resume(world: &World, table: &Loaded) -> Vec<Write> {
     typed.flat_map(|typed| writes(world, typed.as_ref(), When::Resume).unwrap_or_default()).collect()
 }
 
-fn writes(world: &World, typed: &dyn Typed, when: When) -> Result<Vec<Write>, Refusal> {
+fn writes(world: &World, typed: &dyn Target, when: When) -> Result<Vec<Write>, Refusal> {
     let Some(signature) = SIGNATURES.iter().find(|s| s.kind == typed.kind() && s.when == when) else {
         return Ok(Vec::new());
     };

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::check;
 use super::model::{Loaded, Mapping, World};
-use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, Row, State};
+use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
 use super::thin;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
-use crate::table::{self, Target};
+use crate::table::{self, RawRow};
 use crate::targets::MAX_TYPE;
 use crate::units::{MAX_BYTES, SECTOR};
 
@@ -100,7 +100,7 @@ impl World {
     }
 
     fn add_tables(&mut self, state: &MappingState, mappings: &BTreeSet<DevNum>) -> Result<(), String> {
-        let load = |rows: &Option<Vec<Row>>, slot: &str, read_only: bool| {
+        let load = |rows: &Option<Vec<StateRow>>, slot: &str, read_only: bool| {
             // An empty table is no table: the kernel loads none without rows.
             let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
             let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
@@ -149,7 +149,7 @@ impl World {
 
     fn mapping_state(mapping: &Mapping) -> MappingState {
         let rows = |table: &Option<Loaded>| {
-            table.as_ref().map(|table| table.rows.iter().map(Row::from).collect::<Vec<Row>>())
+            table.as_ref().map(|table| table.rows.iter().map(StateRow::from).collect::<Vec<StateRow>>())
         };
         let state = MappingState {
             name: mapping.name.kernel().to_string(),
@@ -178,7 +178,7 @@ impl World {
 /// What the tables of a mapping tell about its queue.
 fn queue_of(state: &MappingState) -> Option<Queue> {
     let rows = [&state.live, &state.inactive].into_iter().flatten().find(|rows| !rows.is_empty())?;
-    let targets: Vec<Target> = rows.iter().map(Target::from).collect();
+    let targets: Vec<RawRow> = rows.iter().map(RawRow::from).collect();
     Some(check::queue(&targets))
 }
 
@@ -214,7 +214,7 @@ fn checked_uuid(uuid: &str) -> Result<Option<Uuid>, String> {
     Ok(Uuid::from_kernel(uuid.as_bytes()))
 }
 
-fn checked_table(rows: &[Row]) -> Result<table::Table, String> {
+fn checked_table(rows: &[StateRow]) -> Result<table::Table, String> {
     let mut end = 0u64;
     for (index, row) in rows.iter().enumerate() {
         let fail = |says: String| Err(format!("[{index}]: {says}"));
@@ -232,5 +232,5 @@ fn checked_table(rows: &[Row]) -> Result<table::Table, String> {
             None => return fail("it reaches past the end of the largest device there can be".to_string()),
         }
     }
-    Ok(rows.iter().map(Target::from).collect())
+    Ok(rows.iter().map(RawRow::from).collect())
 }

@@ -37,7 +37,7 @@ pub use disks::{DiskError, DiskSpec};
 pub use faults::Fault;
 pub use file::MAX_FILE;
 pub use schema::schema;
-pub use state::{Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Pool, Queue, Row, State};
+pub use state::{Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Pool, Queue, State, StateRow};
 
 use super::{Call, KernelError};
 use crate::identity::Name;

@@ -10,7 +10,7 @@ use super::model::{Loaded, Mapping};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
-    BlockDevice, Call, Id, Info, KernelError, Listed, Mapped, ReadKernel, Slot, Users, Version,
+    BlockDevice, Call, DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, Users, Version,
 };
 
 impl ReadKernel for Simulated {
@@ -20,10 +20,10 @@ impl ReadKernel for Simulated {
         Ok(inner.world.kernel.ioctl_version)
     }
 
-    fn list(&self) -> Result<Vec<Listed>, KernelError> {
+    fn list(&self) -> Result<Vec<ListEntry>, KernelError> {
         let mut inner = self.inner();
         inner.faults.calls.push((Call::List, SmolStr::default()));
-        let listed = |mapping: &Mapping| Listed {
+        let listed = |mapping: &Mapping| ListEntry {
             name: mapping.name.clone(),
             uuid: mapping.uuid.clone(),
             number: mapping.number,
@@ -31,7 +31,7 @@ impl ReadKernel for Simulated {
         Ok(inner.world.by_name().map(listed).collect())
     }
 
-    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError> {
         let mut inner = self.inner();
         let found = inner.world.find_near(id, inner.next);
         let next = found.map_or(0, |(slot, _)| slot + 1);
@@ -123,7 +123,7 @@ impl ReadKernel for Simulated {
 
 /// A mapping with one of its tables. Asked for the inactive one, the kernel answers with that table's mode
 /// and count of targets (`__dev_status`).
-fn mapped(mapping: &Mapping, slot: Slot) -> Mapped {
+fn mapped(mapping: &Mapping, slot: Slot) -> DeviceState {
     let table: Option<&Loaded> = match slot {
         Slot::Live => mapping.live.as_ref(),
         Slot::Inactive => mapping.inactive.as_ref(),
@@ -146,5 +146,5 @@ fn mapped(mapping: &Mapping, slot: Slot) -> Mapped {
         target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),
         deferred_remove: mapping.deferred_remove,
     };
-    Mapped { info, table: rows }
+    DeviceState { info, table: rows }
 }

@@ -6,10 +6,10 @@ use nix::errno::Errno;
 use super::check::Refusal;
 use super::model::{Loaded, World};
 use crate::identity::DevNum;
-use crate::table::Target;
+use crate::table::RawRow;
 
 /// The COW device in a row of one of these types.
-fn cow(row: &Target, kinds: &[&str]) -> Option<DevNum> {
+fn cow(row: &RawRow, kinds: &[&str]) -> Option<DevNum> {
     let is_one = kinds.contains(&row.kind.as_str());
     is_one.then(|| DevNum::parse(row.params().split_whitespace().nth(1)?)).flatten()
 }
@@ -18,7 +18,7 @@ fn cow(row: &Target, kinds: &[&str]) -> Option<DevNum> {
 pub(super) fn preresume(world: &World, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
     let wanted: Vec<DevNum> =
         table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();
-    let active = |row: &Target| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
+    let active = |row: &RawRow| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
     let mut others = world.mappings().filter(|other| other.number != number && !other.suspended);
     if others.any(|other| other.live.iter().flat_map(|live| live.rows.iter()).any(active)) {
         let log = "snapshots: Unable to perform snapshot handover until source is suspended.";

@@ -16,7 +16,7 @@ use crate::config::Excerpt;
 use crate::identity::DevNum;
 use crate::kernel::{Process, Version};
 use crate::secret::Secret;
-use crate::table::Target;
+use crate::table::RawRow;
 use crate::targets;
 
 /// The only version of the format there is.
@@ -152,10 +152,10 @@ pub struct MappingState {
     pub event_nr: u32,
     /// The table that serves I/O.
     #[serde(default, alias = "live_table")]
-    pub live: Option<Vec<Row>>,
+    pub live: Option<Vec<StateRow>>,
     /// The table that the next resume makes live.
     #[serde(default, alias = "inactive_table")]
-    pub inactive: Option<Vec<Row>>,
+    pub inactive: Option<Vec<StateRow>>,
     /// Whether the inactive table was loaded read-only.
     #[serde(default, skip_serializing_if = "is_false")]
     pub inactive_read_only: bool,
@@ -192,7 +192,8 @@ pub enum Queue {
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Row {
+#[serde(rename = "Row", expecting = "struct Row")]
+pub struct StateRow {
     /// The first sector of the mapping that it serves.
     pub start: u64,
     /// How many sectors it serves.
@@ -206,7 +207,7 @@ pub struct Row {
     pub params: Secret,
 }
 
-impl Row {
+impl StateRow {
     /// Whether its parameters may hold a key, going by the type alone.
     #[must_use]
     pub fn may_hold_a_key(&self) -> bool {
@@ -215,8 +216,8 @@ impl Row {
     }
 }
 
-impl From<&Target> for Row {
-    fn from(target: &Target) -> Self {
+impl From<&RawRow> for StateRow {
+    fn from(target: &RawRow) -> Self {
         Self {
             start: target.start,
             length: target.length,
@@ -226,9 +227,9 @@ impl From<&Target> for Row {
     }
 }
 
-impl From<&Row> for Target {
-    fn from(row: &Row) -> Self {
-        Target::new(row.start, row.length, &row.kind, row.params.reveal().to_string())
+impl From<&StateRow> for RawRow {
+    fn from(row: &StateRow) -> Self {
+        RawRow::new(row.start, row.length, &row.kind, row.params.reveal().to_string())
     }
 }
 
@@ -256,7 +257,7 @@ impl State {
     #[must_use]
     pub fn may_hold_a_key(&self) -> bool {
         let tables = self.mappings.iter().flat_map(|mapping| [&mapping.live, &mapping.inactive]);
-        tables.flatten().flatten().any(Row::may_hold_a_key)
+        tables.flatten().flatten().any(StateRow::may_hold_a_key)
     }
 
     /// Reads the text of a state file. `origin` names it in errors. What it says is not checked here but

@@ -15,7 +15,7 @@ use super::check::Refusal;
 use super::model::{Loaded, World};
 use super::state::Pool;
 use crate::identity::DevNum;
-use crate::table::Target;
+use crate::table::RawRow;
 
 /// The largest id of a volume (`MAX_DEV_ID`).
 const MAX_ID: u32 = (1 << 24) - 1;
@@ -70,7 +70,7 @@ impl PoolRow {
 }
 
 /// The pool device and the id in the row of a volume.
-fn volume(row: &Target) -> Option<(DevNum, u32)> {
+fn volume(row: &RawRow) -> Option<(DevNum, u32)> {
     if row.kind != "thin" {
         return None;
     }
@@ -80,11 +80,11 @@ fn volume(row: &Target) -> Option<(DevNum, u32)> {
 
 /// Checks a row of a pool or a volume as its constructor does. `params` are its parameters by number; what
 /// is returned is what the kernel will print.
-pub(super) fn load(world: &World, holder: DevNum, row: &Target, params: String) -> Result<String, Refusal> {
+pub(super) fn load(world: &World, holder: DevNum, row: &RawRow, params: String) -> Result<String, Refusal> {
     if let Some(new) = PoolRow::parse(&row.kind, row.length, &params) {
         return load_pool(world, holder, &new, params);
     }
-    let printed = Target::new(row.start, row.length, &row.kind, params);
+    let printed = RawRow::new(row.start, row.length, &row.kind, params);
     if let Some((pool, id)) = volume(&printed) {
         load_volume(world, pool, id)?;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::plan::Action;
-use crate::plan::document::{Document, Lower, Row, Step};
+use crate::plan::document::{Document, Lower, RowData, Step};
 use crate::render::facts;
 
 /// The devices of one moment.
@@ -69,7 +69,7 @@ fn names(plan: &Document) -> BTreeMap<&str, &str> {
 }
 
 impl Graph {
-    fn add(&mut self, step: &Step, table: Option<&[Row]>, label: SmolStr) {
+    fn add(&mut self, step: &Step, table: Option<&[RowData]>, label: SmolStr) {
         let id = id_of(step);
         let node = self.nodes.entry(id.clone()).or_default();
         // A chain of renames begins with the first name, and ends with the last one.
@@ -78,7 +78,7 @@ impl Graph {
         }
         node.mark = node.mark.max(mark(step.action));
         if let Some(table) = table {
-            let size = crate::units::Sectors(table.last().map_or(0, Row::end)).human();
+            let size = crate::units::Sectors(table.last().map_or(0, RowData::end)).human();
             let number = step.number.as_deref().unwrap_or("new");
             node.detail = format_smolstr!("{number} \u{b7} {size}");
             for lower in table.iter().flat_map(|row| &row.lowers) {

@@ -8,7 +8,7 @@ use crate::secret::{REDACTED, Secret};
 
 const KEY: &str = "c0ffee0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d";
 
-fn row(cipher: &str, tail: &str) -> Box<dyn super::super::Typed> {
+fn row(cipher: &str, tail: &str) -> Box<dyn super::super::Target> {
     samples::typed("crypt", &format!("{cipher} {KEY} {tail}"))
 }
 
@@ -71,7 +71,7 @@ proptest! {
         let KeySource::Hex(secret) = &key else { unreachable!() };
         let secret = secret.reveal().to_string();
         crypt.key = key.into();
-        let typed: &dyn super::super::Typed = &crypt;
+        let typed: &dyn super::super::Target = &crypt;
         let params = typed.params(Style::Kernel);
         prop_assert!(params.contains(&secret));
         for shown in [
@@ -122,7 +122,7 @@ fn a_cipher_without_its_key_is_refused_as_the_kernel_does() {
 
 #[test]
 fn wrong_values_are_found() {
-    let fields = |typed: Box<dyn super::super::Typed>, length| {
+    let fields = |typed: Box<dyn super::super::Target>, length| {
         samples::problems(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
     };
     assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0"), Some(8)), [""; 0]);

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetType, Traits,
+    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
     Words, keyed,
 };
 use crate::device::Device;
@@ -288,7 +288,7 @@ fn look(bytes: &[u8]) -> Found {
     }
 }
 
-impl TargetType for Integrity {
+impl TargetKind for Integrity {
     const NAME: &'static str = "integrity";
     const TRAITS: Traits = Traits { singleton: true, secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
@@ -339,7 +339,7 @@ impl TargetType for Integrity {
         out.word(self.mode.row().1).always_counted(|out| self.print_options(out));
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let tags = |device| Lower { device, start: self.reserved.0, length: None, access: Access::Write };
         match &self.meta_device {
             Some(meta) => vec![Lower::write(&self.device, 0, length), tags(meta)],

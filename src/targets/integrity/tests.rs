@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Effect, Style, Typed, find, samples};
+use super::super::{Effect, Style, Target, find, samples};
 use super::*;
 use crate::identity::DevNum;
 use crate::keys::KeySource;
@@ -78,7 +78,7 @@ proptest! {
             .flatten()
             .filter_map(|algorithm| Some(algorithm.key.material()?.reveal().to_string()))
             .collect();
-        let typed: &dyn Typed = &integrity;
+        let typed: &dyn Target = &integrity;
         let params = typed.params(Style::Kernel);
         for shown in [
             typed.params(Style::Shown),
@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn comparing_never_fails(wanted in integrity(), live in integrity()) {
-        TargetType::compare(&wanted, &live, &mut Differences::default());
+        TargetKind::compare(&wanted, &live, &mut Differences::default());
     }
 }
 

@@ -84,12 +84,12 @@ fn a_suspended_device_hides_that_it_queues() {
     let wanted: Multipath = parse("1 queue_if_no_path 0 1 1 service-time 0 1 0 8:0");
     let live: Multipath = parse("0 0 1 1 service-time 0 1 2 8:0 1 1");
     let mut differences = Differences::default();
-    TargetType::compare_suspended(&wanted, &live, &mut differences);
+    TargetKind::compare_suspended(&wanted, &live, &mut differences);
     assert!(differences.is_equal());
-    TargetType::compare(&wanted, &live, &mut differences);
+    TargetKind::compare(&wanted, &live, &mut differences);
     assert_eq!(differences.effect(), Some(Effect::Tune));
     let mut differences = Differences::default();
-    TargetType::compare_suspended(&live, &wanted, &mut differences);
+    TargetKind::compare_suspended(&live, &wanted, &mut differences);
     assert_eq!(differences.fields[0].field, "queue_if_no_path");
 }
 
@@ -134,6 +134,6 @@ fn what_the_kernel_refuses_is_refused() {
     let mut uneven: Multipath = parse("0 0 1 1 service-time 0 2 1 8:0 1 8:16 1");
     uneven.groups[0].paths[1].args.clear();
     let mut problems = Problems::default();
-    TargetType::check(&uneven, None, &mut problems);
+    TargetKind::check(&uneven, None, &mut problems);
     assert_eq!(problems.into_vec()[0].field, "groups[0].paths[1].args");
 }

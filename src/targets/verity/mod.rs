@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Mode, ParamsError, Printer, Problems, TargetType, Traits, Words,
+    Access, Differences, Doc, Effect, Lower, Mode, ParamsError, Printer, Problems, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -265,7 +265,7 @@ impl Verity {
     }
 }
 
-impl TargetType for Verity {
+impl TargetKind for Verity {
     const NAME: &'static str = "verity";
     const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::EARLY };
     const DOC: Doc = Doc {
@@ -323,7 +323,7 @@ impl TargetType for Verity {
         out.counted(|out| self.print_options(out));
     }
 
-    fn lowers(&self, length: u64) -> Vec<Lower<'_>> {
+    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
         let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
         let read = |device, start, length| Lower { device, start, length, access: Access::Read };

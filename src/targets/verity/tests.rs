@@ -76,7 +76,7 @@ proptest! {
         let read = samples::printed_and_read(&verity).unwrap();
         prop_assert_eq!(&read, &verity);
         let mut differences = Differences::default();
-        TargetType::compare(&verity, &read, &mut differences);
+        TargetKind::compare(&verity, &read, &mut differences);
         prop_assert!(differences.is_equal());
     }
 
@@ -91,7 +91,7 @@ proptest! {
         );
         if let Ok(typed) = find("verity").unwrap().parse(&row) {
             typed.check(Some(blocks), &mut Problems::default());
-            typed.lowers(blocks);
+            typed.lower_devices(blocks);
             typed.rest(&|_| Some(start));
         }
     }
@@ -215,7 +215,7 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
     assert_eq!(typed.params(Style::Kernel), format!("1 1:0 1:1 4096 4096 256 1 sha256 {ROOT} -"));
     typed.settle(8);
     assert_eq!(typed.rest(&|_| None), Some(Ok(2048)));
-    let lowers = typed.lowers(2048);
+    let lowers = typed.lower_devices(2048);
     let used: Vec<_> = lowers.iter().map(|lower| (lower.start, lower.length)).collect();
     assert_eq!(used, [(0, Some(2048)), (8, Some(24))]);
     assert!(lowers.iter().all(|lower| lower.access == Access::Read));

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::device::Form;
 use dmctl::identity::Name;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
-use dmctl::table::Target;
-use dmctl::targets::{self, Problems, Style, Typed};
+use dmctl::table::RawRow;
+use dmctl::targets::{self, Problems, Style, Target};
 
 use super::roundtrip::Loops;
 use crate::guest::{Disk, Guest, Release, named};
@@ -85,7 +85,7 @@ pub fn what_dmctl_makes_of_them_is_taken(guest: &Guest) -> Result<()> {
 }
 
 /// The row, with its devices found; none where dmctl refuses it.
-fn understood(kind: &str, params: &str, length: u64) -> Option<Box<dyn Typed>> {
+fn understood(kind: &str, params: &str, length: u64) -> Option<Box<dyn Target>> {
     let mut typed = targets::parse(kind, params).ok()?;
     let mut problems = Problems::default();
     typed.check(Some(length), &mut problems);
@@ -98,11 +98,11 @@ fn understood(kind: &str, params: &str, length: u64) -> Option<Box<dyn Typed>> {
 }
 
 /// Loads a row as dmctl writes it, and compares what the kernel prints with it.
-fn try_row(guest: &Guest, wanted: &dyn Typed, length: u64) -> Result<()> {
+fn try_row(guest: &Guest, wanted: &dyn Target, length: u64) -> Result<()> {
     let id = named("odd");
     guest.kernel.create(&Name::new("odd")?, None)?;
     let tried = || -> Result<()> {
-        let row = Target::new(0, length, wanted.kind(), wanted.params(Style::Kernel));
+        let row = RawRow::new(0, length, wanted.kind(), wanted.params(Style::Kernel));
         let read_only = wanted.kind() == "verity";
         guest.kernel.load(&id, std::slice::from_ref(&row), read_only)?;
         guest.kernel.resume(&id)?;

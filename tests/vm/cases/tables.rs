@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Version};
-use dmctl::table::{Target, sectors};
+use dmctl::table::{RawRow, sectors};
 
 use crate::guest::{Disk, Guest, Release, rows};
 
@@ -91,7 +91,7 @@ pub fn both_slots_are_told_apart(guest: &Guest) -> Result<()> {
 pub fn backslashes_mean_themselves(guest: &Guest) -> Result<()> {
     // A target that resolves its words as paths: a mangled name must reach it as it stands.
     let lower = guest.device("a blank", "0 8 zero")?;
-    let row = Target::new(0, 8, "linear", "/dev/mapper/a\\x20blank 0".to_string());
+    let row = RawRow::new(0, 8, "linear", "/dev/mapper/a\\x20blank 0".to_string());
     let upper = guest.device("upper", "0 8 zero")?;
     guest.kernel.load(&upper, &[row], false)?;
     guest.kernel.resume(&upper)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Result, ensure};
 use dmctl::kernel::{Info, ReadKernel, Slot};
-use dmctl::table::Target;
+use dmctl::table::RawRow;
 
 use super::Guest;
 use super::program::{Ran, dmctl};
@@ -80,7 +80,7 @@ impl Guest {
             let rows = |slot| -> Result<Option<(Info, String)>> {
                 let Some(mapped) = self.kernel.device(&id, slot)? else { return Ok(None) };
                 // With its keys, which a row does not show unasked.
-                let row = |row: &Target| {
+                let row = |row: &RawRow| {
                     format!("{} {} {} {}", row.start, row.length, row.kind, row.params())
                         .trim_end()
                         .to_string()

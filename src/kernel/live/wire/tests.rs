@@ -105,8 +105,8 @@ fn every_answer_that_is_cut_short_is_malformed_or_less() {
 #[test]
 fn a_load_is_written_as_the_kernel_reads_it() {
     let rows = [
-        Target::new(0, 8, "linear", "1:0 0".to_string()),
-        Target::new(8, 8, "vdo", "/dev/mapper/a\\x20b".to_string()),
+        RawRow::new(0, 8, "linear", "1:0 0".to_string()),
+        RawRow::new(8, 8, "vdo", "/dev/mapper/a\\x20b".to_string()),
     ];
     let id = Id::Name(Name::new("data").unwrap());
     let request = Request::about(&id, flag::READ_ONLY).unwrap().table(&rows).unwrap();
@@ -130,9 +130,9 @@ fn what_would_be_cut_is_not_sent() {
     let id = Id::Name(Name::from_kernel(&[b'a'; 128]));
     assert_eq!(Request::about(&id, 0).err(), Some(Unwritable::TooLong));
     let id = Id::Name(Name::new("a").unwrap());
-    let load = |row: Target| Request::about(&id, 0).unwrap().table(&[row]).err();
-    assert_eq!(load(Target::new(0, 8, "x", "a\0b".to_string())), Some(Unwritable::Nul));
-    assert_eq!(load(Target::new(0, 8, &"x".repeat(16), String::new())), Some(Unwritable::TooLong));
+    let load = |row: RawRow| Request::about(&id, 0).unwrap().table(&[row]).err();
+    assert_eq!(load(RawRow::new(0, 8, "x", "a\0b".to_string())), Some(Unwritable::Nul));
+    assert_eq!(load(RawRow::new(0, 8, &"x".repeat(16), String::new())), Some(Unwritable::TooLong));
     assert_eq!(Request::about(&id, 0).unwrap().message(0, "a\0").err(), Some(Unwritable::Nul));
 }
 

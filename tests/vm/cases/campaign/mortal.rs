@@ -15,12 +15,12 @@ use dmctl::device::Device;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{
-    BlockDevice, ChangeKernel, Id, KernelError, Listed, Mapped, MemoryLock, ReadKernel, Slot, Suspend, Users,
-    Version,
+    BlockDevice, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Slot,
+    Suspend, Users, Version,
 };
 use dmctl::plan;
 use dmctl::policy::Class;
-use dmctl::table::Target;
+use dmctl::table::RawRow;
 use signal_hook::consts::{SIGKILL, SIGTERM};
 use signal_hook::low_level;
 
@@ -72,11 +72,11 @@ impl ReadKernel for Mortal {
         self.kernel.version()
     }
 
-    fn list(&self) -> Result<Vec<Listed>, KernelError> {
+    fn list(&self) -> Result<Vec<ListEntry>, KernelError> {
         self.kernel.list()
     }
 
-    fn device(&self, id: &Id, slot: Slot) -> Result<Option<Mapped>, KernelError> {
+    fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError> {
         self.kernel.device(id, slot)
     }
 
@@ -122,7 +122,7 @@ impl ChangeKernel for Mortal {
         self.called(self.kernel.create(name, uuid))
     }
 
-    fn load(&self, id: &Id, table: &[Target], read_only: bool) -> Result<(), KernelError> {
+    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
         self.called(self.kernel.load(id, table, read_only))
     }
 

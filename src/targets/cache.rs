@@ -204,14 +204,20 @@ impl TargetKind for Cache {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other cached blocks, or of none";
-        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("cache", &self.cache, &live.cache, Effect::Remap);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         let why = "the metadata fixes it, and the kernel refuses another";
-        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+        differences.field_with_reason(
+            "block_size",
+            &self.block_size,
+            &live.block_size,
+            Effect::Recreate,
+            why,
+        );
         if self.mode == CacheMode::Passthrough {
             let why = "the kernel refuses while a block is dirty; set policy = \"cleaner\" first";
-            differences.because("mode", &self.mode, &live.mode, Effect::Tune, why);
+            differences.field_with_reason("mode", &self.mode, &live.mode, Effect::Tune, why);
         } else {
             differences.field("mode", &self.mode, &live.mode, Effect::Tune);
         }

@@ -152,15 +152,21 @@ impl TargetKind for Clone {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other copied regions, or of none";
-        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("destination", &self.destination, &live.destination, Effect::Remap);
         differences.field("source", &self.source, &live.source, Effect::Remap);
         let why = "the metadata fixes it, and the kernel refuses another";
-        differences.because("region_size", &self.region_size, &live.region_size, Effect::Recreate, why);
+        differences.field_with_reason(
+            "region_size",
+            &self.region_size,
+            &live.region_size,
+            Effect::Recreate,
+            why,
+        );
         let (wanted, printed) = (self.no_hydration, live.no_hydration);
         let why =
             if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
-        differences.because("no_hydration", &wanted, &printed, Effect::Tune, why);
+        differences.field_with_reason("no_hydration", &wanted, &printed, Effect::Tune, why);
         let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
         differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
         for (field, wanted, printed) in [
@@ -174,7 +180,7 @@ impl TargetKind for Clone {
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         let why = "the metadata fixes it, and the kernel refuses another";
-        differences.because("length", &length, &live_length, Effect::Recreate, why);
+        differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);
     }
 
     fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {

@@ -288,13 +288,19 @@ impl TargetKind for Crypt {
     fn compare(&self, live: &Self, differences: &mut Differences) {
         const NOISE: &str = "what is on disk then reads as noise";
         let remap = Effect::Remap;
-        differences.because("cipher", &self.cipher, &live.cipher, remap, NOISE);
+        differences.field_with_reason("cipher", &self.cipher, &live.cipher, remap, NOISE);
         keyed::compare(differences, "key", &self.key, &live.key);
-        differences.because("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
+        differences.field_with_reason("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
         differences.field("device", &self.device, &live.device, remap);
         differences.field("offset", &self.offset, &live.offset, remap);
-        differences.because("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
-        differences.because("iv_large_sectors", &self.iv_large_sectors, &live.iv_large_sectors, remap, NOISE);
+        differences.field_with_reason("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
+        differences.field_with_reason(
+            "iv_large_sectors",
+            &self.iv_large_sectors,
+            &live.iv_large_sectors,
+            remap,
+            NOISE,
+        );
         differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), remap);
         let mac = |crypt: &Self| crypt.integrity_key_size;
         differences.optional("integrity_key_size", mac(self).as_ref(), mac(live).as_ref(), remap);

@@ -38,19 +38,19 @@ pub struct Differences {
 
 impl Differences {
     /// Notes that `field` differs.
-    pub fn note(&mut self, field: &str, effect: Effect, says: impl Into<String>) {
+    pub fn push(&mut self, field: &str, effect: Effect, says: impl Into<String>) {
         self.fields.push(Difference { field: field.to_string(), effect, says: says.into() });
     }
 
     /// Compares one field; `effect` is what another value takes.
     pub fn field<T: PartialEq + Display>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
         if wanted != live {
-            self.note(field, effect, format!("{field} {live} -> {wanted}"));
+            self.push(field, effect, format!("{field} {live} -> {wanted}"));
         }
     }
 
     /// Compares one field like [`field`](Self::field), and says what makes the effect what it is.
-    pub fn because<T: PartialEq + Display>(
+    pub fn field_with_reason<T: PartialEq + Display>(
         &mut self,
         field: &str,
         wanted: &T,
@@ -59,7 +59,7 @@ impl Differences {
         why: &str,
     ) {
         if wanted != live {
-            self.note(field, effect, format!("{field} {live} -> {wanted}: {why}"));
+            self.push(field, effect, format!("{field} {live} -> {wanted}: {why}"));
         }
     }
 
@@ -73,19 +73,19 @@ impl Differences {
     ) {
         if wanted != live {
             let show = |value: Option<&T>| value.map_or_else(|| "unset".to_string(), T::to_string);
-            self.note(field, effect, format!("{field} {} -> {}", show(live), show(wanted)));
+            self.push(field, effect, format!("{field} {} -> {}", show(live), show(wanted)));
         }
     }
 
     /// Compares a field that must not be shown.
     pub fn secret<T: PartialEq>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
         if wanted != live {
-            self.note(field, effect, format!("{field} differs"));
+            self.push(field, effect, format!("{field} differs"));
         }
     }
 
     /// Notes that the live target can't be judged.
-    pub fn cannot_tell(&mut self, why: impl Into<String>) {
+    pub fn unknown(&mut self, why: impl Into<String>) {
         self.unknown = Some(why.into());
     }
 

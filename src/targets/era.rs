@@ -74,10 +74,16 @@ impl TargetKind for Era {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other eras, or of none";
-        differences.because("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
+        differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         let why = "the metadata fixes it, and the kernel refuses another";
-        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+        differences.field_with_reason(
+            "block_size",
+            &self.block_size,
+            &live.block_size,
+            Effect::Recreate,
+            why,
+        );
     }
 
     fn straight(&self) -> Option<(&Device, u64)> {

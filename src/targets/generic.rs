@@ -86,7 +86,7 @@ impl Target for Generic {
         let mut differences = Differences::default();
         let (wanted, live) = (self.params(Style::Kernel), live.params(Style::Kernel));
         if wanted != live {
-            differences.note(
+            differences.push(
                 "params",
                 Effect::Remap,
                 "the parameters differ, and what that means for this type is unknown",

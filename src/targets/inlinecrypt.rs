@@ -194,7 +194,7 @@ impl TargetKind for InlineCrypt {
     }
 
     fn compare(&self, _: &Self, differences: &mut Differences) {
-        differences.cannot_tell(
+        differences.unknown(
             "the kernel prints inlinecrypt in a form that can't be told from another key or IV, nor loaded back",
         );
     }

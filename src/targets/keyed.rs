@@ -64,7 +64,7 @@ pub(super) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
             KeySource::Withheld => "the map holds only a placeholder of it",
             _ => "it has not been read",
         };
-        differences.cannot_tell(format!("{field} can't be compared: {why}"));
+        differences.unknown(format!("{field} can't be compared: {why}"));
         return;
     }
     let same = match (wanted.material(), live.material()) {
@@ -75,7 +75,7 @@ pub(super) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
     if !same {
         let says =
             format!("{field} differs: what is on disk can't be read, or is not believed, with another");
-        differences.note(field, Effect::Remap, says);
+        differences.push(field, Effect::Remap, says);
     }
 }
 

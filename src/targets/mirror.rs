@@ -136,9 +136,15 @@ impl Log {
     fn compare(&self, live: &Self, differences: &mut Differences) {
         // Whether to copy is decided when a table is loaded, and done with: `sync` is not compared.
         let why = "a new log knows of no region that is equal";
-        differences.because("log.type", &self.kind, &live.kind, Effect::Remap, why);
+        differences.field_with_reason("log.type", &self.kind, &live.kind, Effect::Remap, why);
         differences.optional("log.device", self.device.as_ref(), live.device.as_ref(), Effect::Remap);
-        differences.because("log.region_size", &self.region_size, &live.region_size, Effect::Remap, why);
+        differences.field_with_reason(
+            "log.region_size",
+            &self.region_size,
+            &live.region_size,
+            Effect::Remap,
+            why,
+        );
     }
 }
 

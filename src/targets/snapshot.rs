@@ -62,11 +62,11 @@ impl Snapshot {
     fn compare_chunk(&self, live: &Self, differences: &mut Differences) {
         let (wanted, printed) = (self.chunk, live.chunk);
         if !self.persistent || !live.persistent {
-            differences.because("chunk", &wanted, &printed, Effect::Recreate, Self::ANEW);
+            differences.field_with_reason("chunk", &wanted, &printed, Effect::Recreate, Self::ANEW);
         } else if wanted.0 != 0 && printed.0 != 0 {
             let why = "the header on the COW device keeps the old one, and the kernel would accept another and \
                        ignore it; take 0 for what the header says, or another COW device";
-            differences.because("chunk", &wanted, &printed, Effect::Recreate, why);
+            differences.field_with_reason("chunk", &wanted, &printed, Effect::Recreate, why);
         }
     }
 }
@@ -162,7 +162,7 @@ impl TargetKind for Snapshot {
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         differences.field("cow", &self.cow, &live.cow, Effect::Remap);
         let (wanted, printed) = (self.persistent, live.persistent);
-        differences.because("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
+        differences.field_with_reason("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
         differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
         self.compare_chunk(live, differences);
         let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);

@@ -111,7 +111,7 @@ impl TargetKind for Thin {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         if live.failed.is() {
-            return differences.cannot_tell(Failed::WHY);
+            return differences.unknown(Failed::WHY);
         }
         // How the volume came to be is an order to the pool, carried out once, and no part of the table.
         differences.field("pool", &self.pool, &live.pool, Effect::Remap);

@@ -179,23 +179,23 @@ impl TargetKind for ThinPool {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         if live.failed.is() {
-            return differences.cannot_tell(Failed::WHY);
+            return differences.unknown(Failed::WHY);
         }
-        differences.because(
+        differences.field_with_reason(
             "metadata",
             &self.metadata,
             &live.metadata,
             Effect::Recreate,
             "the kernel refuses another metadata device for a live pool",
         );
-        differences.because(
+        differences.field_with_reason(
             "data",
             &self.data,
             &live.data,
             Effect::Recreate,
             "the kernel refuses another data device for a live pool",
         );
-        differences.because(
+        differences.field_with_reason(
             "block_size",
             &self.block_size,
             &live.block_size,
@@ -206,7 +206,7 @@ impl TargetKind for ThinPool {
         for ((wanted, field), (live, _)) in self.features().iter().zip(&live.features()) {
             if *field == "ignore_discard" {
                 let why = "the kernel refuses to switch this on a live pool";
-                differences.because(field, wanted, live, Effect::Recreate, why);
+                differences.field_with_reason(field, wanted, live, Effect::Recreate, why);
             } else {
                 differences.field(field, wanted, live, Effect::Tune);
             }
@@ -216,7 +216,7 @@ impl TargetKind for ThinPool {
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         if length < live_length {
             let why = "a pool can't shrink: the kernel takes the shorter table and then fails to resume it";
-            differences.because("length", &length, &live_length, Effect::Recreate, why);
+            differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);
         } else {
             differences.field("length", &length, &live_length, Effect::Tune);
         }

@@ -218,7 +218,7 @@ impl TargetKind for Vdo {
             Some(more) if more >= LEAST_GROWTH => {
                 differences.field("storage_blocks", &self.storage_blocks, &live.storage_blocks, Effect::Tune);
             }
-            Some(more) => differences.note(
+            Some(more) => differences.push(
                 "storage_blocks",
                 Effect::Recreate,
                 format!(
@@ -226,7 +226,7 @@ impl TargetKind for Vdo {
                     live.storage_blocks, self.storage_blocks
                 ),
             ),
-            None => differences.note(
+            None => differences.push(
                 "storage_blocks",
                 Effect::Recreate,
                 format!(

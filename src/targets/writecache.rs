@@ -251,7 +251,13 @@ impl TargetKind for Writecache {
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         differences.field("cache", &self.cache, &live.cache, Effect::Remap);
         let why = "the superblock fixes it, and the kernel refuses another";
-        differences.because("block_size", &self.block_size, &live.block_size, Effect::Recreate, why);
+        differences.field_with_reason(
+            "block_size",
+            &self.block_size,
+            &live.block_size,
+            Effect::Recreate,
+            why,
+        );
         let start = |cache: &Self| cache.start_sector.unwrap_or_default();
         differences.field("start_sector", &start(self), &start(live), Effect::Remap);
         for ((field, wanted), (_, printed)) in self.numbers().into_iter().zip(live.numbers()) {

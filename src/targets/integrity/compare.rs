@@ -33,7 +33,7 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
             let says = format!(
                 "{field} {live} -> {wanted}: it was fixed when the device was formatted, and the kernel refuses another"
             );
-            differences.note(field, Effect::Recreate, says);
+            differences.push(field, Effect::Recreate, says);
         }
     };
     let device =
@@ -145,7 +145,7 @@ fn algorithm(
         algorithm.map_or_else(|| "unset".to_string(), |algorithm| algorithm.algorithm.clone())
     };
     let why = "what the other one wrote is then not believed, or not understood";
-    differences.because(field, &name(wanted), &name(live), Effect::Remap, why);
+    differences.field_with_reason(field, &name(wanted), &name(live), Effect::Remap, why);
     if let (Some(wanted), Some(live)) = (wanted, live) {
         keyed::compare(differences, &format!("{field}.key"), &wanted.key, &live.key);
     }

@@ -23,20 +23,20 @@ pub(super) fn compare(wanted: &Raid, live: &Raid, differences: &mut Differences)
 }
 
 fn layout(wanted: &Raid, live: &Raid, differences: &mut Differences) {
-    differences.because("level", &wanted.level, &live.level, Effect::Remap, RESHAPES);
+    differences.field_with_reason("level", &wanted.level, &live.level, Effect::Remap, RESHAPES);
     // raid1 has no chunks: the kernel prints 0 whatever it was given.
     if wanted.level.family() != Family::Mirror || live.level.family() != Family::Mirror {
-        differences.because("chunk", &wanted.chunk, &live.chunk, Effect::Remap, RESHAPES);
+        differences.field_with_reason("chunk", &wanted.chunk, &live.chunk, Effect::Remap, RESHAPES);
     }
     let copies = |raid: &Raid| raid.raid10_copies.unwrap_or(2);
-    differences.because("raid10_copies", &copies(wanted), &copies(live), Effect::Remap, RESHAPES);
+    differences.field_with_reason("raid10_copies", &copies(wanted), &copies(live), Effect::Remap, RESHAPES);
     let format = |raid: &Raid| raid.raid10_format.unwrap_or(raid.level.raid10_format());
-    differences.because("raid10_format", &format(wanted), &format(live), Effect::Remap, RESHAPES);
+    differences.field_with_reason("raid10_format", &format(wanted), &format(live), Effect::Remap, RESHAPES);
 }
 
 fn devices(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     let (count, live_count) = (wanted.devices.len(), live.devices.len());
-    differences.because("devices", &count, &live_count, Effect::Remap, RESHAPES);
+    differences.field_with_reason("devices", &count, &live_count, Effect::Remap, RESHAPES);
     for (index, (wanted, live)) in wanted.devices.iter().zip(&live.devices).enumerate() {
         let mut device = |name, wanted: &Option<Device>, live: &Option<Device>| {
             let field = format!("devices[{index}].{name}");
@@ -58,7 +58,7 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     let (write_mostly, live_write_mostly) = (sorted(wanted), sorted(live));
     if write_mostly != live_write_mostly {
         let says = format!("write_mostly {live_write_mostly:?} -> {write_mostly:?}");
-        differences.note("write_mostly", Effect::Tune, says);
+        differences.push("write_mostly", Effect::Tune, says);
     }
     for (field, wanted, live) in [
         ("daemon_sleep", wanted.daemon_sleep, live.daemon_sleep),
@@ -75,7 +75,7 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
             |value: Option<Sectors>| value.map_or_else(|| "unset".to_string(), |value| value.to_string());
         let live = live.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
         let says = format!("max_write_behind {} -> {}", show(live), show(wanted.max_write_behind));
-        differences.note("max_write_behind", Effect::Tune, says);
+        differences.push("max_write_behind", Effect::Tune, says);
     }
 }
 

@@ -355,7 +355,7 @@ impl TargetKind for Verity {
             "blocks are checked against another tree, and read as errors where it doesn't fit";
         let remap = Effect::Remap;
         let mut tree = |field: &str, wanted: &dyn ToString, live: &dyn ToString| {
-            differences.because(field, &wanted.to_string(), &live.to_string(), remap, OTHER_TREE);
+            differences.field_with_reason(field, &wanted.to_string(), &live.to_string(), remap, OTHER_TREE);
         };
         tree("version", &self.version, &live.version);
         tree("data.block_size", &self.data.block_size, &live.data.block_size);

@@ -9,7 +9,6 @@ use nix::errno::Errno;
 
 use crate::picture::Picture;
 use crate::scenario::{self, Case};
-use crate::scenarios;
 
 /// Every way in which a call may fail. Those that are for a resume are a plain refusal to any other call.
 const FAULTS: [Fault; 11] = [
@@ -53,9 +52,8 @@ impl Trial {
         Self { case, before, after, calls: kernel.changes() }
     }
 
-    /// Those of this folder, and the golden plans.
     pub fn all() -> impl Iterator<Item = Self> {
-        scenarios::ALL.iter().map(Case::from).chain(scenario::golden()).map(Self::new)
+        scenario::all().map(Self::new)
     }
 
     /// Holds when the kernel, after `outcome`, is not between two states.

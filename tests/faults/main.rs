@@ -11,4 +11,3 @@ mod picture;
 mod put_back;
 mod repairs;
 mod scenario;
-mod scenarios;

@@ -1,93 +1,102 @@
 //! A kernel and a map that it is to be made equal to.
+//!
+//! Every folder in `tests/faults/scenarios` is one: `map.toml`, the map that is applied, and the kernel before it, which is
+//! either `kernel.json`, as in `tests/plans`, or what the map `before.toml` makes of four empty disks, `/dev/sda` to
+//! `/dev/sdd`; without either it is those disks. A file `one-way` says why a part of the change can't be undone. The
+//! golden plans are carried out as well.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dmctl::apply::{self, Applied, ApplyError, Options, Progress, Silent};
 use dmctl::config::{self, Map};
-use dmctl::kernel::simulated::{MappingState, Simulated, State};
+use dmctl::kernel::simulated::{Simulated, State};
 use dmctl::keys::Places;
 use dmctl::plan::{self, Plan, Step};
 use dmctl::policy::Class;
 use nix::unistd::geteuid;
 
-/// A change of a kernel that a map makes.
-pub struct Scenario {
-    pub name: &'static str,
-    /// The map that was applied before.
-    pub before: &'static str,
-    /// Done to the kernel after that.
-    pub meanwhile: fn(&mut State),
-    /// The map that is applied.
-    pub after: &'static str,
-    /// Whether a part of it can't be undone: then a failure may leave that part done, and says so.
-    pub one_way: bool,
-}
-
-/// Nothing happened in between.
-pub fn nothing(_: &mut State) {}
+/// The fewest scenarios there may be: more are welcome.
+const FEWEST: usize = 33;
 
 /// A scenario, ready to be carried out as often as one likes.
 pub struct Case {
+    /// The folder it was read from, below `tests`.
     pub name: String,
     /// The kernel before.
     kernel: State,
     /// The map that is applied.
     pub map: Map,
-    /// See [`Scenario::one_way`].
+    /// Whether a part of it can't be undone: a failure may leave that part done, and names it.
     pub one_way: bool,
 }
 
 impl Case {
+    /// Reads a folder: a map, and the kernel before it.
+    fn read(folder: &Path) -> Self {
+        let several = folder.join("maps");
+        let map = if several.is_dir() { several } else { folder.join("map.toml") };
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        Self {
+            name: folder.strip_prefix(tests).unwrap_or(folder).display().to_string(),
+            kernel: kernel_before(folder),
+            map: read_map(&map),
+            one_way: folder.join("one-way").exists(),
+        }
+    }
+
     /// The kernel before, a new one each time.
     pub fn kernel(&self) -> Simulated {
         Simulated::new(&self.kernel).expect("a kernel")
     }
-}
 
-impl From<&Scenario> for Case {
-    fn from(scenario: &Scenario) -> Self {
-        let disks = ["/dev/sda=65536", "/dev/sdb=65536", "/dev/sdc=65536", "/dev/sdd=65536"];
-        let disks: Vec<_> = disks.iter().map(|disk| disk.parse().expect("a disk")).collect();
-        let kernel = Simulated::new(&State::from_disks(&disks).expect("disks")).expect("a kernel");
-        apply(&kernel, &read(scenario.before)).expect("the first map applies");
-        let mut state = kernel.state();
-        (scenario.meanwhile)(&mut state);
-        let (name, map) = (scenario.name.to_string(), read(scenario.after));
-        Self { name, kernel: state, map, one_way: scenario.one_way }
+    fn is_carried_out(&self) -> bool {
+        let plan = plan(&self.kernel(), &self.map);
+        !plan.steps.is_empty() && apply::permit(&plan).is_ok()
     }
 }
 
-/// The golden plans that change something, and may.
-pub fn golden() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
-    let mut folders: Vec<_> =
-        fs::read_dir(folder).expect("the cases").map(|entry| entry.expect("a case").path()).collect();
+/// The scenarios of this folder, and the golden plans that change something, and may.
+pub fn all() -> impl Iterator<Item = Case> {
+    let own = folders("faults/scenarios");
+    assert!(own.len() >= FEWEST, "only {} scenarios", own.len());
+    let own = own.into_iter().map(|folder| Case::read(&folder));
+    let golden = folders("plans").into_iter().map(|folder| Case::read(&folder));
+    own.chain(golden.filter(Case::is_carried_out))
+}
+
+/// Every folder in this one below `tests`, by name.
+fn folders(below: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(below);
+    let entries = fs::read_dir(folder).expect("the cases").map(|entry| entry.expect("a case").path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     folders.sort();
-    let cases = folders.iter().filter(|folder| folder.is_dir()).map(|folder| golden_case(folder));
-    cases.filter(|case| is_carried_out(&plan(&case.kernel(), &case.map))).collect()
+    folders
 }
 
-fn golden_case(folder: &Path) -> Case {
-    let several = folder.join("maps");
-    let map = if several.is_dir() { several } else { folder.join("map.toml") };
-    let mut loaded = config::load(&[map]);
-    loaded.read_keys(&Places { credentials: None, user: geteuid().as_raw() });
-    let says = loaded.render(false);
-    let text = fs::read_to_string(folder.join("kernel.json")).expect("a kernel");
-    Case {
-        name: folder.display().to_string(),
-        kernel: State::parse(&text, "kernel.json").expect("a kernel"),
-        map: loaded.map.unwrap_or_else(|| panic!("{says}")),
-        one_way: false,
+/// The kernel as `kernel.json` has it, or as the map `before.toml` leaves four empty disks.
+fn kernel_before(folder: &Path) -> State {
+    if let Ok(text) = fs::read_to_string(folder.join("kernel.json")) {
+        return State::parse(&text, "kernel.json").expect("a kernel");
     }
+    let disks = ["/dev/sda=65536", "/dev/sdb=65536", "/dev/sdc=65536", "/dev/sdd=65536"];
+    let disks: Vec<_> = disks.iter().map(|disk| disk.parse().expect("a disk")).collect();
+    let kernel = Simulated::new(&State::from_disks(&disks).expect("disks")).expect("a kernel");
+    let before = folder.join("before.toml");
+    if before.exists() {
+        apply(&kernel, &read_map(&before)).expect("the map before applies");
+    }
+    kernel.state()
 }
 
-fn is_carried_out(plan: &Plan) -> bool {
-    !plan.steps.is_empty() && apply::permit(plan).is_ok()
+fn read_map(path: &Path) -> Map {
+    let mut loaded = config::load(&[path.to_path_buf()]);
+    loaded.read_keys(&Places { credentials: None, user: geteuid().as_raw() });
+    let report = loaded.render(false);
+    loaded.map.unwrap_or_else(|| panic!("{report}"))
 }
 
 /// Plans and applies, one step after the other: the same calls each time.
@@ -131,16 +140,4 @@ pub fn plan(kernel: &Simulated, map: &Map) -> Plan {
 
 pub fn options() -> Options<'static> {
     Options { patience: Duration::ZERO, ..Options::default() }
-}
-
-fn read(text: &str) -> Map {
-    let text = format!("format = 1\nowner = \"lab\"\n{text}");
-    let loaded = config::parse_str("map.toml", &text);
-    let says = loaded.render(false);
-    loaded.map.unwrap_or_else(|| panic!("{says}"))
-}
-
-/// The mapping of this name in a kernel.
-pub fn mapping<'a>(state: &'a mut State, name: &str) -> &'a mut MappingState {
-    state.mappings.iter_mut().find(|mapping| mapping.name == name).expect("a mapping of that name")
 }

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::rest_of;
+use super::rest_of;
 use super::{
     Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Words,
 };

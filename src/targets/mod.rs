@@ -38,36 +38,21 @@ pub mod writecache;
 pub mod zero;
 pub mod zoned;
 
-pub mod argument;
-mod choice;
-mod contract;
-mod difference;
-pub mod failed;
-pub mod generic;
-mod keyed;
-mod kind;
+mod frame;
 pub mod manual;
-mod printer;
-mod problems;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod seen;
-pub mod superblock;
 #[cfg(test)]
 mod testing;
-mod typed;
-mod words;
 
-pub use contract::{
-    Access, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetKind, Traits, rest_of,
+pub use frame::{
+    Access, Difference, Differences, Doc, Effect, Found, Handover, Kind, Lower, Metadata, Mode, ParamsError,
+    Prepare, Printer, Problem, Problems, Style, Target, TargetKind, Traits, Words, argument, failed, generic,
+    rest_of, superblock,
 };
-pub use difference::{Difference, Differences, Effect};
-pub use kind::Kind;
-pub use printer::{Printer, Style};
-pub use problems::{Problem, Problems};
-pub use typed::Target;
-pub use words::{ParamsError, Words};
+use frame::{choice, keyed};
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).
 pub const MAX_TYPE: usize = 15;

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
-use super::contract::rest_of;
+use super::rest_of;
 use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words};
 use crate::device::Device;
 

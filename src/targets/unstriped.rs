@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::rest_of;
+use super::rest_of;
 use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::Sectors;

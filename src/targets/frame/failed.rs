@@ -19,7 +19,7 @@ impl Failed {
         "the kernel prints `Fail` in place of its parameters: the thin pool has failed";
 
     /// Reads the word that stands for a failure, if the row is nothing but that.
-    pub(super) fn parse(words: &mut Words<'_>) -> Self {
+    pub(crate) fn parse(words: &mut Words<'_>) -> Self {
         let failed = words.left() == 1 && matches!(words.peek(), Some("Fail" | "-"));
         Self(failed && words.next("the failure").is_ok())
     }
@@ -32,7 +32,7 @@ impl Failed {
 
     /// Whether it is not so, in the form serde asks.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-    pub(super) fn is_not(&self) -> bool {
+    pub(crate) fn is_not(&self) -> bool {
         !self.0
     }
 }

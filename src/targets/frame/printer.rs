@@ -33,7 +33,7 @@ impl Drop for Printer {
 }
 
 impl Printer {
-    pub(super) fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Self { style, words: Vec::new() }
     }
 
@@ -106,7 +106,7 @@ impl Printer {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.words.join(" ")
     }
 }

@@ -12,7 +12,7 @@ use crate::secret::REDACTED;
 const KEY_DIGITS: usize = 16;
 
 /// Adds the key as a word of its own.
-pub(super) fn print(out: &mut Printer, key: &Key) {
+pub(crate) fn print(out: &mut Printer, key: &Key) {
     match (&key.source, key.material()) {
         (KeySource::None, _) => out.word("-"),
         (KeySource::Keyring(keyring), _) => out.word(keyring),
@@ -22,19 +22,19 @@ pub(super) fn print(out: &mut Printer, key: &Key) {
 }
 
 /// The next word as a key.
-pub(super) fn parse(words: &mut Words<'_>) -> Result<Key, ParamsError> {
+pub(crate) fn parse(words: &mut Words<'_>) -> Result<Key, ParamsError> {
     let word = words.next("the key")?;
     Key::parse(word).map_err(|error| words.wrong(error.to_string()))
 }
 
 /// The next word as a device. Unlike [`Words::device`] it doesn't show a word that is none.
-pub(super) fn device(words: &mut Words<'_>) -> Result<Device, ParamsError> {
+pub(crate) fn device(words: &mut Words<'_>) -> Result<Device, ParamsError> {
     let word = words.next("the device")?;
     to_device(words, word)
 }
 
 /// `word`, the one taken last or a part of it, as a device, not shown when it is none.
-pub(super) fn to_device(words: &Words<'_>, word: &str) -> Result<Device, ParamsError> {
+pub(crate) fn to_device(words: &Words<'_>, word: &str) -> Result<Device, ParamsError> {
     Device::parse(word).map_err(|_| {
         words.wrong(
             "no device stands where one should (a path, `major:minor`, `UUID=...`, `@key`); the word isn't shown, \
@@ -44,7 +44,7 @@ pub(super) fn to_device(words: &Words<'_>, word: &str) -> Result<Device, ParamsE
 }
 
 /// Wants the key to have a length that its cipher takes, where both are known. `what` takes the key.
-pub(super) fn check(key: &Key, sizes: &KeySizes, field: &str, what: &str, problems: &mut Problems) {
+pub(crate) fn check(key: &Key, sizes: &KeySizes, field: &str, what: &str, problems: &mut Problems) {
     let Some(bytes) = key.bytes().filter(|bytes| !sizes.accepts(*bytes)) else { return };
     if bytes == 0 {
         problems.at(field, format!("{what} needs a key: it takes {sizes}"));
@@ -55,7 +55,7 @@ pub(super) fn check(key: &Key, sizes: &KeySizes, field: &str, what: &str, proble
 
 /// Compares two keys, and shows neither. A key that was left out of the file of a simulated kernel passes for
 /// the one that is wanted: the file says that there is one, and no more.
-pub(super) fn compare(differences: &mut Differences, field: &str, wanted: &Key, live: &Key) {
+pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, live: &Key) {
     let unread = |key: &Key| {
         !matches!(key.source, KeySource::None | KeySource::Keyring(_)) && key.material().is_none()
     };
@@ -80,7 +80,7 @@ pub(super) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
 }
 
 /// The parameters with every key replaced, for targets that have the key in their second word.
-pub(super) fn redact_second(params: &str) -> String {
+pub(crate) fn redact_second(params: &str) -> String {
     redact_words(params, |index, word| {
         if index == 1
             && !matches!(Key::parse(word), Ok(Key { source: KeySource::None | KeySource::Keyring(_), .. }))
@@ -92,14 +92,14 @@ pub(super) fn redact_second(params: &str) -> String {
 }
 
 /// Replaces words one by one.
-pub(super) fn redact_words(params: &str, replace: impl Fn(usize, &str) -> String) -> String {
+pub(crate) fn redact_words(params: &str, replace: impl Fn(usize, &str) -> String) -> String {
     let words: Vec<String> =
         params.split_whitespace().enumerate().map(|(index, word)| replace(index, word)).collect();
     words.join(" ")
 }
 
 /// Replaces what looks like a key in a word, between its colons.
-pub(super) fn redact_digits(word: &str) -> String {
+pub(crate) fn redact_digits(word: &str) -> String {
     let parts: Vec<&str> =
         word.split(':').map(|part| if looks_like_key(part) { REDACTED } else { part }).collect();
     parts.join(":")

@@ -22,7 +22,7 @@ pub struct Kind {
 
 impl Kind {
     /// The entry of `T`.
-    pub(super) const fn of<T: TargetKind>() -> Self {
+    pub(crate) const fn of<T: TargetKind>() -> Self {
         fn from_words<T: TargetKind>(words: &mut Words<'_>) -> Result<Box<dyn Target>, ParamsError> {
             T::parse(words).map(|typed| Box::new(typed) as Box<dyn Target>)
         }

@@ -23,9 +23,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::guard;
 use super::map::{self, Trust};
-use super::output::{Output, note, print, print_line};
+use super::note::note;
+use super::output::{Output, print, print_line};
 use super::plan::Allow;
-use super::progress::{Bar, Lines};
+use super::progress::{self, Bar, Lines};
 use super::selection::Selection;
 use super::show::APPLIED;
 
@@ -168,7 +169,7 @@ fn carry_out(
         // What an earlier apply left to be known is past now. Nothing depends on it.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
-            note(done(plan.steps.len()).trim_end());
+            note(progress::applied(plan.steps.len()).trim_end());
         }
     }
     Ok(applied)
@@ -208,11 +209,6 @@ fn options(context: &Context, jobs: usize) -> Options<'_> {
 fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
     jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
-}
-
-/// What to say when all is done.
-pub fn done(steps: usize) -> String {
-    format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
 }
 
 /// Reads a saved plan, and judges it as the map it stands for would be.

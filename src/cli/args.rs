@@ -1,13 +1,12 @@
-//! What was typed: the verbs, and the options that all of them share.
+//! What was typed: a verb with its own options, and those of [`Global`].
+//!
+//! Nothing below a verb imports this file: it names every verb, and each of them would be on a circle.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::config::parse_duration;
-use clap::{ArgAction, Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing::level_filters::LevelFilter;
+use clap::{Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::global::Global;
 use super::{
     apply, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man, plan,
     reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table, targets,
@@ -86,129 +85,6 @@ pub enum Verb {
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
-}
-
-/// The options that every verb takes.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// The kernel to act on: `live`, the running one, or the file of a simulated one
-    #[arg(long, global = true, value_name = "live|STATE.json", default_value = "live")]
-    pub kernel: PathBuf,
-
-    /// Whether to work with udev where it runs, or to keep device nodes without it
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub udev: Udev,
-
-    /// How long to wait for udev; after that there is a warning
-    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
-    pub udev_timeout: Duration,
-
-    /// How long to wait for another dmctl to finish
-    #[arg(long, global = true, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
-    pub lock_timeout: Duration,
-
-    /// What to log to standard error
-    #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "verbose")]
-    pub log_level: Option<LogLevel>,
-
-    /// Log more: what was done (-v), how (-vv), everything (-vvv)
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
-
-    /// Whether to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
-}
-
-impl Global {
-    /// What is logged: warnings, unless more or less was asked for.
-    pub fn log_level(&self) -> LevelFilter {
-        match (self.log_level, self.verbose) {
-            (Some(level), _) => level.into(),
-            (None, 0) => LevelFilter::WARN,
-            (None, 1) => LevelFilter::INFO,
-            (None, 2) => LevelFilter::DEBUG,
-            (None, _) => LevelFilter::TRACE,
-        }
-    }
-}
-
-/// What to do about udev.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Udev {
-    /// Where it runs, wait for it; elsewhere keep the nodes below /dev/mapper
-    Auto,
-    /// Keep the nodes below /dev/mapper, and wait for nobody
-    Off,
-}
-
-impl From<Udev> for crate::kernel::live::Udev {
-    fn from(udev: Udev) -> Self {
-        match udev {
-            Udev::Auto => Self::Auto,
-            Udev::Off => Self::Off,
-        }
-    }
-}
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Off => Self::OFF,
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
-}
-
-/// When colour is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    /// Makes it so for everything this process prints.
-    pub fn choose(self) {
-        match self {
-            Self::Auto => anstream::ColorChoice::Auto,
-            Self::Always => anstream::ColorChoice::Always,
-            Self::Never => anstream::ColorChoice::Never,
-        }
-        .write_global();
-    }
-}
-
-/// The option of every verb that changes a device.
-#[derive(Debug, clap::Args)]
-pub struct Consent {
-    /// Do it even if the uuid marks the device as another subsystem's (LVM, cryptsetup, ...)
-    #[arg(long)]
-    foreign: bool,
-}
-
-impl From<&Consent> for crate::ops::Foreign {
-    fn from(consent: &Consent) -> Self {
-        if consent.foreign { Self::Allow } else { Self::Refuse }
-    }
 }
 
 #[cfg(test)]

@@ -14,13 +14,11 @@ use crate::kernel::simulated::Simulated;
 use crate::kernel::{KernelError, ReadKernel};
 use crate::policy::Class;
 use anyhow::anyhow;
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
 
-use super::args;
-use super::completions::Shell;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -30,9 +28,17 @@ const ASKED: &str = "DMCTL_COMPLETE";
 /// zsh loads a completion as the body of a function, at the first press of Tab: that one is to be answered, too.
 const ZSH_AT_ONCE: &str = "if [[ $funcstack[1] == _dmctl ]]; then _clap_dynamic_completer_dmctl; fi\n";
 
-/// Answers a shell and ends, when one asks.
-pub fn answer() {
-    CompleteEnv::with_factory(args::Args::command).var(ASKED).complete();
+/// The shells that have a script.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Answers a shell from the arguments of `command` and ends this process, when a shell asks.
+pub(crate) fn answer(command: impl Fn() -> Command) {
+    CompleteEnv::with_factory(command).var(ASKED).complete();
 }
 
 /// The script for a shell.

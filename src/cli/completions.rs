@@ -1,8 +1,6 @@
 //! `dmctl completions`: what a shell needs to complete dmctl's arguments.
 
-use clap::ValueEnum;
-
-use super::complete;
+use super::complete::{self, Shell};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::print;
@@ -19,14 +17,6 @@ pub struct Args {
     /// Which shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
-}
-
-/// The shells that are served.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Shell {
-    Bash,
-    Zsh,
-    Fish,
 }
 
 /// Prints it.

@@ -14,10 +14,10 @@ use crate::kernel::simulated::Simulated;
 use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
 use crate::lock::{self, Lock, LockError};
 
-use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::note;
+use super::global::Global;
+use super::note::note;
 use super::signals;
 
 /// What the global options mean.

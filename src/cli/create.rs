@@ -3,11 +3,11 @@
 use crate::identity::Uuid;
 use crate::ops::{self, Foreign, OpError};
 
-use super::args::Consent;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::note;
+use super::global::Consent;
+use super::note::note;
 use super::rows::Rows;
 
 /// Create a device with a table, and let it run

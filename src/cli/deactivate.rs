@@ -16,7 +16,8 @@ use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{note, print};
+use super::note::note;
+use super::output::print;
 use super::plan::Allow;
 use super::selection::Selection;
 

@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use nix::errno::Errno;
 
 use super::exit::Exit;
-use super::output::note;
+use super::note::note;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();

@@ -9,7 +9,8 @@ use anyhow::anyhow;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{note, print};
+use super::note::note;
+use super::output::print;
 
 /// Write a map file of what `dmsetup table --concise` prints and `dmsetup create --concise` reads
 ///

@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::note;
+use super::note::note;
 use super::selection::Selection;
 
 /// The map files.

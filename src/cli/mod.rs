@@ -13,10 +13,12 @@ mod context;
 mod drawing;
 mod exit;
 mod failure;
+mod global;
 mod guard;
 mod host;
 mod logging;
 mod map;
+mod note;
 mod output;
 mod rows;
 mod selection;
@@ -57,6 +59,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use args::{Args, Verb};
+use clap::CommandFactory as _;
 use context::Context;
 use exit::Exit;
 use failure::Failure;
@@ -65,7 +68,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
     leave_no_core();
-    complete::answer();
+    complete::answer(Args::command);
     let generator = is_generator();
     let args = match Args::of(&typed(generator)) {
         Ok(args) => args,
@@ -139,6 +142,6 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args),
-        Verb::Man(args) => man::run(&args),
+        Verb::Man(args) => man::run(&args, &Args::whole()),
     }
 }

@@ -84,11 +84,6 @@ pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     })
 }
 
-/// Writes a line to standard error. When nobody can read it there is nobody to tell.
-pub fn note(line: impl Display) {
-    let _ = io::Write::write_fmt(&mut anstream::stderr(), format_args!("{line}\n"));
-}
-
 /// Writes to standard output. A reader that has gone away has seen what it wanted.
 pub fn print(text: &str) -> Result<(), Failure> {
     is_read(text).map(drop)

@@ -21,6 +21,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Back to the start of the line, and all of it cleared.
 const CLEAR: &str = "\r\u{1b}[2K";
 
+/// The last line about an apply that was carried out whole.
+pub(crate) fn applied(steps: usize) -> String {
+    format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
+}
+
 /// The line on the terminal, if standard error is one that can be written over.
 pub struct Bar {
     on: bool,

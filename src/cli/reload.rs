@@ -2,11 +2,11 @@
 
 use crate::ops;
 
-use super::args::Consent;
 use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Consent;
 use super::rows::Rows;
 
 /// Replace the table of a device in one step: load, swap, resume

@@ -2,12 +2,12 @@
 
 use crate::ops::{self, Removal, Removed};
 
-use super::args::Consent;
 use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::note;
+use super::global::Consent;
+use super::note::note;
 
 /// Remove a device; one that is busy is tried for some seconds
 #[derive(Debug, clap::Args)]

@@ -3,11 +3,11 @@
 use crate::identity::Uuid;
 use crate::ops::{self, OpError};
 
-use super::args::Consent;
 use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Consent;
 
 /// Give a device another name, and the uuid it may lack
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,8 @@ use super::context::Context;
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, note, print, print_json};
+use super::note::note;
+use super::output::{Output, print, print_json};
 
 /// Set right what a crash left: resume devices, empty inactive slots, remove devices without a table
 ///

@@ -2,11 +2,11 @@
 
 use crate::ops;
 
-use super::args::Consent;
 use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Consent;
 
 /// Cancel the suspension of a device; a table that waits in its inactive slot becomes live
 #[derive(Debug, clap::Args)]

@@ -13,7 +13,7 @@ use super::drawing::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map;
-use super::output::note;
+use super::note::note;
 
 /// Draw a saved plan again, and say whether it is stale
 #[derive(Debug, clap::Args)]

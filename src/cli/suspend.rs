@@ -3,11 +3,11 @@
 use crate::kernel::Suspend;
 use crate::ops;
 
-use super::args::Consent;
 use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Consent;
 
 /// Flush what a device has in flight, and hold back what comes
 #[derive(Debug, clap::Args)]

@@ -23,11 +23,12 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use super::apply::done;
 use super::context::{Context, Held};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{line, note};
+use super::note::note;
+use super::output::line;
+use super::progress;
 use super::signals;
 use front::Teller;
 use watch::Watch;
@@ -158,7 +159,7 @@ fn said(applied: &Applied, until: Timestamp, steps: usize, json: bool) -> Result
         format!("Waiting for `dmctl confirm` until {until}, or everything is put back.\n")
     };
     let Some(error) = applied.unsettled() else {
-        return Ok((Exit::Done, if json { waiting } else { done(steps) + &waiting }));
+        return Ok((Exit::Done, if json { waiting } else { progress::applied(steps) + &waiting }));
     };
     Failure::new(Exit::Left, anyhow!("{error}")).report();
     Ok((Exit::Left, waiting))

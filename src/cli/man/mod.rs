@@ -15,7 +15,6 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::args;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -41,9 +40,9 @@ pub struct Args {
     folder: PathBuf,
 }
 
-/// Writes them.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    for (file, text) in pages() {
+/// Writes the pages of `command` and of its verbs.
+pub fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
+    for (file, text) in pages(command) {
         let path = args.folder.join(file);
         write(&path, &text).map_err(|error| {
             Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
@@ -60,12 +59,11 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Every page, with its path below the folder of manual pages.
-fn pages() -> Vec<(PathBuf, String)> {
-    let command = args::Args::whole();
-    let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(&command))];
-    pages.push((PathBuf::from("man1/dmctl.1"), command_page(&command)));
+fn pages(command: &Command) -> Vec<(PathBuf, String)> {
+    let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(command))];
+    pages.push((PathBuf::from("man1/dmctl.1"), command_page(command)));
     for verb in command.get_subcommands() {
-        let man = man(verb.clone(), &command);
+        let man = man(verb.clone(), command);
         pages.push((Path::new("man1").join(man.get_filename()), verb_page(&man)));
     }
     pages

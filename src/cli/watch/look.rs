@@ -14,7 +14,7 @@ use crate::plan::{self, Plan, Step};
 use crate::watch::{Bell, Cause, Files, Latch};
 use anyhow::anyhow;
 
-use super::Args;
+use super::args::Args;
 use super::parts::{self, Blame, Parts};
 use super::service::Service;
 use super::tell::{Seen, Teller};

@@ -3,13 +3,14 @@
 //! One wait on descriptors, and nothing that wakes by itself. `look` compares and puts right, `tell` says what
 //! was seen, `service` speaks with systemd; when to look is up to [`crate::watch::Pace`].
 
+mod args;
 mod look;
 mod parts;
 mod service;
 mod tell;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::watch::{Bell, Cause, Heard, Pace, WatchError};
@@ -18,33 +19,10 @@ use anyhow::anyhow;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::Output;
-use super::plan::Allow;
 use super::signals::Signals;
+pub(crate) use args::Args;
 use look::{Next, Watch};
 use service::Service;
-
-/// Follow a map and the kernel: tell what changes, and with --apply put it right
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  dmctl watch /etc/dmctl\n  dmctl watch /etc/dmctl --apply\n  dmctl watch /etc/dmctl --apply --each-stack\n  dmctl watch mappings.toml --apply --allow remap\n  dmctl watch mappings.toml --json | jq --unbuffered -r .event"
-)]
-pub struct Args {
-    /// Map files and directories of `*.toml`, that need not exist yet; several are one map
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// Apply what the policy of the map allows, until an apply fails
-    #[arg(long)]
-    apply: bool,
-    /// Follow each stack by itself, as its unit does at boot: what is wrong with one holds no other up, and one that
-    /// says `noauto` is followed only while it is up
-    #[arg(long)]
-    each_stack: bool,
-    #[command(flatten)]
-    allow: Allow,
-    #[command(flatten)]
-    output: Output,
-}
 
 /// Follows them until a signal ends it.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {

@@ -11,12 +11,13 @@ use crate::render::json::FORMAT_VERSION;
 use crate::watch::Cause;
 use serde::Serialize;
 
-use crate::cli::apply::done;
 use crate::cli::drawing;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::logging;
-use crate::cli::output::{is_read, note};
+use crate::cli::note::note;
+use crate::cli::output::is_read;
+use crate::cli::progress;
 
 /// What a look showed.
 pub enum Seen {
@@ -247,7 +248,7 @@ impl Teller {
     /// Everything was carried out.
     pub fn applied(&mut self, steps: usize) -> Result<(), Failure> {
         self.event(&Event::Applied { steps })?;
-        self.text(|| done(steps))
+        self.text(|| progress::applied(steps))
     }
 
     /// An apply failed.

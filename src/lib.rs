@@ -74,6 +74,7 @@ pub mod saved;
 pub mod secret;
 pub mod sector_map;
 pub mod status;
+mod sync;
 pub mod table;
 pub mod targets;
 pub mod units;

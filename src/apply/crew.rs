@@ -9,11 +9,12 @@
 
 use std::hint;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::thread::{self, Builder};
 use std::time::Duration;
 
 use super::queue::Queue;
+use crate::sync::{Condvar, Mutex};
 
 /// How much room a thread has for its calls. All of it is kept in memory while devices are suspended.
 const STACK: usize = 512 << 10;
@@ -56,7 +57,7 @@ pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec
     } else {
         one_by_one(&shared, work, look);
     }
-    let mut failed = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).failed;
+    let mut failed = shared.state.into_inner().failed;
     failed.sort_by_key(|(task, _)| *task);
     failed
 }
@@ -113,7 +114,7 @@ impl<E> Shared<E> {
     fn open(&self, threads: usize) {
         let mut state = self.state();
         while state.ready < threads {
-            state = self.end.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.end.wait(state);
         }
         state.is_open = true;
         self.tasks.notify_all();
@@ -121,7 +122,7 @@ impl<E> Shared<E> {
 
     fn state(&self) -> MutexGuard<'_, State<E>> {
         // No task is carried out under this lock, so none can panic under it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn ended(&self, task: usize, outcome: Result<(), E>) {
@@ -171,7 +172,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
             } else if state.is_closed() {
                 return;
             } else {
-                state = shared.tasks.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = shared.tasks.wait(state);
             }
         }
     };
@@ -188,7 +189,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
             if state.is_over() {
                 return;
             }
-            drop(shared.end.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner));
+            drop(shared.end.wait_timeout(state, LOOK));
         }
     });
     look();

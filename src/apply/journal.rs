@@ -1,10 +1,10 @@
 //! What was done, so that it can be undone, last things first.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, KernelError, Suspend};
+use crate::sync::Mutex;
 use crate::table::{RawRow, ReadTable};
 
 use super::put_back;
@@ -115,13 +115,13 @@ pub struct Journal(Mutex<Vec<Done>>);
 impl Journal {
     /// Notes a change.
     pub fn push(&self, done: Done) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        self.0.lock().push(done);
     }
 
     /// Forgets what was done to `these` devices: it is not undone.
     #[must_use]
     pub fn leave(mut self, these: &HashSet<Id>) -> Self {
-        let done = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let done = self.0.get_mut();
         done.retain_mut(|done| match done {
             Done::Created { id, .. }
             | Done::Loaded { id, .. }
@@ -140,7 +140,7 @@ impl Journal {
 
     /// Undoes everything, last things first.
     pub fn undo(self, undo: &mut Undo<'_>) {
-        for done in self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().rev() {
+        for done in self.0.into_inner().into_iter().rev() {
             one(undo, done);
         }
     }

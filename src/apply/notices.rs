@@ -3,10 +3,11 @@
 //! The tasks note what they begin and end. The calling thread hands that on, but never while a stack is
 //! suspended for a swap: whoever is told may be waiting for one of its devices.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::Progress;
 use crate::plan::Plan;
+use crate::sync::Mutex;
 
 /// Something to be told; steps are told by their places in the plan.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,6 @@ impl Notices {
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -1,7 +1,7 @@
 //! One apply on its way: what is done for each task.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 
@@ -17,6 +17,7 @@ use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
+use crate::sync::Mutex;
 use crate::table::ReadTable;
 use crate::table::Row;
 
@@ -97,7 +98,7 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock()
     }
 
     /// A table of a step with all that is known by now.

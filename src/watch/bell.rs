@@ -3,13 +3,14 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::pace::{Cause, Heard};
+use crate::sync::Mutex;
 
 /// A bell that others ring, from other threads and out of signal handlers.
 #[derive(Debug)]
@@ -72,14 +73,14 @@ impl Bell {
     pub fn heard(&self) -> Vec<Heard> {
         let mut bytes = [0; 256];
         while matches!((&self.ear).read(&mut bytes), Ok(count) if count > 0) {}
-        std::mem::take(&mut *self.ringer.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.ringer.heard.lock())
     }
 }
 
 impl Ringer {
     /// Rings, and says for what.
     pub fn ring(&self, what: Heard) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard.lock();
         if heard.last() == Some(&what) {
             // It has been rung for that already.
             return;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -17,6 +17,7 @@ use super::bell::{Bell, Ringer};
 use super::pace::{Cause, Heard};
 use super::trail::{self, Spot};
 use crate::identity::printable;
+use crate::sync::Mutex;
 
 /// How often a folder that vanished while it was being watched is looked for again.
 const TRIES: usize = 5;
@@ -96,7 +97,7 @@ impl Files {
             spots.extend(trail::spots(path)?.into_iter().map(|spot| (spot, cause)));
         }
         let folders = spots.iter().map(|(spot, _)| spot.folder.clone()).collect();
-        *self.spots.lock().unwrap_or_else(PoisonError::into_inner) = spots;
+        *self.spots.lock() = spots;
         for old in std::mem::replace(&mut self.folders, folders) {
             // All of them, for another folder may be at that path now. One that is gone is watched no more.
             let _ = self.watcher.unwatch(&old);
@@ -125,7 +126,7 @@ struct Listener {
 
 impl Listener {
     fn hear(&self, event: notify::Result<Event>) {
-        let spots = self.spots.lock().unwrap_or_else(PoisonError::into_inner);
+        let spots = self.spots.lock();
         let Some(event) = event.ok().filter(|event| !event.need_rescan()) else {
             // Something was missed, so anything may have changed.
             let all: BTreeSet<Cause> = spots.iter().map(|(_, cause)| *cause).collect();

@@ -10,11 +10,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use nix::libc;
 
 use crate::identity::{DevNum, printable};
+use crate::sync::Mutex;
 
 /// What every line of Device Mapper starts with.
 const PREFIX: &str = "device-mapper: ";
@@ -61,7 +62,7 @@ impl Log {
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

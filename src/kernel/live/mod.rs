@@ -28,8 +28,8 @@ mod wiped;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -50,6 +50,7 @@ use super::{
 };
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
+use crate::sync::Mutex;
 use crate::table::RawRow;
 
 /// Where Device Mapper's nodes are.

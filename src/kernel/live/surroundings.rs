@@ -4,7 +4,6 @@
 //! until the batch settles. Where udev answers they are its own, and dmctl only looks at what it did.
 
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -17,10 +16,6 @@ use crate::kernel::{Id, KernelError, ListEntry, ReadKernel};
 
 /// As many names as a person reads.
 const SHOWN: usize = 5;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Live {
     /// Gets what it takes to wait for udev.
@@ -48,7 +43,7 @@ impl Live {
 
     fn note(&self, outcome: Result<(), KernelError>) {
         if let Err(trouble) = outcome {
-            lock(&self.troubles).push(trouble);
+            self.troubles.lock().push(trouble);
         }
     }
 
@@ -65,7 +60,7 @@ impl Live {
     }
 
     fn warn(&self, warning: String) {
-        lock(&self.warnings).push(warning);
+        self.warnings.lock().push(warning);
     }
 
     /// Sees to the nodes of devices that udev is done with. Its links are right as they are; but it may have
@@ -100,7 +95,7 @@ impl Live {
 
     /// Tells what is to be told, and, where nobody else does, puts right what is wrong in `/dev/mapper`.
     pub(super) fn keep_nodes(&self) -> Result<(), KernelError> {
-        for warning in lock(&self.warnings).drain(..) {
+        for warning in self.warnings.lock().drain(..) {
             tracing::warn!("{warning}");
         }
         if self.udev.is_alone() {
@@ -113,7 +108,7 @@ impl Live {
                 let _ = self.nodes.make(&device.name, device.number, || Ok(devices.clone()));
             }
         }
-        lock(&self.troubles).drain(..).next().map_or(Ok(()), Err)
+        self.troubles.lock().drain(..).next().map_or(Ok(()), Err)
     }
 }
 

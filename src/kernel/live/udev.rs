@@ -9,8 +9,8 @@
 //! A udev that did not answer in time is not waited for again before the next batch is begun on purpose: an
 //! apply is held up once, not at every turn.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -19,6 +19,7 @@ use super::cookie::{self, Cookie};
 use super::udevd::{self, Absence};
 use super::wire::{Answer, flag};
 use crate::identity::Name;
+use crate::sync::Mutex;
 
 /// What udev is told of every event: it was made on purpose, by a program that leaves the links to udev
 /// (`DM_UDEV_PRIMARY_SOURCE_FLAG`, `DM_UDEV_DISABLE_LIBRARY_FALLBACK`).
@@ -83,10 +84,6 @@ pub(super) enum Ended {
     },
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Beside {
     /// Nobody has looked yet. Where udev is not `wanted` it is as if it were not there.
     pub fn new(wanted: bool) -> Self {
@@ -96,7 +93,7 @@ impl Beside {
 
     /// Begins a batch, unless one is open: looks for udev, and gets a cookie. ENOSPC when there is none left.
     pub fn begin(&self) -> Result<(), Errno> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !matches!(*state, State::Open(_)) {
             *state = State::Unknown;
         }
@@ -105,7 +102,7 @@ impl Beside {
 
     /// Whether nobody but dmctl keeps the nodes.
     pub fn is_alone(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if matches!(*state, State::Unknown) {
             *state = self.look();
         }
@@ -145,7 +142,7 @@ impl Beside {
 
     /// The batch that a call belongs to.
     fn batch(&self) -> Option<Arc<Batch>> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Err(errno) = self.open(&mut state) {
             *state = State::Without(errno);
         }
@@ -172,7 +169,7 @@ impl Beside {
     /// Waits until udev has answered everything, or time is over.
     pub fn wait(&self) -> Ended {
         let batch = {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             match std::mem::replace(&mut *state, State::Idle) {
                 State::Open(batch) => batch,
                 State::Without(errno) => {
@@ -198,7 +195,7 @@ impl Beside {
                 Ok(()) | Err(_) => break Some(State::Idle),
             }
         };
-        let names = std::mem::take(&mut *lock(&batch.names));
+        let names = std::mem::take(&mut *batch.names.lock());
         let in_time = ended.is_some();
         self.enter(ended.unwrap_or(State::GivenUp));
         if in_time || names.is_empty() {
@@ -209,7 +206,7 @@ impl Beside {
 
     /// Changes the state, unless another batch was begun meanwhile.
     fn enter(&self, next: State) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if matches!(*state, State::Idle) {
             *state = next;
         }
@@ -236,7 +233,7 @@ impl Raised {
     /// The event was made: udev lowers the cookie.
     fn keep(mut self, names: impl Iterator<Item = Name>) {
         self.event = true;
-        lock(&self.batch.names).extend(names);
+        self.batch.names.lock().extend(names);
     }
 }
 

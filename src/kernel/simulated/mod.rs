@@ -28,7 +28,7 @@ mod thin;
 mod versions;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use nix::errno::Errno;
 
@@ -41,6 +41,7 @@ pub use state::{Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Pool, Queu
 
 use super::{Call, KernelError};
 use crate::identity::Name;
+use crate::sync::Mutex;
 use faults::Faults;
 use model::World;
 
@@ -159,6 +160,6 @@ impl Simulated {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // No call leaves the world half changed, so one that panicked leaves it as good as before.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }

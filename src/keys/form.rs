@@ -1,15 +1,14 @@
-//! How a map writes a key: a table with one of four ways to come by it.
+//! How a map writes a key: a table that names one of four sources.
 //!
-//! Whatever else is written there, the message about it doesn't repeat it.
+//! A value in any other form is refused, and the message does not repeat it: it may be a key.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use thiserror::Error;
 
 use super::source::check_hex;
 use super::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
@@ -19,7 +18,7 @@ use crate::secret::{REDACTED, Secret};
 const FORMS: &str = "write `{ file = \"/path\" }`, `{ keyring = \"logon:description\", bytes = 64 }`, \
                      `{ credential = \"name\" }`, or `{ hex = \"...\" }` in a file that nobody but its owner can read";
 
-/// A text that no message may repeat, whatever was written instead of it.
+/// A text that no message may repeat. A value of another type is refused without being shown.
 struct Hidden(Secret);
 
 impl<'de> Deserialize<'de> for Hidden {
@@ -28,10 +27,10 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
-/// Takes text; anything else is an error that doesn't show it.
+/// Reads text, and refuses any other value without showing it.
 struct HiddenVisitor;
 
-/// Refuses every kind of value but those a visitor takes, without showing it.
+/// Defines the methods that refuse a value of another type without showing it.
 macro_rules! refuse_silently {
     ($message:expr; $($method:ident: $type:ty),*) => {
         $(fn $method<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
@@ -58,7 +57,7 @@ impl Visitor<'_> for HiddenVisitor {
     refuse_silently!("the key must be hex digits in quotes"; visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_bool: bool);
 }
 
-/// The table that a map writes.
+/// The table as the map has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
@@ -71,60 +70,83 @@ struct Form {
 }
 
 impl Form {
-    fn into_source(self) -> Result<KeySource, String> {
+    fn into_source(self) -> Result<KeySource, FormError> {
         let source = match (self.file, self.keyring, self.credential, self.hex) {
             (Some(path), None, None, None) => file(path, self.encoding)?,
             (None, Some(name), None, None) => {
-                let bytes = self.bytes.ok_or("a key of a keyring needs `bytes`: how long the key is")?;
-                keyring(&name, bytes)?
+                keyring(&name, self.bytes.ok_or(FormError::KeyringWithoutBytes)?)?
             }
             (None, None, Some(name), None) => credential(name)?,
             (None, None, None, Some(Hidden(hex))) => match hex.reveal() {
                 REDACTED => KeySource::Withheld,
                 digits => {
-                    check_hex(digits.as_bytes()).map_err(|error| error.to_string())?;
+                    check_hex(digits.as_bytes())?;
                     KeySource::Hex(hex.lower_case())
                 }
             },
-            (None, None, None, None) => return Err(format!("this key comes from nowhere: {FORMS}")),
-            _ => return Err(format!("a key comes from one place only: {FORMS}")),
+            (None, None, None, None) => return Err(FormError::NoSource),
+            _ => return Err(FormError::SeveralSources),
         };
         if self.encoding.is_some() && !matches!(source, KeySource::File { .. }) {
-            return Err("`encoding` says what is in a key file, and goes with `file` only".to_string());
+            return Err(FormError::EncodingWithoutFile);
         }
         if self.bytes.is_some() && !matches!(source, KeySource::Keyring(_)) {
-            return Err("`bytes` goes with `keyring` only: other keys are as long as they are".to_string());
+            return Err(FormError::BytesWithoutKeyring);
         }
         Ok(source)
     }
 }
 
-fn file(path: String, encoding: Option<Encoding>) -> Result<KeySource, String> {
-    if !path.starts_with('/') {
-        return Err(
-            "the path of a key file must be absolute: a service starts in another directory".to_string()
-        );
-    }
-    Ok(KeySource::File { path, encoding: encoding.unwrap_or_default() })
+/// Why a table in a map is not a source of a key. It never carries a value of the table.
+#[derive(Debug, Error)]
+enum FormError {
+    #[error("this key comes from nowhere: {FORMS}")]
+    NoSource,
+    #[error("a key comes from one place only: {FORMS}")]
+    SeveralSources,
+    #[error("`encoding` says what is in a key file, and goes with `file` only")]
+    EncodingWithoutFile,
+    #[error("`bytes` goes with `keyring` only: other keys are as long as they are")]
+    BytesWithoutKeyring,
+    #[error("a key of a keyring needs `bytes`: how long the key is")]
+    KeyringWithoutBytes,
+    #[error("`bytes` must be from 1 to {MAX_KEY}")]
+    KeyringBytes,
+    #[error(
+        "`keyring` must be `type:description`, with the type logon, user, encrypted or trusted, and neither blanks nor backslashes in the description"
+    )]
+    KeyringName,
+    #[error("the path of a key file must be absolute: a service starts in another directory")]
+    RelativePath,
+    #[error("the name of a credential is the name of a file, without `/`")]
+    CredentialName,
+    #[error(transparent)]
+    Hex(#[from] KeySyntax),
 }
 
-fn keyring(name: &str, bytes: u32) -> Result<KeySource, String> {
+fn file(path: String, encoding: Option<Encoding>) -> Result<KeySource, FormError> {
+    if path.starts_with('/') {
+        Ok(KeySource::File { path, encoding: encoding.unwrap_or_default() })
+    } else {
+        Err(FormError::RelativePath)
+    }
+}
+
+fn keyring(name: &str, bytes: u32) -> Result<KeySource, FormError> {
     Keyring::new(name, bytes).map(KeySource::Keyring).map_err(|error| match error {
-        KeySyntax::Long => format!("`bytes` must be from 1 to {MAX_KEY}"),
-        _ => "`keyring` must be `type:description`, with the type logon, user, encrypted or trusted, and neither \
-              blanks nor backslashes in the description"
-            .to_string(),
+        KeySyntax::Long => FormError::KeyringBytes,
+        _ => FormError::KeyringName,
     })
 }
 
-fn credential(name: String) -> Result<KeySource, String> {
+fn credential(name: String) -> Result<KeySource, FormError> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err("the name of a credential is the name of a file, without `/`".to_string());
+        return Err(FormError::CredentialName);
     }
     Ok(KeySource::Credential { name })
 }
 
-/// Takes the table, and answers anything else with the four forms.
+/// Reads the table, and refuses any other value with a message that lists the four forms.
 struct SourceVisitor;
 
 impl<'de> Visitor<'de> for SourceVisitor {
@@ -144,7 +166,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 
     refuse_silently!(
-        format!("a bare value is no key, for it would stand in the open: {FORMS}");
+        format!("a key must not be written as a bare value: it would be readable by anyone with the file: {FORMS}");
         visit_str: &str, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_bool: bool
     );
 }
@@ -156,7 +178,7 @@ impl<'de> Deserialize<'de> for KeySource {
 }
 
 impl Serialize for KeySource {
-    /// As a map writes it; a key itself is replaced.
+    /// Writes the form of the map; [`REDACTED`] stands in place of a key itself.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {
@@ -175,54 +197,6 @@ impl Serialize for KeySource {
             Self::Credential { name } => map.serialize_entry("credential", name)?,
         }
         map.end()
-    }
-}
-
-impl JsonSchema for KeySource {
-    fn schema_name() -> Cow<'static, str> {
-        "KeySource".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "where the key comes from",
-            "oneOf": [
-                {
-                    "type": "object",
-                    "properties": {
-                        "file": { "type": "string", "pattern": "^/", "description": "a file that holds the key, all of it and nothing else, and that only its owner can read" },
-                        "encoding": { "enum": ["raw", "hex"], "default": "raw", "description": "whether the file holds the bytes themselves, or hex digits" }
-                    },
-                    "required": ["file"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": {
-                        "keyring": { "type": "string", "pattern": "^(logon|user|encrypted|trusted):[^\\s\\\\]+$", "description": "type and description of a key in a keyring of the kernel" },
-                        "bytes": { "type": "integer", "minimum": 1, "maximum": MAX_KEY, "description": "how long the key is" }
-                    },
-                    "required": ["keyring", "bytes"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": {
-                        "credential": { "type": "string", "pattern": "^[^/]+$", "description": "the name of a credential that systemd hands to the service" }
-                    },
-                    "required": ["credential"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": {
-                        "hex": { "type": "string", "pattern": "^([0-9A-Fa-f]{2})+$", "description": "the key itself; only in a file that nobody but its owner can read" }
-                    },
-                    "required": ["hex"],
-                    "additionalProperties": false
-                }
-            ]
-        })
     }
 }
 

@@ -1,16 +1,19 @@
-//! Keys: where a map says they come from, how they are read, and how long they must be.
+//! Keys: their sources in a map, how they are read, and the lengths a cipher takes.
 //!
-//! A map names a key, it rarely holds one. [`KeySource`] is what the map says; a [`Key`] keeps that, for
-//! people, and beside it the material once [`read_all`] has read it, for the kernel. Material is hex text
-//! in a [`Secret`]: wiped when dropped, never printed. How many bytes a cipher takes is known to
-//! [`KeySizes`], so that a wrong key file is found before the kernel is asked.
+//! A map names a key, it rarely holds one. [`KeySource`] is the source in the map; a [`Key`] keeps the source, to
+//! be shown, and beside it the material once [`read_all`] has read it, for the kernel. Material is hex text in a
+//! [`Secret`]: wiped when dropped, never printed. [`KeySizes`] knows the key lengths of ciphers, so that a wrong key
+//! file is found before the table is sent to the kernel.
 
+mod error;
 mod form;
 mod read;
+mod schema;
 mod sizes;
 mod source;
 
-pub use read::{KeyError, Places, read_all, resolve};
+pub use error::{KeyError, SizeHint};
+pub use read::{Places, read_all, resolve};
 pub(crate) use sizes::digest_size;
 pub use sizes::{KeySizes, cipher_problem};
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
@@ -22,30 +25,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// A key of a target: what the map says of it, and what was read.
+/// A key of a target: its source in the map, and the material once it was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key {
-    /// Where it comes from.
+    /// The source of the key.
     pub source: KeySource,
-    /// What a file or a credential held, as lower-case hex; none before it was read.
+    /// The content of the file or credential, as lower-case hex; `None` before it was read.
     #[serde(skip)]
     read: Option<Secret>,
 }
 
 impl Key {
-    /// Reads a key as a word of a table.
+    /// Reads a key as a word of a table: hex digits, `:bytes:type:description`, or `-`.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeySyntax`], which never carries the word.
     pub fn parse(word: &str) -> Result<Self, KeySyntax> {
         KeySource::parse(word).map(Self::from)
     }
 
-    /// Whether the target has no key at all.
+    /// Whether the target has no key (`-` in a table).
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.source == KeySource::None
     }
 
-    /// The material as hex, where it is known: written in the map or the table, or read by now.
+    /// Returns the material as hex, where it is known: written in the map or the table, or already read.
     #[must_use]
     pub fn material(&self) -> Option<&Secret> {
         match &self.source {
@@ -54,7 +61,7 @@ impl Key {
         }
     }
 
-    /// How many bytes the key has, where that is known.
+    /// Returns the length of the key in bytes, where it is known.
     #[must_use]
     pub fn bytes(&self) -> Option<usize> {
         match &self.source {
@@ -81,12 +88,12 @@ impl JsonSchema for Key {
     }
 }
 
-/// A key within the fields of a target, and what is expected of it.
+/// A key within the fields of a target, and the lengths it may have.
 pub struct KeySlot<'a> {
-    /// The field, in the words of the map file.
+    /// The path of the field in the map file, such as `key` or `journal_mac.key`.
     pub field: &'static str,
     /// The key.
     pub key: &'a mut Key,
-    /// How long it may be.
+    /// The lengths that the target takes.
     pub sizes: KeySizes,
 }

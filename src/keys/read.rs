@@ -1,9 +1,9 @@
 //! Reading keys from files and credentials.
 //!
-//! A key file is refused when anyone but its owner can read it, or when its owner is neither root nor the
-//! reader: what others may read is no secret, and what others may write is not the map's to trust. Nothing
-//! of what is read stays behind: the buffer has its full size from the start, so that it never moves, and
-//! is wiped.
+//! A key file is refused when users other than its owner can read or write it, or when its owner is neither root
+//! nor the reader: a file that others can read is not a secret, and one that others can write is not to be trusted.
+//! No copy of a key is left in memory: the buffer has its full size from the start, so that it never moves, and is
+//! wiped.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -11,99 +11,23 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::source::check_hex;
-use super::{Encoding, Key, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY};
+use super::{Encoding, Key, KeyError, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY, SizeHint};
 use crate::secret::Secret;
 
-/// Where keys are read, and for whom.
+/// The places that keys are read from, and the user that reads them.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// The directory of the credentials that systemd hands to this service (`$CREDENTIALS_DIRECTORY`).
+    /// The directory of the credentials of this service (`$CREDENTIALS_DIRECTORY`, see systemd.exec(5)).
     pub credentials: Option<PathBuf>,
-    /// The user that reads (the effective uid): with root, the only one whose key files are trusted.
+    /// The effective uid of the reader. Key files must belong to this user or to root.
     pub user: u32,
 }
 
-/// Why a key could not be read. It never carries any of the key.
-#[derive(Debug, Error)]
-pub enum KeyError {
-    /// The file could not be opened or read.
-    #[error("the key file {path} can't be read: {error}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-    /// A directory, a device, a pipe.
-    #[error("the key file {0} is no regular file")]
-    NotRegular(PathBuf),
-    /// Others can read it, or write it.
-    #[error(
-        "the key file {path} is open to others (mode {mode:04o}): a key must be its owner's alone, see `chmod 0400`"
-    )]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// It belongs to someone else.
-    #[error(
-        "the key file {path} belongs to user {owner}: it must belong to root or to user {user}, who reads it"
-    )]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who reads it.
-        user: u32,
-    },
-    /// Longer than any key.
-    #[error(
-        "{0} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else"
-    )]
-    TooLong(PathBuf),
-    /// Nothing in it.
-    #[error("{0} is empty")]
-    Empty(PathBuf),
-    /// Said to be hex, and isn't.
-    #[error("{path} is not the hex of a key: {error}")]
-    NotHex {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeySyntax,
-    },
-    /// The wrong length for its cipher.
-    #[error("the key has {bytes} bytes, the cipher takes {sizes}{hint}")]
-    Size {
-        /// How many there are.
-        bytes: usize,
-        /// How many there should be.
-        sizes: KeySizes,
-        /// What the reason may be.
-        hint: &'static str,
-    },
-    /// dmctl was not started with credentials.
-    #[error(
-        "the credential `{0}` can't be read: dmctl was started without credentials, see `LoadCredential=` in systemd.exec(5)"
-    )]
-    NoCredentials(String),
-    /// Only a placeholder is left of the key.
-    #[error(
-        "the key was left out when this was exported: say where it comes from, as `file`, `keyring` or `credential`"
-    )]
-    Withheld,
-}
-
-/// Reads all keys of a target that come from files and credentials. What went wrong is told by field; such a
-/// key stays unread, and the target must not be loaded.
+/// Reads all keys of a target that come from files and credentials. Returns an error for each field whose key
+/// cannot be read; such a key stays unread, and the target must not be loaded.
 #[must_use]
 pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, KeyError)> {
     let mut errors = Vec::new();
@@ -116,23 +40,30 @@ pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, 
     errors
 }
 
-/// Reads one key, as lower-case hex; none where the source needs no reading.
+/// Reads one key, as lower-case hex. Returns `None` where the source needs no reading.
 ///
-/// The length is compared with `sizes` for every source whose length is known.
+/// Compares the length with `sizes` for every source whose length is known.
+///
+/// # Errors
+///
+/// Any [`KeyError`], none of which carries a part of the key.
 pub fn resolve(source: &KeySource, sizes: &KeySizes, places: &Places) -> Result<Option<Secret>, KeyError> {
-    let (secret, hint) = match source {
+    let (secret, likely) = match source {
         KeySource::Withheld => return Err(KeyError::Withheld),
-        KeySource::File { path, encoding } => read_file(Path::new(path), *encoding, 0o077, places.user)?,
+        KeySource::File { path, encoding } => {
+            Reader { path: Path::new(path), refused_mode: 0o077, user: places.user }.read(*encoding)?
+        }
         KeySource::Credential { name } => {
             let directory =
                 places.credentials.as_ref().ok_or_else(|| KeyError::NoCredentials(name.clone()))?;
             // systemd grants a service its credentials through the group bits; only it can enter the directory.
-            read_file(&directory.join(name), Encoding::Raw, 0o007, places.user)?
+            let path = &directory.join(name);
+            Reader { path, refused_mode: 0o007, user: places.user }.read(Encoding::Raw)?
         }
         KeySource::None | KeySource::Hex(_) | KeySource::Keyring(_) => {
             let bytes = Key::from(source.clone()).bytes();
             return match bytes.filter(|bytes| !sizes.accepts(*bytes)) {
-                Some(bytes) => Err(KeyError::Size { bytes, sizes: sizes.clone(), hint: "" }),
+                Some(bytes) => Err(KeyError::Size { bytes, sizes: sizes.clone(), hint: None }),
                 None => Ok(None),
             };
         }
@@ -141,47 +72,74 @@ pub fn resolve(source: &KeySource, sizes: &KeySizes, places: &Places) -> Result<
     if sizes.accepts(bytes) {
         return Ok(Some(secret));
     }
-    let hint = hint.filter(|(_, meant)| sizes.accepts(*meant)).map_or("", |(hint, _)| hint);
+    let hint = likely.filter(|likely| sizes.accepts(likely.bytes)).map(|likely| likely.cause);
     Err(KeyError::Size { bytes, sizes: sizes.clone(), hint })
 }
 
-/// What may have been meant by a file of the wrong length, and the length that would make.
-type Hint = Option<(&'static str, usize)>;
+/// How a file of the wrong length can be read otherwise, and the length of the key then, in bytes.
+struct Likely {
+    cause: SizeHint,
+    bytes: usize,
+}
 
-fn read_file(path: &Path, encoding: Encoding, refused: u32, user: u32) -> Result<(Secret, Hint), KeyError> {
-    let unreadable = |error| KeyError::Unreadable { path: path.to_path_buf(), error };
-    // A pipe without a writer must not keep us waiting.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits())
-        .open(path)
-        .map_err(unreadable)?;
-    check_access(path, &file.metadata().map_err(unreadable)?, refused, user)?;
-    let (buffer, filled) = fill(file).map_err(unreadable)?;
-    let bytes = &buffer[..filled];
-    match encoding {
-        Encoding::Raw if bytes.is_empty() => Err(KeyError::Empty(path.to_path_buf())),
-        Encoding::Raw if bytes.len() > MAX_KEY => Err(KeyError::TooLong(path.to_path_buf())),
-        Encoding::Raw => Ok((Secret::hex(bytes), hint(bytes))),
-        Encoding::Hex => from_hex(path, bytes).map(|secret| (secret, None)),
+/// A key file, and the rules it is held to.
+struct Reader<'a> {
+    path: &'a Path,
+    /// The permission bits that the file must not have.
+    refused_mode: u32,
+    user: u32,
+}
+
+impl Reader<'_> {
+    fn read(&self, encoding: Encoding) -> Result<(Secret, Option<Likely>), KeyError> {
+        let unreadable = |error| KeyError::Unreadable { path: self.path.to_path_buf(), error };
+        // Without O_NONBLOCK, opening a pipe that has no writer would block.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits())
+            .open(self.path)
+            .map_err(unreadable)?;
+        self.check_access(&file.metadata().map_err(unreadable)?)?;
+        let (buffer, filled) = fill(file).map_err(unreadable)?;
+        let bytes = &buffer[..filled];
+        match encoding {
+            Encoding::Raw if bytes.is_empty() => Err(KeyError::Empty(self.path.to_path_buf())),
+            Encoding::Raw if bytes.len() > MAX_KEY => Err(KeyError::TooLong(self.path.to_path_buf())),
+            Encoding::Raw => Ok((Secret::hex(bytes), likely(bytes))),
+            Encoding::Hex => self.decode_hex(bytes).map(|secret| (secret, None)),
+        }
+    }
+
+    fn check_access(&self, metadata: &Metadata) -> Result<(), KeyError> {
+        let (mode, owner, user) = (metadata.mode() & 0o7777, metadata.uid(), self.user);
+        let path = self.path.to_path_buf();
+        if !metadata.is_file() {
+            Err(KeyError::NotRegular(path))
+        } else if owner != 0 && owner != user {
+            Err(KeyError::Owner { path, owner, user })
+        } else if mode & self.refused_mode != 0 {
+            Err(KeyError::Open { path, mode })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads hex digits; one line end behind them is ignored.
+    fn decode_hex(&self, bytes: &[u8]) -> Result<Secret, KeyError> {
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let digits = line.strip_suffix(b"\r").unwrap_or(line);
+        check_hex(digits).map_err(|error| match error {
+            KeySyntax::Long => KeyError::TooLong(self.path.to_path_buf()),
+            KeySyntax::Count(0) => KeyError::Empty(self.path.to_path_buf()),
+            error => KeyError::NotHex { path: self.path.to_path_buf(), error },
+        })?;
+        let mut text = String::with_capacity(digits.len());
+        text.extend(digits.iter().map(|digit| char::from(digit.to_ascii_lowercase())));
+        Ok(Secret::new(text))
     }
 }
 
-fn check_access(path: &Path, metadata: &Metadata, refused: u32, user: u32) -> Result<(), KeyError> {
-    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
-    let path = path.to_path_buf();
-    if !metadata.is_file() {
-        Err(KeyError::NotRegular(path))
-    } else if owner != 0 && owner != user {
-        Err(KeyError::Owner { path, owner, user })
-    } else if mode & refused != 0 {
-        Err(KeyError::Open { path, mode })
-    } else {
-        Ok(())
-    }
-}
-
-/// The file, or as much of it as shows that it is too long, in a buffer that is wiped.
+/// Reads the file into a buffer that is wiped; of a file that is too long only as much as shows it.
 fn fill(mut file: File) -> io::Result<(Zeroizing<Vec<u8>>, usize)> {
     // The longest key in hex, a line end, and one byte more.
     let mut buffer = Zeroizing::new(vec![0; 2 * MAX_KEY + 3]);
@@ -197,25 +155,13 @@ fn fill(mut file: File) -> io::Result<(Zeroizing<Vec<u8>>, usize)> {
     Ok((buffer, filled))
 }
 
-fn from_hex(path: &Path, bytes: &[u8]) -> Result<Secret, KeyError> {
-    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let digits = line.strip_suffix(b"\r").unwrap_or(line);
-    check_hex(digits).map_err(|error| match error {
-        KeySyntax::Long => KeyError::TooLong(path.to_path_buf()),
-        KeySyntax::Count(0) => KeyError::Empty(path.to_path_buf()),
-        error => KeyError::NotHex { path: path.to_path_buf(), error },
-    })?;
-    let mut text = String::with_capacity(digits.len());
-    text.extend(digits.iter().map(|digit| char::from(digit.to_ascii_lowercase())));
-    Ok(Secret::new(text))
-}
-
-fn hint(bytes: &[u8]) -> Hint {
+/// Looks for the usual mistakes in a file that was read as raw bytes.
+fn likely(bytes: &[u8]) -> Option<Likely> {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if check_hex(text).is_ok() {
-        Some(("; it looks like hex, say `encoding = \"hex\"`", text.len() / 2))
+        Some(Likely { cause: SizeHint::LooksLikeHex, bytes: text.len() / 2 })
     } else if text.len() < bytes.len() {
-        Some(("; the last byte is a newline, which is a part of the key", text.len()))
+        Some(Likely { cause: SizeHint::TrailingNewline, bytes: text.len() })
     } else {
         None
     }

@@ -1,23 +1,22 @@
-//! How many bytes a key must have for a cipher.
+//! The key lengths that a cipher takes.
 //!
 //! dm-crypt names ciphers in two ways: `cipher[:keycount]-mode-ivmode[:ivopts]`, and `capi:` before a name
-//! of the kernel's crypto API. Only what is certain is said: a cipher that isn't known here takes any key,
-//! and the kernel has the last word. Kernel sources: `drivers/md/dm-crypt.c` (`crypt_ctr_cipher_old`,
+//! of the kernel's crypto API. A cipher that is not known here accepts any length, and the kernel decides. Kernel sources: `drivers/md/dm-crypt.c` (`crypt_ctr_cipher_old`,
 //! `crypt_ctr_cipher_new`), `crypto/xts.c`, `crypto/lrw.c`, `crypto/authenc.c`.
 
 use std::fmt;
 
-/// The key lengths that are right, in bytes.
+/// The key lengths that a cipher takes, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySizes {
-    /// No length is known to be wrong.
+    /// The cipher is unknown here: every length is accepted.
     Any,
-    /// One of these, shortest first.
+    /// The lengths that are accepted, shortest first.
     OneOf(Vec<usize>),
 }
 
 impl KeySizes {
-    /// Those of a cipher of dm-crypt; `mac` is `integrity_key_size`, where it is set.
+    /// Returns the lengths for a cipher of dm-crypt; `mac` is `integrity_key_size` in bytes, where it is set.
     #[must_use]
     pub fn of_cipher(spec: &str, mac: Option<usize>) -> Self {
         match spec.strip_prefix("capi:") {
@@ -26,7 +25,7 @@ impl KeySizes {
         }
     }
 
-    /// Those of a cipher of the crypto API, such as `ctr(aes)`.
+    /// Returns the lengths for a cipher of the crypto API, such as `ctr(aes)`.
     #[must_use]
     pub fn of_api(spec: &str, mac: Option<usize>) -> Self {
         let Some((template, inner)) = spec.strip_suffix(')').and_then(|spec| spec.split_once('(')) else {
@@ -43,7 +42,7 @@ impl KeySizes {
     }
 
     fn of_legacy(spec: &Legacy<'_>) -> Self {
-        // These IVs take a part of the key for themselves.
+        // These IV modes take a part of the key.
         if matches!(spec.iv, Some("lmk" | "tcw" | "elephant")) {
             return Self::Any;
         }
@@ -83,7 +82,7 @@ impl KeySizes {
         }
     }
 
-    /// Whether a key of so many bytes is right, as far as is known.
+    /// Whether the cipher takes a key of `bytes` bytes, as far as is known here.
     #[must_use]
     pub fn accepts(&self, bytes: usize) -> bool {
         match self {
@@ -110,7 +109,7 @@ impl fmt::Display for KeySizes {
     }
 }
 
-/// `cipher[:keycount]-mode-ivmode[:ivopts]`, taken apart as the kernel does.
+/// The parts of `cipher[:keycount]-mode-ivmode[:ivopts]`, split as `crypt_ctr_cipher_old` splits them.
 struct Legacy<'a> {
     cipher: &'a str,
     count: Option<&'a str>,
@@ -127,14 +126,15 @@ impl<'a> Legacy<'a> {
             cipher.split_once(':').map_or((cipher, None), |(cipher, count)| (cipher, Some(count)));
         let iv = iv.map(|iv| iv.split_once(':').map_or(iv, |(iv, _)| iv));
         match (mode, iv) {
-            // What the first kernels with dm-crypt meant by a cipher alone.
+            // The first kernels with dm-crypt used this mode for a cipher alone.
             (None, _) | (Some("plain"), None) => Self { cipher, count, mode: "cbc", iv: Some("plain") },
             (Some(mode), iv) => Self { cipher, count, mode, iv },
         }
     }
 }
 
-/// What is wrong with the name of a cipher, as far as dm-crypt looks at it before the crypto API does.
+/// Checks what dm-crypt checks in the name of a cipher before it asks the crypto API. Returns the problem as a
+/// sentence with advice.
 #[must_use]
 pub fn cipher_problem(spec: &str) -> Option<String> {
     if spec.starts_with("capi:") {
@@ -158,7 +158,7 @@ pub fn cipher_problem(spec: &str) -> Option<String> {
     None
 }
 
-/// The two arguments of a template, at its outermost comma.
+/// Splits the two arguments of a template at their comma.
 fn split_arguments(inner: &str) -> Option<(&str, &str)> {
     let mut depth = 0usize;
     let comma = inner.find(|c| {
@@ -172,7 +172,7 @@ fn split_arguments(inner: &str) -> Option<(&str, &str)> {
     Some((&inner[..comma], &inner[comma + 1..]))
 }
 
-/// The length of what a hash makes, in bytes.
+/// Returns the length of the digest of a hash, in bytes.
 pub(crate) fn digest_size(hash: &str) -> Option<usize> {
     Some(match hash {
         "crc32" | "crc32c" => 4,

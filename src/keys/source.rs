@@ -1,4 +1,4 @@
-//! What a map, or a table, says about a key.
+//! The source of a key, as a map or a table names it.
 
 use std::fmt;
 
@@ -7,33 +7,33 @@ use thiserror::Error;
 
 use crate::secret::{REDACTED, Secret};
 
-/// The longest key that is read, in bytes. The longest a cipher takes is far below.
+/// The longest key that is read, in bytes. No cipher takes one that is nearly as long.
 pub const MAX_KEY: usize = 4096;
 
-/// Where a key comes from.
+/// The source of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum KeySource {
-    /// No key at all (`-` in a table): what `cipher_null` takes.
+    /// No key (`-` in a table), as `cipher_null` takes it.
     #[default]
     None,
     /// The key itself, as hex.
     Hex(Secret),
-    /// A key in a keyring of the kernel, which never leaves it.
+    /// A key in a keyring of the kernel. dmctl never reads it.
     Keyring(Keyring),
-    /// A file that holds the key, and nothing else.
+    /// A file that holds the key and nothing else.
     File {
-        /// An absolute path.
+        /// The absolute path of the file.
         path: String,
-        /// What is in it.
+        /// The form of the content.
         encoding: Encoding,
     },
-    /// A credential that systemd hands to the service.
+    /// A credential of the service (`LoadCredential=`, see systemd.exec(5)).
     Credential {
-        /// Its name.
+        /// The name of the credential, which is the name of a file.
         name: String,
     },
-    /// A key that was left out of what an export or a saved state shows. It can't be loaded, and compares
-    /// as unknown.
+    /// The placeholder of a key that an export or a saved state left out. It cannot be loaded, and compares as
+    /// unknown.
     Withheld,
 }
 
@@ -42,36 +42,36 @@ pub enum KeySource {
 pub struct Keyring {
     /// The type of the key, one of [`Keyring::KINDS`].
     pub kind: String,
-    /// Its description; it may hold colons.
+    /// The description of the key; it may hold colons.
     pub description: String,
-    /// How long the key is.
+    /// The length of the key, in bytes.
     pub bytes: u32,
 }
 
-/// What a key file holds.
+/// The form of the content of a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// The bytes of the key, all of them.
+    /// The bytes of the key, each of the file.
     #[default]
     Raw,
-    /// Text of hex digits; a newline at the end is fine.
+    /// Hex digits; one line end behind them is ignored.
     Hex,
 }
 
-/// Text that is no key. It never carries the text.
+/// Why a text is not a key. It never carries the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeySyntax {
-    /// An odd number of digits, or none.
+    /// The number of hex digits is odd or zero.
     #[error("a key in hex has two digits a byte, this one has {0} digits")]
     Count(usize),
-    /// A character that is no hex digit.
+    /// A character is not a hex digit; counted from 1.
     #[error("character {0} of the key is no hex digit")]
     Digit(usize),
-    /// More than [`MAX_KEY`] bytes.
+    /// The key has more than [`MAX_KEY`] bytes, or a keyring key has none.
     #[error("the key is longer than {MAX_KEY} bytes, the longest there is")]
     Long,
-    /// Something that starts like a key of a keyring.
+    /// The text starts like a key of a keyring and is not one.
     #[error(
         "a key of a keyring is `:bytes:type:description`, with the type logon, user, encrypted or trusted, and neither blanks nor backslashes in the description"
     )]
@@ -79,10 +79,15 @@ pub enum KeySyntax {
 }
 
 impl Keyring {
-    /// The types of keys that dm-crypt looks for.
+    /// The types of keys that dm-crypt looks up (`set_key_keyring` in `drivers/md/dm-crypt.c`).
     pub const KINDS: [&str; 4] = ["logon", "user", "encrypted", "trusted"];
 
-    /// From `type:description` and the length.
+    /// Reads `type:description`; `bytes` is the length of the key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySyntax::Keyring`] for another type or a description that a table cannot carry, [`KeySyntax::Long`] for
+    /// a length that is not from 1 to [`MAX_KEY`].
     pub fn new(name: &str, bytes: u32) -> Result<Self, KeySyntax> {
         let (kind, description) = name.split_once(':').ok_or(KeySyntax::Keyring)?;
         let printable = |c: char| !(c.is_whitespace() || c.is_control() || c == '\\');
@@ -95,7 +100,7 @@ impl Keyring {
         Ok(Self { kind: kind.to_string(), description: description.to_string(), bytes })
     }
 
-    /// Reads the word of a table.
+    /// Reads `:bytes:type:description`, a word of a table.
     fn parse(word: &str) -> Result<Self, KeySyntax> {
         let (bytes, name) = word
             .strip_prefix(':')
@@ -107,7 +112,7 @@ impl Keyring {
 }
 
 impl fmt::Display for Keyring {
-    /// As a table carries it.
+    /// Writes the word of a table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ":{}:{}:{}", self.bytes, self.kind, self.description)
     }
@@ -115,6 +120,10 @@ impl fmt::Display for Keyring {
 
 impl KeySource {
     /// Reads a word of a table. Hex keeps its case.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeySyntax`], which never carries the word.
     pub fn parse(word: &str) -> Result<Self, KeySyntax> {
         match word {
             "-" => Ok(Self::None),
@@ -128,7 +137,7 @@ impl KeySource {
     }
 }
 
-/// Whether `digits` are the hex of a key.
+/// Checks that `digits` are the hex of a key.
 pub(super) fn check_hex(digits: &[u8]) -> Result<(), KeySyntax> {
     if let Some(place) = digits.iter().position(|digit| !digit.is_ascii_hexdigit()) {
         return Err(KeySyntax::Digit(place + 1));

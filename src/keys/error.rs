@@ -1,0 +1,100 @@
+//! Why a key cannot be read. No error carries any of the key.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::{KeySizes, KeySyntax, MAX_KEY};
+
+/// Why a key cannot be read. It never carries any of the key.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The key file cannot be opened or read.
+    #[error("the key file {path} can't be read: {error}")]
+    Unreadable {
+        /// The key file.
+        path: PathBuf,
+        /// The answer of the system.
+        #[source]
+        error: io::Error,
+    },
+    /// The path is that of a directory, a device or a pipe.
+    #[error("key file {0} is not a regular file")]
+    NotRegular(PathBuf),
+    /// The permissions of the file let users other than its owner read or write it.
+    #[error(
+        "the key file {path} is open to others (mode {mode:04o}): a key must be its owner's alone, see `chmod 0400`"
+    )]
+    Open {
+        /// The key file.
+        path: PathBuf,
+        /// The permission bits of the file, set-uid, set-gid and sticky bits included.
+        mode: u32,
+    },
+    /// The owner of the file is neither root nor the user that reads it.
+    #[error(
+        "the key file {path} belongs to user {owner}: it must belong to root or to user {user}, who reads it"
+    )]
+    Owner {
+        /// The key file.
+        path: PathBuf,
+        /// The uid of the owner of the file.
+        owner: u32,
+        /// The effective uid of the reader.
+        user: u32,
+    },
+    /// The file holds more than [`MAX_KEY`] bytes.
+    #[error(
+        "{0} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else"
+    )]
+    TooLong(PathBuf),
+    /// The file is empty.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+    /// The map declares the file as hex, and its content is not the hex of a key.
+    #[error("{path} is not the hex of a key: {error}")]
+    NotHex {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with the content.
+        error: KeySyntax,
+    },
+    /// The cipher takes keys of other lengths.
+    #[error("the key has {bytes} bytes, the cipher takes {sizes}{}", hint_text(*.hint))]
+    Size {
+        /// The length of the key, in bytes.
+        bytes: usize,
+        /// The lengths that the cipher takes.
+        sizes: KeySizes,
+        /// The likely cause, where the content of the file shows one.
+        hint: Option<SizeHint>,
+    },
+    /// dmctl was started without credentials ([`Places::credentials`](super::Places::credentials) is `None`).
+    #[error(
+        "the credential `{0}` can't be read: dmctl was started without credentials, see `LoadCredential=` in systemd.exec(5)"
+    )]
+    NoCredentials(String),
+    /// An export replaced the key by a placeholder.
+    #[error(
+        "the key was left out when this was exported: say where it comes from, as `file`, `keyring` or `credential`"
+    )]
+    Withheld,
+}
+
+/// Why a key file probably has the wrong length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeHint {
+    /// The file holds hex digits, and the map declares it as raw bytes.
+    LooksLikeHex,
+    /// An editor or `echo` put a newline behind the key.
+    TrailingNewline,
+}
+
+fn hint_text(hint: Option<SizeHint>) -> &'static str {
+    match hint {
+        Some(SizeHint::LooksLikeHex) => "; it looks like hex, say `encoding = \"hex\"`",
+        Some(SizeHint::TrailingNewline) => "; the last byte is a newline, which is a part of the key",
+        None => "",
+    }
+}

@@ -7,38 +7,38 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What is at stake in a step.
+/// The risk of a step. The order is from harmless to dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Rename, resume, clear a leftover: no data path changes.
+    /// Rename, resume, clear a leftover: the path of the data stays.
     Settle,
-    /// A new device; nothing is written to the lower ones.
+    /// Make a device; nothing is written to its lower devices.
     Create,
-    /// A brief suspend; the old sectors keep their place.
+    /// Replace a table under a brief suspend; every sector keeps its place.
     Reload,
-    /// An owned device, closed; nothing is lost that the file can't bring back.
+    /// Remove an owned device that is not open; the map can bring it back.
     Remove,
-    /// A sector leads elsewhere afterwards: a shrink, another device, offset, key or cipher, a recreate.
+    /// Map a sector to another place: a shrink, another device, offset, key or cipher, a recreate.
     Remap,
-    /// The kernel writes fresh metadata.
+    /// Let the kernel write new metadata.
     Format,
-    /// Data that is not on its final disk yet would be lost.
+    /// Lose data that is not on its final disk yet.
     Loss,
 }
 
 impl Class {
-    /// All of them, from harmless to heavy.
+    /// Every class, from harmless to dangerous.
     pub const ALL: [Self; 7] =
         [Self::Settle, Self::Create, Self::Reload, Self::Remove, Self::Remap, Self::Format, Self::Loss];
 
-    /// Whether a step of this class passes unless someone says otherwise.
+    /// Whether a step of this class passes without approval.
     #[must_use]
     pub fn allowed_unasked(self) -> bool {
         !matches!(self, Self::Remap | Self::Format | Self::Loss)
     }
 
-    /// The name, as in `--allow`.
+    /// Returns the name, as in `--allow` and in the field `allow` of a map.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// A class that does not exist.
+/// The name of a risk class that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{}` is no risk class: use settle, create, reload, remove, remap, format or loss", .0.escape_debug())]
 pub struct UnknownClass(pub String);

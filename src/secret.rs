@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What every output shows in place of key material.
+/// The text that every output shows in place of key material.
 pub const REDACTED: &str = "<secret>";
 
 /// Text that may hold key material.
@@ -12,17 +12,17 @@ pub const REDACTED: &str = "<secret>";
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes hold of `text`; the caller's copy is gone with it.
+    /// Takes ownership of `text`, which is wiped when dropped.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// `bytes` as lower-case hex, the form in which a table carries a key.
+    /// Writes `bytes` as lower-case hex, the form in which a table carries a key.
     #[must_use]
     pub fn hex(bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // Room for all of it at once: a string that grows leaves copies of itself behind.
+        // The full capacity at once: a string that grows leaves copies of itself behind.
         let mut text = String::with_capacity(bytes.len() * 2);
         for byte in bytes {
             text.push(char::from(DIGITS[usize::from(byte >> 4)]));
@@ -31,35 +31,33 @@ impl Secret {
         Self(text)
     }
 
-    /// The same hex in lower case, changed in place.
+    /// Makes the letters lower case, in place.
     #[must_use]
     pub fn lower_case(mut self) -> Self {
         self.0.make_ascii_lowercase();
         self
     }
 
-    /// Whether both are the same hex, whatever the case of their letters, in time that depends on the
-    /// lengths alone.
+    /// Whether both are the same hex, in either case, compared in time that depends on the lengths alone.
     #[must_use]
     pub fn same_hex(&self, other: &Self) -> bool {
         // Bit 5 is all that tells the cases of a letter apart, and is set in every digit.
         same_bytes(self.0.bytes().map(|b| b | 0x20), other.0.bytes().map(|b| b | 0x20))
     }
 
-    /// The material itself. Only what hands it to the kernel, or to a person who asked for it with
-    /// `--show-keys`, calls this.
+    /// Returns the material itself. Call this only to send it to the kernel, or to print it for `--show-keys`.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// How many bytes of text this is.
+    /// Returns the length of the text, in bytes: twice that of the key.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -21,7 +21,7 @@ const PURE: &[&str] = &[
     "src/policy.rs",
     "src/status.rs",
     "src/table.rs",
-    "src/units.rs",
+    "src/units",
     "src/identity",
     "src/device.rs",
     "src/secret.rs",

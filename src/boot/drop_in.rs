@@ -1,21 +1,21 @@
-//! What is special about the unit of one stack.
+//! The drop-in of one stack: the settings that its unit does not share with the others.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Stage, devices, key_files, key_sources, mapping_path, name};
+use super::{Stage, key_files, key_sources, lower_device_units, mapping_path, name};
 use crate::config::{BootOption, Mapping, Stack};
 use crate::keys::KeySource;
 
-/// The drop-in for the unit of `stack`, which these mappings are.
+/// Makes the drop-in for the unit of `stack`, whose mappings are `mappings`.
 pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
     let has = |option| stack.boot.contains(&option);
     let mut unit = Lines::default();
     unit.put("Description", &description(stack));
-    let devices: BTreeSet<String> = mappings.iter().flat_map(|mapping| devices(mapping)).collect();
+    let devices: BTreeSet<String> = mappings.iter().flat_map(|mapping| lower_device_units(mapping)).collect();
     for device in &devices {
-        // Wanted, not required: when it doesn't come, dmctl is run all the same, and says what is missing.
+        // Wanted, not required: when the device does not appear, dmctl runs all the same and reports it.
         unit.put("Wants", device);
         unit.put("After", device);
     }
@@ -30,14 +30,14 @@ pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
         unit.put("Wants", "network-online.target");
         unit.put("After", "network-online.target remote-fs-pre.target");
     }
-    // What must not fail is waited for.
+    // The targets that need the stack start after it.
     match stage {
         Stage::Initrd => unit.put("Before", "initrd-root-device.target"),
         Stage::System if has(BootOption::NoFail) || has(BootOption::NoAuto) => {}
         Stage::System if has(BootOption::NetDev) => unit.put("Before", "remote-fs.target"),
         Stage::System => unit.put("Before", "dmctl.service local-fs.target"),
     }
-    // What came up in the initramfs holds the system itself: it stays until there is nothing left to stop.
+    // A stack from the initramfs holds the system itself: it stays until everything else has stopped.
     if !has(BootOption::InitrdAttach) {
         unit.put("PartOf", "dmctl.service");
         unit.put("Conflicts", "umount.target");
@@ -48,7 +48,7 @@ pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
     format!("# Made by dmctl from its map.\n\n[Unit]\n{}{service}", unit.0)
 }
 
-/// The settings that hand a service the credentials which the keys of these mappings are.
+/// Makes the settings that give a service the credentials that are keys of these mappings.
 pub fn credentials<'m>(mappings: impl Iterator<Item = &'m Mapping>) -> String {
     let names: BTreeSet<String> = mappings
         .flat_map(key_sources)
@@ -64,7 +64,7 @@ pub fn credentials<'m>(mappings: impl Iterator<Item = &'m Mapping>) -> String {
     service.0
 }
 
-/// The names are those of devices, and can be anything that the kernel takes.
+/// Describes the stack by its name and the keys of its other mappings.
 fn description(stack: &Stack) -> String {
     let others: Vec<&str> =
         stack.keys.iter().filter(|key| **key != stack.name).map(crate::identity::Key::as_str).collect();
@@ -75,8 +75,8 @@ fn description(stack: &Stack) -> String {
     }
 }
 
-/// Folders that must be mounted before the keys in them can be read. One that the grammar of units would split is
-/// left out.
+/// Returns the folders that must be mounted before the key files in them can be read. A folder whose name the grammar
+/// of units would split is left out.
 fn key_folders(mappings: &[&Mapping]) -> BTreeSet<String> {
     let files = mappings.iter().flat_map(|mapping| key_files(mapping));
     let folders = files.filter_map(|file| Some(Path::new(&file).parent()?.to_str()?.to_string()));
@@ -84,12 +84,12 @@ fn key_folders(mappings: &[&Mapping]) -> BTreeSet<String> {
     folders.filter(|folder| !folder.contains(odd)).collect()
 }
 
-/// Settings, a line each.
+/// Settings of a unit, a line each.
 #[derive(Default)]
 struct Lines(String);
 
 impl Lines {
-    /// A value is text of ours: what systemd would expand is doubled.
+    /// Adds a setting. A `%` in the value is doubled: systemd would expand it (systemd.unit(5), specifiers).
     fn put(&mut self, setting: &str, value: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.0, "{setting}={}", value.replace('%', "%%"));

@@ -1,21 +1,21 @@
-//! Names of units that stand for paths, as `systemd-escape --path` makes them.
+//! The names of units that belong to paths, as `systemd-escape --path` makes them.
 
 use std::fmt::Write as _;
 
 /// The longest name of a unit, in bytes (`UNIT_NAME_MAX` in systemd).
-const LONGEST: usize = 255;
+const MAX_UNIT_NAME: usize = 255;
 
-/// The name of the unit of `kind` for a path. None where systemd has no such unit: for a path out of `/dev`, one
-/// that leads back with `..`, or one too long.
+/// Returns the name of the unit of `kind` for a path. `None` where systemd has no such unit: for a path that is not
+/// below `/dev`, that contains `..`, or that is too long.
 pub fn of_path(path: &str, kind: &str) -> Option<String> {
     let name = format!("{}.{kind}", escaped(path)?);
-    (name.len() <= LONGEST).then_some(name)
+    (name.len() <= MAX_UNIT_NAME).then_some(name)
 }
 
-/// The unit that comes up before anything uses the block device at a path, and goes down after.
+/// Returns the target that starts before the users of the block device at a path, and stops after them.
 pub fn block_device_target(path: &str) -> Option<String> {
     let name = format!("blockdev@{}.target", escaped(path)?);
-    (name.len() <= LONGEST).then_some(name)
+    (name.len() <= MAX_UNIT_NAME).then_some(name)
 }
 
 fn escaped(path: &str) -> Option<String> {

@@ -32,7 +32,7 @@ fn made(stage: Stage) -> Units {
 
 fn text(units: &Units, path: &str) -> String {
     match units.get(path) {
-        Some(Entry::File(text)) => text.clone(),
+        Some(UnitFile::Text(text)) => text.clone(),
         other => panic!("{path}: {other:?} in {:#?}", units.keys()),
     }
 }
@@ -69,7 +69,7 @@ fn a_device_asks_for_its_stack_and_dmctl_for_those_of_every_boot() {
     let units = made(Stage::System);
     let links: Vec<&str> = units
         .iter()
-        .filter(|(_, entry)| matches!(entry, Entry::Link(_)))
+        .filter(|(_, entry)| matches!(entry, UnitFile::Link(_)))
         .map(|(path, _)| path.as_str())
         .collect();
     assert_eq!(

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::boot::{self, Entry, Stage};
+use crate::boot::{self, Stage, UnitFile};
 use anyhow::anyhow;
 
 use super::exit::Exit;
@@ -59,13 +59,13 @@ fn has_maps(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_map(&entry.path())))
 }
 
-fn write(path: &Path, entry: &Entry) -> io::Result<()> {
+fn write(path: &Path, entry: &UnitFile) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     match entry {
-        Entry::File(text) => fs::write(path, text),
-        Entry::Link(to) => match symlink(to, path) {
+        UnitFile::Text(text) => fs::write(path, text),
+        UnitFile::Link(to) => match symlink(to, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done,
         },

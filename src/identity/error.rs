@@ -5,37 +5,37 @@ use thiserror::Error;
 /// Why a name, key, owner or uuid is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentityError {
-    /// Nothing there.
+    /// The text is empty; the field is `name` or `uuid`.
     #[error("a {0} can't be empty")]
     Empty(&'static str),
-    /// A name the kernel or every tool treats specially.
+    /// The name is `.`, `..` or `control` (`check_name` in `drivers/md/dm-ioctl.c`).
     #[error("`{0}` can't be the name of a device: the kernel keeps it for itself")]
     Reserved(String),
-    /// A slash or a control character.
+    /// The name holds a slash or a control character.
     #[error("`{}` can't be the name of a device: it holds {}", .0.escape_debug(), describe(*.1))]
     Character(String, char),
-    /// Longer than the kernel keeps.
+    /// The text is longer than the kernel stores.
     #[error("this {what} takes {length} bytes{}, the kernel keeps at most {limit}", if *.mangled { " in mangled form" } else { "" })]
     TooLong {
-        /// What is too long: a name or a uuid.
+        /// The kind of text: `name` or `uuid`.
         what: &'static str,
-        /// Its length in bytes, as the kernel would store it.
+        /// The length in bytes, in the form of the kernel.
         length: usize,
-        /// The most the kernel keeps.
+        /// The most bytes that the kernel stores.
         limit: usize,
-        /// Whether mangling made it that long.
+        /// Whether the length is that of the mangled form.
         mangled: bool,
     },
-    /// A name in which some characters are mangled and others are not.
+    /// The name has some characters mangled, and others not that should be.
     #[error("`{0}` mixes mangled (`\\xNN`) and plain characters: write it plain")]
     MixedMangling(String),
-    /// A key outside its alphabet.
+    /// The key is empty, too long, or holds a character outside its alphabet.
     #[error("`{}` can't be a key: use 1 to 64 of A-Z a-z 0-9 _ . - and put anything else into `name`", .0.escape_debug())]
     Key(String),
-    /// An owner outside its alphabet.
+    /// The owner is empty, too long, or holds a character outside its alphabet.
     #[error("`{}` can't be an owner: use 1 to 32 of a-z 0-9 _", .0.escape_debug())]
     Owner(String),
-    /// A uuid with a control character.
+    /// The uuid holds a control character.
     #[error("`{}` can't be a uuid: it holds a control character", .0.escape_debug())]
     Uuid(String),
 }

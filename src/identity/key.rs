@@ -1,4 +1,4 @@
-//! Who a mapping is within its map, and whose map that is.
+//! The key of a mapping within its map, and the owner of the map.
 
 use std::fmt;
 
@@ -17,22 +17,29 @@ pub const DEFAULT_OWNER: &str = "dmctl";
 pub struct Key(SmolStr);
 
 impl Key {
+    /// The longest key, in bytes.
+    pub const MAX_LENGTH: usize = 64;
+
     /// Checks the alphabet: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Key`] with the text.
     pub fn new(text: &str) -> Result<Self, IdentityError> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(legal) {
+        if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(legal) {
             return Err(IdentityError::Key(text.to_string()));
         }
         Ok(Self(text.into()))
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key as text, to keep.
+    /// Returns the key as text that is cheap to clone.
     #[must_use]
     pub fn text(&self) -> &SmolStr {
         &self.0
@@ -45,22 +52,29 @@ impl fmt::Display for Key {
     }
 }
 
-/// Whose devices a map describes.
+/// The owner of the devices that a map describes. It is a part of their uuids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Owner(SmolStr);
 
 impl Owner {
+    /// The longest owner, in bytes.
+    pub const MAX_LENGTH: usize = 32;
+
     /// Checks the alphabet: 1 to 32 of `a-z 0-9 _`. A hyphen ends the owner inside a uuid.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Owner`] with the text.
     pub fn new(text: &str) -> Result<Self, IdentityError> {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if text.is_empty() || text.len() > 32 || !text.bytes().all(legal) {
+        if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(legal) {
             return Err(IdentityError::Owner(text.to_string()));
         }
         Ok(Self(text.into()))
     }
 
-    /// The owner as text.
+    /// Returns the owner as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,9 +1,9 @@
-//! Who a device is: its name, its uuid, its owner and its key; every name dmctl gives is built here.
+//! The identity of a device: name, number, uuid, owner and key. Every name and uuid that dmctl gives is built here.
 //!
-//! The kernel knows a device by a name (at most 127 bytes) and by a uuid that can be set once and never
-//! changed. dmctl keeps ownership in the uuid, `DMCTL-<owner>-<key>`, so there is no state file to lose.
-//! Names outside libdevmapper's whitelist are written to the kernel in mangled form (`\xNN`), as every
-//! other tool expects them, and shown plain.
+//! The kernel identifies a device by a name (at most 127 bytes) and by a uuid (at most 128 bytes) that can be set once
+//! and never changed. dmctl keeps ownership in the uuid, `DMCTL-<owner>-<key>`, so there is not a state file to lose.
+//! Names outside libdevmapper's whitelist are written to the kernel in mangled form (`\xNN`), as other tools expect
+//! them, and shown plain.
 
 mod error;
 mod key;

@@ -1,4 +1,4 @@
-//! The name of a device, plain as people write it and mangled as the kernel has it.
+//! The name of a device: plain in maps and messages, mangled in the kernel.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -8,9 +8,9 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::{IdentityError, Key, Owner, printable};
 
-/// The longest name the kernel keeps (`DM_NAME_LEN` less the NUL).
+/// The longest name that the kernel stores, in bytes (`DM_NAME_LEN` in `include/uapi/linux/dm-ioctl.h` less the NUL).
 pub const MAX_NAME: usize = 127;
-/// What the name of a device starts with while renames pass through it (`a <-> b`).
+/// The prefix of the temporary names by which two devices swap names (`a <-> b`).
 pub const TEMPORARY_PREFIX: &str = "dmctl-moving-";
 
 /// The name of a device, in the form the kernel stores.
@@ -18,7 +18,8 @@ pub const TEMPORARY_PREFIX: &str = "dmctl-moving-";
 pub struct Name(SmolStr);
 
 impl Name {
-    /// From what a person writes: mangled where libdevmapper would.
+    /// Reads a plain name, and mangles it where libdevmapper would (`mangle_string` in `libdm-common.c` of lvm2). A name
+    /// that is mangled already stays as it is.
     ///
     /// ```
     /// use dmctl::identity::Name;
@@ -26,6 +27,11 @@ impl Name {
     /// assert_eq!(name.kernel(), "my\\x20disk");
     /// assert_eq!(name.plain(), "my disk");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] for a name that is empty or reserved, holds a slash or a control character, is mangled in part,
+    /// or takes more than [`MAX_NAME`] bytes in mangled form.
     pub fn new(plain: &str) -> Result<Self, IdentityError> {
         if plain.is_empty() {
             return Err(IdentityError::Empty("name"));
@@ -54,7 +60,7 @@ impl Name {
         Ok(Self(kernel))
     }
 
-    /// From the kernel: whatever it holds, bytes that are no UTF-8 mangled so that they can be shown.
+    /// Takes a name from the kernel, whatever it holds. Where it is not UTF-8, the bytes beyond ASCII are mangled.
     #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
@@ -68,26 +74,26 @@ impl Name {
         }
     }
 
-    /// The name a mapping carries while renames pass through each other. Its uuid tells whoever finds it
-    /// after a crash what it should be called.
+    /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash its uuid tells the
+    /// name it should have.
     #[must_use]
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
         Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))
     }
 
-    /// The form the kernel stores, mangled.
+    /// Returns the mangled form, which the kernel stores.
     #[must_use]
     pub fn kernel(&self) -> &str {
         &self.0
     }
 
-    /// The form a person reads, to keep.
+    /// Returns the plain form as text that is cheap to clone.
     #[must_use]
     pub fn plain_text(&self) -> SmolStr {
         unmangle(&self.0).map_or_else(|| self.0.clone(), SmolStr::from)
     }
 
-    /// The form a person reads.
+    /// Returns the plain form.
     #[must_use]
     pub fn plain(&self) -> Cow<'_, str> {
         match unmangle(&self.0) {
@@ -98,7 +104,7 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// The plain form, with control characters escaped: a name out of the kernel may hold any.
+    /// Writes the plain form with control characters escaped: a name from the kernel may hold any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&printable(&self.plain()))
     }
@@ -110,7 +116,7 @@ impl Serialize for Name {
     }
 }
 
-/// libdevmapper's whitelist.
+/// Whether libdevmapper leaves the byte as it is (`_is_whitelisted_char` in `libdm-common.c` of lvm2).
 fn is_whitelisted(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(&byte)
 }
@@ -128,7 +134,7 @@ fn mangle(plain: &str) -> String {
     mangled
 }
 
-/// The plain form of a string that holds at least one `\xNN`, or none when it holds none or is no mangling.
+/// Returns the plain form of a text with at least one `\xNN`. `None` when it has none, or another backslash.
 fn unmangle(text: &str) -> Option<String> {
     if !text.contains('\\') {
         return None;

@@ -5,26 +5,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many minor numbers a driver can have (`MINORBITS` in `include/linux/kdev_t.h`).
+/// The count of minor numbers of a major number (`MINORBITS` in `include/linux/kdev_t.h`).
 pub const MINORS: u32 = 1 << 20;
 
-/// The number of a block device, `major:minor`: what the kernel knows a device by.
+/// The number of a block device, `major:minor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DevNum {
-    /// The driver.
+    /// The number of the driver, 12 bits.
     pub major: u32,
-    /// The device of that driver.
+    /// The number of the device of that driver, 20 bits.
     pub minor: u32,
 }
 
 impl DevNum {
-    /// Both parts.
+    /// Makes a number of its two parts.
     #[must_use]
     pub fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
 
-    /// Reads `major:minor`, decimal digits only; the kernel takes 12 bits of major and 20 of minor.
+    /// Reads `major:minor`, decimal digits only. `None` for any other text, and for a number of more than 12 bits of
+    /// major or 20 of minor (`include/linux/kdev_t.h`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = |s: &str| !s.is_empty() && s.len() <= 10 && s.bytes().all(|b| b.is_ascii_digit());

@@ -1,8 +1,9 @@
-//! Text from outside, made fit to be shown.
+//! Text from outside dmctl, made safe to show.
 
 use std::borrow::Cow;
 
-/// Text from outside with everything that could move a cursor or turn the writing direction escaped.
+/// Escapes in a text from outside every character that could move a cursor, turn the writing direction or stay
+/// invisible.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let hides = |c: char| {
@@ -10,7 +11,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
             || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
     };
-    // Most texts are plain, and every one that is drawn comes through here.
+    // Every text that is shown passes here, and most are plain.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }

@@ -1,4 +1,4 @@
-//! The uuid of a device, in which dmctl keeps whose it is.
+//! The uuid of a device, in which dmctl keeps its owner.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,12 +8,12 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::{IdentityError, Key, Owner, printable};
 
-/// The longest uuid the kernel keeps (`DM_UUID_LEN` less the NUL).
+/// The longest uuid that the kernel stores, in bytes (`DM_UUID_LEN` in `include/uapi/linux/dm-ioctl.h` less the NUL).
 pub const MAX_UUID: usize = 128;
-/// What every uuid of a device that dmctl owns starts with.
+/// The prefix of the uuids of devices with a dmctl owner.
 pub const UUID_PREFIX: &str = "DMCTL-";
 
-/// Prefixes of uuids by which other subsystems mark their devices, and who they are.
+/// The prefixes by which other subsystems mark their uuids, and the names of those subsystems.
 const SUBSYSTEMS: &[(&str, &str)] = &[
     ("LVM-", "LVM"),
     ("CRYPT-", "cryptsetup"),
@@ -22,12 +22,12 @@ const SUBSYSTEMS: &[(&str, &str)] = &[
     ("stratis-", "Stratis"),
 ];
 
-/// The uuid of a device: any text of at most 128 bytes, set once.
+/// The uuid of a device: a text of at most 128 bytes, not only a UUID of RFC 4122. The kernel sets it once.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Uuid {
     /// Whether it starts with [`UUID_PREFIX`].
     prefixed: bool,
-    /// The rest: most of them are so short that they need no memory of their own.
+    /// The text behind the prefix: mostly so short that it needs no allocation.
     rest: SmolStr,
 }
 
@@ -37,7 +37,11 @@ impl Uuid {
         Self { prefixed: rest.is_some(), rest: rest.unwrap_or(text).into() }
     }
 
-    /// A uuid as someone wrote it.
+    /// Checks a uuid from a map or a command line.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] for a uuid that is empty, longer than [`MAX_UUID`] bytes, or holds a control character.
     pub fn new(text: &str) -> Result<Self, IdentityError> {
         if text.is_empty() {
             return Err(IdentityError::Empty("uuid"));
@@ -56,49 +60,50 @@ impl Uuid {
         Ok(Self::of(text))
     }
 
-    /// The uuid of the mapping `key` of `owner`.
+    /// Makes the uuid of the mapping `key` of `owner`.
     #[must_use]
     pub fn owned(owner: &Owner, key: &Key) -> Self {
         Self { prefixed: true, rest: format_smolstr!("{owner}-{key}") }
     }
 
-    /// From the kernel: none when the device has no uuid.
+    /// Takes a uuid from the kernel. `None` when the device has none. Bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Option<Self> {
         (!bytes.is_empty()).then(|| Self::of(&String::from_utf8_lossy(bytes)))
     }
 
-    /// Whether it is written as those of dmctl are, whoever the owner is.
+    /// Whether the uuid starts with [`UUID_PREFIX`], with any owner.
     #[must_use]
     pub fn is_prefixed(&self) -> bool {
         self.prefixed
     }
 
-    /// Whose device this is and which of theirs, when a dmctl owner has it.
+    /// Returns the owner and the key of the device, when a dmctl owner has it.
     #[must_use]
     pub fn parts(&self) -> Option<(Owner, Key)> {
         let (owner, key) = self.rest.split_once('-').filter(|_| self.prefixed)?;
         Some((Owner::new(owner).ok()?, Key::new(key).ok()?))
     }
 
-    /// Whether `owner` has this device.
+    /// Whether the uuid is one of `owner`.
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.within(owner).is_some()
     }
 
-    /// Whether it is that of the mapping `key` of `owner`.
+    /// Whether the uuid is that of the mapping `key` of `owner`.
     #[must_use]
     pub fn is_owned(&self, owner: &Owner, key: &Key) -> bool {
         self.within(owner) == Some(key.as_str())
     }
 
-    /// What tells it from the others of `owner`.
+    /// Returns the text behind the prefix and `owner`.
     fn within(&self, owner: &Owner) -> Option<&str> {
         self.rest.strip_prefix(owner.as_str())?.strip_prefix('-').filter(|_| self.prefixed)
     }
 
-    /// The other subsystem that this uuid marks a device of, if one does.
+    /// Returns the name of the subsystem whose mark the uuid carries, such as `LVM` or `cryptsetup`. `None` for a dmctl
+    /// uuid and for one without a known mark.
     #[must_use]
     pub fn subsystem(&self) -> Option<&'static str> {
         if self.prefixed {
@@ -110,14 +115,14 @@ impl Uuid {
         SUBSYSTEMS.iter().find(|(prefix, _)| self.rest.starts_with(prefix)).map(|(_, name)| *name)
     }
 
-    /// The uuid as text.
+    /// Returns the uuid as text.
     #[must_use]
     pub fn text(&self) -> SmolStr {
         if self.prefixed { format_smolstr!("{UUID_PREFIX}{}", self.rest) } else { self.rest.clone() }
     }
 }
 
-/// In the order of their texts.
+/// Orders uuids by their texts.
 impl Ord for Uuid {
     fn cmp(&self, other: &Self) -> Ordering {
         if self.prefixed == other.prefixed {

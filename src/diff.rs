@@ -164,11 +164,11 @@ fn compare_row(
         return Ok(None);
     };
     if let Some(why) = differences.unknown {
-        return Err(why);
+        return Err(why.into_owned());
     }
     row.target.resized(row.length, live.length, &mut differences);
     let heaviest = differences.effect();
-    diff.says.extend(differences.fields.into_iter().map(|difference| difference.says));
+    diff.says.extend(differences.fields.into_iter().map(|difference| difference.to_string()));
     ignored.append(&mut differences.warnings);
     diff.remaps |= heaviest >= Some(Effect::Remap);
     Ok(heaviest)

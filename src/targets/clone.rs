@@ -180,6 +180,7 @@ impl TargetKind for Clone {
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         let why = "the metadata fixes it, and the kernel refuses another";
+        let (length, live_length) = (Sectors(length), Sectors(live_length));
         differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);
     }
 

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words, keyed,
+    Differences, Doc, Effect, FieldValue, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words,
+    keyed,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -103,6 +104,8 @@ impl std::fmt::Display for Tag {
         write!(f, "{}:{}", self.tag_size, self.kind.word())
     }
 }
+
+impl FieldValue for Tag {}
 
 fn sector() -> Bytes {
     Bytes(SECTOR)

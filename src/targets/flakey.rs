@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{Differences, Doc, Effect, FieldValue, Lower, ParamsError, Printer, Problems, TargetKind, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -89,6 +89,8 @@ impl fmt::Display for CorruptBioByte {
         write!(f, "{} {} {} {}", self.nth_byte, self.direction.letter(), self.value, self.flags)
     }
 }
+
+impl FieldValue for CorruptBioByte {}
 
 impl Flakey {
     /// `random_read_corrupt`, 0 where it is left out.

@@ -48,9 +48,9 @@ mod seen;
 mod testing;
 
 pub use frame::{
-    Access, Difference, Differences, Doc, Effect, Found, Handover, Kind, Lower, Metadata, Mode, ParamsError,
-    Prepare, Printer, Problem, Problems, Style, Target, TargetKind, Traits, Words, argument, failed, generic,
-    rest_of, superblock,
+    Access, Change, Difference, Differences, Doc, Effect, FieldValue, Found, Handover, Kind, Lower, Metadata,
+    Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity, Style, Target, TargetKind, Traits,
+    Unit, Value, Words, argument, failed, generic, rest_of, superblock,
 };
 use frame::{choice, keyed};
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Traits, Words,
+    Access, Differences, Doc, Effect, FieldValue, Found, Lower, Metadata, ParamsError, Printer, TargetKind,
+    Traits, Words,
 };
 use crate::device::Device;
 
@@ -50,6 +51,8 @@ impl fmt::Display for CacheMode {
         }
     }
 }
+
+impl FieldValue for CacheMode {}
 
 impl Pcache {
     fn parse_options(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {

@@ -14,7 +14,7 @@ use super::{
     Traits, Words,
 };
 use crate::device::Device;
-use crate::units::Bytes;
+use crate::units::{Bytes, Sectors};
 
 /// The form of the row, and the only one that current kernels write.
 const VERSION: &str = "V4";
@@ -218,21 +218,19 @@ impl TargetKind for Vdo {
             Some(more) if more >= LEAST_GROWTH => {
                 differences.field("storage_blocks", &self.storage_blocks, &live.storage_blocks, Effect::Tune);
             }
-            Some(more) => differences.push(
+            Some(more) => differences.field_with_reason(
                 "storage_blocks",
+                &self.storage_blocks,
+                &live.storage_blocks,
                 Effect::Recreate,
-                format!(
-                    "storage_blocks {} -> {}: {more} blocks more, the kernel wants at least {LEAST_GROWTH}",
-                    live.storage_blocks, self.storage_blocks
-                ),
+                format!("{more} blocks more, the kernel wants at least {LEAST_GROWTH}"),
             ),
-            None => differences.push(
+            None => differences.field_with_reason(
                 "storage_blocks",
+                &self.storage_blocks,
+                &live.storage_blocks,
                 Effect::Recreate,
-                format!(
-                    "storage_blocks {} -> {}: the storage can't shrink",
-                    live.storage_blocks, self.storage_blocks
-                ),
+                "the storage can't shrink",
             ),
         }
         differences.field("minimum_io_size", &self.minimum_io_size, &live.minimum_io_size, Effect::Recreate);
@@ -249,7 +247,7 @@ impl TargetKind for Vdo {
     /// The volume grows; a shorter row is refused.
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         let effect = if length > live_length { Effect::Tune } else { Effect::Recreate };
-        differences.field("length", &length, &live_length, effect);
+        differences.field("length", &Sectors(length), &Sectors(live_length), effect);
     }
 
     /// The length is a field of the metadata, whatever the size of the device.

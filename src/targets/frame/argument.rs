@@ -12,6 +12,8 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use super::FieldValue;
+
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Argument(String);
@@ -61,6 +63,8 @@ impl fmt::Display for Argument {
         f.pad(&self.0)
     }
 }
+
+impl FieldValue for Argument {}
 
 /// Takes an integer or text.
 struct ArgumentVisitor;

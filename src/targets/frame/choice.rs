@@ -40,6 +40,8 @@ macro_rules! choice {
                 f.write_str(self.word())
             }
         }
+
+        impl $crate::targets::FieldValue for $name {}
     };
 }
 

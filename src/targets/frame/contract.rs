@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{Differences, Effect, ParamsError, Printer, Problems, Words};
 use crate::device::Device;
 use crate::keys::KeySlot;
+use crate::units::Sectors;
 
 /// A target type: its fields, and what they mean.
 ///
@@ -64,7 +65,7 @@ pub trait TargetKind:
     /// Says what another length takes: another table, unless the target keeps its size on disk. Both are
     /// lengths of the row, in sectors. What is cut off or moved is told by the sector map.
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
-        differences.field("length", &length, &live_length, Effect::Tune);
+        differences.field("length", &Sectors(length), &Sectors(live_length), Effect::Tune);
     }
 
     /// When every sector `n` of the row is sector `offset + n` of one device: that device and offset. The

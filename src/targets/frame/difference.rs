@@ -1,6 +1,12 @@
 //! How a wanted target differs from a live one, and what it takes to make them equal.
+//!
+//! A difference is data: the field, both values and their unit. What a person reads is made of it at the edge, by
+//! `Display`, so that nothing else has to take a sentence apart.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt;
+
+use super::value::{FieldValue, Unit, Value};
 
 /// What a difference takes, from harmless to heavy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,8 +26,47 @@ pub struct Difference {
     pub field: String,
     /// What it takes.
     pub effect: Effect,
-    /// What a person reads: the change, without keys.
-    pub says: String,
+    /// How the two values differ.
+    pub change: Change,
+}
+
+/// How the two values of a field differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// From one value to another.
+    Values {
+        /// The live one.
+        live: Value,
+        /// The wanted one.
+        wanted: Value,
+        /// What both count, where they are numbers of something.
+        unit: Option<Unit>,
+        /// What makes the effect what it is, where that is not plain.
+        why: Option<Cow<'static, str>>,
+    },
+    /// Another key. Neither is ever held here.
+    Key,
+    /// The parameters of a type that dmctl does not know.
+    Parameters,
+}
+
+/// `offset 0 -> 8`, and behind a colon why that is heavier than it looks.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = &self.field;
+        match &self.change {
+            Change::Values { live, wanted, why: None, .. } => write!(f, "{field} {live} -> {wanted}"),
+            Change::Values { live, wanted, why: Some(why), .. } => {
+                write!(f, "{field} {live} -> {wanted}: {why}")
+            }
+            Change::Key => {
+                write!(f, "{field} differs: what is on disk can't be read, or is not believed, with another")
+            }
+            Change::Parameters => {
+                f.write_str("the parameters differ, and what that means for this type is unknown")
+            }
+        }
+    }
 }
 
 /// All fields that differ, or why that can't be told.
@@ -30,41 +75,41 @@ pub struct Differences {
     /// The fields, in the order they were compared.
     pub fields: Vec<Difference>,
     /// Set when the live target can't be judged: it is then never reloaded.
-    pub unknown: Option<String>,
+    pub unknown: Option<Cow<'static, str>>,
     /// What a person should know and no reload can change: a field that was fixed when the device was
     /// formatted, and now differs from the map.
     pub warnings: Vec<String>,
 }
 
 impl Differences {
-    /// Notes that `field` differs.
-    pub fn push(&mut self, field: &str, effect: Effect, says: impl Into<String>) {
-        self.fields.push(Difference { field: field.to_string(), effect, says: says.into() });
+    /// Adds that `field` differs.
+    pub fn push(&mut self, field: &str, effect: Effect, change: Change) {
+        self.fields.push(Difference { field: field.to_string(), effect, change });
     }
 
     /// Compares one field; `effect` is what another value takes.
-    pub fn field<T: PartialEq + Display>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
+    pub fn field<T: PartialEq + FieldValue>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
         if wanted != live {
-            self.push(field, effect, format!("{field} {live} -> {wanted}"));
+            self.push(field, effect, Change::of(Some(wanted), Some(live), None));
         }
     }
 
-    /// Compares one field like [`field`](Self::field), and says what makes the effect what it is.
-    pub fn field_with_reason<T: PartialEq + Display>(
+    /// Compares one field like [`field`](Self::field), and tells what makes the effect what it is.
+    pub fn field_with_reason<T: PartialEq + FieldValue>(
         &mut self,
         field: &str,
         wanted: &T,
         live: &T,
         effect: Effect,
-        why: &str,
+        why: impl Into<Cow<'static, str>>,
     ) {
         if wanted != live {
-            self.push(field, effect, format!("{field} {live} -> {wanted}: {why}"));
+            self.push(field, effect, Change::of(Some(wanted), Some(live), Some(why.into())));
         }
     }
 
     /// Compares a field that may be left out.
-    pub fn optional<T: PartialEq + Display>(
+    pub fn optional<T: PartialEq + FieldValue>(
         &mut self,
         field: &str,
         wanted: Option<&T>,
@@ -72,26 +117,32 @@ impl Differences {
         effect: Effect,
     ) {
         if wanted != live {
-            let show = |value: Option<&T>| value.map_or_else(|| "unset".to_string(), T::to_string);
-            self.push(field, effect, format!("{field} {} -> {}", show(live), show(wanted)));
+            self.push(field, effect, Change::of(wanted, live, None));
         }
     }
 
-    /// Compares a field that must not be shown.
-    pub fn secret<T: PartialEq>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
+    /// Compares a field that may be left out, and tells what makes the effect what it is.
+    pub fn optional_with_reason<T: PartialEq + FieldValue>(
+        &mut self,
+        field: &str,
+        wanted: Option<&T>,
+        live: Option<&T>,
+        effect: Effect,
+        why: impl Into<Cow<'static, str>>,
+    ) {
         if wanted != live {
-            self.push(field, effect, format!("{field} differs"));
+            self.push(field, effect, Change::of(wanted, live, Some(why.into())));
         }
     }
 
-    /// Notes that the live target can't be judged.
-    pub fn unknown(&mut self, why: impl Into<String>) {
+    /// Marks the live target as one that can't be judged.
+    pub fn unknown(&mut self, why: impl Into<Cow<'static, str>>) {
         self.unknown = Some(why.into());
     }
 
     /// Tells a person of something that no reload can change; the two stay equal.
-    pub fn warn(&mut self, says: impl Into<String>) {
-        self.warnings.push(says.into());
+    pub fn warn(&mut self, message: impl Into<String>) {
+        self.warnings.push(message.into());
     }
 
     /// Whether the two are equal.
@@ -104,5 +155,13 @@ impl Differences {
     #[must_use]
     pub fn effect(&self) -> Option<Effect> {
         self.fields.iter().map(|difference| difference.effect).max()
+    }
+}
+
+impl Change {
+    fn of<T: FieldValue>(wanted: Option<&T>, live: Option<&T>, why: Option<Cow<'static, str>>) -> Self {
+        let value = |of: Option<&T>| of.map_or(Value::Unset, FieldValue::value);
+        let unit = wanted.or(live).and_then(FieldValue::unit);
+        Self::Values { live: value(live), wanted: value(wanted), unit, why }
     }
 }

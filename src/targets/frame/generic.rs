@@ -1,7 +1,7 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
 
 use super::{
-    Access, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits, Words,
+    Access, Change, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 
@@ -86,11 +86,7 @@ impl Target for Generic {
         let mut differences = Differences::default();
         let (wanted, live) = (self.params(Style::Kernel), live.params(Style::Kernel));
         if wanted != live {
-            differences.push(
-                "params",
-                Effect::Remap,
-                "the parameters differ, and what that means for this type is unknown",
-            );
+            differences.push("params", Effect::Remap, Change::Parameters);
         }
         Some(differences)
     }

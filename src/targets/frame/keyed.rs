@@ -3,7 +3,7 @@
 //! A row that holds a key may hold it in the wrong place. So no message about such a row repeats a word of
 //! it, and hiding a key starts from what a word looks like, not from where it should stand.
 
-use super::{Differences, Effect, ParamsError, Printer, Problems, Words};
+use super::{Change, Differences, Effect, ParamsError, Printer, Problems, Words};
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySource};
 use crate::secret::REDACTED;
@@ -73,9 +73,7 @@ pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
         _ => wanted.source == live.source,
     };
     if !same {
-        let says =
-            format!("{field} differs: what is on disk can't be read, or is not believed, with another");
-        differences.push(field, Effect::Remap, says);
+        differences.push(field, Effect::Remap, Change::Key);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
+use crate::units::Sectors;
 
 /// A target as the rest of dmctl sees it, whatever its type.
 pub trait Target: Send + Sync + Any {
@@ -38,7 +39,7 @@ pub trait Target: Send + Sync + Any {
     }
     /// See [`TargetKind::resized`].
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
-        differences.field("length", &length, &live_length, Effect::Tune);
+        differences.field("length", &Sectors(length), &Sectors(live_length), Effect::Tune);
     }
     /// See [`TargetKind::straight`].
     fn straight(&self) -> Option<(&Device, u64)>;

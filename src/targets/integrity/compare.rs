@@ -8,7 +8,7 @@
 
 use super::super::{Differences, Effect, keyed};
 use super::{Algorithm, Integrity, Mode};
-use crate::units::Sectors;
+use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The coarsest clock tick of a kernel, in milliseconds: times are rounded up to a tick.
 const TICK: u32 = 10;
@@ -26,32 +26,31 @@ pub(super) fn compare(wanted: &Integrity, live: &Integrity, differences: &mut Di
     tunables(wanted, live, differences);
 }
 
+/// Why another value of what the superblock holds takes another device.
+const FIXED: &str = "it was fixed when the device was formatted, and the kernel refuses another";
+
 /// What the superblock holds and the kernel insists on.
 fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
-    let mut fixed = |field: &str, wanted: String, live: String| {
-        if wanted != live {
-            let says = format!(
-                "{field} {live} -> {wanted}: it was fixed when the device was formatted, and the kernel refuses another"
-            );
-            differences.push(field, Effect::Recreate, says);
-        }
-    };
-    let device =
-        |device: Option<&crate::device::Device>| device.map_or("unset".to_string(), ToString::to_string);
-    if wanted.meta_device != live.meta_device {
-        fixed("meta_device", device(wanted.meta_device.as_ref()), device(live.meta_device.as_ref()));
-    }
+    let recreate = Effect::Recreate;
+    let (device, live_device) = (wanted.meta_device.as_ref(), live.meta_device.as_ref());
+    differences.optional_with_reason("meta_device", device, live_device, recreate, FIXED);
     if let (Some(wanted), Some(live)) = (wanted_tag(wanted, live), tag(live)) {
-        fixed("tag_size", wanted.to_string(), live.to_string());
+        differences.field_with_reason("tag_size", &wanted, &live, recreate, FIXED);
     }
     if let Some(size) = wanted.block_size {
-        fixed("block_size", size.to_string(), (live.sectors_per_block() * crate::units::SECTOR).to_string());
+        let live_size = Bytes(live.sectors_per_block() * SECTOR);
+        differences.field_with_reason("block_size", &size, &live_size, recreate, FIXED);
     }
-    let mac =
-        |integrity: &Integrity| if integrity.journal_mac.is_some() { "set" } else { "unset" }.to_string();
-    fixed("journal_mac", mac(wanted), mac(live));
+    let mac = |integrity: &Integrity| integrity.journal_mac.is_some().then_some("set");
+    differences.optional_with_reason(
+        "journal_mac",
+        mac(wanted).as_ref(),
+        mac(live).as_ref(),
+        recreate,
+        FIXED,
+    );
     if (wanted.mode == Mode::Inline) != (live.mode == Mode::Inline) {
-        fixed("mode", wanted.mode.to_string(), live.mode.to_string());
+        differences.field_with_reason("mode", &wanted.mode, &live.mode, recreate, FIXED);
     }
 }
 
@@ -235,7 +234,7 @@ fn area_of_tags(live: &Integrity) -> Option<u64> {
     let interleave = live.interleave_sectors?.0;
     let tags = u64::from(tag(live)?).checked_mul(interleave / live.sectors_per_block())?;
     let padding = if live.fix_padding { 4096 } else { 128 << 10 };
-    let area = tags.checked_next_multiple_of(padding)? / crate::units::SECTOR;
+    let area = tags.checked_next_multiple_of(padding)? / SECTOR;
     (area > 0).then_some(area)
 }
 

@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
-    Words, keyed,
+    Access, Differences, Doc, FieldValue, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
+    Traits, Words, keyed,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -149,6 +149,8 @@ impl fmt::Display for Mode {
         f.pad(self.row().2)
     }
 }
+
+impl FieldValue for Mode {}
 
 impl Integrity {
     fn new(device: Device, reserved: Sectors, tag_size: Option<u32>, mode: Mode) -> Self {

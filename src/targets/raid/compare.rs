@@ -57,8 +57,8 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     let sorted = |raid: &Raid| raid.write_mostly.iter().copied().collect::<BTreeSet<u32>>();
     let (write_mostly, live_write_mostly) = (sorted(wanted), sorted(live));
     if write_mostly != live_write_mostly {
-        let says = format!("write_mostly {live_write_mostly:?} -> {write_mostly:?}");
-        differences.push("write_mostly", Effect::Tune, says);
+        let [wanted, live] = [write_mostly, live_write_mostly].map(|places| format!("{places:?}"));
+        differences.field("write_mostly", &wanted, &live, Effect::Tune);
     }
     for (field, wanted, live) in [
         ("daemon_sleep", wanted.daemon_sleep, live.daemon_sleep),
@@ -71,11 +71,9 @@ fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     // Taken in sectors, printed in KiB.
     let printed = wanted.max_write_behind.map(|sectors| Sectors(sectors.0 / 2));
     if printed != live.max_write_behind {
-        let show =
-            |value: Option<Sectors>| value.map_or_else(|| "unset".to_string(), |value| value.to_string());
         let live = live.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
-        let says = format!("max_write_behind {} -> {}", show(live), show(wanted.max_write_behind));
-        differences.push("max_write_behind", Effect::Tune, says);
+        let wanted = wanted.max_write_behind.as_ref();
+        differences.optional("max_write_behind", wanted, live.as_ref(), Effect::Tune);
     }
 }
 

@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Mode, ParamsError, Printer, Problems, TargetKind, Traits, Words,
+    Access, Differences, Doc, Effect, FieldValue, Lower, Mode, ParamsError, Printer, Problems, TargetKind,
+    Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -148,6 +149,8 @@ impl fmt::Display for OnCorruption {
     }
 }
 
+impl FieldValue for OnCorruption {}
+
 impl fmt::Display for OnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -157,11 +160,15 @@ impl fmt::Display for OnError {
     }
 }
 
+impl FieldValue for OnError {}
+
 impl fmt::Display for Fec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} blocks {} start {} roots {}", self.device, self.blocks, self.start, self.roots)
     }
 }
+
+impl FieldValue for Fec {}
 
 /// Sets a choice that can be made once.
 fn choose<T>(words: &Words<'_>, choice: &mut Option<T>, made: T) -> Result<(), ParamsError> {
@@ -354,8 +361,8 @@ impl TargetKind for Verity {
         const OTHER_TREE: &str =
             "blocks are checked against another tree, and read as errors where it doesn't fit";
         let remap = Effect::Remap;
-        let mut tree = |field: &str, wanted: &dyn ToString, live: &dyn ToString| {
-            differences.field_with_reason(field, &wanted.to_string(), &live.to_string(), remap, OTHER_TREE);
+        let mut tree = |field: &str, wanted: &dyn FieldValue, live: &dyn FieldValue| {
+            differences.field_with_reason(field, &wanted.value(), &live.value(), remap, OTHER_TREE);
         };
         tree("version", &self.version, &live.version);
         tree("data.block_size", &self.data.block_size, &live.data.block_size);

@@ -19,8 +19,8 @@
 //! confirmed.
 //!
 //! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
-//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`] and
-//! [`sector_map`] are the words that all of them speak in.
+//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`],
+//! [`sector_map`] and [`stack`] are the words that all of them speak in.
 //!
 //! Nothing in here knows a terminal, and everything that touches a kernel is given one: the running one,
 //! [`kernel::live::Live`], or a model of it, [`kernel::simulated::Simulated`], on which this example runs.
@@ -73,6 +73,7 @@ pub mod render;
 pub mod saved;
 pub mod secret;
 pub mod sector_map;
+pub mod stack;
 pub mod status;
 mod sync;
 pub mod table;

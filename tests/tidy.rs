@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "src/export",
     "src/graph",
     "src/sector_map.rs",
+    "src/stack",
     "src/policy.rs",
     "src/status.rs",
     "src/table.rs",

@@ -1,0 +1,37 @@
+//! A walk to everything that can be reached, where what is next is learnt on the way.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
+
+/// Nodes still to be looked at, each once, nearest first. The caller takes a [`next`](Self::next) one and adds
+/// what is below or above it with `extend`, until there is none.
+///
+/// No circle holds it up, and no depth: it takes memory in proportion to the nodes that are reached.
+#[derive(Debug)]
+pub struct Reach<N> {
+    seen: HashSet<N>,
+    left: VecDeque<N>,
+}
+
+impl<N: Copy + Eq + Hash> Reach<N> {
+    /// Takes the next node.
+    #[expect(clippy::should_implement_trait, reason = "the caller adds nodes between two calls")]
+    pub fn next(&mut self) -> Option<N> {
+        self.left.pop_front()
+    }
+}
+
+impl<N: Copy + Eq + Hash> Extend<N> for Reach<N> {
+    fn extend<I: IntoIterator<Item = N>>(&mut self, nodes: I) {
+        let Self { seen, left } = self;
+        left.extend(nodes.into_iter().filter(|node| seen.insert(*node)));
+    }
+}
+
+impl<N: Copy + Eq + Hash> FromIterator<N> for Reach<N> {
+    fn from_iter<I: IntoIterator<Item = N>>(nodes: I) -> Self {
+        let mut reach = Self { seen: HashSet::new(), left: VecDeque::new() };
+        reach.extend(nodes);
+        reach
+    }
+}

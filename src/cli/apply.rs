@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::apply::{self, Applied, ApplyError, Options, Progress};
 use crate::config::parse_duration;
 use crate::config::trust::Guard;
-use crate::confirm::{self, Post};
+use crate::confirm::{self, PendingApply};
 use crate::kernel::ChangeKernel;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan};
@@ -127,7 +127,7 @@ fn carry_out(
     args: &Args,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-    post: Option<&mut Option<Post>>,
+    post: Option<&mut Option<PendingApply>>,
 ) -> Result<Option<Applied>, Failure> {
     let document = Document::of(plan);
     if args.output.is_json() {

@@ -27,14 +27,14 @@ pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
         Outcome::Kept => print("Kept.\n").map(|()| Exit::Done),
         Outcome::Nothing => Err(Failure::new(Exit::Error, anyhow!("nothing waits to be confirmed"))),
         Outcome::TooEarly(found) => {
-            Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.says(Timestamp::now()))))
+            Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.describe(Timestamp::now()))))
         }
         // Nobody is there any more to put it back.
         Outcome::TooLate(found) if found.record.phase == Phase::Waiting => {
-            print(&format!("Kept: {}.\n", found.says(Timestamp::now()))).map(|()| Exit::Done)
+            print(&format!("Kept: {}.\n", found.describe(Timestamp::now()))).map(|()| Exit::Done)
         }
         Outcome::TooLate(found) => {
-            Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.says(Timestamp::now()))))
+            Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.describe(Timestamp::now()))))
         }
     }
 }

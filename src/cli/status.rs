@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::confirm::Found;
+use crate::confirm::ConfirmState;
 use crate::render::{self, Paint};
 use crate::status::{self, Entry, Word};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct Args {
 struct Status {
     /// An apply that waits to be confirmed, or what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    confirm: Option<Found>,
+    confirm: Option<ConfirmState>,
     mappings: Vec<Entry>,
 }
 

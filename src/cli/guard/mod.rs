@@ -14,7 +14,7 @@ use std::{env, io, mem};
 
 use crate::apply::Applied;
 use crate::config::parse_duration;
-use crate::confirm::{Found, Post};
+use crate::confirm::{ConfirmState, PendingApply};
 use crate::kernel::MemoryLock;
 use crate::plan::{Action, Plan, Step};
 use crate::policy::Class;
@@ -67,9 +67,9 @@ pub fn permit(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// Writes down that the plan is going to be applied.
-pub fn take_post(context: &Context, plan: &Plan) -> Result<Post, Failure> {
+pub fn take_post(context: &Context, plan: &Plan) -> Result<PendingApply, Failure> {
     let says = "that this waits to be confirmed can't be written down";
-    Post::take(&context.confirmation()?, plan.steps.len())
+    PendingApply::begin(&context.confirmation()?, plan.steps.len())
         .map_err(|error| Failure::new(Exit::Error, anyhow!("{says}: {error}")))
 }
 
@@ -79,7 +79,7 @@ pub fn run<'c>(
     context: &'c Context,
     within: Duration,
     json: bool,
-    act: impl FnOnce(&mut Option<Post>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
+    act: impl FnOnce(&mut Option<PendingApply>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
 ) -> Result<Exit, Failure> {
     let failed = |error: io::Error| Failure::new(Exit::Error, anyhow!("the guard can't be started: {error}"));
     if let Some(number) = front::is_guard() {
@@ -94,7 +94,7 @@ fn guard<'c>(
     within: Duration,
     json: bool,
     teller: Teller,
-    act: impl FnOnce(&mut Option<Post>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
+    act: impl FnOnce(&mut Option<PendingApply>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
 ) -> Result<Exit, Failure> {
     // Away from the terminal: neither its end nor its keys reach this process.
     setsid().map_err(|errno| Failure::new(Exit::Error, anyhow!("no session of its own: {errno}")))?;
@@ -107,7 +107,7 @@ fn guard<'c>(
         Ok(Some(applied)) => applied,
         ended => {
             if let Some(post) = post {
-                let _ = post.leave();
+                let _ = post.discard();
             }
             let exit = ended.map_or_else(
                 |failure| {
@@ -139,10 +139,10 @@ fn guard<'c>(
     if written.is_ok() {
         watch.wait(post.token(), deadline, &signals);
     }
-    if post.give_up() {
+    if post.begin_rollback() {
         put_back(context, &held, applied, &mut post);
     } else {
-        let _ = post.leave();
+        let _ = post.discard();
     }
     // Whoever waits for the post to be empty finds the lock free.
     mem::drop(held);
@@ -180,7 +180,7 @@ fn settle_down(live: bool) -> Option<MemoryLock> {
     MemoryLock::acquire()
 }
 
-fn put_back(context: &Context, held: &Held<'_>, applied: Applied, post: &mut Post) {
+fn put_back(context: &Context, held: &Held<'_>, applied: Applied, post: &mut PendingApply) {
     let patience = context.patience();
     let left = held
         .change(|kernel| Ok(applied.put_back(kernel, patience)))
@@ -188,7 +188,7 @@ fn put_back(context: &Context, held: &Held<'_>, applied: Applied, post: &mut Pos
     if context.is_live() {
         log(&left);
     }
-    let _ = post.put_back(Timestamp::now(), left);
+    let _ = post.end_rollback(Timestamp::now(), left);
 }
 
 /// Tells the kernel's log, which is kept where nobody looks at a terminal.
@@ -206,10 +206,11 @@ fn log(left: &[String]) {
 }
 
 /// What waits, if anything does, in a sentence.
-pub fn pending(context: &Context) -> Result<Option<(Found, String)>, Failure> {
-    let found = Found::read(&context.confirmation()?).map_err(|error| Failure::new(Exit::Error, error))?;
+pub fn pending(context: &Context) -> Result<Option<(ConfirmState, String)>, Failure> {
+    let found =
+        ConfirmState::read(&context.confirmation()?).map_err(|error| Failure::new(Exit::Error, error))?;
     Ok(found.map(|found| {
-        let says = found.says(Timestamp::now());
+        let says = found.describe(Timestamp::now());
         (found, says)
     }))
 }

@@ -1,0 +1,114 @@
+//! An apply that waits to be confirmed, in the process that carries it out.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use jiff::Timestamp;
+
+use super::{Phase, Record, TOKEN, folder, forget, remove};
+
+/// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
+/// the lock of the kernel.
+#[derive(Debug)]
+pub struct PendingApply {
+    path: PathBuf,
+    record: Record,
+    token: PathBuf,
+    /// The file of the record, locked as long as this process lives.
+    held: Option<File>,
+}
+
+impl PendingApply {
+    /// Writes the record before `steps` steps are applied.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system when the record or the token can't be written.
+    pub fn begin(path: &Path, steps: usize) -> io::Result<Self> {
+        forget(path)?;
+        let (_, token) = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path))?.keep()?;
+        let name = token.file_name().map(PathBuf::from).unwrap_or_default();
+        let record = Record {
+            phase: Phase::Applying,
+            pid: process::id(),
+            steps,
+            until: None,
+            left: Vec::new(),
+            token: name,
+        };
+        let mut pending = Self { path: path.to_path_buf(), record, token, held: None };
+        pending.write()?;
+        Ok(pending)
+    }
+
+    /// Writes into the record that the process waits until `until`.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system when the record can't be written.
+    pub fn wait_until(&mut self, until: Timestamp) -> io::Result<()> {
+        (self.record.phase, self.record.until) = (Phase::Waiting, Some(until));
+        self.write()
+    }
+
+    /// Returns the count of the steps that are applied.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.record.steps
+    }
+
+    /// Returns the path of the token, which a confirmation removes.
+    #[must_use]
+    pub fn token(&self) -> &Path {
+        &self.token
+    }
+
+    /// Decides that the steps are undone. `false` when the apply was confirmed before.
+    pub fn begin_rollback(&mut self) -> bool {
+        // A token that can't be removed is still there, so the apply was not confirmed.
+        let decided = remove(&self.token).unwrap_or(true);
+        if decided {
+            self.record.phase = Phase::RollingBack;
+            // The rollback matters more than its record.
+            let _ = self.write();
+        }
+        decided
+    }
+
+    /// Writes into the record that the rollback has ended; `left` are the steps that could not be undone, a sentence
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system when the record can't be written.
+    pub fn end_rollback(&mut self, now: Timestamp, left: Vec<String>) -> io::Result<()> {
+        let phase = if left.is_empty() { Phase::RolledBack } else { Phase::Failed };
+        (self.record.phase, self.record.until, self.record.left) = (phase, Some(now), left);
+        self.write()
+    }
+
+    /// Removes the record and the token: nothing was applied, or the apply was confirmed.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system when a file can't be removed.
+    pub fn discard(&self) -> io::Result<()> {
+        remove(&self.path)?;
+        remove(&self.token).map(drop)
+    }
+
+    /// Replaces the record atomically.
+    fn write(&mut self) -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".dmctl-confirm-")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(folder(&self.path))?;
+        file.write_all(serde_json::to_string(&self.record)?.as_bytes())?;
+        file.as_file().lock()?;
+        self.held = Some(file.persist(&self.path)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! One dmctl at a time: an advisory lock on a file, held while a kernel is changed.
+//!
+//! The lock is that of flock(2), so it ends with the process that holds it, however that ends. The file stays: if it
+//! were removed, two processes could lock two files of one name. While the lock is held the file names its holder, so
+//! that a process that waits can report it.
+
+mod holder;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use thiserror::Error;
+
+pub use holder::Holder;
+
+use crate::identity::printable;
+
+/// The path of the lock for the running kernel.
+pub const LIVE: &str = "/run/dmctl.lock";
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Why the lock was not taken.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Another process holds the lock.
+    #[error("{holder} holds the lock {}", printable(&.path.to_string_lossy()))]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that holds it.
+        holder: Holder,
+    },
+    /// The lock file can't be opened, locked or written.
+    #[error("the lock {} can't be taken: {source}", printable(&.path.to_string_lossy()))]
+    Unusable {
+        /// The lock file.
+        path: PathBuf,
+        /// The answer of the system.
+        source: io::Error,
+    },
+}
+
+/// A lock that is held. Dropping it releases the lock.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, and waits up to `patience` while another process holds it. `command` is shown to processes that
+    /// find the lock taken, so it must not contain a key.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dmctl::lock::{Lock, LockError};
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let path = folder.path().join("lock");
+    /// let held = Lock::acquire(&path, Duration::ZERO, "dmctl create data").unwrap();
+    /// let error = Lock::acquire(&path, Duration::ZERO, "dmctl remove data").unwrap_err();
+    /// assert!(matches!(error, LockError::Held { holder, .. } if holder.command == "dmctl create data"));
+    /// drop(held);
+    /// assert!(Lock::acquire(&path, Duration::ZERO, "dmctl remove data").is_ok());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Held`] with the holder when the time is up; [`LockError::Unusable`] for a file that can't be
+    /// opened, locked or written.
+    pub fn acquire(path: &Path, patience: Duration, command: &str) -> Result<Self, LockError> {
+        let unusable = |source| LockError::Unusable { path: path.to_path_buf(), source };
+        let mut file = open(path).map_err(unusable)?;
+        if !wait_for(&file, patience).map_err(unusable)? {
+            return Err(LockError::Held { path: path.to_path_buf(), holder: holder::of(&mut file) });
+        }
+        holder::write_entry(&mut file, command).map_err(unusable)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The next holder overwrites the entry anyway; an empty file only spares a reader a stale name.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Opens the file, never through a symbolic link: another user may have put one in its place.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)
+}
+
+/// Tries to lock the file until `patience` is over. `false` when another process still holds the lock.
+fn wait_for(file: &File, patience: Duration) -> io::Result<bool> {
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        let left = patience.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        thread::sleep(PAUSE.min(left));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+
+    #[test]
+    fn the_holder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let _held = Lock::acquire(&path, Duration::ZERO, "dmctl create a\nb").unwrap();
+        let error = Lock::acquire(&path, Duration::from_millis(60), "dmctl list").unwrap_err();
+        let expected =
+            format!("another dmctl, process {} (`dmctl create a b`), holds the lock", process::id());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_in_time_is_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::acquire(&path, Duration::ZERO, "first").unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| Lock::acquire(&path, Duration::from_secs(10), "second").is_ok());
+            thread::sleep(Duration::from_millis(80));
+            drop(held);
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_is_no_lock_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Lock::acquire(&folder.path().join("no/lock"), Duration::ZERO, "x").unwrap_err();
+        assert!(matches!(error, LockError::Unusable { .. }), "{error}");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
+        assert!(Lock::acquire(&link, Duration::ZERO, "x").is_err());
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn another_program_is_named_by_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = open(&path).unwrap();
+        held.lock().unwrap();
+        let error = Lock::acquire(&path, Duration::ZERO, "dmctl create data").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("process {} (`", process::id())), "{error}");
+    }
+}

@@ -14,6 +14,7 @@ use std::env;
 use std::error::Error;
 use std::path::Path;
 
+use dmctl::access::Access;
 use dmctl::device::Device;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
@@ -42,7 +43,7 @@ fn join(kernel: &dyn ChangeKernel, disks: &[String]) -> Result<(), Box<dyn Error
         println!("there is {} ({})", device.name, device.number);
     }
     let name = Name::new("joined")?;
-    let created = ops::create(kernel, &name, None, &rows(kernel, disks)?, false, Foreign::Refuse)?;
+    let created = ops::create(kernel, &name, None, &rows(kernel, disks)?, Access::Writable, Foreign::Refuse)?;
     println!("created {name} ({}) with uuid {}", created.number, created.uuid);
 
     let table = ops::table(kernel, &name, Slot::Live)?;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::access::Access;
 use crate::identity::DevNum;
 use crate::kernel::DeviceState;
 use crate::sector_map::SectorMap;
@@ -84,19 +85,19 @@ pub fn over(wanted: &mut [Row], live: &[RawRow]) {
 
 /// Compares the table that is wanted with the live one.
 #[must_use]
-pub fn compare(wanted: &[Row], read_only: bool, device: &DeviceState) -> Verdict {
-    judge(wanted, read_only, device).0
+pub fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> Verdict {
+    judge(wanted, access, device).0
 }
 
 /// As [`compare`], with what no table changes: values that the kernel would take and ignore.
 #[must_use]
-pub fn judge(wanted: &[Row], read_only: bool, device: &DeviceState) -> (Verdict, Vec<String>) {
+pub fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
     let mut ignored = Vec::new();
-    let verdict = verdict(wanted, read_only, device, &mut ignored);
+    let verdict = verdict(wanted, access, device, &mut ignored);
     (verdict, ignored)
 }
 
-fn verdict(wanted: &[Row], read_only: bool, device: &DeviceState, ignored: &mut Vec<String>) -> Verdict {
+fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut Vec<String>) -> Verdict {
     let live = match understand(&device.table) {
         Ok(live) => live,
         Err(why) => return Verdict::Unknown(why),
@@ -117,8 +118,8 @@ fn verdict(wanted: &[Row], read_only: bool, device: &DeviceState, ignored: &mut 
     if wanted.len() != live.len() && diff.says.is_empty() {
         diff.says.push(rows_counted(live.len(), wanted.len()));
     }
-    if read_only != device.info.read_only && !follows_target(wanted, read_only) {
-        diff.says.push(if read_only { READ_ONLY } else { WRITABLE }.to_string());
+    if access != device.info.access() && !follows_target(wanted, access) {
+        diff.says.push(if access.is_read_only() { READ_ONLY } else { WRITABLE }.to_string());
     }
     if diff.says.is_empty() {
         return Verdict::Equal;
@@ -175,11 +176,11 @@ fn compare_row(
 }
 
 /// Whether the target decides by itself whether its device is read-only.
-fn follows_target(wanted: &[Row], read_only: bool) -> bool {
+fn follows_target(wanted: &[Row], access: Access) -> bool {
     wanted.iter().any(|row| match row.target.traits().mode {
         Mode::Any => false,
-        Mode::ReadOnly => !read_only,
-        Mode::Writable => read_only,
+        Mode::ReadOnly => access == Access::Writable,
+        Mode::Writable => access == Access::ReadOnly,
     })
 }
 
@@ -216,7 +217,7 @@ mod tests {
             target_count: 1,
             deferred_remove: false,
         };
-        compare(&wanted, false, &DeviceState { info, table: parse_table(live).unwrap().into() })
+        compare(&wanted, Access::Writable, &DeviceState { info, table: parse_table(live).unwrap().into() })
     }
 
     #[test]

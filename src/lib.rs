@@ -19,7 +19,7 @@
 //! confirmed.
 //!
 //! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
-//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`table`],
+//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`access`], [`table`],
 //! [`sector_map`] and [`stack`] are the words that all of them speak in.
 //!
 //! Nothing in here knows a terminal, and everything that touches a kernel is given one: the running one,
@@ -51,6 +51,7 @@
 //! # }
 //! ```
 
+pub mod access;
 pub mod apply;
 pub mod boot;
 #[doc(hidden)]

@@ -96,5 +96,5 @@ fn same(then: Option<&DeviceState>, now: Option<&DeviceState>) -> bool {
 
 fn means_the_same(then: &DeviceState, now: &DeviceState) -> bool {
     let then_rows = diff::understand(&then.table);
-    then_rows.is_ok_and(|rows| diff::compare(&rows, then.info.read_only, now) == Verdict::Equal)
+    then_rows.is_ok_and(|rows| diff::compare(&rows, then.info.access(), now) == Verdict::Equal)
 }

@@ -8,6 +8,7 @@
 use super::rows;
 use super::swap::{Member, top_down};
 use super::undo::Undo;
+use crate::access::Access;
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, KernelError, Slot};
 use crate::table::{self, RawRow, Table};
@@ -72,13 +73,16 @@ fn through_error(kernel: &dyn ChangeKernel, member: &Member, load: &Table) -> Re
         return Ok(());
     }
     let error = RawRow::new(0, table::sectors(&now.table), "error", String::new());
-    kernel.load(&member.id, &[error], member.old_readonly)?;
+    kernel.load(&member.id, &[error], Access::from_read_only(member.old_readonly))?;
     kernel.resume(&member.id)?;
-    let back = kernel.load(&member.id, load, member.old_readonly).and_then(|()| resume(kernel, member));
+    let back = kernel
+        .load(&member.id, load, Access::from_read_only(member.old_readonly))
+        .and_then(|()| resume(kernel, member));
     if back.is_err() {
         // Better the new table than errors.
-        let _ =
-            kernel.load(&member.id, &member.new, member.readonly).and_then(|()| kernel.resume(&member.id));
+        let _ = kernel
+            .load(&member.id, &member.new, Access::from_read_only(member.readonly))
+            .and_then(|()| kernel.resume(&member.id));
     }
     back
 }
@@ -90,7 +94,7 @@ fn serve_at_least(kernel: &dyn ChangeKernel, member: &Member) {
         kernel.device(&member.id, Slot::Live).is_ok_and(|now| now.is_some_and(|now| now.info.suspended));
     if suspended && !member.suspended {
         // Whether that helped is seen by looking, and what is left is told then.
-        let _ = kernel.load(&member.id, &member.new, member.readonly);
+        let _ = kernel.load(&member.id, &member.new, Access::from_read_only(member.readonly));
         let _ = kernel.resume(&member.id).or_else(|_| kernel.resume(&member.id));
     }
 }
@@ -104,7 +108,7 @@ fn stage(kernel: &dyn ChangeKernel, member: &Member, load: &Table) -> Result<boo
         }
         return Ok(false);
     }
-    kernel.load(&member.id, load, member.old_readonly)?;
+    kernel.load(&member.id, load, Access::from_read_only(member.old_readonly))?;
     Ok(true)
 }
 
@@ -131,7 +135,9 @@ fn has_old_table(now: &DeviceState, member: &Member) -> bool {
     }
     // What is printed may differ from what was printed before, and mean the same.
     let old = diff::understand(&member.old);
-    old.is_ok_and(|old| diff::compare(&old, member.old_readonly, now) == Verdict::Equal)
+    old.is_ok_and(|old| {
+        diff::compare(&old, Access::from_read_only(member.old_readonly), now) == Verdict::Equal
+    })
 }
 
 fn left(kernel: &dyn ChangeKernel, member: &Member, error: Option<&KernelError>) -> String {

@@ -14,7 +14,7 @@ pub fn resume(kernel: &dyn ChangeKernel, journal: &Journal, id: &Id) -> Result<(
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {
         return kernel.resume(id);
     };
-    kernel.load(id, &rows::again(&now.table), now.info.read_only)?;
+    kernel.load(id, &rows::again(&now.table), now.info.access())?;
     journal.push(Done::Loaded { id: id.clone(), name: now.info.name });
     kernel.resume(id)
 }

@@ -14,6 +14,7 @@ use super::rows::Made;
 use super::swap::{self, Member};
 use super::tasks::{self, Task, Tasks};
 use super::{Options, Progress, preparation, removal, resume, rows, verify};
+use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::plan::{Detail, Plan, Step};
@@ -111,7 +112,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let id = step.id();
         let table = rows::over(&self.complete(step, table), old);
         self.kernel
-            .load(&id, &table, *readonly)
+            .load(&id, &table, Access::from_read_only(*readonly))
             .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
         self.journal.push(Done::Loaded { id, name: step.name.clone() });
         Ok(())
@@ -187,7 +188,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let (id, name) = (step.id(), step.name.clone());
         let refused = refused(step);
         match &step.detail {
-            Detail::Create { table, readonly } => self.serve(step, table, *readonly),
+            Detail::Create { table, readonly } => self.serve(step, table, Access::from_read_only(*readonly)),
             Detail::Reload { table, readonly, suspended, old_readonly, .. } => {
                 let shell = Old {
                     name,
@@ -198,7 +199,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     suspended: *suspended,
                 };
                 self.journal.push(Done::Finished { shell });
-                self.serve(step, table, *readonly)
+                self.serve(step, table, Access::from_read_only(*readonly))
             }
             Detail::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
@@ -239,11 +240,11 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     /// Gives a device that has no table its first one, and lets I/O through.
-    fn serve(&self, step: &Step, table: &[Row], readonly: bool) -> Result<(), Failure> {
+    fn serve(&self, step: &Step, table: &[Row], access: Access) -> Result<(), Failure> {
         let id = step.id();
         let serve = |table: &[Row]| {
             let rows = rows::first(table);
-            let outcome = self.kernel.load(&id, &rows, readonly).and_then(|()| self.kernel.resume(&id));
+            let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
             outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
         };
         let first = self.complete(step, table);

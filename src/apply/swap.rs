@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::crew::{self, Work};
 use super::overlap::Lane;
 use super::queue::{Item, Queue};
+use crate::access::Access;
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
@@ -161,7 +162,7 @@ impl Work for Swap<'_> {
             Step::Resume(index) => {
                 let member = &self.members[index];
                 if member.load_late {
-                    self.kernel.load(&member.id, &member.new, member.readonly)?;
+                    self.kernel.load(&member.id, &member.new, Access::from_read_only(member.readonly))?;
                 }
                 self.kernel.resume(&member.id)
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::journal::Old;
 use super::{removal, rows};
+use crate::access::Access;
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
 use crate::table::{RawRow, Table};
@@ -114,7 +115,7 @@ impl<'k> Undo<'k> {
         let (kernel, id) = (self.kernel, old.id());
         if !old.table.is_empty() {
             let table = rows::again(&self.as_now(&old.table));
-            self.twice(|| kernel.load(&id, &table, old.readonly))?;
+            self.twice(|| kernel.load(&id, &table, Access::from_read_only(old.readonly)))?;
             self.twice(|| kernel.resume(&id))?;
         }
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::rows::Made;
+use crate::access::Access;
 use crate::diff::{self, Verdict};
 use crate::identity::{Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
@@ -75,7 +76,7 @@ impl<'p> End<'p> {
         }
         if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
             let wanted = made.complete(table, step.mapping.as_ref());
-            match diff::compare(&wanted, *readonly, &found) {
+            match diff::compare(&wanted, Access::from_read_only(*readonly), &found) {
                 Verdict::Equal | Verdict::Unknown(_) => {}
                 Verdict::Reload(diff) | Verdict::Recreate(diff) => {
                     return Err(format!(

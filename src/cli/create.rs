@@ -1,5 +1,6 @@
 //! `dmctl create`: a new device.
 
+use crate::access::Access;
 use crate::identity::Uuid;
 use crate::ops::{self, Foreign, OpError};
 
@@ -44,7 +45,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         ));
     }
     context.changing(&format!("create {name}"), |kernel| {
-        ops::create(kernel, &name, uuid.as_ref(), &table, args.readonly, Foreign::Allow)?;
+        ops::create(
+            kernel,
+            &name,
+            uuid.as_ref(),
+            &table,
+            Access::from_read_only(args.readonly),
+            Foreign::Allow,
+        )?;
         Ok(Exit::Done)
     })
 }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::boot::BootOption;
+use crate::access::Access;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::policy::Class;
@@ -74,6 +75,12 @@ impl Mapping {
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin::mapping(self.file, self.key.as_str())
+    }
+
+    /// Tells whether its device is to refuse writes.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        Access::from_read_only(self.readonly)
     }
 }
 

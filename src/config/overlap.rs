@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::model::{Length, Mapping};
 use crate::device::Device;
-use crate::targets::Access;
+use crate::targets::DeviceAccess;
 
 /// Sectors of a lower device that a row of a mapping uses.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Claim<'m, D> {
     /// The first sector after it; `u64::MAX` for all up to the end of the device.
     pub end: u64,
     /// What the row does there.
-    pub access: Access,
+    pub access: DeviceAccess,
     /// Whether the mapping says that it shares.
     pub shared: bool,
 }
@@ -81,7 +81,7 @@ pub fn claim<'m, D>(
         for lower in row.target.lower_devices(length) {
             let Some(identity) = identity_of(lower.device) else { continue };
             let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
-            let access = if mapping.readonly { Access::Read } else { lower.access };
+            let access = if mapping.readonly { DeviceAccess::Read } else { lower.access };
             claims.push(Claim {
                 mapping,
                 row: index,
@@ -101,8 +101,10 @@ pub fn claim<'m, D>(
 /// with the one before it that reaches furthest.
 #[must_use]
 pub fn overlaps<D: Ord + Clone>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>> {
-    let mut claims: Vec<_> =
-        claims.into_iter().filter(|claim| claim.access != Access::Read && claim.start < claim.end).collect();
+    let mut claims: Vec<_> = claims
+        .into_iter()
+        .filter(|claim| claim.access != DeviceAccess::Read && claim.start < claim.end)
+        .collect();
     claims.sort_by(|one, two| {
         (&one.identity, one.start, &one.mapping.key, one.row).cmp(&(
             &two.identity,
@@ -138,7 +140,7 @@ impl<D> Default for Reach<'_, '_, D> {
 impl<'c, 'm, D> Reach<'c, 'm, D> {
     /// The kinds of claims: whether design shares, and whether the mapping says it.
     fn kind(claim: &Claim<'_, D>) -> usize {
-        usize::from(claim.access == Access::Shared) * 2 + usize::from(claim.shared)
+        usize::from(claim.access == DeviceAccess::Shared) * 2 + usize::from(claim.shared)
     }
 
     fn conflict(&self, claim: &Claim<'_, D>) -> Option<&'c Claim<'m, D>> {
@@ -168,7 +170,7 @@ impl<'c, 'm, D> Reach<'c, 'm, D> {
 }
 
 fn may_share<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
-    (one.access == Access::Shared && two.access == Access::Shared) || (one.shared && two.shared)
+    (one.access == DeviceAccess::Shared && two.access == DeviceAccess::Shared) || (one.shared && two.shared)
 }
 
 fn same_row<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{Call, KernelError};
 pub use memory::MemoryLock;
 
+use crate::access::Access;
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid, printable};
 use crate::table::{RawRow, ReadTable};
@@ -64,6 +65,14 @@ pub struct Info {
     /// Whether it goes away as soon as it is closed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deferred_remove: bool,
+}
+
+impl Info {
+    /// Tells whether it refuses writes.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        Access::from_read_only(self.read_only)
+    }
 }
 
 /// A mapped device with one of its tables.
@@ -239,7 +248,7 @@ pub trait ChangeKernel: ReadKernel {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError>;
 
     /// Puts a table into the inactive slot, in place of one that is there.
-    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError>;
+    fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError>;
 
     /// Empties the inactive slot. It may be empty already.
     fn clear(&self, id: &Id) -> Result<(), KernelError>;

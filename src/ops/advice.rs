@@ -1,23 +1,24 @@
 //! What dmctl knows about a table that the kernel refused. The kernel's own answer is often one errno for
 //! a dozen reasons.
 
+use crate::access::Access;
 use crate::device::Device;
 use crate::kernel::ReadKernel;
 use crate::table::RawRow;
-use crate::targets::{self, Access, Lower, Mode, Problems, Target};
+use crate::targets::{self, DeviceAccess, Lower, Mode, Problems, Target};
 
 /// What may be wrong with the table, a sentence each that names the row; empty when nothing is known.
-pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], read_only: bool) -> Vec<String> {
+pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> Vec<String> {
     let mut advice = Vec::new();
     for (index, row) in table.iter().enumerate() {
-        for says in on_row(kernel, row, read_only) {
+        for says in on_row(kernel, row, access) {
             advice.push(format!("row {}: {says}", index + 1));
         }
     }
     advice
 }
 
-fn on_row(kernel: &dyn ReadKernel, row: &RawRow, read_only: bool) -> Vec<String> {
+fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<String> {
     let unknown = targets::find(&row.kind).is_none();
     if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
         return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
@@ -27,10 +28,8 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, read_only: bool) -> Vec<String>
         Err(error) => return vec![format!("word {} of the parameters: {error}", error.word + 1)],
     };
     let mut advice = on_fields(typed.as_ref(), row);
-    advice.extend(on_mode(typed.as_ref(), read_only));
-    advice.extend(
-        typed.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, read_only)),
-    );
+    advice.extend(on_mode(typed.as_ref(), access));
+    advice.extend(typed.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, access)));
     advice
 }
 
@@ -40,15 +39,19 @@ fn on_fields(typed: &dyn Target, row: &RawRow) -> Vec<String> {
     problems.into_vec().into_iter().map(|problem| problem.says).collect()
 }
 
-fn on_mode(typed: &dyn Target, read_only: bool) -> Option<String> {
-    match (typed.traits().mode, read_only) {
-        (Mode::ReadOnly, false) => Some(format!("a table with `{}` must be loaded read-only", typed.kind())),
-        (Mode::Writable, true) => Some(format!("a table with `{}` can't be loaded read-only", typed.kind())),
+fn on_mode(typed: &dyn Target, access: Access) -> Option<String> {
+    match (typed.traits().mode, access) {
+        (Mode::ReadOnly, Access::Writable) => {
+            Some(format!("a table with `{}` must be loaded read-only", typed.kind()))
+        }
+        (Mode::Writable, Access::ReadOnly) => {
+            Some(format!("a table with `{}` can't be loaded read-only", typed.kind()))
+        }
         _ => None,
     }
 }
 
-fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, read_only: bool) -> Option<String> {
+fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, access: Access) -> Option<String> {
     let Device { number: Some(number), .. } = lower.device else { return None };
     let Some(device) = kernel.block_device(*number).ok()? else {
         return Some(format!("there is no block device {number}"));
@@ -57,7 +60,7 @@ fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, read_only: bool) -> Opti
     if end > device.sectors {
         return Some(format!("{number} has {} sectors, this row uses it up to sector {end}", device.sectors));
     }
-    (device.read_only && !read_only && lower.access != Access::Read)
+    (device.read_only && access == Access::Writable && lower.access != DeviceAccess::Read)
         .then(|| format!("{number} is read-only, and this row would write to it"))
 }
 
@@ -76,9 +79,9 @@ mod tests {
             ("future", "8:0", "row 1: the kernel has no target type `future`"),
         ] {
             let row = RawRow::new(0, 200, kind, params.to_string());
-            assert_eq!(on(&kernel, &[row], false), [expected], "{kind} {params}");
+            assert_eq!(on(&kernel, &[row], Access::Writable), [expected], "{kind} {params}");
         }
         let fine = RawRow::new(0, 200, "linear", "8:0 0".to_string());
-        assert_eq!(on(&kernel, &[fine], false), [""; 0]);
+        assert_eq!(on(&kernel, &[fine], Access::Writable), [""; 0]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::settle::settled;
 use super::{Foreign, OpError, advice, rows, taken};
+use crate::access::Access;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::removal::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
@@ -24,11 +25,11 @@ pub struct Created {
 /// A device whose table can't be loaded or made live is removed again.
 ///
 /// ```
-/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
+/// # use dmctl::{access::Access, identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
 /// /// A device of 1 MiB of zeros.
 /// fn zeros(kernel: &dyn ChangeKernel) -> Result<String, OpError> {
 ///     let row = RawRow::new(0, 2048, "zero", String::new());
-///     let made = ops::create(kernel, &Name::new("zeros")?, None, &[row], true, Foreign::Refuse)?;
+///     let made = ops::create(kernel, &Name::new("zeros")?, None, &[row], Access::ReadOnly, Foreign::Refuse)?;
 ///     Ok(made.number.to_string())
 /// }
 /// ```
@@ -44,14 +45,14 @@ pub fn create(
     name: &Name,
     uuid: Option<&Uuid>,
     table: &[RawRow],
-    read_only: bool,
+    access: Access,
     foreign: Foreign,
 ) -> Result<Created, OpError> {
     foreign.check(name, uuid)?;
     let uuid = uuid.cloned().map_or_else(random_uuid, Ok)?;
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
     let table = rows::resolve(kernel, table)?;
-    let made = settled(kernel, || make(kernel, name, uuid, &table, read_only))?;
+    let made = settled(kernel, || make(kernel, name, uuid, &table, access))?;
     tracing::info!("created `{name}` ({}) with uuid `{}`", made.number, made.uuid);
     Ok(made)
 }
@@ -61,13 +62,13 @@ fn make(
     name: &Name,
     uuid: Uuid,
     table: &[RawRow],
-    read_only: bool,
+    access: Access,
 ) -> Result<Created, OpError> {
     let number = kernel.create(name, Some(&uuid)).map_err(OpError::refused)?;
     let id = Id::Uuid(uuid.clone());
-    match kernel.load(&id, table, read_only).and_then(|()| kernel.resume(&id)) {
+    match kernel.load(&id, table, access).and_then(|()| kernel.resume(&id)) {
         Ok(()) => Ok(Created { number, uuid }),
-        Err(cause) => Err(undo(kernel, name, &id, cause, || advice::on(kernel, table, read_only))),
+        Err(cause) => Err(undo(kernel, name, &id, cause, || advice::on(kernel, table, access))),
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
     fn create_zero(kernel: &Simulated, uuid: Option<&str>) -> Result<Created, OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
         let row = RawRow::new(0, 8, "zero", String::new());
-        create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], false, Foreign::Refuse)
+        create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], Access::Writable, Foreign::Refuse)
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //!   refuses a table the error carries what dmctl knows about its rows.
 //!
 //! ```
+//! use dmctl::access::Access;
 //! use dmctl::identity::Name;
 //! use dmctl::kernel::simulated::{Simulated, State};
 //! use dmctl::kernel::{ChangeKernel, Slot};
@@ -27,7 +28,7 @@
 //!         RawRow::new(0, 2048, "linear", "/dev/sda 0".to_string()),
 //!         RawRow::new(2048, 2048, "linear", "/dev/sdb 0".to_string()),
 //!     ];
-//!     ops::create(kernel, &name, None, &rows, false, Foreign::Refuse)?;
+//!     ops::create(kernel, &name, None, &rows, Access::Writable, Foreign::Refuse)?;
 //!     let sectors = table::sectors(&ops::table(kernel, &name, Slot::Live)?);
 //!     ops::remove(kernel, &name, Removal::default(), Foreign::Refuse)?;
 //!     Ok(sectors)

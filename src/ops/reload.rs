@@ -47,12 +47,12 @@ pub fn reload(
 fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) -> Result<(), OpError> {
     let info = &before.info;
     let id = steady(info);
-    let advice = || advice::on(kernel, table, info.read_only);
+    let advice = || advice::on(kernel, table, info.access());
     let suspend_first = info.live_table && !info.suspended && reads_metadata(table);
     if suspend_first {
         kernel.suspend(&id, Suspend::default()).map_err(OpError::refused)?;
     }
-    match kernel.load(&id, table, info.read_only) {
+    match kernel.load(&id, table, info.access()) {
         Ok(()) => swap::resume(kernel, before, advice),
         Err(cause) if suspend_first => Err(after_refused_load(kernel, before, cause, advice)),
         Err(cause) => Err(OpError::Refused { cause, advice: advice() }),

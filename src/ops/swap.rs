@@ -28,7 +28,7 @@ fn put_back(kernel: &dyn ChangeKernel, id: &Id, before: &DeviceState) -> Result<
     let Some(now) = kernel.device(id, Slot::Live)? else { return cleared };
     let replaced = now.table != before.table && !before.table.is_empty();
     if replaced {
-        kernel.load(id, &before.table, before.info.read_only)?;
+        kernel.load(id, &before.table, before.info.access())?;
     }
     // Even when the clearing failed: a device must not stay suspended for that.
     if replaced || now.info.suspended && !before.info.suspended {

@@ -345,7 +345,7 @@ fn standing(
     if !device.info.live_table {
         return Standing::Unfinished;
     }
-    let (verdict, says) = diff::judge(rows, mapping.readonly, device);
+    let (verdict, says) = diff::judge(rows, mapping.access(), device);
     *ignored = says;
     match verdict {
         Verdict::Equal => Standing::Same,

@@ -11,7 +11,7 @@ use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::Observed;
 use crate::table::Row;
-use crate::targets::{Access, Found, Lower, Problems, Target};
+use crate::targets::{DeviceAccess, Found, Lower, Problems, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -234,7 +234,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 ));
             }
         }
-        if lower.access != Access::Read && !self.mapping.readonly && read_only {
+        if lower.access != DeviceAccess::Read && !self.mapping.readonly && read_only {
             self.says.push(format!(
                 "the lower device {} is read-only, and this table would write to it; say readonly = true",
                 lower.device.described()

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words,
-    rest_of, superblock,
+    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
+    Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -169,8 +169,8 @@ impl TargetKind for Cache {
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
-            Lower::whole(&self.metadata, Access::Write),
-            Lower::whole(&self.cache, Access::Write),
+            Lower::whole(&self.metadata, DeviceAccess::Write),
+            Lower::whole(&self.cache, DeviceAccess::Write),
             Lower::write(&self.origin, 0, length),
         ]
     }

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
-    Words, rest_of, superblock,
+    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
+    Traits, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -130,9 +130,9 @@ impl TargetKind for Clone {
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
-            Lower::whole(&self.metadata, Access::Write),
+            Lower::whole(&self.metadata, DeviceAccess::Write),
             Lower::write(&self.destination, 0, length),
-            Lower { access: Access::Read, ..Lower::write(&self.source, 0, length) },
+            Lower { access: DeviceAccess::Read, ..Lower::write(&self.source, 0, length) },
         ]
     }
 

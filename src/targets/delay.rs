@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
+use super::{DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -104,12 +104,12 @@ impl TargetKind for Delay {
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let read = Lower::write(&self.read.device, self.read.offset.0, length);
-        let mut lowers = vec![Lower { access: Access::Read, ..read }];
+        let mut lowers = vec![Lower { access: DeviceAccess::Read, ..read }];
         for way in [self.writes(), self.flushes()] {
             let known =
                 lowers.iter_mut().find(|lower| *lower.device == way.device && lower.start == way.offset.0);
             match known {
-                Some(known) => known.access = Access::Write,
+                Some(known) => known.access = DeviceAccess::Write,
                 None => lowers.push(Lower::write(&way.device, way.offset.0, length)),
             }
         }
@@ -184,12 +184,12 @@ mod tests {
     fn one_place_is_one_lower_device() {
         let one: Delay = parse("1:0 8 5 1:0 8 6");
         let lowers = TargetKind::lower_devices(&one, 16);
-        assert_eq!((lowers.len(), lowers[0].access), (1, Access::Write));
+        assert_eq!((lowers.len(), lowers[0].access), (1, DeviceAccess::Write));
         assert_eq!(one.straight().map(|(_, offset)| offset), Some(8));
         assert_eq!(TargetKind::rest(&one, &|_| Some(24)), Some(Ok(16)));
         let two: Delay = parse("1:0 8 5 1:1 8 6");
         let lowers = TargetKind::lower_devices(&two, 16);
-        assert_eq!((lowers[0].access, lowers[1].access), (Access::Read, Access::Write));
+        assert_eq!((lowers[0].access, lowers[1].access), (DeviceAccess::Read, DeviceAccess::Write));
         assert!(two.straight().is_none());
     }
 }

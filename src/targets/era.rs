@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Traits,
-    Words, rest_of, superblock,
+    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
+    Traits, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -58,7 +58,7 @@ impl TargetKind for Era {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::whole(&self.metadata, Access::Write), Lower::write(&self.origin, 0, length)]
+        vec![Lower::whole(&self.metadata, DeviceAccess::Write), Lower::write(&self.origin, 0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

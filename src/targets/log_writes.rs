@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Words,
+    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Words,
 };
 use crate::device::Device;
 
@@ -43,7 +43,7 @@ impl TargetKind for LogWrites {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, 0, length), Lower::whole(&self.log_device, Access::Write)]
+        vec![Lower::write(&self.device, 0, length), Lower::whole(&self.log_device, DeviceAccess::Write)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

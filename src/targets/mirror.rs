@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Words, rest_of, superblock,
+    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetKind, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -210,7 +210,7 @@ impl TargetKind for Mirror {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        let log = self.log.device.iter().map(|device| Lower::whole(device, Access::Write));
+        let log = self.log.device.iter().map(|device| Lower::whole(device, DeviceAccess::Write));
         log.chain(self.legs.iter().map(|leg| Lower::write(&leg.device, leg.offset.0, length))).collect()
     }
 

@@ -48,9 +48,9 @@ mod seen;
 mod testing;
 
 pub use frame::{
-    Access, Change, Difference, Differences, Doc, Effect, FieldValue, Found, Handover, Kind, Lower, Metadata,
-    Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity, Style, Target, TargetKind, Traits,
-    Unit, Value, Words, argument, failed, generic, rest_of, superblock,
+    Change, DeviceAccess, Difference, Differences, Doc, Effect, FieldValue, Found, Handover, Kind, Lower,
+    Metadata, Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity, Style, Target, TargetKind,
+    Traits, Unit, Value, Words, argument, failed, generic, rest_of, superblock,
 };
 use frame::{choice, keyed};
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rest_of;
 use super::{
-    Access, Differences, Doc, Effect, FieldValue, Found, Lower, Metadata, ParamsError, Printer, TargetKind,
-    Traits, Words,
+    DeviceAccess, Differences, Doc, Effect, FieldValue, Found, Lower, Metadata, ParamsError, Printer,
+    TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -118,7 +118,10 @@ impl TargetKind for Pcache {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::whole(&self.cache_device, Access::Write), Lower::write(&self.backing_device, 0, length)]
+        vec![
+            Lower::whole(&self.cache_device, DeviceAccess::Write),
+            Lower::write(&self.backing_device, 0, length),
+        ]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

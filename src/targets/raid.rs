@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words,
-    superblock,
+    DeviceAccess, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
+    Words, superblock,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -253,12 +253,14 @@ impl TargetKind for Raid {
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let share = self.share(length);
-        let data = move |device| Lower { length: share, ..Lower::whole(device, Access::Write) };
+        let data = move |device| Lower { length: share, ..Lower::whole(device, DeviceAccess::Write) };
         let pairs = self.devices.iter().flat_map(move |pair| {
-            let metadata = pair.metadata.iter().map(|device| Lower::whole(device, Access::Write));
+            let metadata = pair.metadata.iter().map(|device| Lower::whole(device, DeviceAccess::Write));
             metadata.chain(pair.data.iter().map(data))
         });
-        pairs.chain(self.journal_device.iter().map(|device| Lower::whole(device, Access::Write))).collect()
+        pairs
+            .chain(self.journal_device.iter().map(|device| Lower::whole(device, DeviceAccess::Write)))
+            .collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

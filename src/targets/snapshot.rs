@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Handover, Lower, Metadata, ParamsError, Printer, Problems,
+    DeviceAccess, Differences, Doc, Effect, Found, Handover, Lower, Metadata, ParamsError, Printer, Problems,
     TargetKind, Words, rest_of, superblock,
 };
 use crate::device::Device;
@@ -129,8 +129,8 @@ impl TargetKind for Snapshot {
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         vec![
-            Lower { access: Access::Shared, ..Lower::write(&self.origin, 0, length) },
-            Lower::whole(&self.cow, Access::Write),
+            Lower { access: DeviceAccess::Shared, ..Lower::write(&self.origin, 0, length) },
+            Lower::whole(&self.cow, DeviceAccess::Write),
         ]
     }
 

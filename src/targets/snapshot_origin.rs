@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
+use super::{DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
 use crate::device::Device;
 
 /// A device whose snapshots are kept up to date while it is written.
@@ -36,7 +36,7 @@ impl TargetKind for SnapshotOrigin {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower { access: Access::Shared, ..Lower::write(&self.device, 0, length) }]
+        vec![Lower { access: DeviceAccess::Shared, ..Lower::write(&self.device, 0, length) }]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

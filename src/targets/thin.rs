@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetKind, Words,
+    DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -81,8 +81,8 @@ impl TargetKind for Thin {
         if self.failed.is() {
             return Vec::new();
         }
-        let mut lowers = vec![Lower::whole(&self.pool, Access::Shared)];
-        lowers.extend(self.external_origin.iter().map(|origin| Lower::whole(origin, Access::Read)));
+        let mut lowers = vec![Lower::whole(&self.pool, DeviceAccess::Shared)];
+        lowers.extend(self.external_origin.iter().map(|origin| Lower::whole(origin, DeviceAccess::Read)));
         lowers
     }
 

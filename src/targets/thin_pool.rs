@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Access, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words, superblock,
+    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems,
+    TargetKind, Traits, Words, superblock,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -153,7 +153,7 @@ impl TargetKind for ThinPool {
         if self.failed.is() {
             return Vec::new();
         }
-        vec![Lower::whole(&self.metadata, Access::Write), Lower::write(&self.data, 0, length)]
+        vec![Lower::whole(&self.metadata, DeviceAccess::Write), Lower::write(&self.data, 0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rest_of;
-use super::{Access, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{
+    DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -70,7 +72,7 @@ impl TargetKind for Unstriped {
             device: &self.device,
             start: self.first(),
             length: Some(if chunks == 0 { 0 } else { span }),
-            access: Access::Shared,
+            access: DeviceAccess::Shared,
         }]
     }
 
@@ -164,6 +166,9 @@ mod tests {
     fn neighbours_share_the_device() {
         let target: Unstriped = parse("2 16 1 1:0 8");
         let lowers = TargetKind::lower_devices(&target, 32);
-        assert_eq!((lowers[0].start, lowers[0].length, lowers[0].access), (24, Some(48), Access::Shared));
+        assert_eq!(
+            (lowers[0].start, lowers[0].length, lowers[0].access),
+            (24, Some(48), DeviceAccess::Shared)
+        );
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words,
+    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -183,7 +183,7 @@ impl TargetKind for Vdo {
             device: &self.device,
             start: 0,
             length: self.storage_blocks.checked_mul(BLOCK),
-            access: Access::Write,
+            access: DeviceAccess::Write,
         }]
     }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Words, rest_of, superblock,
+    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetKind, Words, rest_of, superblock,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -214,7 +214,7 @@ impl TargetKind for Writecache {
         let start = self.start_sector.unwrap_or_default().0;
         vec![
             Lower::write(&self.origin, 0, length),
-            Lower { start, ..Lower::whole(&self.cache, Access::Write) },
+            Lower { start, ..Lower::whole(&self.cache, DeviceAccess::Write) },
         ]
     }
 

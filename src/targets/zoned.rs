@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words, superblock,
+    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetKind, Traits, Words, superblock,
 };
 use crate::device::Device;
 
@@ -61,7 +61,7 @@ impl TargetKind for Zoned {
     }
 
     fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
-        self.devices.iter().map(|device| Lower::whole(device, Access::Write)).collect()
+        self.devices.iter().map(|device| Lower::whole(device, DeviceAccess::Write)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Debug;
 
+use dmctl::access::Access;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Info, KernelError, Slot, Suspend};
 use dmctl::table::{RawRow, parse_table};
@@ -50,15 +51,15 @@ impl<'k> Device<'k> {
     }
 
     pub fn load(&self, rows: &str) -> Result<(), KernelError> {
-        self.load_rows(&rows_of(rows), false)
+        self.load_rows(&rows_of(rows), Access::Writable)
     }
 
     pub fn load_read_only(&self, rows: &str) -> Result<(), KernelError> {
-        self.load_rows(&rows_of(rows), true)
+        self.load_rows(&rows_of(rows), Access::ReadOnly)
     }
 
-    pub fn load_rows(&self, rows: &[RawRow], read_only: bool) -> Result<(), KernelError> {
-        self.kernel.load(&self.id(), rows, read_only)
+    pub fn load_rows(&self, rows: &[RawRow], access: Access) -> Result<(), KernelError> {
+        self.kernel.load(&self.id(), rows, access)
     }
 
     pub fn resume(&self) -> Result<(), KernelError> {

@@ -1,5 +1,6 @@
 //! Names, uuids, and finding a device by them.
 
+use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Slot, Suspend};
 use nix::errno::Errno;
@@ -161,7 +162,7 @@ fn every_call_refuses_a_device_that_is_not_there(kernel: &dyn ChangeKernel, _: &
     let id = Id::Name(name.clone());
     let table = dmctl::table::parse_table("0 8 zero").map_err(|error| error.to_string())?;
     same("read", works("read", kernel.device(&id, Slot::Live))?.is_some(), false)?;
-    refused("load", kernel.load(&id, &table, false), Errno::ENXIO)?;
+    refused("load", kernel.load(&id, &table, Access::Writable), Errno::ENXIO)?;
     refused("clear", kernel.clear(&id), Errno::ENXIO)?;
     refused("suspend", kernel.suspend(&id, Suspend::default()), Errno::ENXIO)?;
     refused("resume", kernel.resume(&id), Errno::ENXIO)?;

@@ -1,5 +1,6 @@
 //! Tables: what a load takes and refuses, and what is printed back.
 
+use dmctl::access::Access;
 use dmctl::kernel::ChangeKernel;
 use dmctl::table::RawRow;
 use nix::errno::Errno;
@@ -88,7 +89,7 @@ fn a_striped_row_is_a_whole_number_of_chunks(kernel: &dyn ChangeKernel, disks: &
 
 fn a_table_without_rows_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-empty")?;
-    refused("load", device.load_rows(&[], false), Errno::EINVAL)
+    refused("load", device.load_rows(&[], Access::Writable), Errno::EINVAL)
 }
 
 fn zeros(rows: &[(u64, u64)]) -> Vec<RawRow> {
@@ -97,22 +98,22 @@ fn zeros(rows: &[(u64, u64)]) -> Vec<RawRow> {
 
 fn the_first_row_starts_at_zero(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-start")?;
-    refused("load", device.load_rows(&zeros(&[(8, 8)]), false), Errno::EINVAL)
+    refused("load", device.load_rows(&zeros(&[(8, 8)]), Access::Writable), Errno::EINVAL)
 }
 
 fn a_gap_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-gap")?;
-    refused("load", device.load_rows(&zeros(&[(0, 8), (9, 8)]), false), Errno::EINVAL)
+    refused("load", device.load_rows(&zeros(&[(0, 8), (9, 8)]), Access::Writable), Errno::EINVAL)
 }
 
 fn an_overlap_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-overlap")?;
-    refused("load", device.load_rows(&zeros(&[(0, 8), (7, 8)]), false), Errno::EINVAL)
+    refused("load", device.load_rows(&zeros(&[(0, 8), (7, 8)]), Access::Writable), Errno::EINVAL)
 }
 
 fn a_row_without_sectors_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-nothing")?;
-    refused("load", device.load_rows(&zeros(&[(0, 0)]), false), Errno::EINVAL)
+    refused("load", device.load_rows(&zeros(&[(0, 0)]), Access::Writable), Errno::EINVAL)
 }
 
 fn an_unknown_type_is_refused(kernel: &dyn ChangeKernel, _: &Disks) -> Outcome {

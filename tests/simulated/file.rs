@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use dmctl::access::Access;
 use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::{MAX_FILE, Simulated, State};
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
@@ -128,7 +129,7 @@ fn a_file_written_by_hand_is_understood() {
     let holders = kernel.users(DevNum::new(8, 0)).unwrap().holders;
     assert_eq!(holders, [DevNum::new(9, 0), DevNum::new(254, 3)]);
     assert_eq!(kernel.create(&name("new"), None).unwrap(), DevNum::new(254, 0), "the lowest free number");
-    kernel.load(&id("top"), &dmctl::table::parse_table("0 8 zero").unwrap(), false).unwrap();
+    kernel.load(&id("top"), &dmctl::table::parse_table("0 8 zero").unwrap(), Access::Writable).unwrap();
     kernel.resume(&id("top")).unwrap();
     assert_eq!(info(&kernel, "low").open_count, 0, "it was open for the table of `top` alone");
     assert_eq!(info(&kernel, "top").open_count, 2, "others still have it open");
@@ -138,7 +139,7 @@ fn a_file_written_by_hand_is_understood() {
 fn reading_what_was_written_changes_nothing() {
     let kernel = Simulated::new(&State::parse(BY_HAND, "x").unwrap()).unwrap();
     kernel.create(&name("shell"), None).unwrap();
-    kernel.load(&id("shell"), &dmctl::table::parse_table("0 8 zero").unwrap(), false).unwrap();
+    kernel.load(&id("shell"), &dmctl::table::parse_table("0 8 zero").unwrap(), Access::Writable).unwrap();
     kernel.clear(&id("shell")).unwrap();
     let text = kernel.state().to_json();
     let again = Simulated::new(&State::parse(&text, "x").unwrap()).unwrap();

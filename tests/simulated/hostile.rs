@@ -1,5 +1,6 @@
 //! Any text, and any sequence of calls: no panic, and a state that reads back as it was.
 
+use dmctl::access::Access;
 use dmctl::identity::{DevNum, Uuid};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
@@ -62,7 +63,9 @@ fn take(kernel: &Simulated, step: &Step) {
         Step::Create(n, u) => {
             kernel.create(&name(&format!("d{n}")), u.as_ref().map(uuid).as_ref()).map(|_| ())
         }
-        Step::Load(n, rows, read_only) => kernel.load(&device(n), &table(rows), *read_only),
+        Step::Load(n, rows, read_only) => {
+            kernel.load(&device(n), &table(rows), Access::from_read_only(*read_only))
+        }
         Step::Clear(n) => kernel.clear(&device(n)),
         Step::Suspend(n) => kernel.suspend(&device(n), Suspend::default()),
         Step::Resume(n) => kernel.resume(&device(n)),

@@ -13,6 +13,7 @@ mod hostile;
 mod pools;
 mod snapshots;
 
+use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::simulated::{DiskSpec, Simulated, State};
 use dmctl::kernel::{ChangeKernel, Id, Info, KernelError, ReadKernel, Slot};
@@ -38,7 +39,7 @@ fn id(text: &str) -> Id {
 }
 
 fn load(kernel: &Simulated, device: &str, rows: &str) -> Result<(), KernelError> {
-    kernel.load(&id(device), &parse_table(rows).unwrap(), false)
+    kernel.load(&id(device), &parse_table(rows).unwrap(), Access::Writable)
 }
 
 /// Makes a device with a live table.

@@ -48,6 +48,7 @@ use super::{
     BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Slot,
     Suspend, Users, Version,
 };
+use crate::access::Access;
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::sync::Mutex;
@@ -264,8 +265,8 @@ impl ChangeKernel for Live {
         Ok(number)
     }
 
-    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
-        let flags = flag::SECURE_DATA | if read_only { flag::READ_ONLY } else { 0 };
+    fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError> {
+        let flags = flag::SECURE_DATA | if access.is_read_only() { flag::READ_ONLY } else { 0 };
         let request = Request::about(id, flags)
             .and_then(|request| request.table(table))
             .map_err(|why| unwritable(Call::Load, &label(id), why))?;

@@ -13,6 +13,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use super::model::{Mapping, World};
 use super::{Inner, Simulated, contents, messages, snapshots, thin};
+use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
 use crate::table::RawRow;
@@ -86,10 +87,10 @@ impl ChangeKernel for Simulated {
         self.inner().change(Call::Create, &Id::Name(name.clone()), |world, _| create(world, name, uuid))
     }
 
-    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
+    fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError> {
         self.inner().change(Call::Load, id, |world, fault| {
             let number = number(world.find(id))?;
-            load(world, number, table, read_only)?;
+            load(world, number, table, access)?;
             if fault == Some(Fault::Ignore) {
                 keep_parameters(world, number);
             }
@@ -184,8 +185,8 @@ fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum,
     Ok(number)
 }
 
-fn load(world: &mut World, number: DevNum, table: &[RawRow], read_only: bool) -> Result<(), Refusal> {
-    let passed = check::load(world, number, table, read_only)?;
+fn load(world: &mut World, number: DevNum, table: &[RawRow], access: Access) -> Result<(), Refusal> {
+    let passed = check::load(world, number, table, access)?;
     thin::open(world, &passed.loaded, passed.writes.iter().any(|write| write.onto_blank));
     world.write(passed.writes);
     if let Some(mapping) = world.mapping_mut(number) {
@@ -241,7 +242,7 @@ fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), R
         _ => check::areas(world, &new),
     };
     if let Some(mapping) = world.mapping_mut(number).filter(|_| fits.is_ok()) {
-        mapping.read_only = new.read_only;
+        mapping.access = new.access;
         mapping.live = Some(new);
     }
     world.retable(number);

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use super::model::{Loaded, World};
 use super::state::Queue;
 use super::{contents, thin};
+use crate::access::Access;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
 use crate::table::{RawRow, Table};
@@ -53,7 +54,7 @@ pub(super) fn load(
     world: &World,
     holder: DevNum,
     rows: &[RawRow],
-    read_only: bool,
+    access: Access,
 ) -> Result<Passed, Refusal> {
     if rows.is_empty() {
         return Err(Refusal::invalid("no targets specified"));
@@ -64,7 +65,7 @@ pub(super) fn load(
     let mut end = 0;
     for row in rows {
         let fail = |log: &str| Err(Refusal::invalid(format!("{}: {log}", printable(&row.kind))));
-        mixes(world, row, &passed, read_only)?;
+        mixes(world, row, &passed, access)?;
         if row.start != end {
             return fail("Gap in table");
         }
@@ -72,21 +73,21 @@ pub(super) fn load(
             Some(end) => end,
             None => return fail("too large device"),
         };
-        let typed = construct(world, holder, row, read_only, &mut devices)?;
+        let typed = construct(world, holder, row, access, &mut devices)?;
         let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
         writes.extend(contents::at_load(world, typed.as_ref())?);
         let params = if row.kind == "raid" { in_kib(&params) } else { params };
         printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
-    let loaded = Loaded { rows: printed.into(), read_only, devices };
+    let loaded = Loaded { rows: printed.into(), access, devices };
     let queue = queue(rows);
     replaces(world, holder, &loaded, queue)?;
     Ok(Passed { loaded, queue, writes })
 }
 
 /// Whether `row` may follow the rows `before` it in one table.
-fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], read_only: bool) -> Result<(), Refusal> {
+fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], access: Access) -> Result<(), Refusal> {
     let kind = printable(&row.kind);
     let fail = |log: &str| Err(Refusal::invalid(format!("{kind}: {log}")));
     if before.first().is_some_and(|first| first.traits().singleton) {
@@ -102,7 +103,7 @@ fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], read_only: boo
     if traits.singleton && !before.is_empty() {
         return fail("singleton target type must appear alone in table");
     }
-    if traits.mode == Mode::Writable && read_only {
+    if traits.mode == Mode::Writable && access.is_read_only() {
         return fail("target type may not be included in a read-only table");
     }
     let immutable = before.iter().find(|row| row.traits().immutable);
@@ -122,7 +123,7 @@ fn construct(
     world: &World,
     holder: DevNum,
     row: &RawRow,
-    read_only: bool,
+    access: Access,
     devices: &mut BTreeSet<DevNum>,
 ) -> Result<Box<dyn Target>, Refusal> {
     let invalid = |log: &dyn std::fmt::Display| Refusal::invalid(format!("{}: {log}", row.kind));
@@ -132,7 +133,7 @@ fn construct(
     if let Some(problem) = problems.into_vec().into_iter().next() {
         return Err(invalid(&problem.says));
     }
-    if typed.traits().mode == Mode::ReadOnly && !read_only {
+    if typed.traits().mode == Mode::ReadOnly && access == Access::Writable {
         return Err(invalid(&"Device must be readonly"));
     }
     let known = targets::find(&row.kind).is_some();
@@ -239,10 +240,10 @@ fn in_kib(params: &str) -> String {
 }
 
 /// A table that is in its slot already: taken as it is, whether or not it would pass today.
-pub(super) fn as_found(world: &World, rows: Table, read_only: bool) -> Loaded {
+pub(super) fn as_found(world: &World, rows: Table, access: Access) -> Loaded {
     let mut devices = BTreeSet::new();
     let rows = rows.into_iter().map(|row| found_row(world, row, &mut devices)).collect();
-    Loaded { rows, read_only, devices }
+    Loaded { rows, access, devices }
 }
 
 /// A row with its devices by number, as the kernel prints it. One written by the kernel is left alone.

@@ -6,6 +6,7 @@ use super::check;
 use super::model::{Loaded, Mapping, World};
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
 use super::thin;
+use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
 use crate::table::{self, RawRow};
 use crate::targets::MAX_TYPE;
@@ -87,7 +88,7 @@ impl World {
         self.insert(Mapping {
             paths: state.paths.clone(),
             suspended: state.suspended,
-            read_only: state.read_only,
+            access: Access::from_read_only(state.read_only),
             event_nr: state.event_nr,
             deferred_remove: state.deferred_remove,
             mounts: state.mounts.clone(),
@@ -100,14 +101,14 @@ impl World {
     }
 
     fn add_tables(&mut self, state: &MappingState, mappings: &BTreeSet<DevNum>) -> Result<(), String> {
-        let load = |rows: &Option<Vec<StateRow>>, slot: &str, read_only: bool| {
+        let load = |rows: &Option<Vec<StateRow>>, slot: &str, access: Access| {
             // An empty table is no table: the kernel loads none without rows.
             let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
             let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
-            Ok::<_, String>(Some(check::as_found(self, rows, read_only)))
+            Ok::<_, String>(Some(check::as_found(self, rows, access)))
         };
-        let live: Option<Loaded> = load(&state.live, "live", state.read_only)?;
-        let inactive = load(&state.inactive, "inactive", state.inactive_read_only)?;
+        let live: Option<Loaded> = load(&state.live, "live", Access::from_read_only(state.read_only))?;
+        let inactive = load(&state.inactive, "inactive", Access::from_read_only(state.inactive_read_only))?;
         let foreign = state.holders.iter().filter(|holder| !mappings.contains(holder)).copied().collect();
         if let Some(mapping) = self.mapping_mut(state.number) {
             mapping.live = live;
@@ -157,12 +158,12 @@ impl World {
             number: mapping.number,
             paths: mapping.paths.clone(),
             suspended: mapping.suspended,
-            read_only: mapping.read_only,
+            read_only: mapping.access.is_read_only(),
             open_count: mapping.open_count(),
             event_nr: mapping.event_nr,
             live: rows(&mapping.live),
             inactive: rows(&mapping.inactive),
-            inactive_read_only: mapping.inactive.as_ref().is_some_and(|table| table.read_only),
+            inactive_read_only: mapping.inactive.as_ref().is_some_and(|table| table.access.is_read_only()),
             deferred_remove: mapping.deferred_remove,
             mounts: mapping.mounts.clone(),
             swap: mapping.swap,

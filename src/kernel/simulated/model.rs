@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use slab::Slab;
 
 use super::state::{Disk, KernelFacts, Pool, Queue};
+use crate::access::Access;
 use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Id, Process};
 use crate::table::{self, ReadTable};
@@ -26,14 +27,14 @@ pub(super) const DEEPEST: usize = 64;
 pub(super) struct Loaded {
     /// Its rows, as the kernel prints them.
     pub rows: ReadTable,
-    /// Whether it was loaded read-only.
-    pub read_only: bool,
+    /// As which it was loaded.
+    pub access: Access,
     /// The devices it stands on.
     pub devices: BTreeSet<DevNum>,
 }
 
 /// Mappings that have a device open, or devices that a mapping has open, and whether only to be read.
-type Opens = BTreeSet<(DevNum, bool)>;
+type Opens = BTreeSet<(DevNum, Access)>;
 
 /// A mapping.
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ pub(super) struct Mapping {
     pub uuid: Option<Uuid>,
     pub paths: Vec<String>,
     pub suspended: bool,
-    pub read_only: bool,
+    pub access: Access,
     /// How often all but mappings have it open.
     pub opened: u32,
     pub event_nr: u32,
@@ -71,7 +72,7 @@ impl Mapping {
             uuid,
             paths: Vec::new(),
             suspended: false,
-            read_only: false,
+            access: Access::Writable,
             opened: 0,
             event_nr: 0,
             live: None,
@@ -100,7 +101,7 @@ impl Mapping {
     /// What its tables open: each device once for each mode.
     fn opens(&self) -> Opens {
         let tables = [&self.live, &self.inactive].into_iter().flatten();
-        tables.flat_map(|table| table.devices.iter().map(|device| (*device, table.read_only))).collect()
+        tables.flat_map(|table| table.devices.iter().map(|device| (*device, table.access))).collect()
     }
 }
 
@@ -315,12 +316,12 @@ impl World {
 
     /// Notes with the devices that a mapping had open, and has open now, that it does, and returns those that it closed.
     fn book(&mut self, number: DevNum, before: &Opens, now: &Opens) -> Vec<DevNum> {
-        for (device, read_only) in now.difference(before) {
-            self.above_mut(*device).insert((number, *read_only));
+        for (device, access) in now.difference(before) {
+            self.above_mut(*device).insert((number, *access));
         }
         let closed = before.difference(now);
-        for (device, read_only) in closed.clone() {
-            self.above_mut(*device).remove(&(number, *read_only));
+        for (device, access) in closed.clone() {
+            self.above_mut(*device).remove(&(number, *access));
         }
         closed.map(|(device, _)| *device).collect()
     }

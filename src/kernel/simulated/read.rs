@@ -64,7 +64,7 @@ impl ReadKernel for Simulated {
         let read_only = world
             .disk(number)
             .map(|disk| disk.read_only)
-            .or_else(|| world.mapping(number).map(|mapping| mapping.read_only))
+            .or_else(|| world.mapping(number).map(|mapping| mapping.access.is_read_only()))
             .unwrap_or_default();
         Ok(world.sectors(number).map(|sectors| BlockDevice {
             number,
@@ -129,8 +129,8 @@ fn mapped(mapping: &Mapping, slot: Slot) -> DeviceState {
         Slot::Inactive => mapping.inactive.as_ref(),
     };
     let read_only = match slot {
-        Slot::Live => mapping.live.is_some() && mapping.read_only,
-        Slot::Inactive => table.is_some_and(|table| table.read_only),
+        Slot::Live => mapping.live.is_some() && mapping.access.is_read_only(),
+        Slot::Inactive => table.is_some_and(|table| table.access.is_read_only()),
     };
     let rows = table.map(|table| table.rows.clone()).unwrap_or_default();
     let info = Info {

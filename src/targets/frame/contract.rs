@@ -223,12 +223,12 @@ pub struct Lower<'a> {
     /// How many sectors are used; none when the target decides that by itself: all of the device.
     pub length: Option<u64>,
     /// Whether the target writes there.
-    pub access: Access,
+    pub access: DeviceAccess,
 }
 
 /// What a target does to a lower device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum DeviceAccess {
     /// It only reads.
     Read,
     /// It writes, and no other mapping may.
@@ -242,12 +242,12 @@ impl<'a> Lower<'a> {
     /// `length` sectors from `start` on, written to.
     #[must_use]
     pub fn write(device: &'a Device, start: u64, length: u64) -> Self {
-        Self { device, start, length: Some(length), access: Access::Write }
+        Self { device, start, length: Some(length), access: DeviceAccess::Write }
     }
 
     /// The whole device.
     #[must_use]
-    pub fn whole(device: &'a Device, access: Access) -> Self {
+    pub fn whole(device: &'a Device, access: DeviceAccess) -> Self {
         Self { device, start: 0, length: None, access }
     }
 }

@@ -1,7 +1,8 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
 
 use super::{
-    Access, Change, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits, Words,
+    Change, DeviceAccess, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits,
+    Words,
 };
 use crate::device::{Device, Form};
 
@@ -67,7 +68,7 @@ impl Target for Generic {
 
     fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
         // Whether it writes is unknown, and so is where: it stands on the device, and that is all.
-        self.devices().map(|device| Lower::whole(device, Access::Read)).collect()
+        self.devices().map(|device| Lower::whole(device, DeviceAccess::Read)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

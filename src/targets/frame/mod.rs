@@ -21,7 +21,7 @@ pub(crate) mod value;
 pub(crate) mod words;
 
 pub use contract::{
-    Access, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetKind, Traits, rest_of,
+    DeviceAccess, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetKind, Traits, rest_of,
 };
 pub use difference::{Change, Difference, Differences, Effect};
 pub use kind::Kind;

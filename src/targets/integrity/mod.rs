@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, FieldValue, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words, keyed,
+    DeviceAccess, Differences, Doc, FieldValue, Found, Lower, Metadata, ParamsError, Printer, Problems,
+    TargetKind, Traits, Words, keyed,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -342,7 +342,8 @@ impl TargetKind for Integrity {
     }
 
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        let tags = |device| Lower { device, start: self.reserved.0, length: None, access: Access::Write };
+        let tags =
+            |device| Lower { device, start: self.reserved.0, length: None, access: DeviceAccess::Write };
         match &self.meta_device {
             Some(meta) => vec![Lower::write(&self.device, 0, length), tags(meta)],
             None => vec![tags(&self.device)],

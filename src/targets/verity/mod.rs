@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, Differences, Doc, Effect, FieldValue, Lower, Mode, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words,
+    DeviceAccess, Differences, Doc, Effect, FieldValue, Lower, Mode, ParamsError, Printer, Problems,
+    TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -333,7 +333,7 @@ impl TargetKind for Verity {
     fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
         let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
         let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
-        let read = |device, start, length| Lower { device, start, length, access: Access::Read };
+        let read = |device, start, length| Lower { device, start, length, access: DeviceAccess::Read };
         let mut lowers =
             vec![read(&self.data.device, 0, Some(length)), read(&self.hash.device, start, hashes)];
         lowers.extend(self.fec.as_ref().map(|fec| {

@@ -218,7 +218,7 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
     let lowers = typed.lower_devices(2048);
     let used: Vec<_> = lowers.iter().map(|lower| (lower.start, lower.length)).collect();
     assert_eq!(used, [(0, Some(2048)), (8, Some(24))]);
-    assert!(lowers.iter().all(|lower| lower.access == Access::Read));
+    assert!(lowers.iter().all(|lower| lower.access == DeviceAccess::Read));
 }
 
 #[test]

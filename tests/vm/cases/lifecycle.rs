@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Info, ReadKernel, Slot, Suspend};
 
@@ -29,7 +30,7 @@ pub fn a_device_comes_and_goes(guest: &Guest) -> Result<()> {
 
     let table =
         format!("0 1024 linear {} 0\n1024 1024 linear {} 8", guest.disks[0].number, guest.disks[1].number);
-    kernel.load(&id, &rows(&table), false)?;
+    kernel.load(&id, &rows(&table), Access::Writable)?;
     let loaded = info(guest, &id)?;
     ensure!(!loaded.live_table && loaded.inactive_table, "{loaded:?}");
 
@@ -53,7 +54,7 @@ pub fn resume_swaps_the_tables(guest: &Guest) -> Result<()> {
     let id = guest.device("swap", &format!("0 8 linear {} 0", guest.disks[0].number))?;
     let mapping = Disk::mapping("swap")?;
     ensure!(mapping.read(0, 8)? == [1; 4096]);
-    guest.kernel.load(&id, &rows(&format!("0 8 linear {} 0", guest.disks[1].number)), false)?;
+    guest.kernel.load(&id, &rows(&format!("0 8 linear {} 0", guest.disks[1].number)), Access::Writable)?;
     ensure!(mapping.read(0, 8)? == [1; 4096], "a load alone changed what is read");
     guest.kernel.resume(&id)?;
     ensure!(mapping.read(0, 8)? == [2; 4096]);
@@ -64,7 +65,7 @@ pub fn resume_swaps_the_tables(guest: &Guest) -> Result<()> {
 
 pub fn clear_empties_the_inactive_slot(guest: &Guest) -> Result<()> {
     let id = guest.device("slots", "0 8 zero")?;
-    guest.kernel.load(&id, &rows("0 16 zero"), false)?;
+    guest.kernel.load(&id, &rows("0 16 zero"), Access::Writable)?;
     ensure!(info(guest, &id)?.inactive_table);
     guest.kernel.clear(&id)?;
     ensure!(!info(guest, &id)?.inactive_table);
@@ -130,7 +131,7 @@ pub fn a_device_is_found_by_its_uuid(guest: &Guest) -> Result<()> {
     let uuid = Uuid::new(&format!("DMCTL-lab-{}", "u".repeat(118)))?;
     let id = Id::Uuid(uuid.clone());
     guest.kernel.create(&Name::new(&"n".repeat(127))?, Some(&uuid))?;
-    guest.kernel.load(&id, &rows("0 8 zero"), false)?;
+    guest.kernel.load(&id, &rows("0 8 zero"), Access::Writable)?;
     guest.kernel.resume(&id)?;
     guest.kernel.suspend(&id, Suspend::default())?;
     guest.kernel.resume(&id)?;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use dmctl::access::Access;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -145,7 +146,7 @@ pub fn a_stale_node_is_replaced(guest: &Guest) -> Result<()> {
 pub fn a_right_link_is_kept(guest: &Guest) -> Result<()> {
     let number = guest.kernel.create(&Name::new("linked")?, Some(&Uuid::new("DMCTL-lab-l")?))?;
     let id = named("linked");
-    guest.kernel.load(&id, &rows("0 8 zero"), false)?;
+    guest.kernel.load(&id, &rows("0 8 zero"), Access::Writable)?;
     guest.kernel.resume(&id)?;
     fs::remove_file(path("linked"))?;
     symlink(format!("../dm-{}", number.minor), path("linked"))?;

@@ -4,6 +4,7 @@
 //! Everything happens in this process, since there are hundreds of them.
 
 use anyhow::{Context, Result, bail, ensure};
+use dmctl::access::Access;
 use dmctl::device::Form;
 use dmctl::identity::Name;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
@@ -104,7 +105,7 @@ fn try_row(guest: &Guest, wanted: &dyn Target, length: u64) -> Result<()> {
     let tried = || -> Result<()> {
         let row = RawRow::new(0, length, wanted.kind(), wanted.params(Style::Kernel));
         let read_only = wanted.kind() == "verity";
-        guest.kernel.load(&id, std::slice::from_ref(&row), read_only)?;
+        guest.kernel.load(&id, std::slice::from_ref(&row), Access::from_read_only(read_only))?;
         guest.kernel.resume(&id)?;
         let mapped = guest.kernel.device(&id, Slot::Live)?.context("no such device")?;
         let live = &mapped.table[0];

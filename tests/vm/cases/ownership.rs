@@ -1,6 +1,7 @@
 //! Whose devices are touched, and whose are not.
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 
@@ -69,7 +70,7 @@ pub fn a_name_that_is_taken_is_a_conflict(guest: &Guest) -> Result<()> {
     for uuid in [None, Some("LVM-0123456789"), Some("DMCTL-other-a"), Some("DMCTL-lab-gone")] {
         let name = Name::new("a")?;
         guest.kernel.create(&name, uuid.map(Uuid::new).transpose()?.as_ref())?;
-        guest.kernel.load(&Id::Name(name.clone()), &rows("0 8 zero"), false)?;
+        guest.kernel.load(&Id::Name(name.clone()), &rows("0 8 zero"), Access::Writable)?;
         guest.kernel.resume(&Id::Name(name.clone()))?;
         let refused = guest.refused(OURS, &["--allow", "remap,format,loss"], 1)?;
         ensure!(refused.stderr.contains("taken"), "{refused:?}");

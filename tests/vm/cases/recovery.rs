@@ -1,6 +1,7 @@
 //! What a crash may leave behind, and what the next apply makes of it.
 
 use anyhow::{Result, ensure};
+use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Suspend};
 
@@ -29,14 +30,14 @@ pub fn leftovers_of_a_crash_are_cleared(guest: &Guest) -> Result<()> {
     let (lower, upper) = (named("lower"), named("upper"));
 
     // Died after it had staged a table.
-    guest.kernel.load(&lower, &rows("0 256 linear 1:1 0"), false)?;
+    guest.kernel.load(&lower, &rows("0 256 linear 1:1 0"), Access::Writable)?;
     converges(guest)?;
     // Died within the swap: suspended from the top down, resumed none, or one.
     guest.kernel.suspend(&upper, Suspend::default())?;
     guest.kernel.suspend(&lower, Suspend::default())?;
     converges(guest)?;
     guest.kernel.suspend(&upper, Suspend::default())?;
-    guest.kernel.load(&upper, &rows("0 64 zero"), false)?;
+    guest.kernel.load(&upper, &rows("0 64 zero"), Access::Writable)?;
     converges(guest)?;
     // All of that without a change of the tables.
     let after = guest.states()?;
@@ -49,7 +50,7 @@ pub fn leftovers_of_a_crash_are_cleared(guest: &Guest) -> Result<()> {
     // Died between load and resume.
     guest.kernel.remove(&upper, false)?;
     guest.kernel.create(&Name::new("upper")?, Some(&Uuid::new("DMCTL-lab-upper")?))?;
-    guest.kernel.load(&upper, &rows("0 8 zero"), false)?;
+    guest.kernel.load(&upper, &rows("0 8 zero"), Access::Writable)?;
     converges(guest)?;
     guest.apply("[policy]\nprune = true\n[mappings]", &[])
 }
@@ -94,11 +95,15 @@ pub fn a_crash_is_repaired_without_the_map(guest: &Guest) -> Result<()> {
     // Within a swap, with a table staged, a shell made and a name on its way.
     guest.kernel.suspend(&upper, Suspend::default())?;
     guest.kernel.suspend(&lower, Suspend::default())?;
-    guest.kernel.load(&lower, &rows("0 256 linear 1:1 0"), false)?;
+    guest.kernel.load(&lower, &rows("0 256 linear 1:1 0"), Access::Writable)?;
     let shell = Name::new("half")?;
     guest.kernel.create(&shell, Some(&Uuid::new("DMCTL-lab-half")?))?;
     // What the shell waits for is one of those that are suspended.
-    guest.kernel.load(&named("half"), &rows(&format!("0 8 linear {} 0", before[0].0.number)), false)?;
+    guest.kernel.load(
+        &named("half"),
+        &rows(&format!("0 8 linear {} 0", before[0].0.number)),
+        Access::Writable,
+    )?;
     guest.kernel.rename(&Name::new("upper")?, &Name::new("dmctl-moving-lab-upper")?)?;
     // A node that no device has, which a crash between two calls leaves where there is no udev.
     std::os::unix::fs::symlink("/dev/ram0", "/dev/mapper/kept")?;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, KernelError, ReadKernel, Slot, Suspend};
 use nix::errno::Errno;
@@ -56,7 +57,7 @@ pub fn absent_devices(guest: &Guest) -> Result<()> {
     for id in [named("absent"), Id::Uuid(Uuid::new("DMCTL-lab-absent")?)] {
         ensure!(kernel.device(&id, Slot::Live)?.is_none());
         ensure!(kernel.device(&id, Slot::Inactive)?.is_none());
-        refused(kernel.load(&id, &rows("0 8 zero"), false), Errno::ENXIO)?;
+        refused(kernel.load(&id, &rows("0 8 zero"), Access::Writable), Errno::ENXIO)?;
         refused(kernel.clear(&id), Errno::ENXIO)?;
         refused(kernel.suspend(&id, Suspend::default()), Errno::ENXIO)?;
         refused(kernel.resume(&id), Errno::ENXIO)?;
@@ -70,11 +71,11 @@ pub fn absent_devices(guest: &Guest) -> Result<()> {
 pub fn load_of_a_bad_table_keeps_both_slots(guest: &Guest) -> Result<()> {
     let kernel = &guest.kernel;
     let id = guest.device("kept", "0 8 zero")?;
-    kernel.load(&id, &rows("0 16 zero"), false)?;
-    refused(kernel.load(&id, &rows("0 8 nonsense 1 2"), false), Errno::EINVAL)?;
-    refused(kernel.load(&id, &rows("0 8 linear 4000:1 0"), false), Errno::ENXIO)?;
+    kernel.load(&id, &rows("0 16 zero"), Access::Writable)?;
+    refused(kernel.load(&id, &rows("0 8 nonsense 1 2"), Access::Writable), Errno::EINVAL)?;
+    refused(kernel.load(&id, &rows("0 8 linear 4000:1 0"), Access::Writable), Errno::ENXIO)?;
     let absent = if guest.release < Release(6, 12) { Errno::ENODEV } else { Errno::ENOENT };
-    refused(kernel.load(&id, &rows("0 8 linear /dev/absent 0"), false), absent)?;
+    refused(kernel.load(&id, &rows("0 8 linear /dev/absent 0"), Access::Writable), absent)?;
     ensure!(guest.table(&id)? == "0 8 zero");
     let inactive = kernel.device(&id, Slot::Inactive)?.context("no such device")?;
     ensure!(*inactive.table == *rows("0 16 zero"));
@@ -91,7 +92,7 @@ pub fn load_on_a_mounted_disk(guest: &Guest) -> Result<()> {
     let kernel = &guest.kernel;
     kernel.create(&Name::new("claim")?, None)?;
     let outcome = refused(
-        kernel.load(&named("claim"), &rows(&format!("0 8 linear {} 0", disk.number)), false),
+        kernel.load(&named("claim"), &rows(&format!("0 8 linear {} 0", disk.number)), Access::Writable),
         Errno::EBUSY,
     );
     let users = kernel.users(disk.number)?;
@@ -99,7 +100,7 @@ pub fn load_on_a_mounted_disk(guest: &Guest) -> Result<()> {
     let text = outcome?.to_string();
     ensure!(text.contains("EBUSY") && text.contains("linear: Device lookup failed"), "{text}");
     ensure!(users.mounts == ["/run/mounted"], "{users:?}");
-    kernel.load(&named("claim"), &rows(&format!("0 8 linear {} 0", disk.number)), false)?;
+    kernel.load(&named("claim"), &rows(&format!("0 8 linear {} 0", disk.number)), Access::Writable)?;
     kernel.remove(&named("claim"), false)?;
     Ok(())
 }
@@ -109,7 +110,7 @@ pub fn resume_that_fails_comes_back_on_the_old_table(guest: &Guest) -> Result<()
     let disk = guest.disks[0].number;
     let id = guest.device("grown", &format!("0 8 linear {disk} 0"))?;
     // Only the first table of a device is checked against the size of its disk when it is loaded.
-    kernel.load(&id, &rows(&format!("0 262144 linear {disk} 0")), false)?;
+    kernel.load(&id, &rows(&format!("0 262144 linear {disk} 0")), Access::Writable)?;
     let error = refused(kernel.resume(&id), Errno::EINVAL)?.to_string();
     ensure!(error.contains("too small for target"), "{error}");
     let after = kernel.device(&id, Slot::Live)?.context("no such device")?;
@@ -124,7 +125,8 @@ pub fn the_log_says_what_the_errno_does_not(guest: &Guest) -> Result<()> {
     let kernel = &guest.kernel;
     kernel.create(&Name::new("wrong")?, None)?;
     let id = named("wrong");
-    let says = |table: &str| kernel.load(&id, &rows(table), false).err().map(|error| error.to_string());
+    let says =
+        |table: &str| kernel.load(&id, &rows(table), Access::Writable).err().map(|error| error.to_string());
     let unknown = says("0 8 nonsense 1 2").context("nonsense was loaded")?;
     ensure!(unknown.contains("load a table for wrong: EINVAL"), "{unknown}");
     ensure!(unknown.contains("nonsense: unknown target type"), "{unknown}");

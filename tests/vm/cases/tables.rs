@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Version};
 use dmctl::table::{RawRow, sectors};
 
@@ -38,7 +39,7 @@ pub fn keys_are_read_back_whole(guest: &Guest) -> Result<()> {
 pub fn a_read_only_table_makes_a_read_only_device(guest: &Guest) -> Result<()> {
     let id = guest.device("ro", &format!("0 1024 linear {} 0", guest.disks[0].number))?;
     let table = rows(&format!("0 2048 linear {} 0", guest.disks[0].number));
-    guest.kernel.load(&id, &table, true)?;
+    guest.kernel.load(&id, &table, Access::ReadOnly)?;
     let read_only = |slot| -> Result<bool> {
         Ok(guest.kernel.device(&id, slot)?.context("no such device")?.info.read_only)
     };
@@ -49,7 +50,7 @@ pub fn a_read_only_table_makes_a_read_only_device(guest: &Guest) -> Result<()> {
     let block = guest.kernel.block_device(number)?.context("no block device")?;
     ensure!(block.read_only && block.sectors == 2048, "{block:?}");
     ensure!(Disk::mapping("ro")?.fill(0, 8, 0).is_err(), "a read-only device was written to");
-    guest.kernel.load(&id, &table, false)?;
+    guest.kernel.load(&id, &table, Access::Writable)?;
     guest.kernel.resume(&id)?;
     ensure!(!read_only(Slot::Live)?);
     Disk::mapping("ro")?.fill(0, 8, 0)?;
@@ -74,7 +75,7 @@ pub fn three_thousand_rows_come_back(guest: &Guest) -> Result<()> {
 
 pub fn both_slots_are_told_apart(guest: &Guest) -> Result<()> {
     let id = guest.device("two", "0 8 zero")?;
-    guest.kernel.load(&id, &rows("0 8 zero\n8 8 error"), false)?;
+    guest.kernel.load(&id, &rows("0 8 zero\n8 8 error"), Access::Writable)?;
     let live = guest.kernel.device(&id, Slot::Live)?.context("no such device")?;
     let inactive = guest.kernel.device(&id, Slot::Inactive)?.context("no such device")?;
     ensure!(*live.table == *rows("0 8 zero"));
@@ -93,7 +94,7 @@ pub fn backslashes_mean_themselves(guest: &Guest) -> Result<()> {
     let lower = guest.device("a blank", "0 8 zero")?;
     let row = RawRow::new(0, 8, "linear", "/dev/mapper/a\\x20blank 0".to_string());
     let upper = guest.device("upper", "0 8 zero")?;
-    guest.kernel.load(&upper, &[row], false)?;
+    guest.kernel.load(&upper, &[row], Access::Writable)?;
     guest.kernel.resume(&upper)?;
     let number = guest.kernel.device(&lower, Slot::Live)?.context("no such device")?.info.number;
     ensure!(guest.table(&upper)? == format!("0 8 linear {number} 0"));

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::kernel::ChangeKernel;
 
 use crate::guest::{Disk, Guest, apply_ends, named, program, rows, with_map};
@@ -167,10 +168,10 @@ pub fn a_merge_takes_over_only_a_suspended_snapshot(guest: &Guest) -> Result<()>
     Disk::mapping("origin")?.fill(0, 8, 2)?;
     let refused = guest.refused(&format!("{base}{merge}"), &["--allow", "remap"], 1)?;
     ensure!(refused.stderr.contains("`then` keeps on 1:1, and that is not suspended"), "{refused:?}");
-    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-merge 254:0 1:1 P 8"), false)?;
+    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-merge 254:0 1:1 P 8"), Access::Writable)?;
     let refused = guest.kernel.resume(&named("origin")).err().context("the kernel took it")?;
     ensure!(refused.to_string().contains("until source is suspended"), "{refused}");
-    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-origin 254:0"), false)?;
+    guest.kernel.load(&named("origin"), &rows("0 2048 snapshot-origin 254:0"), Access::Writable)?;
     guest.kernel.resume(&named("origin"))?;
 
     let suspended = then.replace("targets", "state = 'suspended'\ntargets");

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Suspend};
@@ -208,7 +209,7 @@ pub fn a_batch_is_shared_by_threads(guest: &Guest) -> Result<()> {
         let id = Id::Name(name.clone());
         for _ in 0..2 {
             kernel.create(&name, None)?;
-            kernel.load(&id, &rows("0 64 zero"), false)?;
+            kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
             kernel.resume(&id)?;
             // One of them waits, as before a second try; the others go on.
             if n == 0 {
@@ -217,7 +218,7 @@ pub fn a_batch_is_shared_by_threads(guest: &Guest) -> Result<()> {
             ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
         }
         kernel.create(&name, None)?;
-        kernel.load(&id, &rows("0 64 zero"), false)?;
+        kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
         Ok(kernel.resume(&id)?)
     };
     thread::scope(|scope| {
@@ -266,7 +267,7 @@ pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Gu
     let name = Name::new("seen")?;
     let id = Id::Name(name.clone());
     kernel.create(&name, None)?;
-    kernel.load(&id, &rows("0 64 zero"), false)?;
+    kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
     kernel.resume(&id)?;
     soon("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
     let begin = Instant::now();

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
@@ -77,7 +78,7 @@ impl Guest {
         let name = Name::new(name)?;
         self.kernel.create(&name, None)?;
         let id = Id::Name(name);
-        self.kernel.load(&id, &rows(table), false)?;
+        self.kernel.load(&id, &rows(table), Access::Writable)?;
         self.kernel.resume(&id)?;
         Ok(id)
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use dmctl::access::Access;
 use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::device::Device;
 use dmctl::identity::{DevNum, Name, Uuid};
@@ -122,8 +123,8 @@ impl ChangeKernel for Mortal {
         self.called(self.kernel.create(name, uuid))
     }
 
-    fn load(&self, id: &Id, table: &[RawRow], read_only: bool) -> Result<(), KernelError> {
-        self.called(self.kernel.load(id, table, read_only))
+    fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError> {
+        self.called(self.kernel.load(id, table, access))
     }
 
     fn clear(&self, id: &Id) -> Result<(), KernelError> {

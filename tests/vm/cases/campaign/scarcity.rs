@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use dmctl::access::Access;
 use dmctl::kernel::{ChangeKernel, ReadKernel};
 
 use super::deaths::{end_after, tell};
@@ -175,7 +176,7 @@ pub fn a_lower_device_that_fails_in_the_swap_is_survived(guest: &Guest) -> Resul
     guest.disks[7].fill(0, 128, 0)?;
     let metadata = guest.device("metadata", sound)?;
     let replace = |table: &str| {
-        guest.kernel.load(&metadata, &rows(table), false)?;
+        guest.kernel.load(&metadata, &rows(table), Access::Writable)?;
         guest.kernel.resume(&metadata)
     };
     apply_ends(&over_metadata(4096), &ALLOW, 0)?;

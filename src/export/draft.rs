@@ -134,7 +134,7 @@ fn rows(
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);
         if let Some(problem) = problems.into_vec().into_iter().next() {
-            return Err(format!("its {what} row can't be declared: {}", problem.says));
+            return Err(format!("its {what} row can't be declared: {problem}"));
         }
         notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
         Ok(MappingRow {

@@ -222,8 +222,9 @@ fn row(
     let mut problems = Problems::default();
     target.check(Some(read.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
-        let (says, help) = problem.says.split_once("; ").unwrap_or((&problem.says, ""));
-        return Err((says.to_string(), if help.is_empty() { form() } else { help.to_string() }));
+        let advice: Vec<_> = problem.advice().collect();
+        let help = if advice.is_empty() { form() } else { advice.join("; ") };
+        return Err((problem.message.into_owned(), help));
     }
     notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
     Ok(MappingRow {

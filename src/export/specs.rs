@@ -65,7 +65,7 @@ fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) ->
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
-        return Err(format!("its {kind} row can't be written: {}", problem.says));
+        return Err(format!("its {kind} row can't be written: {problem}"));
     }
     let held = |slot: &&KeySlot<'_>| matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld);
     if let Some(slot) = target.keys_mut().iter().find(held) {

@@ -36,7 +36,7 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<String> 
 fn on_fields(typed: &dyn Target, row: &RawRow) -> Vec<String> {
     let mut problems = Problems::default();
     typed.check(Some(row.length), &mut problems);
-    problems.into_vec().into_iter().map(|problem| problem.says).collect()
+    problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
 }
 
 fn on_mode(typed: &dyn Target, access: Access) -> Option<String> {

@@ -117,7 +117,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
     fn check_fields(&mut self, target: &dyn Target, length: u64) {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
-        self.says.extend(problems.into_vec().into_iter().map(|problem| problem.says));
+        self.says.extend(problems.into_vec().into_iter().map(|problem| problem.to_string()));
     }
 
     /// What must not be loaded at all where its metadata is not there.

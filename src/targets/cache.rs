@@ -195,10 +195,8 @@ impl TargetKind for Cache {
         let known = if self.policy == "mq" { &SETTINGS[..] } else { &SETTINGS[..1] };
         for name in self.policy_args.keys().filter(|name| !known.contains(&name.as_str())) {
             let (name, policy) = (name.escape_debug(), self.policy.escape_debug());
-            problems.at(
-                "policy_args",
-                format!("policy {policy} has no setting `{name}`; it has {}", known.join(", ")),
-            );
+            let message = format!("policy {policy} has no setting `{name}`");
+            problems.at("policy_args", message).help(format!("it has {}", known.join(", ")));
         }
     }
 

@@ -279,12 +279,9 @@ impl TargetKind for Crypt {
         }
         if let Some(length) = length.filter(|length| !length.is_multiple_of(step)) {
             let nearest = (length / step * step).max(step);
-            problems.at(
-                "length",
-                format!(
-                    "length must be a multiple of sector_size ({step} sectors), {length} is not; the nearest is {nearest}"
-                ),
-            );
+            let message =
+                format!("length must be a multiple of sector_size ({step} sectors), {length} is not");
+            problems.at("length", message).nearest(nearest);
         }
     }
 

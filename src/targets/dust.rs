@@ -107,11 +107,10 @@ mod tests {
 
     #[test]
     fn the_block_size_is_checked() {
-        for (row, nearest) in
-            [("1:0 0 256", "512"), ("1:0 0 1000", "1024"), ("1:0 0 2147483648", "1073741824")]
+        for (row, nearest) in [("1:0 0 256", 512), ("1:0 0 1000", 1024), ("1:0 0 2147483648", 1_073_741_824)]
         {
             let problems = check::<Dust>(row, None);
-            assert!(problems[0].says.ends_with(&format!("the nearest is {nearest}")), "{}", problems[0].says);
+            assert_eq!(problems[0].nearest, Some(nearest), "{}", problems[0]);
         }
         assert!(check::<Dust>("1:0 0 4096", Some(8)).is_empty());
         assert_eq!(check::<Dust>("1:0 0 4096", Some(7)).len(), 1);

@@ -227,7 +227,7 @@ impl TargetKind for Flakey {
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
         let interval = u64::from(self.up_interval) + u64::from(self.down_interval);
         if interval == 0 {
-            problems.at("up_interval", "up_interval and down_interval must not both be 0; the nearest is 1");
+            problems.at("up_interval", "up_interval and down_interval must not both be 0").nearest(1);
         }
         if interval > u64::from(u32::MAX) {
             problems.at(

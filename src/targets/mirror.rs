@@ -124,10 +124,12 @@ impl Log {
         let most = length.and_then(u64::checked_ilog2).map_or(REGION_MOST, |power| 1 << power.clamp(1, 31));
         problems.power_of_two("log.region_size", self.region_size.0, 2, most);
         match (self.kind, &self.device) {
-            (LogKind::Disk, None) => problems.at("log.device", "a log of type disk needs a device"),
+            (LogKind::Disk, None) => {
+                problems.at("log.device", "a log of type disk needs a device");
+            }
             (LogKind::Core, Some(_)) => {
-                problems
-                    .at("log.device", "a log of type core is in memory; leave the device out, or write disk");
+                let help = "leave the device out, or write disk";
+                problems.at("log.device", "a log of type core is in memory").help(help);
             }
             _ => {}
         }

@@ -89,7 +89,7 @@ pub(super) fn from_toml(kind: &str, fields: &str) -> Result<Box<dyn Target>, Str
 pub(super) fn problems(typed: &dyn Target, length: Option<u64>) -> Vec<(String, String)> {
     let mut problems = Problems::default();
     typed.check(length, &mut problems);
-    problems.into_vec().into_iter().map(|problem| (problem.field, problem.says)).collect()
+    problems.into_vec().into_iter().map(|problem| (problem.field.clone(), problem.to_string())).collect()
 }
 
 /// Wants the example of the manual to be valid as it stands.

@@ -98,7 +98,7 @@ fn documented<T: TargetKind>() {
 pub fn problems<T: TargetKind>(target: &T) -> Vec<String> {
     let mut problems = Problems::default();
     TargetKind::check(target, Some(8192), &mut problems);
-    problems.into_vec().into_iter().map(|problem| problem.says).collect()
+    problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
 }
 
 /// The row must be refused, by reading or by checking, with words that hold `says`.

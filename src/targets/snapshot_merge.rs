@@ -61,10 +61,8 @@ impl TargetKind for SnapshotMerge {
             self.0.check(length, problems);
         } else {
             // Never left to the kernel: 6.1 before 6.1.192 takes it and panics at resume.
-            problems.at(
-                "persistent",
-                "only a persistent snapshot can be merged: some kernels panic over any other; write persistent = true",
-            );
+            let message = "only a persistent snapshot can be merged: some kernels panic over any other";
+            problems.at("persistent", message).help("write persistent = true");
         }
     }
 

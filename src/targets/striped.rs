@@ -88,14 +88,11 @@ impl TargetKind for Striped {
         let row = count.saturating_mul(self.chunk.0);
         if row > 0 && length % row != 0 {
             let nearest = (length / row * row).max(row);
-            problems.at(
-                "length",
-                format!(
-                    "length must be a multiple of stripes x chunk ({count} x {} = {row} sectors), {length} is not; \
-                     the nearest below is {nearest}",
-                    self.chunk
-                ),
+            let chunk = self.chunk;
+            let message = format!(
+                "length must be a multiple of stripes x chunk ({count} x {chunk} = {row} sectors), {length} is not"
             );
+            problems.at("length", message).help(format!("the nearest below is {nearest}"));
         }
     }
 

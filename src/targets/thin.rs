@@ -101,7 +101,9 @@ impl TargetKind for Thin {
         if let Some(origin) = self.snapshot_of {
             problems.range("snapshot_of", u64::from(origin), 0, MAX_ID);
             if origin == self.id {
-                problems.at("snapshot_of", "a volume can't be a snapshot of itself; give it another id");
+                problems
+                    .at("snapshot_of", "a volume can't be a snapshot of itself")
+                    .help("give it another id");
             }
         }
         if self.external_origin.as_ref() == Some(&self.pool) {

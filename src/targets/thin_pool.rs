@@ -169,11 +169,9 @@ impl TargetKind for ThinPool {
             problems.at("metadata", "a pool needs two devices, one for metadata and another for data");
         }
         if self.features().iter().filter(|(on, _)| *on).count() > MAX_FEATURES {
-            problems.at(
-                "ignore_discard",
-                "the kernel takes at most four of the five features; leave out no_discard_passdown, which means \
-                 nothing where discards are ignored",
-            );
+            let message = "the kernel takes at most four of the five features";
+            let help = "leave out no_discard_passdown, which means nothing where discards are ignored";
+            problems.at("ignore_discard", message).help(help);
         }
     }
 

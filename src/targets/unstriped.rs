@@ -157,7 +157,7 @@ mod tests {
     fn the_index_is_below_the_count() {
         let problems = check::<Unstriped>("2 16 2 1:0 0", None);
         assert_eq!(problems[0].field, "stripe");
-        assert!(problems[0].says.ends_with("the nearest is 1"), "{}", problems[0].says);
+        assert_eq!(problems[0].nearest, Some(1), "{}", problems[0]);
         assert_eq!(check::<Unstriped>("2 16 1 1:0 0", Some(24))[0].field, "length");
         assert!(!check::<Unstriped>("0 0 0 1:0 0", Some(24)).is_empty());
     }

@@ -93,7 +93,9 @@ impl Vdo {
             if let Some(Setting(_, least, most, ..)) = NUMBERS.iter().find(|setting| setting.0 == name) {
                 match value.number() {
                     Some(number) => problems.range(&field, number, *least, *most),
-                    None => problems.at(&field, format!("{field} must be a number from {least} to {most}")),
+                    None => {
+                        problems.at(&field, format!("{field} must be a number from {least} to {most}"));
+                    }
                 }
             } else if SWITCHES.iter().any(|(known, _)| known == name) {
                 if !matches!(value.as_str(), "on" | "off") {
@@ -109,10 +111,8 @@ impl Vdo {
         }
         let least = self.number("logical").saturating_mul(4096);
         if u64::from(self.cache_blocks) < least {
-            problems.at(
-                "cache_blocks",
-                format!("cache_blocks must be at least 4096 for each logical thread; the nearest is {least}"),
-            );
+            let message = "cache_blocks must be at least 4096 for each logical thread";
+            problems.at("cache_blocks", message).nearest(least);
         }
     }
 
@@ -195,13 +195,8 @@ impl TargetKind for Vdo {
         problems.range("storage_blocks", self.storage_blocks, 1, MOST_BLOCKS);
         if !matches!(self.minimum_io_size.0, 512 | 4096) {
             let nearest = if self.minimum_io_size.0 < 2304 { 512 } else { 4096 };
-            problems.at(
-                "minimum_io_size",
-                format!(
-                    "minimum_io_size must be 512 or 4096, {} is neither; the nearest is {nearest}",
-                    self.minimum_io_size
-                ),
-            );
+            let message = format!("minimum_io_size must be 512 or 4096, {} is neither", self.minimum_io_size);
+            problems.at("minimum_io_size", message).nearest(nearest);
         }
         problems.range("cache_blocks", u64::from(self.cache_blocks), 32_768, u64::from(u32::MAX));
         problems.range("era_length", u64::from(self.era_length), 1, 16_380);

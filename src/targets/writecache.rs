@@ -236,10 +236,10 @@ impl TargetKind for Writecache {
             }
         }
         if self.fua.is_some() && self.mode == WritecacheMode::Ssd {
-            problems.at("fua", "fua is only for mode = \"pmem\"; leave it out");
+            problems.at("fua", "fua is only for mode = \"pmem\"").help("leave it out");
         }
         if self.pause_writeback.is_some() && self.mode == WritecacheMode::Pmem {
-            problems.at("pause_writeback", "pause_writeback is only for mode = \"ssd\"; leave it out");
+            problems.at("pause_writeback", "pause_writeback is only for mode = \"ssd\"").help("leave it out");
         }
         if self.origin == self.cache {
             problems.at("cache", "the cache must be another device than the origin");

@@ -109,12 +109,8 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
     let mut problems = Problems::default();
     row.target.check(length, &mut problems);
     for problem in problems.into_vec() {
-        // The rule, then what to do about it, as the targets write it.
-        let mut parts = problem.says.split("; ");
-        let mut diagnostic = Diagnostic::error(parts.next().unwrap_or_default());
-        for help in parts {
-            diagnostic = diagnostic.help(help);
-        }
+        let diagnostic = Diagnostic::error(problem.message.clone());
+        let diagnostic = problem.advice().fold(diagnostic, Diagnostic::help);
         diagnostics.push(diagnostic.at(origin().field(&problem.field)));
     }
 }

@@ -131,7 +131,7 @@ fn construct(
     let mut problems = Problems::default();
     typed.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
-        return Err(invalid(&problem.says));
+        return Err(invalid(&problem.to_string()));
     }
     if typed.traits().mode == Mode::ReadOnly && access == Access::Writable {
         return Err(invalid(&"Device must be readonly"));

@@ -1,12 +1,45 @@
 //! What is wrong with the fields of a target, found before the kernel is asked.
 
+use std::borrow::Cow;
+use std::fmt;
+
 /// One wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Which field, as a path below the target: `chunk`, `stripes[1].offset`. Empty for the target itself.
     pub field: String,
-    /// The rule, and the nearest legal value where there is one.
-    pub says: String,
+    /// The rule that the field breaks.
+    pub message: Cow<'static, str>,
+    /// How to keep the rule, where that does not follow from it.
+    pub help: Option<Cow<'static, str>>,
+    /// The nearest legal value, in the unit of the field, where there is one.
+    pub nearest: Option<u64>,
+}
+
+impl Problem {
+    /// Sets how to keep the rule.
+    pub fn help(&mut self, help: impl Into<Cow<'static, str>>) {
+        self.help = Some(help.into());
+    }
+
+    /// Sets the nearest legal value.
+    pub fn nearest(&mut self, value: u64) {
+        self.nearest = Some(value);
+    }
+
+    /// Everything that helps to mend it, a sentence each.
+    pub fn advice(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        let nearest = self.nearest.map(|value| format!("the nearest is {value}").into());
+        self.help.clone().into_iter().chain(nearest)
+    }
+}
+
+/// The rule, and behind a semicolon what helps.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.advice().try_for_each(|advice| write!(f, "; {advice}"))
+    }
 }
 
 /// Collects problems.
@@ -14,45 +47,37 @@ pub struct Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds one.
-    pub fn at(&mut self, field: impl Into<String>, says: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), says: says.into() });
+    /// Adds the rule that a field breaks; what helps can be added to what is returned.
+    pub fn at(&mut self, field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> &mut Problem {
+        let problem = Problem { field: field.into(), message: message.into(), help: None, nearest: None };
+        let place = self.0.len();
+        self.0.push(problem);
+        &mut self.0[place]
     }
 
     /// Wants `value` to be a power of two from `least` to `most`.
     pub fn power_of_two(&mut self, field: &str, value: u64, least: u64, most: u64) {
         if !value.is_power_of_two() || value < least || value > most {
-            let nearest = nearest_power(value).clamp(least, most);
-            self.at(
-                field,
-                format!(
-                    "{field} must be a power of two from {least} to {most}, {value} is not; the nearest is {nearest}"
-                ),
-            );
+            let message = format!("{field} must be a power of two from {least} to {most}, {value} is not");
+            self.at(field, message).nearest(nearest_power(value).clamp(least, most));
         }
     }
 
     /// Wants `value` to be a multiple of `step` from `least` to `most`.
     pub fn multiple(&mut self, field: &str, value: u64, step: u64, least: u64, most: u64) {
         if !value.is_multiple_of(step) || value < least || value > most {
-            let nearest = (value.saturating_add(step / 2) / step).saturating_mul(step).clamp(least, most);
-            self.at(
-                field,
-                format!(
-                    "{field} must be a multiple of {step} from {least} to {most}, {value} is not; the nearest is {nearest}"
-                ),
-            );
+            let message =
+                format!("{field} must be a multiple of {step} from {least} to {most}, {value} is not");
+            let nearest = (value.saturating_add(step / 2) / step).saturating_mul(step);
+            self.at(field, message).nearest(nearest.clamp(least, most));
         }
     }
 
     /// Wants `value` to be from `least` to `most`.
     pub fn range(&mut self, field: &str, value: u64, least: u64, most: u64) {
         if value < least || value > most {
-            let nearest = value.clamp(least, most);
-            self.at(
-                field,
-                format!("{field} must be from {least} to {most}, {value} is not; the nearest is {nearest}"),
-            );
+            let message = format!("{field} must be from {least} to {most}, {value} is not");
+            self.at(field, message).nearest(value.clamp(least, most));
         }
     }
 
@@ -99,11 +124,10 @@ mod tests {
         problems.range("legs", 12, 2, 9);
         problems.power_of_two("fine", 64, 8, 2048);
         problems.power_of_two("huge", u64::MAX, 8, 2048);
-        let says: Vec<String> = problems.into_vec().into_iter().map(|p| p.says).collect();
-        assert_eq!(says.len(), 4);
-        assert!(says[0].ends_with("the nearest is 128"), "{}", says[0]);
-        assert!(says[1].ends_with("the nearest is 256"), "{}", says[1]);
-        assert!(says[2].ends_with("the nearest is 9"), "{}", says[2]);
-        assert!(says[3].ends_with("the nearest is 2048"), "{}", says[3]);
+        let problems = problems.into_vec();
+        let nearest: Vec<u64> = problems.iter().filter_map(|problem| problem.nearest).collect();
+        assert_eq!(nearest, [128, 256, 9, 2048]);
+        let chunk = "chunk must be a power of two from 8 to 2048, 100 is not; the nearest is 128";
+        assert_eq!(problems[0].to_string(), chunk);
     }
 }

@@ -41,10 +41,9 @@ impl Integrity {
         let block = self.sectors_per_block();
         if let Some(length) = length.filter(|length| !length.is_multiple_of(block)) {
             let nearest = (length / block * block).max(block);
-            problems.at(
-                "length",
-                format!("length must be a multiple of block_size ({block} sectors), {length} is not; the nearest is {nearest}"),
-            );
+            let message =
+                format!("length must be a multiple of block_size ({block} sectors), {length} is not");
+            problems.at("length", message).nearest(nearest);
         }
     }
 

@@ -110,7 +110,7 @@ fn number(field: &str, argument: &Argument, most: u64, problems: &mut Problems) 
     match argument.number() {
         Some(number) => problems.range(field, number, 0, most),
         None => {
-            problems.at(field, format!("{field} must be a number from 0 to {most}, `{argument}` is none"))
+            problems.at(field, format!("{field} must be a number from 0 to {most}, `{argument}` is none"));
         }
     }
 }

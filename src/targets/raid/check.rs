@@ -51,13 +51,9 @@ fn sizes(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
         && length % data != 0
     {
         let nearest = (length / data * data).max(data);
-        problems.at(
-            "length",
-            format!(
-                "length must be a multiple of the {data} devices that hold data, {length} is not; the nearest \
-                 below is {nearest}"
-            ),
-        );
+        let message =
+            format!("length must be a multiple of the {data} devices that hold data, {length} is not");
+        problems.at("length", message).help(format!("the nearest below is {nearest}"));
     }
 }
 
@@ -65,8 +61,8 @@ fn devices(raid: &Raid, problems: &mut Problems) {
     problems.range("devices", raid.devices.len() as u64, raid.level.least_devices(), DEVICES_MOST);
     for (index, pair) in raid.devices.iter().enumerate() {
         if pair.data.is_none() && pair.metadata.is_some() {
-            let says = "a metadata device needs a data device; leave both out for a missing one";
-            problems.at(format!("devices[{index}].data"), says);
+            let message = "a metadata device needs a data device";
+            problems.at(format!("devices[{index}].data"), message).help("leave both out for a missing one");
         }
         if pair.data.is_some() && pair.metadata.is_none() && raid.level.family() == Family::Copies {
             let says = "raid10 needs a metadata device beside every data device";
@@ -77,10 +73,8 @@ fn devices(raid: &Raid, problems: &mut Problems) {
     let all: Vec<&Device> = halves.chain(&raid.journal_device).collect();
     for (place, device) in all.iter().enumerate() {
         if all[..place].contains(device) {
-            problems.at(
-                "devices",
-                format!("{device} has two places in the array; each needs a device of its own"),
-            );
+            let message = format!("{device} has two places in the array");
+            problems.at("devices", message).help("each needs a device of its own");
         }
     }
 }
@@ -190,7 +184,8 @@ fn fitting(raid: &Raid, problems: &mut Problems) {
         ("raid10_format", raid.raid10_format.is_some(), copies, "raid10"),
     ] {
         if given && !fits {
-            problems.at(field, format!("{field} is only for {levels}, not for {}; leave it out", raid.level));
+            let message = format!("{field} is only for {levels}, not for {}", raid.level);
+            problems.at(field, message).help("leave it out");
         }
     }
     if family == Family::Parity(2) && raid.sync == Some(Resync::Nosync) {

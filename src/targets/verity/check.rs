@@ -45,7 +45,8 @@ impl Verity {
         }
         let salt = self.salt();
         if salt != "-" && !hex(&salt) {
-            problems.at("salt", "salt must be hex, two digits a byte; leave it out when there is none");
+            let message = "salt must be hex, two digits a byte";
+            problems.at("salt", message).help("leave it out when there is none");
         }
     }
 
@@ -71,12 +72,9 @@ impl Verity {
             );
         } else if !length.is_multiple_of(step) {
             let nearest = (length / step * step).max(step);
-            problems.at(
-                "length",
-                format!(
-                    "length must be a multiple of data.block_size ({step} sectors), {length} is not; the nearest is {nearest}"
-                ),
-            );
+            let message =
+                format!("length must be a multiple of data.block_size ({step} sectors), {length} is not");
+            problems.at("length", message).nearest(nearest);
         }
     }
 
@@ -105,13 +103,8 @@ impl Verity {
         }
         let covered = self.data.blocks.zip(self.hash_blocks()).map(|(data, hash)| data.saturating_add(hash));
         if let Some(covered) = covered.filter(|covered| fec.blocks < *covered) {
-            problems.at(
-                "fec.blocks",
-                format!(
-                    "fec.blocks must cover data and hashes, {covered} blocks at least; {} does not",
-                    fec.blocks
-                ),
-            );
+            let message = format!("fec.blocks must cover data and hashes, {covered} blocks at least");
+            problems.at("fec.blocks", message).help(format!("{} does not", fec.blocks));
         }
     }
 }

@@ -219,7 +219,7 @@ fn parse(row: &Row, params: &str) -> Result<Box<dyn Target>, String> {
     let mut problems = Problems::default();
     typed.check(row.length, &mut problems);
     match problems.into_vec().into_iter().next() {
-        Some(problem) => Err(problem.says),
+        Some(problem) => Err(problem.to_string()),
         None => Ok(typed),
     }
 }

@@ -13,8 +13,12 @@ mod cases;
 mod guest;
 #[path = "kernel_cases/mod.rs"]
 mod kernel_cases;
+#[path = "processes/mod.rs"]
+mod processes;
 #[path = "vm/runner.rs"]
 mod runner;
+#[path = "waiting/mod.rs"]
+mod waiting;
 #[path = "watching/mod.rs"]
 mod watching;
 

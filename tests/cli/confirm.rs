@@ -1,13 +1,11 @@
 //! `apply --confirm-within`: put back unless `dmctl confirm` comes in time.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::lab::{Ended, Lab};
+use crate::lab::{Ended, Lab, until};
+use crate::processes;
 
 const BEFORE: &str = r#"
     format = 1
@@ -87,17 +85,10 @@ fn waiting(lab: &Lab) -> Option<Value> {
     document.as_object_mut().unwrap().remove("confirm")
 }
 
-/// Waits until the guard is there no more, and gives its last words.
+/// Waits until the guard has ended, and gives what `status` has of it then.
 fn ends(lab: &Lab) -> Option<Value> {
-    let begin = Instant::now();
-    loop {
-        let found = waiting(lab).filter(|found| found["alive"] == true);
-        if found.is_none() {
-            return waiting(lab);
-        }
-        assert!(begin.elapsed() < Duration::from_secs(20), "it is still there: {found:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    until("the end of the guard", || waiting(lab).is_none_or(|found| found["alive"] != true));
+    waiting(lab)
 }
 
 fn pid(lab: &Lab) -> Pid {
@@ -145,12 +136,14 @@ fn without_a_confirmation_everything_is_put_back() {
 #[test]
 fn what_is_confirmed_stays() {
     let (lab, after) = lab();
-    lab.ok(["apply", &after, "--confirm-within", "1s"]);
+    lab.ok(["apply", &after, "--confirm-within", "1h"]);
     let applied = picture(&lab);
+    let guard = pid(&lab).as_raw().unsigned_abs();
     assert_eq!(lab.ok(["confirm"]), "Kept.\n");
     // The lock is free at once.
     assert_eq!(lab.ok(["apply", &after]), "Nothing to do.\n");
-    thread::sleep(Duration::from_millis(1300));
+    // What would put it back is gone.
+    until("the end of the guard", || processes::has_ended(guard));
     assert_eq!(picture(&lab), applied);
     assert_eq!(waiting(&lab), None);
     assert!(lab.fails(1, ["confirm"]).contains("nothing waits"));

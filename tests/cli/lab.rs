@@ -1,11 +1,14 @@
 //! A folder with a simulated kernel in it, and the binary to run on that.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use crate::waiting;
 
 /// The folder and its kernel.
 pub struct Lab {
@@ -135,6 +138,12 @@ pub fn dmctl() -> Command {
 /// Runs a command to its end.
 pub fn ended(command: &mut Command) -> Ended {
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+/// Waits until `is_so` holds, which must be in time.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let Ok(came) = waiting::until(|| Ok::<_, Infallible>(is_so()));
+    assert!(came, "{what} takes too long");
 }
 
 /// Waits for the end of a process.

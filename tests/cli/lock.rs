@@ -1,14 +1,14 @@
 //! One dmctl changes a kernel at a time.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use dmctl::lock::Lock;
 
-use crate::lab::{Lab, finish};
+use crate::lab::{Lab, finish, until};
 
-/// A lab with a device that someone keeps open, nobody knows who.
+/// A lab with a device that an unknown program keeps open.
 fn with_busy_device() -> Lab {
     let lab = Lab::with(&["data"]);
     lab.edit(|state| state["mappings"][0]["open_count"] = 1.into());
@@ -19,11 +19,8 @@ fn with_busy_device() -> Lab {
 fn remove_in_vain(lab: &Lab) -> Child {
     let child =
         lab.command(["remove", "data"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let begin = Instant::now();
-    while !std::fs::read_to_string(lab.lock()).is_ok_and(|entry| entry.starts_with(&child.id().to_string())) {
-        assert!(begin.elapsed() < Duration::from_secs(4), "the lock was never taken");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let entry = child.id().to_string();
+    until("the lock", || std::fs::read_to_string(lab.lock()).is_ok_and(|holder| holder.starts_with(&entry)));
     child
 }
 
@@ -60,13 +57,17 @@ fn a_wait_for_the_lock_ends_when_it_is_let_go_or_the_time_is_up() {
     let (notice, error) = ended.stderr.split_once('\n').unwrap();
     assert_eq!(notice, format!("waiting up to 100ms for {holder} to finish"));
     assert!(error.starts_with(&format!("error: {holder} holds the lock")), "{error}");
-    let waiting = lab
+    let mut waiting = lab
         .command(["--lock-timeout", "30s", "suspend", "data"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    thread::sleep(Duration::from_millis(200));
+    // It has found the lock taken when it has said so.
+    let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
+    let mut notice = String::new();
+    stderr.read_line(&mut notice).unwrap();
+    assert_eq!(notice, format!("waiting up to 30s for {holder} to finish\n"));
     drop(held);
     assert_eq!(finish(waiting).code, 0);
     assert_eq!(lab.field("data", "suspended"), "true");

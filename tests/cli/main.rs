@@ -13,12 +13,16 @@ mod json;
 mod lab;
 mod lock;
 mod plan;
+#[path = "../processes/mod.rs"]
+mod processes;
 mod repair;
 mod saved;
 mod stacks;
 mod streams;
 mod units;
 mod verbs;
+#[path = "../waiting/mod.rs"]
+mod waiting;
 mod watch;
 #[path = "../watching/mod.rs"]
 mod watching;

@@ -1,13 +1,11 @@
-//! Who has whom open, and what that forbids.
-
-use std::thread::sleep;
-use std::time::Duration;
+//! Which device has which other open, and what that forbids.
 
 use dmctl::kernel::{ChangeKernel, Version};
 use nix::errno::Errno;
 
 use super::device::{Device, refused, same, works};
 use super::{Disks, Outcome, cases};
+use crate::waiting::until;
 
 cases![
     a_live_table_opens_its_devices,
@@ -174,14 +172,11 @@ fn holders_are_the_mappings_with_a_table_on_a_device(kernel: &dyn ChangeKernel, 
 
 /// Whether a device is gone soon: the kernel removes a deferred one from a work queue.
 fn goes_away(kernel: &dyn ChangeKernel, device: &Device<'_>) -> Outcome {
-    for _ in 0..200 {
-        if !device.exists()? {
-            // Its node goes with the next settle: no call of ours removed the device.
-            return works("settle", kernel.settle());
-        }
-        sleep(Duration::from_millis(10));
+    if !until(|| device.exists().map(|exists| !exists))? {
+        return Err(format!("{} is still there", device.name()));
     }
-    Err(format!("{} is still there", device.name()))
+    // Its node goes with the next settle: no call of ours removed the device.
+    works("settle", kernel.settle())
 }
 
 fn a_deferred_remove_of_a_closed_device_is_a_remove(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {

@@ -4,6 +4,8 @@
 
 #[path = "../kernel_cases/mod.rs"]
 mod kernel_cases;
+#[path = "../waiting/mod.rs"]
+mod waiting;
 
 mod claims;
 mod facts;

@@ -2,19 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// So long anything may take on a machine where others work.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-/// So long nothing happens when nothing is to happen: more than the longest that a look is put off.
+use crate::processes;
+pub use crate::waiting::PATIENCE;
+
+/// How long nothing must be told where the kernel does not show whether a watch rests: more than the longest that a look
+/// is put off.
 const SILENCE: Duration = Duration::from_millis(1500);
+/// How long an event may be on its way through a pipe.
+const PIPE: Duration = Duration::from_millis(50);
+/// How long a watch that rests is looked at: that nothing wakes it by time can only be seen as time goes by.
+const STILL: Duration = Duration::from_secs(4);
 
 /// A watch and its events. Dropped, it is killed.
 pub struct Watching {
@@ -65,9 +70,32 @@ impl Watching {
         self.next("in-sync");
     }
 
-    /// Sees that nothing is told.
+    /// Sees that nothing more is told: it has looked at all that happened, and waits for something else to happen.
     pub fn silent(&self) {
-        assert_eq!(self.events.recv_timeout(SILENCE), Err(RecvTimeoutError::Timeout));
+        assert_eq!(self.until_rest(), [] as [Value; 0]);
+    }
+
+    /// What it tells until it rests.
+    pub fn until_rest(&self) -> Vec<Value> {
+        let mut told = Vec::new();
+        let begin = Instant::now();
+        let mut last = begin;
+        loop {
+            assert!(begin.elapsed() < PATIENCE, "it does not come to rest");
+            let rests = match processes::waits_for_ever(self.pid()) {
+                Some(rests) => rests,
+                None => last.elapsed() > SILENCE,
+            };
+            match self.events.recv_timeout(PIPE) {
+                Ok(event) => {
+                    told.push(event);
+                    last = Instant::now();
+                }
+                Err(_) if rests => return told,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("it has ended"),
+            }
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -87,23 +115,13 @@ impl Watching {
         stderr
     }
 
-    /// How often each of its threads went to sleep, or was put to sleep.
-    pub fn switches(&self) -> Vec<String> {
-        let mut seen = Vec::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap() {
-            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
-            seen.extend(status.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_string));
-        }
-        assert!(seen.len() >= 2);
-        seen
-    }
-
     /// Sees that it does not wake while nothing happens.
     pub fn sleeps(&self) {
-        thread::sleep(Duration::from_millis(500));
-        let before = self.switches();
-        thread::sleep(Duration::from_secs(4));
-        assert_eq!(self.switches(), before, "it woke up, though nothing happened");
+        self.silent();
+        let before = processes::switches(self.pid());
+        assert!(before.len() >= 2);
+        thread::sleep(STILL);
+        assert_eq!(processes::switches(self.pid()), before, "it woke up, though nothing happened");
     }
 }
 

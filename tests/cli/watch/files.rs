@@ -8,6 +8,10 @@ use std::time::Duration;
 use super::{applying, map, table, watch};
 use crate::lab::Lab;
 
+/// How long the writer of a file pauses: longer than the quiet before a look, shorter than what ends the wait for it
+/// (`watch::pace`).
+const WRITER_PAUSE: Duration = Duration::from_millis(500);
+
 #[test]
 fn a_map_is_applied_however_an_editor_saves_it() {
     let (lab, path, watching) = applying();
@@ -42,7 +46,7 @@ fn half_of_a_map_is_not_read() {
     let (first, second) = text.split_at(text.find("[mappings.more]").unwrap());
     let mut file = fs::File::create(&path).unwrap();
     std::io::Write::write_all(&mut file, first.as_bytes()).unwrap();
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(WRITER_PAUSE);
     std::io::Write::write_all(&mut file, second.as_bytes()).unwrap();
     drop(file);
     watching.silent();

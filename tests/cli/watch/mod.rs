@@ -7,12 +7,16 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use dmctl::lock::Lock;
 
 use crate::lab::{Lab, finish};
 use crate::watching::{PATIENCE, Watching};
+
+/// Longer than a watch waits before it tries twice more to have the lock (250 and 500 ms).
+const TRIES: Duration = Duration::from_millis(1500);
 
 /// A map of one mapping with `length` sectors.
 fn map(length: u64) -> String {
@@ -190,7 +194,8 @@ fn who_holds_the_lock_is_waited_for() {
     fs::write(&path, map(4096)).unwrap();
     watching.next("plan");
     assert!(watching.next("locked")["error"].as_str().unwrap().contains("this test"));
-    watching.silent();
+    // It tries again and again, and so never rests.
+    assert_eq!(watching.events.recv_timeout(TRIES), Err(RecvTimeoutError::Timeout));
     drop(held);
     watching.applied();
     assert_eq!(table(&lab), "0 4096 linear 8:0 0\n");

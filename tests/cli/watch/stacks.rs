@@ -1,7 +1,6 @@
 //! Stacks, none of which holds another up.
 
 use std::fs;
-use std::time::Duration;
 
 use super::watch;
 use crate::lab::Lab;
@@ -124,7 +123,7 @@ fn a_stack_that_fails_is_found_and_left_alone() {
     }
     assert_eq!(held, ["the stack `m27`"]);
     assert!(!lab.ok(["list"]).contains("m27"));
-    while watching.events.recv_timeout(Duration::from_secs(3)).is_ok() {}
+    watching.until_rest();
     // The others are still followed, and that one is not tried again.
     lab.ok(["remove", "m29"]);
     assert_eq!(watching.next("plan")["summary"]["create"], 2);

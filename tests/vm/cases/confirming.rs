@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use dmctl::lock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::guest::{Guest, Mounted, apply_ends, dmctl, program, write_map_to};
+use crate::guest::{Guest, Mounted, apply_ends, comes, dmctl, program, write_map_to};
+use crate::processes;
+use crate::waiting::until_within;
 
 const EMPTY: &str = "[policy]\nprune = true\n[mappings]";
 
@@ -96,16 +99,22 @@ fn status() -> Result<String> {
     Ok(dmctl(&["status"])?.stdout)
 }
 
+/// The lock's entry: the number of the process that has it, and what it does.
+fn holder() -> Result<String> {
+    Ok(std::fs::read_to_string(lock::LIVE)?)
+}
+
+/// The process that would put back what is applied.
+fn guard() -> Result<u32> {
+    let entry = holder()?;
+    entry.split(' ').next().and_then(|pid| pid.parse().ok()).with_context(|| format!("a guard in {entry:?}"))
+}
+
 /// Waits until `status` says this.
 fn comes_to(says: &str) -> Result<()> {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(60) {
-        if status()?.contains(says) {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    bail!("it never said {says:?}, but {}", status()?)
+    let came = until_within(Duration::from_secs(60), || anyhow::Ok(status()?.contains(says)))?;
+    ensure!(came, "it never said {says:?}, but {}", status()?);
+    Ok(())
 }
 
 /// Applies the second map for a while, which must be put back.
@@ -149,11 +158,13 @@ pub fn what_nobody_confirms_is_put_back(guest: &Guest) -> Result<()> {
 
 pub fn what_is_confirmed_stays(guest: &Guest) -> Result<()> {
     applied(guest)?;
-    apply_ends(&after(), &[&OPTIONS[..], &["--confirm-within", "2s"]].concat(), 0)?;
+    apply_ends(&after(), &[&OPTIONS[..], &["--confirm-within", "1h"]].concat(), 0)?;
     let applied = picture(guest)?;
+    let guard = guard()?;
     let ran = dmctl(&["confirm"])?;
     ensure!(ran.status == Some(0) && ran.stdout == "Kept.\n", "{ran:?}");
-    thread::sleep(Duration::from_secs(3));
+    // What would put it back is gone.
+    comes("the end of the guard", || Ok(processes::has_ended(guard)))?;
     ensure!(picture(guest)? == applied);
     ensure!(!status()?.contains("confirm"), "{}", status()?);
     guest.apply(EMPTY, &[])
@@ -170,11 +181,7 @@ fn on_its_way() -> Result<Child> {
     command.args(["apply", "/run/tmp/after.toml", "--confirm-within", "2s"]).args(OPTIONS);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.process_group(0).spawn().context("start dmctl")?;
-    let begin = Instant::now();
-    while !std::fs::read_to_string("/run/dmctl.lock").is_ok_and(|entry| entry.contains("dmctl apply")) {
-        ensure!(begin.elapsed() < Duration::from_secs(20), "it never took the lock");
-        thread::sleep(Duration::from_millis(20));
-    }
+    comes("the lock", || Ok(holder().is_ok_and(|entry| entry.contains("dmctl apply"))))?;
     Ok(child)
 }
 
@@ -239,12 +246,20 @@ fn in_a_terminal_that_ends() -> Result<()> {
     outcome
 }
 
+/// Whether a process waits for something, or has ended.
+fn is_asleep(process: &Child) -> bool {
+    let folder = PathBuf::from(format!("/proc/{}", process.id()));
+    matches!(processes::state(&folder), Some('S' | 'Z'))
+}
+
 pub fn being_told_to_stop_on_the_way_changes_nothing(guest: &Guest) -> Result<()> {
     let was = applied(guest)?;
     let mut front = on_its_way()?;
+    // It sleeps until something happens, hands the signal on, and sleeps again.
+    comes("the process in front", || Ok(is_asleep(&front)))?;
+    let before = processes::switches(front.id());
     kill(Pid::from_raw(i32::try_from(front.id())?), Signal::SIGTERM)?;
-    // It hands the signal on, which takes it a moment where many work.
-    thread::sleep(Duration::from_secs(1));
+    comes("the signal", || Ok(processes::switches(front.id()) != before && is_asleep(&front)))?;
     std::fs::create_dir_all("/dev/disk/by-label")?;
     std::os::unix::fs::symlink("../../ram7", LATE)?;
     let ended = front.wait()?;

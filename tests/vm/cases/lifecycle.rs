@@ -1,16 +1,19 @@
 //! The life of a device, call by call.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
 use dmctl::kernel::{ChangeKernel, Id, Info, ReadKernel, Slot, Suspend};
+use nix::unistd::gettid;
 
-use crate::guest::{Disk, Guest, named, rows};
+use crate::guest::{Disk, Guest, comes, named, rows};
+use crate::processes::state;
 
 /// The state of a device that must exist.
 fn info(guest: &Guest, id: &Id) -> Result<Info> {
@@ -83,13 +86,18 @@ pub fn suspend_holds_writes_back(guest: &Guest) -> Result<()> {
         guest.kernel.suspend(&id, how)?;
         ensure!(info(guest, &id)?.suspended);
         let written = AtomicBool::new(false);
+        let (sender, thread) = channel();
         thread::scope(|scope| -> Result<()> {
             let writer = scope.spawn(|| {
+                sender.send(gettid()).expect("the case waits for it");
                 let outcome = Disk::mapping("held").and_then(|mapping| mapping.fill(0, 8, 7));
                 written.store(true, Ordering::SeqCst);
                 outcome
             });
-            thread::sleep(Duration::from_millis(200));
+            let thread = PathBuf::from(format!("/proc/self/task/{}", thread.recv()?));
+            comes("a write that is held back", || {
+                Ok(written.load(Ordering::SeqCst) || state(&thread) == Some('D'))
+            })?;
             let early = written.load(Ordering::SeqCst);
             guest.kernel.resume(&id)?;
             writer.join().expect("the writer does not panic")?;
@@ -149,11 +157,7 @@ pub fn a_deferred_remove_waits_for_the_last_close(guest: &Guest) -> Result<()> {
     ensure!(pending.deferred_remove && pending.open_count == 1, "{pending:?}");
     drop(holder);
     // The kernel leaves the rest to a worker of its own.
-    let gone = (0..100).any(|_| {
-        thread::sleep(Duration::from_millis(20));
-        guest.kernel.device(&id, Slot::Live).is_ok_and(|device| device.is_none())
-    });
-    ensure!(gone, "it is still there two seconds after its last close");
+    comes("a deferred removal", || Ok(guest.kernel.device(&id, Slot::Live)?.is_none()))?;
     // Its node outlived it, and goes when things settle.
     guest.kernel.settle()?;
     Ok(())

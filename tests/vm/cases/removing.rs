@@ -6,12 +6,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
 
-use crate::guest::{Guest, Mounted, Ran, apply_ends, dmctl, private, program, with_map};
+use crate::guest::{Guest, Mounted, Ran, apply_ends, comes, dmctl, private, program, with_map};
 
 const DATA: &str = r#"
     [mappings.data]
     targets = [{ type = "linear", length = "4MiB", device = "/dev/ram0" }]"#;
+
+/// How long a program keeps a device open that is to be removed meanwhile.
+const HELD: Duration = Duration::from_secs(1);
 
 const GONE: &str = "mappings.data.state = \"absent\"";
 
@@ -76,9 +80,7 @@ pub fn a_mount_in_another_namespace_is_named(guest: &Guest) -> Result<()> {
     command.args(["--mount", "--propagation", "private", "sleep", "60"]).stdin(Stdio::null());
     let elsewhere = Holder(command.spawn()?);
     let comm = format!("/proc/{}/comm", elsewhere.0.id());
-    while fs::read_to_string(&comm)?.trim() != "sleep" {
-        thread::sleep(Duration::from_millis(20));
-    }
+    comes("the program", || Ok(fs::read_to_string(&comm)?.trim() == "sleep"))?;
     drop(mounted);
     let says =
         format!("mounted on /run/tmp/leaked in the mount namespace of sleep (pid {})", elsewhere.0.id());
@@ -163,20 +165,31 @@ pub fn a_device_in_an_array_is_left_alone(guest: &Guest) -> Result<()> {
     guest.apply(GONE, &[])
 }
 
-/// Removes it, one way or the other, while a program has it open for a second.
+/// Waits until the kernel has removed whatever it is to remove after a last close: its workers take one after the other
+/// (`deferred_remove_workqueue` in `dm.c`), so a device that is closed now goes after those closed before.
+fn deferred_removals_are_done(guest: &Guest) -> Result<()> {
+    let last = guest.device("last", "0 8 zero")?;
+    let open = File::open("/dev/mapper/last")?;
+    guest.kernel.remove(&last, true)?;
+    drop(open);
+    comes("the last removal", || Ok(guest.kernel.device(&last, Slot::Live)?.is_none()))?;
+    Ok(guest.kernel.settle()?)
+}
+
+/// Removes it, one way or the other, while a program has it open for [`HELD`].
 fn waits_a_second(guest: &Guest, remove: impl FnOnce() -> Result<Ran>) -> Result<()> {
     guest.apply(DATA, &[])?;
     let open = File::open("/dev/mapper/data")?;
     let begin = Instant::now();
     let removed = thread::scope(|scope| {
         scope.spawn(move || {
-            thread::sleep(Duration::from_secs(1));
+            thread::sleep(HELD);
             drop(open);
         });
         remove()
     })?;
     ensure!(removed.status == Some(0), "{removed:?}");
-    ensure!(begin.elapsed() >= Duration::from_secs(1), "it was not open any more");
+    ensure!(begin.elapsed() >= HELD, "it was not open any more");
     ensure!(guest.states()?.is_empty());
     Ok(())
 }
@@ -193,11 +206,7 @@ pub fn a_deferred_remove_takes_its_time(guest: &Guest) -> Result<()> {
     ensure!(removed.status == Some(0), "{removed:?}");
     ensure!(guest.state("data")?.0.deferred_remove);
     drop(open);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !guest.states()?.is_empty() {
-        ensure!(Instant::now() < deadline, "it is still there");
-        thread::sleep(Duration::from_millis(10));
-    }
+    comes("a deferred removal", || Ok(guest.states()?.is_empty()))?;
     // The next apply takes the node away.
     apply_ends(GONE, &[], 0)?;
     Ok(())
@@ -230,7 +239,7 @@ pub fn a_pending_removal_is_shown_and_called_off(guest: &Guest) -> Result<()> {
     guest.apply(DATA, &[])?;
     ensure!(!guest.state("data")?.0.deferred_remove);
     drop(open);
-    thread::sleep(Duration::from_millis(500));
+    deferred_removals_are_done(guest)?;
     guest.in_sync(DATA)?;
     guest.apply(GONE, &[])
 }
@@ -243,11 +252,7 @@ pub fn a_pending_removal_holds_its_name(guest: &Guest) -> Result<()> {
     let ran = guest.refused(&other, &[], 1)?;
     ensure!(ran.stdout.contains("goes away as soon as it is closed"), "{ran:?}");
     drop(open);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !guest.states()?.is_empty() {
-        ensure!(Instant::now() < deadline, "it is still there");
-        thread::sleep(Duration::from_millis(10));
-    }
+    comes("a deferred removal", || Ok(guest.states()?.is_empty()))?;
     guest.apply(&other, &[])?;
     guest.apply("mappings.other.state = \"absent\"", &[])
 }

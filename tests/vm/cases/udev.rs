@@ -14,8 +14,8 @@ use dmctl::ops::{self, Foreign, Removal};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::guest::{
-    Background, Disk, Guest, Room, Udevd, WithoutRules, apply_ends, dmctl, no_semaphores, program, rows,
-    semaphores, with_map, write_map,
+    Background, Disk, Guest, Room, Udevd, WithoutRules, apply_ends, comes, dmctl, no_semaphores, program,
+    rows, semaphore_is_awaited, semaphores, with_map, write_map,
 };
 
 const STACK: &str = r#"
@@ -53,17 +53,7 @@ fn links_are_right(guest: &Guest) -> Result<()> {
 
 /// A udevd that goes on must get there.
 fn links_come_right(guest: &Guest) -> Result<()> {
-    soon("udev", || Ok(links_are_right(guest).is_ok()))
-}
-
-/// What is waited for must come within some seconds.
-fn soon(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let begin = Instant::now();
-    while !is_so()? {
-        ensure!(begin.elapsed() < Duration::from_secs(20), "{what} takes too long");
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    comes("udev", || Ok(links_are_right(guest).is_ok()))
 }
 
 pub fn links_are_right_when_an_apply_ends(guest: &Guest) -> Result<()> {
@@ -121,8 +111,7 @@ pub fn a_killed_udevd_holds_nobody_up(guest: &Guest) -> Result<()> {
     let udevd = Udevd::start()?;
     udevd.signal("STOP")?;
     let applied = Background::dmctl(&["apply", write_map(SINGLE)?, "--udev-timeout", "10m"])?;
-    soon("a cookie", || Ok(!semaphores()?.is_empty()))?;
-    thread::sleep(Duration::from_millis(500));
+    semaphore_is_awaited()?;
     udevd.signal("KILL")?;
     let begin = Instant::now();
     let ran = applied.end()?;
@@ -139,7 +128,7 @@ pub fn a_signal_ends_the_wait(guest: &Guest) -> Result<()> {
     let udevd = Udevd::start()?;
     udevd.signal("STOP")?;
     let made = Background::dmctl(&["create", "one", "--table", "0 64 zero", "--udev-timeout", "10m"])?;
-    soon("the device", || Ok(guest.states()?.first().is_some_and(|(info, ..)| !info.suspended)))?;
+    comes("the device", || Ok(guest.states()?.first().is_some_and(|(info, ..)| !info.suspended)))?;
     let begin = Instant::now();
     made.signal("TERM")?;
     let ran = made.end()?;
@@ -243,12 +232,12 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
     let udevd = Udevd::start()?;
     udevd.signal("STOP")?;
     let killed = Background::dmctl(&["apply", write_map(SINGLE)?, "--udev-timeout", "10m"])?;
-    soon("the device", || Ok(guest.states()?.first().is_some_and(|(info, ..)| !info.suspended)))?;
+    comes("the device", || Ok(guest.states()?.first().is_some_and(|(info, ..)| !info.suspended)))?;
     killed.signal("KILL")?;
     ensure!(killed.end()?.status.is_none());
     ensure!(semaphores()?.len() == 1);
     udevd.signal("CONT")?;
-    soon("udev", || Ok(is_link("data")))?;
+    comes("udev", || Ok(is_link("data")))?;
     Udevd::settle()?;
     // udev answered; dmctl's own one is left, and hurts nobody.
     ensure!(semaphores()?.len() == 1);
@@ -269,7 +258,7 @@ pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Gu
     kernel.create(&name, None)?;
     kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
     kernel.resume(&id)?;
-    soon("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
+    comes("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
     let begin = Instant::now();
     ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
     ensure!(begin.elapsed() > Duration::from_secs(5), "udev let go after {:?}", begin.elapsed());

@@ -11,18 +11,20 @@ mod zoned;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::table::{Table, parse_table};
 
+use crate::waiting::until;
+
 pub use disk::{ALIGNMENT, Disk, aligned};
 pub use files::{Mounted, private};
 pub use map::{State, apply_ends, with_map, write_map, write_map_to};
 pub use program::{Background, Ran, dmctl, program};
-pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphores};
+pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphore_is_awaited, semaphores};
 pub use vdo::format_vdo;
 pub use zoned::{SECTORS as ZONED_SECTORS, ZonedDisk};
 
@@ -130,6 +132,12 @@ fn sweep_nodes() -> Result<Vec<String>> {
         }
     }
     Ok(left)
+}
+
+/// Waits for what must come by itself.
+pub fn comes(what: &str, is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    ensure!(until(is_so)?, "{what} takes too long");
+    Ok(())
 }
 
 /// The kernel's `crc32_le`: its caller says what it starts from, and nothing is inverted.

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use dmctl::lock;
+
+use crate::waiting::until_within;
+
+/// How long another dmctl may have the lock.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a program ended and what it said.
 #[derive(Debug)]
@@ -80,12 +84,11 @@ impl Background {
     /// Waits until this dmctl has the lock, or has ended.
     pub fn has_lock(&mut self) -> Result<()> {
         let entry = format!("{} ", self.0.id());
-        while self.0.try_wait()?.is_none() {
-            if fs::read_to_string(lock::LIVE).is_ok_and(|holder| holder.starts_with(&entry)) {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+        let came = until_within(LOCK_PATIENCE, || {
+            let has_lock = fs::read_to_string(lock::LIVE).is_ok_and(|holder| holder.starts_with(&entry));
+            anyhow::Ok(has_lock || self.0.try_wait()?.is_some())
+        })?;
+        ensure!(came, "process {} never takes the lock", self.0.id());
         Ok(())
     }
 
@@ -96,11 +99,8 @@ impl Background {
 
     /// How it ended, within `patience`.
     pub fn end_within(mut self, patience: Duration) -> Result<Ran> {
-        let begin = Instant::now();
-        while self.0.try_wait()?.is_none() {
-            ensure!(begin.elapsed() < patience, "process {} does not end", self.0.id());
-            thread::sleep(Duration::from_millis(5));
-        }
+        let ended = until_within(patience, || anyhow::Ok(self.0.try_wait()?.is_some()))?;
+        ensure!(ended, "process {} does not end", self.0.id());
         self.end()
     }
 

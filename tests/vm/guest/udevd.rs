@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::comes;
 use super::program::program;
 
 const PROGRAM: &str = "/lib/systemd/systemd-udevd";
@@ -30,11 +29,7 @@ impl Udevd {
         let udevd = udevd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let udevd = Self(udevd.spawn().with_context(|| format!("start {PROGRAM}"))?);
         // Its socket, then its first sign of life.
-        let begin = Instant::now();
-        while !Path::new(CONTROL).exists() {
-            ensure!(begin.elapsed() < Duration::from_secs(20), "udevd makes no socket");
-            thread::sleep(Duration::from_millis(10));
-        }
+        comes("the socket of udevd", || Ok(Path::new(CONTROL).exists()))?;
         program("udevadm", &["control", "--ping", "--timeout=30"])?;
         Ok(udevd)
     }
@@ -99,6 +94,21 @@ impl Drop for Room {
 pub fn semaphores() -> Result<Vec<String>> {
     let list = fs::read_to_string("/proc/sysvipc/sem")?;
     Ok(list.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect())
+}
+
+/// Waits until a process waits for a semaphore to be zero.
+pub fn semaphore_is_awaited() -> Result<()> {
+    comes("who waits for a semaphore", || {
+        let list = fs::read_to_string("/proc/sysvipc/sem")?;
+        let mut sets = list.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+        // ipcs(1) ends each row with how many wait for more, how many wait for zero, and the last process.
+        let is_awaited = |set: &str| -> Result<bool> {
+            let rows = program("ipcs", &["-s", "-i", set])?;
+            let awaited = |row: &str| row.split_whitespace().nth(3).is_some_and(|zero| zero == "1");
+            Ok(rows.lines().any(awaited))
+        };
+        sets.try_fold(false, |found, set| Ok(found || is_awaited(set)?))
+    })
 }
 
 /// No semaphore must be left.

@@ -16,6 +16,7 @@ use dmctl::units::SECTOR;
 
 use super::chance::Chance;
 use crate::guest::{ALIGNMENT, Disk, aligned};
+use crate::waiting::until_within;
 
 /// How many blocks of a device are written and read.
 const BLOCKS: u64 = 64;
@@ -193,16 +194,13 @@ impl Traffic {
         let before: Vec<_> = self.lines.iter().map(|line| line.counts()).collect();
         let begin = Instant::now();
         for (line, (reads, writes)) in self.lines.iter().zip(before) {
-            loop {
+            let goes_on = until_within(PATIENCE.saturating_sub(begin.elapsed()), || {
                 line.check()?;
                 let now = line.counts();
                 // What was on its way does not count: it may have come through before.
-                if now.0 > reads + 1 && now.1 > writes + 1 {
-                    break;
-                }
-                ensure!(begin.elapsed() < PATIENCE, "I/O on {} hangs", line.name);
-                thread::sleep(PAUSE);
-            }
+                anyhow::Ok(now.0 > reads + 1 && now.1 > writes + 1)
+            })?;
+            ensure!(goes_on, "I/O on {} hangs", line.name);
         }
         Ok(())
     }

@@ -79,6 +79,7 @@ pub mod status;
 mod sync;
 pub mod table;
 pub mod targets;
+mod text;
 pub mod units;
 pub mod watch;
 

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use dmctl::targets::{self, KINDS, Kind, Problems, Style, Target};
+use dmctl::render;
+use dmctl::targets::{KINDS, Kind, Problems, Style, Target};
 use toml::de::{DeTable, Deserializer};
 
 /// Holds when the file at `path`, from the root of the repository, is `made`.
@@ -22,7 +23,7 @@ fn current(path: &str, made: &str) {
 
 #[test]
 fn the_manual_of_the_targets_is_current() {
-    current("docs/targets.md", &targets::manual::manual());
+    current("docs/targets.md", &render::manual::targets());
 }
 
 #[test]
@@ -110,7 +111,7 @@ fn every_target_says_what_the_manual_needs() {
 
 #[test]
 fn every_field_is_explained() {
-    for line in targets::manual::manual().lines().filter(|line| line.starts_with("| `")) {
+    for line in render::manual::targets().lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.split(" | ").collect();
         let [name, takes, .., says] = cells[..] else { continue };
         assert!(takes != "a value", "the type of {name} is not told: {line}");

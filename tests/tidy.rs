@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "src/policy.rs",
     "src/status.rs",
     "src/table.rs",
+    "src/text.rs",
     "src/units",
     "src/identity",
     "src/device.rs",

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::defaults;
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::identity::{Key, Name, Owner, Uuid, printable};
-use crate::render::wrap;
 use crate::targets::Mode;
+use crate::text::wrap;
 use crate::units::Sectors;
 
 /// A row is written on a line of its own up to so many columns; comments are cut there.
@@ -49,7 +49,7 @@ fn line(text: &mut String, line: &str) {
 
 fn comments(text: &mut String, notes: &[String]) {
     for note in notes {
-        for part in wrap::wrap(&printable(note), Some(COLUMNS - 2)) {
+        for part in wrap(&printable(note), Some(COLUMNS - 2)) {
             line(text, format!("# {part}").trim_end());
         }
     }

@@ -1,10 +1,9 @@
 //! A plan for a pull request.
 
-use std::fmt::Write as _;
-
 use super::{Heading, facts, table};
 use crate::identity::printable;
 use crate::plan::document::{Document, Step};
+use crate::text::push_line;
 
 /// Characters that mean something somewhere in Markdown, or in the HTML that may stand in it.
 const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$'];
@@ -14,12 +13,12 @@ const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$
 pub fn markdown(plan: &Document, heading: &Heading) -> String {
     let mut out = format!("## {}\n", escape(&plan.summary_line()));
     if let Some(made) = &heading.made {
-        let _ = writeln!(out, "\n{}", escape(made));
+        push_line!(out, "\n{}", escape(made));
     }
     if !heading.stale.is_empty() {
         out.push_str("\n> **Stale: this plan can't be applied any more.**\n");
         for says in &heading.stale {
-            let _ = writeln!(out, "> - {}", escape(says));
+            push_line!(out, "> - {}", escape(says));
         }
     }
     risks(&mut out, plan);
@@ -31,10 +30,10 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
         plan.steps.iter().enumerate().for_each(|(index, step)| detail(&mut out, index + 1, step));
     }
     for unknown in &plan.unknown {
-        let _ = writeln!(out, "\n{} is left alone: {}", code(&unknown.name), escape(&unknown.reason));
+        push_line!(out, "\n{} is left alone: {}", code(&unknown.name), escape(&unknown.reason));
     }
     for ignored in &plan.ignored {
-        let _ = writeln!(out, "\nOf {} is ignored: {}", code(&ignored.name), escape(&ignored.reason));
+        push_line!(out, "\nOf {} is ignored: {}", code(&ignored.name), escape(&ignored.reason));
     }
     out
 }
@@ -56,13 +55,13 @@ fn risks(out: &mut String, plan: &Document) {
         }
     }
     if !lines.is_empty() {
-        let _ = writeln!(out, "\n- {}", lines.join("\n- "));
+        push_line!(out, "\n- {}", lines.join("\n- "));
     }
 }
 
 fn row(out: &mut String, number: usize, step: &Step) {
     let refused = if step.refused { " refused" } else { "" };
-    let _ = writeln!(
+    push_line!(
         out,
         "| {number} | {} | {} | {} | {} | {}{refused} |",
         step.action.name(),
@@ -83,15 +82,15 @@ fn detail(out: &mut String, number: usize, step: &Step) {
     if lines.is_empty() && says.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&facts::title(step)));
+    push_line!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&facts::title(step)));
     if !lines.is_empty() {
         let body: Vec<String> = lines.iter().map(|line| format!("{} {}", line.sign, line.text)).collect();
         let body = body.join("\n");
         let fence = "`".repeat(longest_run(&body).max(2) + 1);
-        let _ = writeln!(out, "{fence}diff\n{body}\n{fence}");
+        push_line!(out, "{fence}diff\n{body}\n{fence}");
     }
     for says in &says {
-        let _ = writeln!(out, "- {}", escape(says));
+        push_line!(out, "- {}", escape(says));
     }
 }
 

@@ -3,16 +3,17 @@
 //! Every drawing of a plan is made from its [`Document`](crate::plan::document::Document), so one that was
 //! read from a file looks as it did when it was made.
 
+mod escape;
 pub mod events;
 mod facts;
 pub mod graph;
 pub mod html;
 pub mod json;
+pub mod manual;
 mod markdown;
 mod status;
 mod table;
 mod text;
-pub(crate) mod wrap;
 
 pub use markdown::markdown;
 pub use status::text as status;

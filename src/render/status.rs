@@ -1,12 +1,11 @@
 //! The status of mappings as a person reads it.
 
-use std::fmt::Write as _;
-
 use anstyle::AnsiColor;
 
 use super::Paint;
 use crate::identity::printable;
 use crate::status::{Entry, Word};
+use crate::text::push_line;
 
 /// One line a mapping: its name, one word, and what differs.
 #[must_use]
@@ -23,7 +22,7 @@ pub fn text(entries: &[Entry], paint: Paint) -> String {
         let number = entry.number.map(|number| number.to_string()).unwrap_or_default();
         let line =
             format!("{:<widest$}  {word}  {number:<7}  {}", entry.name, printable(&entry.says.join("; ")));
-        let _ = writeln!(out, "{}", line.trim_end());
+        push_line!(out, "{}", line.trim_end());
     }
     out
 }

@@ -4,11 +4,11 @@ use anstyle::{AnsiColor, Style as Ansi};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{self, Line};
-use super::wrap::{push_padded, width, wrap};
 use super::{Heading, facts};
 use crate::identity::printable;
 use crate::plan::document::{Document, Remark, Step};
 use crate::plan::{Action, Plan};
+use crate::text::{push_padded, width, wrap};
 
 /// Names and sizes longer than this do not push everything else to the right.
 const WIDEST: usize = 40;

@@ -39,7 +39,6 @@ pub mod zero;
 pub mod zoned;
 
 mod frame;
-pub mod manual;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::targets;
+use crate::render;
 use anyhow::anyhow;
 use clap::Command;
 use clap_mangen::Man;
@@ -107,7 +107,7 @@ fn map_page(command: &Command) -> String {
     page.text([roman("dmctl.toml - the Device Mapper devices that a host should have")]);
     page.control("SH", ["DESCRIPTION"]);
     markdown::render(MAP, 2, &mut page);
-    markdown::render(&targets::manual::manual(), 1, &mut page);
+    markdown::render(&render::manual::targets(), 1, &mut page);
     see_also(&mut page, &["dmctl(1)", "dmctl-plan(1)", "dmctl-apply(1)"]);
     page.render()
 }

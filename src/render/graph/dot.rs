@@ -1,9 +1,8 @@
 //! The language of Graphviz: arrows lead from a device to what it stands on.
 
-use std::fmt::Write as _;
-
 use super::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
+use crate::text::push_line;
 
 /// Writes it.
 #[must_use]
@@ -19,8 +18,7 @@ pub fn dot(graph: &Graph) -> String {
             Tone::Pending => "#fff1c9",
             Tone::Alarm => "#f9d6d6",
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(
+        push_line!(
             out,
             "  \"{}\" [label = \"{}\", fillcolor = \"{fill}\"];",
             escaped(&node.id),
@@ -29,7 +27,7 @@ pub fn dot(graph: &Graph) -> String {
     }
     for node in &graph.nodes {
         for lower in &node.below {
-            let _ = writeln!(out, "  \"{}\" -> \"{}\";", escaped(&node.id), escaped(lower));
+            push_line!(out, "  \"{}\" -> \"{}\";", escaped(&node.id), escaped(lower));
         }
     }
     out + "}\n"

@@ -1,9 +1,8 @@
 //! The language of Mermaid, which many pages draw by themselves.
 
-use std::fmt::Write as _;
-
 use super::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
+use crate::text::{push, push_line};
 
 /// Writes it.
 #[must_use]
@@ -20,12 +19,11 @@ pub fn mermaid(graph: &Graph) -> String {
             Tone::Pending => "pending",
             Tone::Alarm => "alarm",
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "  n{place}[\"{}\"]:::{class}", label.join("<br/>"));
+        push_line!(out, "  n{place}[\"{}\"]:::{class}", label.join("<br/>"));
     }
     for (place, node) in graph.nodes.iter().enumerate() {
         for lower in node.below.iter().filter_map(|id| places.get(id.as_str())) {
-            let _ = writeln!(out, "  n{place} --> n{lower}");
+            push_line!(out, "  n{place} --> n{lower}");
         }
     }
     for (class, fill) in [
@@ -35,7 +33,7 @@ pub fn mermaid(graph: &Graph) -> String {
         ("pending", "fff1c9"),
         ("alarm", "f9d6d6"),
     ] {
-        let _ = writeln!(out, "  classDef {class} fill:#{fill},stroke:#555,color:#111");
+        push_line!(out, "  classDef {class} fill:#{fill},stroke:#555,color:#111");
     }
     out
 }
@@ -49,8 +47,7 @@ fn escaped(text: &str) -> String {
         if plain(character) {
             escaped.push(character);
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "#{};", u32::from(character));
+            push!(escaped, "#{};", u32::from(character));
         }
     }
     escaped

@@ -3,12 +3,11 @@
 //! Each device is drawn beside the one it stands on first, and has as many lines as stand on it; so a drawing grows
 //! downwards with the number of devices, like a list, and can be read at any number.
 
-use std::fmt::Write as _;
-
 use super::{Tone, facts, name, remarks, tone};
 use crate::graph::{Graph, Node};
-use crate::render::html::escape::Text;
-use crate::render::wrap::width;
+use crate::render::escape::Text;
+use crate::text::width;
+use crate::text::{push, push_line};
 
 const BOX_WIDTH: usize = 250;
 const LINE: usize = 15;
@@ -66,8 +65,7 @@ fn edge(out: &mut String, lower: Place, upper: Place) {
     let (x2, y2) = (upper.x, upper.y + upper.height / 2);
     // Close to the upper one, so that a line to a device further off keeps clear of those between.
     let bend = x2.saturating_sub(BETWEEN / 2);
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "<path d=\"M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}\"/>");
+    push_line!(out, "<path d=\"M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}\"/>");
 }
 
 fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
@@ -80,7 +78,7 @@ fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
     };
     let lines = lines(node);
     let whole = [vec![name(node), facts(node)], remarks(node)].concat().join("\n");
-    let _ = write!(
+    push!(
         out,
         "<g class=\"{class}\"><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{height}\" rx=\"5\"/>",
         Text(&whole)
@@ -89,7 +87,7 @@ fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
         let y = y + 14 + index * LINE;
         let (class, text) =
             if index == 0 { ("", end_of(line)) } else { (" class=\"small\"", start_of(line)) };
-        let _ = write!(out, "<text{class} x=\"{}\" y=\"{y}\">{}</text>", x + 8, Text(&text));
+        push!(out, "<text{class} x=\"{}\" y=\"{y}\">{}</text>", x + 8, Text(&text));
     }
     out.push_str("</g>\n");
 }

@@ -2,14 +2,13 @@
 //!
 //! A device that stands on several is there once below each; what stands on it is drawn the first time.
 
-use std::fmt::Write as _;
-
 use anstyle::AnsiColor;
 
 use super::{Tone, kinds, name, remarks, size, tone};
 use crate::graph::Graph;
 use crate::render::Paint;
-use crate::render::wrap::{pad, width};
+use crate::text::push_line;
+use crate::text::{pad, width};
 
 /// A line of the tree.
 struct Line {
@@ -98,8 +97,7 @@ fn lines(graph: &Graph, lines: &[Line], paint: Paint) -> String {
         let blanks = " ".repeat(widths[2].saturating_sub(width(size)));
         let columns =
             [pad(tree, widths[0]), pad(number, widths[1]), format!("{blanks}{size}"), pad(kinds, widths[3])];
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}", format!("{}  {said}", columns.join("  ")).trim_end());
+        push_line!(out, "{}", format!("{}  {said}", columns.join("  ")).trim_end());
     }
     out
 }

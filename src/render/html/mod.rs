@@ -3,17 +3,15 @@
 //!
 //! The page is one file. It fetches nothing, runs nothing, and its own policy forbids both.
 
-pub(super) mod escape;
 mod graph;
 mod sectors;
 mod stack;
 mod steps;
 
-use std::fmt::Write as _;
-
+use super::escape::Text;
 use super::{Heading, facts};
 use crate::plan::document::{Document, Step};
-use escape::Text;
+use crate::text::{push, push_line};
 
 /// What the page looks like, on a screen large or small, light or dark, and on paper.
 const STYLE: &str = include_str!("page.css");
@@ -23,7 +21,7 @@ const STYLE: &str = include_str!("page.css");
 pub fn page(plan: &Document, heading: &Heading) -> String {
     let mut out = String::new();
     let summary = plan.summary_line();
-    let _ = write!(
+    push!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -33,7 +31,7 @@ pub fn page(plan: &Document, heading: &Heading) -> String {
         title = Text(&summary),
     );
     if let Some(made) = &heading.made {
-        let _ = writeln!(out, "<p>{}</p>", Text(made));
+        push_line!(out, "<p>{}</p>", Text(made));
     }
     out.push_str("</header>\n<main>\n");
     stale(&mut out, heading);
@@ -52,7 +50,7 @@ fn stale(out: &mut String, heading: &Heading) {
     }
     out.push_str("<div class=\"note stop\"><b>Stale: this plan can't be applied any more.</b>\n<ul>\n");
     for says in &heading.stale {
-        let _ = writeln!(out, "<li>{}</li>", Text(says));
+        push_line!(out, "<li>{}</li>", Text(says));
     }
     out.push_str("</ul></div>\n");
 }
@@ -106,7 +104,7 @@ fn risks(out: &mut String, plan: &Document) {
 
 fn note(out: &mut String, kind: &str, what: &str, name: &str, says: &str) {
     let (what, name, says) = (Text(what), Text(name), Text(says));
-    let _ = writeln!(out, "<div class=\"note {kind}\"><b>{what} <code>{name}</code></b><br>{says}</div>");
+    push_line!(out, "<div class=\"note {kind}\"><b>{what} <code>{name}</code></b><br>{says}</div>");
 }
 
 /// Whether somebody notices the step: the device is mounted, swap space, held or open.

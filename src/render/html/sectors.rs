@@ -1,10 +1,9 @@
 //! What becomes of the sectors of a device, as a bar.
 
-use std::fmt::Write as _;
-
-use super::escape::Text;
 use crate::plan::document::{Sectors, Step};
+use crate::render::escape::Text;
 use crate::render::facts;
+use crate::text::push;
 
 /// How wide the bar is, in units of its own.
 const WIDTH: u64 = 10_000;
@@ -18,7 +17,7 @@ pub fn draw(out: &mut String, step: &Step) {
     let Some(sectors) = &step.sectors else { return };
     let size = step.size_before().max(step.size_after()).unwrap_or(0).max(1);
     let says = facts::sectors(sectors);
-    let _ = write!(
+    push!(
         out,
         "<svg class=\"bar\" viewBox=\"0 0 {WIDTH} 18\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
         Text(&says)
@@ -26,13 +25,13 @@ pub fn draw(out: &mut String, step: &Step) {
     for (class, (start, end)) in parts(sectors) {
         let (left, right) = (scaled(start, size), scaled(end, size));
         let width = right.saturating_sub(left).max(THINNEST);
-        let _ = write!(out, "<rect class=\"{class}\" x=\"{left}\" y=\"0\" width=\"{width}\" height=\"18\"/>");
+        push!(out, "<rect class=\"{class}\" x=\"{left}\" y=\"0\" width=\"{width}\" height=\"18\"/>");
     }
     out.push_str("</svg>\n<div class=\"legend\">");
     for (class, (verb, ranges)) in CLASSES.iter().zip(facts::kinds(sectors)) {
         if !ranges.is_empty() {
             let shown = facts::ranges(ranges);
-            let _ = write!(out, "<span><i class=\"{class}\"></i>{verb} {}</span>", Text(&shown));
+            push!(out, "<span><i class=\"{class}\"></i>{verb} {}</span>", Text(&shown));
         }
     }
     out.push_str("</div>\n");

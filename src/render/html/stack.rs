@@ -1,14 +1,13 @@
 //! The stacks before and after a plan, drawn.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use unicode_width::UnicodeWidthStr;
 
-use super::escape::Text;
 use super::graph::{self, Graph, Mark, Node};
 use crate::plan::document::Document;
-use crate::render::wrap;
+use crate::render::escape::Text;
+use crate::text::push_line;
+use crate::text::width;
 
 /// More devices than this are not read as a drawing any more.
 const MOST_NODES: usize = 120;
@@ -26,7 +25,7 @@ pub fn draw(out: &mut String, plan: &Document) {
     out.push_str("<section>\n<h2>The stacks, before and after</h2>\n");
     let most = before.nodes.len().max(after.nodes.len());
     if most > MOST_NODES {
-        let _ = writeln!(out, "<p class=\"facts\">{most} devices are too many to draw.</p>");
+        push_line!(out, "<p class=\"facts\">{most} devices are too many to draw.</p>");
     } else {
         out.push_str("<div class=\"stacks\">\n");
         figure(out, "before", before);
@@ -37,7 +36,7 @@ pub fn draw(out: &mut String, plan: &Document) {
 }
 
 fn figure(out: &mut String, when: &str, graph: Graph) {
-    let _ = writeln!(out, "<figure><figcaption>{when}</figcaption>");
+    push_line!(out, "<figure><figcaption>{when}</figcaption>");
     if graph.nodes.is_empty() {
         out.push_str("<p class=\"facts\">none of these devices</p>\n");
     }
@@ -63,7 +62,7 @@ fn svg(out: &mut String, when: &str, graph: &Graph) {
             places.insert(*id, (2 + free + index * (BOX_WIDTH + GAP), y));
         }
     }
-    let _ = writeln!(
+    push_line!(
         out,
         "<svg style=\"min-width:{least}px\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the stacks {when}\">"
     );
@@ -71,10 +70,7 @@ fn svg(out: &mut String, when: &str, graph: &Graph) {
         if let (Some((x1, y1)), Some((x2, y2))) = (places.get(upper.as_str()), places.get(lower.as_str())) {
             let (x1, y1, x2) = (x1 + BOX_WIDTH / 2, y1 + BOX_HEIGHT, x2 + BOX_WIDTH / 2);
             let middle = usize::midpoint(y1, *y2);
-            let _ = writeln!(
-                out,
-                "<path class=\"edge\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}\"/>"
-            );
+            push_line!(out, "<path class=\"edge\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}\"/>");
         }
     }
     for (id, (x, y)) in &places {
@@ -94,7 +90,7 @@ fn draw_node(out: &mut String, node: &Node, x: usize, y: usize) {
         Mark::Removed => " removed",
     };
     let middle = x + BOX_WIDTH / 2;
-    let _ = writeln!(
+    push_line!(
         out,
         "<g><title>{full}</title><rect class=\"node{class}\" x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"7\"/>\
          <text x=\"{middle}\" y=\"{label_y}\" text-anchor=\"middle\">{label}</text>\
@@ -115,7 +111,7 @@ fn short(name: &str) -> String {
     }
     let mut tail = String::new();
     for character in name.chars().rev() {
-        if wrap::width(&tail) + 2 > COLUMNS {
+        if width(&tail) + 2 > COLUMNS {
             break;
         }
         tail.insert(0, character);

@@ -1,11 +1,10 @@
 //! Every step of a plan, in order.
 
-use std::fmt::Write as _;
-
-use super::escape::Text;
 use super::sectors;
 use crate::plan::document::{Document, Step};
+use crate::render::escape::Text;
 use crate::render::{facts, table};
+use crate::text::{push, push_line};
 
 /// Draws them.
 pub fn draw(out: &mut String, plan: &Document) {
@@ -23,7 +22,7 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
         (false, false) => " heavy",
         (false, true) => "",
     };
-    let _ = write!(
+    push!(
         out,
         "<article class=\"step {action}\" data-step=\"{number}\">\n<div class=\"head\"><span class=\"verb\">{action}</span>\
          <h3><code>{}</code></h3><span class=\"facts\">{}</span><span class=\"class{weight}\">{}</span></div>\n",
@@ -33,19 +32,19 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
     );
     let device = facts::device(step);
     if !device.is_empty() {
-        let _ = writeln!(out, "<div class=\"facts\">{}</div>", Text(&device));
+        push_line!(out, "<div class=\"facts\">{}</div>", Text(&device));
     }
     sectors::draw(out, step);
     rows(out, step);
     if let Some(message) = &step.message {
         let addressee = facts::addressee(step, message);
-        let _ = writeln!(out, "<p class=\"says\">{addressee}: <code>{}</code></p>", Text(message));
+        push_line!(out, "<p class=\"says\">{addressee}: <code>{}</code></p>", Text(message));
     }
     for says in facts::reasons(step) {
-        let _ = writeln!(out, "<p class=\"says\">{}</p>", Text(&says));
+        push_line!(out, "<p class=\"says\">{}</p>", Text(&says));
     }
     if let Some(refusal) = &step.refusal {
-        let _ = writeln!(out, "<p class=\"refusal\">refused: {}</p>", Text(refusal));
+        push_line!(out, "<p class=\"refusal\">refused: {}</p>", Text(refusal));
     }
     out.push_str("</article>\n");
 }
@@ -62,7 +61,7 @@ fn rows(out: &mut String, step: &Step) {
             '-' => " class=\"go\"",
             _ => "",
         };
-        let _ = write!(out, "<span{class}>{} {}</span>", line.sign, Text(&line.text));
+        push!(out, "<span{class}>{} {}</span>", line.sign, Text(&line.text));
     }
     out.push_str("</pre>\n");
 }

@@ -1,22 +1,44 @@
-//! Lines that fit a terminal.
+//! Text that is built piece by piece, and lines that fit a terminal.
+//!
+//! [`push!`] and [`push_line!`] are how text is appended to a `String`: `write!` does the same, with an error to ignore
+//! that can't occur.
 
 use std::iter;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How many columns a text takes.
+/// Appends to a `String` what `format!` would make of the rest.
+macro_rules! push {
+    ($text:expr, $($format:tt)+) => {{
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!($text, $($format)+);
+    }};
+}
+
+/// As [`push!`], with the end of a line after it.
+macro_rules! push_line {
+    ($text:expr, $($format:tt)+) => {{
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = writeln!($text, $($format)+);
+    }};
+}
+pub(crate) use {push, push_line};
+
+/// Counts the columns that a text takes.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// `text` and blanks up to `columns`.
+/// Pads `text` with blanks up to `columns`.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut padded = String::with_capacity(columns.max(text.len()));
     push_padded(&mut padded, text, columns);
     padded
 }
 
-/// Adds `text` and blanks up to `columns` to a line.
+/// Appends `text` to a line, and blanks up to `columns`.
 pub fn push_padded(line: &mut String, text: &str, columns: usize) {
     line.push_str(text);
     line.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));

@@ -1,16 +1,15 @@
 //! The reference manual of the targets, `docs/targets.md`, made from what the targets say of themselves:
 //! their documentation, their traits, and the schema of their fields.
 
-use std::fmt::Write as _;
-
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use super::{KINDS, Kind, Mode, Traits};
+use crate::targets::{KINDS, Kind, Mode, Traits};
+use crate::text::{push, push_line};
 
 /// How deep fields may lie in one another; no target comes near it.
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// What stands before the targets.
 const PREFACE: &str = "\
@@ -36,13 +35,12 @@ type that is not listed here can only be written so, and its words are compared 
 
 /// The manual, in Markdown.
 #[must_use]
-pub fn manual() -> String {
+pub fn targets() -> String {
     let mut kinds: Vec<&Kind> = KINDS.iter().collect();
     kinds.sort_by_key(|kind| kind.name);
     let mut out = PREFACE.to_string();
     for kind in kinds {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "\n{}", section(kind));
+        push!(out, "\n{}", section(kind));
     }
     out
 }
@@ -53,7 +51,7 @@ fn section(kind: &Kind) -> String {
     let mut out = format!("## {}\n\n{}\n\n", kind.name, doc.summary);
     out += &table(&fields(kind));
     let mut fact = |name: &str, says: &str| {
-        let _ = writeln!(out, "- **{name}**: {says}");
+        push_line!(out, "- **{name}**: {says}");
     };
     fact("A change", doc.changes);
     fact("Written at load", doc.writes);
@@ -62,7 +60,7 @@ fn section(kind: &Kind) -> String {
     if !traits.is_empty() {
         fact("Table", &format!("{}.", traits.join("; ")));
     }
-    let _ = write!(out, "\n```toml\n[[mappings.NAME.targets]]\n{}\n```\n", doc.example);
+    push!(out, "\n```toml\n[[mappings.NAME.targets]]\n{}\n```\n", doc.example);
     out
 }
 
@@ -100,7 +98,7 @@ fn table(fields: &[Field]) -> String {
     }
     let mut out = "| field | takes | default | meaning |\n|---|---|---|---|\n".to_string();
     for Field { name, takes, default, says } in fields {
-        let _ = writeln!(out, "| `{name}` | {takes} | {default} | {says} |");
+        push_line!(out, "| `{name}` | {takes} | {default} | {says} |");
     }
     out + "\n"
 }
@@ -140,7 +138,7 @@ impl<'a> Reader<'a> {
                 says: self.meaning(property),
                 name: path.clone(),
             });
-            if depth < DEEPEST {
+            if depth < MAX_DEPTH {
                 let (inner, suffix) = self.inside(property);
                 self.collect(inner, &format!("{path}{suffix}."), depth + 1, fields);
             }
@@ -160,7 +158,7 @@ impl<'a> Reader<'a> {
     /// `schema` without references and without the alternative of nothing.
     fn present<'b>(&'b self, schema: &'b Value) -> &'b Value {
         let mut schema = schema;
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_DEPTH {
             schema = match (name(schema), alternatives(schema).as_slice()) {
                 (Some(name), _) => self.definitions.get(name).unwrap_or(&Value::Null),
                 (None, [only]) => only,
@@ -175,7 +173,7 @@ impl<'a> Reader<'a> {
         if let Some(word) = name(schema).and_then(known) {
             return word.to_string();
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return "a value".to_string();
         }
         let mut words: Vec<String> =
@@ -224,7 +222,7 @@ impl<'a> Reader<'a> {
         let variants = self.inside(schema).0["oneOf"].as_array();
         for variant in variants.into_iter().flatten() {
             if let (Some(value), Some(meaning)) = (variant["const"].as_str(), text(variant)) {
-                let _ = write!(says, " `{value}`: {meaning}");
+                push!(says, " `{value}`: {meaning}");
             }
         }
         says.trim().to_string()

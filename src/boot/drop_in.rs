@@ -1,12 +1,12 @@
 //! The drop-in of one stack: the settings that its unit does not share with the others.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Stage, key_files, key_sources, lower_device_units, mapping_path, name};
 use crate::config::{BootOption, Mapping, Stack};
 use crate::keys::KeySource;
+use crate::text::push_line;
 
 /// Makes the drop-in for the unit of `stack`, whose mappings are `mappings`.
 pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
@@ -91,7 +91,6 @@ struct Lines(String);
 impl Lines {
     /// Adds a setting. A `%` in the value is doubled: systemd would expand it (systemd.unit(5), specifiers).
     fn put(&mut self, setting: &str, value: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "{setting}={}", value.replace('%', "%%"));
+        push_line!(self.0, "{setting}={}", value.replace('%', "%%"));
     }
 }

@@ -1,6 +1,6 @@
 //! The names of units that belong to paths, as `systemd-escape --path` makes them.
 
-use std::fmt::Write as _;
+use crate::text::push;
 
 /// The longest name of a unit, in bytes (`UNIT_NAME_MAX` in systemd).
 const MAX_UNIT_NAME: usize = 255;
@@ -30,8 +30,7 @@ fn escaped(path: &str) -> Option<String> {
             b':' | b'_' | b'.' => escaped.push(char::from(byte)),
             _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
             _ => {
-                // Writing to a String cannot fail.
-                let _ = write!(escaped, "\\x{byte:02x}");
+                push!(escaped, "\\x{byte:02x}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Data on standard output, as text or as JSON.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, Write as _};
 
 use crate::render::json::FORMAT_VERSION;
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::text::push_line;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -78,8 +79,7 @@ pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
 /// A line each.
 pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().fold(String::new(), |mut text, item| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{item}");
+        push_line!(text, "{item}");
         text
     })
 }

@@ -4,8 +4,6 @@
 //! is made, where they are told apart by number. Both sort the claims of all mappings and sweep over them
 //! once: a map may have a hundred thousand.
 
-use std::fmt::Write as _;
-
 use super::model::{Length, Mapping};
 use crate::device::Device;
 use crate::targets::DeviceAccess;
@@ -44,15 +42,12 @@ impl<D> Overlap<'_, D> {
     #[must_use]
     pub fn sectors(&self) -> String {
         let (start, end) = (self.first.start.max(self.second.start), self.first.end.min(self.second.end));
-        let mut words = String::new();
-        // Writing to a String cannot fail.
-        let _ = match (start, end) {
-            (0, u64::MAX) => write!(words, "all sectors"),
-            (_, u64::MAX) => write!(words, "the sectors from {start} on"),
-            (_, _) if end - start == 1 => write!(words, "sector {start}"),
-            (_, _) => write!(words, "sectors {start} to {}", end - 1),
-        };
-        words
+        match (start, end) {
+            (0, u64::MAX) => "all sectors".to_string(),
+            (_, u64::MAX) => format!("the sectors from {start} on"),
+            (_, _) if end - start == 1 => format!("sector {start}"),
+            (_, _) => format!("sectors {start} to {}", end - 1),
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! A map as the text of a map file.
 
-use std::fmt::Write as _;
-
 use toml::{Table, Value};
 
 use super::defaults;
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::identity::{Key, Name, Owner, Uuid, printable};
 use crate::targets::Mode;
+use crate::text::push_line;
 use crate::text::wrap;
 use crate::units::Sectors;
 
@@ -43,8 +42,7 @@ pub fn write(head: &[String], owner: Option<&Owner>, entries: &[Entry<'_>], tail
 }
 
 fn line(text: &mut String, line: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{line}");
+    push_line!(text, "{line}");
 }
 
 fn comments(text: &mut String, notes: &[String]) {

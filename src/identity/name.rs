@@ -1,12 +1,13 @@
 //! The name of a device: plain in maps and messages, mangled in the kernel.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{IdentityError, Key, Owner, printable};
+use crate::text::push;
 
 /// The longest name that the kernel stores, in bytes (`DM_NAME_LEN` in `include/uapi/linux/dm-ioctl.h` less the NUL).
 pub const MAX_NAME: usize = 127;
@@ -127,8 +128,7 @@ fn mangle(plain: &str) -> String {
         if is_whitelisted(byte) {
             mangled.push(char::from(byte));
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(mangled, "\\x{byte:02x}");
+            push!(mangled, "\\x{byte:02x}");
         }
     }
     mangled

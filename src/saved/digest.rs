@@ -1,7 +1,6 @@
 //! The digests of a saved plan: over all of it, and of the host it was made on.
 
-use std::fmt::Write as _;
-
+use crate::text::push;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -43,8 +42,7 @@ pub fn host(machine_id: &str) -> String {
 /// Bytes as text. These are digests: no key comes here.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        push!(text, "{byte:02x}");
         text
     })
 }

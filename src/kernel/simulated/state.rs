@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -18,6 +17,7 @@ use crate::kernel::{Process, Version};
 use crate::secret::Secret;
 use crate::table::RawRow;
 use crate::targets;
+use crate::text::push;
 
 /// The only version of the format there is.
 pub const FORMAT_VERSION: u32 = 1;
@@ -349,8 +349,7 @@ impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut digits = String::with_capacity(self.0.len() * 2);
         for byte in &self.0 {
-            // Writing to a String cannot fail.
-            let _ = write!(digits, "{byte:02x}");
+            push!(digits, "{byte:02x}");
         }
         serializer.serialize_str(&digits)
     }

@@ -7,6 +7,10 @@
 mod blocks;
 mod links;
 mod maps;
+#[path = "../../dist/man/src/markdown.rs"]
+mod markdown;
+#[path = "../../dist/man/src/pages.rs"]
+mod pages;
 mod recording;
 mod safety;
 mod sessions;

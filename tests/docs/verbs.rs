@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::blocks::blocks;
+use crate::pages::{add_sections, map_page};
 use crate::root;
 use crate::sessions::run;
 
@@ -42,6 +45,20 @@ fn completions_know_every_verb() {
     assert!(Command::new("bash").arg("-n").arg(script.path()).status().unwrap().success());
 }
 
+/// The manual pages of the package, in a folder: those of `dmctl man`, and what the documents add to them.
+fn manual_pages() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    run("dmctl man .", folder.path());
+    let document = |name: &str| fs::read_to_string(root().join("docs").join(name)).unwrap();
+    let command = folder.path().join("man1/dmctl.1");
+    fs::write(&command, add_sections(&fs::read_to_string(&command).unwrap(), &document("cli.md"))).unwrap();
+    fs::create_dir(folder.path().join("man5")).unwrap();
+    let version = run("dmctl --version", root());
+    let map = map_page(&document("map-format.md"), &document("targets.md"), &version);
+    fs::write(folder.path().join("man5/dmctl.toml.5"), map).unwrap();
+    folder
+}
+
 /// A page, without the escapes of roff.
 fn page(folder: &Path, name: &str) -> String {
     let text = fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -50,8 +67,7 @@ fn page(folder: &Path, name: &str) -> String {
 
 #[test]
 fn every_verb_has_its_manual_page() {
-    let folder = tempfile::tempdir().unwrap();
-    run("dmctl man .", folder.path());
+    let folder = manual_pages();
     let command = page(folder.path(), "man1/dmctl.1");
     assert!(command.contains("\n.SH \"EXIT CODES\"\n"), "{command}");
     for verb in verbs() {
@@ -67,8 +83,7 @@ const STYLE: &[&str] = &["cannot parse date", "skipping paragraph macro"];
 
 #[test]
 fn a_formatter_has_nothing_against_the_pages() {
-    let folder = tempfile::tempdir().unwrap();
-    run("dmctl man .", folder.path());
+    let folder = manual_pages();
     let says = run("mandoc -T lint -W warning man1/* man5/* || true", folder.path());
     assert!(says.contains("cannot parse date"), "mandoc has not looked: {says}");
     let wrong: Vec<&str> =
@@ -78,8 +93,7 @@ fn a_formatter_has_nothing_against_the_pages() {
 
 #[test]
 fn the_page_of_maps_has_every_section_and_target() {
-    let folder = tempfile::tempdir().unwrap();
-    run("dmctl man .", folder.path());
+    let folder = manual_pages();
     let text = page(folder.path(), "man5/dmctl.toml.5");
     for section in ["NAME", "DESCRIPTION", "MAPPINGS", "TARGETS", "\"SEE ALSO\""] {
         assert!(text.contains(&format!("\n.SH {section}\n")), "no section {section}");

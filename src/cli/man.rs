@@ -1,15 +1,12 @@
-//! `dmctl man`: the manual pages, `dmctl(1)`, one of section 1 for each verb, and `dmctl.toml(5)`.
+//! `dmctl man`: the manual pages of section 1, `dmctl(1)` and one for each verb, made of the arguments.
 //!
-//! Nothing in them is written for them: options come from the arguments themselves, the rest from the Markdown
-//! in `docs/` and the manual of the targets. So a page says what the site says, and neither can fall behind.
-
-mod markdown;
+//! `dmctl.toml(5)`, and what `dmctl(1)` tells beside the arguments, are made of the documents when the package is
+//! made (`dist/man`): the command carries neither them nor what reads Markdown.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::render;
 use anyhow::anyhow;
 use clap::Command;
 use clap_mangen::Man;
@@ -18,12 +15,6 @@ use clap_mangen::roff::{Roff, roman};
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// What the manual says of the command as a whole.
-const COMMAND: &str = include_str!("../../../docs/cli.md");
-/// What the manual says of maps.
-const MAP: &str = include_str!("../../../docs/map-format.md");
-/// The sections of [`COMMAND`] that are about every verb.
-const OF_ALL_VERBS: [&str; 2] = ["Exit codes", "Files"];
 /// The name under which pages are filed.
 const MANUAL: &str = "dmctl";
 /// In place of a date, so that the same sources give the same pages. Not empty, or its place would be taken.
@@ -32,10 +23,10 @@ const NO_DATE: &str = " ";
 /// Write the manual pages into a folder
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl man /usr/local/share/man\n  dmctl man . && man ./man5/dmctl.toml.5"
+    after_help = "Examples:\n  dmctl man /usr/local/share/man\n  dmctl man . && man ./man1/dmctl-apply.1"
 )]
 pub struct Args {
-    /// The folder; pages go into man1 and man5 below it
+    /// The folder; pages go into man1 below it
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -60,8 +51,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 /// Every page, with its path below the folder of manual pages.
 fn pages(command: &Command) -> Vec<(PathBuf, String)> {
-    let mut pages = vec![(PathBuf::from("man5/dmctl.toml.5"), map_page(command))];
-    pages.push((PathBuf::from("man1/dmctl.1"), command_page(command)));
+    let mut pages = vec![(PathBuf::from("man1/dmctl.1"), command_page(command))];
     for verb in command.get_subcommands() {
         let man = man(verb.clone(), command);
         pages.push((Path::new("man1").join(man.get_filename()), verb_page(&man)));
@@ -86,30 +76,11 @@ fn source(command: &Command) -> String {
     format!("dmctl {}", command.get_version().unwrap_or_default())
 }
 
-/// The page of the command: what its arguments say, and what holds for every verb.
+/// The page of the command as a whole.
 fn command_page(command: &Command) -> String {
-    let man = man(command.clone(), command);
-    let mut page = printed(|out| man.render(out));
     let mut more = Roff::new();
-    for title in OF_ALL_VERBS {
-        markdown::render(markdown::section(COMMAND, title), 2, &mut more);
-    }
     see_also(&mut more, &["dmctl.toml(5)", "dmsetup(8)"]);
-    page += &more.render();
-    page
-}
-
-/// The page of the map file.
-fn map_page(command: &Command) -> String {
-    let mut page = Roff::new();
-    page.control("TH", ["dmctl.toml", "5", NO_DATE, &source(command), MANUAL]);
-    page.control("SH", ["NAME"]);
-    page.text([roman("dmctl.toml - the Device Mapper devices that a host should have")]);
-    page.control("SH", ["DESCRIPTION"]);
-    markdown::render(MAP, 2, &mut page);
-    markdown::render(&render::manual::targets(), 1, &mut page);
-    see_also(&mut page, &["dmctl(1)", "dmctl-plan(1)", "dmctl-apply(1)"]);
-    page.render()
+    printed(|out| man(command.clone(), command).render(out)) + &more.render()
 }
 
 fn see_also(page: &mut Roff, others: &[&str]) {

@@ -3,11 +3,11 @@
 
 use std::mem;
 
-use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use roff::{Inline, Roff, bold, italic, roman};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 /// The section of `text` under the heading `title` of level 2, heading included; empty when there is none.
-pub fn section<'a>(text: &'a str, title: &str) -> &'a str {
+pub(crate) fn section<'a>(text: &'a str, title: &str) -> &'a str {
     let heading = format!("\n## {title}\n");
     let Some(start) = text.find(&heading) else { return "" };
     let body = start + heading.len();
@@ -17,7 +17,7 @@ pub fn section<'a>(text: &'a str, title: &str) -> &'a str {
 
 /// Adds `text` to a page. Headings of level `top` become sections, those below them subsections; those above
 /// are left out, for the page has its own.
-pub fn render(text: &str, top: usize, page: &mut Roff) {
+pub(crate) fn render(text: &str, top: usize, page: &mut Roff) {
     let mut writer = Writer { page, top, state: State::default() };
     for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
         writer.event(event);

@@ -68,6 +68,24 @@ pub fn run(command: &str, folder: &Path) -> String {
     says
 }
 
+/// The options that every verb takes, as the last part of `dmctl --help` and as a part of the help of each verb.
+const GLOBAL: &str = "\nGlobal options:\n";
+
+/// What a document shows of `command`: all that is printed, but for the global options in the help of a verb. Those
+/// are shown once, by `dmctl --help`, and are the same in each.
+fn shown(command: &str, folder: &Path) -> String {
+    let printed = run(command, folder);
+    let verb = command.strip_prefix("dmctl ").and_then(|words| words.strip_suffix(" --help"));
+    if verb.is_none() {
+        return printed;
+    }
+    let whole = run("dmctl --help", folder);
+    let (_, options) = whole.split_once(GLOBAL).expect("the help lists the global options");
+    let (own, rest) = printed.split_once(GLOBAL).expect("the help of a verb lists the global options");
+    let examples = rest.strip_prefix(options);
+    own.to_string() + examples.unwrap_or_else(|| panic!("`{command}` lists other global options:\n{rest}"))
+}
+
 /// The document with what its sessions really print.
 fn played(document: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -82,7 +100,7 @@ fn played(document: &str) -> String {
             ("console", _) => {
                 let printed: String = commands(&block.text)
                     .iter()
-                    .map(|command| command.shown.clone() + &run(&command.run, folder.path()))
+                    .map(|command| command.shown.clone() + &shown(&command.run, folder.path()))
                     .collect();
                 let start = block.range.start.checked_add_signed(shift).unwrap();
                 let end = block.range.end.checked_add_signed(shift).unwrap();

@@ -3,8 +3,8 @@
 
 use std::mem;
 
-use roff::{Inline, Roff, bold, italic, roman};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use roff::{Inline, Roff, bold, italic, roman};
 
 /// The section of `text` under the heading `title` of level 2, heading included; empty when there is none.
 pub(crate) fn section<'a>(text: &'a str, title: &str) -> &'a str {

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{Id, KernelError, Suspend};
+use crate::kernel::{DeviceState, Id, Info, KernelError, Suspend};
+use crate::plan::LiveTable;
 use crate::sync::Mutex;
-use crate::table::{RawRow, ReadTable};
+use crate::table::RawRow;
 
-use super::put_back;
+use super::rollback_swap;
 use super::swap::Member;
 use super::undo::Undo;
 
@@ -83,15 +84,20 @@ pub struct Old {
     pub uuid: Option<Uuid>,
     /// Its number.
     pub number: Option<DevNum>,
-    /// Its table; empty when it had none.
-    pub table: ReadTable,
-    /// Whether that was loaded read-only.
-    pub readonly: bool,
+    /// Its live table; without rows when it had none.
+    pub live: LiveTable,
     /// Whether it was suspended.
     pub suspended: bool,
 }
 
 impl Old {
+    /// The state of `device`.
+    pub fn of(device: DeviceState) -> Self {
+        let live = LiveTable::of(&device);
+        let Info { name, uuid, number, suspended, .. } = device.info;
+        Self { name, uuid, number: Some(number), live, suspended }
+    }
+
     /// How the kernel is asked about it.
     pub fn id(&self) -> Id {
         self.uuid.as_ref().map_or_else(|| Id::Name(self.name.clone()), |uuid| Id::Uuid(uuid.clone()))
@@ -102,7 +108,7 @@ impl Old {
         format!(
             "{0} was removed, and can't be made again as it was: {error}; `dmctl create {0}` makes it from its old table:{1}",
             self.name,
-            table(&self.table)
+            table(&self.live.rows)
         )
     }
 }
@@ -174,7 +180,7 @@ fn one(undo: &mut Undo<'_>, done: Done) {
             };
             undo.note(outcome, says);
         }
-        Done::Swapped { members } => put_back::put_back(undo, &members),
+        Done::Swapped { members } => rollback_swap::rollback_swap(undo, &members),
         Done::Renamed { from, to, .. } => {
             let outcome = undo.twice(|| kernel.rename(&to, &from));
             let says =

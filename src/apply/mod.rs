@@ -7,7 +7,7 @@
 //! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `crew` does
 //! it, some side by side, as far as `overlap` lets it. `run` carries out one task and notes each change in a
 //! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`undo`,
-//! `put_back`). Whatever ends this process on the way, the next plan finds it by
+//! `rollback_swap`). Whatever ends this process on the way, the next plan finds it by
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
 
@@ -18,11 +18,11 @@ mod journal;
 mod notices;
 mod overlap;
 mod preparation;
-mod put_back;
 mod queue;
 mod removal;
 mod repair;
 mod resume;
+mod rollback_swap;
 mod rows;
 mod run;
 mod stacks;
@@ -99,9 +99,9 @@ fn refusal(step: &Step, why: &Refusal) -> String {
     let way_out = match why {
         Refusal::Policy(class) => format!("allow it with --allow {class}"),
         Refusal::Protected => "its mapping says protect = true, which no flag overrides".to_string(),
-        Refusal::InUse { by, .. } => format!("it is in use: {by}"),
+        Refusal::InUse(users) => format!("it is in use: {}", users.describe()),
     };
-    format!("{} {} [{}]: {}; {way_out}", step.action.name(), step.name, step.class, step.reason)
+    format!("{} {} [{}]: {}; {way_out}", step.action().name(), step.name, step.class, step.reason)
 }
 
 /// Carries `plan` out. When it returns an error other than [`ApplyError::Left`], the kernel is as it was, but

@@ -6,6 +6,7 @@
 use std::sync::MutexGuard;
 
 use super::Progress;
+use super::tasks::Swapped;
 use crate::plan::Plan;
 use crate::sync::Mutex;
 
@@ -39,17 +40,17 @@ impl Notices {
     }
 
     /// The steps of a stack begin. Until they end nothing is told.
-    pub fn swap_begun(&self, steps: &[usize]) {
+    pub fn swap_begun(&self, stack: &[Swapped<'_>]) {
         let mut noted = self.noted();
         noted.swaps += 1;
-        noted.notices.extend(steps.iter().map(|step| Notice::Begun(*step)));
+        noted.notices.extend(stack.iter().map(|swapped| Notice::Begun(swapped.place)));
     }
 
     /// The steps of a stack were carried out, or failed.
-    pub fn swap_ended(&self, steps: &[usize], done: bool) {
+    pub fn swap_ended(&self, stack: &[Swapped<'_>], done: bool) {
         let mut noted = self.noted();
         noted.swaps -= 1;
-        noted.notices.extend(steps.iter().filter(|_| done).map(|step| Notice::Done(*step)));
+        noted.notices.extend(stack.iter().filter(|_| done).map(|swapped| Notice::Done(swapped.place)));
     }
 
     /// Tells what was noted, unless something is suspended.

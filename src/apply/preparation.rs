@@ -11,43 +11,51 @@ use crate::device::Device;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
-use crate::plan::Preparation;
+use crate::plan::{Message, Preparation};
 
-/// Sends `text` to the target at `sector` of the device `lower`. That what it orders is there already is no
-/// failure.
-pub fn send(
-    kernel: &dyn ChangeKernel,
-    journal: &Journal,
-    lower: &Id,
-    (sector, text): (u64, &str),
-    preparation: &Preparation,
-) -> Result<(), String> {
-    let user = match preparation.copies {
-        Some(volume) => user_of(kernel, lower, volume).map_err(|error| error.to_string())?,
-        None => None,
-    };
-    let message = || match kernel.message(lower, sector, text) {
-        Err(error) if error.errno() == Some(Errno::EEXIST) => Ok(()),
-        outcome => outcome.map(drop).map_err(|error| error.to_string()),
-    };
-    let Some(user) = user.filter(|user| !user.info.suspended) else { return message() };
-    let info = &user.info;
-    let ours = preparation.origin.as_ref().is_some_and(|(_, uuid)| info.uuid.as_ref() == Some(uuid));
-    if !ours {
-        return Err(format!(
-            "the volume to be copied is in use as {0}, which no mapping of this map is; suspend it for the time of the \
-             copy, with `dmctl suspend {0}`, or declare it",
-            info.name
-        ));
+/// The device that a message makes ready.
+pub struct Lower<'a> {
+    /// The kernel.
+    pub kernel: &'a dyn ChangeKernel,
+    /// Where a device that stays suspended is noted.
+    pub journal: &'a Journal,
+    /// The identity that the kernel is asked by.
+    pub id: &'a Id,
+}
+
+impl Lower<'_> {
+    /// Sends `message`. That the volume it makes is there already is not a failure.
+    pub fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
+        let user = match preparation.copies {
+            Some(volume) => user_of(self.kernel, self.id, volume).map_err(|error| error.to_string())?,
+            None => None,
+        };
+        let Some(user) = user.filter(|user| !user.info.suspended) else { return self.send(message) };
+        let info = &user.info;
+        let ours = preparation.origin.as_ref().is_some_and(|(_, uuid)| info.uuid.as_ref() == Some(uuid));
+        if !ours {
+            return Err(format!(
+                "the volume to be copied is in use as {0}, which no mapping of this map is; suspend it for the time of \
+                 the copy, with `dmctl suspend {0}`, or declare it",
+                info.name
+            ));
+        }
+        let id = id_of(&user);
+        self.kernel.suspend(&id, Suspend::default()).map_err(|error| error.to_string())?;
+        let sent = self.send(message);
+        if let Err(error) = self.kernel.resume(&id).or_else(|_| self.kernel.resume(&id)) {
+            self.journal.push(Done::Suspended { id, name: info.name.clone() });
+            return Err(error.to_string());
+        }
+        sent
     }
-    let id = id_of(&user);
-    kernel.suspend(&id, Suspend::default()).map_err(|error| error.to_string())?;
-    let sent = message();
-    if let Err(error) = kernel.resume(&id).or_else(|_| kernel.resume(&id)) {
-        journal.push(Done::Suspended { id, name: info.name.clone() });
-        return Err(error.to_string());
+
+    fn send(&self, message: &Message) -> Result<(), String> {
+        match self.kernel.message(self.id, message.sector, &message.text) {
+            Err(error) if error.errno() == Some(Errno::EEXIST) => Ok(()),
+            outcome => outcome.map(drop).map_err(|error| error.to_string()),
+        }
     }
-    sent
 }
 
 fn id_of(device: &DeviceState) -> Id {

@@ -22,7 +22,7 @@ pub fn repair(
     for step in &repair.steps {
         let Some(number) = step.number else { continue };
         let says_why = match stuck_below(kernel, step, &helpless)? {
-            Some(lower) => format!("{} waits for {lower}, on which it stands", step.action.name()),
+            Some(lower) => format!("{} waits for {lower}, on which it stands", step.action().name()),
             None => match once_more(kernel, step, options) {
                 Ok(()) => continue,
                 Err(error) => error.to_string(),
@@ -62,7 +62,7 @@ fn stuck_below(
 /// What a second look finds, with what went wrong the first time.
 fn still_wrong(found: Repair, says: &[(DevNum, String)]) -> Vec<Left> {
     let steps = found.steps.into_iter().filter_map(|step| {
-        Some(Left { number: step.number?, name: step.name, reason: step.reason.into_owned() })
+        Some(Left { number: step.number?, name: step.name, reason: step.reason.to_string() })
     });
     let mut left: Vec<Left> = steps.chain(found.left).collect();
     for left in &mut left {

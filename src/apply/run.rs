@@ -1,7 +1,7 @@
 //! One apply on its way: what is done for each task.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{MutexGuard, OnceLock};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 
@@ -12,14 +12,13 @@ use super::notices::Notices;
 use super::queue::Queue;
 use super::rows::Made;
 use super::swap::{self, Member};
-use super::tasks::{self, Task, Tasks};
+use super::tasks::{self, Swapped, Task, Tasks};
 use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
-use crate::plan::{Detail, Plan, Step};
+use crate::plan::{Create, LiveTable, Message, Operation, Plan, Reload, Step};
 use crate::sync::Mutex;
-use crate::table::ReadTable;
 use crate::table::Row;
 
 /// One apply on its way.
@@ -27,7 +26,7 @@ pub struct Run<'k, 'p> {
     kernel: &'k dyn ChangeKernel,
     options: Options<'k>,
     plan: &'p Plan,
-    tasks: Vec<Task>,
+    tasks: Vec<Task<'p>>,
     /// What was done so far.
     journal: Journal,
     made: Mutex<Made>,
@@ -52,7 +51,7 @@ fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
 
 /// The step in a few words.
 fn describe(step: &Step) -> String {
-    format!("{} {}", step.action.name(), step.name)
+    format!("{} {}", step.action().name(), step.name)
 }
 
 fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
@@ -107,24 +106,22 @@ impl<'k, 'p> Run<'k, 'p> {
         self.made().complete(table, step.mapping.as_ref())
     }
 
-    fn load(&self, step: &Step) -> Result<(), Failure> {
-        let Detail::Reload { table, readonly, old, .. } = &step.detail else { return Ok(()) };
+    fn load(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
         let id = step.id();
-        let table = rows::over(&self.complete(step, table), old);
+        let table = rows::over(&self.complete(step, &reload.table), &reload.old.rows);
         self.kernel
-            .load(&id, &table, Access::from_read_only(*readonly))
+            .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
         self.journal.push(Done::Loaded { id, name: step.name.clone() });
         Ok(())
     }
 
     /// Makes the tables of a stack live.
-    fn swap(&self, places: &[usize]) -> Result<(), Failure> {
-        let steps = || places.iter().map(|place| &self.plan.steps[*place]);
+    fn swap(&self, stack: &[Swapped<'p>]) -> Result<(), Failure> {
         if !self.unsettled {
-            steps().try_for_each(|step| self.check_metadata(step))?;
+            stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
-        let members: Vec<Member> = steps().filter_map(|step| self.member(step)).collect();
+        let members: Vec<Member> = stack.iter().map(|swapped| self.member(swapped)).collect();
         if !swap::is_alone(&members) {
             self.memory.get_or_init(|| self.kernel.lock_memory());
         }
@@ -132,16 +129,13 @@ impl<'k, 'p> Run<'k, 'p> {
         let outcome = swap::swap(self.kernel, &members, helpers + 1);
         self.helpers.fetch_add(helpers, Ordering::Relaxed);
         self.journal.push(Done::Swapped { members });
-        outcome.map_err(|(index, cause)| {
-            Failure::new(steps().nth(index).map_or_else(String::new, describe), &cause)
-        })
+        outcome.map_err(|(index, cause)| Failure::new(describe(stack[index].step), &cause))
     }
 
     /// A target that reads its metadata only while its device is suspended must find it. Otherwise no table could be
     /// loaded, and a target that writes there to begin, as era does, could not be resumed on the old one either.
-    fn check_metadata(&self, step: &Step) -> Result<(), Failure> {
-        let Detail::Reload { table, .. } = &step.detail else { return Ok(()) };
-        let table = self.complete(step, table);
+    fn check_metadata(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
+        let table = self.complete(step, &reload.table);
         let late = table.iter().filter(|row| row.target.traits().suspend_before_load);
         let mut metadata = late.flat_map(|row| row.target.metadata());
         let silent = metadata.find(|found| found.device.number.is_some_and(|n| !self.kernel.answers(n)));
@@ -158,23 +152,15 @@ impl<'k, 'p> Run<'k, 'p> {
         before.map_or(0, |left| left.min(most))
     }
 
-    fn member(&self, step: &Step) -> Option<Member> {
-        let Detail::Reload { table, readonly, old, old_readonly, suspend, suspended, .. } = &step.detail
-        else {
-            return None;
-        };
-        Some(Member {
+    fn member(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Member {
+        Member {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::over(&self.complete(step, table), old),
-            readonly: *readonly,
-            load_late: tasks::loads_late(table, self.unsettled),
-            old: old.clone(),
-            old_readonly: *old_readonly,
-            suspend: *suspend,
-            suspended: *suspended,
-        })
+            new: rows::over(&self.complete(step, &reload.table), &reload.old.rows),
+            load_late: tasks::loads_late(&reload.table, self.unsettled),
+            reload: Arc::clone(reload),
+        }
     }
 
     fn make(&self, step: &Step) -> Result<(), Failure> {
@@ -187,36 +173,25 @@ impl<'k, 'p> Run<'k, 'p> {
     fn one(&self, step: &Step) -> Result<(), Failure> {
         let (id, name) = (step.id(), step.name.clone());
         let refused = refused(step);
-        match &step.detail {
-            Detail::Create { table, readonly } => self.serve(step, table, Access::from_read_only(*readonly)),
-            Detail::Reload { table, readonly, suspended, old_readonly, .. } => {
-                let shell = Old {
-                    name,
-                    uuid: step.uuid.clone(),
-                    number: step.number,
-                    table: ReadTable::default(),
-                    readonly: *old_readonly,
-                    suspended: *suspended,
-                };
-                self.journal.push(Done::Finished { shell });
-                self.serve(step, table, Access::from_read_only(*readonly))
-            }
-            Detail::Rename { to } => {
+        match &step.operation {
+            Operation::Create(Create { table, access }) => self.serve(step, table, *access),
+            Operation::Reload(reload) => self.finish(step, reload),
+            Operation::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
                 self.journal.push(Done::Renamed { id, from: name, to: to.clone() });
                 Ok(())
             }
-            Detail::SetUuid => match &step.uuid {
+            Operation::SetUuid => match &step.uuid {
                 Some(uuid) => self.kernel.set_uuid(&name, uuid).map_err(refused),
                 None => Ok(()),
             },
-            Detail::Remove { .. } => self.remove(step, &id),
-            Detail::Suspend { how, .. } => {
+            Operation::Remove(_) => self.remove(step, &id),
+            Operation::Suspend { how, .. } => {
                 self.kernel.suspend(&id, *how).map_err(refused)?;
                 self.journal.push(Done::Suspended { id, name });
                 Ok(())
             }
-            Detail::Resume { clear } => {
+            Operation::Resume { clear } => {
                 if *clear {
                     self.kernel.clear(&id).map_err(&refused)?;
                 }
@@ -224,19 +199,36 @@ impl<'k, 'p> Run<'k, 'p> {
                 self.journal.push(Done::Resumed { id, name });
                 Ok(())
             }
-            Detail::Clear => self.kernel.clear(&id).map_err(refused),
-            Detail::Message { sector, text, prepares: None } => {
-                self.kernel.message(&id, *sector, text).map_err(refused)?;
-                if step.calls_off_removal() {
-                    self.journal.push(Done::Kept { id, name });
-                }
-                Ok(())
-            }
-            Detail::Message { sector, text, prepares: Some(preparation) } => {
-                preparation::send(self.kernel, &self.journal, &id, (*sector, text), preparation)
-                    .map_err(|cause| Failure::new(describe(step), &cause))
-            }
+            Operation::Clear => self.kernel.clear(&id).map_err(refused),
+            Operation::Message(message) => self.message(step, message),
         }
+    }
+
+    /// Gives a device that was made and never got a table its first one.
+    fn finish(&self, step: &Step, reload: &Reload) -> Result<(), Failure> {
+        let live = LiveTable::none(reload.old.access);
+        let shell = Old {
+            name: step.name.clone(),
+            uuid: step.uuid.clone(),
+            number: step.number,
+            live,
+            suspended: reload.suspended,
+        };
+        self.journal.push(Done::Finished { shell });
+        self.serve(step, &reload.table, reload.access)
+    }
+
+    fn message(&self, step: &Step, message: &Message) -> Result<(), Failure> {
+        let id = step.id();
+        if let Some(preparation) = &message.prepares {
+            let lower = preparation::Lower { kernel: self.kernel, journal: &self.journal, id: &id };
+            return lower.prepare(message, preparation).map_err(|cause| Failure::new(describe(step), &cause));
+        }
+        self.kernel.message(&id, message.sector, &message.text).map_err(refused(step))?;
+        if message.cancels_removal() {
+            self.journal.push(Done::Kept { id, name: step.name.clone() });
+        }
+        Ok(())
     }
 
     /// Gives a device that has no table its first one, and lets I/O through.
@@ -274,16 +266,7 @@ impl<'k, 'p> Run<'k, 'p> {
             refused(step)(error)
         })?;
         if let Some(device) = before {
-            self.journal.push(Done::Removed {
-                old: Old {
-                    name: device.info.name,
-                    uuid: device.info.uuid,
-                    number: Some(device.info.number),
-                    table: device.table,
-                    readonly: device.info.read_only,
-                    suspended: device.info.suspended,
-                },
-            });
+            self.journal.push(Done::Removed { old: Old::of(device) });
         }
         Ok(())
     }
@@ -309,7 +292,7 @@ impl Work for Run<'_, '_> {
         match task {
             Task::Load(_) | Task::Serve(_) => {}
             Task::Make(step) | Task::Step(step) => self.notices.begun(*step),
-            Task::Swap(steps) => self.notices.swap_begun(steps),
+            Task::Swap(stack) => self.notices.swap_begun(stack),
         }
         Ok(())
     }
@@ -317,7 +300,7 @@ impl Work for Run<'_, '_> {
     fn perform(&self, task: usize) -> Result<(), Failure> {
         let step = |place: &usize| &self.plan.steps[*place];
         let outcome = match &self.tasks[task] {
-            Task::Load(place) => self.load(step(place)),
+            Task::Load(swapped) => self.load(swapped),
             Task::Make(place) => self.make(step(place)),
             Task::Serve(place) | Task::Step(place) => {
                 let outcome = self.one(step(place));
@@ -326,9 +309,9 @@ impl Work for Run<'_, '_> {
                 }
                 outcome
             }
-            Task::Swap(places) => {
-                let outcome = self.swap(places);
-                self.notices.swap_ended(places, outcome.is_ok());
+            Task::Swap(stack) => {
+                let outcome = self.swap(stack);
+                self.notices.swap_ended(stack, outcome.is_ok());
                 outcome
             }
         };

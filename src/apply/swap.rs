@@ -7,44 +7,36 @@
 //! be one of these devices.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::crew::{self, Work};
 use super::overlap::Lane;
 use super::queue::{Item, Queue};
-use crate::access::Access;
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
-use crate::table::{RawRow, ReadTable, Table};
+use crate::plan::Reload;
+use crate::table::{RawRow, Table};
 
 /// A device whose table is swapped.
-#[derive(Clone)]
 pub struct Member {
-    /// How the kernel is asked about it.
+    /// The identity that the kernel is asked by.
     pub id: Id,
     /// Its name.
     pub name: Name,
     /// Its number.
     pub number: Option<DevNum>,
-    /// The table it gets.
+    /// What the plan says of the swap.
+    pub reload: Arc<Reload>,
+    /// The table that it gets, as it is loaded.
     pub new: Table,
-    /// Whether that is read-only.
-    pub readonly: bool,
-    /// Whether that is loaded only once the device is suspended and all below it serve I/O.
+    /// Whether that is loaded only once the device is suspended and all devices below it serve I/O.
     pub load_late: bool,
-    /// The table it had, as the kernel printed it.
-    pub old: ReadTable,
-    /// Whether that was read-only.
-    pub old_readonly: bool,
-    /// How it is suspended.
-    pub suspend: Suspend,
-    /// Whether it was suspended before.
-    pub suspended: bool,
 }
 
 /// Whether the kernel does all of the swap by itself, in one resume.
 pub fn is_alone(members: &[Member]) -> bool {
-    matches!(members, [alone] if alone.suspend == Suspend::default() && !alone.load_late)
+    matches!(members, [alone] if alone.reload.suspend == Suspend::default() && !alone.load_late)
 }
 
 /// Makes the staged tables of one stack live, `jobs` devices at a time. On failure says which member it was, and
@@ -63,26 +55,24 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &[Member], jobs: usize) -> Resul
     }
 }
 
-/// The order in which the stack as it was is suspended: a device after all that stand on it.
-pub fn top_down(members: &[Member]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..members.len()).rev().collect();
-    let heights = heights(members, |member| &member.old);
+/// The order in which a stack is suspended: a device after all devices above it. Each device is given with its number
+/// and its table.
+pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> + Clone) -> Vec<usize> {
+    let heights = heights(stack);
+    let mut order: Vec<usize> = (0..heights.len()).rev().collect();
     order.sort_by_key(|index| std::cmp::Reverse(heights[*index]));
     order
 }
 
-/// How many levels of the stack are below each member, by one of its tables.
-fn heights(members: &[Member], table: impl Fn(&Member) -> &[RawRow]) -> Vec<usize> {
+/// How many levels of the stack are below each device.
+fn heights<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> + Clone) -> Vec<usize> {
     let places: HashMap<DevNum, usize> =
-        members.iter().enumerate().filter_map(|(index, member)| Some((member.number?, index))).collect();
-    let below: Vec<Vec<usize>> = members
-        .iter()
-        .map(|member| {
-            diff::lower_devices(table(member)).iter().filter_map(|n| places.get(n)).copied().collect()
-        })
+        stack.clone().enumerate().filter_map(|(index, (number, _))| Some((number?, index))).collect();
+    let below: Vec<Vec<usize>> = stack
+        .map(|(_, table)| diff::lower_devices(table).iter().filter_map(|n| places.get(n)).copied().collect())
         .collect();
-    let mut heights = vec![None; members.len()];
-    for index in 0..members.len() {
+    let mut heights = vec![None; below.len()];
+    for index in 0..below.len() {
         height(index, &below, &mut heights, &mut BTreeSet::new());
     }
     heights.into_iter().map(Option::unwrap_or_default).collect()
@@ -134,9 +124,11 @@ struct Swap<'s> {
 
 impl<'s> Swap<'s> {
     fn new(kernel: &'s dyn ChangeKernel, members: &'s [Member]) -> Self {
-        let (old, new) = (heights(members, |member| &member.old), heights(members, |member| &member.new));
+        let before = members.iter().map(|member| (member.number, &*member.reload.old.rows));
+        let after = members.iter().map(|member| (member.number, member.new.as_slice()));
+        let (old, new) = (heights(before.clone()), heights(after));
         let top = old.iter().copied().max().unwrap_or_default();
-        let suspends = top_down(members).into_iter().map(|index| (top - old[index], Step::Suspend(index)));
+        let suspends = top_down(before).into_iter().map(|index| (top - old[index], Step::Suspend(index)));
         let mut resumes: Vec<usize> = (0..members.len()).collect();
         resumes.sort_by_key(|index| new[*index]);
         let resumes = resumes.into_iter().map(|index| (top + 1 + new[index], Step::Resume(index)));
@@ -157,12 +149,12 @@ impl Work for Swap<'_> {
         match self.calls[call].1 {
             Step::Suspend(index) => {
                 let member = &self.members[index];
-                self.kernel.suspend(&member.id, member.suspend)
+                self.kernel.suspend(&member.id, member.reload.suspend)
             }
             Step::Resume(index) => {
                 let member = &self.members[index];
                 if member.load_late {
-                    self.kernel.load(&member.id, &member.new, Access::from_read_only(member.readonly))?;
+                    self.kernel.load(&member.id, &member.new, member.reload.access)?;
                 }
                 self.kernel.resume(&member.id)
             }

@@ -6,35 +6,47 @@
 //! are then made live together, in one task.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::overlap::Lane;
 use super::queue::Item;
 use super::stacks::stacks;
 use crate::identity::{DevNum, Key};
-use crate::plan::{Action, Detail, Plan, Step};
+use crate::plan::{Operation, Plan, Reload, Step};
 use crate::table::Row;
 
+/// A step that swaps the table of a device.
+#[derive(Clone, Copy)]
+pub struct Swapped<'p> {
+    /// The place of the step in the plan.
+    pub place: usize,
+    /// The step.
+    pub step: &'p Step,
+    /// Its operation.
+    pub reload: &'p Arc<Reload>,
+}
+
 /// What is done at one go; steps are told by their places in the plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
+pub enum Task<'p> {
     /// Loads a changed table into the inactive slot.
-    Load(usize),
+    Load(Swapped<'p>),
     /// Makes a device.
     Make(usize),
     /// Gives a device that was made its table.
     Serve(usize),
     /// Makes the changed tables of a stack live, lower devices first.
-    Swap(Vec<usize>),
+    Swap(Vec<Swapped<'p>>),
     /// Carries a step out as a whole.
     Step(usize),
 }
 
-impl Task {
-    /// The step that is told of when the task fails as a whole.
+impl Task<'_> {
+    /// The place of the step that is told of when the task fails as a whole.
     pub fn step(&self) -> usize {
         match self {
-            Self::Load(step) | Self::Make(step) | Self::Serve(step) | Self::Step(step) => *step,
-            Self::Swap(steps) => steps.first().copied().unwrap_or_default(),
+            Self::Load(swapped) => swapped.place,
+            Self::Make(step) | Self::Serve(step) | Self::Step(step) => *step,
+            Self::Swap(stack) => stack.first().map(|swapped| swapped.place).unwrap_or_default(),
         }
     }
 }
@@ -55,21 +67,21 @@ enum Phase {
 }
 
 /// The tasks of a plan in their order, and what each waits for.
-#[derive(Debug, Default)]
-pub struct Tasks {
+#[derive(Default)]
+pub struct Tasks<'p> {
     /// The tasks.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Task<'p>>,
     /// For each task, when it may begin.
     pub items: Vec<Item>,
 }
 
-impl Tasks {
+impl<'p> Tasks<'p> {
     /// The tasks of `plan`.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &'p Plan) -> Self {
         Sorting::new(plan).all()
     }
 
-    fn push(&mut self, task: Task, phase: Phase, lane: Lane, before: Vec<usize>) -> usize {
+    fn push(&mut self, task: Task<'p>, phase: Phase, lane: Lane, before: Vec<usize>) -> usize {
         let waited_for = before.iter().map(|before| self.items[*before].phase);
         let phase = waited_for.fold(phase as usize, usize::max);
         self.tasks.push(task);
@@ -81,7 +93,7 @@ impl Tasks {
 /// A plan that is taken apart.
 struct Sorting<'p> {
     plan: &'p Plan,
-    tasks: Tasks,
+    tasks: Tasks<'p>,
     /// For each step, the task that loads its table.
     loads: Vec<Option<usize>>,
     /// For each step, the task with which it ends, as soon as that is there.
@@ -101,12 +113,12 @@ impl<'p> Sorting<'p> {
         }
     }
 
-    fn all(mut self) -> Tasks {
+    fn all(mut self) -> Tasks<'p> {
         self.loads_at_once();
         let mut reloads = Vec::new();
         for (place, step) in self.plan.steps.iter().enumerate() {
-            if step.action == Action::Reload && unfinished(step).is_none() {
-                reloads.push(place);
+            if let Some(swapped) = swapped(place, step) {
+                reloads.push(swapped);
             } else {
                 self.swaps(&reloads);
                 reloads.clear();
@@ -126,58 +138,56 @@ impl<'p> Sorting<'p> {
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
         let known = |row: &Row| row.target.lower_devices(row.length).iter().all(|l| there(l.device.number));
         for (place, step) in steps.iter().enumerate() {
-            let Detail::Reload { table, old, .. } = &step.detail else { continue };
-            let waits = old.is_empty()
-                || loads_late(table, self.unsettled)
+            let Some(swapped) = swapped(place, step) else { continue };
+            let table = &swapped.reload.table;
+            let waits = loads_late(table, self.unsettled)
                 || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
             if !waits && table.iter().all(known) {
                 self.loads[place] =
-                    Some(self.tasks.push(Task::Load(place), Phase::Check, Lane::Load, Vec::new()));
+                    Some(self.tasks.push(Task::Load(swapped), Phase::Check, Lane::Load, Vec::new()));
             }
         }
     }
 
     /// Neighbouring reloads: those that are not loaded yet are, and then they are swapped, a stack at a time.
-    fn swaps(&mut self, reloads: &[usize]) {
-        for place in reloads {
-            let Detail::Reload { table, .. } = &self.plan.steps[*place].detail else { continue };
-            if self.loads[*place].is_none() && !loads_late(table, self.unsettled) {
-                let before = self.before(*place);
-                self.loads[*place] =
-                    Some(self.tasks.push(Task::Load(*place), Phase::Stage, Lane::Load, before));
+    fn swaps(&mut self, reloads: &[Swapped<'p>]) {
+        for swapped in reloads {
+            let place = swapped.place;
+            if self.loads[place].is_none() && !loads_late(&swapped.reload.table, self.unsettled) {
+                let before = self.before(place);
+                self.loads[place] =
+                    Some(self.tasks.push(Task::Load(*swapped), Phase::Stage, Lane::Load, before));
             }
         }
-        let ends: Vec<(Vec<usize>, usize)> = stacks(self.plan, reloads)
-            .into_iter()
-            .map(|stack| {
-                let mut before: Vec<usize> = stack.iter().filter_map(|place| self.loads[*place]).collect();
-                before.extend(stack.iter().flat_map(|place| self.before(*place)));
-                before.sort_unstable();
-                before.dedup();
-                (stack.clone(), self.tasks.push(Task::Swap(stack), Phase::Swap, Lane::Wait, before))
-            })
-            .collect();
-        for (stack, task) in ends {
-            for place in stack {
-                self.ends[place] = Some(task);
-            }
+        let mut ends: Vec<(usize, usize)> = Vec::with_capacity(reloads.len());
+        for stack in stacks(self.plan, reloads) {
+            let places: Vec<usize> = stack.iter().map(|swapped| swapped.place).collect();
+            let mut before: Vec<usize> = places.iter().filter_map(|place| self.loads[*place]).collect();
+            before.extend(places.iter().flat_map(|place| self.before(*place)));
+            before.sort_unstable();
+            before.dedup();
+            let swap = self.tasks.push(Task::Swap(stack), Phase::Swap, Lane::Wait, before);
+            ends.extend(places.into_iter().map(|place| (place, swap)));
+        }
+        for (place, swap) in ends {
+            self.ends[place] = Some(swap);
         }
     }
 
     fn step(&mut self, place: usize, step: &Step) {
         let before = self.before(place);
-        let (phase, lane) = match step.action {
-            Action::Create => {
+        let (phase, lane) = match &step.operation {
+            Operation::Create(_) => {
                 let made = self.tasks.push(Task::Make(place), Phase::Stage, Lane::Make, before);
                 let serve = self.tasks.push(Task::Serve(place), Phase::Stage, Lane::Load, vec![made]);
                 self.ends[place] = Some(serve);
                 return;
             }
-            Action::Reload => (Phase::Stage, Lane::Load),
-            Action::Clear | Action::Resume => (Phase::Stage, Lane::Wait),
-            Action::Message => (Phase::Settle, Lane::Message),
-            Action::SetUuid | Action::Rename => (Phase::Settle, Lane::Wait),
-            Action::Suspend | Action::Remove => (Phase::End, Lane::Wait),
+            Operation::Reload(_) => (Phase::Stage, Lane::Load),
+            Operation::Clear | Operation::Resume { .. } => (Phase::Stage, Lane::Wait),
+            Operation::Message(_) => (Phase::Settle, Lane::Message),
+            Operation::SetUuid | Operation::Rename { .. } => (Phase::Settle, Lane::Wait),
+            Operation::Suspend { .. } | Operation::Remove(_) => (Phase::End, Lane::Wait),
         };
         self.ends[place] = Some(self.tasks.push(Task::Step(place), phase, lane, before));
     }
@@ -191,9 +201,11 @@ impl<'p> Sorting<'p> {
 /// Whether a device of the plan is suspended from the start. Then every table is loaded only once all below
 /// it serve I/O again: a target may read its devices when it is loaded, and would wait for ever.
 pub fn is_unsettled(plan: &Plan) -> bool {
-    let begins_suspended =
-        |step: &Step| matches!(step.detail, Detail::Reload { suspended: true, .. } | Detail::Resume { .. });
-    plan.steps.iter().any(begins_suspended)
+    plan.steps.iter().any(|step| match &step.operation {
+        Operation::Reload(reload) => reload.suspended,
+        Operation::Resume { .. } => true,
+        _ => false,
+    })
 }
 
 /// Whether a table is loaded only while its device is suspended.
@@ -201,14 +213,26 @@ pub fn loads_late(table: &[Row], unsettled: bool) -> bool {
     unsettled || table.iter().any(|row| row.target.traits().suspend_before_load)
 }
 
+/// The step at `place` if it swaps a table: a reload that gives a device its first table does not.
+fn swapped(place: usize, step: &Step) -> Option<Swapped<'_>> {
+    match &step.operation {
+        Operation::Reload(reload) if !reload.is_first_table() => Some(Swapped { place, step, reload }),
+        _ => None,
+    }
+}
+
 /// The device that a step gives its first table.
 fn unfinished(step: &Step) -> Option<DevNum> {
-    let Detail::Reload { old, .. } = &step.detail else { return None };
-    step.number.filter(|_| old.is_empty())
+    match &step.operation {
+        Operation::Reload(reload) if reload.is_first_table() => step.number,
+        _ => None,
+    }
 }
 
 /// The mapping that a step makes a lower device ready for.
 fn prepared_mapping(step: &Step) -> Option<&Key> {
-    let prepares = matches!(step.detail, Detail::Message { prepares: Some(_), .. });
-    step.mapping.as_ref().filter(|_| prepares)
+    match &step.operation {
+        Operation::Message(message) if message.prepares.is_some() => step.mapping.as_ref(),
+        _ => None,
+    }
 }

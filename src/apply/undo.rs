@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::journal::Old;
 use super::{removal, rows};
-use crate::access::Access;
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
 use crate::table::{RawRow, Table};
@@ -113,9 +112,9 @@ impl<'k> Undo<'k> {
     /// Gives a device that was made again what it had.
     fn serve(&self, old: &Old) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, old.id());
-        if !old.table.is_empty() {
-            let table = rows::again(&self.as_now(&old.table));
-            self.twice(|| kernel.load(&id, &table, Access::from_read_only(old.readonly)))?;
+        if !old.live.rows.is_empty() {
+            let table = rows::again(&self.as_now(&old.live.rows));
+            self.twice(|| kernel.load(&id, &table, old.live.access))?;
             self.twice(|| kernel.resume(&id))?;
         }
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::rows::Made;
-use crate::access::Access;
 use crate::diff::{self, Verdict};
 use crate::identity::{Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
-use crate::plan::{Action, Detail, Plan, Step};
+use crate::plan::{Operation, Plan, Step};
 
 /// Checks that every step of a plan had its effect, or says which had not and how.
 pub fn all<'p>(
@@ -37,14 +36,12 @@ impl<'p> End<'p> {
         let mut end = Self { names: BTreeMap::new(), given: HashMap::new(), created: HashSet::new() };
         for step in &plan.steps {
             let Some(uuid) = &step.uuid else { continue };
-            match (&step.detail, &step.mapping) {
-                (Detail::Rename { to }, _) => {
+            match &step.operation {
+                Operation::Rename { to } => {
                     end.names.insert(uuid, to);
                 }
-                (Detail::SetUuid, Some(key)) => {
-                    end.given.insert(key, uuid);
-                }
-                (Detail::Create { .. }, _) => {
+                Operation::SetUuid => end.given.extend(step.mapping.as_ref().map(|key| (key, uuid))),
+                Operation::Create(_) => {
                     end.created.insert(uuid);
                 }
                 _ => {}
@@ -59,14 +56,14 @@ impl<'p> End<'p> {
         let uuid = step.uuid.as_ref().or_else(given);
         let Some(uuid) = uuid else { return Ok(()) };
         let found = kernel.device(&Id::Uuid(uuid.clone()), Slot::Live).map_err(|error| error.to_string())?;
-        if step.action == Action::Remove {
+        if let Operation::Remove(_) = step.operation {
             return match found {
                 Some(_) if !self.created.contains(uuid) => Err("the kernel still has it".to_string()),
                 _ => Ok(()),
             };
         }
         let Some(found) = found else { return Err("the kernel does not have it".to_string()) };
-        if found.info.deferred_remove && step.calls_off_removal() {
+        if found.info.deferred_remove && step.cancels_removal() {
             return Err("the kernel still lets it go as soon as it is closed".to_string());
         }
         if let Some(name) = self.names.get(uuid)
@@ -74,9 +71,9 @@ impl<'p> End<'p> {
         {
             return Err(format!("the kernel calls it {}, not {name}", found.info.name));
         }
-        if let Detail::Create { table, readonly } | Detail::Reload { table, readonly, .. } = &step.detail {
+        if let Some((table, access)) = step.new_table() {
             let wanted = made.complete(table, step.mapping.as_ref());
-            match diff::compare(&wanted, Access::from_read_only(*readonly), &found) {
+            match diff::compare(&wanted, access, &found) {
                 Verdict::Equal | Verdict::Unknown(_) => {}
                 Verdict::Reload(diff) | Verdict::Recreate(diff) => {
                     return Err(format!(

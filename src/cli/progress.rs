@@ -74,7 +74,7 @@ impl Bar {
 
 impl Progress for Bar {
     fn begun(&mut self, _: usize, step: &Step) {
-        self.current = format!("{} {}", step.action.name(), step.name);
+        self.current = format!("{} {}", step.action().name(), step.name);
         self.draw();
     }
 

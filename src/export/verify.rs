@@ -75,10 +75,10 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, K
         plan.conflicts.iter().map(|conflict| (conflict.mapping.clone(), conflict.reason.clone())).collect();
     for step in &plan.steps {
         // These leave every table as it is.
-        if !matches!(step.action, Action::SetUuid | Action::Clear)
+        if !matches!(step.action(), Action::SetUuid | Action::Clear)
             && let Some(key) = &step.mapping
         {
-            wrong.entry(key.clone()).or_insert_with(|| format!("{}: {}", step.action.name(), step.reason));
+            wrong.entry(key.clone()).or_insert_with(|| format!("{}: {}", step.action().name(), step.reason));
         }
     }
     Ok(wrong)

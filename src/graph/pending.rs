@@ -6,7 +6,7 @@ use super::{Graph, Kind, Node, State, read};
 use crate::config::{Map, Mapping, State as Wanted};
 use crate::identity::{DevNum, Key};
 use crate::kernel::{KernelError, ReadKernel};
-use crate::plan::{self, Detail};
+use crate::plan::{self, Operation};
 use crate::status::{self, Word};
 use crate::table::Row;
 
@@ -38,9 +38,9 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         if let Some(place) = id.and_then(|id| places.get(&id)) {
             let refused = if step.refused.is_some() { " (refused)" } else { "" };
             let node = &mut graph.nodes[*place];
-            node.pending.push(format!("{}{refused}", step.action.name()));
-            if let Detail::Create { table, .. } = &step.detail {
-                node.sectors = node.sectors.or(table.last().map(Row::end));
+            node.pending.push(format!("{}{refused}", step.action().name()));
+            if let Operation::Create(create) = &step.operation {
+                node.sectors = node.sectors.or(create.table.last().map(Row::end));
             }
         }
     }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::{Action, Detail, InUse, Plan};
+use super::{Action, InUse, Operation, Plan};
 use crate::diff;
 use crate::identity::Uuid;
 use crate::policy::Class;
@@ -214,10 +214,10 @@ impl Step {
         let refusal = step.refused.as_ref().map(ToString::to_string);
         let reason = match &refusal {
             Some(refusal) => format!("{}; refused: {refusal}", step.reason).into(),
-            None => step.reason.clone(),
+            None => step.reason.text(),
         };
-        let mut data = Self {
-            action: step.action,
+        let head = Self {
+            action: step.action(),
             mapping: step.mapping.as_ref().map(|key| key.text().clone()),
             name: step.name.plain_text(),
             uuid: step.uuid.as_ref().map(Uuid::text),
@@ -238,38 +238,33 @@ impl Step {
             sector: None,
             message: None,
         };
-        data.fill(&step.detail);
-        data
-    }
-
-    fn fill(&mut self, detail: &Detail) {
-        match detail {
-            Detail::Create { table, readonly } => {
-                self.table = Some(RowData::wanted(table));
-                self.readonly = Some(*readonly);
+        match &step.operation {
+            Operation::Create(create) => {
+                Self { table: Some(RowData::wanted(&create.table)), readonly: Some(create.access.is_read_only()), ..head }
             }
-            Detail::Reload { table, readonly, old, old_readonly, diff, suspended, users, .. } => {
-                self.table = Some(RowData::wanted(table));
-                self.readonly = Some(*readonly);
-                self.old_table = Some(RowData::live(old));
-                self.old_readonly = Some(*old_readonly);
-                self.differences = Some(diff.says.clone());
-                self.sectors = Some(Box::new(Sectors::of(&diff.map)));
-                self.suspended = Some(*suspended);
-                self.users = Some(users.clone());
+            Operation::Reload(reload) => Self {
+                table: Some(RowData::wanted(&reload.table)),
+                readonly: Some(reload.access.is_read_only()),
+                old_table: Some(RowData::live(&reload.old.rows)),
+                old_readonly: Some(reload.old.access.is_read_only()),
+                differences: Some(reload.diff.says.clone()),
+                sectors: Some(Box::new(Sectors::of(&reload.diff.map))),
+                suspended: Some(reload.suspended),
+                users: Some(Box::new(reload.users.clone())),
+                ..head
+            },
+            Operation::Remove(removal) => Self {
+                old_table: Some(RowData::live(&removal.old.rows)),
+                old_readonly: Some(removal.old.access.is_read_only()),
+                users: Some(Box::new(removal.users.clone())),
+                ..head
+            },
+            Operation::Suspend { users, .. } => Self { users: Some(users.clone()), ..head },
+            Operation::Rename { to } => Self { to: Some(to.plain_text()), ..head },
+            Operation::Message(message) => {
+                Self { sector: Some(message.sector), message: Some(message.text.clone()), ..head }
             }
-            Detail::Remove { old, old_readonly, users } => {
-                self.old_table = Some(RowData::live(old));
-                self.old_readonly = Some(*old_readonly);
-                self.users = Some(users.clone());
-            }
-            Detail::Suspend { users, .. } => self.users = Some(users.clone()),
-            Detail::Rename { to } => self.to = Some(to.plain_text()),
-            Detail::Message { sector, text, .. } => {
-                self.sector = Some(*sector);
-                self.message = Some(text.clone());
-            }
-            Detail::SetUuid | Detail::Resume { .. } | Detail::Clear => {}
+            Operation::SetUuid | Operation::Resume { .. } | Operation::Clear => head,
         }
     }
 

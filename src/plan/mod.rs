@@ -8,6 +8,7 @@
 //! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
+mod action;
 mod actions;
 mod changes;
 mod claims;
@@ -21,273 +22,35 @@ mod order;
 mod overlap;
 mod own;
 mod preparation;
+mod reason;
+mod refusal;
 pub mod repair;
 mod resolve;
 mod risk;
 mod sorting;
 mod stacks;
+mod step;
 mod steps;
 mod usage;
 mod waits;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::Map;
-use crate::diff::{self, TableDiff};
-use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{Id, KernelError, ReadKernel, Suspend};
+use crate::identity::{Key, Name};
+use crate::kernel::{KernelError, ReadKernel};
 use crate::observed::Observed;
 use crate::policy::Class;
-use crate::table::ReadTable;
-use crate::table::Row;
 
+pub use action::Action;
 pub use changes::{Change, Changes, Standing};
 pub use deactivation::{Deactivation, deactivate};
+pub use reason::{Cause, Consequence, Reason, Stake, Volume};
+pub use refusal::Refusal;
+pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Removal, Step};
 pub use usage::InUse;
-
-/// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Make a device, load its table and let I/O through.
-    Create,
-    /// Swap the table of a device for another.
-    Reload,
-    /// Give a device another name.
-    Rename,
-    /// Give a device that has no uuid its uuid.
-    SetUuid,
-    /// Destroy a device.
-    Remove,
-    /// Hold I/O back.
-    Suspend,
-    /// Let I/O through.
-    Resume,
-    /// Empty the inactive slot.
-    Clear,
-    /// Send a message to a target.
-    Message,
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Reload,
-        Self::Rename,
-        Self::SetUuid,
-        Self::Remove,
-        Self::Suspend,
-        Self::Resume,
-        Self::Clear,
-        Self::Message,
-    ];
-
-    /// Its name, as in a plan's JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Reload => "reload",
-            Self::Rename => "rename",
-            Self::SetUuid => "set-uuid",
-            Self::Remove => "remove",
-            Self::Suspend => "suspend",
-            Self::Resume => "resume",
-            Self::Clear => "clear",
-            Self::Message => "message",
-        }
-    }
-}
-
-/// The message to Device Mapper itself that lets a device stay which was to go away when it is closed
-/// (`message_for_md` in `drivers/md/dm-ioctl.c`).
-pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
-
-/// One step.
-#[derive(Clone)]
-pub struct Step {
-    /// What it does.
-    pub action: Action,
-    /// The mapping it is for; none for an owned device that no mapping declares and whose key is no key.
-    pub mapping: Option<Key>,
-    /// The name of the device when the step begins.
-    pub name: Name,
-    /// The uuid the device is found by, or gets in this step; none where it is found by its name.
-    pub uuid: Option<Uuid>,
-    /// Its number, when it exists already.
-    pub number: Option<DevNum>,
-    /// What is at stake.
-    pub class: Class,
-    /// Why it may not be carried out, if so.
-    pub refused: Option<Refusal>,
-    /// Why it is needed.
-    pub reason: Cow<'static, str>,
-    /// What differs by action.
-    pub detail: Detail,
-}
-
-/// What differs by action.
-#[derive(Clone)]
-pub enum Detail {
-    /// Of [`Action::Create`].
-    Create {
-        /// The table it gets. Its devices have numbers as far as they exist.
-        table: Arc<[Row]>,
-        /// Whether the table is loaded read-only.
-        readonly: bool,
-    },
-    /// Of [`Action::Reload`].
-    Reload {
-        /// The table it gets.
-        table: Arc<[Row]>,
-        /// Whether that is loaded read-only.
-        readonly: bool,
-        /// The table it has.
-        old: ReadTable,
-        /// Whether that was loaded read-only.
-        old_readonly: bool,
-        /// What differs.
-        diff: Arc<TableDiff>,
-        /// How the device is suspended for the swap.
-        suspend: Suspend,
-        /// Whether it is suspended before the step.
-        suspended: bool,
-        /// Who uses it.
-        users: Box<InUse>,
-    },
-    /// Of [`Action::Rename`].
-    Rename {
-        /// The new name.
-        to: Name,
-    },
-    /// Of [`Action::SetUuid`].
-    SetUuid,
-    /// Of [`Action::Remove`].
-    Remove {
-        /// The table it has.
-        old: ReadTable,
-        /// Whether that was loaded read-only.
-        old_readonly: bool,
-        /// Who uses it.
-        users: Box<InUse>,
-    },
-    /// Of [`Action::Suspend`].
-    Suspend {
-        /// How.
-        how: Suspend,
-        /// Who uses it.
-        users: Box<InUse>,
-    },
-    /// Of [`Action::Resume`].
-    Resume {
-        /// Whether a table waits in the inactive slot, which must not become live.
-        clear: bool,
-    },
-    /// Of [`Action::Clear`].
-    Clear,
-    /// Of [`Action::Message`].
-    Message {
-        /// The sector whose target is spoken to.
-        sector: u64,
-        /// What it is told.
-        text: String,
-        /// Set when it goes to a lower device, to make it ready for a table.
-        prepares: Option<Box<Preparation>>,
-    },
-}
-
-/// What a message to a lower device makes ready. That it is ready already is no failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preparation {
-    /// The volume that is copied. Whoever serves it is suspended meanwhile.
-    pub copies: Option<u32>,
-    /// The mapping that serves that volume, with its uuid, when it is one of the map.
-    pub origin: Option<(Key, Uuid)>,
-}
-
-/// Why a step may not be carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Its class is not allowed; `--allow` with this class would.
-    Policy(Class),
-    /// The mapping is protected; nothing would.
-    Protected,
-    /// The device is in use.
-    InUse {
-        /// Who uses it, in words.
-        by: String,
-        /// Whether nobody but programs has it open, which may be for a moment.
-        passing: bool,
-    },
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Policy(class) => write!(f, "needs --allow {class}"),
-            Self::Protected => f.write_str("the mapping is protected"),
-            Self::InUse { by, .. } => write!(f, "in use: {by}"),
-        }
-    }
-}
-
-impl Step {
-    /// How the kernel is asked about the device: by uuid, for names can move.
-    #[must_use]
-    pub fn id(&self) -> Id {
-        match &self.uuid {
-            Some(uuid) if self.action != Action::SetUuid => Id::Uuid(uuid.clone()),
-            _ => Id::Name(self.name.clone()),
-        }
-    }
-
-    /// Whether it lets a device stay which was to go away when it is closed.
-    #[must_use]
-    pub fn calls_off_removal(&self) -> bool {
-        matches!(&self.detail, Detail::Message { text, .. } if text == CANCEL_REMOVAL)
-    }
-
-    /// The devices that its device stands on before the step, and no more afterwards.
-    #[must_use]
-    pub fn leaves(&self, observed: &Observed) -> BTreeSet<DevNum> {
-        let waiting = || {
-            let seen = self.number.and_then(|number| observed.by_number(number));
-            seen.map(|seen| &*seen.waiting).unwrap_or_default()
-        };
-        match &self.detail {
-            Detail::Reload { old, table, .. } => {
-                let mut left = diff::lower_devices(old);
-                left.extend(diff::lower_devices(waiting()));
-                for row in table.iter() {
-                    for lower in row.target.lower_devices(row.length) {
-                        lower.device.number.map(|number| left.remove(&number));
-                    }
-                }
-                left
-            }
-            Detail::Remove { old, .. } => {
-                let mut left = diff::lower_devices(old);
-                left.extend(diff::lower_devices(waiting()));
-                left
-            }
-            Detail::Clear | Detail::Resume { clear: true } => {
-                let mut left = diff::lower_devices(waiting());
-                let seen = self.number.and_then(|number| observed.by_number(number));
-                if let Some(mapped) = seen.and_then(|seen| seen.mapped.as_ref()) {
-                    left = &left - &diff::lower_devices(&mapped.table);
-                }
-                left
-            }
-            _ => BTreeSet::new(),
-        }
-    }
-}
 
 /// Something that stands in the way of the map as a whole: nothing is applied while it does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -355,8 +118,8 @@ impl Plan {
     /// Whether all that keeps it from being carried out may pass by itself: programs that have a device open.
     #[must_use]
     pub fn awaits_a_close(&self) -> bool {
-        let passing = |step: &Step| matches!(step.refused, Some(Refusal::InUse { passing: true, .. }));
-        self.conflicts.is_empty() && self.refused().next().is_some() && self.refused().all(passing)
+        let mut refusals = self.refused().filter_map(|step| step.refused.as_ref()).peekable();
+        self.conflicts.is_empty() && refusals.peek().is_some() && refusals.all(Refusal::is_passing)
     }
 
     /// How many steps of each action there are.
@@ -364,7 +127,7 @@ impl Plan {
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut summary = BTreeMap::new();
         for step in &self.steps {
-            *summary.entry(step.action).or_insert(0) += 1;
+            *summary.entry(step.action()).or_insert(0) += 1;
         }
         summary
     }

@@ -15,7 +15,7 @@ use super::actions::Actions;
 use super::changes::Changes;
 use super::steps::Unsorted;
 use super::waits::{Because, Waits};
-use super::{Action, Conflict, Detail, Step, stacks};
+use super::{Action, Cause, Conflict, Operation, Step, stacks};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
@@ -67,19 +67,17 @@ fn standing(actions: &Actions, observed: &Observed) -> HashMap<DevNum, usize> {
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
 fn rename_along(steps: &mut [Step]) {
-    let moving = steps.iter().filter(|step| step.action == Action::Rename);
+    let moving = steps.iter().filter(|step| matches!(step.operation, Operation::Rename { .. }));
     let renamed: HashSet<Uuid> = moving.filter_map(|step| step.uuid.clone()).collect();
     let mut names: HashMap<Uuid, Name> = HashMap::new();
     for step in steps {
         let Some(uuid) = step.uuid.as_ref().filter(|uuid| renamed.contains(*uuid)) else { continue };
-        if let Some(name) = names.get(uuid).filter(|_| step.action != Action::Create) {
+        if let Some(name) = names.get(uuid).filter(|_| !matches!(step.operation, Operation::Create(_))) {
             step.name = name.clone();
         }
-        match &step.detail {
-            Detail::Rename { to } => names.insert(uuid.clone(), to.clone()),
-            Detail::Create { .. } => names.insert(uuid.clone(), step.name.clone()),
-            _ => None,
-        };
+        if let Some(name) = step.takes_name() {
+            names.insert(uuid.clone(), name.clone());
+        }
     }
 }
 
@@ -319,23 +317,22 @@ impl<'c, 'a> Order<'c, 'a> {
     /// Lets the step that takes a name take a temporary one first.
     fn pass_through(&mut self, freeing: usize, taking: usize) -> bool {
         let step = self.waits.steps[taking].clone();
-        let Some(key) = &step.mapping else { return false };
+        let (Some(key), Some(to)) = (&step.mapping, step.takes_name().cloned()) else { return false };
         let temporary = Name::temporary(&self.changes.map.owner, key);
         self.waits.drop(freeing, taking, Because::Name);
-        let mut last = Step {
-            action: Action::Rename,
+        let last = Step {
             name: temporary.clone(),
             class: Class::Settle,
-            reason: "its name is free now".into(),
-            ..step.clone()
+            reason: Cause::NameFree.into(),
+            operation: Operation::Rename { to },
+            ..step
         };
         let first = &mut self.waits.steps[taking];
-        if let Detail::Rename { .. } = &step.detail {
+        if let Operation::Rename { to } = &mut first.operation {
             // a -> b becomes a -> temporary, which frees a at once, and temporary -> b at the end.
-            first.detail = Detail::Rename { to: temporary };
-            first.reason = "through a temporary name, for its own is not free yet".into();
+            *to = temporary;
+            first.reason = Cause::NameTaken.into();
         } else {
-            last.detail = Detail::Rename { to: step.name };
             first.name = temporary;
         }
         let added = self.waits.push(last);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::changes::{Change, Changes};
-use super::{Action, Detail, Preparation, Step};
+use super::{Cause, Message, Operation, Preparation, Step, Volume};
 use crate::config::Mapping;
 use crate::device::Device;
 use crate::diff;
@@ -37,22 +37,23 @@ pub fn push(
         // Of a device that is no mapped device the kernel refuses the table, and says so.
         let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };
         let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, volumes));
-        let meanwhile = origin.as_ref().map(|(key, _)| format!("; {key} is suspended meanwhile"));
+        let volume = Volume {
+            mapping: change.mapping.key.clone(),
+            suspended: origin.as_ref().map(|(key, _)| key.clone()),
+        };
         steps.push(Step {
-            action: Action::Message,
             mapping: Some(change.mapping.key.clone()),
             name: receiver.name,
             uuid: receiver.uuid,
             number: receiver.number,
             class: Class::Create,
             refused: None,
-            reason: format!("it makes the volume of {}{}", change.mapping.key, meanwhile.unwrap_or_default())
-                .into(),
-            detail: Detail::Message {
+            reason: Cause::Volume(Box::new(volume)).into(),
+            operation: Operation::Message(Message {
                 sector: 0,
                 text: prepare.message.clone(),
                 prepares: Some(Box::new(Preparation { copies: prepare.copies, origin })),
-            },
+            }),
         });
     }
 }

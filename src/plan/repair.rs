@@ -4,15 +4,13 @@
 //! a temporary name. A map would say more: what should be suspended, what a device is called, which table it
 //! should have. Here a device is active, its inactive slot is empty, and a name that is nobody's is its key's.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Action, Detail, InUse, Step, risk, stacks};
+use super::{Cause, Consequence, InUse, LiveTable, Operation, Reason, Removal, Step, risk, stacks};
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
-use crate::table::ReadTable;
 
 /// What is to be done, and what can't be.
 #[derive(Clone, Default)]
@@ -55,7 +53,7 @@ pub fn of(observed: &Observed) -> Repair {
     let mut left: Vec<Left> = steps.iter().filter_map(held).collect();
     steps.retain(|step| step.refused.is_none());
     let removed: HashSet<DevNum> =
-        steps.iter().filter(|step| step.action == Action::Remove).filter_map(|step| step.number).collect();
+        steps.iter().filter(|step| is_removal(step)).filter_map(|step| step.number).collect();
     let stays = |seen: &&Seen| !removed.contains(&seen.listed.number);
     let mut taken: BTreeSet<Name> =
         observed.devices.iter().filter(stays).map(|seen| seen.listed.name.clone()).collect();
@@ -74,17 +72,20 @@ fn info(seen: &Seen) -> Option<&Info> {
     seen.mapped.as_ref().map(|mapped| &mapped.info)
 }
 
-fn step(seen: &Seen, action: Action, reason: impl Into<Cow<'static, str>>, detail: Detail) -> Step {
+fn is_removal(step: &Step) -> bool {
+    matches!(step.operation, Operation::Remove(_))
+}
+
+fn step(seen: &Seen, reason: Reason, operation: Operation) -> Step {
     Step {
-        action,
         mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
         name: seen.listed.name.clone(),
         uuid: seen.listed.uuid.clone(),
         number: Some(seen.listed.number),
         class: Class::Settle,
         refused: None,
-        reason: reason.into(),
-        detail,
+        reason,
+        operation,
     }
 }
 
@@ -92,25 +93,29 @@ fn step(seen: &Seen, action: Action, reason: impl Into<Cow<'static, str>>, detai
 pub(super) fn serve(seen: &Seen) -> Option<Step> {
     let info = info(seen)?;
     if info.suspended && info.live_table {
-        let detail = Detail::Resume { clear: info.inactive_table };
-        return Some(step(seen, Action::Resume, super::steps::suspended(info), detail));
+        return Some(step(seen, suspended(info), Operation::Resume { clear: info.inactive_table }));
     }
-    // A device without a table goes, with what its inactive slot holds.
+    // A device without a table goes, with the table in its inactive slot.
     let clear = info.inactive_table && info.live_table;
-    clear.then(|| step(seen, Action::Clear, super::steps::LEFT_INACTIVE, Detail::Clear))
+    clear.then(|| step(seen, Cause::InactiveTable.into(), Operation::Clear))
+}
+
+/// Why a suspended device is resumed.
+pub(super) fn suspended(info: &Info) -> Reason {
+    let consequence = info.inactive_table.then_some(Consequence::InactiveCleared);
+    Reason { consequence, ..Cause::Suspended.into() }
 }
 
 /// Removes a device that never got its table.
 pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
     let mapped =
         seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
-    let detail = Detail::Remove {
-        old: ReadTable::default(),
-        old_readonly: mapped.info.read_only,
-        users: Box::new(InUse::of(seen.listed.number, mapped.info.open_count, &HashSet::new(), observed)),
+    let removal = Removal {
+        old: LiveTable::none(mapped.info.access()),
+        users: InUse::of(seen.listed.number, mapped.info.open_count, &HashSet::new(), observed),
     };
-    let reason = "it has no table: whoever made it did not get to the end";
-    Some(Step { class: Class::Remove, ..step(seen, Action::Remove, reason, detail) })
+    let step = step(seen, Cause::NoTable.into(), Operation::Remove(Box::new(removal)));
+    Some(Step { class: Class::Remove, ..step })
 }
 
 fn held(step: &Step) -> Option<Left> {
@@ -129,8 +134,7 @@ fn on_the_way(seen: &Seen) -> Option<Key> {
 }
 
 fn rename(seen: &Seen, to: Name) -> Step {
-    let reason = "its name is a temporary one; by its key it is called that, unless its map says otherwise";
-    step(seen, Action::Rename, reason, Detail::Rename { to })
+    step(seen, Cause::TemporaryName.into(), Operation::Rename { to })
 }
 
 fn nameless(seen: &Seen) -> Left {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::changes::{Change, Changes};
-use super::{Action, Detail, InUse, Refusal, Step};
+use super::{InUse, Operation, Refusal, Stake, Step};
 use crate::config::Map;
 use crate::diff;
 use crate::identity::DevNum;
@@ -26,7 +26,7 @@ pub fn judge(
     for (index, step) in steps.iter_mut().enumerate() {
         let change = step.mapping.as_ref().filter(|_| changes.noted.guarded).and_then(|key| changes.get(key));
         let replaced = change.is_some_and(Change::is_made_anew);
-        if replaced && matches!(step.action, Action::Create | Action::Remove) {
+        if replaced && matches!(step.operation, Operation::Create(_) | Operation::Remove(_)) {
             step.class = step.class.max(Class::Remap);
         }
         let protected = change.is_some_and(|change| change.mapping.protect);
@@ -44,11 +44,9 @@ pub fn judge(
 
 /// Gives a step the class that its tables make it, where they put more at stake than its action does.
 pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
-    if let Some((class, why)) = heavier(step, map, observed)
-        && class > step.class
-    {
-        step.class = class;
-        step.reason = format!("{}; {why}", step.reason).into();
+    if let Some(stake) = stake(step, map, observed).filter(|stake| stake.class() > step.class) {
+        step.class = stake.class();
+        step.reason.stake = Some(stake);
     }
 }
 
@@ -62,26 +60,29 @@ pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
 
 /// Whether a step does what `protect` forbids.
 fn disturbs(step: &Step, replaced: bool) -> bool {
-    match step.action {
-        Action::Remove => true,
-        Action::Create => replaced,
+    match step.operation {
+        Operation::Remove(_) => true,
+        Operation::Create(_) => replaced,
         _ => step.class >= Class::Remap,
     }
 }
 
-/// What the tables themselves say is at stake.
-fn heavier(step: &Step, map: &Map, observed: &Observed) -> Option<(Class, String)> {
-    match &step.detail {
-        Detail::Remove { old, .. } => loss(old, &[]),
-        Detail::Reload { old, table, .. } => loss(old, table).or_else(|| format(table, old, map, observed)),
-        Detail::Create { table, .. } => format(table, &[], map, observed),
+/// What the tables of a step put at stake.
+fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
+    match &step.operation {
+        Operation::Remove(removal) => loss(&removal.old.rows, &[]),
+        Operation::Reload(reload) => {
+            let (old, table) = (&reload.old.rows, &reload.table);
+            loss(old, table).or_else(|| format(table, old, map, observed))
+        }
+        Operation::Create(create) => format(&create.table, &[], map, observed),
         _ => None,
     }
 }
 
 /// What would be lost with the live table. Where a row of the same type takes the place of an old one, only
 /// what its target keeps nowhere but in memory.
-fn loss(old: &[RawRow], wanted: &[Row]) -> Option<(Class, String)> {
+fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
     let old = diff::understand(old).ok()?;
     old.iter().find_map(|row| {
         let stays = || {
@@ -89,12 +90,12 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<(Class, String)> {
             at.is_ok_and(|index| wanted[index].target.kind() == row.target.kind())
         };
         let lost = row.target.forgets().or_else(|| row.target.loses().filter(|_| !stays()))?;
-        Some((Class::Loss, format!("this loses {lost}")))
+        Some(Stake::Loses(lost))
     })
 }
 
 /// Which metadata the kernel would write afresh: decided by looking, and what can't be read counts as blank.
-fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Option<(Class, String)> {
+fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Option<Stake> {
     if table.iter().all(|row| row.target.metadata().is_empty()) {
         return None;
     }
@@ -113,7 +114,7 @@ fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Opti
             }
             let head = observed.head(map, metadata.device, metadata.offset);
             match head.map_or(Found::Blank, metadata.look) {
-                Found::Blank => Some((Class::Format, metadata.otherwise.to_string())),
+                Found::Blank => Some(Stake::Formats(metadata.otherwise)),
                 Found::Right | Found::Other | Found::Fatal => None,
             }
         })
@@ -125,13 +126,13 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
     let removals: HashMap<DevNum, usize> = steps
         .iter()
         .enumerate()
-        .filter(|(_, step)| step.action == Action::Remove)
+        .filter(|(_, step)| matches!(step.operation, Operation::Remove(_)))
         .filter_map(|(index, step)| step.number.map(|number| (number, index)))
         .collect();
     let mut left: HashMap<usize, HashSet<DevNum>> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
         let Some(upper) = step.number else { continue };
-        for lower in step.leaves(observed) {
+        for lower in step.released_devices(observed) {
             if let Some(removal) = removals.get(&lower).filter(|removal| **removal > index) {
                 left.entry(*removal).or_default().insert(upper);
             }
@@ -142,8 +143,8 @@ fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<De
 
 /// Refuses the removal of a device that somebody still holds when its turn comes.
 fn held(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<Refusal> {
-    let Detail::Remove { users, .. } = &step.detail else { return None };
+    let Operation::Remove(removal) = &step.operation else { return None };
     let none = HashSet::new();
-    let rest = InUse::of(step.number?, users.open_count, left.unwrap_or(&none), observed);
-    (rest != InUse::default()).then(|| Refusal::InUse { by: rest.describe(), passing: rest.only_open() })
+    let rest = InUse::of(step.number?, removal.users.open_count, left.unwrap_or(&none), observed);
+    (rest != InUse::default()).then(|| Refusal::InUse(Box::new(rest)))
 }

@@ -1,13 +1,15 @@
 //! What must happen, in no order yet: one device at a time.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::actions::Actions;
 use super::changes::{self, Change, Changes, Standing};
 use super::own::Own;
-use super::{Action, CANCEL_REMOVAL, Conflict, Detail, InUse, Step};
+use super::{
+    Action, CANCEL_REMOVAL, Cause, Conflict, Consequence, Create, InUse, LiveTable, Message, Operation,
+    Reason, Reload, Removal, Step,
+};
 use super::{matching, preparation, repair, risk};
 use crate::config::State;
 use crate::diff;
@@ -39,7 +41,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
     let mut look_at = |steps: &mut [Step], first: usize| {
         for step in &mut steps[first..] {
             risk::weigh(step, changes.map, observed);
-            actions.push(step.action);
+            actions.push(step.action());
         }
         by_name &= steps[first.saturating_sub(1)..].is_sorted_by(|one, two| one.name <= two.name);
     };
@@ -93,15 +95,15 @@ fn of_mapping(
 ) {
     match &change.standing {
         Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => {}
-        Standing::Unwanted => steps.extend(remove(change, observed, "the map says it should be absent")),
+        Standing::Unwanted => steps.extend(remove(change, observed, Cause::Absent)),
         Standing::Missing => {
             prepare(steps);
-            make(change, "it does not exist", observed, steps);
+            make(change, Cause::Missing, observed, steps);
         }
         Standing::Replaced(diff) => {
-            steps.extend(remove(change, observed, &format!("made anew: {}", diff.says.join("; "))));
+            steps.extend(remove(change, observed, Cause::Replaced(Arc::clone(diff))));
             prepare(steps);
-            make(change, "made anew", observed, steps);
+            make(change, Cause::Recreated, observed, steps);
         }
         Standing::Same | Standing::Unfinished | Standing::Differs(_) => {
             let Some(device) = change.device() else { return };
@@ -111,8 +113,8 @@ fn of_mapping(
 }
 
 /// A device that is made.
-fn make(change: &Change<'_>, reason: &'static str, observed: &Observed, steps: &mut Vec<Step>) {
-    steps.push(create(change, reason));
+fn make(change: &Change<'_>, cause: Cause, observed: &Observed, steps: &mut Vec<Step>) {
+    steps.push(create(change, cause));
     push_messages(change, steps);
     if change.mapping.state == State::Suspended {
         steps.push(suspend(change, observed));
@@ -134,8 +136,8 @@ fn stay(
     }
     if reloaded {
         if device.info.inactive_table && stands_on_new(change) {
-            let reason = "the table in its inactive slot may hold a device that is made anew";
-            steps.push(step(change, Action::Clear, Class::Settle, reason, Detail::Clear));
+            let cause = Cause::InactiveTableInTheWay;
+            steps.push(step(change, Class::Settle, cause.into(), Operation::Clear));
         }
         prepare(steps);
         steps.push(reload(change, device, observed));
@@ -159,146 +161,117 @@ fn stands_on_new(change: &Change<'_>) -> bool {
     change.rows.iter().any(made)
 }
 
-/// The part of a step that is the same for all of them.
-fn step(
-    change: &Change<'_>,
-    action: Action,
-    class: Class,
-    reason: impl Into<Cow<'static, str>>,
-    detail: Detail,
-) -> Step {
+/// The step for the mapping of `change` that does this to its device.
+fn step(change: &Change<'_>, class: Class, reason: Reason, operation: Operation) -> Step {
     Step {
-        action,
         mapping: Some(change.mapping.key.clone()),
         name: change
             .found
             .map_or_else(|| change.mapping.name.clone(), |found| found.seen.listed.name.clone()),
-        uuid: addressed_by(change, action),
+        uuid: addressed_by(change, &operation),
         number: change.number(),
         class,
         refused: None,
-        reason: reason.into(),
-        detail,
+        reason,
+        operation,
     }
 }
 
 /// The uuid that the kernel is asked by: a device that is taken over has none before its uuid is set.
-fn addressed_by(change: &Change<'_>, action: Action) -> Option<Uuid> {
+fn addressed_by(change: &Change<'_>, operation: &Operation) -> Option<Uuid> {
     let before = change.found.is_some_and(|found| found.taken_over)
-        && matches!(action, Action::Reload | Action::Message | Action::Clear | Action::Resume);
+        && matches!(
+            operation,
+            Operation::Reload(_) | Operation::Message(_) | Operation::Clear | Operation::Resume { .. }
+        );
     (!before).then(|| change.mapping.uuid.clone())
 }
 
-fn create(change: &Change<'_>, reason: &'static str) -> Step {
-    let detail = Detail::Create { table: change.rows.clone(), readonly: change.mapping.readonly };
+fn create(change: &Change<'_>, cause: Cause) -> Step {
+    let operation =
+        Operation::Create(Create { table: change.rows.clone(), access: change.mapping.access() });
     let provisional = change.rows.iter().any(|row| row.provisional);
-    let after_load = || Cow::Owned(format!("{reason}; its length is known after a first load"));
-    let reason = if provisional { after_load() } else { reason.into() };
-    let mut step = step(change, Action::Create, Class::Create, reason, detail);
-    step.name = change.mapping.name.clone();
-    step.number = None;
-    step
+    let consequence = provisional.then_some(Consequence::LengthAfterLoad);
+    let step = step(change, Class::Create, Reason { consequence, ..cause.into() }, operation);
+    Step { name: change.mapping.name.clone(), number: None, ..step }
 }
 
 fn take_over(change: &Change<'_>, steps: &mut Vec<Step>) {
     if change.found.is_some_and(|found| found.taken_over) {
-        let reason = "it has no uuid, and the map takes it over";
-        steps.push(step(change, Action::SetUuid, Class::Settle, reason, Detail::SetUuid));
+        steps.push(step(change, Class::Settle, Cause::NoUuid.into(), Operation::SetUuid));
     }
 }
 
 fn rename(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     if device.info.name != change.mapping.name {
-        let detail = Detail::Rename { to: change.mapping.name.clone() };
-        let reason = "the mapping has another name now";
-        steps.push(step(change, Action::Rename, Class::Settle, reason, detail));
+        let operation = Operation::Rename { to: change.mapping.name.clone() };
+        steps.push(step(change, Class::Settle, Cause::OtherName.into(), operation));
     }
 }
 
 fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Step {
-    let (diff, class, reason) = match &change.standing {
+    let (diff, class, cause) = match &change.standing {
         Standing::Differs(diff) => {
             let class = if diff.disturbs() { Class::Remap } else { Class::Reload };
-            (diff.clone(), class, diff.says.join("; "))
+            (Arc::clone(diff), class, Cause::Differs(Arc::clone(diff)))
         }
-        _ => (
-            Arc::default(),
-            Class::Create,
-            "it has no table: whoever made it did not get to the end".to_string(),
-        ),
+        _ => (Arc::default(), Class::Create, Cause::NoTable),
     };
-    let detail = Detail::Reload {
+    let reload = Reload {
         table: change.rows.clone(),
-        readonly: change.mapping.readonly,
-        old: device.table.clone(),
-        old_readonly: device.info.read_only,
+        access: change.mapping.access(),
+        old: LiveTable::of(device),
         diff,
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
-        users: Box::new(users(device, observed)),
+        users: users(device, observed),
     };
-    step(change, Action::Reload, class, reason, detail)
+    step(change, class, cause.into(), Operation::Reload(Arc::new(reload)))
 }
 
-/// What is left when the tables are equal: the inactive slot, and I/O that is held back.
+/// Clears the inactive slot, and lets I/O through: what is left to do when the tables are equal.
 fn settle(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     let info = &device.info;
     if info.suspended && change.mapping.state != State::Suspended {
-        let detail = Detail::Resume { clear: info.inactive_table };
-        steps.push(step(change, Action::Resume, Class::Settle, suspended(info), detail));
+        let operation = Operation::Resume { clear: info.inactive_table };
+        steps.push(step(change, Class::Settle, repair::suspended(info), operation));
     } else if info.inactive_table {
-        steps.push(step(change, Action::Clear, Class::Settle, LEFT_INACTIVE, Detail::Clear));
+        steps.push(step(change, Class::Settle, Cause::InactiveTable.into(), Operation::Clear));
     }
 }
 
-/// Why an inactive slot is emptied.
-pub const LEFT_INACTIVE: &str = "a table was left in its inactive slot";
-
-/// Why a device is resumed.
-pub fn suspended(info: &Info) -> Cow<'static, str> {
-    let waits = "it is suspended, and I/O to it waits";
-    let clears = || Cow::Owned(format!("{waits}; {LEFT_INACTIVE}, and is cleared"));
-    if info.inactive_table { clears() } else { waits.into() }
-}
-
-/// Somebody asked for its removal while it was open; the map wants it to stay.
+/// Calls off a removal that waits for the last close; the map wants the device to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let detail = Detail::Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
-    step(change, Action::Message, Class::Settle, "it would go away as soon as it is closed", detail)
+    let message = Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
+    step(change, Class::Settle, Cause::RemovalPending.into(), Operation::Message(message))
 }
 
 fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
     let anew = matches!(change.standing, Standing::Missing | Standing::Replaced(_));
     let users = change.device().filter(|_| !anew).map(|device| Box::new(users(device, observed)));
-    let detail = Detail::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
-    let reason = "the map says it should be suspended";
-    let mut step = step(change, Action::Suspend, Class::Settle, reason, detail);
-    if anew {
-        step.name = change.mapping.name.clone();
-        step.number = None;
-    }
-    step
+    let operation = Operation::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
+    let step = step(change, Class::Settle, Cause::SuspendWanted.into(), operation);
+    if anew { Step { name: change.mapping.name.clone(), number: None, ..step } } else { step }
 }
 
 fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
     for row in &*change.rows {
         for text in &row.messages {
-            let detail = Detail::Message { sector: row.start, text: text.clone(), prepares: None };
-            let mut message =
-                step(change, Action::Message, Class::Create, "sent after each load of its table", detail);
+            let message = Message { sector: row.start, text: text.clone(), prepares: None };
+            let mut step = step(change, Class::Create, Cause::AfterLoad.into(), Operation::Message(message));
             if matches!(change.standing, Standing::Replaced(_)) {
-                // It is spoken to after it was made.
-                message.name = change.mapping.name.clone();
-                message.number = None;
+                // It is sent after the device was made.
+                step.name = change.mapping.name.clone();
+                step.number = None;
             }
-            steps.push(message);
+            steps.push(step);
         }
     }
 }
 
-fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step> {
+fn remove(change: &Change<'_>, observed: &Observed, cause: Cause) -> Option<Step> {
     let found = change.found?;
-    removal(found.seen, Some(change.mapping.key.clone()), observed, reason)
+    removal(found.seen, Some(change.mapping.key.clone()), observed, cause)
 }
 
 /// A device that no mapping declares is left alone, but not as a crash leaves it: suspended, with a table in its
@@ -306,8 +279,8 @@ fn remove(change: &Change<'_>, observed: &Observed, reason: &str) -> Option<Step
 fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
     let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
     let step = repair::serve(seen).or_else(unfinished)?;
-    let reason = format!("no mapping declares it; {}", step.reason);
-    Some(Step { mapping: leftover_key(seen, changes), reason: reason.into(), ..step })
+    let reason = Reason { orphan: true, ..step.reason };
+    Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
 }
 
 /// Whether nothing keeps a device but tables in inactive slots: those go.
@@ -321,7 +294,7 @@ fn is_free(seen: &Seen, observed: &Observed) -> bool {
 }
 
 fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
-    removal(seen, leftover_key(seen, changes), observed, "no mapping declares it any more")
+    removal(seen, leftover_key(seen, changes), observed, Cause::Pruned)
 }
 
 fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
@@ -330,23 +303,21 @@ fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
     key.filter(|key| changes.get(key).is_none())
 }
 
-fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, reason: &str) -> Option<Step> {
+fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, cause: Cause) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
-    let waits = if changes::leaves(device) { "; it goes away as soon as it is closed" } else { "" };
+    let consequence = changes::leaves(device).then_some(Consequence::RemovedOnClose);
     Some(Step {
-        action: Action::Remove,
         mapping,
         name: seen.listed.name.clone(),
         uuid: seen.listed.uuid.clone(),
         number: Some(seen.listed.number),
         class: Class::Remove,
         refused: None,
-        reason: format!("{reason}{waits}").into(),
-        detail: Detail::Remove {
-            old: device.table.clone(),
-            old_readonly: device.info.read_only,
-            users: Box::new(users(device, observed)),
-        },
+        reason: Reason { consequence, ..cause.into() },
+        operation: Operation::Remove(Box::new(Removal {
+            old: LiveTable::of(device),
+            users: users(device, observed),
+        })),
     })
 }
 
@@ -365,14 +336,10 @@ fn taken_names(
     if observed.devices.is_empty() || !actions.any(&[Action::Create, Action::Rename]) {
         return conflicts;
     }
-    let freeing = |step: &&Step| matches!(step.action, Action::Rename | Action::Remove);
+    let freeing = |step: &&Step| matches!(step.operation, Operation::Rename { .. } | Operation::Remove(_));
     let freed: HashSet<DevNum> = steps.iter().filter(freeing).filter_map(|step| step.number).collect();
     for step in steps {
-        let name = match (&step.detail, step.action) {
-            (Detail::Rename { to }, _) => to,
-            (_, Action::Create) => &step.name,
-            _ => continue,
-        };
+        let Some(name) = step.takes_name() else { continue };
         if let Some(by) = observed.by_name(name)
             && Some(by.listed.number) != step.number
             && !freed.contains(&by.listed.number)

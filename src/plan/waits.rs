@@ -9,7 +9,7 @@ use super::actions::Actions;
 use super::changes::Changes;
 use super::own::Own;
 use super::steps::Unsorted;
-use super::{Action, Detail, Preparation, Step};
+use super::{Action, Operation, Preparation, Step};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 
@@ -100,7 +100,7 @@ impl Waits {
 
     /// Adds a step that waits for nobody yet.
     pub fn push(&mut self, step: Step) -> usize {
-        self.actions.push(step.action);
+        self.actions.push(step.action());
         self.steps.push(step);
         self.after.push(Others::new());
         self.counts.push(0);
@@ -138,7 +138,7 @@ impl Waits {
     fn by_uuid_before(&self, last: Option<usize>) -> bool {
         last.is_some_and(|last| {
             let step = &self.steps[last];
-            matches!(step.action, Action::Reload | Action::Message) && step.uuid.is_some()
+            matches!(step.operation, Operation::Reload(_) | Operation::Message(_)) && step.uuid.is_some()
         })
     }
 
@@ -146,22 +146,18 @@ impl Waits {
         let mut names: HashMap<Name, usize> = HashMap::new();
         let mut uuids: HashMap<Uuid, usize> = HashMap::new();
         for (index, step) in self.steps.iter().enumerate() {
-            if matches!(step.action, Action::Rename | Action::Remove) {
+            if let Operation::Rename { .. } | Operation::Remove(_) = step.operation {
                 names.insert(step.name.clone(), index);
             }
-            if let (Action::Remove, Some(uuid)) = (step.action, &step.uuid) {
+            if let (Operation::Remove(_), Some(uuid)) = (&step.operation, &step.uuid) {
                 uuids.insert(uuid.clone(), index);
             }
         }
         for index in 0..self.steps.len() {
             let step = &self.steps[index];
-            let name = match &step.detail {
-                Detail::Rename { to } => to,
-                Detail::Create { .. } => &step.name,
-                _ => continue,
-            };
+            let Some(name) = step.takes_name() else { continue };
             let freed = names.get(name).copied();
-            let uuid = step.uuid.as_ref().filter(|_| step.action == Action::Create);
+            let uuid = step.uuid.as_ref().filter(|_| matches!(step.operation, Operation::Create(_)));
             let removed = uuid.and_then(|uuid| uuids.get(uuid)).copied();
             if let Some(removed) = removed {
                 self.add(removed, index, Because::Same);
@@ -205,14 +201,14 @@ impl Waits {
             .steps
             .iter()
             .enumerate()
-            .filter(|(_, step)| step.action == Action::Remove)
+            .filter(|(_, step)| matches!(step.operation, Operation::Remove(_)))
             .filter_map(|(index, step)| step.number.map(|number| (number, index)))
             .collect();
         // What a device only had in its inactive slot it left when that was emptied, not with the table that comes next.
         let mut cleared: HashMap<DevNum, BTreeSet<DevNum>> = HashMap::new();
         for index in 0..self.steps.len() {
             let step = &self.steps[index];
-            let mut left: BTreeSet<DevNum> = step.leaves(observed);
+            let mut left: BTreeSet<DevNum> = step.released_devices(observed);
             if let Some(number) = step.number {
                 if self.actions[index] == Action::Clear {
                     cleared.insert(number, left.clone());
@@ -229,6 +225,6 @@ impl Waits {
 
 /// What a message makes ready: it waits as the table does that needs it, and for whom it copies.
 fn preparation(step: &Step) -> Option<&Preparation> {
-    let Detail::Message { prepares, .. } = &step.detail else { return None };
-    prepares.as_deref()
+    let Operation::Message(message) = &step.operation else { return None };
+    message.prepares.as_deref()
 }

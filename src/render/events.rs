@@ -63,7 +63,7 @@ impl<'a> Which<'a> {
     /// The step at this place.
     #[must_use]
     pub fn of(place: usize, step: &'a Step) -> Self {
-        Self { step: place, action: step.action, name: step.name.to_string().into() }
+        Self { step: place, action: step.action(), name: step.name.to_string().into() }
     }
 }
 

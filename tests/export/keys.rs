@@ -73,7 +73,7 @@ fn with_its_key_the_map_changes_nothing_and_with_another_it_does() {
         let (_folder, map) = with_keys(kernel, key);
         let plan = plan::plan(kernel, &map, &BTreeSet::new()).unwrap();
         assert!(plan.unjudged.is_empty() && plan.conflicts.is_empty());
-        plan.steps.iter().map(|step| format!("{} {}", step.action.name(), step.name)).collect()
+        plan.steps.iter().map(|step| format!("{} {}", step.action().name(), step.name)).collect()
     };
     assert_eq!(actions(&kernel, &right), ["clear waits"]);
     let other = actions(&kernel, &[7; 16]);

@@ -70,7 +70,7 @@ fn by_default_all_but_what_other_subsystems_have() {
     let plan = planned(&kernel, &text);
     assert!(plan.conflicts.is_empty());
     let steps: Vec<(Action, String)> =
-        plan.steps.iter().map(|step| (step.action, step.name.to_string())).collect();
+        plan.steps.iter().map(|step| (step.action(), step.name.to_string())).collect();
     // What a crash left half made, any apply of its owner takes away.
     let expected = [(Action::SetUuid, "bare".to_string()), (Action::Remove, "shell".to_string())];
     assert_eq!(steps, expected, "{text}");

@@ -20,7 +20,7 @@ fn what_was_applied_is_put_back_later() {
     let mut devices = 0;
     for trial in Trial::all() {
         let kernel = trial.case.kernel();
-        let stays = plan(&kernel, &trial.case.map).steps.iter().any(|step| step.action == Action::Message);
+        let stays = plan(&kernel, &trial.case.map).steps.iter().any(|step| step.action() == Action::Message);
         let applied = apply_reversibly(&kernel, &trial.case.map);
         let kernel = anew(&kernel);
         let left = applied.put_back(&kernel, Duration::ZERO);

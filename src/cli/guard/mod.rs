@@ -45,7 +45,7 @@ pub fn within(text: &str) -> Result<Duration, String> {
 
 /// Refuses what can't be put back, and names what stays all the same.
 pub fn permit(plan: &Plan) -> Result<(), Failure> {
-    let describe = |step: &Step| format!("{} {} [{}]", step.action.name(), step.name, step.class);
+    let describe = |step: &Step| format!("{} {} [{}]", step.action().name(), step.name, step.class);
     let gone = plan.steps.iter().filter(|step| matches!(step.class, Class::Format | Class::Loss));
     let gone: Vec<String> = gone.map(describe).collect();
     if !gone.is_empty() {
@@ -56,10 +56,10 @@ pub fn permit(plan: &Plan) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, error)
             .hint("`dmctl apply` without --confirm-within does it, for good"));
     }
-    for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Message | Action::SetUuid)) {
+    for step in plan.steps.iter().filter(|step| matches!(step.action(), Action::Message | Action::SetUuid)) {
         note(format_args!(
             "warning: {} {} stays, even if the rest is put back",
-            step.action.name(),
+            step.action().name(),
             step.name
         ));
     }

@@ -237,12 +237,12 @@ impl Teller {
         tracing::info!(
             mapping = mapping.as_deref().unwrap_or_default(),
             device = %step.name,
-            step = step.action.name(),
+            step = step.action().name(),
             class = %step.class,
-            "{} {}: done", step.action.name(), step.name
+            "{} {}: done", step.action().name(), step.name
         );
         // Standard output that can't be written to ends the watch when the plan is through, and not in its midst.
-        let _ = self.event(&Event::StepDone { action: step.action, mapping, name: step.name.to_string() });
+        let _ = self.event(&Event::StepDone { action: step.action(), mapping, name: step.name.to_string() });
     }
 
     /// Everything was carried out.

@@ -128,7 +128,7 @@ impl Scene {
     pub fn is_reached(&self, guest: &Guest) -> Result<()> {
         let plan = plan::plan(&guest.kernel, &self.map, &BTreeSet::from(Class::ALL))?;
         let steps: Vec<_> =
-            plan.steps.iter().map(|step| format!("{} {}", step.action.name(), step.name)).collect();
+            plan.steps.iter().map(|step| format!("{} {}", step.action().name(), step.name)).collect();
         ensure!(steps.is_empty() && plan.conflicts.is_empty(), "{}: to do: {steps:?}", self.path);
         let states = guest.states()?;
         for (info, live, inactive) in &states {

@@ -187,7 +187,7 @@ fn exported(guest: &Guest) -> Result<()> {
     let loaded = config::parse_str("the export", &text);
     let map = loaded.map.as_ref().with_context(|| format!("{}\n{text}", loaded.render(false)))?;
     let plan = plan::plan(&guest.kernel, map, &BTreeSet::new())?;
-    let adopts = plan.steps.iter().all(|step| step.action == plan::Action::SetUuid);
+    let adopts = plan.steps.iter().all(|step| step.action() == plan::Action::SetUuid);
     ensure!(plan.conflicts.is_empty() && adopts && !text.contains("Left out"), "{text}");
     Ok(())
 }

@@ -1,0 +1,196 @@
+//! Puts the old tables of a stack back, whatever state a swap left it in.
+//!
+//! A resume that fails leaves its device suspended (`do_resume` in `drivers/md/dm-ioctl.c`): on the old
+//! table, with the new one destroyed, when the swap itself failed; on the new table, with the old one gone,
+//! when a target refused to start. So the kernel is asked which of the two it is. A member that does not come back
+//! with its stack is tried once more by itself.
+
+use std::slice;
+
+use super::rows;
+use super::swap::{Member, top_down};
+use super::undo::Undo;
+use crate::diff::{self, Verdict};
+use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
+use crate::table::{self, RawRow, Table};
+
+/// Puts the old tables of `members` back, and notes each device that is left otherwise.
+pub fn rollback_swap(undo: &mut Undo<'_>, members: &[Member]) {
+    let kernel = undo.kernel;
+    let ways: Vec<WayBack<'_>> = members.iter().map(|member| WayBack::of(member, undo)).collect();
+    let _memory = kernel.lock_memory();
+    attempt(kernel, &ways);
+    // A device that was made again, and uses one of these, may itself be used by others.
+    undo.serve_waiting();
+    for way in &ways {
+        if way.is_back(kernel) {
+            continue;
+        }
+        let tried = attempt(kernel, slice::from_ref(way));
+        if !way.is_back(kernel) {
+            // How far that got is seen by looking.
+            let _ = way.through_error(kernel);
+        }
+        if !way.is_back(kernel) {
+            way.serve_at_least(kernel);
+            undo.left(way.left(kernel, tried.as_ref()));
+        }
+    }
+}
+
+/// Loads the old tables, and makes them live. Returns the last error; whether it did any harm is seen by
+/// looking.
+fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelError> {
+    let mut trouble = None;
+    let mut note = |outcome: Result<bool, KernelError>| {
+        outcome.unwrap_or_else(|error| {
+            trouble = Some(error);
+            false
+        })
+    };
+    let loaded = ways.iter().filter(|way| note(way.stage(kernel))).count();
+    let order = top_down(ways.iter().map(|way| (way.member.number, way.old.as_slice())));
+    if loaded > 1 {
+        for index in &order {
+            let way = &ways[*index];
+            note(kernel.suspend(way.id(), way.suspend_flags()).map(|()| true));
+        }
+    }
+    for index in order.iter().rev() {
+        note(ways[*index].resume(kernel).map(|()| true));
+    }
+    trouble
+}
+
+/// The way back of one member.
+struct WayBack<'m> {
+    member: &'m Member,
+    /// The table it had, with the numbers that its lower devices have now.
+    old: Table,
+    /// What is loaded to have that table again.
+    load: Table,
+}
+
+impl<'m> WayBack<'m> {
+    fn of(member: &'m Member, undo: &Undo<'_>) -> Self {
+        let old = undo.as_now(&member.reload.old.rows);
+        Self { member, load: rows::again(&old), old }
+    }
+
+    fn id(&self) -> &Id {
+        &self.member.id
+    }
+
+    fn suspend_flags(&self) -> Suspend {
+        self.member.reload.suspend
+    }
+
+    fn was_suspended(&self) -> bool {
+        self.member.reload.suspended
+    }
+
+    fn load_old(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+        kernel.load(self.id(), &self.load, self.member.reload.old.access)
+    }
+
+    fn load_new(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+        kernel.load(self.id(), &self.member.new, self.member.reload.access)
+    }
+
+    /// Readies the device for its old table: true when that had to be loaded again.
+    fn stage(&self, kernel: &dyn ChangeKernel) -> Result<bool, KernelError> {
+        let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(false) };
+        if *now.table == *self.old && now.info.access() == self.member.reload.old.access {
+            if now.info.inactive_table {
+                kernel.clear(self.id())?;
+            }
+            return Ok(false);
+        }
+        self.load_old(kernel)?;
+        Ok(true)
+    }
+
+    /// Lets I/O through, unless it was held back before.
+    fn resume(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+        let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
+        if now.info.inactive_table || (now.info.suspended && !self.was_suspended()) {
+            kernel.resume(self.id())?;
+        } else if now.info.suspended {
+            return Ok(());
+        }
+        if self.was_suspended() { kernel.suspend(self.id(), self.suspend_flags()) } else { Ok(()) }
+    }
+
+    /// Brings an old table back that may not take the place of the new one, as no other type may take that of
+    /// verity: `error` may, and anything that of `error`. Not while the device is open, for its users would get
+    /// errors.
+    fn through_error(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+        let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
+        if now.info.open_count > 0 || now.table.is_empty() || self.has_old_table(&now) {
+            return Ok(());
+        }
+        let error = RawRow::new(0, table::sectors(&now.table), "error", String::new());
+        kernel.load(self.id(), &[error], self.member.reload.old.access)?;
+        kernel.resume(self.id())?;
+        let back = self.load_old(kernel).and_then(|()| self.resume(kernel));
+        if back.is_err() {
+            // Better the new table than errors.
+            let _ = self.load_new(kernel).and_then(|()| kernel.resume(self.id()));
+        }
+        back
+    }
+
+    /// Lets I/O through to the new table of a device whose old one is refused: some changes have no way back. A
+    /// thin pool that was given more space can't be made smaller.
+    fn serve_at_least(&self, kernel: &dyn ChangeKernel) {
+        let now = kernel.device(self.id(), Slot::Live);
+        let suspended = now.is_ok_and(|now| now.is_some_and(|now| now.info.suspended));
+        if suspended && !self.was_suspended() {
+            // Whether that helped is seen by looking, and what is left is told then.
+            let _ = self.load_new(kernel);
+            let _ = kernel.resume(self.id()).or_else(|_| kernel.resume(self.id()));
+        }
+    }
+
+    /// Whether the device is as it was. One that can't be read is not.
+    fn is_back(&self, kernel: &dyn ChangeKernel) -> bool {
+        let Ok(Some(now)) = kernel.device(self.id(), Slot::Live) else { return false };
+        let info = &now.info;
+        !info.inactive_table && info.suspended == self.was_suspended() && self.has_old_table(&now)
+    }
+
+    fn has_old_table(&self, now: &DeviceState) -> bool {
+        let access = self.member.reload.old.access;
+        if *now.table == *self.old {
+            return now.info.access() == access;
+        }
+        // The kernel may print a table otherwise than before, and mean the same.
+        let old = diff::understand(&self.old);
+        old.is_ok_and(|old| diff::compare(&old, access, now) == Verdict::Equal)
+    }
+
+    /// The state that the device is left in, and the command that helps.
+    fn left(&self, kernel: &dyn ChangeKernel, error: Option<&KernelError>) -> String {
+        let name = &self.member.name;
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let now = kernel.device(self.id(), Slot::Live).ok().flatten();
+        let has_old = now.as_ref().is_some_and(|now| self.has_old_table(now));
+        let suspended = now.as_ref().is_some_and(|now| now.info.suspended);
+        match (now.is_some(), has_old, suspended) {
+            (false, ..) => {
+                format!("{name} can't be looked at{why}; `dmctl info {name}` says whether it is there")
+            }
+            (true, true, true) => format!("{name} is suspended{why}; `dmctl resume {name}` resumes it"),
+            (true, true, false) => {
+                format!("{name} has its old table, and is not as it was{why}; `dmctl info {name}` shows it")
+            }
+            (true, false, _) => {
+                let state =
+                    if suspended { "has its new table and is suspended" } else { "has its new table" };
+                format!(
+                    "{name} {state}{why}; `dmctl reload {name}` with its old table puts it back, `dmctl apply` goes on from here"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Why a step is needed, as data. The sentence is made where it is shown.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::diff::TableDiff;
+use crate::identity::Key;
+use crate::policy::Class;
+
+/// Why a step is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Whether no mapping declares the device.
+    pub orphan: bool,
+    /// What makes the step needed.
+    pub cause: Cause,
+    /// What follows from it.
+    pub consequence: Option<Consequence>,
+    /// What the tables of the step put at stake, beyond its action.
+    pub stake: Option<Stake>,
+}
+
+/// What makes a step needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The map declares the device, and it does not exist.
+    Missing,
+    /// The map says that the device should be absent.
+    Absent,
+    /// No mapping declares the device, and the map removes such devices.
+    Pruned,
+    /// Only another device in its place can be as the map says: the removal of the old one.
+    Replaced(Arc<TableDiff>),
+    /// The device is made again in place of the old one.
+    Recreated,
+    /// Another table is wanted.
+    Differs(Arc<TableDiff>),
+    /// The device never got a table.
+    NoTable,
+    /// The device is suspended, and should not be.
+    Suspended,
+    /// The device should be suspended, and is not.
+    SuspendWanted,
+    /// A table is in the inactive slot.
+    InactiveTable,
+    /// A table is in the inactive slot, which may use a device that is recreated.
+    InactiveTableInTheWay,
+    /// The device would go away with its last close.
+    RemovalPending,
+    /// Each load of the table is followed by this message.
+    AfterLoad,
+    /// A volume must exist before the table that uses it.
+    Volume(Box<Volume>),
+    /// The device has no uuid yet.
+    NoUuid,
+    /// The mapping has another name now.
+    OtherName,
+    /// The name of the device is not free yet, so a temporary one comes first.
+    NameTaken,
+    /// The name of the device is free now.
+    NameFree,
+    /// The device has a temporary name.
+    TemporaryName,
+}
+
+/// A volume that a message makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The mapping that will serve it.
+    pub mapping: Key,
+    /// The mapping that is suspended while its volume is copied.
+    pub suspended: Option<Key>,
+}
+
+/// What follows from the cause of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// The length is known only after a first load.
+    LengthAfterLoad,
+    /// The device stays until its last close.
+    RemovedOnClose,
+    /// The table in the inactive slot is cleared.
+    InactiveCleared,
+}
+
+/// What the tables of a step put at stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stake {
+    /// This is lost with the live table.
+    Loses(&'static str),
+    /// Metadata would be written afresh.
+    Formats(&'static str),
+}
+
+impl Stake {
+    /// The risk class of a step with this at stake.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self {
+            Self::Loses(_) => Class::Loss,
+            Self::Formats(_) => Class::Format,
+        }
+    }
+}
+
+impl From<Cause> for Reason {
+    fn from(cause: Cause) -> Self {
+        Self { orphan: false, cause, consequence: None, stake: None }
+    }
+}
+
+impl Reason {
+    /// This reason with a consequence.
+    #[must_use]
+    pub fn with(self, consequence: Consequence) -> Self {
+        Self { consequence: Some(consequence), ..self }
+    }
+
+    /// The sentence. Most reasons are one that need not be put together.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        match self.cause.sentence() {
+            Some(sentence) if !self.orphan && self.consequence.is_none() && self.stake.is_none() => {
+                sentence.into()
+            }
+            _ => self.to_string().into(),
+        }
+    }
+}
+
+impl Cause {
+    /// The sentence, where it is the same for every device.
+    fn sentence(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing => "it does not exist",
+            Self::Absent => "the map says it should be absent",
+            Self::Pruned => "no mapping declares it any more",
+            Self::Recreated => "made anew",
+            Self::NoTable => "it has no table: whoever made it did not get to the end",
+            Self::Suspended => "it is suspended, and I/O to it waits",
+            Self::SuspendWanted => "the map says it should be suspended",
+            Self::InactiveTable => "a table was left in its inactive slot",
+            Self::InactiveTableInTheWay => {
+                "the table in its inactive slot may hold a device that is made anew"
+            }
+            Self::RemovalPending => "it would go away as soon as it is closed",
+            Self::AfterLoad => "sent after each load of its table",
+            Self::NoUuid => "it has no uuid, and the map takes it over",
+            Self::OtherName => "the mapping has another name now",
+            Self::NameTaken => "through a temporary name, for its own is not free yet",
+            Self::NameFree => "its name is free now",
+            Self::TemporaryName => {
+                "its name is a temporary one; by its key it is called that, unless its map says otherwise"
+            }
+            Self::Replaced(_) | Self::Differs(_) | Self::Volume(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replaced(diff) => write!(f, "made anew: {}", diff.says.join("; ")),
+            Self::Differs(diff) => f.write_str(&diff.says.join("; ")),
+            Self::Volume(volume) => {
+                write!(f, "it makes the volume of {}", volume.mapping)?;
+                volume.suspended.iter().try_for_each(|key| write!(f, "; {key} is suspended meanwhile"))
+            }
+            _ => f.write_str(self.sentence().unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for Consequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LengthAfterLoad => "its length is known after a first load",
+            Self::RemovedOnClose => "it goes away as soon as it is closed",
+            Self::InactiveCleared => "a table was left in its inactive slot, and is cleared",
+        })
+    }
+}
+
+impl fmt::Display for Stake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loses(lost) => write!(f, "this loses {lost}"),
+            Self::Formats(formatted) => f.write_str(formatted),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.orphan {
+            f.write_str("no mapping declares it; ")?;
+        }
+        write!(f, "{}", self.cause)?;
+        self.consequence.iter().try_for_each(|consequence| write!(f, "; {consequence}"))?;
+        self.stake.iter().try_for_each(|stake| write!(f, "; {stake}"))
+    }
+}

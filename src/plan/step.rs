@@ -1,0 +1,264 @@
+//! A step of a plan: the device, what is at stake, and one operation with all that it needs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Action, InUse, Reason, Refusal};
+use crate::access::Access;
+use crate::diff::{self, TableDiff};
+use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::kernel::{DeviceState, Id, Suspend};
+use crate::observed::{Observed, Seen};
+use crate::policy::Class;
+use crate::table::{ReadTable, Row};
+
+/// The message to Device Mapper itself that calls off a deferred removal (`message_for_md` in
+/// `drivers/md/dm-ioctl.c`).
+pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
+
+/// One step.
+#[derive(Clone)]
+pub struct Step {
+    /// The mapping it is for. `None` for an orphan whose uuid holds no valid key, or the key of another mapping.
+    pub mapping: Option<Key>,
+    /// The name of the device when the step begins.
+    pub name: Name,
+    /// The uuid that the device is found by, or that the step gives it; `None` where it is found by its name.
+    pub uuid: Option<Uuid>,
+    /// The number of the device, when it exists already.
+    pub number: Option<DevNum>,
+    /// What is at stake.
+    pub class: Class,
+    /// Why the step may not be carried out, if it may not.
+    pub refused: Option<Refusal>,
+    /// Why the step is needed.
+    pub reason: Reason,
+    /// What is done to the device.
+    pub operation: Operation,
+}
+
+/// What a step does to its device.
+#[derive(Clone)]
+pub enum Operation {
+    /// Make the device, load its table and let I/O through.
+    Create(Create),
+    /// Swap its table for another.
+    Reload(Arc<Reload>),
+    /// Give it another name.
+    Rename {
+        /// The new name.
+        to: Name,
+    },
+    /// Give it the uuid of the step.
+    SetUuid,
+    /// Destroy it.
+    Remove(Box<Removal>),
+    /// Hold I/O back.
+    Suspend {
+        /// The flags of the suspend.
+        how: Suspend,
+        /// The users of the device.
+        users: Box<InUse>,
+    },
+    /// Let I/O through.
+    Resume {
+        /// Whether a table in the inactive slot is cleared first, so that it does not become live.
+        clear: bool,
+    },
+    /// Empty its inactive slot.
+    Clear,
+    /// Send it a message.
+    Message(Message),
+}
+
+/// A device that is made.
+#[derive(Clone)]
+pub struct Create {
+    /// The table it gets. Its lower devices have numbers as far as they exist.
+    pub table: Arc<[Row]>,
+    /// How that is loaded.
+    pub access: Access,
+}
+
+/// The table that a device has before a step, as the kernel printed it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LiveTable {
+    /// The rows; empty for a device that never got a table.
+    pub rows: ReadTable,
+    /// How that was loaded.
+    pub access: Access,
+}
+
+/// A table that takes the place of another.
+pub struct Reload {
+    /// The table that the device gets.
+    pub table: Arc<[Row]>,
+    /// How that is loaded.
+    pub access: Access,
+    /// The table that the device has.
+    pub old: LiveTable,
+    /// How the two differ.
+    pub diff: Arc<TableDiff>,
+    /// The flags of the suspend for the swap.
+    pub suspend: Suspend,
+    /// Whether the device is suspended before the step.
+    pub suspended: bool,
+    /// The users of the device.
+    pub users: InUse,
+}
+
+/// A device that is destroyed.
+#[derive(Clone)]
+pub struct Removal {
+    /// The table that the device has.
+    pub old: LiveTable,
+    /// The users of the device.
+    pub users: InUse,
+}
+
+/// A message to a target, or to Device Mapper itself.
+#[derive(Clone)]
+pub struct Message {
+    /// The sector whose target gets it.
+    pub sector: u64,
+    /// The words.
+    pub text: String,
+    /// Set when it goes to a lower device, to make that ready for a table.
+    pub prepares: Option<Box<Preparation>>,
+}
+
+/// What a message to a lower device makes ready. A lower device that is ready already is not a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preparation {
+    /// The volume that is copied. The device that serves it is suspended meanwhile.
+    pub copies: Option<u32>,
+    /// The mapping that serves that volume, with its uuid, when it is one of the map.
+    pub origin: Option<(Key, Uuid)>,
+}
+
+impl LiveTable {
+    /// The live table of `device`.
+    #[must_use]
+    pub fn of(device: &DeviceState) -> Self {
+        Self { rows: device.table.clone(), access: device.info.access() }
+    }
+
+    /// No table, of a device with this access.
+    #[must_use]
+    pub fn none(access: Access) -> Self {
+        Self { rows: ReadTable::default(), access }
+    }
+}
+
+impl Reload {
+    /// Whether the device never had a table before.
+    #[must_use]
+    pub fn is_first_table(&self) -> bool {
+        self.old.rows.is_empty()
+    }
+}
+
+impl Message {
+    /// Whether it calls off a removal that waits for the last close.
+    #[must_use]
+    pub fn cancels_removal(&self) -> bool {
+        self.text == CANCEL_REMOVAL
+    }
+}
+
+impl Operation {
+    /// The kind of operation.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Create(_) => Action::Create,
+            Self::Reload(_) => Action::Reload,
+            Self::Rename { .. } => Action::Rename,
+            Self::SetUuid => Action::SetUuid,
+            Self::Remove(_) => Action::Remove,
+            Self::Suspend { .. } => Action::Suspend,
+            Self::Resume { .. } => Action::Resume,
+            Self::Clear => Action::Clear,
+            Self::Message(_) => Action::Message,
+        }
+    }
+}
+
+impl Step {
+    /// The kind of operation.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.operation.action()
+    }
+
+    /// The identity that the kernel is asked by: the uuid where there is one, for names can move.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        match &self.uuid {
+            Some(uuid) if !matches!(self.operation, Operation::SetUuid) => Id::Uuid(uuid.clone()),
+            _ => Id::Name(self.name.clone()),
+        }
+    }
+
+    /// Whether it calls off a removal that waits for the last close.
+    #[must_use]
+    pub fn cancels_removal(&self) -> bool {
+        matches!(&self.operation, Operation::Message(message) if message.cancels_removal())
+    }
+
+    /// The table that the step loads, and how.
+    #[must_use]
+    pub fn new_table(&self) -> Option<(&[Row], Access)> {
+        match &self.operation {
+            Operation::Create(create) => Some((&create.table, create.access)),
+            Operation::Reload(reload) => Some((&reload.table, reload.access)),
+            _ => None,
+        }
+    }
+
+    /// The name that the device has after the step, where the step gives it one.
+    #[must_use]
+    pub fn takes_name(&self) -> Option<&Name> {
+        match &self.operation {
+            Operation::Create(_) => Some(&self.name),
+            Operation::Rename { to } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// The devices that the device uses before the step, and does not afterwards.
+    #[must_use]
+    pub fn released_devices(&self, observed: &Observed) -> BTreeSet<DevNum> {
+        let seen = || self.number.and_then(|number| observed.by_number(number));
+        let inactive = || seen().map(inactive_devices).unwrap_or_default();
+        match &self.operation {
+            Operation::Reload(reload) => {
+                let mut released = diff::lower_devices(&reload.old.rows);
+                released.extend(inactive());
+                for row in &*reload.table {
+                    for lower in row.target.lower_devices(row.length) {
+                        lower.device.number.map(|number| released.remove(&number));
+                    }
+                }
+                released
+            }
+            Operation::Remove(removal) => {
+                let mut released = diff::lower_devices(&removal.old.rows);
+                released.extend(inactive());
+                released
+            }
+            Operation::Clear | Operation::Resume { clear: true } => {
+                let live = seen().and_then(|seen| seen.mapped.as_ref());
+                match live {
+                    Some(live) => &inactive() - &diff::lower_devices(&live.table),
+                    None => inactive(),
+                }
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+}
+
+fn inactive_devices(seen: &Seen) -> BTreeSet<DevNum> {
+    diff::lower_devices(&seen.waiting)
+}

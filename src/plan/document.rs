@@ -239,9 +239,11 @@ impl Step {
             message: None,
         };
         match &step.operation {
-            Operation::Create(create) => {
-                Self { table: Some(RowData::wanted(&create.table)), readonly: Some(create.access.is_read_only()), ..head }
-            }
+            Operation::Create(create) => Self {
+                table: Some(RowData::wanted(&create.table)),
+                readonly: Some(create.access.is_read_only()),
+                ..head
+            },
             Operation::Reload(reload) => Self {
                 table: Some(RowData::wanted(&reload.table)),
                 readonly: Some(reload.access.is_read_only()),

@@ -188,8 +188,7 @@ fn addressed_by(change: &Change<'_>, operation: &Operation) -> Option<Uuid> {
 }
 
 fn create(change: &Change<'_>, cause: Cause) -> Step {
-    let operation =
-        Operation::Create(Create { table: change.rows.clone(), access: change.mapping.access() });
+    let operation = Operation::Create(Create { table: change.rows.clone(), access: change.mapping.access() });
     let provisional = change.rows.iter().any(|row| row.provisional);
     let consequence = provisional.then_some(Consequence::LengthAfterLoad);
     let step = step(change, Class::Create, Reason { consequence, ..cause.into() }, operation);

@@ -7,23 +7,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The risk of a step. The order is from harmless to dangerous.
+/// What is at stake in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Rename, resume, clear a leftover: the path of the data stays.
+    /// Rename, resume, clear a leftover: no data path changes.
     Settle,
-    /// Make a device; nothing is written to its lower devices.
+    /// A new device; nothing is written to the lower ones.
     Create,
-    /// Replace a table under a brief suspend; every sector keeps its place.
+    /// A brief suspend; the old sectors keep their place.
     Reload,
-    /// Remove an owned device that is not open; the map can bring it back.
+    /// An owned device, closed; nothing is lost that the file can't bring back.
     Remove,
-    /// Map a sector to another place: a shrink, another device, offset, key or cipher, a recreate.
+    /// A sector leads elsewhere afterwards: a shrink, another device, offset, key or cipher, a recreate.
     Remap,
-    /// Let the kernel write new metadata.
+    /// The kernel writes fresh metadata.
     Format,
-    /// Lose data that is not on its final disk yet.
+    /// Data that is not on its final disk yet would be lost.
     Loss,
 }
 

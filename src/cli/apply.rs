@@ -13,7 +13,7 @@ use crate::plan::document::Document;
 use crate::plan::{self, Plan};
 use crate::render::Heading;
 use crate::render::events::Event;
-use crate::saved::{self, Now, Saved};
+use crate::saved::{self, Freshness, Saved};
 use anyhow::anyhow;
 use nix::unistd::geteuid;
 
@@ -108,9 +108,9 @@ fn with_plan<'c, T>(
             let held = context.hold(&format!("{command} --plan"))?;
             let done = held.change(|kernel| {
                 let fresh = || match saved.check(kernel, &allow, &map::places())? {
-                    Now::Fresh(plan) => Ok(*plan),
-                    Now::Applied => Err(stale(path, &[APPLIED.to_string()])),
-                    Now::Stale(changes) => Err(stale(path, &changes)
+                    Freshness::Fresh(plan) => Ok(*plan),
+                    Freshness::Applied => Err(stale(path, &[APPLIED])),
+                    Freshness::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
                 };
                 act(kernel, &apply::once_closed(context.patience(), fresh)?)
@@ -231,11 +231,11 @@ fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Fail
     Ok(saved)
 }
 
-fn stale(path: &Path, changes: &[String]) -> Failure {
+fn stale(path: &Path, changes: &[impl ToString]) -> Failure {
     let shown = crate::identity::printable(&path.to_string_lossy()).into_owned();
-    let says = changes
-        .iter()
-        .fold(String::new(), |text, change| format!("{text}\n  {}", crate::identity::printable(change)));
+    let says = changes.iter().fold(String::new(), |text, change| {
+        format!("{text}\n  {}", crate::identity::printable(&change.to_string()))
+    });
     Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{says}"))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::plan::document::Document;
 use crate::render::Heading;
-use crate::saved::{self, Made, Now, Saved, SavedError, Undo};
+use crate::saved::{self, Freshness, Made, Saved, SavedError, Undo};
 use serde::Serialize;
 
 use super::context::Context;
@@ -71,9 +71,9 @@ fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
     let kernel = context.reading()?;
     Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places())? {
-        Now::Fresh(_) => Vec::new(),
-        Now::Applied => vec![APPLIED.to_string()],
-        Now::Stale(changes) => changes,
+        Freshness::Fresh(_) => Vec::new(),
+        Freshness::Applied => vec![APPLIED.to_string()],
+        Freshness::Stale(changes) => changes.iter().map(ToString::to_string).collect(),
     })
 }
 

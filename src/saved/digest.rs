@@ -1,16 +1,16 @@
-//! The digests of a saved plan: over all of it, and of the host it was made on.
+//! The digests in a saved plan: one over its content, one of the host it was made on.
 
 use crate::text::push;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The field that holds the digest over all others.
+/// The field with the digest over all other fields.
 const FIELD: &str = "digest";
 
-/// What is hashed before a machine id, which is not to be told to anyone as it is (machine-id(5)).
-const HOST: &[u8] = b"dmctl saved plan, host ";
+/// The prefix that is hashed with a machine id, which must not be shown itself (machine-id(5)).
+const HOST_PREFIX: &[u8] = b"dmctl saved plan, host ";
 
-/// Adds the digest over everything else.
+/// Adds the digest over all other fields.
 pub fn seal(value: &mut Value) {
     let digest = of(value);
     if let Value::Object(fields) = value {
@@ -18,28 +18,28 @@ pub fn seal(value: &mut Value) {
     }
 }
 
-/// Takes the digest out and says whether it is right; none when there is none.
+/// Removes the digest and checks it. `None` when there is not one.
 pub fn unseal(value: &mut Value) -> Option<bool> {
     let digest = value.as_object_mut()?.remove(FIELD)?;
     Some(digest == of(value))
 }
 
-/// The fields of an object are in order of their names, so blanks and order in the file do not count.
+/// Hashes a value. Its fields are sorted by name, so blanks and order in the file do not count.
 fn of(value: &Value) -> String {
     let text = serde_json::to_vec(value).unwrap_or_default();
     format!("sha256:{}", hex(&Sha256::digest(text)))
 }
 
-/// What stands for a host in a saved plan, from its machine id.
+/// Hashes a machine id to the 32 hex digits that identify the host in a saved plan.
 #[must_use]
 pub fn host(machine_id: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update(HOST);
+    hash.update(HOST_PREFIX);
     hash.update(machine_id.trim().as_bytes());
     hex(&hash.finalize()).get(..32).unwrap_or_default().to_string()
 }
 
-/// Bytes as text. These are digests: no key comes here.
+/// Writes a digest as hex digits. It is not for keys: the text is not wiped.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         push!(text, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! The file of a saved plan: read with a limit, written whole or not at all.
+//! The file of a saved plan: read up to a limit, written atomically.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -9,16 +9,21 @@ use super::{Saved, SavedError};
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SavedError {
+fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SavedError {
     let path = path.display().to_string();
-    move |error| SavedError::File { what, path, error }
+    move |error| SavedError::File { attempt, path, error }
 }
 
 /// Reads the saved plan in the file at `path`.
+///
+/// # Errors
+///
+/// [`SavedError::File`] when the file can't be read; [`SavedError::NotAPlan`] and [`SavedError::Altered`] for its
+/// content.
 pub fn read(path: &Path) -> Result<Saved, SavedError> {
     let shown = path.display().to_string();
-    let not = |says: &str| SavedError::Not { path: shown.clone(), says: says.to_string() };
-    // Looked at before it is opened: opening a pipe would wait, and opening a device may set it in motion.
+    let not = |reason: &str| SavedError::NotAPlan { path: shown.clone(), reason: reason.to_string() };
+    // Checked before it is opened: opening a pipe would block, and opening a device may start it.
     if !fs::metadata(path).map_err(failed("can't read", path))?.is_file() {
         return Err(not("it is not a regular file"));
     }
@@ -33,16 +38,20 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
     Saved::parse(&shown, &text)
 }
 
-/// Writes a saved plan into the file at `path`, readable by its owner alone: afterwards it holds all of it,
-/// or, after an error or a crash, what it held before.
+/// Writes a saved plan into the file at `path`, readable by its owner only. After an error or a crash the file has its
+/// old content.
+///
+/// # Errors
+///
+/// [`SavedError::File`] when the file can't be written, or is not a regular file.
 pub fn write(path: &Path, saved: &Saved) -> Result<(), SavedError> {
-    // A link stays a link: what it leads to is replaced.
+    // A symbolic link stays: the file it leads to is replaced.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         let kind = io::Error::other("it is there already, and no regular file");
         return Err(failed("can't write", path)(kind));
     }
-    // A temporary file has the mode 0600 from its beginning.
+    // A temporary file is created with the mode 0600.
     let mut file = tempfile::Builder::new()
         .prefix(".dmctl-plan-")
         .tempfile_in(folder(path))

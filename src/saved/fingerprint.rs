@@ -1,101 +1,102 @@
-//! The devices that a plan touches and what they stand on, as they were when it was made.
+//! The devices that a plan touches, and their lower devices, as they were when the plan was made.
 //!
-//! Keys are left out of the tables: a key that was changed since shows when the map is planned again.
+//! Keys are left out of the tables: a key that has changed since shows when the map is planned again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 
+use super::change::{self, Change};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
 
-/// The state of every device that counts.
+/// The devices that a plan depends on, each with its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// In no order that means anything.
+    /// The devices, in the order of their locators.
     pub devices: Vec<DeviceRecord>,
 }
 
-/// How a device is found again.
+/// How a device is found again when the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum By {
-    /// A mapped device by its uuid.
+pub enum Locator {
+    /// The uuid of a mapped device.
     Uuid(SmolStr),
-    /// A mapped device by its name, in the plain form.
+    /// The plain name of a mapped device that has no uuid.
     Name(SmolStr),
-    /// Any block device, as the map or the kernel writes it.
+    /// The path, tag or number of a block device, as the map or the kernel writes it.
     Device(SmolStr),
 }
 
-/// One device, as it was.
+/// The state of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRecord {
-    /// How it is found.
-    pub by: By,
-    /// Its number; null when it did not exist.
+    /// How the device is found again.
+    pub by: Locator,
+    /// The number, `major:minor`; null when the device does not exist.
     pub number: Option<String>,
-    /// Its size, of a device that is not mapped.
+    /// The size in sectors, of a device that is not mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sectors: Option<u64>,
-    /// Whether it refuses writes.
+    /// Whether the device refuses writes.
     pub read_only: bool,
-    /// What a mapped device has beyond that.
+    /// The state that only a mapped device has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapped: Option<MappedState>,
 }
 
-/// A mapped device, as it was.
+/// The state that only a mapped device has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappedState {
-    /// Its name, in the plain form.
+    /// The plain name.
     pub name: String,
-    /// Its uuid.
+    /// The uuid, if the device has one.
     pub uuid: Option<String>,
-    /// Whether I/O was held back.
+    /// Whether the device is suspended.
     pub suspended: bool,
-    /// Whether a table waited in its inactive slot.
+    /// Whether the inactive slot holds a table.
     pub inactive_table: bool,
-    /// The rows of its live table, without keys.
+    /// The rows of the live table, without keys.
     pub table: Vec<String>,
 }
 
 impl Fingerprint {
-    /// Takes the fingerprint of what a plan touches: each device of its steps, and down from there.
+    /// Records every device that a step of the plan touches, and every device below it.
     pub fn take(kernel: &dyn ReadKernel, document: &Document) -> Result<Self, KernelError> {
-        let look = Look::new(kernel)?;
-        let mut waiting: VecDeque<By> = document.steps.iter().flat_map(touched).collect();
+        let lookup = Lookup::new(kernel)?;
+        let mut waiting: VecDeque<Locator> = document.steps.iter().flat_map(touched).collect();
         let mut devices = BTreeMap::new();
         while let Some(by) = waiting.pop_front() {
-            let by = look.certain(by)?;
+            let by = lookup.canonical(by)?;
             if devices.contains_key(&by) {
                 continue;
             }
-            let (state, lowers) = look.at(by.clone())?;
-            waiting.extend(lowers.iter().map(|number| By::Device(number.to_smolstr())));
+            let (state, lower_devices) = lookup.record(by.clone())?;
+            waiting.extend(lower_devices.iter().map(|number| Locator::Device(number.to_smolstr())));
             devices.insert(by, state);
         }
         Ok(Self { devices: devices.into_values().collect() })
     }
 
-    /// What has changed since, a sentence each.
-    pub fn changes(&self, kernel: &dyn ReadKernel) -> Result<Vec<String>, KernelError> {
-        let look = Look::new(kernel)?;
+    /// Reads the devices again, and returns what has changed.
+    pub fn changes(&self, kernel: &dyn ReadKernel) -> Result<Vec<Change>, KernelError> {
+        let lookup = Lookup::new(kernel)?;
         let mut changes = Vec::new();
         for was in &self.devices {
-            let (is, _) = look.at(was.by.clone())?;
-            changes.extend(differences(was, &is));
+            let (is, _) = lookup.record(was.by.clone())?;
+            changes.extend(change::of_device(was, &is));
         }
         Ok(changes)
     }
 }
 
-/// A kernel with its list of devices.
-struct Look<'k> {
+/// The list of mapped devices of a kernel, indexed.
+struct Lookup<'k> {
     kernel: &'k dyn ReadKernel,
     list: Vec<ListEntry>,
     by_name: HashMap<String, usize>,
@@ -103,7 +104,7 @@ struct Look<'k> {
     by_number: HashMap<DevNum, usize>,
 }
 
-impl<'k> Look<'k> {
+impl<'k> Lookup<'k> {
     fn new(kernel: &'k dyn ReadKernel) -> Result<Self, KernelError> {
         let list = kernel.list()?;
         let uuid = |(place, listed): (usize, &ListEntry)| Some((listed.uuid.clone()?, place));
@@ -116,25 +117,25 @@ impl<'k> Look<'k> {
         })
     }
 
-    /// The one way to name a device: two ways to it are one device.
-    fn certain(&self, by: By) -> Result<By, KernelError> {
+    /// Returns the one locator of a device that several lead to: uuid before name before number.
+    fn canonical(&self, by: Locator) -> Result<Locator, KernelError> {
         let listed = match &by {
-            By::Uuid(_) => None,
-            By::Name(_) => self.find(&by),
-            By::Device(_) => self.number(&by)?.and_then(|number| self.numbered(number)),
+            Locator::Uuid(_) => None,
+            Locator::Name(_) => self.find(&by),
+            Locator::Device(_) => self.number(&by)?.and_then(|number| self.numbered(number)),
         };
         Ok(match listed {
-            Some(ListEntry { uuid: Some(uuid), .. }) => By::Uuid(uuid.text()),
-            Some(ListEntry { name, uuid: None, .. }) => By::Name(name.plain_text()),
+            Some(ListEntry { uuid: Some(uuid), .. }) => Locator::Uuid(uuid.text()),
+            Some(ListEntry { name, uuid: None, .. }) => Locator::Name(name.plain_text()),
             None => by,
         })
     }
 
-    fn find(&self, by: &By) -> Option<&ListEntry> {
+    fn find(&self, by: &Locator) -> Option<&ListEntry> {
         let place = match by {
-            By::Uuid(uuid) => self.by_uuid.get(&Uuid::new(uuid).ok()?)?,
-            By::Name(name) => self.by_name.get(name.as_str())?,
-            By::Device(_) => return None,
+            Locator::Uuid(uuid) => self.by_uuid.get(&Uuid::new(uuid).ok()?)?,
+            Locator::Name(name) => self.by_name.get(name.as_str())?,
+            Locator::Device(_) => return None,
         };
         Some(&self.list[*place])
     }
@@ -143,9 +144,9 @@ impl<'k> Look<'k> {
         self.by_number.get(&number).map(|place| &self.list[*place])
     }
 
-    fn number(&self, by: &By) -> Result<Option<DevNum>, KernelError> {
+    fn number(&self, by: &Locator) -> Result<Option<DevNum>, KernelError> {
         match by {
-            By::Device(text) => match Device::parse(text) {
+            Locator::Device(text) => match Device::parse(text) {
                 Ok(device) => self.kernel.resolve(&device),
                 Err(_) => Ok(None),
             },
@@ -153,21 +154,17 @@ impl<'k> Look<'k> {
         }
     }
 
-    /// A device as it is now, and the numbers of what it stands on.
-    fn at(&self, by: By) -> Result<(DeviceRecord, Vec<DevNum>), KernelError> {
-        let Some(number) = self.number(&by)? else {
-            return Ok((
-                DeviceRecord { by, number: None, sectors: None, read_only: false, mapped: None },
-                Vec::new(),
-            ));
-        };
+    /// Reads the state of a device, and the numbers of its lower devices.
+    fn record(&self, by: Locator) -> Result<(DeviceRecord, Vec<DevNum>), KernelError> {
+        let number = self.number(&by)?;
         let mut state = DeviceRecord {
             by,
-            number: Some(number.to_string()),
+            number: number.map(|number| number.to_string()),
             sectors: None,
             read_only: false,
             mapped: None,
         };
+        let Some(number) = number else { return Ok((state, Vec::new())) };
         let Some(listed) = self.numbered(number) else {
             if let Some(block) = self.kernel.block_device(number)? {
                 (state.sectors, state.read_only) = (Some(block.sectors), block.read_only);
@@ -180,9 +177,8 @@ impl<'k> Look<'k> {
             return Ok((state, Vec::new()));
         };
         let typed = diff::understand(&device.table).unwrap_or_default();
-        let lowers =
-            typed.iter().flat_map(|row| row.target.lower_devices(row.length)).filter_map(|l| l.device.number);
-        let lowers = lowers.collect();
+        let lower_devices = typed.iter().flat_map(|row| row.target.lower_devices(row.length));
+        let numbers = lower_devices.filter_map(|lower| lower.device.number).collect();
         state.read_only = device.info.read_only;
         state.mapped = Some(MappedState {
             name: device.info.name.plain().into_owned(),
@@ -191,84 +187,27 @@ impl<'k> Look<'k> {
             inactive_table: device.info.inactive_table,
             table: device.table.iter().map(ToString::to_string).collect(),
         });
-        Ok((state, lowers))
+        Ok((state, numbers))
     }
 }
 
-/// What a step is about: its device, the names and the uuid it takes, and what its tables stand on.
-fn touched(step: &Step) -> Vec<By> {
-    let mut touched = vec![By::Name(step.name.clone())];
-    touched.extend(step.to.clone().map(By::Name));
-    touched.extend(step.uuid.clone().map(By::Uuid));
+/// Returns the devices that a step touches: its own, those that have the name or the uuid it takes, and the lower
+/// devices of its tables.
+fn touched(step: &Step) -> Vec<Locator> {
+    let mut touched = vec![Locator::Name(step.name.clone())];
+    touched.extend(step.to.clone().map(Locator::Name));
+    touched.extend(step.uuid.clone().map(Locator::Uuid));
     let tables = step.table.iter().chain(&step.old_table);
     touched.extend(tables.flatten().flat_map(|row| &row.lowers).filter_map(of_lower));
     touched
 }
 
-/// How a lower device is found; none for a mapping that the plan makes.
-fn of_lower(lower: &Lower) -> Option<By> {
+/// Returns the locator of a lower device; `None` for a mapping that the plan makes.
+fn of_lower(lower: &Lower) -> Option<Locator> {
     let mapping = lower.device.starts_with('@');
-    if mapping { lower.number.clone().map(By::Device) } else { Some(By::Device(lower.device.clone())) }
-}
-
-/// How a device differs from what it was.
-fn differences(was: &DeviceRecord, is: &DeviceRecord) -> Vec<String> {
-    let name = match (&was.by, was.mapped.as_ref().or(is.mapped.as_ref())) {
-        (_, Some(mapped)) => format!("`{}`", mapped.name),
-        (By::Name(name) | By::Uuid(name) | By::Device(name), None) => format!("`{name}`"),
-    };
-    let (Some(number), Some(number_now)) = (&was.number, &is.number) else {
-        return match (&was.number, &is.number) {
-            (Some(number), None) => vec![format!("{name} ({number}) is gone")],
-            (None, Some(number)) => vec![format!("{name} ({number}) exists now")],
-            _ => Vec::new(),
-        };
-    };
-    let mut says = Vec::new();
-    if number != number_now {
-        says.push(format!("{name} has the number {number_now}, it had {number}"));
+    if mapping {
+        lower.number.clone().map(Locator::Device)
+    } else {
+        Some(Locator::Device(lower.device.clone()))
     }
-    if let (Some(sectors), Some(now)) = (was.sectors, is.sectors)
-        && sectors != now
-    {
-        says.push(format!("{name} has {now} sectors, it had {sectors}"));
-    }
-    if was.read_only != is.read_only {
-        says.push(format!("{name} is {} now", if is.read_only { "read-only" } else { "writable" }));
-    }
-    match (&was.mapped, &is.mapped) {
-        (Some(was), Some(is)) => says.extend(mapped_differences(&name, was, is)),
-        (None, None) => {}
-        _ => says.push(format!("{name} is another device now")),
-    }
-    says
-}
-
-fn mapped_differences(name: &str, was: &MappedState, is: &MappedState) -> Vec<String> {
-    let mut says = Vec::new();
-    if was.name != is.name {
-        says.push(format!("{name} is called `{}` now", is.name));
-    }
-    if was.uuid != is.uuid {
-        says.push(format!("{name} has another uuid"));
-    }
-    if was.suspended != is.suspended {
-        says.push(format!("{name} is {} now", if is.suspended { "suspended" } else { "resumed" }));
-    }
-    if was.inactive_table != is.inactive_table {
-        let now = if is.inactive_table { "holds a table" } else { "is empty" };
-        says.push(format!("the inactive slot of {name} {now} now"));
-    }
-    if was.table != is.table {
-        let row = was.table.iter().zip(&is.table).find(|(was, is)| was != is);
-        says.push(match row {
-            Some((was, is)) => format!("the table of {name} has changed: `{was}` is `{is}` now"),
-            None => format!(
-                "the table of {name} has changed: it had {} rows, it has {}",
-                was.table.len(),
-                is.table.len()
-            ),
-        });
-    }
-    says
 }

@@ -1,4 +1,4 @@
-//! Keys that stand in a map in clear: they are not saved, only recognised again.
+//! Keys that a map holds in clear: they are not saved, only recognised again by a slow digest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,13 @@ use super::digest::hex;
 use crate::config::Map;
 use crate::keys::KeySource;
 
-/// How often the digest of keys is repeated: a key that somebody made up from a word is not to be guessed
-/// from it in one go.
+/// The count of rounds of the digest (PBKDF2): a key made of a word must not be cheap to guess from it.
 const ROUNDS: u32 = 20_000;
 
 /// The most rounds that a file may ask for.
-const MOST_ROUNDS: u32 = 1_000_000;
+const MAX_ROUNDS: u32 = 1_000_000;
 
-/// What recognises keys, and does not give them away.
+/// A salted digest that recognises keys and does not reveal them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyDigest {
     salt: String,
@@ -29,7 +28,7 @@ pub struct KeyDigest {
 }
 
 impl KeyDigest {
-    /// Of these keys, with a salt of its own.
+    /// Makes the digest of keys, with a random salt.
     pub fn new(material: &Zeroizing<String>) -> Result<Self, SavedError> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| SavedError::Random(error.to_string()))?;
@@ -42,20 +41,20 @@ impl KeyDigest {
         Self { salt, rounds, pbkdf2_sha256: hex(&out) }
     }
 
-    /// Whether these are the keys.
+    /// Whether the digest is of these keys.
     pub fn is_of(&self, material: &Zeroizing<String>) -> bool {
-        (1..=MOST_ROUNDS).contains(&self.rounds)
+        (1..=MAX_ROUNDS).contains(&self.rounds)
             && Self::with(self.salt.clone(), self.rounds, material) == *self
     }
 }
 
-/// All keys that stand in the map itself, each with its place; empty when there is none.
+/// Returns the keys that the map holds itself, each with its place; empty when it holds none.
 pub fn in_clear(map: &Map) -> Zeroizing<String> {
-    // Room for all of it at once: a text that grows leaves copies of itself behind.
+    // The full capacity at once: a text that grows leaves copies of itself behind.
     let mut size = 0;
-    each(map, |place, hex| size += place.len() + hex.len() + 2);
+    visit_clear_keys(map, |place, hex| size += place.len() + hex.len() + 2);
     let mut material = Zeroizing::new(String::with_capacity(size));
-    each(map, |place, hex| {
+    visit_clear_keys(map, |place, hex| {
         material.push_str(place);
         material.push('=');
         material.push_str(hex);
@@ -64,7 +63,7 @@ pub fn in_clear(map: &Map) -> Zeroizing<String> {
     material
 }
 
-fn each(map: &Map, mut visit: impl FnMut(&str, &str)) {
+fn visit_clear_keys(map: &Map, mut visit: impl FnMut(&str, &str)) {
     for (key, mapping) in &map.mappings {
         for (index, row) in mapping.rows.iter().enumerate() {
             let mut target = row.target.clone();
@@ -77,7 +76,7 @@ fn each(map: &Map, mut visit: impl FnMut(&str, &str)) {
     }
 }
 
-/// Where the map can be read again.
+/// Returns the absolute paths of the files of a map, if all of them can be read again.
 pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
     let whole = |path: &PathBuf| {
         let again = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
@@ -90,7 +89,7 @@ pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
             return Err(SavedError::KeysFromNowhere(name));
         }
         fs::canonicalize(path).map_err(|error| SavedError::File {
-            what: "can't read",
+            attempt: "can't read",
             path: path.display().to_string(),
             error,
         })
@@ -111,8 +110,8 @@ mod tests {
              key = {{ hex = \"{key}\" }}, device = \"/dev/sda\", length = 8 }}]"
         );
         let loaded = config::parse_str("map", &text);
-        let says = loaded.render(false);
-        loaded.map.unwrap_or_else(|| panic!("{says}"))
+        let problems = loaded.render(false);
+        loaded.map.unwrap_or_else(|| panic!("{problems}"))
     }
 
     #[test]

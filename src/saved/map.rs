@@ -1,4 +1,4 @@
-//! A map in one certain form: what a saved plan keeps of it, and is planned from again.
+//! A map in its canonical form, which a saved plan keeps and is planned from again.
 
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -8,13 +8,13 @@ use crate::config::{self, Length, Map, Mapping, MappingRow, State};
 use crate::identity::Uuid;
 use crate::keys::Places;
 
-/// The map as a map file would say it, whole, without comments and without keys.
+/// Writes the map as the JSON of a map file with every field, without comments and without keys.
 #[must_use]
 pub fn canonical(map: &Map) -> Json {
     serde_json::to_value(table(map)).unwrap_or_default()
 }
 
-/// Reads what [`canonical`] made, with the keys that it names where `places` says where they are.
+/// Reads the canonical form. With `places`, reads the keys that the map names as well.
 pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     let no_map = |error: &dyn std::fmt::Display| SavedError::Map(error.to_string());
     let table: Table = serde_json::from_value(map.clone()).map_err(|error| no_map(&error))?;
@@ -23,11 +23,11 @@ pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     if let Some(places) = places {
         loaded.read_keys(places);
     }
-    let says = loaded.render(false);
-    loaded.map.ok_or(SavedError::Map(says))
+    let problems = loaded.render(false);
+    loaded.map.ok_or(SavedError::Map(problems))
 }
 
-/// Makes sure that the map reads back as it is.
+/// Checks that the map reads back as it is.
 pub fn check(map: &Map) -> Result<(), SavedError> {
     let wanted = canonical(map);
     if canonical(&read(&wanted, None)?) == wanted {
@@ -106,7 +106,7 @@ fn of_row(row: &MappingRow) -> Table {
     table
 }
 
-/// No device has more sectors than fit.
+/// Converts a count of sectors; a device has at most 2^54 of them.
 fn sectors(sectors: u64) -> Value {
     Value::Integer(i64::try_from(sectors).unwrap_or(i64::MAX))
 }

@@ -1,18 +1,18 @@
 //! A plan kept in a file: reviewed today, and tomorrow exactly that plan is applied, or nothing.
 //!
-//! The file holds the plan as it was shown, the map it was made from, and a [`Fingerprint`] of every
-//! device it touches and of what those stand on. Applying it does not replay the steps: the kernel is
-//! read again, compared with the fingerprint, and the map planned again; only when that gives the very
-//! steps that were saved are they carried out. So there is one planner and one way to apply, and a saved
-//! plan can't say anything that a map could not.
+//! The file holds the plan as it was shown, the map it was made from, and a [`Fingerprint`] of every device that it
+//! touches and of their lower devices. Applying it does not replay the steps: the kernel is read again and compared
+//! with the fingerprint, and the map is planned again; only when that gives the saved steps are they carried out. So
+//! there is one planner and one way to apply, and a saved plan can't do anything that a map could not.
 //!
-//! No key is in the file. A key that a map only names (a file, a credential, a keyring) is named here too.
-//! One that stands in the map itself is left out: then the map's files are read again when the plan is
-//! applied, they must say the same, and a salted, slow digest tells whether the keys are still the same.
+//! The file holds no key. A key that a map only names (a file, a credential, a keyring) is named in the plan as well. One
+//! that the map holds itself is left out: then the files of the map are read again when the plan is applied, must have
+//! the same content, and a salted, slow digest tells whether the keys are the same.
 //!
-//! A digest over everything finds damage and edits by hand. It is no signature: who may write the file
-//! may write another plan, so the file is judged by its permissions, as a map is.
+//! A digest over the content finds damage and edits by hand. It is not a signature: a user who may write the file may
+//! write another plan, so the file is trusted by its permissions, as a map is.
 
+mod change;
 mod check;
 mod digest;
 mod file;
@@ -32,16 +32,17 @@ use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::Plan;
 use crate::plan::document::Document;
 
-pub use check::{Now, permit_host};
+pub use change::{Change, DeviceChange, StepName};
+pub use check::{Freshness, permit_host};
 pub use digest::host;
 pub use file::{MAX_FILE, read, write};
-pub use fingerprint::{By, DeviceRecord, Fingerprint, MappedState};
+pub use fingerprint::{DeviceRecord, Fingerprint, Locator, MappedState};
 pub use map::canonical;
 pub use undo::Undo;
 
 use keys::KeyDigest;
 
-/// The version of the file. A file of another version is refused.
+/// The version of the format. A file of another version is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// A saved plan.
@@ -51,55 +52,55 @@ pub struct Saved {
     /// The plan as it was shown.
     #[serde(flatten)]
     pub document: Document,
-    /// Where and when it was made.
+    /// When, by which version and on which host the plan was made.
     pub made: Made,
-    /// The map, as a map file would say it, without keys.
+    /// The map in its canonical form, without keys.
     map: serde_json::Value,
-    /// The files the map was read from, when keys stand in them.
+    /// The files of the map, when they hold keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     map_files: Vec<PathBuf>,
-    /// What tells whether those keys are still the same.
+    /// The digest of those keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     map_keys: Option<KeyDigest>,
-    /// The devices it touches, and what they stand on.
+    /// The devices that the plan touches, and their lower devices.
     pub fingerprint: Fingerprint,
-    /// What would undo it, last step first.
+    /// How each step can be undone, the last step first.
     pub undo: Vec<Undo>,
 }
 
-/// Where and when a plan was made.
+/// When, by which version and on which host a plan was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
-    /// When, as RFC 3339 has it.
+    /// The time in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    /// By which version of dmctl.
+    /// The version of dmctl.
     pub version: String,
-    /// On which host: a digest of its machine id; none for a simulated kernel.
+    /// A digest of the machine id of the host ([`host`]); `None` for a simulated kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
 
-/// Why a plan could not be saved, or a saved one not be used.
+/// Why a plan can't be saved, or a saved one can't be used.
 #[derive(Debug, Error)]
 pub enum SavedError {
     /// The file can't be read or written.
-    #[error("{what} `{}`: {error}", printable(.path))]
+    #[error("{attempt} `{}`: {error}", printable(.path))]
     File {
-        /// What was tried.
-        what: &'static str,
+        /// The attempt, such as `can't read`.
+        attempt: &'static str,
         /// The file.
         path: String,
-        /// The system's answer.
+        /// The answer of the system.
         error: std::io::Error,
     },
-    /// The file is no saved plan.
-    #[error("`{}` is no saved plan: {says}", printable(.path))]
-    Not {
+    /// The file is not a saved plan.
+    #[error("`{}` is no saved plan: {reason}", printable(.path))]
+    NotAPlan {
         /// The file.
         path: String,
-        /// What it is, or where it stops being one.
-        says: String,
+        /// The first problem of its content.
+        reason: String,
     },
     /// The file was changed after it was written.
     #[error("`{}` was changed after `dmctl plan --out` wrote it: its digest does not match; make the plan again", printable(.0))]
@@ -109,7 +110,7 @@ pub enum SavedError {
         "this plan was made on another host: device numbers and names mean other disks there; make it again here, or use --any-host"
     )]
     OtherHost,
-    /// The map holds a key, and could not be read again.
+    /// The map holds a key, and its file can't be read again when the plan is applied.
     #[error(
         "the map holds a key in clear, which is never saved, and it was read from {0}, which can't be read again: write the map to a file, or let it name a key file, a credential or a keyring"
     )]
@@ -117,7 +118,7 @@ pub enum SavedError {
     /// The map can't be read again.
     #[error("the map of this plan can't be read: {0}")]
     Map(String),
-    /// No random number could be had.
+    /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
     /// The kernel can't be read.
@@ -126,7 +127,12 @@ pub enum SavedError {
 }
 
 impl Saved {
-    /// Takes down a plan that was made of `map`, which was read from `files`.
+    /// Saves a plan that was made from `map`, which was read from `files`.
+    ///
+    /// # Errors
+    ///
+    /// [`SavedError::Kernel`] when a device can't be read; [`SavedError::KeysFromNowhere`], [`SavedError::Random`] and
+    /// [`SavedError::Map`] when the map can't be kept.
     pub fn new(
         kernel: &dyn ReadKernel,
         map: &Map,
@@ -154,7 +160,7 @@ impl Saved {
         })
     }
 
-    /// As text, with its digest.
+    /// Writes the file: JSON with a digest, and a line end.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
@@ -164,17 +170,21 @@ impl Saved {
         text
     }
 
-    /// Reads the text of the file called `path` in messages.
+    /// Reads the text of a file; `path` is its name in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`SavedError::NotAPlan`] and [`SavedError::Altered`].
     pub fn parse(path: &str, text: &str) -> Result<Self, SavedError> {
-        let not = |says: String| SavedError::Not { path: path.to_string(), says };
+        let not = |reason: String| SavedError::NotAPlan { path: path.to_string(), reason };
         let mut value: serde_json::Value =
             serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
         match value.get("format_version") {
             Some(version) if *version == FORMAT_VERSION => {}
             Some(version) => {
-                let says =
+                let reason =
                     format!("it has format {version}, this version of dmctl reads format {FORMAT_VERSION}");
-                return Err(not(says));
+                return Err(not(reason));
             }
             None => return Err(not("it has no format_version".to_string())),
         }

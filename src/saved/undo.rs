@@ -1,4 +1,4 @@
-//! What would undo a plan: told to whoever reviews it, and kept with it.
+//! How a plan can be undone, for its review.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct Undo {
     pub note: Option<String>,
 }
 
-/// What undoes a plan, last step first.
+/// Returns how each step of a plan can be undone, the last step first.
 pub fn of(document: &Document) -> Vec<Undo> {
     document.steps.iter().rev().map(of_step).collect()
 }

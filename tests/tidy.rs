@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a source that can't be read fails its test")]
 
+#[path = "tidy/language.rs"]
+mod language;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,13 +44,29 @@ const OUTSIDE: &[&str] = &[
     "env::",
     "fs::",
     "process::",
-    "Instant",
-    "SystemTime",
     "thread::",
     "net::",
+    // However they are imported.
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "std::net",
+    "Instant",
+    "SystemTime",
     "stdin()",
-    "println!",
-    "eprintln!",
+    "stdout()",
+    "stderr()",
+    "print!(",
+    "println!(",
+    "dbg!(",
+    // A path is looked up without a word of the above.
+    ".exists()",
+    ".is_file()",
+    ".is_dir()",
+    ".canonicalize()",
+    "File::open",
+    "File::create",
 ];
 
 /// A file of the repository, with its path from the root.
@@ -64,28 +83,93 @@ impl File {
         places.iter().any(|place| self.path == *place || self.path.starts_with(&format!("{place}/")))
     }
 
-    /// Whether it is for tests alone: its module says so.
+    /// Whether it is compiled for tests alone: it, or a module that it is in, is declared so.
     fn is_test(&self) -> bool {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.path);
-        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
-        let modules = [folder.join("mod.rs"), folder.with_extension("rs")];
-        let declared = format!(
-            "#[cfg(test)]
-mod {name};
-"
-        );
-        modules
-            .iter()
-            .filter_map(|module| fs::read_to_string(module).ok())
-            .any(|text| text.contains(&declared))
+        let mut path = PathBuf::from(&self.path);
+        while path.parent().is_some_and(|folder| folder != Path::new("")) {
+            if declarations(&path).into_iter().any(|declared| declared == Declared::ForTests) {
+                return true;
+            }
+            path.pop();
+        }
+        false
     }
 
-    /// The lines before the tests, without comments.
+    /// The lines without comments and without what is compiled for tests alone.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = self.is_test();
-        let lines = self.text.lines().take_while(move |line| !tests && *line != "mod tests {");
-        lines.zip(1..).map(|(line, number)| (number, line.split("//").next().unwrap_or_default()))
+        let lines = if self.is_test() { Vec::new() } else { without_tests(&self.text) };
+        lines.into_iter().map(|(number, line)| (number, without_comment(line)))
     }
+}
+
+/// How a module is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Declared {
+    Always,
+    ForTests,
+}
+
+/// How the module of a file or folder is declared, in each file that declares one of that name.
+fn declarations(path: &Path) -> Vec<Declared> {
+    let path = if path.ends_with("mod.rs") { path.parent().unwrap() } else { path };
+    let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let above = ["mod.rs", "lib.rs", "main.rs"].map(|file| folder.join(file));
+    let above = above.into_iter().chain([folder.with_extension("rs")]);
+    let texts = above.filter_map(|file| fs::read_to_string(root.join(file)).ok());
+    texts.filter_map(|text| declared(&text, name)).collect()
+}
+
+/// How a module is declared in this text: by a line of its own, as rustfmt and people find it, and not by a macro.
+fn declared(text: &str, name: &str) -> Option<Declared> {
+    let mut before = Declared::Always;
+    for line in text.lines() {
+        if line == "#[cfg(test)]" {
+            before = Declared::ForTests;
+        } else if !line.starts_with("#[") && !line.starts_with("//") {
+            let item = line.strip_prefix("pub").map_or(line, |rest| rest.trim_start_matches("(crate)"));
+            let item = item.trim_start_matches("(super)").trim_start();
+            if item.strip_prefix("mod ").and_then(|item| item.strip_suffix(';')) == Some(name) {
+                return Some(before);
+            }
+            before = Declared::Always;
+        }
+    }
+    None
+}
+
+/// The lines, numbered, but for each item that is compiled for tests alone. An item ends where rustfmt puts its end.
+fn without_tests(text: &str) -> Vec<(usize, &str)> {
+    let mut kept = Vec::new();
+    let mut lines = (1..).zip(text.lines());
+    while let Some((number, line)) = lines.next() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if line.trim_start() != "#[cfg(test)]" {
+            kept.push((number, line));
+            continue;
+        }
+        let mut item = lines.by_ref().map(|(_, line)| line);
+        let first = item.find(|line| !line.trim_start().starts_with("#[")).unwrap_or_default();
+        if !first.ends_with([';', ',', '}']) {
+            item.find(|line| line.strip_prefix(indent).is_some_and(|rest| rest.starts_with('}')));
+        }
+    }
+    kept
+}
+
+/// A line up to its comment. What looks like one in a string is none.
+fn without_comment(line: &str) -> &str {
+    let mut is_text = false;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' if before != '\\' && !line[..at].ends_with('\'') => is_text = !is_text,
+            '/' if before == '/' && !is_text => return &line[..at - 1],
+            _ => {}
+        }
+        before = if before == '\\' && c == '\\' { ' ' } else { c };
+    }
+    line
 }
 
 /// Every file below `folder` that ends in `extension`.
@@ -135,6 +219,24 @@ fn every_file_opens_with_its_story() {
     // Tests beside a module go with its story.
     let told = |file: &File| file.text.starts_with("//! ") || file.path.ends_with("/tests.rs");
     none(&sources().iter().filter(|file| !told(file)).map(|file| file.path.clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_module_is_declared_in_a_line_of_its_own() {
+    let is_root = |path: &str| matches!(path, "src/lib.rs" | "src/main.rs");
+    let modules = files("src", "rs").into_iter().map(|file| file.path).filter(|path| !is_root(path));
+    none(&modules.filter(|path| declarations(Path::new(path)).is_empty()).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_for_tests_alone_is_told_from_what_is_not() {
+    let text = "mod one;\n#[cfg(test)]\n#[allow(dead_code)]\npub(super) mod two;\npub mod three;\n";
+    let modules = ["one", "two", "three", "four"].map(|name| declared(text, name));
+    assert_eq!(modules, [Some(Declared::Always), Some(Declared::ForTests), Some(Declared::Always), None]);
+    let text = "one\n#[cfg(test)]\n#[expect(a)]\nmod laws {\n    two\n}\nthree\n    #[cfg(test)]\n    use a;\n    four";
+    assert_eq!(without_tests(text), [(1, "one"), (7, "three"), (10, "    four")]);
+    assert_eq!(without_comment(r#"link("http://\"//\""); // a comment"#), r#"link("http://\"//\""); "#);
+    assert_eq!(without_comment("quoted('\"') // a comment"), "quoted('\"') ");
 }
 
 #[test]

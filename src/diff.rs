@@ -78,7 +78,7 @@ pub fn over(wanted: &mut [Row], live: &[RawRow]) {
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())
             && let Ok(old) = targets::parse(&old.kind, old.params())
         {
-            row.target = row.target.over(old.as_ref());
+            row.target = row.target.for_reload(old.as_ref());
         }
     }
 }

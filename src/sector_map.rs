@@ -60,7 +60,7 @@ impl SectorMap {
 /// Whether the sectors that two rows share lead to the same place.
 fn keeps_place(wanted: &Row, live: &Row) -> bool {
     if let (Some((device, offset)), Some((live_device, live_offset))) =
-        (wanted.target.straight(), live.target.straight())
+        (wanted.target.linear_map(), live.target.linear_map())
     {
         // Sector n leads to offset + n - start: the same for all n when these differences are equal.
         return device == live_device
@@ -127,7 +127,7 @@ mod tests {
     /// Where one sector leads, told in the plainest way.
     fn place(rows: &[Row], sector: u64) -> Option<String> {
         let row = rows.iter().find(|row| row.start <= sector && sector < row.end())?;
-        Some(match row.target.straight() {
+        Some(match row.target.linear_map() {
             Some((device, offset)) => format!("{device} {}", offset + sector - row.start),
             None => row.target.kind().to_string(),
         })

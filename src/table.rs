@@ -44,7 +44,7 @@ pub struct Row {
     /// Sent after each load.
     pub messages: Vec<String>,
     /// Whether the length is that of a first load only: how long the target may be is known after that
-    /// ([`TargetKind::first_length`](crate::targets::TargetKind::first_length)).
+    /// ([`Target::first_length`](crate::targets::Target::first_length)).
     pub provisional: bool,
 }
 

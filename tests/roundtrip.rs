@@ -241,7 +241,7 @@ fn taken(row: &Row, failures: &mut Vec<String>) {
             if ignored { "a difference" } else { "none" }
         ));
     }
-    let again = printed.again().params(Style::Kernel);
+    let again = printed.for_export().params(Style::Kernel);
     match parse(row, &again) {
         Err(error) => failures.push(format!("{row}: printed again as `{again}`, refused: {error}")),
         Ok(read) => {
@@ -369,10 +369,10 @@ proptest! {
         typed.check(Some(8), &mut problems);
         typed.lower_devices(u64::MAX);
         typed.metadata();
-        typed.rest(&|_| Some(u64::MAX));
+        typed.remaining_length(&|_| Some(u64::MAX));
         let _ = targets::redact(&target, &params);
         if problems.is_empty() {
-            let again = typed.again().params(Style::Kernel);
+            let again = typed.for_export().params(Style::Kernel);
             let read = targets::parse(&target, &again)
                 .map_err(|error| TestCaseError::fail(format!("{target} {params}: as {again}: {error}")))?;
             let differences = read.compare(typed.as_ref()).expect("both are of one type");

@@ -32,7 +32,7 @@ impl Made {
             if let Some(length) = key.and_then(|key| self.lengths.get(key)).filter(|_| row.provisional) {
                 row.length = *length;
                 row.provisional = false;
-                row.target.settle(*length);
+                row.target.fill_defaults(*length);
             }
         }
         table
@@ -51,7 +51,7 @@ pub fn over(table: &[Row], live: &[RawRow]) -> Table {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
         before.map_or_else(
             |_| raw(row, row.target.as_ref()),
-            |before| raw(row, row.target.over(before.target.as_ref()).as_ref()),
+            |before| raw(row, row.target.for_reload(before.target.as_ref()).as_ref()),
         )
     };
     table.iter().map(row).collect()
@@ -78,7 +78,7 @@ pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
 /// What is loaded to have an old table again: some targets print something else than they take.
 pub fn again(old: &[RawRow]) -> Table {
     change(old, |target| {
-        let again = target.again();
+        let again = target.for_export();
         let changed = again.params(Style::Kernel) != target.params(Style::Kernel);
         *target = again;
         changed

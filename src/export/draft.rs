@@ -128,7 +128,7 @@ fn rows(
         let what = printable(&row.kind);
         let read = targets::parse(&row.kind, row.params());
         let read = read.map_err(|error| format!("its {what} row can't be read: {}", error.says))?;
-        let mut target = read.again();
+        let mut target = read.for_export();
         host.number(target.as_mut());
         hide_keys(target.as_mut(), key, notes);
         let mut problems = Problems::default();
@@ -136,7 +136,8 @@ fn rows(
         if let Some(problem) = problems.into_vec().into_iter().next() {
             return Err(format!("its {what} row can't be declared: {problem}"));
         }
-        notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
+        let hidden = target.hazards().hidden_state;
+        notes.extend(hidden.map(|state| format!("Not known, so not written: {state}.")));
         Ok(MappingRow {
             start: Some(row.start),
             length: Length::Sectors(row.length),

@@ -226,7 +226,8 @@ fn row(
         let help = if advice.is_empty() { form() } else { advice.join("; ") };
         return Err((problem.message.into_owned(), help));
     }
-    notes.extend(target.unshown().map(|unshown| format!("Not known, so not written: {unshown}.")));
+    let hidden = target.hazards().hidden_state;
+    notes.extend(hidden.map(|state| format!("Not known, so not written: {state}.")));
     Ok(MappingRow {
         start: Some(read.start),
         length: Length::Sectors(read.length),

@@ -274,7 +274,7 @@ fn straight_down(mapping: &Mapping, sector: u64) -> Option<(&Device, u64)> {
         match row.length {
             Length::Sectors(length) if inside >= length => start = start.checked_add(length)?,
             _ => {
-                let (device, offset) = row.target.straight()?;
+                let (device, offset) = row.target.linear_map()?;
                 return Some((device, offset.checked_add(inside)?));
             }
         }

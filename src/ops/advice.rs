@@ -5,7 +5,7 @@ use crate::access::Access;
 use crate::device::Device;
 use crate::kernel::ReadKernel;
 use crate::table::RawRow;
-use crate::targets::{self, DeviceAccess, Lower, Mode, Problems, Target};
+use crate::targets::{self, DeviceAccess, DeviceUse, Mode, Problems, Target};
 
 /// What may be wrong with the table, a sentence each that names the row; empty when nothing is known.
 pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> Vec<String> {
@@ -51,7 +51,7 @@ fn on_mode(typed: &dyn Target, access: Access) -> Option<String> {
     }
 }
 
-fn on_lower(kernel: &dyn ReadKernel, lower: &Lower<'_>, access: Access) -> Option<String> {
+fn on_lower(kernel: &dyn ReadKernel, lower: &DeviceUse<'_>, access: Access) -> Option<String> {
     let Device { number: Some(number), .. } = lower.device else { return None };
     let Some(device) = kernel.block_device(*number).ok()? else {
         return Some(format!("there is no block device {number}"));

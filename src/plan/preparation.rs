@@ -32,7 +32,8 @@ pub fn push(
     let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
     for row in &*change.rows {
         let before = live.iter().find(|live| live.start == row.start);
-        let target = before.map_or_else(|| row.target.clone(), |live| row.target.over(live.target.as_ref()));
+        let target =
+            before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref()));
         let Some(prepare) = target.prepare() else { continue };
         // Of a device that is no mapped device the kernel refuses the table, and says so.
         let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };

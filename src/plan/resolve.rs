@@ -11,7 +11,7 @@ use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::Observed;
 use crate::table::Row;
-use crate::targets::{DeviceAccess, Found, Lower, Problems, Target};
+use crate::targets::{DeviceAccess, DeviceUse, Found, Problems, RemainingLength, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -74,7 +74,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 target.kind()
             ));
         }
-        target.settle(length);
+        target.fill_defaults(length);
         self.check_fields(target.as_ref(), length);
         self.check_metadata(target.as_ref());
         for lower in target.lower_devices(length) {
@@ -89,13 +89,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
             let known = self.on_disk(target);
             return Some((known.unwrap_or(first), known.is_none()));
         }
-        match target.rest(&|device| self.size(device)) {
-            Some(Ok(length)) => Some((length, false)),
-            Some(Err(says)) => {
+        match target.remaining_length(&|device| self.size(device)) {
+            RemainingLength::Sectors(length) => Some((length, false)),
+            RemainingLength::TooSmall(says) => {
                 self.says.push(says);
                 None
             }
-            None => {
+            RemainingLength::Unknown | RemainingLength::NotApplicable => {
                 self.size_unknown(target.kind(), start);
                 None
             }
@@ -217,7 +217,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    fn check(&mut self, lower: &Lower<'_>, start: u64, length: u64) {
+    fn check(&mut self, lower: &DeviceUse<'_>, start: u64, length: u64) {
         let (size, block, read_only) = match self.below(lower.device) {
             Some(below) => (below.size, below.block, below.mapping.readonly),
             None => self.block(lower.device).map_or((None, 1, false), |block| {
@@ -248,7 +248,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     /// Rows begin and end at the blocks of the devices below (`device_area_is_invalid` and
     /// `validate_hardware_logical_block_alignment` in `drivers/md/dm-table.c`).
-    fn check_blocks(&mut self, lower: &Lower<'_>, block: u64, start: u64, length: u64) {
+    fn check_blocks(&mut self, lower: &DeviceUse<'_>, block: u64, start: u64, length: u64) {
         let Some(part) = lower.length else { return };
         let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
         if let Some(odd) = odd {

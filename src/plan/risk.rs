@@ -89,7 +89,9 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
             let at = wanted.binary_search_by_key(&row.start, |new| new.start);
             at.is_ok_and(|index| wanted[index].target.kind() == row.target.kind())
         };
-        let lost = row.target.forgets().or_else(|| row.target.loses().filter(|_| !stays()))?;
+        let hazards = row.target.hazards();
+        let on_remove = || hazards.data_loss_on_remove.filter(|_| !stays());
+        let lost = hazards.data_loss_on_reload.or_else(on_remove)?;
         Some(Stake::Loses(lost))
     })
 }

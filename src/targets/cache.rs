@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -167,39 +167,6 @@ impl TargetKind for Cache {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![
-            Lower::whole(&self.metadata, DeviceAccess::Write),
-            Lower::whole(&self.cache, DeviceAccess::Write),
-            Lower::write(&self.origin, 0, length),
-        ]
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        vec![&mut self.metadata, &mut self.cache, &mut self.origin]
-    }
-
-    fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
-        if self.metadata == self.cache || self.metadata == self.origin {
-            problems.at("metadata", "the metadata must be on a device of its own");
-        }
-        if self.cache == self.origin {
-            problems.at("cache", "the cache must be another device than the origin");
-        }
-        if !matches!(self.policy.as_str(), "default" | "mq" | "smq" | CLEANER) {
-            let policy = self.policy.escape_debug();
-            problems.at("policy", format!("policy must be default, smq, mq or cleaner, `{policy}` is none"));
-        }
-        // The policy that was replaced by smq had more settings; they are taken, and do nothing.
-        let known = if self.policy == "mq" { &SETTINGS[..] } else { &SETTINGS[..1] };
-        for name in self.policy_args.keys().filter(|name| !known.contains(&name.as_str())) {
-            let (name, policy) = (name.escape_debug(), self.policy.escape_debug());
-            let message = format!("policy {policy} has no setting `{name}`");
-            problems.at("policy_args", message).help(format!("it has {}", known.join(", ")));
-        }
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other cached blocks, or of none";
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
@@ -232,31 +199,63 @@ impl TargetKind for Cache {
             differences.optional(&format!("policy_args.{name}"), wanted, printed, Effect::Tune);
         }
     }
+}
 
-    fn straight(&self) -> Option<(&Device, u64)> {
+impl Target for Cache {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write),
+            DeviceUse::whole(&self.cache, DeviceAccess::Write),
+            DeviceUse::write(&self.origin, 0, length),
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.cache, &mut self.origin]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.cache || self.metadata == self.origin {
+            problems.at("metadata", "the metadata must be on a device of its own");
+        }
+        if self.cache == self.origin {
+            problems.at("cache", "the cache must be another device than the origin");
+        }
+        if !matches!(self.policy.as_str(), "default" | "mq" | "smq" | CLEANER) {
+            let policy = self.policy.escape_debug();
+            problems.at("policy", format!("policy must be default, smq, mq or cleaner, `{policy}` is none"));
+        }
+        // The policy that was replaced by smq had more settings; they are taken, and do nothing.
+        let known = if self.policy == "mq" { &SETTINGS[..] } else { &SETTINGS[..1] };
+        for name in self.policy_args.keys().filter(|name| !known.contains(&name.as_str())) {
+            let (name, policy) = (name.escape_debug(), self.policy.escape_debug());
+            let message = format!("policy {policy} has no setting `{name}`");
+            problems.at("policy_args", message).help(format!("it has {}", known.join(", ")));
+        }
+    }
+
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         // In mode writeback a sector may be on the cache device alone.
         (self.mode != CacheMode::Writeback).then_some((&self.origin, 0))
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.origin, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.origin, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        vec![Metadata {
-            device: &self.metadata,
-            offset: 0,
-            length: superblock::BLOCK,
-            look: |bytes| superblock::persistent_data(bytes, MAGIC),
-            otherwise: "the kernel formats the metadata of an empty cache",
-        }]
+        vec![Metadata::persistent_data::<MAGIC>(
+            &self.metadata,
+            "the kernel formats the metadata of an empty cache",
+        )]
     }
 
-    fn loses(&self) -> Option<&'static str> {
-        (self.mode == CacheMode::Writeback && self.policy != CLEANER).then_some(
-            "blocks that are dirty in the cache and not yet on the origin; set policy = \"cleaner\" and wait until \
-             no block is dirty",
-        )
+    fn hazards(&self) -> Hazards {
+        let dirty = "blocks that are dirty in the cache and not yet on the origin; set policy = \"cleaner\" and \
+                     wait until no block is dirty";
+        let may_be_dirty = self.mode == CacheMode::Writeback && self.policy != CLEANER;
+        Hazards { data_loss_on_remove: may_be_dirty.then_some(dirty), ..Hazards::default() }
     }
 }
 
@@ -317,7 +316,7 @@ mod tests {
 
     #[test]
     fn only_a_cache_that_writes_back_loses_blocks() {
-        let loses = |row| seen::read::<Cache>(row).loses().is_some();
+        let loses = |row| seen::read::<Cache>(row).hazards().data_loss_on_remove.is_some();
         assert!(loses("1:1 1:2 1:0 64 0 smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writethrough smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writeback cleaner 0"));

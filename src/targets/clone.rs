@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -128,28 +128,6 @@ impl TargetKind for Clone {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![
-            Lower::whole(&self.metadata, DeviceAccess::Write),
-            Lower::write(&self.destination, 0, length),
-            Lower { access: DeviceAccess::Read, ..Lower::write(&self.source, 0, length) },
-        ]
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        vec![&mut self.metadata, &mut self.destination, &mut self.source]
-    }
-
-    fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.power_of_two("region_size", self.region_size.0, REGION_LEAST, REGION_MOST);
-        if self.source == self.destination {
-            problems.at("destination", "the destination must be another device than the source");
-        }
-        if self.metadata == self.source || self.metadata == self.destination {
-            problems.at("metadata", "the metadata must be on a device of its own");
-        }
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other copied regions, or of none";
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
@@ -177,6 +155,30 @@ impl TargetKind for Clone {
             differences.field(field, &wanted, &printed, Effect::Tune);
         }
     }
+}
+
+impl Target for Clone {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write),
+            DeviceUse::write(&self.destination, 0, length),
+            DeviceUse { access: DeviceAccess::Read, ..DeviceUse::write(&self.source, 0, length) },
+        ]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.destination, &mut self.source]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.power_of_two("region_size", self.region_size.0, REGION_LEAST, REGION_MOST);
+        if self.source == self.destination {
+            problems.at("destination", "the destination must be another device than the source");
+        }
+        if self.metadata == self.source || self.metadata == self.destination {
+            problems.at("metadata", "the metadata must be on a device of its own");
+        }
+    }
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         let why = "the metadata fixes it, and the kernel refuses another";
@@ -184,18 +186,15 @@ impl TargetKind for Clone {
         differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.source, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.source, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        vec![Metadata {
-            device: &self.metadata,
-            offset: 0,
-            length: superblock::BLOCK,
-            look: |bytes| superblock::persistent_data(bytes, MAGIC),
-            otherwise: "the kernel formats new metadata and copies the source over the destination",
-        }]
+        vec![Metadata::persistent_data::<MAGIC>(
+            &self.metadata,
+            "the kernel formats new metadata and copies the source over the destination",
+        )]
     }
 }
 
@@ -250,7 +249,7 @@ mod tests {
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
         assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
         let mut differences = Differences::default();
-        TargetKind::resized(&live, 2048, 1024, &mut differences);
+        live.resized(2048, 1024, &mut differences);
         assert_eq!(differences.effect(), Some(Effect::Recreate));
     }
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Differences, Doc, Effect, FieldValue, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words,
-    keyed,
+    DeviceUse, Differences, Doc, Effect, FieldValue, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -247,8 +247,38 @@ impl TargetKind for Crypt {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        const NOISE: &str = "what is on disk then reads as noise";
+        let remap = Effect::Remap;
+        differences.field_with_reason("cipher", &self.cipher, &live.cipher, remap, NOISE);
+        keyed::compare(differences, "key", &self.key, &live.key);
+        differences.field_with_reason("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
+        differences.field("device", &self.device, &live.device, remap);
+        differences.field("offset", &self.offset, &live.offset, remap);
+        differences.field_with_reason("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
+        differences.field_with_reason(
+            "iv_large_sectors",
+            &self.iv_large_sectors,
+            &live.iv_large_sectors,
+            remap,
+            NOISE,
+        );
+        differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), remap);
+        let mac = |crypt: &Self| crypt.integrity_key_size;
+        differences.optional("integrity_key_size", mac(self).as_ref(), mac(live).as_ref(), remap);
+        for ((field, wanted), (_, live)) in self.flags().into_iter().zip(live.flags()) {
+            differences.field(field, &wanted, &live, Effect::Tune);
+        }
+    }
+
+    fn redact(params: &str) -> String {
+        keyed::redact_second(params)
+    }
+}
+
+impl Target for Crypt {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -285,45 +315,15 @@ impl TargetKind for Crypt {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        const NOISE: &str = "what is on disk then reads as noise";
-        let remap = Effect::Remap;
-        differences.field_with_reason("cipher", &self.cipher, &live.cipher, remap, NOISE);
-        keyed::compare(differences, "key", &self.key, &live.key);
-        differences.field_with_reason("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
-        differences.field("device", &self.device, &live.device, remap);
-        differences.field("offset", &self.offset, &live.offset, remap);
-        differences.field_with_reason("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
-        differences.field_with_reason(
-            "iv_large_sectors",
-            &self.iv_large_sectors,
-            &live.iv_large_sectors,
-            remap,
-            NOISE,
-        );
-        differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), remap);
-        let mac = |crypt: &Self| crypt.integrity_key_size;
-        differences.optional("integrity_key_size", mac(self).as_ref(), mac(live).as_ref(), remap);
-        for ((field, wanted), (_, live)) in self.flags().into_iter().zip(live.flags()) {
-            differences.field(field, &wanted, &live, Effect::Tune);
-        }
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let size = size_of(&self.device)?;
-        let rest = size.saturating_sub(self.offset.0) / self.step() * self.step();
-        Some(if rest > 0 {
-            Ok(rest)
-        } else {
-            Err(format!(
-                "{} has {size} sectors: from sector {} on there is not one whole sector of {} bytes left",
-                self.device, self.offset, self.sector_size
-            ))
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::of_size(&self.device, size_of, |size| {
+            in_whole_blocks(size.saturating_sub(self.offset.0), self.step()).ok_or_else(|| {
+                format!(
+                    "{} has {size} sectors: from sector {} on there is not one whole sector of {} bytes left",
+                    self.device, self.offset, self.sector_size
+                )
+            })
         })
-    }
-
-    fn redact(params: &str) -> String {
-        keyed::redact_second(params)
     }
 }
 

@@ -6,7 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
+use super::{
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits,
+    Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -102,15 +105,27 @@ impl TargetKind for Delay {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        let read = Lower::write(&self.read.device, self.read.offset.0, length);
-        let mut lowers = vec![Lower { access: DeviceAccess::Read, ..read }];
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        self.read.compare(&live.read, "read", differences);
+        if self.write.is_some() || live.write.is_some() {
+            self.writes().compare(live.writes(), "write", differences);
+        }
+        if self.flush.is_some() || live.flush.is_some() {
+            self.flushes().compare(live.flushes(), "flush", differences);
+        }
+    }
+}
+
+impl Target for Delay {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        let read = DeviceUse::write(&self.read.device, self.read.offset.0, length);
+        let mut lowers = vec![DeviceUse { access: DeviceAccess::Read, ..read }];
         for way in [self.writes(), self.flushes()] {
             let known =
                 lowers.iter_mut().find(|lower| *lower.device == way.device && lower.start == way.offset.0);
             match known {
                 Some(known) => known.access = DeviceAccess::Write,
-                None => lowers.push(Lower::write(&way.device, way.offset.0, length)),
+                None => lowers.push(DeviceUse::write(&way.device, way.offset.0, length)),
             }
         }
         lowers
@@ -121,17 +136,7 @@ impl TargetKind for Delay {
         ways.into_iter().flatten().map(|way| &mut way.device).collect()
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        self.read.compare(&live.read, "read", differences);
-        if self.write.is_some() || live.write.is_some() {
-            self.writes().compare(live.writes(), "write", differences);
-        }
-        if self.flush.is_some() || live.flush.is_some() {
-            self.flushes().compare(live.flushes(), "flush", differences);
-        }
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         let one_place = self.read.same_place(self.writes()) && self.read.same_place(self.flushes());
         one_place.then_some((&self.read.device, self.read.offset.0))
     }
@@ -142,6 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::RemainingLength;
     use crate::targets::testing::{compare, device, parse, round_trip, sectors, try_parse};
 
     fn delayed() -> impl Strategy<Value = Delayed> {
@@ -183,13 +189,13 @@ mod tests {
     #[test]
     fn one_place_is_one_lower_device() {
         let one: Delay = parse("1:0 8 5 1:0 8 6");
-        let lowers = TargetKind::lower_devices(&one, 16);
+        let lowers = one.lower_devices(16);
         assert_eq!((lowers.len(), lowers[0].access), (1, DeviceAccess::Write));
-        assert_eq!(one.straight().map(|(_, offset)| offset), Some(8));
-        assert_eq!(TargetKind::rest(&one, &|_| Some(24)), Some(Ok(16)));
+        assert_eq!(one.linear_map().map(|(_, offset)| offset), Some(8));
+        assert_eq!(one.remaining_length(&|_| Some(24)), RemainingLength::Sectors(16));
         let two: Delay = parse("1:0 8 5 1:1 8 6");
-        let lowers = TargetKind::lower_devices(&two, 16);
+        let lowers = two.lower_devices(16);
         assert_eq!((lowers[0].access, lowers[1].access), (DeviceAccess::Read, DeviceAccess::Write));
-        assert!(two.straight().is_none());
+        assert!(two.linear_map().is_none());
     }
 }

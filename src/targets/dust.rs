@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{
+    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Words,
+};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
@@ -49,8 +51,16 @@ impl TargetKind for Dust {
         out.device(&self.device).word(self.offset).word(self.block_size);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
+        differences.field("block_size", &self.block_size, &live.block_size, Effect::Tune);
+    }
+}
+
+impl Target for Dust {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -70,19 +80,12 @@ impl TargetKind for Dust {
         }
     }
 
-    fn unshown(&self) -> Option<&'static str> {
-        Some(
-            "its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show",
-        )
+    fn hazards(&self) -> Hazards {
+        let hidden = "its bad blocks, and whether it fails reads of them, were told by messages, which a table does not show";
+        Hazards { hidden_state: Some(hidden), ..Hazards::default() }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-        differences.field("block_size", &self.block_size, &live.block_size, Effect::Tune);
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, self.offset.0))
     }
 }
@@ -99,7 +102,7 @@ mod tests {
         fn rows_read_back(device in device(), offset in sectors(), shift in 9u32..=30) {
             let dust = Dust { device, offset, block_size: Bytes(1 << shift) };
             let mut problems = Problems::default();
-            TargetKind::check(&dust, None, &mut problems);
+            dust.check(None, &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&dust)?;
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Words};
 use crate::device::Device;
 use crate::units::{SECTOR, Sectors};
 
@@ -63,8 +63,22 @@ impl TargetKind for Ebs {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
+        differences.field("emulated_sectors", &self.emulated_sectors, &live.emulated_sectors, Effect::Tune);
+        differences.optional(
+            "underlying_sectors",
+            self.underlying_sectors.as_ref(),
+            live.underlying_sectors.as_ref(),
+            Effect::Tune,
+        );
+    }
+}
+
+impl Target for Ebs {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -82,19 +96,7 @@ impl TargetKind for Ebs {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-        differences.field("emulated_sectors", &self.emulated_sectors, &live.emulated_sectors, Effect::Tune);
-        differences.optional(
-            "underlying_sectors",
-            self.underlying_sectors.as_ref(),
-            live.underlying_sectors.as_ref(),
-            Effect::Tune,
-        );
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, self.offset.0))
     }
 }
@@ -121,7 +123,7 @@ mod tests {
                 underlying_sectors: underlying.map(|shift| Sectors(1 << shift)),
             };
             let mut problems = Problems::default();
-            TargetKind::check(&ebs, Some(64), &mut problems);
+            ebs.check(Some(64), &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&ebs)?;
         }

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Traits, Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -57,21 +57,6 @@ impl TargetKind for Era {
         out.device(&self.metadata).device(&self.origin).word(self.block_size);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::whole(&self.metadata, DeviceAccess::Write), Lower::write(&self.origin, 0, length)]
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        vec![&mut self.metadata, &mut self.origin]
-    }
-
-    fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
-        if self.metadata == self.origin {
-            problems.at("metadata", "the metadata must be on another device than the origin");
-        }
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         let why = "another metadata device knows of other eras, or of none";
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
@@ -85,23 +70,37 @@ impl TargetKind for Era {
             why,
         );
     }
+}
 
-    fn straight(&self) -> Option<(&Device, u64)> {
+impl Target for Era {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::whole(&self.metadata, DeviceAccess::Write), DeviceUse::write(&self.origin, 0, length)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.metadata, &mut self.origin]
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.origin {
+            problems.at("metadata", "the metadata must be on another device than the origin");
+        }
+    }
+
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.origin, 0))
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.origin, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.origin, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        vec![Metadata {
-            device: &self.metadata,
-            offset: 0,
-            length: superblock::BLOCK,
-            look: |bytes| superblock::persistent_data(bytes, MAGIC),
-            otherwise: "the kernel formats new metadata, which knows of no era",
-        }]
+        vec![Metadata::persistent_data::<MAGIC>(
+            &self.metadata,
+            "the kernel formats new metadata, which knows of no era",
+        )]
     }
 }
 

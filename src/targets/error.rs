@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Lower, ParamsError, Printer, TargetKind, Words};
+use super::{DeviceUse, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
 use crate::device::Device;
 
 /// Every read and write fails.
@@ -31,13 +31,15 @@ impl TargetKind for Error {
 
     fn print(&self, _: &mut Printer) {}
 
-    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, _: &Self, _: &mut Differences) {}
+}
+
+impl Target for Error {
+    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         Vec::new()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         Vec::new()
     }
-
-    fn compare(&self, _: &Self, _: &mut Differences) {}
 }

@@ -9,7 +9,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, FieldValue, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{
+    DeviceUse, Differences, Doc, Effect, FieldValue, ParamsError, Printer, Problems, Target, TargetKind,
+    Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -216,8 +219,33 @@ impl TargetKind for Flakey {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
+        differences.field("up_interval", &self.up_interval, &live.up_interval, Effect::Tune);
+        differences.field("down_interval", &self.down_interval, &live.down_interval, Effect::Tune);
+        if self.fails_all() && live.fails_all() {
+            return;
+        }
+        let reads = |of: &Self| of.error_reads || of.fails_all();
+        let writes = |of: &Self| of.error_writes || of.fails_all();
+        differences.field("error_reads", &reads(self), &reads(live), Effect::Tune);
+        differences.field("drop_writes", &self.drop_writes, &live.drop_writes, Effect::Tune);
+        differences.field("error_writes", &writes(self), &writes(live), Effect::Tune);
+        differences.optional(
+            "corrupt_bio_byte",
+            self.corrupt_bio_byte.as_ref(),
+            live.corrupt_bio_byte.as_ref(),
+            Effect::Tune,
+        );
+        differences.field("random_read_corrupt", &self.read_odds(), &live.read_odds(), Effect::Tune);
+        differences.field("random_write_corrupt", &self.write_odds(), &live.write_odds(), Effect::Tune);
+    }
+}
+
+impl Target for Flakey {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -243,30 +271,7 @@ impl TargetKind for Flakey {
         self.check_exclusions(problems);
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-        differences.field("up_interval", &self.up_interval, &live.up_interval, Effect::Tune);
-        differences.field("down_interval", &self.down_interval, &live.down_interval, Effect::Tune);
-        if self.fails_all() && live.fails_all() {
-            return;
-        }
-        let reads = |of: &Self| of.error_reads || of.fails_all();
-        let writes = |of: &Self| of.error_writes || of.fails_all();
-        differences.field("error_reads", &reads(self), &reads(live), Effect::Tune);
-        differences.field("drop_writes", &self.drop_writes, &live.drop_writes, Effect::Tune);
-        differences.field("error_writes", &writes(self), &writes(live), Effect::Tune);
-        differences.optional(
-            "corrupt_bio_byte",
-            self.corrupt_bio_byte.as_ref(),
-            live.corrupt_bio_byte.as_ref(),
-            Effect::Tune,
-        );
-        differences.field("random_read_corrupt", &self.read_odds(), &live.read_odds(), Effect::Tune);
-        differences.field("random_write_corrupt", &self.write_odds(), &live.write_odds(), Effect::Tune);
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, self.offset.0))
     }
 }
@@ -326,7 +331,7 @@ mod tests {
             )
             .prop_filter("a row the kernel refuses, or one of two ways to say that all fails", |flakey| {
                 let mut problems = Problems::default();
-                TargetKind::check(flakey, None, &mut problems);
+                flakey.check(None, &mut problems);
                 problems.is_empty() && !(flakey.fails_all() && flakey.error_reads)
             })
     }

@@ -9,7 +9,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words, keyed};
+use super::{
+    DeviceUse, Differences, Doc, ParamsError, Printer, Problems, Target, TargetKind, Traits, Words, keyed,
+};
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot};
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -160,8 +162,20 @@ impl TargetKind for InlineCrypt {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, _: &Self, differences: &mut Differences) {
+        differences.unknown(
+            "the kernel prints inlinecrypt in a form that can't be told from another key or IV, nor loaded back",
+        );
+    }
+
+    fn redact(params: &str) -> String {
+        keyed::redact_second(params)
+    }
+}
+
+impl Target for InlineCrypt {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -191,16 +205,6 @@ impl TargetKind for InlineCrypt {
                 );
             }
         }
-    }
-
-    fn compare(&self, _: &Self, differences: &mut Differences) {
-        differences.unknown(
-            "the kernel prints inlinecrypt in a form that can't be told from another key or IV, nor loaded back",
-        );
-    }
-
-    fn redact(params: &str) -> String {
-        keyed::redact_second(params)
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
+use super::{DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits, Words};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -37,20 +37,22 @@ impl TargetKind for Linear {
         out.device(&self.device).word(self.offset);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, self.offset.0, length)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
+    }
+}
+
+impl Target for Linear {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device]
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, self.offset.0))
     }
 }

@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rest_of;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer,
+    RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 
@@ -42,25 +42,30 @@ impl TargetKind for LogWrites {
         out.device(&self.device).device(&self.log_device);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower::write(&self.device, 0, length), Lower::whole(&self.log_device, DeviceAccess::Write)]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("log_device", &self.log_device, &live.log_device, Effect::Remap);
+    }
+}
+
+impl Target for LogWrites {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![
+            DeviceUse::write(&self.device, 0, length),
+            DeviceUse::whole(&self.log_device, DeviceAccess::Write),
+        ]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device, &mut self.log_device]
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("log_device", &self.log_device, &live.log_device, Effect::Remap);
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, 0))
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.device, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.device, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -92,7 +97,7 @@ mod tests {
     #[test]
     fn the_log_is_always_overwritten() {
         let target: LogWrites = parse("1:0 1:1");
-        let metadata = TargetKind::metadata(&target);
+        let metadata = target.metadata();
         assert_eq!(metadata[0].device.to_string(), "1:1");
         assert_eq!((metadata[0].look)(b"anything"), Found::Blank);
         assert_eq!(compare::<LogWrites>("1:0 1:2", "1:0 1:1").effect(), Some(Effect::Remap));
@@ -102,6 +107,6 @@ mod tests {
     fn the_length_is_that_of_the_device_not_of_the_log() {
         let target: LogWrites = parse("1:0 1:1");
         let size_of = |device: &Device| Some(if device.to_string() == "1:0" { 100 } else { 7 });
-        assert_eq!(TargetKind::rest(&target, &size_of), Some(Ok(100)));
+        assert_eq!(target.remaining_length(&size_of), RemainingLength::Sectors(100));
     }
 }

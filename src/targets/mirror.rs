@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -211,9 +211,23 @@ impl TargetKind for Mirror {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        let log = self.log.device.iter().map(|device| Lower::whole(device, DeviceAccess::Write));
-        log.chain(self.legs.iter().map(|leg| Lower::write(&leg.device, leg.offset.0, length))).collect()
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        self.log.compare(&live.log, differences);
+        differences.field("legs", &self.legs.len(), &live.legs.len(), Effect::Remap);
+        for (index, (wanted, live)) in self.legs.iter().zip(&live.legs).enumerate() {
+            let field = |name| format!("legs[{index}].{name}");
+            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
+            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
+        }
+        differences.field("handle_errors", &self.handle_errors, &live.handle_errors, Effect::Tune);
+        differences.field("keep_log", &self.keep_log, &live.keep_log, Effect::Tune);
+    }
+}
+
+impl Target for Mirror {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        let log = self.log.device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write));
+        log.chain(self.legs.iter().map(|leg| DeviceUse::write(&leg.device, leg.offset.0, length))).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -236,23 +250,11 @@ impl TargetKind for Mirror {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        self.log.compare(&live.log, differences);
-        differences.field("legs", &self.legs.len(), &live.legs.len(), Effect::Remap);
-        for (index, (wanted, live)) in self.legs.iter().zip(&live.legs).enumerate() {
-            let field = |name| format!("legs[{index}].{name}");
-            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
-            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
-        }
-        differences.field("handle_errors", &self.handle_errors, &live.handle_errors, Effect::Tune);
-        differences.field("keep_log", &self.keep_log, &live.keep_log, Effect::Tune);
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let rests: Option<Vec<_>> =
-            self.legs.iter().map(|leg| rest_of(&leg.device, leg.offset.0, size_of)).collect();
-        // The smallest leg decides; one that has nothing left is an error.
-        rests?.into_iter().collect::<Result<Vec<u64>, String>>().map(|all| all.into_iter().min()).transpose()
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let legs = self.legs.iter();
+        RemainingLength::shortest(
+            legs.map(|leg| RemainingLength::from_sector(&leg.device, leg.offset.0, size_of)),
+        )
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -264,7 +266,7 @@ impl TargetKind for Mirror {
                 device: log,
                 offset: 0,
                 length: 512,
-                look: |bytes| if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+                look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
                 otherwise: if sync == Some(Sync::Nosync) { "the kernel writes a new log" } else { COPIES },
             }],
             _ => Vec::new(),
@@ -337,8 +339,8 @@ mod tests {
     fn the_smallest_leg_decides_the_length() {
         let mirror = seen::read::<Mirror>("core 1 1024 2 1:0 8 1:1 0");
         let size = |device: &Device| device.number.map(|number| 100 + u64::from(number.minor));
-        assert_eq!(TargetKind::rest(&mirror, &size), Some(Ok(92)));
-        assert!(TargetKind::rest(&mirror, &|_| Some(8)).unwrap().is_err());
-        assert_eq!(TargetKind::rest(&mirror, &|_| None), None);
+        assert_eq!(mirror.remaining_length(&size), RemainingLength::Sectors(92));
+        assert!(matches!(mirror.remaining_length(&|_| Some(8)), RemainingLength::TooSmall(_)));
+        assert_eq!(mirror.remaining_length(&|_| None), RemainingLength::Unknown);
     }
 }

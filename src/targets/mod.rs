@@ -47,11 +47,12 @@ mod seen;
 mod testing;
 
 pub use frame::{
-    Change, DeviceAccess, Difference, Differences, Doc, Effect, FieldValue, Found, Handover, Kind, Lower,
-    Metadata, Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity, Style, Target, TargetKind,
-    Traits, Unit, Value, Words, argument, failed, generic, rest_of, superblock,
+    Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, ErasedTarget, FieldValue, Found,
+    Handover, Hazards, Kind, Metadata, Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity,
+    RemainingLength, SizeOf, Style, Target, TargetKind, Traits, Unit, Value, Words, argument, failed,
+    generic,
 };
-use frame::{choice, keyed};
+use frame::{begins_with, choice, in_whole_blocks, keyed};
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).
 pub const MAX_TYPE: usize = 15;

@@ -13,8 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
-use super::rest_of;
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words};
+use super::{
+    DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, RemainingLength, SizeOf, Target,
+    TargetKind, Traits, Words,
+};
 use crate::device::Device;
 
 /// The most words of features the kernel reads.
@@ -325,8 +327,27 @@ impl TargetKind for Multipath {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        self.paths().map(|path| Lower::write(&path.device, 0, length)).collect()
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        self.compare_features(live, differences);
+        // One path in common shows that both tables are of the same disk.
+        let same_disk = self.paths().any(|path| live.paths().any(|other| other.device == path.device));
+        let path_effect = if same_disk { Effect::Tune } else { Effect::Remap };
+        differences.field("groups", &self.groups.len(), &live.groups.len(), path_effect);
+        for (index, (wanted, live)) in self.groups.iter().zip(&live.groups).enumerate() {
+            wanted.compare(live, &format!("groups[{index}]"), path_effect, differences);
+        }
+    }
+
+    fn compare_suspended(&self, live: &Self, differences: &mut Differences) {
+        let hidden = self.queue_if_no_path && !live.queue_if_no_path;
+        let live = Self { queue_if_no_path: live.queue_if_no_path || hidden, ..live.clone() };
+        self.compare(&live, differences);
+    }
+}
+
+impl Target for Multipath {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        self.paths().map(|path| DeviceUse::write(&path.device, 0, length)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -349,26 +370,12 @@ impl TargetKind for Multipath {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        self.compare_features(live, differences);
-        // One path in common shows that both tables are of the same disk.
-        let same_disk = self.paths().any(|path| live.paths().any(|other| other.device == path.device));
-        let path_effect = if same_disk { Effect::Tune } else { Effect::Remap };
-        differences.field("groups", &self.groups.len(), &live.groups.len(), path_effect);
-        for (index, (wanted, live)) in self.groups.iter().zip(&live.groups).enumerate() {
-            wanted.compare(live, &format!("groups[{index}]"), path_effect, differences);
-        }
-    }
-
-    fn compare_suspended(&self, live: &Self, differences: &mut Differences) {
-        let hidden = self.queue_if_no_path && !live.queue_if_no_path;
-        let live = Self { queue_if_no_path: live.queue_if_no_path || hidden, ..live.clone() };
-        self.compare(&live, differences);
-    }
-
     /// All paths lead to one disk, so any of them tells its size.
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        self.paths().find_map(|path| rest_of(&path.device, 0, size_of))
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let known = self.paths().find(|path| size_of(&path.device).is_some()).or(self.paths().next());
+        known.map_or(RemainingLength::NotApplicable, |path| {
+            RemainingLength::from_sector(&path.device, 0, size_of)
+        })
     }
 }
 

@@ -7,10 +7,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rest_of;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, FieldValue, Found, Lower, Metadata, ParamsError, Printer,
-    TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FieldValue, Found, Hazards, Metadata, ParamsError,
+    Printer, RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -117,10 +116,19 @@ impl TargetKind for Pcache {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("cache_device", &self.cache_device, &live.cache_device, Effect::Recreate);
+        differences.field("backing_device", &self.backing_device, &live.backing_device, Effect::Recreate);
+        differences.field("cache_mode", &self.cache_mode, &live.cache_mode, Effect::Recreate);
+        differences.field("data_crc", &self.data_crc, &live.data_crc, Effect::Recreate);
+    }
+}
+
+impl Target for Pcache {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            Lower::whole(&self.cache_device, DeviceAccess::Write),
-            Lower::write(&self.backing_device, 0, length),
+            DeviceUse::whole(&self.cache_device, DeviceAccess::Write),
+            DeviceUse::write(&self.backing_device, 0, length),
         ]
     }
 
@@ -128,20 +136,13 @@ impl TargetKind for Pcache {
         vec![&mut self.cache_device, &mut self.backing_device]
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("cache_device", &self.cache_device, &live.cache_device, Effect::Recreate);
-        differences.field("backing_device", &self.backing_device, &live.backing_device, Effect::Recreate);
-        differences.field("cache_mode", &self.cache_mode, &live.cache_mode, Effect::Recreate);
-        differences.field("data_crc", &self.data_crc, &live.data_crc, Effect::Recreate);
-    }
-
     /// No table is loaded over a live one, whatever its length.
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         differences.field("length", &length, &live_length, Effect::Recreate);
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.backing_device, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.backing_device, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -154,11 +155,10 @@ impl TargetKind for Pcache {
         }]
     }
 
-    fn loses(&self) -> Option<&'static str> {
-        Some(
-            "writes that are in the cache only: without it the backing device lacks them, so let them be written \
-             back first",
-        )
+    fn hazards(&self) -> Hazards {
+        let cached = "writes that are in the cache only: without it the backing device lacks them, so let them be \
+                      written back first";
+        Hazards { data_loss_on_remove: Some(cached), ..Hazards::default() }
     }
 }
 

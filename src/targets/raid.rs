@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, Differences, Doc, Found, Lower, Metadata, ParamsError, Printer, Problems, TargetKind,
-    Words, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -251,15 +251,32 @@ impl TargetKind for Raid {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        compare::compare(self, live, differences);
+    }
+
+    fn for_export(&self) -> Self {
+        let mut again = self.clone();
+        // Taken in sectors, printed in KiB.
+        again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
+        again.without_orders_of(self)
+    }
+
+    fn for_reload(&self, live: &Self) -> Self {
+        self.clone().without_orders_of(live)
+    }
+}
+
+impl Target for Raid {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let share = self.share(length);
-        let data = move |device| Lower { length: share, ..Lower::whole(device, DeviceAccess::Write) };
+        let data = move |device| DeviceUse { length: share, ..DeviceUse::whole(device, DeviceAccess::Write) };
         let pairs = self.devices.iter().flat_map(move |pair| {
-            let metadata = pair.metadata.iter().map(|device| Lower::whole(device, DeviceAccess::Write));
+            let metadata = pair.metadata.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write));
             metadata.chain(pair.data.iter().map(data))
         });
         pairs
-            .chain(self.journal_device.iter().map(|device| Lower::whole(device, DeviceAccess::Write)))
+            .chain(self.journal_device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)))
             .collect()
     }
 
@@ -272,19 +289,19 @@ impl TargetKind for Raid {
         check::check(self, length, problems);
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        compare::compare(self, live, differences);
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let data = self.data_devices()?;
-        self.share(0)?;
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let (Some(data), Some(_)) = (self.data_devices(), self.share(0)) else {
+            return RemainingLength::NotApplicable;
+        };
         let sizes: Option<Vec<u64>> =
             self.devices.iter().filter_map(|pair| pair.data.as_ref()).map(size_of).collect();
-        let smallest = sizes?.into_iter().min()?;
+        let Some(sizes) = sizes else { return RemainingLength::Unknown };
+        let Some(smallest) = sizes.into_iter().min() else { return RemainingLength::NotApplicable };
         let used = smallest - smallest % self.chunk.0.max(1);
         let length = used.checked_mul(data).filter(|length| *length > 0);
-        Some(length.ok_or_else(|| format!("the smallest device has {smallest} sectors, no array fits on it")))
+        length
+            .ok_or_else(|| format!("the smallest device has {smallest} sectors, no array fits on it"))
+            .into()
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -297,7 +314,7 @@ impl TargetKind for Raid {
                 offset: 0,
                 length: 512,
                 // The kernel refuses nothing here: what is no superblock is overwritten by one.
-                look: |bytes| if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+                look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
                 otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
             })
             .collect();
@@ -313,17 +330,6 @@ impl TargetKind for Raid {
                 .map(|device| overwritten(device, "the kernel fills this device from the others")),
         );
         found
-    }
-
-    fn again(&self) -> Self {
-        let mut again = self.clone();
-        // Taken in sectors, printed in KiB.
-        again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));
-        again.without_orders_of(self)
-    }
-
-    fn over(&self, live: &Self) -> Self {
-        self.clone().without_orders_of(live)
     }
 }
 

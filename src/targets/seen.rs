@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Differences, Effect, Problems, Style, Target, TargetKind, Words};
+use super::{Differences, Effect, Problems, Style, TargetKind, Words};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 
@@ -31,7 +31,7 @@ pub fn read<T: TargetKind>(params: &str) -> T {
 /// again must compare equal with it.
 pub fn reread<T: TargetKind>(target: &T) -> T {
     assert!(refiled(target) == *target, "{:?}", target.fields());
-    let same = differences(&TargetKind::again(target), target);
+    let same = differences(&TargetKind::for_export(target), target);
     assert!(same.is_equal(), "{same:?}");
     read(&target.params(Style::Kernel))
 }
@@ -55,11 +55,11 @@ proptest! {
         let Ok(target) = super::parse(name, &words.join(" ")) else { return Ok(()) };
         target.check(length, &mut Problems::default());
         prop_assert!(target.compare(target.as_ref()).is_some());
-        let (over, again) = (target.over(target.as_ref()), target.again());
+        let (over, again) = (target.for_reload(target.as_ref()), target.for_export());
         prop_assert_eq!(over.kind(), again.kind());
         target.lower_devices(length.unwrap_or(0));
         target.metadata();
-        target.rest(&|_| length);
+        target.remaining_length(&|_| length);
         super::parse(name, &target.params(Style::Kernel)).unwrap();
     }
 }
@@ -97,7 +97,7 @@ fn documented<T: TargetKind>() {
 /// What `check` finds in a target of 8192 sectors.
 pub fn problems<T: TargetKind>(target: &T) -> Vec<String> {
     let mut problems = Problems::default();
-    TargetKind::check(target, Some(8192), &mut problems);
+    target.check(Some(8192), &mut problems);
     problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
 }
 
@@ -149,8 +149,8 @@ pub fn holds<T: TargetKind>(ignored: &[&str]) {
 /// Gives the devices of `wanted` the numbers they had on that machine.
 fn resolve<T: TargetKind>(wanted: &mut T, live: &T) {
     let mut live = live.clone();
-    let numbers: Vec<Option<DevNum>> = TargetKind::devices_mut(&mut live).iter().map(|d| d.number).collect();
-    for (device, printed) in TargetKind::devices_mut(wanted).into_iter().zip(numbers) {
+    let numbers: Vec<Option<DevNum>> = live.devices_mut().iter().map(|d| d.number).collect();
+    for (device, printed) in wanted.devices_mut().into_iter().zip(numbers) {
         let Form::Path(path) = &device.form else { continue };
         let numbered = |prefix: &str, major| {
             path.strip_prefix(prefix).and_then(|n| n.parse().ok()).map(|minor| DevNum::new(major, minor))

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Handover, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -127,10 +127,25 @@ impl TargetKind for Snapshot {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        differences.field("cow", &self.cow, &live.cow, Effect::Remap);
+        let (wanted, printed) = (self.persistent, live.persistent);
+        differences.field_with_reason("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
+        differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
+        self.compare_chunk(live, differences);
+        let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);
+        differences.field("discard_zeroes_cow", &wanted, &printed, Effect::Tune);
+        let (wanted, printed) = (self.discard_passdown_origin, live.discard_passdown_origin);
+        differences.field("discard_passdown_origin", &wanted, &printed, Effect::Tune);
+    }
+}
+
+impl Target for Snapshot {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            Lower { access: DeviceAccess::Shared, ..Lower::write(&self.origin, 0, length) },
-            Lower::whole(&self.cow, DeviceAccess::Write),
+            DeviceUse { access: DeviceAccess::Shared, ..DeviceUse::write(&self.origin, 0, length) },
+            DeviceUse::whole(&self.cow, DeviceAccess::Write),
         ]
     }
 
@@ -158,21 +173,8 @@ impl TargetKind for Snapshot {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
-        differences.field("cow", &self.cow, &live.cow, Effect::Remap);
-        let (wanted, printed) = (self.persistent, live.persistent);
-        differences.field_with_reason("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
-        differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
-        self.compare_chunk(live, differences);
-        let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);
-        differences.field("discard_zeroes_cow", &wanted, &printed, Effect::Tune);
-        let (wanted, printed) = (self.discard_passdown_origin, live.discard_passdown_origin);
-        differences.field("discard_passdown_origin", &wanted, &printed, Effect::Tune);
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.origin, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.origin, 0, size_of)
     }
 
     fn handover(&self) -> Option<Handover<'_>> {
@@ -188,9 +190,9 @@ impl TargetKind for Snapshot {
             offset: 0,
             length: 512,
             look: |bytes| {
-                if superblock::begins_with(bytes, 0) {
+                if begins_with(bytes, 0) {
                     Found::Blank
-                } else if superblock::begins_with(bytes, MAGIC) {
+                } else if begins_with(bytes, MAGIC) {
                     Found::Right
                 } else {
                     Found::Other
@@ -200,12 +202,9 @@ impl TargetKind for Snapshot {
         }]
     }
 
-    fn loses(&self) -> Option<&'static str> {
-        (!self.persistent).then_some(Self::TRANSIENT)
-    }
-
-    fn forgets(&self) -> Option<&'static str> {
-        (!self.persistent).then_some(Self::TRANSIENT)
+    fn hazards(&self) -> Hazards {
+        let lost = (!self.persistent).then_some(Self::TRANSIENT);
+        Hazards { data_loss_on_remove: lost, data_loss_on_reload: lost, ..Hazards::default() }
     }
 }
 
@@ -250,10 +249,11 @@ pub(super) mod tests {
     #[test]
     fn a_transient_snapshot_loses_its_changes() {
         let transient = seen::read::<Snapshot>("1:0 1:1 N 8");
-        assert!(transient.loses().is_some() && transient.forgets().is_some());
+        let lost = transient.hazards();
+        assert!(lost.data_loss_on_remove.is_some() && lost.data_loss_on_reload.is_some());
         assert!(transient.metadata().is_empty());
         let persistent = seen::read::<Snapshot>("1:0 1:1 P 8");
-        assert!(persistent.loses().is_none() && persistent.forgets().is_none());
+        assert_eq!(persistent.hazards(), Hazards::default());
         assert_eq!(seen::effect(&persistent, &transient), Some(Effect::Recreate));
     }
 

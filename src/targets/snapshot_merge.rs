@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use super::{Differences, Doc, Handover, Lower, Metadata, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{
+    DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    Target, TargetKind, Words,
+};
 use crate::device::Device;
 
 /// Writes the changes of a persistent snapshot back into its origin.
@@ -47,7 +50,13 @@ impl TargetKind for SnapshotMerge {
         self.0.print(out);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        self.0.compare(&live.0, differences);
+    }
+}
+
+impl Target for SnapshotMerge {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         // The origin is written to, and shared with the other snapshots that it has.
         self.0.lower_devices(length)
     }
@@ -66,12 +75,8 @@ impl TargetKind for SnapshotMerge {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        self.0.compare(&live.0, differences);
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        self.0.rest(size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        self.0.remaining_length(size_of)
     }
 
     fn handover(&self) -> Option<Handover<'_>> {

@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, TargetKind, Traits, Words};
+use super::{
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits,
+    Words,
+};
 use crate::device::Device;
 
 /// A device whose snapshots are kept up to date while it is written.
@@ -35,19 +38,21 @@ impl TargetKind for SnapshotOrigin {
         out.device(&self.device);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        vec![Lower { access: DeviceAccess::Shared, ..Lower::write(&self.device, 0, length) }]
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+    }
+}
+
+impl Target for SnapshotOrigin {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse { access: DeviceAccess::Shared, ..DeviceUse::write(&self.device, 0, length) }]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device]
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-    }
-
-    fn straight(&self) -> Option<(&Device, u64)> {
+    fn linear_map(&self) -> Option<(&Device, u64)> {
         Some((&self.device, 0))
     }
 }
@@ -57,6 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::RemainingLength;
     use crate::targets::seen::{self, device};
 
     proptest! {
@@ -76,7 +82,7 @@ mod tests {
     #[test]
     fn the_length_is_that_of_the_device() {
         let origin = seen::read::<SnapshotOrigin>("1:0");
-        assert_eq!(TargetKind::rest(&origin, &|_| Some(64)), Some(Ok(64)));
-        assert!(TargetKind::rest(&origin, &|_| Some(0)).unwrap().is_err());
+        assert_eq!(origin.remaining_length(&|_| Some(64)), RemainingLength::Sectors(64));
+        assert!(matches!(origin.remaining_length(&|_| Some(0)), RemainingLength::TooSmall(_)));
     }
 }

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Traits, Words};
+use super::{
+    DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Traits, Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -69,9 +71,21 @@ impl TargetKind for Striped {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("chunk", &self.chunk, &live.chunk, Effect::Remap);
+        differences.field("stripes", &self.stripes.len(), &live.stripes.len(), Effect::Remap);
+        for (index, (wanted, live)) in self.stripes.iter().zip(&live.stripes).enumerate() {
+            let field = |name| format!("stripes[{index}].{name}");
+            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
+            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
+        }
+    }
+}
+
+impl Target for Striped {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let each = length / (self.stripes.len() as u64).max(1);
-        self.stripes.iter().map(|stripe| Lower::write(&stripe.device, stripe.offset.0, each)).collect()
+        self.stripes.iter().map(|stripe| DeviceUse::write(&stripe.device, stripe.offset.0, each)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -93,16 +107,6 @@ impl TargetKind for Striped {
                 "length must be a multiple of stripes x chunk ({count} x {chunk} = {row} sectors), {length} is not"
             );
             problems.at("length", message).help(format!("the nearest below is {nearest}"));
-        }
-    }
-
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("chunk", &self.chunk, &live.chunk, Effect::Remap);
-        differences.field("stripes", &self.stripes.len(), &live.stripes.len(), Effect::Remap);
-        for (index, (wanted, live)) in self.stripes.iter().zip(&live.stripes).enumerate() {
-            let field = |name| format!("stripes[{index}].{name}");
-            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
-            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
         }
     }
 }

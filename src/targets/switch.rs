@@ -6,8 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rest_of;
-use super::{Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words};
+use super::{
+    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    Target, TargetKind, Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -76,8 +78,20 @@ impl TargetKind for Switch {
         }
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        self.paths.iter().map(|path| Lower::write(&path.device, path.offset.0, length)).collect()
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("region_size", &self.region_size, &live.region_size, Effect::Remap);
+        differences.field("paths", &self.paths.len(), &live.paths.len(), Effect::Remap);
+        for (index, (wanted, live)) in self.paths.iter().zip(&live.paths).enumerate() {
+            let field = |name| format!("paths[{index}].{name}");
+            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
+            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
+        }
+    }
+}
+
+impl Target for Switch {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        self.paths.iter().map(|path| DeviceUse::write(&path.device, path.offset.0, length)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -91,32 +105,17 @@ impl TargetKind for Switch {
         problems.range("region_size", self.region_size.0, 1, u64::from(u32::MAX));
     }
 
-    fn unshown(&self) -> Option<&'static str> {
-        Some("which region leads to which path was told by messages, which a table does not show")
-    }
-
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("region_size", &self.region_size, &live.region_size, Effect::Remap);
-        differences.field("paths", &self.paths.len(), &live.paths.len(), Effect::Remap);
-        for (index, (wanted, live)) in self.paths.iter().zip(&live.paths).enumerate() {
-            let field = |name| format!("paths[{index}].{name}");
-            differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
-            differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
-        }
+    fn hazards(&self) -> Hazards {
+        let hidden = "which region leads to which path was told by messages, which a table does not show";
+        Hazards { hidden_state: Some(hidden), ..Hazards::default() }
     }
 
     /// Every path leads to the same sectors, so the shortest one ends the row.
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let rests: Vec<_> = self
-            .paths
-            .iter()
-            .map(|path| rest_of(&path.device, path.offset.0, size_of))
-            .collect::<Option<_>>()?;
-        let shortest: Result<Vec<u64>, String> = rests.into_iter().collect();
-        match shortest {
-            Ok(rests) => rests.into_iter().min().map(Ok),
-            Err(error) => Some(Err(error)),
-        }
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let paths = self.paths.iter();
+        RemainingLength::shortest(
+            paths.map(|path| RemainingLength::from_sector(&path.device, path.offset.0, size_of)),
+        )
     }
 }
 
@@ -151,8 +150,8 @@ mod tests {
     #[test]
     fn the_shortest_path_ends_the_row() {
         let switch: Switch = parse("2 8 0 1:0 0 1:1 4");
-        assert_eq!(TargetKind::rest(&switch, &|_| Some(100)), Some(Ok(96)));
-        assert!(matches!(TargetKind::rest(&switch, &|_| Some(4)), Some(Err(_))));
-        assert_eq!(TargetKind::rest(&switch, &|_| None), None);
+        assert_eq!(switch.remaining_length(&|_| Some(100)), RemainingLength::Sectors(96));
+        assert!(matches!(switch.remaining_length(&|_| Some(4)), RemainingLength::TooSmall(_)));
+        assert_eq!(switch.remaining_length(&|_| None), RemainingLength::Unknown);
     }
 }

@@ -48,7 +48,7 @@ pub fn print<T: TargetKind>(target: &T) -> String {
 /// How `wanted` differs from `live`, both rows of `T`.
 pub fn compare<T: TargetKind>(wanted: &str, live: &str) -> Differences {
     let mut differences = Differences::default();
-    parse::<T>(wanted).compare(&parse::<T>(live), &mut differences);
+    TargetKind::compare(&parse::<T>(wanted), &parse::<T>(live), &mut differences);
     differences
 }
 

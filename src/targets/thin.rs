@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Prepare, Printer, Problems, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Prepare, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -77,12 +78,34 @@ impl TargetKind for Thin {
         }
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        if live.failed.is() {
+            return differences.unknown(Failed::WHY);
+        }
+        // How the volume came to be is an order to the pool, carried out once, and no part of the table.
+        differences.field("pool", &self.pool, &live.pool, Effect::Remap);
+        differences.field("id", &self.id, &live.id, Effect::Remap);
+        differences.optional(
+            "external_origin",
+            self.external_origin.as_ref(),
+            live.external_origin.as_ref(),
+            Effect::Remap,
+        );
+    }
+
+    fn for_reload(&self, live: &Self) -> Self {
+        let there = self.volume() == live.volume();
+        if there { Self::of(self.pool.clone(), self.id, self.external_origin.clone()) } else { self.clone() }
+    }
+}
+
+impl Target for Thin {
+    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         if self.failed.is() {
             return Vec::new();
         }
-        let mut lowers = vec![Lower::whole(&self.pool, DeviceAccess::Shared)];
-        lowers.extend(self.external_origin.iter().map(|origin| Lower::whole(origin, DeviceAccess::Read)));
+        let mut lowers = vec![DeviceUse::whole(&self.pool, DeviceAccess::Shared)];
+        lowers.extend(self.external_origin.iter().map(|origin| DeviceUse::whole(origin, DeviceAccess::Read)));
         lowers
     }
 
@@ -111,23 +134,8 @@ impl TargetKind for Thin {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        if live.failed.is() {
-            return differences.unknown(Failed::WHY);
-        }
-        // How the volume came to be is an order to the pool, carried out once, and no part of the table.
-        differences.field("pool", &self.pool, &live.pool, Effect::Remap);
-        differences.field("id", &self.id, &live.id, Effect::Remap);
-        differences.optional(
-            "external_origin",
-            self.external_origin.as_ref(),
-            live.external_origin.as_ref(),
-            Effect::Remap,
-        );
-    }
-
-    fn rest(&self, _: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        None
+    fn remaining_length(&self, _: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::NotApplicable
     }
 
     fn prepare(&self) -> Option<Prepare<'_>> {
@@ -142,11 +150,6 @@ impl TargetKind for Thin {
     fn volume(&self) -> Option<(&Device, u32)> {
         (!self.failed.is()).then_some((&self.pool, self.id))
     }
-
-    fn over(&self, live: &Self) -> Self {
-        let there = TargetKind::volume(self) == TargetKind::volume(live);
-        if there { Self::of(self.pool.clone(), self.id, self.external_origin.clone()) } else { self.clone() }
-    }
 }
 
 #[cfg(test)]
@@ -154,6 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::ErasedTarget;
     use crate::targets::Target;
     use crate::targets::seen::{self, device};
 
@@ -178,8 +182,7 @@ mod tests {
     #[test]
     fn a_volume_is_made_by_a_message_to_its_pool() {
         let read = |text: &str| toml::from_str::<Thin>(text).unwrap();
-        let message =
-            |thin: &Thin| TargetKind::prepare(thin).map(|it| format!("{} {}", it.device, it.message));
+        let message = |thin: &Thin| thin.prepare().map(|it| format!("{} {}", it.device, it.message));
         assert_eq!(message(&read("pool = '254:0'\nid = 1")), None);
         assert_eq!(message(&read("pool = '254:0'\nid = 1\ncreate = true")).unwrap(), "254:0 create_thin 1");
         let snapshot = read("pool = '254:0'\nid = 2\ncreate = true\nsnapshot_of = 1");

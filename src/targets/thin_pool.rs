@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, Metadata, Mode, ParamsError, Printer, Problems,
-    TargetKind, Traits, Words, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Mode, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -149,32 +149,6 @@ impl TargetKind for ThinPool {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        if self.failed.is() {
-            return Vec::new();
-        }
-        vec![Lower::whole(&self.metadata, DeviceAccess::Write), Lower::write(&self.data, 0, length)]
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        if self.failed.is() { Vec::new() } else { vec![&mut self.metadata, &mut self.data] }
-    }
-
-    fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        if self.failed.is() {
-            problems.at("", Failed::WHY);
-        }
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
-        if self.metadata == self.data {
-            problems.at("metadata", "a pool needs two devices, one for metadata and another for data");
-        }
-        if self.features().iter().filter(|(on, _)| *on).count() > MAX_FEATURES {
-            let message = "the kernel takes at most four of the five features";
-            let help = "leave out no_discard_passdown, which means nothing where discards are ignored";
-            problems.at("ignore_discard", message).help(help);
-        }
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         if live.failed.is() {
             return differences.unknown(Failed::WHY);
@@ -210,6 +184,34 @@ impl TargetKind for ThinPool {
             }
         }
     }
+}
+
+impl Target for ThinPool {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        if self.failed.is() {
+            return Vec::new();
+        }
+        vec![DeviceUse::whole(&self.metadata, DeviceAccess::Write), DeviceUse::write(&self.data, 0, length)]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        if self.failed.is() { Vec::new() } else { vec![&mut self.metadata, &mut self.data] }
+    }
+
+    fn check(&self, _: Option<u64>, problems: &mut Problems) {
+        if self.failed.is() {
+            problems.at("", Failed::WHY);
+        }
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        if self.metadata == self.data {
+            problems.at("metadata", "a pool needs two devices, one for metadata and another for data");
+        }
+        if self.features().iter().filter(|(on, _)| *on).count() > MAX_FEATURES {
+            let message = "the kernel takes at most four of the five features";
+            let help = "leave out no_discard_passdown, which means nothing where discards are ignored";
+            problems.at("ignore_discard", message).help(help);
+        }
+    }
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
         if length < live_length {
@@ -220,24 +222,16 @@ impl TargetKind for ThinPool {
         }
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let (size, block) = (size_of(&self.data)?, self.block_size.0);
-        let blocks = size.checked_div(block).unwrap_or(0);
-        Some(if blocks == 0 {
-            Err(format!("{} has {size} sectors, less than one block of {block}", self.data))
-        } else {
-            Ok(blocks * block)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let block = self.block_size.0;
+        RemainingLength::of_size(&self.data, size_of, |size| {
+            in_whole_blocks(size, block)
+                .ok_or_else(|| format!("{} has {size} sectors, less than one block of {block}", self.data))
         })
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        vec![Metadata {
-            device: &self.metadata,
-            offset: 0,
-            length: superblock::BLOCK,
-            look: |bytes| superblock::persistent_data(bytes, MAGIC),
-            otherwise: "the kernel formats a new, empty pool",
-        }]
+        vec![Metadata::persistent_data::<MAGIC>(&self.metadata, "the kernel formats a new, empty pool")]
     }
 }
 
@@ -246,6 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::ErasedTarget;
     use crate::targets::seen::{self, device};
     use crate::targets::{Style, Target};
 
@@ -299,7 +294,7 @@ mod tests {
         let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
         let effect = |length, live| {
             let mut differences = Differences::default();
-            TargetKind::resized(&pool, length, live, &mut differences);
+            pool.resized(length, live, &mut differences);
             differences.effect()
         };
         assert_eq!(effect(2048, 1024), Some(Effect::Tune));
@@ -310,7 +305,7 @@ mod tests {
     fn a_failed_pool_is_unknown() {
         let live = seen::read::<ThinPool>("Fail");
         assert_eq!(live.params(Style::Kernel), "Fail");
-        let differences = Target::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
+        let differences = ErasedTarget::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
         assert!(differences.unknown.is_some());
         assert!(live.fields().is_empty());
         assert!(
@@ -322,8 +317,8 @@ mod tests {
     #[test]
     fn the_length_follows_from_the_data_device() {
         let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
-        assert_eq!(TargetKind::rest(&pool, &|_| Some(1000)), Some(Ok(896)));
-        assert!(TargetKind::rest(&pool, &|_| Some(100)).unwrap().is_err());
-        assert_eq!(TargetKind::rest(&pool, &|_| None), None);
+        assert_eq!(pool.remaining_length(&|_| Some(1000)), RemainingLength::Sectors(896));
+        assert!(matches!(pool.remaining_length(&|_| Some(100)), RemainingLength::TooSmall(_)));
+        assert_eq!(pool.remaining_length(&|_| None), RemainingLength::Unknown);
     }
 }

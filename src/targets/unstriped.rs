@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rest_of;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Lower, ParamsError, Printer, Problems, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, RemainingLength,
+    SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -64,11 +64,21 @@ impl TargetKind for Unstriped {
         out.word(self.stripes).word(self.chunk).word(self.stripe).device(&self.device).word(self.offset);
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("stripes", &self.stripes, &live.stripes, Effect::Remap);
+        differences.field("chunk", &self.chunk, &live.chunk, Effect::Remap);
+        differences.field("stripe", &self.stripe, &live.stripe, Effect::Remap);
+        differences.field("device", &self.device, &live.device, Effect::Remap);
+        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
+    }
+}
+
+impl Target for Unstriped {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let chunks = length.div_ceil(self.chunk.0.max(1));
         let span = chunks.saturating_sub(1).saturating_mul(self.row()).saturating_add(self.chunk.0);
         // The stripes beside this one lie within the same span, and each may have its own mapping.
-        vec![Lower {
+        vec![DeviceUse {
             device: &self.device,
             start: self.first(),
             length: Some(if chunks == 0 { 0 } else { span }),
@@ -90,31 +100,21 @@ impl TargetKind for Unstriped {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("stripes", &self.stripes, &live.stripes, Effect::Remap);
-        differences.field("chunk", &self.chunk, &live.chunk, Effect::Remap);
-        differences.field("stripe", &self.stripe, &live.stripe, Effect::Remap);
-        differences.field("device", &self.device, &live.device, Effect::Remap);
-        differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-    }
-
     /// As many chunks as this stripe has on the device.
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let span = match rest_of(&self.device, self.first(), size_of)? {
-            Ok(span) => span,
-            Err(error) => return Some(Err(error)),
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let span = match RemainingLength::from_sector(&self.device, self.first(), size_of) {
+            RemainingLength::Sectors(span) => span,
+            other => return other,
         };
         let whole_rows = span / self.row().max(1);
         let last = u64::from(span % self.row().max(1) >= self.chunk.0);
-        let length = whole_rows.saturating_add(last).saturating_mul(self.chunk.0);
-        Some(if length > 0 {
-            Ok(length)
-        } else {
-            Err(format!(
+        match whole_rows.saturating_add(last).saturating_mul(self.chunk.0) {
+            0 => RemainingLength::TooSmall(format!(
                 "{} has no whole chunk of {} sectors for stripe {}",
                 self.device, self.chunk, self.stripe
-            ))
-        })
+            )),
+            length => RemainingLength::Sectors(length),
+        }
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         ) {
             let unstriped = Unstriped { stripes, chunk: Sectors(chunk), stripe, device, offset };
             let mut problems = Problems::default();
-            TargetKind::check(&unstriped, None, &mut problems);
+            unstriped.check(None, &mut problems);
             prop_assert!(problems.is_empty());
             round_trip(&unstriped)?;
         }
@@ -144,10 +144,10 @@ mod tests {
         fn the_rest_is_what_the_device_holds(stripes in 1u32..9, stripe in 0u32..8, chunk in 1u64..99, size in 0u64..9999) {
             let row = format!("{stripes} {chunk} {} 1:0 3", stripe % stripes);
             let target: Unstriped = parse(&row);
-            if let Some(Ok(length)) = TargetKind::rest(&target, &|_| Some(size)) {
-                let lowers = TargetKind::lower_devices(&target, length);
+            if let RemainingLength::Sectors(length) = target.remaining_length(&|_| Some(size)) {
+                let lowers = target.lower_devices(length);
                 prop_assert!(lowers[0].start + lowers[0].length.unwrap_or(0) <= size);
-                let longer = TargetKind::lower_devices(&target, length + chunk);
+                let longer = target.lower_devices(length + chunk);
                 prop_assert!(longer[0].start + longer[0].length.unwrap_or(0) > size);
             }
         }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn neighbours_share_the_device() {
         let target: Unstriped = parse("2 16 1 1:0 8");
-        let lowers = TargetKind::lower_devices(&target, 32);
+        let lowers = target.lower_devices(32);
         assert_eq!(
             (lowers[0].start, lowers[0].length, lowers[0].access),
             (24, Some(48), DeviceAccess::Shared)

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -178,34 +178,6 @@ impl TargetKind for Vdo {
         }
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
-        vec![Lower {
-            device: &self.device,
-            start: 0,
-            length: self.storage_blocks.checked_mul(BLOCK),
-            access: DeviceAccess::Write,
-        }]
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        vec![&mut self.device]
-    }
-
-    fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        problems.range("storage_blocks", self.storage_blocks, 1, MOST_BLOCKS);
-        if !matches!(self.minimum_io_size.0, 512 | 4096) {
-            let nearest = if self.minimum_io_size.0 < 2304 { 512 } else { 4096 };
-            let message = format!("minimum_io_size must be 512 or 4096, {} is neither", self.minimum_io_size);
-            problems.at("minimum_io_size", message).nearest(nearest);
-        }
-        problems.range("cache_blocks", u64::from(self.cache_blocks), 32_768, u64::from(u32::MAX));
-        problems.range("era_length", u64::from(self.era_length), 1, 16_380);
-        if let Some(length) = length {
-            problems.multiple("length", length, BLOCK, BLOCK, LONGEST);
-        }
-        self.check_options(problems);
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("device", &self.device, &live.device, Effect::Remap);
         match self.storage_blocks.checked_sub(live.storage_blocks) {
@@ -238,6 +210,36 @@ impl TargetKind for Vdo {
             differences.optional(&field, wanted.as_ref(), live.as_ref(), Self::effect_of(name));
         }
     }
+}
+
+impl Target for Vdo {
+    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+        vec![DeviceUse {
+            device: &self.device,
+            start: 0,
+            length: self.storage_blocks.checked_mul(BLOCK),
+            access: DeviceAccess::Write,
+        }]
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        vec![&mut self.device]
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        problems.range("storage_blocks", self.storage_blocks, 1, MOST_BLOCKS);
+        if !matches!(self.minimum_io_size.0, 512 | 4096) {
+            let nearest = if self.minimum_io_size.0 < 2304 { 512 } else { 4096 };
+            let message = format!("minimum_io_size must be 512 or 4096, {} is neither", self.minimum_io_size);
+            problems.at("minimum_io_size", message).nearest(nearest);
+        }
+        problems.range("cache_blocks", u64::from(self.cache_blocks), 32_768, u64::from(u32::MAX));
+        problems.range("era_length", u64::from(self.era_length), 1, 16_380);
+        if let Some(length) = length {
+            problems.multiple("length", length, BLOCK, BLOCK, LONGEST);
+        }
+        self.check_options(problems);
+    }
 
     /// The volume grows; a shorter row is refused.
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
@@ -246,8 +248,8 @@ impl TargetKind for Vdo {
     }
 
     /// The length is a field of the metadata, whatever the size of the device.
-    fn rest(&self, _: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        None
+    fn remaining_length(&self, _: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::NotApplicable
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -292,7 +294,7 @@ mod tests {
             let minimum_io_size = Bytes(if small { 512 } else { 4096 });
             let vdo = Vdo { device, storage_blocks, minimum_io_size, cache_blocks, era_length, options };
             let mut problems = Problems::default();
-            TargetKind::check(&vdo, Some(64), &mut problems);
+            vdo.check(Some(64), &mut problems);
             prop_assert!(problems.is_empty(), "{:?}", problems);
             round_trip(&vdo)?;
         }
@@ -318,7 +320,7 @@ mod tests {
         let vdo: Vdo = parse(ROW);
         assert_eq!(resized(&vdo, 16, 8), Some(Effect::Tune));
         assert_eq!(resized(&vdo, 8, 16), Some(Effect::Recreate));
-        assert_eq!(TargetKind::rest(&vdo, &|_| Some(8)), None);
+        assert_eq!(vdo.remaining_length(&|_| Some(8)), RemainingLength::NotApplicable);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Words, rest_of, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -210,11 +210,35 @@ impl TargetKind for Writecache {
         });
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("mode", &self.mode, &live.mode, Effect::Remap);
+        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
+        differences.field("cache", &self.cache, &live.cache, Effect::Remap);
+        let why = "the superblock fixes it, and the kernel refuses another";
+        differences.field_with_reason(
+            "block_size",
+            &self.block_size,
+            &live.block_size,
+            Effect::Recreate,
+            why,
+        );
+        let start = |cache: &Self| cache.start_sector.unwrap_or_default();
+        differences.field("start_sector", &start(self), &start(live), Effect::Remap);
+        for ((field, wanted), (_, printed)) in self.numbers().into_iter().zip(live.numbers()) {
+            differences.optional(field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
+        }
+        differences.field("cleaner", &self.cleaner, &live.cleaner, Effect::Tune);
+        differences.optional("fua", self.fua.as_ref(), live.fua.as_ref(), Effect::Tune);
+        differences.field("metadata_only", &self.metadata_only, &live.metadata_only, Effect::Tune);
+    }
+}
+
+impl Target for Writecache {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let start = self.start_sector.unwrap_or_default().0;
         vec![
-            Lower::write(&self.origin, 0, length),
-            Lower { start, ..Lower::whole(&self.cache, DeviceAccess::Write) },
+            DeviceUse::write(&self.origin, 0, length),
+            DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) },
         ]
     }
 
@@ -246,30 +270,8 @@ impl TargetKind for Writecache {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("mode", &self.mode, &live.mode, Effect::Remap);
-        differences.field("origin", &self.origin, &live.origin, Effect::Remap);
-        differences.field("cache", &self.cache, &live.cache, Effect::Remap);
-        let why = "the superblock fixes it, and the kernel refuses another";
-        differences.field_with_reason(
-            "block_size",
-            &self.block_size,
-            &live.block_size,
-            Effect::Recreate,
-            why,
-        );
-        let start = |cache: &Self| cache.start_sector.unwrap_or_default();
-        differences.field("start_sector", &start(self), &start(live), Effect::Remap);
-        for ((field, wanted), (_, printed)) in self.numbers().into_iter().zip(live.numbers()) {
-            differences.optional(field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
-        }
-        differences.field("cleaner", &self.cleaner, &live.cleaner, Effect::Tune);
-        differences.optional("fua", self.fua.as_ref(), live.fua.as_ref(), Effect::Tune);
-        differences.field("metadata_only", &self.metadata_only, &live.metadata_only, Effect::Tune);
-    }
-
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        rest_of(&self.origin, 0, size_of)
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        RemainingLength::from_sector(&self.origin, 0, size_of)
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
@@ -279,9 +281,9 @@ impl TargetKind for Writecache {
             length: 512,
             look: |bytes| {
                 let version = bytes.get(4..).unwrap_or_default();
-                if superblock::begins_with(bytes, 0) && superblock::begins_with(version, 0) {
+                if begins_with(bytes, 0) && begins_with(version, 0) {
                     Found::Blank
-                } else if superblock::begins_with(bytes, MAGIC) && superblock::begins_with(version, VERSION) {
+                } else if begins_with(bytes, MAGIC) && begins_with(version, VERSION) {
                     Found::Right
                 } else {
                     Found::Other
@@ -291,10 +293,9 @@ impl TargetKind for Writecache {
         }]
     }
 
-    fn loses(&self) -> Option<&'static str> {
-        (!self.cleaner).then_some(
-            "writes that are in the cache and not yet on the origin; set cleaner and wait until no block is in use",
-        )
+    fn hazards(&self) -> Hazards {
+        let dirty = "writes that are in the cache and not yet on the origin; set cleaner and wait until no block is in use";
+        Hazards { data_loss_on_remove: (!self.cleaner).then_some(dirty), ..Hazards::default() }
     }
 }
 
@@ -367,8 +368,8 @@ mod tests {
         assert_eq!(seen::effect(&seen::read("s 1:0 1:1 4096 1 cleaner"), &live), Some(Effect::Tune));
         assert_eq!(seen::effect(&seen::read("s 1:0 1:2 4096 0"), &live), Some(Effect::Remap));
         assert_eq!(seen::effect(&seen::read("s 1:0 1:1 512 0"), &live), Some(Effect::Recreate));
-        assert!(live.loses().is_some());
-        assert!(seen::read::<Writecache>("s 1:0 1:1 4096 1 cleaner").loses().is_none());
+        assert!(live.hazards().data_loss_on_remove.is_some());
+        assert!(seen::read::<Writecache>("s 1:0 1:1 4096 1 cleaner").hazards().data_loss_on_remove.is_none());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, Effect, Found, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Traits, Words, superblock,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, begins_with,
 };
 use crate::device::Device;
 
@@ -30,7 +30,7 @@ pub struct Zoned {
 
 /// Judges the head of the first device.
 fn look(bytes: &[u8]) -> Found {
-    if superblock::begins_with(bytes, MAGIC) { Found::Right } else { Found::Fatal }
+    if begins_with(bytes, MAGIC) { Found::Right } else { Found::Fatal }
 }
 
 impl TargetKind for Zoned {
@@ -60,8 +60,17 @@ impl TargetKind for Zoned {
         }
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
-        self.devices.iter().map(|device| Lower::whole(device, DeviceAccess::Write)).collect()
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        differences.field("devices", &self.devices.len(), &live.devices.len(), Effect::Remap);
+        for (index, (wanted, live)) in self.devices.iter().zip(&live.devices).enumerate() {
+            differences.field(&format!("devices[{index}]"), wanted, live, Effect::Remap);
+        }
+    }
+}
+
+impl Target for Zoned {
+    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+        self.devices.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -84,13 +93,6 @@ impl TargetKind for Zoned {
         }
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        differences.field("devices", &self.devices.len(), &live.devices.len(), Effect::Remap);
-        for (index, (wanted, live)) in self.devices.iter().zip(&live.devices).enumerate() {
-            differences.field(&format!("devices[{index}]"), wanted, live, Effect::Remap);
-        }
-    }
-
     fn metadata(&self) -> Vec<Metadata<'_>> {
         let first = self.devices.first().map(|device| Metadata {
             device,
@@ -107,10 +109,13 @@ impl TargetKind for Zoned {
     fn resized(&self, _: u64, _: u64, _: &mut Differences) {}
 
     /// The devices together; the kernel takes off what its metadata needs.
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let sizes: Vec<u64> = self.devices.iter().map(size_of).collect::<Option<_>>()?;
-        let whole = sizes.into_iter().fold(0, u64::saturating_add);
-        Some(if whole > 0 { Ok(whole) } else { Err("the devices have no sectors".to_string()) })
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let sizes: Option<Vec<u64>> = self.devices.iter().map(size_of).collect();
+        match sizes.map(|sizes| sizes.into_iter().fold(0, u64::saturating_add)) {
+            None => RemainingLength::Unknown,
+            Some(0) => RemainingLength::TooSmall("the devices have no sectors".to_string()),
+            Some(whole) => RemainingLength::Sectors(whole),
+        }
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:16 8:0").fields.len(), 2);
         assert_eq!(compare::<Zoned>("8:0 8:16", "8:0").effect(), Some(Effect::Remap));
         let zoned: Zoned = parse("8:0 8:16");
-        assert_eq!(TargetKind::rest(&zoned, &|_| Some(8)), Some(Ok(16)));
+        assert_eq!(zoned.remaining_length(&|_| Some(8)), RemainingLength::Sectors(16));
         assert_eq!(resized(&zoned, 8, 16), None);
     }
 

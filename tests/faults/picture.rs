@@ -78,8 +78,10 @@ fn device(mapping: &MappingState, names: &BTreeMap<DevNum, &str>) -> Device {
     let row = |row: &StateRow| {
         // Orders that were carried out, and what is printed in other units than it is taken, mean the same.
         let typed = targets::parse(&row.kind, row.params.reveal());
-        let params = typed
-            .map_or_else(|_| row.params.reveal().to_string(), |typed| typed.again().params(Style::Kernel));
+        let params = typed.map_or_else(
+            |_| row.params.reveal().to_string(),
+            |typed| typed.for_export().params(Style::Kernel),
+        );
         let words = params.split_whitespace().map(|word| {
             let name = DevNum::parse(word).and_then(|number| names.get(&number));
             name.map_or(word.to_string(), |name| format!("<{name}>"))

@@ -6,7 +6,7 @@ use super::super::merge::Merged;
 use super::row_origin;
 use crate::device::Form;
 use crate::identity::Key;
-use crate::targets::Lower;
+use crate::targets::DeviceUse;
 
 /// One mapping of the map that stands on another.
 pub(super) struct Use {
@@ -25,7 +25,7 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) -> Vec<Use> 
         for (row, target) in mapping.rows.iter().map(|row| &row.target).enumerate() {
             // Of a mapping that was not read in full, some rows are missing before this one.
             let row = Some(row).filter(|_| whole);
-            for Lower { device, .. } in target.lower_devices(0) {
+            for DeviceUse { device, .. } in target.lower_devices(0) {
                 match &device.form {
                     Form::Mapping(lower) => {
                         uses.push(Use { upper: upper.clone(), row, lower: lower.clone() });

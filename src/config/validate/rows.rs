@@ -3,7 +3,8 @@
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::model::{Length, Mapping, MappingRow, Origin};
 use super::is_present;
-use crate::targets::{Mode, Problems};
+use crate::device::Device;
+use crate::targets::{Mode, Problems, RemainingLength};
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
 
 /// The most sectors a device can have.
@@ -57,9 +58,10 @@ fn place(
         }
         Length::Sectors(length) => length,
         Length::Rest => {
-            let told =
-                row.target.first_length().is_some() || row.target.rest(&|_| Some(u64::MAX / 2)).is_some();
-            if !told {
+            let any_size = |_: &Device| Some(u64::MAX / 2);
+            let follows = row.target.first_length().is_some()
+                || row.target.remaining_length(&any_size) != RemainingLength::NotApplicable;
+            if !follows {
                 diagnostics.push(needs_length(row).at(origin().field("length")));
             }
             return None;

@@ -208,7 +208,7 @@ impl World {
             let live = self.mapping(run.disk)?.live.as_ref()?;
             let row = live.rows.iter().find(|row| (row.start..row.end()).contains(&run.sector))?;
             let typed = targets::parse(&row.kind, row.params()).ok()?;
-            let (device, offset) = typed.straight()?;
+            let (device, offset) = typed.linear_map()?;
             run.length = run.length.min(row.end() - run.sector);
             run.disk = device.number?;
             run.sector = offset.checked_add(run.sector - row.start)?;

@@ -244,12 +244,12 @@ fn a_key_file_is_compared_once_it_is_read() {
 
 #[test]
 fn left_out_the_length_ends_with_a_whole_sector() {
-    let rest = |tail: &str, size| row("aes-xts-plain64", tail).rest(&|_| Some(size));
-    assert_eq!(rest("0 1:0 8", 1001), Some(Ok(993)));
-    assert_eq!(rest("0 1:0 8 1 sector_size:4096", 1001), Some(Ok(992)));
-    assert!(rest("0 1:0 8 1 sector_size:4096", 15).unwrap().is_err());
-    assert!(rest("0 1:0 8", 4).unwrap().is_err());
-    assert_eq!(row("aes-xts-plain64", "0 1:0 0").rest(&|_| None), None);
+    let rest = |tail: &str, size| row("aes-xts-plain64", tail).remaining_length(&|_| Some(size));
+    assert_eq!(rest("0 1:0 8", 1001), RemainingLength::Sectors(993));
+    assert_eq!(rest("0 1:0 8 1 sector_size:4096", 1001), RemainingLength::Sectors(992));
+    assert!(matches!(rest("0 1:0 8 1 sector_size:4096", 15), RemainingLength::TooSmall(_)));
+    assert!(matches!(rest("0 1:0 8", 4), RemainingLength::TooSmall(_)));
+    assert_eq!(row("aes-xts-plain64", "0 1:0 0").remaining_length(&|_| None), RemainingLength::Unknown);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
 
+use super::erased::ErasedTarget;
 use super::{
-    Change, DeviceAccess, Differences, Effect, Lower, Metadata, ParamsError, Problems, Style, Target, Traits,
-    Words,
+    Change, DeviceAccess, DeviceUse, Differences, Effect, ParamsError, Printer, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 
@@ -46,29 +46,9 @@ impl Generic {
 }
 
 impl Target for Generic {
-    fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    fn traits(&self) -> Traits {
-        // What an unknown target's words hold is unknown: treat them as if they held a key.
-        Traits { secret: true, ..Traits::PLAIN }
-    }
-
-    fn params(&self, style: Style) -> String {
-        let mut out = super::Printer::new(style);
-        for word in &self.words {
-            match word {
-                Word::Text(text) => out.word(text),
-                Word::Device(device) => out.device(device),
-            };
-        }
-        out.finish()
-    }
-
-    fn lower_devices(&self, _: u64) -> Vec<Lower<'_>> {
-        // Whether it writes is unknown, and so is where: it stands on the device, and that is all.
-        self.devices().map(|device| Lower::whole(device, DeviceAccess::Read)).collect()
+    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+        // Whether and where it writes is unknown: all that is known is that it needs the device.
+        self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Read)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
@@ -77,8 +57,28 @@ impl Target for Generic {
             .filter_map(|word| if let Word::Device(device) = word { Some(device) } else { None })
             .collect()
     }
+}
 
-    fn check(&self, _: Option<u64>, _: &mut Problems) {}
+impl ErasedTarget for Generic {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn traits(&self) -> Traits {
+        // The meaning of an unknown target's words is unknown: treat them as if they held a key.
+        Traits { secret: true, ..Traits::PLAIN }
+    }
+
+    fn params(&self, style: Style) -> String {
+        let mut out = Printer::new(style);
+        for word in &self.words {
+            match word {
+                Word::Text(text) => out.word(text),
+                Word::Device(device) => out.device(device),
+            };
+        }
+        out.finish()
+    }
 
     fn compare(&self, live: &dyn Target) -> Option<Differences> {
         if live.kind() != self.kind {
@@ -92,22 +92,16 @@ impl Target for Generic {
         Some(differences)
     }
 
-    fn straight(&self) -> Option<(&Device, u64)> {
-        None
+    fn compare_suspended(&self, live: &dyn Target) -> Option<Differences> {
+        self.compare(live)
     }
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        let mut devices = self.devices();
-        let (only, None) = (devices.next()?, devices.next()) else { return None };
-        size_of(only).map(Ok)
+    fn for_export(&self) -> Box<dyn Target> {
+        self.boxed()
     }
 
-    fn metadata(&self) -> Vec<Metadata<'_>> {
-        Vec::new()
-    }
-
-    fn loses(&self) -> Option<&'static str> {
-        None
+    fn for_reload(&self, _: &dyn Target) -> Box<dyn Target> {
+        self.boxed()
     }
 
     fn fields(&self) -> toml::Table {

@@ -1,32 +1,37 @@
 //! What all targets share: the contract that each implements, and the tools to implement it with.
 //!
-//! [`contract`] is the trait, [`words`] reads a row, [`printer`] prints one, [`problems`] collects what the
+//! [`contract`] has the two traits, [`words`] reads a row, [`printer`] prints one, [`problems`] collects what the
 //! kernel would refuse, [`difference`] how a wanted target differs from a live one,
-//! [`value`] the values that a difference tells. [`generic`] stands in for
+//! [`value`] the values of a difference. [`generic`] stands in for
 //! a target that dmctl does not know.
 
 pub mod argument;
 pub(crate) mod choice;
-pub(crate) mod contract;
-pub(crate) mod difference;
+mod contract;
+mod device_use;
+mod difference;
+mod erased;
 pub mod failed;
 pub mod generic;
 pub(crate) mod keyed;
-pub(crate) mod kind;
-pub(crate) mod printer;
-pub(crate) mod problems;
-pub mod superblock;
-pub(crate) mod typed;
-pub(crate) mod value;
-pub(crate) mod words;
+mod kind;
+mod metadata;
+mod printer;
+mod problems;
+mod remaining_length;
+mod traits;
+mod value;
+mod words;
 
-pub use contract::{
-    DeviceAccess, Doc, Found, Handover, Lower, Metadata, Mode, Prepare, TargetKind, Traits, rest_of,
-};
+pub use contract::{Target, TargetKind};
+pub use device_use::{DeviceAccess, DeviceUse, Handover, Hazards, Prepare};
 pub use difference::{Change, Difference, Differences, Effect};
+pub use erased::ErasedTarget;
 pub use kind::Kind;
+pub use metadata::{Found, Metadata, begins_with};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
-pub use typed::Target;
+pub use remaining_length::{RemainingLength, SizeOf, in_whole_blocks};
+pub use traits::{Doc, Mode, Traits};
 pub use value::{FieldValue, Quantity, Unit, Value};
 pub use words::{ParamsError, Words};

@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, FieldValue, Found, Lower, Metadata, ParamsError, Printer, Problems,
-    TargetKind, Traits, Words, keyed,
+    DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -341,11 +341,29 @@ impl TargetKind for Integrity {
         out.word(self.mode.row().1).always_counted(|out| self.print_options(out));
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
+    fn compare(&self, live: &Self, differences: &mut Differences) {
+        compare::compare(self, live, differences);
+    }
+
+    fn redact(params: &str) -> String {
+        keyed::redact_words(params, |_, word| {
+            let mut parts = word.splitn(3, ':');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(name), Some(algorithm), Some(_)) if name != "meta_device" => {
+                    format!("{name}:{}:{}", keyed::redact_digits(algorithm), crate::secret::REDACTED)
+                }
+                _ => keyed::redact_digits(word),
+            }
+        })
+    }
+}
+
+impl Target for Integrity {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let tags =
-            |device| Lower { device, start: self.reserved.0, length: None, access: DeviceAccess::Write };
+            |device| DeviceUse { device, start: self.reserved.0, length: None, access: DeviceAccess::Write };
         match &self.meta_device {
-            Some(meta) => vec![Lower::write(&self.device, 0, length), tags(meta)],
+            Some(meta) => vec![DeviceUse::write(&self.device, 0, length), tags(meta)],
             None => vec![tags(&self.device)],
         }
     }
@@ -365,20 +383,15 @@ impl TargetKind for Integrity {
         self.check_all(length, problems);
     }
 
-    fn compare(&self, live: &Self, differences: &mut Differences) {
-        compare::compare(self, live, differences);
-    }
-
     /// With `meta_device`, all of the data device. Else the tags and the journal take a part of it, and how much is
     /// left stands in the superblock.
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
-        self.meta_device.as_ref()?;
-        let (size, block) = (size_of(&self.device)?, self.sectors_per_block());
-        let rest = size / block * block;
-        Some(if rest > 0 {
-            Ok(rest)
-        } else {
-            Err(format!("{} has {size} sectors, less than one block", self.device))
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        if self.meta_device.is_none() {
+            return RemainingLength::NotApplicable;
+        }
+        RemainingLength::of_size(&self.device, size_of, |size| {
+            in_whole_blocks(size, self.sectors_per_block())
+                .ok_or_else(|| format!("{} has {size} sectors, less than one block", self.device))
         })
     }
 
@@ -405,17 +418,5 @@ impl TargetKind for Integrity {
             otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
                         it is written or its tag is made anew",
         }]
-    }
-
-    fn redact(params: &str) -> String {
-        keyed::redact_words(params, |_, word| {
-            let mut parts = word.splitn(3, ':');
-            match (parts.next(), parts.next(), parts.next()) {
-                (Some(name), Some(algorithm), Some(_)) if name != "meta_device" => {
-                    format!("{name}:{}:{}", keyed::redact_digits(algorithm), crate::secret::REDACTED)
-                }
-                _ => keyed::redact_digits(word),
-            }
-        })
     }
 }

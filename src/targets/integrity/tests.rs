@@ -310,10 +310,13 @@ fn the_superblock_is_recognised() {
 
 #[test]
 fn the_length_is_known_only_with_a_device_for_the_tags() {
-    let rest = |row: &str| samples::typed("integrity", row).rest(&|_| Some(1001));
-    assert_eq!(rest("1:0 0 4 J 1 internal_hash:crc32c"), None);
-    assert_eq!(rest("1:0 0 4 J 2 meta_device:1:9 internal_hash:crc32c"), Some(Ok(1001)));
-    assert_eq!(rest("1:0 0 4 J 3 meta_device:1:9 block_size:4096 internal_hash:crc32c"), Some(Ok(1000)));
+    let rest = |row: &str| samples::typed("integrity", row).remaining_length(&|_| Some(1001));
+    assert_eq!(rest("1:0 0 4 J 1 internal_hash:crc32c"), RemainingLength::NotApplicable);
+    assert_eq!(rest("1:0 0 4 J 2 meta_device:1:9 internal_hash:crc32c"), RemainingLength::Sectors(1001));
+    assert_eq!(
+        rest("1:0 0 4 J 3 meta_device:1:9 block_size:4096 internal_hash:crc32c"),
+        RemainingLength::Sectors(1000)
+    );
 }
 
 #[test]

@@ -134,6 +134,6 @@ fn what_the_kernel_refuses_is_refused() {
     let mut uneven: Multipath = parse("0 0 1 1 service-time 0 2 1 8:0 1 8:16 1");
     uneven.groups[0].paths[1].args.clear();
     let mut problems = Problems::default();
-    TargetKind::check(&uneven, None, &mut problems);
+    uneven.check(None, &mut problems);
     assert_eq!(problems.into_vec()[0].field, "groups[0].paths[1].args");
 }

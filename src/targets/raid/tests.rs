@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::targets::ErasedTarget;
 use crate::targets::seen::{self, device};
 use crate::targets::{Effect, Style, Target};
 
@@ -54,8 +55,8 @@ proptest! {
     #[test]
     fn checking_never_panics(raid in raids(), length in any::<u64>()) {
         let mut problems = Problems::default();
-        TargetKind::check(&raid, Some(length), &mut problems);
-        TargetKind::rest(&raid, &|_| Some(length));
+        raid.check(Some(length), &mut problems);
+        raid.remaining_length(&|_| Some(length));
     }
 }
 
@@ -111,7 +112,7 @@ fn write_behind_is_taken_in_sectors_and_printed_in_kib() {
     let wanted = seen::read::<Raid>("raid1 3 0 max_write_behind 256 2 1:4 1:0 1:5 1:1");
     assert!(seen::differences(&wanted, &printed).is_equal());
     assert_eq!(seen::effect(&printed, &printed), Some(Effect::Tune));
-    assert_eq!(TargetKind::again(&printed), wanted);
+    assert_eq!(TargetKind::for_export(&printed), wanted);
 }
 
 #[test]
@@ -126,20 +127,17 @@ fn a_stripe_cache_that_has_grown_is_no_difference() {
 fn orders_are_not_carried_out_twice() {
     let live = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
     let wanted = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
-    let over = Target::over(&wanted, &live);
+    let over = TargetKind::for_reload(&wanted, &live);
     assert_eq!(over.params(Style::Kernel), "raid1 3 0 region_size 1024 2 1:4 1:0 1:5 1:1");
-    assert_eq!(TargetKind::again(&live).rebuild, Vec::<u32>::new());
+    assert_eq!(TargetKind::for_export(&live).rebuild, Vec::<u32>::new());
     let bare = seen::read::<Raid>("raid1 2 0 nosync 2 - 1:0 - 1:1");
-    assert_eq!(TargetKind::again(&bare), bare);
+    assert_eq!(TargetKind::for_export(&bare), bare);
 }
 
 #[test]
 fn a_resync_is_announced() {
     let blank = |row: &str| {
-        TargetKind::metadata(&seen::read::<Raid>(row))
-            .iter()
-            .filter(|m| (m.look)(b"DmRd") == Found::Blank)
-            .count()
+        seen::read::<Raid>(row).metadata().iter().filter(|m| (m.look)(b"DmRd") == Found::Blank).count()
     };
     assert_eq!(blank("raid1 1 0 2 - 1:0 - 1:1"), 1);
     assert_eq!(blank("raid1 2 0 nosync 2 - 1:0 - 1:1"), 0);
@@ -147,7 +145,7 @@ fn a_resync_is_announced() {
     assert_eq!(blank("raid0 1 64 2 - 1:0 - 1:1"), 0);
     assert_eq!(blank("raid1 3 0 rebuild 1 2 1:4 1:0 1:5 1:1"), 1);
     let raid = seen::read::<Raid>("raid1 1 0 2 1:4 1:0 1:5 1:1");
-    let metadata = TargetKind::metadata(&raid);
+    let metadata = raid.metadata();
     assert_eq!(metadata.len(), 2);
     assert_eq!((metadata[0].look)(&[7; 512]), Found::Blank);
 }
@@ -167,8 +165,8 @@ fn the_map_takes_the_words_of_the_kernel() {
 fn the_length_follows_from_the_smallest_device() {
     let raid = seen::read::<Raid>("raid5_ls 1 64 3 - 1:0 - 1:1 - 1:2");
     let size = |device: &Device| device.number.map(|number| 1000 + u64::from(number.minor));
-    assert_eq!(TargetKind::rest(&raid, &size), Some(Ok(1920)));
-    assert!(TargetKind::rest(&raid, &|_| Some(63)).unwrap().is_err());
-    let lengths: Vec<_> = TargetKind::lower_devices(&raid, 1920).iter().map(|lower| lower.length).collect();
+    assert_eq!(raid.remaining_length(&size), RemainingLength::Sectors(1920));
+    assert!(matches!(raid.remaining_length(&|_| Some(63)), RemainingLength::TooSmall(_)));
+    let lengths: Vec<_> = raid.lower_devices(1920).iter().map(|lower| lower.length).collect();
     assert_eq!(lengths, [Some(960); 3]);
 }

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, Differences, Doc, Effect, FieldValue, Lower, Mode, ParamsError, Printer, Problems,
-    TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FieldValue, Mode, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -330,33 +330,6 @@ impl TargetKind for Verity {
         out.counted(|out| self.print_options(out));
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<Lower<'_>> {
-        let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
-        let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
-        let read = |device, start, length| Lower { device, start, length, access: DeviceAccess::Read };
-        let mut lowers =
-            vec![read(&self.data.device, 0, Some(length)), read(&self.hash.device, start, hashes)];
-        lowers.extend(self.fec.as_ref().map(|fec| {
-            let start = fec.start.saturating_mul(self.data.block_size.0) / SECTOR;
-            read(&fec.device, start, None)
-        }));
-        lowers
-    }
-
-    fn devices_mut(&mut self) -> Vec<&mut Device> {
-        let fec = self.fec.iter_mut().map(|fec| &mut fec.device);
-        [&mut self.data.device, &mut self.hash.device].into_iter().chain(fec).collect()
-    }
-
-    fn settle(&mut self, length: u64) {
-        let step = self.step();
-        self.data.blocks.get_or_insert(length / step);
-    }
-
-    fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        self.check_all(length, problems);
-    }
-
     fn compare(&self, live: &Self, differences: &mut Differences) {
         const OTHER_TREE: &str =
             "blocks are checked against another tree, and read as errors where it doesn't fit";
@@ -395,25 +368,47 @@ impl TargetKind for Verity {
             tune,
         );
     }
+}
 
-    fn rest(&self, size_of: &dyn Fn(&Device) -> Option<u64>) -> Option<Result<u64, String>> {
+impl Target for Verity {
+    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
+        let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
+        let read = |device, start, length| DeviceUse { device, start, length, access: DeviceAccess::Read };
+        let mut lowers =
+            vec![read(&self.data.device, 0, Some(length)), read(&self.hash.device, start, hashes)];
+        lowers.extend(self.fec.as_ref().map(|fec| {
+            let start = fec.start.saturating_mul(self.data.block_size.0) / SECTOR;
+            read(&fec.device, start, None)
+        }));
+        lowers
+    }
+
+    fn devices_mut(&mut self) -> Vec<&mut Device> {
+        let fec = self.fec.iter_mut().map(|fec| &mut fec.device);
+        [&mut self.data.device, &mut self.hash.device].into_iter().chain(fec).collect()
+    }
+
+    fn fill_defaults(&mut self, length: u64) {
+        let step = self.step();
+        self.data.blocks.get_or_insert(length / step);
+    }
+
+    fn check(&self, length: Option<u64>, problems: &mut Problems) {
+        self.check_all(length, problems);
+    }
+
+    fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         let step = self.step();
         if let Some(blocks) = self.data.blocks {
-            return Some(
-                blocks
-                    .checked_mul(step)
-                    .ok_or_else(|| format!("{blocks} blocks are more than a device can have")),
-            );
+            let length = blocks.checked_mul(step);
+            return length.ok_or_else(|| format!("{blocks} blocks are more than a device can have")).into();
         }
-        let size = size_of(&self.data.device)?;
-        let rest = size / step * step;
-        Some(if rest > 0 {
-            Ok(rest)
-        } else {
-            Err(format!(
-                "{} has {size} sectors, less than one block of {} bytes",
-                self.data.device, self.data.block_size
-            ))
+        RemainingLength::of_size(&self.data.device, size_of, |size| {
+            in_whole_blocks(size, step).ok_or_else(|| {
+                let block = self.data.block_size;
+                format!("{} has {size} sectors, less than one block of {block} bytes", self.data.device)
+            })
         })
     }
 }

@@ -92,7 +92,7 @@ proptest! {
         if let Ok(typed) = find("verity").unwrap().parse(&row) {
             typed.check(Some(blocks), &mut Problems::default());
             typed.lower_devices(blocks);
-            typed.rest(&|_| Some(start));
+            typed.remaining_length(&|_| Some(start));
         }
     }
 }
@@ -208,13 +208,13 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
         ROOT.to_uppercase()
     );
     let mut typed = samples::from_toml("verity", &fields).unwrap();
-    assert_eq!(typed.rest(&|_| Some(2055)), Some(Ok(2048)));
-    assert!(typed.rest(&|_| Some(7)).unwrap().is_err());
-    assert_eq!(typed.rest(&|_| None), None);
-    typed.settle(2048);
+    assert_eq!(typed.remaining_length(&|_| Some(2055)), RemainingLength::Sectors(2048));
+    assert!(matches!(typed.remaining_length(&|_| Some(7)), RemainingLength::TooSmall(_)));
+    assert_eq!(typed.remaining_length(&|_| None), RemainingLength::Unknown);
+    typed.fill_defaults(2048);
     assert_eq!(typed.params(Style::Kernel), format!("1 1:0 1:1 4096 4096 256 1 sha256 {ROOT} -"));
-    typed.settle(8);
-    assert_eq!(typed.rest(&|_| None), Some(Ok(2048)));
+    typed.fill_defaults(8);
+    assert_eq!(typed.remaining_length(&|_| None), RemainingLength::Sectors(2048));
     let lowers = typed.lower_devices(2048);
     let used: Vec<_> = lowers.iter().map(|lower| (lower.start, lower.length)).collect();
     assert_eq!(used, [(0, Some(2048)), (8, Some(24))]);

@@ -1,4 +1,4 @@
-//! What tells the metadata of a target from a blank device and from anything else.
+//! Metadata on a lower device, and how to tell it from a blank device and from anything else.
 //!
 //! thin-pool, cache, era and clone keep their metadata through the kernel's persistent-data library and
 //! begin it alike: checksum and flags of 4 bytes each, the block number in 8, a uuid of 16, and then, at
@@ -7,14 +7,47 @@
 //! `dm-clone-metadata.c`). All four format the device when this first block is nothing but zeros, and
 //! refuse it when the block is something else.
 
-use super::Found;
+use crate::device::Device;
+
+/// Metadata on a lower device, and how to tell whether it is there.
+pub struct Metadata<'a> {
+    /// The device that holds it.
+    pub device: &'a Device,
+    /// The first byte to look at.
+    pub offset: u64,
+    /// How many bytes to look at.
+    pub length: usize,
+    /// Judges these bytes.
+    pub look: fn(&[u8]) -> Found,
+    /// What the kernel does when there is none, as a sentence for the user.
+    pub otherwise: &'static str,
+}
+
+/// What was found where metadata should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// What the target wants: nothing will be formatted.
+    Right,
+    /// Nothing: the kernel will write fresh metadata.
+    Blank,
+    /// Something else: the kernel will refuse it.
+    Other,
+    /// Something else, over which the kernel crashes: it must not be asked.
+    Fatal,
+}
+
+impl<'a> Metadata<'a> {
+    /// Describes metadata of the persistent-data library: the first block of `device`, with this magic.
+    pub fn persistent_data<const MAGIC: u64>(device: &'a Device, otherwise: &'static str) -> Self {
+        Self { device, offset: 0, length: BLOCK, look: |bytes| persistent_data(bytes, MAGIC), otherwise }
+    }
+}
 
 /// The bytes of the first block of such metadata.
-pub const BLOCK: usize = 4096;
+const BLOCK: usize = 4096;
 
 /// Judges the first block of persistent-data metadata.
-#[must_use]
-pub fn persistent_data(bytes: &[u8], magic: u64) -> Found {
+fn persistent_data(bytes: &[u8], magic: u64) -> Found {
     if bytes.iter().all(|byte| *byte == 0) {
         Found::Blank
     } else if bytes.get(32..40).is_some_and(|found| found == magic.to_le_bytes()) {

@@ -1,0 +1,76 @@
+//! What a target does with its lower devices.
+
+use crate::device::Device;
+
+/// A part of a lower device that a row uses.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceUse<'a> {
+    /// The device.
+    pub device: &'a Device,
+    /// The first sector used.
+    pub start: u64,
+    /// How many sectors are used; `None` when the target decides that by itself: all of the device.
+    pub length: Option<u64>,
+    /// Whether the target writes there.
+    pub access: DeviceAccess,
+}
+
+/// What a target does to a lower device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceAccess {
+    /// It only reads.
+    Read,
+    /// It writes, and no other mapping may.
+    Write,
+    /// It writes, and shares the device with others of its kind by design (thin volumes and their pool, a
+    /// snapshot and its origin).
+    Shared,
+}
+
+impl<'a> DeviceUse<'a> {
+    /// Uses `length` sectors from `start` on, for reading and writing.
+    #[must_use]
+    pub fn write(device: &'a Device, start: u64, length: u64) -> Self {
+        Self { device, start, length: Some(length), access: DeviceAccess::Write }
+    }
+
+    /// Uses the whole device.
+    #[must_use]
+    pub fn whole(device: &'a Device, access: DeviceAccess) -> Self {
+        Self { device, start: 0, length: None, access }
+    }
+}
+
+/// A message that a lower device must have been sent before a table is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepare<'a> {
+    /// The device that the message is sent to.
+    pub device: &'a Device,
+    /// The message.
+    pub message: String,
+    /// The [volume](super::Target::volume) of that device that is copied: while it is in use it must be
+    /// suspended, for the kernel does not do that itself.
+    pub copies: Option<u32>,
+}
+
+/// A device whose blocks go from one mapping to another while both are there. The giving mapping must be
+/// suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover<'a> {
+    /// The target lets another one have the blocks.
+    Gives(&'a Device),
+    /// The target takes the blocks from the one that has them.
+    Takes(&'a Device),
+}
+
+/// What would be lost with a live target. Each is a sentence for the user, without a verb in front: a plan
+/// puts "this loses" before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hazards {
+    /// What is lost if the target goes away now.
+    pub data_loss_on_remove: Option<&'static str>,
+    /// What is lost if another table of the same type takes its place: some targets keep nothing on disk.
+    pub data_loss_on_reload: Option<&'static str>,
+    /// What its table does not show, because it was told by messages. An export lacks it.
+    pub hidden_state: Option<&'static str>,
+}

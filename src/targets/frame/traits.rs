@@ -1,0 +1,60 @@
+//! What a target type is to the kernel, and what the manual tells of it.
+
+/// How the kernel treats tables with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// It must be the only target of its table (`DM_TARGET_SINGLETON`).
+    pub singleton: bool,
+    /// A live table of this type can only be replaced by the same type (`DM_TARGET_IMMUTABLE`).
+    pub immutable: bool,
+    /// It reads at load what the live table writes at suspend: suspend, then load, then resume.
+    pub suspend_before_load: bool,
+    /// Whether the table must, or must not, be loaded read-only.
+    pub mode: Mode,
+    /// Its parameters may hold a key: loads and reads ask the kernel to wipe its buffers.
+    pub secret: bool,
+    /// The kernel can make it by itself before anything else runs (`dm_allowed_targets` in
+    /// `drivers/md/dm-init.c`).
+    pub early: bool,
+}
+
+/// Whether a table may be read-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As the mapping says.
+    Any,
+    /// Always read-only (verity).
+    ReadOnly,
+    /// Never read-only (thin-pool).
+    Writable,
+}
+
+impl Traits {
+    /// Nothing special.
+    pub const PLAIN: Self = Self {
+        singleton: false,
+        immutable: false,
+        suspend_before_load: false,
+        mode: Mode::Any,
+        secret: false,
+        early: false,
+    };
+
+    /// Nothing special, but for being there before anything else runs.
+    pub const EARLY: Self = Self { early: true, ..Self::PLAIN };
+}
+
+/// The manual's page of a target.
+#[derive(Debug, Clone, Copy)]
+pub struct Doc {
+    /// What it does, in a sentence or two.
+    pub summary: &'static str,
+    /// The first kernel that has it, as `major.minor`.
+    pub since: &'static str,
+    /// What is written to disk when its table is loaded.
+    pub writes: &'static str,
+    /// What a change of a field does to a running device.
+    pub changes: &'static str,
+    /// A `[[mappings.NAME.targets]]` row, without its header, that is valid as it stands.
+    pub example: &'static str,
+}

@@ -14,13 +14,12 @@ use std::env;
 use std::error::Error;
 use std::path::Path;
 
-use dmctl::access::Access;
 use dmctl::device::Device;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
-use dmctl::ops::{self, Foreign, Removal};
+use dmctl::ops::{self, CreateOptions, RemoveOptions};
 use dmctl::table::{RawRow, Table};
 use dmctl::units::Sectors;
 
@@ -43,7 +42,7 @@ fn join(kernel: &dyn ChangeKernel, disks: &[String]) -> Result<(), Box<dyn Error
         println!("there is {} ({})", device.name, device.number);
     }
     let name = Name::new("joined")?;
-    let created = ops::create(kernel, &name, None, &rows(kernel, disks)?, Access::Writable, Foreign::Refuse)?;
+    let created = ops::create(kernel, &name, &rows(kernel, disks)?, CreateOptions::default())?;
     println!("created {name} ({}) with uuid {}", created.number, created.uuid);
 
     let table = ops::table(kernel, &name, Slot::Live)?;
@@ -52,7 +51,7 @@ fn join(kernel: &dyn ChangeKernel, disks: &[String]) -> Result<(), Box<dyn Error
     }
     println!("{name} has {}", Sectors(dmctl::table::sectors(&table)).human());
 
-    ops::remove(kernel, &name, Removal::default(), Foreign::Refuse)?;
+    ops::remove(kernel, &name, RemoveOptions::default())?;
     println!("removed {name}");
     Ok(())
 }

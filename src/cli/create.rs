@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::identity::Uuid;
-use crate::ops::{self, Foreign, OpError};
+use crate::ops::{self, CreateOptions, Foreign, OpError};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -44,15 +44,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
             "warning: with this uuid {subsystem} takes `{name}` for its own; --foreign says so is meant"
         ));
     }
+    let options =
+        CreateOptions { uuid, access: Access::from_read_only(args.readonly), foreign: Foreign::Allow };
     context.changing(&format!("create {name}"), |kernel| {
-        ops::create(
-            kernel,
-            &name,
-            uuid.as_ref(),
-            &table,
-            Access::from_read_only(args.readonly),
-            Foreign::Allow,
-        )?;
+        ops::create(kernel, &name, &table, options)?;
         Ok(Exit::Done)
     })
 }

@@ -1,6 +1,6 @@
 //! `dmctl remove`: a device less.
 
-use crate::ops::{self, Removal, Removed};
+use crate::ops::{self, RemoveOptions, Removed};
 
 use super::complete;
 use super::context::Context;
@@ -27,8 +27,13 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("remove {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
-        let how = Removal { deferred: args.deferred, stop: context.stop(), ..Removal::default() };
-        if ops::remove(kernel, &device.name, how, (&args.consent).into())? == Removed::WhenClosed {
+        let options = RemoveOptions {
+            deferred: args.deferred,
+            stop: context.stop(),
+            foreign: (&args.consent).into(),
+            ..RemoveOptions::default()
+        };
+        if ops::remove(kernel, &device.name, options)? == Removed::WhenClosed {
             note(format_args!("`{}` is open: it goes away when it is closed", device.name));
         }
         Ok(Exit::Done)

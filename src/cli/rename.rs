@@ -1,7 +1,7 @@
 //! `dmctl rename`: another name for a device.
 
 use crate::identity::Uuid;
-use crate::ops::{self, OpError};
+use crate::ops::{self, OpError, RenameOptions};
 
 use super::complete;
 use super::context::Context;
@@ -31,9 +31,10 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let new = ops::new_name(&args.new)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
+    let options = RenameOptions { uuid, foreign: (&args.consent).into() };
     context.changing(&format!("rename {} {new}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
-        ops::rename(kernel, &device.name, &new, uuid.as_ref(), (&args.consent).into())?;
+        ops::rename(kernel, &device.name, &new, options)?;
         Ok(Exit::Done)
     })
 }

@@ -1,5 +1,4 @@
-//! What dmctl knows about a table that the kernel refused. The kernel's own answer is often one errno for
-//! a dozen reasons.
+//! Advice about a table that the kernel refused. The kernel often answers with one errno for a dozen reasons.
 
 use crate::access::Access;
 use crate::device::Device;
@@ -7,12 +6,12 @@ use crate::kernel::ReadKernel;
 use crate::table::RawRow;
 use crate::targets::{self, DeviceAccess, DeviceUse, Mode, Problems, Target};
 
-/// What may be wrong with the table, a sentence each that names the row; empty when nothing is known.
+/// Returns the likely problems of a table, a sentence each that names the row, counted from 1.
 pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> Vec<String> {
     let mut advice = Vec::new();
     for (index, row) in table.iter().enumerate() {
-        for says in on_row(kernel, row, access) {
-            advice.push(format!("row {}: {says}", index + 1));
+        for sentence in on_row(kernel, row, access) {
+            advice.push(format!("row {}: {sentence}", index + 1));
         }
     }
     advice
@@ -23,29 +22,30 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<String> 
     if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
         return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
     }
-    let typed = match targets::parse(&row.kind, row.params()) {
-        Ok(typed) => typed,
+    let target = match targets::parse(&row.kind, row.params()) {
+        Ok(target) => target,
         Err(error) => return vec![format!("word {} of the parameters: {error}", error.word + 1)],
     };
-    let mut advice = on_fields(typed.as_ref(), row);
-    advice.extend(on_mode(typed.as_ref(), access));
-    advice.extend(typed.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, access)));
+    let mut advice = on_fields(target.as_ref(), row);
+    advice.extend(on_mode(target.as_ref(), access));
+    advice
+        .extend(target.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, access)));
     advice
 }
 
-fn on_fields(typed: &dyn Target, row: &RawRow) -> Vec<String> {
+fn on_fields(target: &dyn Target, row: &RawRow) -> Vec<String> {
     let mut problems = Problems::default();
-    typed.check(Some(row.length), &mut problems);
+    target.check(Some(row.length), &mut problems);
     problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
 }
 
-fn on_mode(typed: &dyn Target, access: Access) -> Option<String> {
-    match (typed.traits().mode, access) {
+fn on_mode(target: &dyn Target, access: Access) -> Option<String> {
+    match (target.traits().mode, access) {
         (Mode::ReadOnly, Access::Writable) => {
-            Some(format!("a table with `{}` must be loaded read-only", typed.kind()))
+            Some(format!("a table with `{}` must be loaded read-only", target.kind()))
         }
         (Mode::Writable, Access::ReadOnly) => {
-            Some(format!("a table with `{}` can't be loaded read-only", typed.kind()))
+            Some(format!("a table with `{}` can't be loaded read-only", target.kind()))
         }
         _ => None,
     }

@@ -1,36 +1,54 @@
-//! Making a device.
+//! Creates a device.
 
 use super::settle::settled;
-use super::{Foreign, OpError, advice, rows, taken};
+use super::{Foreign, LeftState, OpError, advice, rows, taken};
 use crate::access::Access;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::removal::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
 use crate::table::RawRow;
 
-/// A device that was made.
+/// How a device is created. By default it is writable and gets a random uuid.
+#[derive(Debug, Clone)]
+pub struct CreateOptions {
+    /// The uuid of the device. `None` stands for a random one of RFC 4122, version 4, which carries no mark of an
+    /// owner: a map never takes the device for its own.
+    pub uuid: Option<Uuid>,
+    /// Whether the device refuses writes.
+    pub access: Access,
+    /// Whether the uuid may carry the mark of another subsystem.
+    pub foreign: Foreign,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self { uuid: None, access: Access::Writable, foreign: Foreign::Refuse }
+    }
+}
+
+/// A device that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
-    /// Its number.
+    /// The number of the device.
     pub number: DevNum,
-    /// Its uuid, given or random.
+    /// The uuid of the device, given or random.
     pub uuid: Uuid,
 }
 
-/// Makes a device with a table, and lets it run.
+/// Creates a device with a table, and resumes it: it serves I/O when the call returns.
 ///
-/// Without a `uuid` it gets a random one of RFC 4122, version 4. That carries no owner's mark, so no map
-/// will ever take the device for its own.
-///
-/// A device whose table can't be loaded or made live is removed again.
+/// The rows of `table` are in sectors of 512 bytes, from sector 0 on and without gaps. Their lower devices may be
+/// written as paths. A device whose table can't be loaded or made live is removed again.
 ///
 /// ```
-/// # use dmctl::{access::Access, identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
-/// /// A device of 1 MiB of zeros.
+/// # use dmctl::{access::Access, identity::Name, kernel::ChangeKernel, table::RawRow};
+/// # use dmctl::ops::{self, CreateOptions, OpError};
+/// /// Creates a read-only device of 1 MiB of zeros.
 /// fn zeros(kernel: &dyn ChangeKernel) -> Result<String, OpError> {
 ///     let row = RawRow::new(0, 2048, "zero", String::new());
-///     let made = ops::create(kernel, &Name::new("zeros")?, None, &[row], Access::ReadOnly, Foreign::Refuse)?;
-///     Ok(made.number.to_string())
+///     let options = CreateOptions { access: Access::ReadOnly, ..CreateOptions::default() };
+///     let created = ops::create(kernel, &Name::new("zeros")?, &[row], options)?;
+///     Ok(created.number.to_string())
 /// }
 /// ```
 ///
@@ -38,18 +56,17 @@ pub struct Created {
 ///
 /// [`OpError::NameTaken`] and [`OpError::UuidTaken`]; [`OpError::Foreign`] for a uuid that would mark the
 /// device as another subsystem's; [`OpError::NoDevice`] and [`OpError::KeyInTable`] for a row;
-/// [`OpError::Refused`] when the kernel refuses, with no device left; [`OpError::NotPutBack`] when the half-made
-/// device can't be removed.
+/// [`OpError::Refused`] when the kernel refuses, and the device is removed again; [`OpError::NotPutBack`] when it can't
+/// be removed; [`OpError::Unsettled`] when the device runs and its node is missing.
 pub fn create(
     kernel: &dyn ChangeKernel,
     name: &Name,
-    uuid: Option<&Uuid>,
     table: &[RawRow],
-    access: Access,
-    foreign: Foreign,
+    options: CreateOptions,
 ) -> Result<Created, OpError> {
-    foreign.check(name, uuid)?;
-    let uuid = uuid.cloned().map_or_else(random_uuid, Ok)?;
+    let CreateOptions { uuid, access, foreign } = options;
+    foreign.check(name, uuid.as_ref())?;
+    let uuid = uuid.map_or_else(random_uuid, Ok)?;
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
     let table = rows::resolve(kernel, table)?;
     let made = settled(kernel, || make(kernel, name, uuid, &table, access))?;
@@ -72,7 +89,7 @@ fn make(
     }
 }
 
-/// Removes a device that did not come to be.
+/// Removes a device whose table was refused.
 fn undo(
     kernel: &dyn ChangeKernel,
     name: &Name,
@@ -82,21 +99,18 @@ fn undo(
 ) -> OpError {
     match removal::remove(kernel, id, PATIENCE, &|| false) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
-        Err(recovery) => {
-            let left = format!("`{name}` is left half made: try `dmctl remove {name}`");
-            OpError::not_put_back(cause, recovery, left)
-        }
+        Err(recovery) => OpError::not_put_back(cause, recovery, LeftState::HalfMade { name: name.clone() }),
     }
 }
 
-/// A random uuid of RFC 4122, version 4.
+/// Makes a random uuid of RFC 4122, version 4.
 fn random_uuid() -> Result<Uuid, OpError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| OpError::Random(error.to_string()))?;
     Ok(Uuid::new(&version_4(bytes))?)
 }
 
-/// The text of a uuid with version and variant set (RFC 4122, 4.4).
+/// Sets version and variant (RFC 4122, 4.4), and writes the text.
 fn version_4(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -116,7 +130,7 @@ mod tests {
     fn create_zero(kernel: &Simulated, uuid: Option<&str>) -> Result<Created, OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
         let row = RawRow::new(0, 8, "zero", String::new());
-        create(kernel, &Name::new("new").unwrap(), uuid.as_ref(), &[row], Access::Writable, Foreign::Refuse)
+        create(kernel, &Name::new("new").unwrap(), &[row], CreateOptions { uuid, ..CreateOptions::default() })
     }
 
     #[test]

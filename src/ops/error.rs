@@ -9,23 +9,24 @@ use crate::kernel::KernelError;
 
 /// Why an operation failed.
 ///
-/// Up to [`Kernel`](Self::Kernel) nothing was changed. After [`Refused`](Self::Refused) everything is as it
-/// was before. After [`NotPutBack`](Self::NotPutBack) it is not.
+/// The variants up to [`Kernel`](Self::Kernel) are found before anything is changed. After
+/// [`Refused`](Self::Refused) every change is undone. After [`NotPutBack`](Self::NotPutBack) some are not, and after
+/// [`Unsettled`](Self::Unsettled) all of them stay.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpError {
-    /// No device has this name.
+    /// A device of this name does not exist.
     #[error("there is no device `{name}`")]
     Missing {
-        /// The name that was asked for.
+        /// The name that was given.
         name: Name,
-        /// The name of a device that is spelled alike.
+        /// The name of a device with a similar spelling.
         nearest: Option<Name>,
     },
-    /// What was written can't be a name or a uuid.
+    /// The text can't be a name or a uuid.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A path that leads to no mapped device.
+    /// The path does not lead to a mapped device.
     #[error("`{}` is no mapped device", crate::identity::printable(.0))]
     NotMapped(String),
     /// Another device has the name.
@@ -33,7 +34,7 @@ pub enum OpError {
     NameTaken {
         /// The name.
         name: Name,
-        /// Whose it is.
+        /// The number of the device that has it.
         number: DevNum,
     },
     /// Another device has the uuid.
@@ -46,30 +47,30 @@ pub enum OpError {
         /// The number of that device.
         number: DevNum,
     },
-    /// The device has a uuid, and another one was asked for.
+    /// The device has another uuid already.
     #[error("`{name}` has the uuid `{has}` already; the kernel sets a uuid once and never changes it")]
     UuidSet {
-        /// The device.
+        /// The name of the device.
         name: Name,
-        /// The uuid it has.
+        /// The uuid of the device.
         has: Uuid,
     },
     /// The uuid marks a device of another subsystem.
     #[error("`{name}` belongs to {subsystem}: its uuid is `{uuid}`")]
     Foreign {
-        /// The device.
+        /// The name of the device.
         name: Name,
-        /// Its uuid, or the one it was to get.
+        /// The uuid of the device, or the one that was given.
         uuid: Uuid,
-        /// Whose mark that uuid carries.
+        /// The subsystem whose mark the uuid carries.
         subsystem: &'static str,
     },
-    /// A device to be removed is in use.
+    /// The device is in use, and can't be removed.
     #[error("`{name}` is in use: {usage}")]
     InUse {
-        /// The device.
+        /// The name of the device.
         name: Name,
-        /// By what.
+        /// The users of the device.
         usage: Usage,
     },
     /// A row names a block device that does not exist.
@@ -88,55 +89,83 @@ pub enum OpError {
         /// The device as the row writes it.
         device: Device,
     },
-    /// A table that leads back to the device it is for.
-    #[error("row {row}: `{name}` would stand on itself{}", via(.through))]
-    Itself {
+    /// The table would make the device one of its own lower devices.
+    #[error("row {row}: `{name}` would depend on itself{}", via(.through))]
+    Loop {
         /// The row, counted from 1.
         row: usize,
-        /// The device.
+        /// The name of the device.
         name: Name,
-        /// The devices between, from the top down.
+        /// The devices between the device and itself, from the top down.
         through: Vec<Name>,
     },
     /// The system gives no random bytes for a uuid.
     #[error("the system gives no random bytes for a uuid: {0}")]
     Random(String),
-    /// The kernel could not be read.
+    /// The kernel can't be read.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The kernel refused a call; what had been done before it is undone.
+    /// The kernel refused a call; the calls before it are undone.
     #[error("{cause}")]
     Refused {
-        /// The kernel's answer.
+        /// The answer of the kernel.
         cause: KernelError,
-        /// What dmctl knows about the reason, a sentence each.
+        /// The likely reasons, a sentence each; empty when none is known.
         advice: Vec<String>,
     },
-    /// The kernel refused a call, and then one of those that should have put things back.
+    /// The kernel refused a call, and then one of those that undo the calls before it.
     #[error("{cause}; and putting it back failed: {recovery}; {left}")]
     NotPutBack {
         /// The answer that made the operation fail.
         cause: Box<KernelError>,
         /// The answer that made the recovery fail.
         recovery: Box<KernelError>,
-        /// What the device is left in, and what to do about it.
-        left: String,
+        /// The state that is left. Its `Display` says how to go on.
+        left: LeftState,
     },
-    /// The change is made, the device nodes did not follow.
+    /// The change is made, and its device node could not be updated.
     #[error("the change is made, but its device node could not be brought up to date: {0}")]
     Unsettled(KernelError),
 }
 
 impl OpError {
-    /// A refusal that dmctl knows nothing more about.
+    /// Makes the error of a refusal without advice.
     pub(super) fn refused(cause: KernelError) -> Self {
         Self::Refused { cause, advice: Vec::new() }
     }
 
-    /// A refusal, and another one on the way back.
-    pub(super) fn not_put_back(cause: KernelError, recovery: KernelError, left: String) -> Self {
+    /// Makes the error of a refusal whose undoing was refused as well.
+    pub(super) fn not_put_back(cause: KernelError, recovery: KernelError, left: LeftState) -> Self {
         Self::NotPutBack { cause: Box::new(cause), recovery: Box::new(recovery), left }
     }
+}
+
+/// The state of a device after an operation failed, and could not be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LeftState {
+    /// A device that was created has no live table.
+    #[error("`{name}` is left half made: try `dmctl remove {name}`")]
+    HalfMade {
+        /// The name of the device.
+        name: Name,
+    },
+    /// A device whose table was replaced, or that was resumed, may be suspended or hold an inactive table.
+    #[error(
+        "`{name}` may be suspended or keep an inactive table: look with `dmctl info {name}`, then try `dmctl resume {name}`"
+    )]
+    Suspended {
+        /// The name of the device.
+        name: Name,
+    },
+    /// A device has its new name, and not the new uuid.
+    #[error("the device is called `{new}` and has no uuid: try `dmctl rename {new} {old}`")]
+    Renamed {
+        /// The name that the device had.
+        old: Name,
+        /// The name that the device has.
+        new: Name,
+    },
 }
 
 fn via(names: &[Name]) -> String {
@@ -144,5 +173,5 @@ fn via(names: &[Name]) -> String {
         return String::new();
     }
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    format!(", through {}", names.join(", "))
+    format!(" (via {})", names.join(", "))
 }

@@ -1,17 +1,17 @@
-//! From what a person writes for a device to the device.
+//! Finds a device by a name or a path that a person wrote.
 
 use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{Name, printable};
 use crate::kernel::{DeviceState, Id, Info, ListEntry, ReadKernel, Slot};
 
-/// Where the nodes of mapped devices are.
+/// The folder of the nodes of mapped devices.
 const NODES: &str = "/dev/mapper/";
 
-/// How alike two names must be for one to be offered in place of the other (Jaro similarity).
-const ALIKE: f64 = 0.7;
+/// The least Jaro similarity at which a name is offered in place of another.
+const MIN_SIMILARITY: f64 = 0.7;
 
-/// The name for a new device: plain or mangled, with or without `/dev/mapper/` in front.
+/// Reads the name for a new device: plain or mangled, with or without `/dev/mapper/` in front.
 ///
 /// ```
 /// use dmctl::ops::new_name;
@@ -21,15 +21,14 @@ const ALIKE: f64 = 0.7;
 ///
 /// # Errors
 ///
-/// [`OpError::Identity`] when it can't be the name of a device.
+/// [`OpError::Identity`] when the text can't be the name of a device.
 pub fn new_name(text: &str) -> Result<Name, OpError> {
     Ok(Name::new(text.strip_prefix(NODES).unwrap_or(text))?)
 }
 
-/// Finds the device that a person means: by its name, plain or mangled, by its `/dev/mapper/` node, or by
-/// any other path of it.
+/// Finds a device by its name, plain or mangled, by its `/dev/mapper/` node, or by any other path of it.
 ///
-/// A device that another tool named without mangling is found by its plain name too.
+/// A device that another tool named without mangling is found by its plain name as well.
 ///
 /// ```
 /// # use dmctl::{kernel::ReadKernel, ops::{self, OpError}};
@@ -40,9 +39,9 @@ pub fn new_name(text: &str) -> Result<Name, OpError> {
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`] with the name of a device that is spelled alike, [`OpError::NotMapped`] for a path
-/// of something else, [`OpError::Identity`] for what can't be a name, [`OpError::Kernel`] when the kernel
-/// can't be read.
+/// [`OpError::Missing`] with the name of a device with a similar spelling, [`OpError::NotMapped`] for a path that does
+/// not lead to a mapped device, [`OpError::Identity`] for a text that can't be a name, [`OpError::Kernel`] when the
+/// kernel can't be read.
 pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
     let listed = kernel.list()?;
     let plain = text.strip_prefix(NODES).unwrap_or(text);
@@ -57,7 +56,7 @@ pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
     Err(OpError::Missing { name, nearest })
 }
 
-/// The place of the device of this name: the kernel's own spelling first, the plain one after it.
+/// Returns the index of the device of this name: by the mangled name first, by the plain one after that.
 fn position(listed: &[ListEntry], plain: &str) -> Option<usize> {
     let name = Name::new(plain).ok();
     let exactly = |device: &ListEntry| name.as_ref() == Some(&device.name) || device.name.kernel() == plain;
@@ -77,7 +76,7 @@ fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Resul
         .ok_or_else(|| OpError::NotMapped(path.to_string()))
 }
 
-/// The state of the device of this name.
+/// Returns the state of the device of this name. Unlike [`info`](super::info) it fails when there is none.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::ReadKernel, ops::{self, OpError}};
@@ -90,32 +89,32 @@ fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Resul
 ///
 /// [`OpError::Missing`] when there is none, [`OpError::Kernel`] when the kernel can't be read.
 pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
-    mapped(kernel, name).map(|mapped| mapped.info)
+    state_of(kernel, name).map(|state| state.info)
 }
 
-/// The device of this name with its live table.
-pub(super) fn mapped(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceState, OpError> {
+/// Returns the device of this name with its live table.
+pub(super) fn state_of(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceState, OpError> {
     match kernel.device(&Id::Name(name.clone()), Slot::Live)? {
-        Some(mapped) => Ok(mapped),
+        Some(state) => Ok(state),
         None => Err(OpError::Missing { name: name.clone(), nearest: nearest(&kernel.list()?, name) }),
     }
 }
 
-/// The device found, by what can't move to another one between two calls: its uuid, if it has one.
-pub(super) fn steady(info: &Info) -> Id {
+/// Returns the id of a device that can't move to another device between two calls: the uuid, if there is one.
+pub(super) fn stable_id(info: &Info) -> Id {
     match &info.uuid {
         Some(uuid) => Id::Uuid(uuid.clone()),
         None => Id::Name(info.name.clone()),
     }
 }
 
-/// The name that is spelled most like `wanted`, if one is.
+/// Returns the name most similar to `wanted`, if one is similar.
 fn nearest(listed: &[ListEntry], wanted: &Name) -> Option<Name> {
     let wanted = wanted.plain();
     listed
         .iter()
         .map(|device| (strsim::jaro(&wanted, &device.name.plain()), &device.name))
-        .filter(|(alike, _)| *alike > ALIKE)
+        .filter(|(similarity, _)| *similarity > MIN_SIMILARITY)
         .max_by(|(one, _), (two, _)| one.total_cmp(two))
         .map(|(_, name)| name.clone())
 }

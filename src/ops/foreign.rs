@@ -1,21 +1,21 @@
-//! Keeps hands off the devices of other subsystems.
+//! Refuses devices of other subsystems.
 
 use super::OpError;
 use crate::identity::{Name, Uuid};
 
 /// Whether a device that its uuid marks as another subsystem's (LVM, cryptsetup, multipath, ...) may be
-/// changed. Such a device is one of many parts that its own tools keep consistent.
+/// changed. Such a device is one part of many, which only the tools of its subsystem keep consistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Foreign {
-    /// It may not.
+    /// Refuses the device.
     #[default]
     Refuse,
-    /// It may: someone asked for it.
+    /// Changes the device like any other.
     Allow,
 }
 
 impl Foreign {
-    /// Refuses a device that is marked, unless someone asked for it.
+    /// Refuses a uuid with the mark of another subsystem, unless foreign devices are allowed.
     pub(super) fn check(self, name: &Name, uuid: Option<&Uuid>) -> Result<(), OpError> {
         let Some((uuid, subsystem)) = uuid.and_then(|uuid| Some((uuid, uuid.subsystem()?))) else {
             return Ok(());

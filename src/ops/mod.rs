@@ -1,24 +1,25 @@
 //! The operations on one device, as library calls.
 //!
-//! These are what the verbs of the command line do, and what a program does that wants a device and no
-//! map: [`create`], [`reload`], [`rename`], [`remove`], [`table`], [`list`], [`info`], [`suspend`] and
-//! [`resume`]; the rows of a table are [`RawRow`](crate::table::RawRow)s. Each takes the kernel to act on.
-//! The reading ones are content with a [`ReadKernel`](crate::kernel::ReadKernel), which can't be changed.
+//! The verbs of the command line call these, and so can a program that manages devices without a map: [`create`],
+//! [`reload`], [`rename`], [`remove`], [`table`], [`list`], [`info`], [`suspend`] and [`resume`]; the rows of a table are
+//! [`RawRow`](crate::table::RawRow)s. Each takes the kernel to act on. Those that read take a
+//! [`ReadKernel`](crate::kernel::ReadKernel), which can't be changed.
 //!
-//! They act on the device that is named, as `dmsetup` does, with three differences:
+//! They act on the device of the given name, as `dmsetup` does, with three differences:
 //!
-//! - A device that its uuid marks as another subsystem's is refused unless [`Foreign::Allow`] says otherwise.
-//! - An operation of several calls is undone when one of them fails: the device is as it was before, or the
-//!   error is [`OpError::NotPutBack`] and says what is left.
-//! - What is wrong with a table is explained: lower devices may be written as paths, and when the kernel
-//!   refuses a table the error carries what dmctl knows about its rows.
+//! - A device that its uuid marks as another subsystem's is refused unless [`Foreign::Allow`] is given.
+//! - An operation of several calls is undone when one of them fails: the device is as it was before, or the error is
+//!   [`OpError::NotPutBack`] with the [`LeftState`].
+//! - Lower devices may be written as paths, and when the kernel refuses a table the error carries the likely problems of
+//!   its rows.
+//!
+//! A length or position is a count of sectors of 512 bytes.
 //!
 //! ```
-//! use dmctl::access::Access;
 //! use dmctl::identity::Name;
 //! use dmctl::kernel::simulated::{Simulated, State};
 //! use dmctl::kernel::{ChangeKernel, Slot};
-//! use dmctl::ops::{self, Foreign, OpError, Removal};
+//! use dmctl::ops::{self, CreateOptions, OpError, RemoveOptions};
 //! use dmctl::table::{self, RawRow};
 //!
 //! /// Joins two disks, counts the sectors, and takes them apart again.
@@ -28,9 +29,9 @@
 //!         RawRow::new(0, 2048, "linear", "/dev/sda 0".to_string()),
 //!         RawRow::new(2048, 2048, "linear", "/dev/sdb 0".to_string()),
 //!     ];
-//!     ops::create(kernel, &name, None, &rows, Access::Writable, Foreign::Refuse)?;
+//!     ops::create(kernel, &name, &rows, CreateOptions::default())?;
 //!     let sectors = table::sectors(&ops::table(kernel, &name, Slot::Live)?);
-//!     ops::remove(kernel, &name, Removal::default(), Foreign::Refuse)?;
+//!     ops::remove(kernel, &name, RemoveOptions::default())?;
 //!     Ok(sectors)
 //! }
 //!
@@ -57,13 +58,13 @@ mod swap;
 mod taken;
 mod usage;
 
-pub use create::{Created, create};
-pub use error::OpError;
+pub use create::{CreateOptions, Created, create};
+pub use error::{LeftState, OpError};
 pub use find::{by_name, find, new_name};
 pub use foreign::Foreign;
 pub use read::{info, list, table};
 pub use reload::reload;
-pub use remove::{Removal, Removed, remove};
-pub use rename::rename;
+pub use remove::{RemoveOptions, Removed, remove};
+pub use rename::{RenameOptions, rename};
 pub use suspend::{resume, suspend};
 pub use usage::Usage;

@@ -1,11 +1,11 @@
-//! The operations that only look.
+//! The operations that read.
 
 use super::{OpError, by_name};
 use crate::identity::Name;
 use crate::kernel::{Id, Info, ListEntry, ReadKernel, Slot};
 use crate::table::Table;
 
-/// Every mapped device of this machine, by name. One call to the kernel, however many there are.
+/// Lists the mapped devices, sorted by their plain names. It is one ioctl (`DM_LIST_DEVICES`), however many there are.
 ///
 /// ```
 /// # use dmctl::{kernel::ReadKernel, ops::{self, OpError}};
@@ -23,7 +23,7 @@ pub fn list(kernel: &dyn ReadKernel) -> Result<Vec<ListEntry>, OpError> {
     Ok(listed)
 }
 
-/// The state of the device of this name, or none when there is no such device.
+/// Returns the state of the device of this name; `None` when it does not exist. [`by_name`] fails then instead.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::ReadKernel, ops::{self, OpError}};
@@ -39,9 +39,10 @@ pub fn info(kernel: &dyn ReadKernel, name: &Name) -> Result<Option<Info>, OpErro
     Ok(kernel.device(&Id::Name(name.clone()), Slot::Live)?.map(|mapped| mapped.info))
 }
 
-/// One of the two tables of a device; empty when that slot is empty.
+/// Returns one of the two tables of a device; empty when the slot is empty. Starts and lengths are in sectors of 512
+/// bytes.
 ///
-/// The rows hold keys as the kernel has them. Their [`Display`](std::fmt::Display) shows none.
+/// The rows hold keys as the kernel returns them. Their [`Display`](std::fmt::Display) leaves keys out.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::{ReadKernel, Slot}, ops::{self, OpError}};
@@ -55,11 +56,11 @@ pub fn info(kernel: &dyn ReadKernel, name: &Name) -> Result<Option<Info>, OpErro
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`] when there is no such device, [`OpError::Kernel`] when the kernel can't be read.
+/// [`OpError::Missing`] when the device does not exist, [`OpError::Kernel`] when the kernel can't be read.
 pub fn table(kernel: &dyn ReadKernel, name: &Name, slot: Slot) -> Result<Table, OpError> {
     match kernel.device(&Id::Name(name.clone()), slot)? {
         Some(mapped) => Ok(mapped.table.to_vec()),
-        // Gone, or never there: the same answer, with its hint.
+        // The kernel has answered that the device is missing: this adds the name that is similar.
         None => by_name(kernel, name).map(|_| Table::new()),
     }
 }

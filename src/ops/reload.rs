@@ -1,6 +1,6 @@
-//! Replacing the table of a device.
+//! Replaces the table of a device.
 
-use super::find::{mapped, steady};
+use super::find::{stable_id, state_of};
 use super::settle::settled;
 use super::swap::{self, not_put_back};
 use super::{Foreign, OpError, advice, rows};
@@ -9,15 +9,16 @@ use crate::kernel::{ChangeKernel, DeviceState, KernelError, Suspend};
 use crate::table::RawRow;
 use crate::targets;
 
-/// Replaces the table of a device in one step: I/O goes through the old one up to the swap and through
-/// the new one after it. The device stays read-only or writable, as it is, and runs afterwards.
+/// Replaces the table of a device atomically: I/O goes through the old one up to the swap and through the new one after
+/// it. The device stays read-only or writable, as it is, and is not suspended afterwards.
 ///
-/// The kernel checks the new table while the old one still serves; a table it refuses changes nothing. A
-/// table that can't become live is dropped, and the device runs on with the old one.
+/// The rows of `table` are in sectors of 512 bytes, from sector 0 on and without gaps. The kernel checks the new table
+/// while the old one still serves; a table that it refuses changes nothing. A table that can't become live is dropped,
+/// and the device continues with the old one.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}, table::RawRow};
-/// /// Lets every access fail from now on.
+/// /// Lets every access fail from now on, on a device of `sectors` sectors.
 /// fn pull_the_plug(kernel: &dyn ChangeKernel, name: &Name, sectors: u64) -> Result<(), OpError> {
 ///     let row = RawRow::new(0, sectors, "error", String::new());
 ///     ops::reload(kernel, name, &[row], Foreign::Refuse)
@@ -27,15 +28,15 @@ use crate::targets;
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::NoDevice`], [`OpError::KeyInTable`] and
-/// [`OpError::Itself`] for a row; [`OpError::Refused`] when the kernel refuses, with all as it was;
-/// [`OpError::NotPutBack`] when after that the old table can't be resumed either.
+/// [`OpError::Loop`] for a row; [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
+/// [`OpError::NotPutBack`] when the old table can't be resumed either.
 pub fn reload(
     kernel: &dyn ChangeKernel,
     name: &Name,
     table: &[RawRow],
     foreign: Foreign,
 ) -> Result<(), OpError> {
-    let before = mapped(kernel, name)?;
+    let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
     let table = rows::resolve(kernel, table)?;
     rows::refuse_loop(kernel, &table, &before.info)?;
@@ -46,7 +47,7 @@ pub fn reload(
 
 fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) -> Result<(), OpError> {
     let info = &before.info;
-    let id = steady(info);
+    let id = stable_id(info);
     let advice = || advice::on(kernel, table, info.access());
     let suspend_first = info.live_table && !info.suspended && reads_metadata(table);
     if suspend_first {
@@ -59,19 +60,19 @@ fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) ->
     }
 }
 
-/// Whether a target of the table reads at load what the live table writes at suspend.
+/// Whether a target of the table reads, when it is loaded, metadata that the live table writes when it is suspended.
 fn reads_metadata(table: &[RawRow]) -> bool {
     table.iter().any(|row| targets::find(&row.kind).is_some_and(|kind| kind.traits.suspend_before_load))
 }
 
-/// Lets the device run again that was suspended for the load.
+/// Resumes the device that was suspended for the load.
 fn after_refused_load(
     kernel: &dyn ChangeKernel,
     before: &DeviceState,
     cause: KernelError,
     advice: impl FnOnce() -> Vec<String>,
 ) -> OpError {
-    match kernel.resume(&steady(&before.info)) {
+    match kernel.resume(&stable_id(&before.info)) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
         Err(recovery) => not_put_back(before, cause, recovery),
     }
@@ -154,7 +155,7 @@ mod tests {
         let error = to_zeros(&kernel).unwrap_err();
         let OpError::NotPutBack { cause, recovery, left } = &error else { panic!("{error:?}") };
         assert_eq!((cause.errno(), recovery.errno()), (Some(Errno::EINVAL), Some(Errno::EIO)));
-        assert!(left.contains("dmctl resume data"), "{left}");
+        assert!(left.to_string().contains("dmctl resume data"), "{left}");
     }
 
     #[test]
@@ -176,8 +177,8 @@ mod tests {
             let row = RawRow::new(0, 8, "linear", params.to_string());
             reload(&kernel, &data(), &[row], Foreign::Refuse).unwrap_err().to_string()
         };
-        assert_eq!(on("254:0 0"), "row 1: `data` would stand on itself");
-        assert_eq!(on("254:1 0"), "row 1: `data` would stand on itself, through `top`");
+        assert_eq!(on("254:0 0"), "row 1: `data` would depend on itself");
+        assert_eq!(on("254:1 0"), "row 1: `data` would depend on itself (via `top`)");
         assert_eq!(changes(&kernel), [""; 0]);
     }
 

@@ -1,52 +1,55 @@
-//! Destroying a device.
+//! Removes a device.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::find::steady;
+use super::find::stable_id;
 use super::settle::settled;
 use super::{Foreign, OpError, Usage, by_name};
 use crate::identity::Name;
 use crate::kernel::removal::{self, NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, Info, Slot};
 
-/// How a device is removed.
+/// How a device is removed. By default the call waits up to five seconds for a device that is open.
 #[derive(Debug, Clone, Copy)]
-pub struct Removal<'a> {
-    /// Lets a device that is open go away when it is closed, instead of refusing.
+pub struct RemoveOptions<'a> {
+    /// Lets the kernel remove a device that is open when it is closed, instead of refusing.
     pub deferred: bool,
-    /// How long to try while the device is open and nobody is known who keeps it open.
+    /// How long to retry while the device is open and its user is not known.
     pub patience: Duration,
-    /// Once it is true, it is not tried again.
+    /// Ends the retries once it is true.
     pub stop: &'a AtomicBool,
+    /// Whether the device may belong to another subsystem.
+    pub foreign: Foreign,
 }
 
-impl Default for Removal<'_> {
+impl Default for RemoveOptions<'_> {
     fn default() -> Self {
-        Self { deferred: false, patience: PATIENCE, stop: &NEVER }
+        Self { deferred: false, patience: PATIENCE, stop: &NEVER, foreign: Foreign::Refuse }
     }
 }
 
-/// What became of a device that was removed.
+/// The outcome of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
-    /// It is gone.
+    /// The device does not exist any more.
     Gone,
-    /// It is open, and goes away when it is closed. Until then its name and uuid stay taken.
+    /// The device is open, and the kernel removes it when it is closed. Until then its name and uuid are taken.
     WhenClosed,
 }
 
-/// Destroys a device. What is stored on its lower devices stays there.
+/// Removes a device. The data on its lower devices stays there.
 ///
-/// A device in use is refused at once when its users are known (a device that stands on it, a mount, swap),
-/// and after some seconds of trying when it is only open: most often it was looked at for a moment.
+/// A device in use is refused at once when its users are known and last (a device above it, a mount, swap). A device
+/// that is only open is tried again for [`patience`](RemoveOptions::patience): most often udev or blkid reads it for a
+/// moment.
 ///
 /// ```
-/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError, Removal}};
-/// fn remove_or_tell(kernel: &dyn ChangeKernel, name: &Name) -> Result<(), OpError> {
-///     match ops::remove(kernel, name, Removal::default(), Foreign::Refuse) {
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, OpError, RemoveOptions}};
+/// fn remove_or_report(kernel: &dyn ChangeKernel, name: &Name) -> Result<(), OpError> {
+///     match ops::remove(kernel, name, RemoveOptions::default()) {
 ///         Err(OpError::InUse { usage, .. }) => eprintln!("still needed: {usage}"),
 ///         other => drop(other?),
 ///     }
@@ -57,17 +60,18 @@ pub enum Removed {
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`], [`OpError::InUse`]; [`OpError::Refused`] when the kernel
-/// refuses for another reason. In all of them the device is as it was.
+/// refuses for another reason. In all of them the device is as it was. [`OpError::Unsettled`] when the device is removed
+/// and its node is not.
 pub fn remove(
     kernel: &dyn ChangeKernel,
     name: &Name,
-    how: Removal<'_>,
-    foreign: Foreign,
+    options: RemoveOptions<'_>,
 ) -> Result<Removed, OpError> {
     let info = by_name(kernel, name)?;
-    foreign.check(name, info.uuid.as_ref())?;
-    let removed =
-        settled(kernel, || if how.deferred { defer(kernel, &info) } else { destroy(kernel, &info, how) })?;
+    options.foreign.check(name, info.uuid.as_ref())?;
+    let removed = settled(kernel, || {
+        if options.deferred { defer(kernel, &info) } else { destroy(kernel, &info, options) }
+    })?;
     tracing::info!(
         "removed `{name}`{}",
         if removed == Removed::Gone { "" } else { ", as soon as it is closed" }
@@ -76,27 +80,27 @@ pub fn remove(
 }
 
 fn defer(kernel: &dyn ChangeKernel, info: &Info) -> Result<Removed, OpError> {
-    let id = steady(info);
+    let id = stable_id(info);
     kernel.remove(&id, true).map_err(OpError::refused)?;
-    // The kernel's answer is the same whether it is gone or will go.
+    // The kernel answers the same whether the device is gone or will go.
     Ok(if kernel.device(&id, Slot::Live)?.is_some() { Removed::WhenClosed } else { Removed::Gone })
 }
 
-fn destroy(kernel: &dyn ChangeKernel, info: &Info, how: Removal<'_>) -> Result<Removed, OpError> {
+fn destroy(kernel: &dyn ChangeKernel, info: &Info, options: RemoveOptions<'_>) -> Result<Removed, OpError> {
     let in_use = |usage| OpError::InUse { name: info.name.clone(), usage };
     let usage = Usage::of(kernel, info)?;
-    if usage.lasts() {
+    if usage.is_lasting() {
         return Err(in_use(usage));
     }
-    let id = steady(info);
-    match removal::remove(kernel, &id, how.patience, &|| how.stop.load(Ordering::Relaxed)) {
+    let id = stable_id(info);
+    match removal::remove(kernel, &id, options.patience, &|| options.stop.load(Ordering::Relaxed)) {
         Ok(()) => Ok(Removed::Gone),
         Err(error) if error.errno() == Some(Errno::EBUSY) => Err(in_use(usage_now(kernel, &id, usage))),
         Err(error) => Err(OpError::refused(error)),
     }
 }
 
-/// Who uses the device after the last try; what was known before when that can't be read.
+/// Reads the users of the device after the last try. Returns `before` when they can't be read.
 fn usage_now(kernel: &dyn ChangeKernel, id: &Id, before: Usage) -> Usage {
     let now = kernel.device(id, Slot::Live).ok().flatten();
     now.and_then(|mapped| Usage::of(kernel, &mapped.info).ok()).unwrap_or(before)
@@ -109,12 +113,13 @@ mod tests {
     use crate::kernel::{Id, ReadKernel};
     use crate::ops::fixture::{changes, kernel, kernel_with, row};
 
-    fn remove_data(kernel: &Simulated, how: Removal<'_>) -> Result<Removed, OpError> {
-        remove(kernel, &Name::new("data").unwrap(), how, Foreign::Refuse)
+    fn remove_data(kernel: &Simulated, options: RemoveOptions<'_>) -> Result<Removed, OpError> {
+        remove(kernel, &Name::new("data").unwrap(), options)
     }
 
-    fn soon(deferred: bool) -> Removal<'static> {
-        Removal { deferred, patience: Duration::from_millis(120), ..Removal::default() }
+    /// Options with a short patience.
+    fn impatient() -> RemoveOptions<'static> {
+        RemoveOptions { patience: Duration::from_millis(120), ..RemoveOptions::default() }
     }
 
     #[test]
@@ -122,7 +127,7 @@ mod tests {
         let kernel = kernel(&["data"]);
         kernel.fail_nth(1, Errno::EBUSY);
         kernel.fail_nth(2, Errno::EBUSY);
-        assert_eq!(remove_data(&kernel, Removal::default()).unwrap(), Removed::Gone);
+        assert_eq!(remove_data(&kernel, RemoveOptions::default()).unwrap(), Removed::Gone);
         assert_eq!(changes(&kernel), ["remove data"; 3]);
         assert!(kernel.list().unwrap().is_empty());
     }
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn the_wait_has_an_end() {
         let kernel = kernel_with(&["data"], |mappings| mappings[0].open_count = 2);
-        let error = remove_data(&kernel, soon(false)).unwrap_err();
+        let error = remove_data(&kernel, impatient()).unwrap_err();
         assert_eq!(error.to_string(), "`data` is in use: open 2 times, by a program");
         assert!(changes(&kernel).len() > 1);
     }
@@ -142,7 +147,7 @@ mod tests {
             mappings[0].mounts = vec!["/srv/data".to_string()];
             mappings[1].live = Some(vec![row("linear", "254:0 0")]);
         });
-        let error = remove_data(&kernel, Removal::default()).unwrap_err();
+        let error = remove_data(&kernel, RemoveOptions::default()).unwrap_err();
         let expected = "`data` is in use: `top` (254:1) stands on it, mounted on /srv/data";
         assert_eq!(error.to_string(), expected);
         assert_eq!(changes(&kernel), [""; 0]);
@@ -151,9 +156,10 @@ mod tests {
     #[test]
     fn an_open_device_may_go_later() {
         let open = kernel_with(&["data"], |mappings| mappings[0].open_count = 1);
-        assert_eq!(remove_data(&open, soon(true)).unwrap(), Removed::WhenClosed);
+        let deferred = RemoveOptions { deferred: true, ..impatient() };
+        assert_eq!(remove_data(&open, deferred).unwrap(), Removed::WhenClosed);
         assert!(open.list().unwrap()[0].name.kernel() == "data");
-        assert_eq!(remove_data(&kernel(&["data"]), soon(true)).unwrap(), Removed::Gone);
+        assert_eq!(remove_data(&kernel(&["data"]), deferred).unwrap(), Removed::Gone);
     }
 
     #[test]
@@ -170,6 +176,6 @@ mod tests {
     fn another_refusal_is_the_answer() {
         let kernel = kernel(&["data"]);
         kernel.fail_nth(1, Errno::ENOMEM);
-        assert!(matches!(remove_data(&kernel, Removal::default()), Err(OpError::Refused { .. })));
+        assert!(matches!(remove_data(&kernel, RemoveOptions::default()), Err(OpError::Refused { .. })));
     }
 }

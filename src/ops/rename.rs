@@ -1,19 +1,28 @@
-//! Giving a device another name, and the uuid it may lack.
+//! Renames a device, and sets a missing uuid.
 
 use super::settle::settled;
-use super::{Foreign, OpError, by_name, taken};
+use super::{Foreign, LeftState, OpError, by_name, taken};
 use crate::identity::{Name, Uuid};
 use crate::kernel::{ChangeKernel, Info};
 
-/// Gives a device another name, and sets its uuid if one is given and it has none yet.
+/// What else [`rename`] does. By default it changes the name only.
+#[derive(Debug, Clone, Default)]
+pub struct RenameOptions {
+    /// The uuid to set. The kernel sets a uuid once: a device that has another one is refused.
+    pub uuid: Option<Uuid>,
+    /// Whether the device may belong to another subsystem, or the uuid carry its mark.
+    pub foreign: Foreign,
+}
+
+/// Renames a device, and sets its uuid if one is given and the device has none.
 ///
-/// A name or uuid that the device has already is left as it is.
+/// A name or uuid that the device has already is not sent to the kernel.
 ///
 /// ```
-/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}};
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, OpError, RenameOptions}};
 /// fn retire(kernel: &dyn ChangeKernel, name: &Name) -> Result<(), OpError> {
-///     let old = Name::new(&format!("{}-old", name.plain()))?;
-///     ops::rename(kernel, name, &old, None, Foreign::Refuse)
+///     let retired = Name::new(&format!("{}-old", name.plain()))?;
+///     ops::rename(kernel, name, &retired, RenameOptions::default())
 /// }
 /// ```
 ///
@@ -21,19 +30,19 @@ use crate::kernel::{ChangeKernel, Info};
 ///
 /// [`OpError::Missing`], [`OpError::NameTaken`], [`OpError::UuidTaken`]; [`OpError::UuidSet`] when the device
 /// has another uuid; [`OpError::Foreign`] for its uuid or the new one; [`OpError::Refused`] when the kernel
-/// refuses, with the old name in place; [`OpError::NotPutBack`] when the uuid is refused and the old name
-/// can't be given back.
+/// refuses, and the device has its old name; [`OpError::NotPutBack`] when the uuid is refused and the old name can't be
+/// restored; [`OpError::Unsettled`] when the node could not follow.
 pub fn rename(
     kernel: &dyn ChangeKernel,
     name: &Name,
     new: &Name,
-    uuid: Option<&Uuid>,
-    foreign: Foreign,
+    options: RenameOptions,
 ) -> Result<(), OpError> {
+    let RenameOptions { uuid, foreign } = options;
     let before = by_name(kernel, name)?;
     foreign.check(name, before.uuid.as_ref())?;
-    foreign.check(name, uuid)?;
-    let uuid = lacking(&before, uuid)?;
+    foreign.check(name, uuid.as_ref())?;
+    let uuid = missing_uuid(&before, uuid.as_ref())?;
     let new = Some(new).filter(|new| *new != name);
     taken::refuse(kernel, new, uuid, Some(before.number))?;
     settled(kernel, || perform(kernel, &before, new, uuid))?;
@@ -41,8 +50,8 @@ pub fn rename(
     Ok(())
 }
 
-/// The uuid that is still to be set, if any.
-fn lacking<'a>(before: &Info, uuid: Option<&'a Uuid>) -> Result<Option<&'a Uuid>, OpError> {
+/// Returns the uuid that is still to be set, if any.
+fn missing_uuid<'a>(before: &Info, uuid: Option<&'a Uuid>) -> Result<Option<&'a Uuid>, OpError> {
     match (&before.uuid, uuid) {
         (_, None) => Ok(None),
         (None, Some(wanted)) => Ok(Some(wanted)),
@@ -51,7 +60,7 @@ fn lacking<'a>(before: &Info, uuid: Option<&'a Uuid>) -> Result<Option<&'a Uuid>
     }
 }
 
-/// The name first: it can be given back, a uuid can't.
+/// Changes the name first: a name can be restored, a uuid can't.
 fn perform(
     kernel: &dyn ChangeKernel,
     before: &Info,
@@ -68,8 +77,7 @@ fn perform(
     match kernel.rename(new, old) {
         Ok(()) => Err(OpError::refused(cause)),
         Err(recovery) => {
-            let left =
-                format!("the device is called `{new}` and has no uuid: try `dmctl rename {new} {old}`");
+            let left = LeftState::Renamed { old: old.clone(), new: new.clone() };
             Err(OpError::not_put_back(cause, recovery, left))
         }
     }
@@ -87,7 +95,7 @@ mod tests {
     fn rename_data(kernel: &Simulated, new: &str, uuid: Option<&str>) -> Result<(), OpError> {
         let uuid = uuid.map(|uuid| Uuid::new(uuid).unwrap());
         let (old, new) = (Name::new("data").unwrap(), Name::new(new).unwrap());
-        rename(kernel, &old, &new, uuid.as_ref(), Foreign::Refuse)
+        rename(kernel, &old, &new, RenameOptions { uuid, ..RenameOptions::default() })
     }
 
     /// With `data` and `other`, the first without a uuid.

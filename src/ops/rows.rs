@@ -1,4 +1,4 @@
-//! The rows of a table on their way to the kernel: paths become numbers, and loops are refused.
+//! Prepares the rows of a table for the kernel: turns paths into numbers, and refuses loops.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::kernel::{Id, Info, ReadKernel, Slot};
 use crate::table::{RawRow, ReadTable, Table};
 use crate::targets::{self, Style};
 
-/// The same table with every lower device written as its number, the one form all kernels take.
+/// Writes every lower device of a table as its number, the one form that every kernel takes.
 ///
-/// A row that dmctl can't read goes to the kernel as it is: the kernel is the judge of it.
+/// A row that dmctl can't read is left as it is: the kernel decides about it.
 pub(super) fn resolve(kernel: &dyn ReadKernel, table: &[RawRow]) -> Result<Table, OpError> {
     table.iter().enumerate().map(|(index, row)| resolve_row(kernel, row, index + 1)).collect()
 }
@@ -29,7 +29,7 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<R
         }
         match kernel.resolve(device)? {
             Some(found) => device.number = Some(found),
-            // In a row of an unknown type what looks like a path need not be a device.
+            // In a row of an unknown type a word that looks like a path need not be a device.
             None if !known_type => continue,
             None => return Err(OpError::NoDevice { row: number, device: device.clone() }),
         }
@@ -41,26 +41,26 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<R
     Ok(RawRow::new(row.start, row.length, &row.kind, typed.params(Style::Kernel)))
 }
 
-/// The lower devices of a row.
+/// Returns the numbers of the lower devices of a row.
 pub(super) fn devices(row: &RawRow) -> Vec<DevNum> {
     let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
     typed.devices_mut().into_iter().filter_map(|device: &mut Device| device.number).collect()
 }
 
-/// Refuses a table that leads back to the device it is for, directly or through other mapped devices. The
-/// kernel would take it, and the first access would never end.
+/// Refuses a table that would make the device one of its own lower devices, directly or through other mapped devices.
+/// The kernel would accept it, and the first I/O would never end.
 pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[RawRow], own: &Info) -> Result<(), OpError> {
     let mut walk = Walk { kernel, own: own.number, seen: BTreeSet::new() };
     for (index, row) in table.iter().enumerate() {
         let mut through = Vec::new();
         if walk.reaches(row, &mut through)? {
-            return Err(OpError::Itself { row: index + 1, name: own.name.clone(), through });
+            return Err(OpError::Loop { row: index + 1, name: own.name.clone(), through });
         }
     }
     Ok(())
 }
 
-/// A walk down the stack of mapped devices.
+/// A search for the device below itself.
 struct Walk<'a> {
     kernel: &'a dyn ReadKernel,
     own: DevNum,
@@ -68,13 +68,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Whether the row leads to the device; `through` becomes the way.
+    /// Whether the row leads to the device. The devices between are added to `through`.
     fn reaches(&mut self, row: &RawRow, through: &mut Vec<Name>) -> Result<bool, OpError> {
         for number in devices(row) {
             if number == self.own {
                 return Ok(true);
             }
-            // All mapped devices share one major number; nothing else needs to be looked at.
+            // All mapped devices share one major number; only they can have lower devices in tables.
             if number.major != self.own.major || !self.seen.insert(number) {
                 continue;
             }

@@ -1,11 +1,11 @@
-//! The frame of every change: what it needs is there before it, and device nodes and links catch up after it.
+//! The frame of every change: prepares the kernel before it, and updates device nodes and links after it.
 
 use super::OpError;
 use crate::kernel::ChangeKernel;
 
-/// Carries out a change, and lets the outside world catch up with it, whether it was a success or not.
+/// Carries out a change, and updates the device nodes, whether the change succeeded or not.
 ///
-/// After a failure the failure is what counts, and a node that lags behind is only logged.
+/// After a failed change its error is returned, and that of the nodes is only logged.
 pub(super) fn settled<T>(
     kernel: &dyn ChangeKernel,
     change: impl FnOnce() -> Result<T, OpError>,

@@ -1,12 +1,13 @@
-//! Holding I/O back, and letting it through again.
+//! Suspends and resumes a device.
 
-use super::find::{mapped, steady};
+use super::find::{stable_id, state_of};
 use super::settle::settled;
 use super::{Foreign, OpError, by_name, swap};
 use crate::identity::Name;
 use crate::kernel::{ChangeKernel, Suspend};
 
-/// Flushes what is in flight and holds back what comes. A suspended device stays suspended.
+/// Suspends a device: completes the I/O in flight and queues new I/O until [`resume`]. A device that is suspended already
+/// stays so. `how` says whether a file system is frozen and queued I/O flushed first.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::{ChangeKernel, Suspend}, ops::{self, Foreign, OpError}};
@@ -20,8 +21,8 @@ use crate::kernel::{ChangeKernel, Suspend};
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses, and then the
-/// device runs as before.
+/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses, and the device serves I/O
+/// as before.
 pub fn suspend(
     kernel: &dyn ChangeKernel,
     name: &Name,
@@ -30,22 +31,33 @@ pub fn suspend(
 ) -> Result<(), OpError> {
     let info = by_name(kernel, name)?;
     foreign.check(name, info.uuid.as_ref())?;
-    settled(kernel, || kernel.suspend(&steady(&info), how).map_err(OpError::refused))?;
+    settled(kernel, || kernel.suspend(&stable_id(&info), how).map_err(OpError::refused))?;
     tracing::info!("suspended `{name}`");
     Ok(())
 }
 
-/// Cancels a suspension. A table that waits in the inactive slot becomes live by it.
+/// Resumes a device: lets queued and new I/O through. A table in the inactive slot becomes live.
 ///
-/// A table that can't become live is dropped, and the device runs on with the one it had, or stays
-/// suspended if it was so before.
+/// A table that can't become live is dropped, and the device continues with the one it had, or stays suspended if it
+/// was so before.
+///
+/// ```
+/// # use dmctl::{identity::Name, kernel::ChangeKernel, ops::{self, Foreign, OpError}};
+/// /// Resumes a device that another program left suspended.
+/// fn wake(kernel: &dyn ChangeKernel, name: &Name) -> Result<(), OpError> {
+///     if ops::by_name(kernel, name)?.suspended {
+///         ops::resume(kernel, name, Foreign::Refuse)?;
+///     }
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses;
-/// [`OpError::NotPutBack`] when after that the old table can't be resumed either.
+/// [`OpError::NotPutBack`] when the old table can't be resumed either.
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
-    let before = mapped(kernel, name)?;
+    let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
     settled(kernel, || swap::resume(kernel, &before, Vec::new))?;
     tracing::info!("resumed `{name}`");

@@ -1,11 +1,11 @@
-//! Names and uuids that other devices have.
+//! Refuses names and uuids that other devices have.
 
 use super::OpError;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::ReadKernel;
 
-/// Refuses a name or a uuid that another device than `own` has. The kernel would refuse it too, in one
-/// errno for both.
+/// Refuses a name or a uuid that another device than `own` has. The kernel would refuse it as well, with one errno for
+/// both.
 pub(super) fn refuse(
     kernel: &dyn ReadKernel,
     name: Option<&Name>,

@@ -1,4 +1,4 @@
-//! Who uses a device, in words.
+//! The users of a device, which keep it from being removed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::fmt;
 use crate::identity::{DevNum, Name, printable};
 use crate::kernel::{Info, KernelError, Process, ReadKernel};
 
-/// What keeps a device from being removed.
+/// The users of a device. Its `Display` lists them in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// The devices that stand on it, with their names where they are mapped devices.
+    /// The block devices above it (`holders` in sysfs), with their names where they are mapped devices.
     pub holders: Vec<(DevNum, Option<Name>)>,
-    /// Where it is mounted.
+    /// The paths it is mounted on.
     pub mounts: Vec<String>,
-    /// Whether it is swap space.
+    /// Whether it is used as swap.
     pub swap: bool,
-    /// Processes that have it open, or have it mounted in a mount namespace of theirs.
+    /// The processes that have it open, or mounted in a mount namespace of their own.
     pub processes: Vec<Process>,
-    /// How often it is open, all of the above included.
+    /// The open count of the kernel, which includes all of the above.
     pub open_count: u32,
 }
 
 impl Usage {
-    /// Looks up who uses the device now.
+    /// Reads the users of the device.
     pub(crate) fn of(kernel: &dyn ReadKernel, info: &Info) -> Result<Self, KernelError> {
         let mut users = kernel.users(info.number)?;
         if usize::try_from(info.open_count).is_ok_and(|count| count > users.holders.len()) {
@@ -39,8 +39,8 @@ impl Usage {
         })
     }
 
-    /// Whether someone is known who will not let go by waiting.
-    pub(super) fn lasts(&self) -> bool {
+    /// Whether a known user does not close the device by itself: a device above it, a mount, swap.
+    pub(super) fn is_lasting(&self) -> bool {
         let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
         !self.holders.is_empty() || mounted || self.swap
     }

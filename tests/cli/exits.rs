@@ -30,7 +30,7 @@ fn errors_found_beforehand_are_1_and_change_nothing() {
         (vec!["create", "new", "--table", "0 8 linear @data 0"], "row 1: `@data` is a key"),
         (
             vec!["reload", "data", "--table", "0 8 linear /dev/mapper/data 0"],
-            "row 1: `data` would stand on itself",
+            "row 1: `data` would depend on itself",
         ),
         (vec!["reload", "dtaa", "--table", "0 8 zero"], "did you mean `data`?"),
         (vec!["rename", "data", "a/b"], "it holds `/`"),
@@ -50,7 +50,7 @@ fn errors_found_beforehand_are_1_and_change_nothing() {
 fn a_table_that_leads_back_through_others_is_1() {
     let lab = stack();
     let stderr = lab.fails(1, ["reload", "data", "--table", "0 8 linear /dev/mapper/top 0"]);
-    assert!(stderr.contains("row 1: `data` would stand on itself, through `top`"), "{stderr}");
+    assert!(stderr.contains("row 1: `data` would depend on itself (via `top`)"), "{stderr}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Suspend};
-use dmctl::ops::{self, Foreign, Removal};
+use dmctl::ops::{self, RemoveOptions};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::guest::{
@@ -204,7 +204,7 @@ pub fn a_batch_is_shared_by_threads(guest: &Guest) -> Result<()> {
             if n == 0 {
                 kernel.catch_up();
             }
-            ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
+            ops::remove(&kernel, &name, RemoveOptions::default())?;
         }
         kernel.create(&name, None)?;
         kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
@@ -260,7 +260,7 @@ pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Gu
     kernel.resume(&id)?;
     comes("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
     let begin = Instant::now();
-    ops::remove(&kernel, &name, Removal::default(), Foreign::Refuse)?;
+    ops::remove(&kernel, &name, RemoveOptions::default())?;
     ensure!(begin.elapsed() > Duration::from_secs(5), "udev let go after {:?}", begin.elapsed());
     links_are_right(guest)
 }

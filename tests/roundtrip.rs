@@ -8,6 +8,9 @@
 //! `data/odd.tsv` has rows as only a careless or a hostile hand would write them: words twice, numbers at their
 //! limits and beyond, counts that lie. They were loaded on both kernels by dmsetup, on blank disks.
 
+#[path = "kernel_rows/mod.rs"]
+mod kernel_rows;
+
 use std::collections::BTreeMap;
 
 use dmctl::device::{Device, Form};
@@ -141,36 +144,16 @@ impl std::fmt::Display for Row {
 }
 
 fn rows() -> Vec<Row> {
-    let files = [(include_str!("data/roundtrip.tsv"), false), (include_str!("data/odd.tsv"), true)];
-    let lines = files.into_iter().flat_map(|(file, odd)| {
-        file.lines().enumerate().skip(1).map(move |(index, line)| (index, line, odd))
-    });
-    let rows = lines.map(|(index, line, odd)| {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [target, loaded, printed, _evidence] = columns[..] else { panic!("line {}: {line}", index + 1) };
-        Row {
-            line: index + 1,
-            length: odd.then_some(if target == "raid" { 65536 } else { 2048 }),
-            target: target.to_string(),
-            loaded: filled_in(loaded),
-            printed: filled_in(printed),
-        }
+    let real = kernel_rows::rows(include_str!("data/roundtrip.tsv")).map(|row| (row, false));
+    let odd = kernel_rows::rows(include_str!("data/odd.tsv")).map(|row| (row, true));
+    let rows = real.chain(odd).map(|((line, target, loaded, printed), is_odd)| Row {
+        line,
+        length: is_odd.then_some(if target == "raid" { 65536 } else { 2048 }),
+        target: target.to_string(),
+        loaded,
+        printed,
     });
     rows.collect()
-}
-
-/// Rows taken from kernel source have places for a key, a hash or a number.
-fn filled_in(params: &str) -> String {
-    let digits = "0123456789ABCDEF";
-    params
-        .replace("<64 hex lower>", &digits.repeat(4).to_lowercase())
-        .replace("<64 hex>", &digits.repeat(4))
-        .replace("<128 hex>", &digits.repeat(8))
-        .replace("<key>", &digits.repeat(12).to_lowercase())
-        .replace("<root>", &digits.repeat(4).to_lowercase())
-        .replace("<salt>", "0102")
-        .replace("<keytype number>", "0")
-        .replace("<n>", "8")
 }
 
 /// The number of a device node that has a fixed one.

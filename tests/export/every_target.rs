@@ -4,7 +4,7 @@ use dmctl::export::{self, Selection};
 use dmctl::kernel::simulated::Simulated;
 use proptest::prelude::*;
 
-use super::{disk, kernel, mapping, planned};
+use super::{disk, kernel, kernel_rows, mapping, planned};
 
 /// Rows that no map can declare: type, the beginning of the parameters, why.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
@@ -17,26 +17,10 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
 
 /// The rows that were printed, by type, once each.
 fn rows() -> Vec<(String, String)> {
-    let digits = "0123456789abcdef";
-    let fill = |params: &str| {
-        params
-            .replace("<64 hex lower>", &digits.repeat(4))
-            .replace("<64 hex>", &digits.repeat(4))
-            .replace("<128 hex>", &digits.repeat(8))
-            .replace("<key>", &digits.repeat(12))
-            .replace("<root>", &digits.repeat(4))
-            .replace("<salt>", "0102")
-            .replace("<keytype number>", "0")
-            .replace("<n>", "8")
-    };
-    let all = include_str!("../data/roundtrip.tsv")
-        .lines()
-        .skip(1)
-        .map(|line| line.split('\t').collect::<Vec<_>>());
-    let mut rows: Vec<(String, String)> = all
-        .filter(|columns| !columns[2].starts_with('!'))
-        .map(|columns| (columns[0].to_string(), fill(columns[2])))
-        .collect();
+    let all = kernel_rows::rows(include_str!("../data/roundtrip.tsv"));
+    let printed = all.filter(|(.., printed)| !printed.starts_with('!'));
+    let mut rows: Vec<(String, String)> =
+        printed.map(|(_, target, _, printed)| (target.to_string(), printed)).collect();
     // What a kernel prints of a pool in trouble depends on the trouble.
     rows.extend(
         [("thin", "Fail"), ("thin", "-"), ("thin-pool", "Fail")]

@@ -5,6 +5,8 @@
 
 mod concise;
 mod every_target;
+#[path = "../kernel_rows/mod.rs"]
+mod kernel_rows;
 mod keys;
 mod strangers;
 

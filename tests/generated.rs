@@ -39,6 +39,12 @@ fn the_schema_of_simulated_kernels_is_current() {
 }
 
 #[test]
+fn the_schema_of_watch_events_is_current() {
+    let schema = dmctl::render::watch_events::schema();
+    current("schema/watch.schema.json", &format!("{schema:#}\n"));
+}
+
+#[test]
 fn the_schema_of_events_is_current() {
     let schema = dmctl::render::events::schema();
     current("schema/events.schema.json", &format!("{schema:#}\n"));

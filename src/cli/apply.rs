@@ -17,11 +17,11 @@ use crate::saved::{self, Freshness, Saved};
 use anyhow::anyhow;
 use nix::unistd::geteuid;
 
+use super::confirm::{run_daemon, within};
 use super::context::{Context, Held};
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::guard;
 use super::map::{self, Trust};
 use super::note::note;
 use super::output::{Output, print, print_line};
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Put everything back unless `dmctl confirm` comes within this time
-    #[arg(long, value_name = "TIME", value_parser = guard::within)]
+    #[arg(long, value_name = "TIME", value_parser = within::parse)]
     confirm_within: Option<Duration>,
     /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
     /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
@@ -74,15 +74,16 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
             Ok(Exit::Done)
         }
-        Some(within) => guard::run(context, within, args.output.is_json(), |post| {
-            let (held, applied) =
-                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, Some(post)))?;
+        Some(time) => run_daemon(context, time, &args.output, |pending| {
+            let (held, applied) = with_plan(context, args, |kernel, plan| {
+                carry_out(context, args, kernel, plan, Some(pending))
+            })?;
             Ok(applied.map(|applied| (held, applied)))
         }),
     }
 }
 
-/// Plans, and gives the kernel and the plan to `act`. The kernel stays locked as long as what is returned lives.
+/// Plans, and gives the kernel and the plan to `act`. The kernel stays locked while the [`Held`] that is returned lives.
 fn with_plan<'c, T>(
     context: &'c Context,
     args: &Args,
@@ -120,14 +121,14 @@ fn with_plan<'c, T>(
     }
 }
 
-/// Shows a plan and carries it out, as far as it may be and was asked for. With a `post` it may have to be put back,
-/// and that is known before anything is changed; what it takes is given, unless nothing was done.
+/// Shows a plan and carries it out, unless it is refused or a dry run. With `pending` it may have to be undone: `pending`
+/// is set before anything is changed. Returns what undoes the plan; `None` without `pending`, or when nothing was done.
 fn carry_out(
     context: &Context,
     args: &Args,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-    post: Option<&mut Option<PendingApply>>,
+    pending: Option<&mut Option<PendingApply>>,
 ) -> Result<Option<Applied>, Failure> {
     let document = Document::of(plan);
     if args.output.is_json() {
@@ -137,7 +138,7 @@ fn carry_out(
     }
     apply::permit(plan)?;
     if args.confirm_within.is_some() {
-        guard::permit(plan)?;
+        within::permit(plan)?;
     }
     if args.dry_run {
         return Ok(None);
@@ -147,14 +148,14 @@ fn carry_out(
         kernel.settle()?;
         return Ok(None);
     }
-    let told = post.is_some();
-    if let Some(post) = post {
-        *post = Some(guard::take_post(context, plan)?);
+    let undoable = pending.is_some();
+    if let Some(pending) = pending {
+        *pending = Some(within::begin(context, plan)?);
     }
     let jobs = args.jobs.unwrap_or(usual_jobs(context));
     let carry_out = |progress: &mut dyn Progress| {
         let options = options(context, jobs);
-        if told {
+        if undoable {
             apply::reversibly(kernel, plan, options, progress).map(Some)
         } else {
             apply::apply(kernel, plan, options, progress).map(|()| None)
@@ -165,8 +166,8 @@ fn carry_out(
     } else {
         carry_out(&mut Bar::new(plan.steps.len()))?
     };
-    if !told {
-        // What an earlier apply left to be known is past now. Nothing depends on it.
+    if !undoable {
+        // The outcome of an earlier apply that was not confirmed is past now. An error changes nothing.
         let _ = confirm::forget(&context.confirmation()?);
         if !args.output.is_json() {
             note(progress::applied(plan.steps.len()).trim_end());
@@ -175,23 +176,23 @@ fn carry_out(
     Ok(applied)
 }
 
-/// Tells in a last line how the apply of a plan ended.
+/// Prints the last line, of how the apply of a plan ended.
 fn in_lines(plan: &Plan, outcome: Result<Option<Applied>, ApplyError>) -> Result<Option<Applied>, Failure> {
     let end = match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
         Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
         Ok(Some(error)) | Err(error) => Event::of(error),
     };
-    let told = end.map_or(Ok(()), |end| print_line(&end));
+    let printed = end.map_or(Ok(()), |end| print_line(&end));
     let applied = outcome?;
-    told.map(|()| applied)
+    printed.map(|()| applied)
 }
 
-/// How much is done side by side unless asked otherwise. On a simulated kernel nothing waits, so nothing is gained.
+/// Returns the number of jobs without `--jobs`. On a simulated kernel nothing waits, so nothing is gained.
 fn usual_jobs(context: &Context) -> usize {
     if context.is_live() { apply::JOBS } else { 1 }
 }
 
-/// Carries a plan out that was shown, or leaves everything as it was.
+/// Carries out a plan that was shown, or leaves everything as it was.
 pub fn perform(
     context: &Context,
     kernel: &dyn ChangeKernel,
@@ -205,13 +206,13 @@ fn options(context: &Context, jobs: usize) -> Options<'_> {
     Options { patience: context.patience(), jobs, stop: context.stop() }
 }
 
-/// Reads how much is to be done side by side.
+/// Parses the number of jobs.
 fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=apply::MAX_JOBS).contains(jobs));
     jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
-/// Reads a saved plan, and judges it as the map it stands for would be.
+/// Reads a saved plan, and trusts it as far as the files of its map.
 fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Failure> {
     let saved = saved::read(path)?;
     if !args.any_host {
@@ -244,8 +245,8 @@ impl From<ApplyError> for Failure {
         let exit = match &error {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
-            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::PutBack,
-            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Left,
+            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::RolledBack,
+            ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Inconsistent,
         };
         Self::new(exit, error)
     }

@@ -22,15 +22,15 @@ pub enum Exit {
     /// Another dmctl holds the lock.
     Locked = 5,
     /// The kernel refused a step, and everything is as it was.
-    PutBack = 6,
+    RolledBack = 6,
     /// The kernel refused a step, and something is not as it was.
-    Left = 7,
+    Inconsistent = 7,
     /// Wrong usage.
     Usage = 64,
 }
 
 impl Exit {
-    /// All of them.
+    /// Every code.
     pub const ALL: [Self; 9] = [
         Self::Done,
         Self::Error,
@@ -38,8 +38,8 @@ impl Exit {
         Self::Refused,
         Self::Stale,
         Self::Locked,
-        Self::PutBack,
-        Self::Left,
+        Self::RolledBack,
+        Self::Inconsistent,
         Self::Usage,
     ];
 }
@@ -54,8 +54,8 @@ impl From<&OpError> for Exit {
     fn from(error: &OpError) -> Self {
         match error {
             OpError::Foreign { .. } | OpError::InUse { .. } => Self::Refused,
-            OpError::Refused { cause: KernelError::Refused { .. }, .. } => Self::PutBack,
-            OpError::NotPutBack { .. } | OpError::Unsettled(_) => Self::Left,
+            OpError::Refused { cause: KernelError::Refused { .. }, .. } => Self::RolledBack,
+            OpError::NotPutBack { .. } | OpError::Unsettled(_) => Self::Inconsistent,
             _ => Self::Error,
         }
     }

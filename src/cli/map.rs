@@ -1,4 +1,4 @@
-//! The map files a verb is given: read, and what is wrong with them told.
+//! Reads the map files that a verb is given, and reports what is wrong with them.
 
 use std::env;
 use std::path::PathBuf;
@@ -22,49 +22,48 @@ pub struct Files {
     pub files: Vec<PathBuf>,
 }
 
-/// What is made of a map that somebody else could have written.
+/// What to do with a map that users other than this one and root could have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// It is read all the same, and that is said.
+    /// Read it, with a warning.
     Warn,
-    /// It is refused: what it says would be done, as root.
+    /// Refuse it: it would be applied as root.
     Refuse,
 }
 
-/// What came of reading a map, untold.
+/// A map that was read, before anything about it is printed.
 pub struct Read {
-    /// What is to be said about it: what is wrong with it, drawn, and what is doubtful.
-    pub says: Vec<String>,
-    /// The map, or why there is none.
+    /// Its errors and warnings, drawn; then the warnings about the owners of its files.
+    pub messages: Vec<String>,
+    /// The map, or why it is refused.
     pub map: Result<Map, Failure>,
 }
 
 impl Read {
-    /// Tells what is to be said, and gives the map.
-    fn told(self) -> Result<Map, Failure> {
-        self.says.iter().for_each(note);
+    /// Prints the messages, and returns the map.
+    fn report(self) -> Result<Map, Failure> {
+        self.messages.iter().for_each(note);
         self.map
     }
 }
 
-/// Reads the map that `files` are, or tells everything that is wrong with it. The keys that it names stay
-/// unread.
+/// Reads the map that `files` are, and reports everything that is wrong with it. The keys that it names stay unread.
 pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    told(config::load(files), trust)
+    accept(config::load(files), trust)
 }
 
-/// The map that was read, or everything that is wrong with it told.
-pub fn told(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
-    judge(loaded, trust).told()
+/// Reports everything that is wrong with a map that was loaded, and returns it unless it is refused.
+pub fn accept(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
+    judge(loaded, trust).report()
 }
 
-/// Reads the map that `files` are, and the keys that it names: what it takes to compare it with a kernel.
+/// Reads the map that `files` are, with the keys that it names, to be compared with a kernel.
 pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     Selection::default().read_with_keys(files, trust)
 }
 
-/// The same, and tells nothing; and what stands for all that was read.
-pub fn look(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) {
+/// Reads the map and its keys, and prints nothing. Returns also the digest of all that was read.
+pub(crate) fn read_quietly(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) {
     let mut loaded = config::load(files);
     loaded.read_keys(&places());
     let digest = loaded.digest();
@@ -72,23 +71,23 @@ pub fn look(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) {
 }
 
 impl Selection {
-    /// Reads what was asked for of the map that `files` are.
+    /// Reads the selected stacks of the map that `files` are.
     pub fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
         let mut loaded = config::load(files);
         self.narrow(&mut loaded)?;
-        judge(loaded, trust).told()
+        judge(loaded, trust).report()
     }
 
-    /// The same, and the keys that it names.
+    /// Reads the selected stacks, with the keys that they name.
     pub fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
         let mut loaded = config::load(files);
         self.narrow(&mut loaded)?;
         loaded.read_keys(&places());
-        judge(loaded, trust).told()
+        judge(loaded, trust).report()
     }
 }
 
-/// Where the keys are that a map names.
+/// Returns where the keys are that a map names.
 pub fn places() -> Places {
     let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Places { credentials, user: geteuid().as_raw() }
@@ -96,15 +95,15 @@ pub fn places() -> Places {
 
 fn judge(loaded: Loaded, trust: Trust) -> Read {
     let drawn = loaded.render(true);
-    let mut says = Vec::new();
+    let mut messages = Vec::new();
     if !drawn.is_empty() {
-        says.push(drawn.trim_end().to_string());
+        messages.push(drawn.trim_end().to_string());
     }
     let mut refused = None;
     for laxness in loaded.laxness(geteuid().as_raw()) {
         match trust {
             Trust::Refuse => refused = refused.or(Some(laxness)),
-            Trust::Warn => says.push(format!("warning: {laxness}")),
+            Trust::Warn => messages.push(format!("warning: {laxness}")),
         }
     }
     let errors = loaded.diagnostics.errors();
@@ -116,13 +115,13 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
             Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
         }),
     };
-    Read { says, map }
+    Read { messages, map }
 }
 
 impl Context {
-    /// Whether a map that somebody else could have written is applied.
+    /// Returns whether a map that other users could have written is applied.
     pub fn trust_to_apply(&self) -> Trust {
-        // Without root there is nothing to win; and a simulated kernel is nobody's.
+        // Without root its author gains nothing; and a simulated kernel is a file of this user.
         if self.is_live() && geteuid().is_root() { Trust::Refuse } else { Trust::Warn }
     }
 }

@@ -14,7 +14,6 @@ mod drawing;
 mod exit;
 mod failure;
 mod global;
-mod guard;
 mod host;
 mod logging;
 mod map;

@@ -92,5 +92,5 @@ fn failure(left: &[Left], dry_run: bool) -> Option<Failure> {
         let _ = write!(says, "\n  {name} ({number}): {}", printable(reason));
         says
     });
-    (!left.is_empty()).then(|| Failure::new(Exit::Left, anyhow!("this {verb} repaired:{says}")))
+    (!left.is_empty()).then(|| Failure::new(Exit::Inconsistent, anyhow!("this {verb} repaired:{says}")))
 }

@@ -10,7 +10,7 @@ use super::output::print;
 /// Print the JSON schema of a document, for editors and scripts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema events > events.schema.json\n  dmctl schema state > state.schema.json"
+    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema events > events.schema.json\n  dmctl schema watch > watch.schema.json\n  dmctl schema state > state.schema.json"
 )]
 pub struct Args {
     /// Which document
@@ -27,6 +27,8 @@ enum Document {
     Plan,
     /// A line of what `apply --json` prints, as JSON
     Events,
+    /// A line of what `watch --json` prints, as JSON
+    Watch,
     /// The file of a simulated kernel, as JSON
     State,
 }
@@ -37,6 +39,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Document::Map => config::schema(),
         Document::Plan => render::json::plan_schema(),
         Document::Events => render::events::schema(),
+        Document::Watch => render::watch_events::schema(),
         Document::State => simulated::schema(),
     };
     // `#` spreads it over lines, for a person may read it too.

@@ -1,4 +1,4 @@
-//! Signals: those that ask for an end, and the one that asks for another look.
+//! Signals: those that ask for an end, and SIGHUP, which asks a watch to compare again.
 
 use std::fs;
 use std::io;
@@ -6,13 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::watch::Bell;
+use crate::watch::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
-/// From now on these signals end nothing: they make `stop` true, and whoever changes a kernel ends where that
-/// can be done safely. A second one adds nothing. One that this process was started to ignore, as `nohup` does
-/// with a terminal that is closed, stays ignored.
+/// Catches the signals that end a process. They make `stop` true, and an apply ends where it safely can. A second
+/// signal adds nothing. A signal that this process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
 pub fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
@@ -23,7 +22,7 @@ pub fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
-/// From now on SIGINT and SIGTERM end nothing: something to read comes out of this.
+/// Catches SIGINT and SIGTERM. Each of them can be read as a byte from the stream that is returned.
 pub fn wake() -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
@@ -39,36 +38,37 @@ fn is_ignored(status: &str, signal: i32) -> bool {
     mask & (1 << (signal - 1)) != 0
 }
 
-/// The signals to a process that waits for a bell.
+/// The signals to a watch.
 pub struct Signals {
     stop: Arc<AtomicBool>,
-    asked: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// From now on they ring it, after they were noted here.
-    pub fn ring(bell: &Bell) -> io::Result<Self> {
-        let signals = Self { stop: Arc::default(), asked: Arc::default() };
-        for (signal, noted) in [(SIGINT, &signals.stop), (SIGTERM, &signals.stop), (SIGHUP, &signals.asked)] {
+    /// Catches them: each is noted, and then wakes.
+    pub(crate) fn catch(waker: &Waker) -> io::Result<Self> {
+        let signals = Self { stop: Arc::default(), reload: Arc::default() };
+        for (signal, noted) in [(SIGINT, &signals.stop), (SIGTERM, &signals.stop), (SIGHUP, &signals.reload)]
+        {
             flag::register(signal, Arc::clone(noted))?;
-            pipe::register(signal, bell.rope()?)?;
+            pipe::register(signal, waker.writer()?)?;
         }
         Ok(signals)
     }
 
-    /// Whether one asked for an end.
+    /// Whether SIGINT or SIGTERM came.
     pub fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// The same, for whoever looks at it meanwhile.
+    /// Returns the flag behind [`stop`](Self::stop), for an apply to look at.
     pub fn stopping(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 
-    /// Whether one asked for another look since this was asked last.
-    pub fn asked(&self) -> bool {
-        self.asked.swap(false, Ordering::Relaxed)
+    /// Whether SIGHUP came since the last call.
+    pub(crate) fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
     }
 }
 

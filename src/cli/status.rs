@@ -7,10 +7,10 @@ use crate::render::{self, Paint};
 use crate::status::{self, Entry, Word};
 use serde::Serialize;
 
+use super::confirm;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::guard;
 use super::map::{self, Trust};
 use super::output::Output;
 
@@ -43,11 +43,11 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         status::of_map(context.reading()?.as_ref(), &map)?
     };
     let drifted = mappings.iter().any(|entry| entry.word != Word::InSync);
-    let (confirm, says) = guard::pending(context)?.unzip();
+    let (confirm, sentence) = confirm::state(context)?.unzip();
     let status = Status { confirm, mappings };
     let text = || {
-        let says = says.map(|says| format!("{says}\n\n")).unwrap_or_default();
-        says + &render::status(&status.mappings, Paint::Colour)
+        let sentence = sentence.map(|sentence| format!("{sentence}\n\n")).unwrap_or_default();
+        sentence + &render::status(&status.mappings, Paint::Colour)
     };
     args.output.print(text, &status)?;
     Ok(if drifted { Exit::Pending } else { Exit::Done })

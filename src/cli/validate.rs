@@ -48,10 +48,10 @@ pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = config::load(&args.files.files);
     if args.output.is_json() {
         print_json(&document(&loaded))?;
-        map::told(loaded, Trust::Warn)?;
+        map::accept(loaded, Trust::Warn)?;
         return Ok(Exit::Done);
     }
-    let map = map::told(loaded, Trust::Warn)?;
+    let map = map::accept(loaded, Trust::Warn)?;
     let count = map.mappings.len();
     let mappings = if count == 1 { "mapping" } else { "mappings" };
     print(&format!("Valid: {count} {mappings} of owner {}.\n", map.owner))?;

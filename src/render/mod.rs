@@ -14,6 +14,7 @@ mod markdown;
 mod status;
 mod table;
 mod text;
+pub mod watch_events;
 
 pub use markdown::markdown;
 pub use status::text as status;

@@ -1,8 +1,7 @@
 //! Follows files by the kernel's inotify: those of a map, and that of a simulated kernel.
 //!
-//! Folders are watched, never files: an editor puts a new file in the place of the old one. Of what happens in a
-//! folder only what is at a spot of a `trail` counts, and reading a file is no event, or each look would be
-//! followed by the next.
+//! Folders are watched, never files: an editor puts a new file in the place of the old one. Of the events of a folder
+//! only those at a watched entry (`path_watch`) count. Reading a file does not: each comparison would cause the next.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,14 +12,14 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use thiserror::Error;
 
-use super::bell::{Bell, Ringer};
-use super::pace::{Cause, Heard};
-use super::trail::{self, Spot};
+use super::debounce::{self, Cause};
+use super::path_watch::{WatchedEntry, watched_entries};
+use super::wake::{Sender, Waker};
 use crate::identity::printable;
 use crate::sync::Mutex;
 
-/// How often a folder that vanished while it was being watched is looked for again.
-const TRIES: usize = 5;
+/// The number of attempts to watch folders that vanish meanwhile.
+const MAX_TRIES: usize = 5;
 
 /// Why files can't be followed.
 #[derive(Debug, Error)]
@@ -41,38 +40,38 @@ pub enum WatchError {
     Here(#[from] io::Error),
 }
 
-/// The spots that count, and what an event there means.
-type Spots = Arc<Mutex<Vec<(Spot, Cause)>>>;
+/// The entries that count, each with the cause that an event there is.
+type Entries = Arc<Mutex<Vec<(WatchedEntry, Cause)>>>;
 
-/// Follows files, and rings a bell when one of them may have changed.
+/// Follows files, and wakes when one of them may have changed.
 pub struct Files {
     watcher: RecommendedWatcher,
-    spots: Spots,
+    entries: Entries,
     folders: BTreeSet<PathBuf>,
-    /// The paths, as they were named, each with what a change of it means.
+    /// The paths as they were named, each with the cause that a change of it is.
     paths: Vec<(PathBuf, Cause)>,
-    /// What is not there and may come.
+    /// The paths of lower devices that are not there and may come.
     expected: BTreeSet<PathBuf>,
 }
 
 impl Files {
-    /// Follows `paths`, each with what a change of it means. They need not exist.
-    pub fn new(paths: Vec<(PathBuf, Cause)>, bell: &Bell) -> Result<Self, WatchError> {
-        let spots = Spots::default();
-        let listener = Listener { spots: Arc::clone(&spots), ringer: bell.ringer() };
-        let watcher = notify::recommended_watcher(move |event| listener.hear(event));
+    /// Follows `paths`, each with the cause that a change of it is. They need not exist.
+    pub fn new(paths: Vec<(PathBuf, Cause)>, waker: &Waker) -> Result<Self, WatchError> {
+        let entries = Entries::default();
+        let listener = Listener { entries: Arc::clone(&entries), sender: waker.sender() };
+        let watcher = notify::recommended_watcher(move |event| listener.handle(event));
         let watcher = watcher.map_err(WatchError::Notify)?;
-        let mut files = Self { watcher, spots, folders: BTreeSet::new(), paths, expected: BTreeSet::new() };
+        let mut files = Self { watcher, entries, folders: BTreeSet::new(), paths, expected: BTreeSet::new() };
         files.follow()?;
         Ok(files)
     }
 
-    /// Goes along all paths anew: after a change they may lead elsewhere. What changes from here on is heard, so
-    /// whatever is read after this is not older than the last event.
+    /// Resolves all paths again: after a change they may resolve to other files. A change from here on is an event, so
+    /// what is read after this is not older than the last event.
     pub fn follow(&mut self) -> Result<(), WatchError> {
-        for _ in 1..TRIES {
+        for _ in 1..MAX_TRIES {
             match self.try_follow() {
-                // It was there a moment ago: then the way there has changed once more.
+                // The folder was there a moment ago, so the way to it has changed once more.
                 Err(WatchError::Folder { folder, .. }) if !folder.exists() => {}
                 outcome => return outcome,
             }
@@ -80,7 +79,7 @@ impl Files {
         self.try_follow()
     }
 
-    /// Follows these, too, in place of those that were expected before: lower devices that are not there yet. Says
+    /// Follows the paths of lower devices that are not there yet, in place of those that were expected before. Returns
     /// whether they are others than before; then one may have come before it was followed.
     pub fn expect(&mut self, paths: BTreeSet<PathBuf>) -> Result<bool, WatchError> {
         if self.expected == paths {
@@ -91,15 +90,15 @@ impl Files {
     }
 
     fn try_follow(&mut self) -> Result<(), WatchError> {
-        let mut spots = Vec::new();
+        let mut entries = Vec::new();
         let expected = self.expected.iter().map(|path| (path, Cause::Kernel));
         for (path, cause) in self.paths.iter().map(|(path, cause)| (path, *cause)).chain(expected) {
-            spots.extend(trail::spots(path)?.into_iter().map(|spot| (spot, cause)));
+            entries.extend(watched_entries(path)?.into_iter().map(|entry| (entry, cause)));
         }
-        let folders = spots.iter().map(|(spot, _)| spot.folder.clone()).collect();
-        *self.spots.lock() = spots;
+        let folders = entries.iter().map(|(entry, _)| entry.folder.clone()).collect();
+        *self.entries.lock() = entries;
         for old in std::mem::replace(&mut self.folders, folders) {
-            // All of them, for another folder may be at that path now. One that is gone is watched no more.
+            // All folders, for another one may be at that path now. A folder that is gone is not watched any more.
             let _ = self.watcher.unwatch(&old);
         }
         for folder in &self.folders {
@@ -118,41 +117,41 @@ impl Files {
     }
 }
 
-/// Hears all that happens in the folders. Called by the thread of the watcher.
+/// Handles the events of the folders, in the thread of the watcher.
 struct Listener {
-    spots: Spots,
-    ringer: Ringer,
+    entries: Entries,
+    sender: Sender,
 }
 
 impl Listener {
-    fn hear(&self, event: notify::Result<Event>) {
-        let spots = self.spots.lock();
+    fn handle(&self, event: notify::Result<Event>) {
+        let entries = self.entries.lock();
         let Some(event) = event.ok().filter(|event| !event.need_rescan()) else {
-            // Something was missed, so anything may have changed.
-            let all: BTreeSet<Cause> = spots.iter().map(|(_, cause)| *cause).collect();
+            // The kernel dropped events, so every file may have changed.
+            let all: BTreeSet<Cause> = entries.iter().map(|(_, cause)| *cause).collect();
             for cause in all {
-                self.ringer.changed(cause);
+                self.sender.send(debounce::Event::Changed(cause));
             }
             return;
         };
-        let heard: fn(Cause) -> Heard = match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => Heard::Changed,
+        let seen: fn(Cause) -> debounce::Event = match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => debounce::Event::Changed,
             EventKind::Access(_) => return,
-            EventKind::Modify(ModifyKind::Data(_)) => |_| Heard::Writing,
-            _ => Heard::Changed,
+            EventKind::Modify(ModifyKind::Data(_)) => |_| debounce::Event::Writing,
+            _ => debounce::Event::Changed,
         };
         let hit = |cause: Cause| {
-            let mut own = spots.iter().filter(|(_, other)| *other == cause);
-            own.any(|(spot, _)| event.paths.iter().any(|path| concerns(path, spot)))
+            let mut own = entries.iter().filter(|(_, other)| *other == cause);
+            own.any(|(entry, _)| event.paths.iter().any(|path| concerns(path, entry)))
         };
         for cause in [Cause::Map, Cause::Kernel].into_iter().filter(|cause| hit(*cause)) {
-            self.ringer.ring(heard(cause));
+            self.sender.send(seen(cause));
         }
     }
 }
 
-/// Whether what happened at `path` may change what is at `spot`: it is there, or is its folder.
-fn concerns(path: &Path, spot: &Spot) -> bool {
-    let inside = path.parent().zip(path.file_name()).is_some_and(|(folder, name)| spot.is_at(folder, name));
-    inside || path == spot.folder
+/// Whether an event at `path` may change `entry`: it is the entry, or its folder.
+fn concerns(path: &Path, entry: &WatchedEntry) -> bool {
+    let inside = path.parent().zip(path.file_name()).is_some_and(|(folder, name)| entry.is_at(folder, name));
+    inside || path == entry.folder
 }

@@ -1,32 +1,31 @@
-//! What it takes to follow a map and a kernel: to hear of changes, to wait until they are whole, and to know
-//! when to leave well alone.
+//! Watches a map and a kernel: change notification, debouncing, and backing off after failures.
 //!
 //! ```text
 //! files ─(notify)─┐
-//! signals ────────┼-> bell -> pace: is it time to look? -> (a plan) -> latch: may it be applied?
+//! signals ────────┼-> waker -> debounce: is it time to compare? -> (a plan) -> breaker: may it be applied?
 //! kernel ─(poll)──┘
 //! ```
 //!
-//! [`Files`] follows the files of a map, wherever links lead, and that of a simulated kernel. All that is heard
-//! rings one [`Bell`], which is a descriptor to wait on: beside it only the running kernel's own
-//! ([`Events`](crate::kernel::live::Events)). So whoever waits wakes when something happened and at no other
-//! time. [`Pace`] and [`Latch`] decide, and know neither files nor clocks: they are told what happened when.
+//! [`Files`] follows the files of a map, wherever links lead, and that of a simulated kernel. All events wake one
+//! [`Waker`], which is a descriptor to wait on: beside it only the running kernel's own
+//! ([`Events`](crate::kernel::live::Events)). So the thread wakes after an event and at no other time. [`Debounce`] and
+//! [`CircuitBreaker`] decide, and know neither files nor clocks: they are given events with their times.
 //!
 //! ```
 //! use std::time::Instant;
-//! use dmctl::watch::{Bell, Cause, Files, Pace};
+//! use dmctl::watch::{Cause, Debounce, Files, Waker};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
 //! let map = folder.path().join("map.toml");
-//! let (bell, mut pace) = (Bell::new()?, Pace::default());
-//! let _files = Files::new(vec![(map.clone(), Cause::Map)], &bell)?;
+//! let (waker, mut debounce) = (Waker::new()?, Debounce::default());
+//! let _files = Files::new(vec![(map.clone(), Cause::Map)], &waker)?;
 //! std::fs::write(&map, "format = 1")?;
 //! let causes = loop {
-//!     bell.wait(None, pace.due())?;
+//!     waker.wait(None, debounce.due())?;
 //!     let now = Instant::now();
-//!     bell.heard().into_iter().for_each(|what| pace.heard(what, now));
-//!     if let Some(causes) = pace.take(now) {
+//!     waker.take_events().into_iter().for_each(|event| debounce.record(event, now));
+//!     if let Some(causes) = debounce.take(now) {
 //!         break causes;
 //!     }
 //! };
@@ -35,13 +34,13 @@
 //! # }
 //! ```
 
-mod bell;
+mod circuit_breaker;
+mod debounce;
 mod files;
-mod latch;
-mod pace;
-mod trail;
+mod path_watch;
+mod wake;
 
-pub use bell::Bell;
+pub use circuit_breaker::CircuitBreaker;
+pub use debounce::{Cause, Debounce, Event};
 pub use files::{Files, WatchError};
-pub use latch::Latch;
-pub use pace::{Cause, Heard, Pace};
+pub use wake::Waker;

@@ -28,15 +28,17 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Starts `dmctl watch --json`, which `command` is.
+    /// Starts `dmctl watch --json`, which `command` is. Each of its events fits the schema.
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (sender, events) = channel();
+        let schema = jsonschema::validator_for(&dmctl::render::watch_events::schema()).unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         thread::spawn(move || {
             for line in lines {
                 let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
                 assert_eq!(event["format_version"], 1);
+                schema.validate(&event).unwrap_or_else(|error| panic!("{error} in {event}"));
                 if sender.send(event).is_err() {
                     return;
                 }

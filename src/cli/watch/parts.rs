@@ -1,10 +1,10 @@
-//! `--each-stack`: each stack by itself, as its unit has it at boot. What is wrong with one holds no other up, and
-//! one that says `noauto` is followed only while it is up.
+//! `--each-stack`: each stack by itself, as its unit has it at boot. An error of one holds no other up, and a `noauto`
+//! stack is followed only while it is up.
 //!
-//! As long as nothing stands against the map it is still one plan, so that stacks can hand sectors and names to one
-//! another. Stacks that something stands against are left out of it; after an apply that failed they are tried one
-//! by one, to find the one that fails. What no mapping declares any more is pruned only by a plan of all stacks:
-//! a part of a map can't tell what the whole declares.
+//! While nothing is refused it is still one plan, so that stacks can hand sectors and names to one another. Stacks with
+//! a conflict or a refused step are left out of it. After an apply that failed stacks are tried one by one, to find the
+//! one that fails. A device that no mapping declares any more is pruned only by a plan of all stacks: a part of a map
+//! can't tell what the whole declares.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,29 +14,29 @@ use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::{self, Plan};
 use crate::policy::Class;
 
-/// What came of the stacks of a map so far.
+/// The outcomes of the stacks of a map so far. A stack has a name; `None` is the devices that are pruned.
 #[derive(Debug, Default)]
-pub struct Parts {
-    /// Those that failed, by name; none stands for what is pruned.
+pub(super) struct Parts {
+    /// The stacks that failed.
     held: BTreeSet<Option<Key>>,
-    /// Since several failed together they are tried one by one: those that were.
+    /// The stacks that were tried one by one since several failed together; `None` while that is not needed.
     tried: Option<BTreeSet<Option<Key>>>,
 }
 
-/// Who is to blame for an apply that failed.
+/// The part of a map that made an apply fail.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Blame {
+pub(super) enum Blame {
     /// This part of the map, which is left alone from now on.
     Part(String),
-    /// One of several stacks, that will be found.
+    /// One of several stacks, to be found by trying.
     OneOf,
-    /// No single one.
+    /// Not a single stack.
     All,
 }
 
 impl Parts {
-    /// The plan failed, and everything was put back.
-    pub fn failed(&mut self, map: &Map, plan: &Plan) -> Blame {
+    /// Records a plan that failed and was put back.
+    pub(super) fn failed(&mut self, map: &Map, plan: &Plan) -> Blame {
         let concerned = concerned(&groups(map), plan);
         match concerned.first() {
             Some(part) if concerned.len() == 1 => {
@@ -53,8 +53,8 @@ impl Parts {
         }
     }
 
-    /// The plan was carried out. Tells whether that was to find one to blame.
-    pub fn applied(&mut self, map: &Map, plan: &Plan) -> bool {
+    /// Records a plan that was carried out. Returns whether that was to find the stack that fails.
+    pub(super) fn applied(&mut self, map: &Map, plan: &Plan) -> bool {
         let concerned = concerned(&groups(map), plan);
         match &mut self.tried {
             Some(tried) if concerned.len() == 1 && tried.is_disjoint(&concerned) => {
@@ -65,13 +65,13 @@ impl Parts {
         }
     }
 
-    /// Nothing is left to be tried.
-    pub fn over(&mut self) {
+    /// Ends the search for the stack that fails.
+    pub(super) fn end_probing(&mut self) {
         self.tried = None;
     }
 
-    /// The plan of what can be put right now: nothing in it is refused, and no conflict stands in its way.
-    pub fn plan(
+    /// Plans the stacks that can be applied now: without a conflict or a refused step.
+    pub(super) fn plan(
         &self,
         kernel: &dyn ReadKernel,
         map: &Map,
@@ -84,9 +84,9 @@ impl Parts {
         }
         loop {
             let plan = plan::plan(kernel, &left, allow)?;
-            let keys = against(&plan);
+            let keys = obstructed(&plan);
             if keys.is_empty() {
-                return self.alone(kernel, &left, allow, plan);
+                return self.probe(kernel, &left, allow, plan);
             }
             let before = (left.mappings.len(), left.policy.prune);
             for key in &keys {
@@ -101,8 +101,8 @@ impl Parts {
         }
     }
 
-    /// The plan of one of the stacks that `plan` is about, when they are to be tried one by one.
-    fn alone(
+    /// Plans one of the stacks that `plan` changes, while they are tried one by one; otherwise returns `plan`.
+    fn probe(
         &self,
         kernel: &dyn ReadKernel,
         map: &Map,
@@ -117,7 +117,7 @@ impl Parts {
             let mut part = map.clone();
             part.keep(&group.keys);
             let plan = plan::plan(kernel, &part, allow)?;
-            if !plan.is_empty() && against(&plan).is_empty() {
+            if !plan.is_empty() && obstructed(&plan).is_empty() {
                 return Ok(plan);
             }
         }
@@ -125,11 +125,11 @@ impl Parts {
     }
 }
 
-/// Leaves out the stacks that come up only when something asks for them, and are not up: nobody misses those.
-/// Nothing of them is there, so nothing of them can be pruned.
-pub fn leave_out_unasked(map: &mut Map, kernel: &dyn ReadKernel) -> Result<(), KernelError> {
-    let unasked = |stack: &Stack| stack.boot.contains(&BootOption::NoAuto);
-    let stacks: Vec<Stack> = map.stacks().into_iter().filter(unasked).collect();
+/// Leaves out the `noauto` stacks that are not up: they are not missing. No device of them exists, so none of them can
+/// be pruned.
+pub(super) fn leave_out_inactive(map: &mut Map, kernel: &dyn ReadKernel) -> Result<(), KernelError> {
+    let noauto = |stack: &Stack| stack.boot.contains(&BootOption::NoAuto);
+    let stacks: Vec<Stack> = map.stacks().into_iter().filter(noauto).collect();
     if stacks.is_empty() {
         return Ok(());
     }
@@ -143,7 +143,7 @@ pub fn leave_out_unasked(map: &mut Map, kernel: &dyn ReadKernel) -> Result<(), K
     Ok(())
 }
 
-/// The stacks of a map; a mapping that should not exist is one by itself.
+/// Lists the stacks of a map; a mapping that should not exist is one by itself.
 fn groups(map: &Map) -> Vec<Stack> {
     let mut groups = map.stacks();
     groups.extend(map.mappings.values().filter(|mapping| mapping.state == State::Absent).map(|mapping| {
@@ -156,20 +156,20 @@ fn groups(map: &Map) -> Vec<Stack> {
     groups
 }
 
-/// The stacks that a plan changes, by name; none stands for what is pruned.
+/// Names the stacks that a plan changes.
 fn concerned(groups: &[Stack], plan: &Plan) -> BTreeSet<Option<Key>> {
     let name =
         |key: &Key| groups.iter().find(|group| group.keys.contains(key)).map(|group| group.name.clone());
     plan.steps.iter().map(|step| step.mapping.as_ref().and_then(name)).collect()
 }
 
-/// The mappings that something stands against; none where the device has no key.
-fn against(plan: &Plan) -> BTreeSet<Option<Key>> {
+/// Lists the mappings with a conflict or a refused step; `None` for a device without a key.
+fn obstructed(plan: &Plan) -> BTreeSet<Option<Key>> {
     let conflicts = plan.conflicts.iter().map(|conflict| Some(conflict.mapping.clone()));
     conflicts.chain(plan.refused().map(|step| step.mapping.clone())).collect()
 }
 
-/// Leaves a stack out of a map, and what would be pruned.
+/// Leaves a stack out of a map, and all pruning.
 fn leave_out(map: &mut Map, group: Option<&Stack>) {
     let gone = |key: &Key| group.is_some_and(|group| group.keys.contains(key));
     let kept = map.mappings.keys().filter(|key| !gone(key)).cloned().collect();

@@ -1,6 +1,11 @@
-//! `dmctl confirm`: keeps what `apply --confirm-within` did.
+//! `dmctl confirm`: keeps what `apply --confirm-within` did. The processes of such an apply are here, too.
 
-use crate::confirm::{self, Outcome, Phase};
+mod daemon;
+mod parent;
+mod wait;
+pub(crate) mod within;
+
+use crate::confirm::{self, ConfirmState, Outcome, Phase};
 use anyhow::anyhow;
 use jiff::Timestamp;
 
@@ -8,6 +13,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::print;
+pub(crate) use daemon::run as run_daemon;
 
 /// Keep what `apply --confirm-within` did; exit 1 if nothing waits, or it is too late
 ///
@@ -37,4 +43,14 @@ pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
             Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.describe(Timestamp::now()))))
         }
     }
+}
+
+/// Reads the state of an apply that waits to be confirmed, with a sentence about it.
+pub(crate) fn state(context: &Context) -> Result<Option<(ConfirmState, String)>, Failure> {
+    let path = context.confirmation()?;
+    let state = ConfirmState::read(&path).map_err(|error| Failure::new(Exit::Error, error))?;
+    Ok(state.map(|state| {
+        let sentence = state.describe(Timestamp::now());
+        (state, sentence)
+    }))
 }

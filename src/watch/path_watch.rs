@@ -1,8 +1,8 @@
-//! What a path goes through on its way to a file, and what would lead it elsewhere.
+//! Finds the directory entries that decide which file a path resolves to.
 //!
 //! A file is found by names in folders: its own, those of the links on the way (a whole folder of maps may be
-//! swapped by one link, as Kubernetes does), or, where the way ends, the first one that is missing. An event at
-//! any of these spots may change what the path leads to; events elsewhere can't.
+//! swapped by one link, as Kubernetes does), or, where the way ends, the first name that is missing. An event at
+//! any of these entries may change what the path resolves to; other events can't.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -10,21 +10,21 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// So many links the kernel follows in one path, `path_resolution(7)`.
-const LINKS: usize = 40;
+/// The number of links that the kernel follows in one path, `path_resolution(7)`.
+const MAX_LINKS: usize = 40;
 
-/// A name in a folder, or every name that a map may have.
+/// A name in a folder, or every name in it that a map may have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
-    /// The folder, without links.
-    pub folder: PathBuf,
-    /// The name; none for every `*.toml`.
-    pub name: Option<OsString>,
+pub(super) struct WatchedEntry {
+    /// The path of the folder, without links.
+    pub(super) folder: PathBuf,
+    /// The name; `None` for every `*.toml`.
+    pub(super) name: Option<OsString>,
 }
 
-impl Spot {
-    /// Whether what is called `name` in `folder` is at this spot.
-    pub fn is_at(&self, folder: &Path, name: &OsStr) -> bool {
+impl WatchedEntry {
+    /// Whether this is the entry `name` of `folder`.
+    pub(super) fn is_at(&self, folder: &Path, name: &OsStr) -> bool {
         self.folder == folder && self.name.as_deref().map_or_else(|| is_map(name), |own| own == name)
     }
 }
@@ -33,25 +33,25 @@ fn is_map(name: &OsStr) -> bool {
     name.as_encoded_bytes().ends_with(b".toml")
 }
 
-/// Every spot on the way to `path`; when that is a folder, those of its maps and on the way to them.
-pub(super) fn spots(path: &Path) -> io::Result<Vec<Spot>> {
-    let mut spots = Vec::new();
-    if let Some(folder) = walk(&std::path::absolute(path)?, &mut spots) {
-        // A folder that can't be read is told of by whoever reads the map.
+/// Lists the entries on the way to `path`; when that is a folder, also its maps and the entries on the way to them.
+pub(super) fn watched_entries(path: &Path) -> io::Result<Vec<WatchedEntry>> {
+    let mut entries = Vec::new();
+    if let Some(folder) = walk(&std::path::absolute(path)?, &mut entries) {
+        // A folder that can't be read is an error where the map is read.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if is_map(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                walk(&entry.path(), &mut spots);
+                walk(&entry.path(), &mut entries);
             }
         }
-        spots.push(Spot { folder, name: None });
+        entries.push(WatchedEntry { folder, name: None });
     }
-    spots.sort();
-    spots.dedup();
-    Ok(spots)
+    entries.sort();
+    entries.dedup();
+    Ok(entries)
 }
 
-/// Goes along an absolute path, and notes the spots on it. Returns the folder it leads to, if it leads to one.
-fn walk(path: &Path, spots: &mut Vec<Spot>) -> Option<PathBuf> {
+/// Resolves an absolute path, and adds the entries on the way. Returns the folder that it resolves to, if it is one.
+fn walk(path: &Path, entries: &mut Vec<WatchedEntry>) -> Option<PathBuf> {
     let mut at = PathBuf::from("/");
     let mut ahead: VecDeque<OsString> = names(path);
     let mut links = 0;
@@ -66,10 +66,10 @@ fn walk(path: &Path, spots: &mut Vec<Spot>) -> Option<PathBuf> {
             at = next;
             continue;
         }
-        spots.push(Spot { folder: at.clone(), name: Some(name) });
+        entries.push(WatchedEntry { folder: at.clone(), name: Some(name) });
         let target = kind.ok().filter(fs::FileType::is_symlink).and_then(|_| fs::read_link(&next).ok())?;
         links += 1;
-        if links > LINKS {
+        if links > MAX_LINKS {
             return None;
         }
         if target.is_absolute() {
@@ -80,7 +80,7 @@ fn walk(path: &Path, spots: &mut Vec<Spot>) -> Option<PathBuf> {
     Some(at)
 }
 
-/// The names in a path, `..` among them: it means another thing once a link was followed.
+/// Splits a path into names, `..` among them: it means another folder once a link was followed.
 fn names(path: &Path) -> VecDeque<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_os_string()),
@@ -96,26 +96,26 @@ mod tests {
 
     use super::*;
 
-    /// The spots on the way to `path` below a folder that `prepare` fills, relative to that, as text.
-    fn seen(prepare: impl FnOnce(&Path), path: &str) -> Vec<String> {
+    /// Lists the entries on the way to `path` below a folder that `prepare` fills, relative to that, as text.
+    fn entries(prepare: impl FnOnce(&Path), path: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         prepare(&root);
-        let shown = |spot: Spot| {
-            let name = spot.name.unwrap_or_else(|| "*".into());
-            spot.folder.join(name).strip_prefix(&root).unwrap().display().to_string()
+        let shown = |entry: WatchedEntry| {
+            let name = entry.name.unwrap_or_else(|| "*".into());
+            entry.folder.join(name).strip_prefix(&root).unwrap().display().to_string()
         };
-        spots(&root.join(path)).unwrap().into_iter().map(shown).collect()
+        watched_entries(&root.join(path)).unwrap().into_iter().map(shown).collect()
     }
 
     #[test]
     fn a_file_is_its_name_in_its_folder() {
-        assert_eq!(seen(|root| fs::write(root.join("map.toml"), "").unwrap(), "map.toml"), ["map.toml"]);
+        assert_eq!(entries(|root| fs::write(root.join("map.toml"), "").unwrap(), "map.toml"), ["map.toml"]);
     }
 
     #[test]
     fn what_is_missing_is_waited_for_where_the_way_ends() {
-        assert_eq!(seen(|root| fs::create_dir(root.join("a")).unwrap(), "a/b/c/map.toml"), ["a/b"]);
+        assert_eq!(entries(|root| fs::create_dir(root.join("a")).unwrap(), "a/b/c/map.toml"), ["a/b"]);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
             symlink("..v1", root.join("..data")).unwrap();
             symlink("..data/map.toml", root.join("map.toml")).unwrap();
         };
-        assert_eq!(seen(kubernetes, "map.toml"), ["..data", "map.toml", "..v1/map.toml"]);
+        assert_eq!(entries(kubernetes, "map.toml"), ["..data", "map.toml", "..v1/map.toml"]);
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
             symlink("../elsewhere.toml", root.join("maps/b.toml")).unwrap();
             symlink(root.join("maps"), root.join("link")).unwrap();
         };
-        assert_eq!(seen(folder, "link"), ["elsewhere.toml", "link", "maps/*", "maps/b.toml"]);
+        assert_eq!(entries(folder, "link"), ["elsewhere.toml", "link", "maps/*", "maps/b.toml"]);
     }
 
     #[test]
@@ -146,13 +146,13 @@ mod tests {
             symlink("b", root.join("a")).unwrap();
             symlink("a", root.join("b")).unwrap();
         };
-        assert_eq!(seen(circle, "a"), ["a", "b"]);
+        assert_eq!(entries(circle, "a"), ["a", "b"]);
     }
 
     #[test]
-    fn a_spot_for_every_map_is_for_maps_alone() {
-        let spot = Spot { folder: "/etc/dmctl".into(), name: None };
-        let at = |folder: &str, name: &str| spot.is_at(Path::new(folder), OsStr::new(name));
+    fn an_entry_for_every_map_is_for_maps_alone() {
+        let maps = WatchedEntry { folder: "/etc/dmctl".into(), name: None };
+        let at = |folder: &str, name: &str| maps.is_at(Path::new(folder), OsStr::new(name));
         assert!(at("/etc/dmctl", "a.toml") && !at("/etc/dmctl", "a.toml~") && !at("/etc", "a.toml"));
     }
 }

@@ -1,0 +1,294 @@
+//! Reports what a watch does: text for a person, an event a line for a program, and a log for the journal.
+//!
+//! A comparison that shows nothing new is not reported.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use crate::plan::Step;
+use crate::plan::document::Document;
+use crate::render::Heading;
+use crate::render::watch_events::WatchEvent;
+use crate::watch::Cause;
+
+use crate::cli::drawing;
+use crate::cli::failure::Failure;
+use crate::cli::logging;
+use crate::cli::note::note;
+use crate::cli::output::{self, Output, is_read};
+use crate::cli::progress;
+
+/// What a comparison showed.
+pub(super) enum Observation {
+    /// The kernel is as the map wants it.
+    InSync {
+        /// The number of mappings.
+        mappings: usize,
+    },
+    /// The kernel differs from the map.
+    Differs {
+        /// The plan that would make them equal.
+        plan: Document,
+        /// Why it is not applied, where it should be.
+        refusal: Option<Failure>,
+    },
+    /// The map or the kernel can't be read.
+    Unclear {
+        /// Why not.
+        failure: Failure,
+    },
+}
+
+/// A comparison of a map with the kernel.
+pub(super) struct Comparison<'a> {
+    pub(super) causes: &'a BTreeSet<Cause>,
+    /// The digest of the map: another one is another map.
+    pub(super) digest: [u8; 32],
+    /// The errors and warnings of the map, drawn.
+    pub(super) messages: &'a [String],
+    pub(super) observation: &'a Observation,
+    /// Why nothing is applied any more, when that is so.
+    pub(super) held: Option<&'a str>,
+}
+
+/// Reports, and remembers what it reported, to repeat nothing.
+pub(super) struct Reporter {
+    json: bool,
+    /// The digest of the map and the result of the last comparison.
+    compared: Option<([u8; 32], String)>,
+    /// The digest and the messages of the last map.
+    messages: Option<([u8; 32], Vec<String>)>,
+    /// The last plan, as JSON.
+    plan: Option<String>,
+    /// Whether it was reported that another dmctl holds the lock.
+    locked: bool,
+    /// Whether it was reported that nothing is applied any more.
+    held: bool,
+    unread: bool,
+    status: String,
+}
+
+impl Reporter {
+    /// Creates a reporter for a program or a person, as `output` says.
+    pub(super) fn new(output: &Output) -> Self {
+        Self {
+            json: output.is_json(),
+            compared: None,
+            messages: None,
+            plan: None,
+            locked: false,
+            held: false,
+            unread: false,
+            status: String::new(),
+        }
+    }
+
+    /// Returns the state of the map and the kernel, in a line.
+    pub(super) fn status(&self) -> &str {
+        &self.status
+    }
+
+    /// Reports a comparison, if it shows something new.
+    pub(super) fn compared(&mut self, comparison: &Comparison<'_>) -> Result<(), Failure> {
+        let Comparison { causes, digest, messages, observation, held } = *comparison;
+        let summary = summary(observation);
+        self.status =
+            held.map_or_else(|| summary.clone(), |why| format!("stopped applying: {why}; {summary}"));
+        let plan =
+            if let Observation::Differs { plan, .. } = observation { Some(as_json(plan)) } else { None };
+        let compared = Some((digest, format!("{messages:?} {summary} {plan:?}")));
+        if compared != self.compared || causes.contains(&Cause::Asked) {
+            self.compared = compared;
+            self.plan = plan;
+            self.locked = false;
+            tracing::info!(status = %self.status, "{}", self.status);
+            self.text(|| cause_line(causes))?;
+            self.messages(comparison);
+            self.observation(comparison)?;
+        }
+        match held {
+            Some(why) if matches!(observation, Observation::Differs { .. }) => self.held(why),
+            Some(_) => Ok(()),
+            None => {
+                self.held = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reports the errors and warnings of a map, once for each map.
+    fn messages(&mut self, comparison: &Comparison<'_>) {
+        let messages = Some((comparison.digest, comparison.messages.to_vec()));
+        if messages != self.messages || comparison.causes.contains(&Cause::Asked) {
+            for line in comparison.messages {
+                warn(line);
+            }
+            self.messages = messages;
+        }
+    }
+
+    fn observation(&mut self, comparison: &Comparison<'_>) -> Result<(), Failure> {
+        let causes = comparison.causes;
+        match comparison.observation {
+            Observation::InSync { mappings } => {
+                self.event(&WatchEvent::InSync { causes, mappings: *mappings })?;
+                self.text(|| format!("{}.\n", capitalized(&summary(comparison.observation))))
+            }
+            Observation::Unclear { failure } => {
+                report(failure);
+                let details = comparison.messages.iter().map(|message| without_colour(message)).collect();
+                self.event(&WatchEvent::Unclear { causes, error: failure.to_string(), details })
+            }
+            Observation::Differs { plan, refusal } => {
+                self.event(&WatchEvent::Plan { causes, plan })?;
+                self.text(|| drawing::text(plan, &Heading::default()))?;
+                let Some(failure) = refusal else { return Ok(()) };
+                report(failure);
+                self.event(&WatchEvent::Refused { error: failure.to_string() })
+            }
+        }
+    }
+
+    /// Reports once that nothing is applied any more.
+    pub(super) fn held(&mut self, why: &str) -> Result<(), Failure> {
+        if mem::replace(&mut self.held, true) {
+            return Ok(());
+        }
+        warn(&format!("nothing more is applied until the map changes, or SIGHUP asks to try again: {why}"));
+        self.event(&WatchEvent::Held { part: None, error: why.to_string() })
+    }
+
+    /// Reports that a part of the map is not applied any more.
+    pub(super) fn left_alone(&mut self, part: &str) -> Result<(), Failure> {
+        let why = format!("{part} is left alone until the map changes, or SIGHUP asks to try again");
+        warn(&why);
+        self.event(&WatchEvent::Held { part: Some(part), error: why })
+    }
+
+    /// Reports the plan that is about to be carried out, if it is another one than was reported last.
+    pub(super) fn plan(&mut self, plan: &Document) -> Result<(), Failure> {
+        let json = Some(as_json(plan));
+        if json == self.plan || plan.is_empty() {
+            return Ok(());
+        }
+        self.plan = json;
+        self.event(&WatchEvent::Plan { causes: &BTreeSet::from([Cause::Again]), plan })?;
+        self.text(|| drawing::text(plan, &Heading::default()))
+    }
+
+    /// Reports once that another dmctl holds the lock.
+    pub(super) fn locked(&mut self, failure: &Failure) -> Result<(), Failure> {
+        if mem::replace(&mut self.locked, true) {
+            return Ok(());
+        }
+        self.status = format!("waiting, {failure}");
+        warn(&format!("{failure} and is waited for"));
+        self.event(&WatchEvent::Locked { error: failure.to_string() })
+    }
+
+    /// Reports a step that was carried out.
+    pub(super) fn step_done(&mut self, step: &Step) {
+        let mapping = step.mapping.as_ref().map(ToString::to_string);
+        tracing::info!(
+            mapping = mapping.as_deref().unwrap_or_default(),
+            device = %step.name,
+            step = step.action().name(),
+            class = %step.class,
+            "{} {}: done", step.action().name(), step.name
+        );
+        // Standard output that can't be written to ends the watch after the plan, and not in its midst.
+        let _ =
+            self.event(&WatchEvent::StepDone { action: step.action(), mapping, name: step.name.to_string() });
+    }
+
+    /// Reports that every step was carried out.
+    pub(super) fn applied(&mut self, steps: usize) -> Result<(), Failure> {
+        self.event(&WatchEvent::Applied { steps })?;
+        self.text(|| progress::applied(steps))
+    }
+
+    /// Reports an apply that failed.
+    pub(super) fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        report(failure);
+        self.event(&WatchEvent::Failed { error: failure.to_string(), exit: failure.exit() as u8 })?;
+        self.status = format!("stopped applying: {failure}");
+        Ok(())
+    }
+
+    /// Returns whether the reader of standard output has gone away.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
+    }
+
+    fn event(&mut self, event: &WatchEvent<'_>) -> Result<(), Failure> {
+        if self.json { self.print(&output::line(event)?) } else { Ok(()) }
+    }
+
+    fn text(&mut self, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { self.print(&text()) }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        self.unread |= !is_read(text)?;
+        Ok(())
+    }
+}
+
+/// Writes a plan in a form that can be compared.
+fn as_json(plan: &Document) -> String {
+    serde_json::to_string(plan).unwrap_or_default()
+}
+
+/// Describes an observation in a few words.
+fn summary(observation: &Observation) -> String {
+    match observation {
+        Observation::InSync { mappings: 1 } => "in sync, 1 mapping".to_string(),
+        Observation::InSync { mappings } => format!("in sync, {mappings} mappings"),
+        Observation::Unclear { failure } => failure.to_string(),
+        Observation::Differs { plan, .. } => {
+            let line = plan.summary_line();
+            let steps = line.trim_start_matches("Plan: ").trim_end_matches('.');
+            format!("drift: {steps}")
+        }
+    }
+}
+
+/// Describes the causes of a comparison in a line; empty where there is nothing to tell a person.
+fn cause_line(causes: &BTreeSet<Cause>) -> String {
+    let (map, kernel) = (causes.contains(&Cause::Map), causes.contains(&Cause::Kernel));
+    match (map, kernel) {
+        (true, true) => "The map and the kernel changed.\n",
+        (true, false) => "The map changed.\n",
+        (false, true) => "The kernel changed.\n",
+        (false, false) if causes.contains(&Cause::Asked) => "Asked to look again.\n",
+        (false, false) => "",
+    }
+    .to_string()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Reports a failure to a person: in the journal with its priority, elsewhere as every verb does.
+fn report(failure: &Failure) {
+    if logging::is_journal() {
+        tracing::error!(exit = failure.exit() as u8, "{failure}");
+    } else {
+        failure.report();
+    }
+}
+
+/// Reports to a person what is not a failure.
+fn warn(message: &str) {
+    if logging::is_journal() {
+        tracing::warn!("{}", without_colour(message));
+    } else {
+        note(message);
+    }
+}
+
+fn without_colour(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}

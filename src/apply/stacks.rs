@@ -1,48 +1,33 @@
 //! Which reloads are swapped together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::tasks::Swapped;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::plan::Plan;
+use crate::stack::{Position, Stacks, position};
+
+position! {
+    /// A reload among those that are sorted.
+    struct ReloadId;
+}
 
 /// Sorts reloads into stacks that have nothing to do with each other. Each keeps the order of the plan, lower devices
 /// first.
 pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>> {
-    let by_number: HashMap<DevNum, usize> = reloads
-        .iter()
-        .enumerate()
-        .filter_map(|(index, swapped)| Some((swapped.step.number?, index)))
-        .collect();
-    let by_place: HashMap<usize, usize> =
-        reloads.iter().enumerate().map(|(index, swapped)| (swapped.place, index)).collect();
-    // Each reload points to one of its stack, and the first of a stack to itself.
-    let mut joined: Vec<usize> = (0..reloads.len()).collect();
-    for (index, swapped) in reloads.iter().enumerate() {
+    let by_number: HashMap<DevNum, usize> =
+        reloads.iter().zip(0..).filter_map(|(swapped, index)| Some((swapped.step.number?, index))).collect();
+    let by_place: HashMap<usize, usize> = reloads.iter().map(|swapped| swapped.place).zip(0..).collect();
+    let below = |swapped: &Swapped<'_>| {
         // A lower device that is not swapped itself ties nothing together.
         let touched = touched(swapped);
         let lowers = touched.iter().filter_map(|number| by_number.get(number));
         let waits = plan.waits[swapped.place].iter().filter_map(|place| by_place.get(place));
-        for other in lowers.chain(waits) {
-            let (one, two) = (first(&mut joined, index), first(&mut joined, *other));
-            joined[one.max(two)] = one.min(two);
-        }
-    }
-    let mut stacks: BTreeMap<usize, Vec<Swapped<'p>>> = BTreeMap::new();
-    for (index, swapped) in reloads.iter().enumerate() {
-        stacks.entry(first(&mut joined, index)).or_default().push(*swapped);
-    }
-    stacks.into_values().collect()
-}
-
-/// The first reload of the stack that one belongs to.
-fn first(joined: &mut [usize], mut index: usize) -> usize {
-    while joined[index] != index {
-        joined[index] = joined[joined[index]];
-        index = joined[index];
-    }
-    index
+        lowers.chain(waits).map(|index| ReloadId::new(*index)).collect()
+    };
+    let parts = reloads.iter().map(below).collect::<Stacks<ReloadId>>().parts();
+    parts.into_iter().map(|part| part.iter().map(|reload| reloads[reload.index()]).collect()).collect()
 }
 
 /// The device of a reload, and those below it before and afterwards.

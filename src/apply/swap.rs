@@ -6,7 +6,7 @@
 //! waited for or read, no thread is made, and this process stays in memory: what it would be paged in from may
 //! be one of these devices.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::crew::{self, Work};
@@ -16,7 +16,13 @@ use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::Reload;
+use crate::stack::{Position, Stacks, position};
 use crate::table::{RawRow, Table};
+
+position! {
+    /// A member of the stack that is swapped.
+    struct MemberId;
+}
 
 /// A device whose table is swapped.
 pub struct Member {
@@ -64,38 +70,14 @@ pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> 
     order
 }
 
-/// How many levels of the stack are below each device.
+/// Counts the levels of the stack below each device. The kernel knows no circles; should one be read all the same, it is
+/// cut.
 fn heights<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> + Clone) -> Vec<usize> {
     let places: HashMap<DevNum, usize> =
-        stack.clone().enumerate().filter_map(|(index, (number, _))| Some((number?, index))).collect();
-    let below: Vec<Vec<usize>> = stack
-        .map(|(_, table)| diff::lower_devices(table).iter().filter_map(|n| places.get(n)).copied().collect())
-        .collect();
-    let mut heights = vec![None; below.len()];
-    for index in 0..below.len() {
-        height(index, &below, &mut heights, &mut BTreeSet::new());
-    }
-    heights.into_iter().map(Option::unwrap_or_default).collect()
-}
-
-/// One height, after those below. The kernel knows no circles; should one be read all the same, it is cut.
-fn height(
-    index: usize,
-    below: &[Vec<usize>],
-    heights: &mut [Option<usize>],
-    above: &mut BTreeSet<usize>,
-) -> usize {
-    if let Some(known) = heights[index] {
-        return known;
-    }
-    if !above.insert(index) {
-        return 0;
-    }
-    let under = below[index].iter().map(|lower| height(*lower, below, heights, above) + 1);
-    let found = under.max().unwrap_or_default();
-    above.remove(&index);
-    heights[index] = Some(found);
-    found
+        stack.clone().zip(0..).filter_map(|((number, _), index)| Some((number?, index))).collect();
+    let known = |number: &DevNum| places.get(number).map(|index| MemberId::new(*index));
+    let below = |(_, table)| diff::lower_devices(table).iter().filter_map(known).collect();
+    stack.map(below).collect::<Stacks<MemberId>>().levels().into_vec()
 }
 
 /// One call of a swap.

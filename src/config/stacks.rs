@@ -3,11 +3,17 @@
 //! A stack comes up and goes down by itself. At boot it has a unit of its own, so that one whose disk is
 //! missing holds no other up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::boot::BootOption;
 use super::model::{Map, Mapping, State};
 use crate::identity::Key;
+use crate::stack::{IndexVec, NamedStacks, position};
+
+position! {
+    /// A mapping among those that should be there, and after these any other that one of them uses.
+    struct Place;
+}
 
 /// Mappings that stand on one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,29 +30,22 @@ impl Map {
     /// Its stacks, by name. Mappings that should not exist are in none.
     #[must_use]
     pub fn stacks(&self) -> Vec<Stack> {
-        let present = || self.mappings.values().filter(|mapping| mapping.state != State::Absent);
-        let mut groups = Groups::default();
-        let mut stood_on: BTreeSet<&Key> = BTreeSet::new();
-        for mapping in present() {
-            groups.add(&mapping.key);
-            for lower in below(mapping) {
-                groups.join(&mapping.key, lower);
-                stood_on.insert(lower);
-            }
-        }
-        let mut members: BTreeMap<usize, Vec<&Mapping>> = BTreeMap::new();
-        for mapping in present() {
-            members.entry(groups.of(&mapping.key)).or_default().push(mapping);
-        }
-        let stack = |members: Vec<&Mapping>| {
-            let top = members.iter().find(|mapping| !stood_on.contains(&mapping.key)).or(members.first())?;
+        let present: IndexVec<Place, &Mapping> =
+            self.mappings.values().filter(|mapping| mapping.state != State::Absent).collect();
+        let nodes = present.iter().map(|mapping| (&mapping.key, below(mapping).collect()));
+        // What is not there ties those together that should use it.
+        let others = present.iter().flat_map(|mapping| below(mapping)).map(|key| (key, Vec::new()));
+        let uses: NamedStacks<&Key, Place> = nodes.chain(others).collect();
+        let stack = |part: Vec<Place>| {
+            let members = || part.iter().filter_map(|place| Some((*place, *present.get(*place)?)));
+            let (_, top) = members().find(|(place, _)| uses.above(*place).is_empty()).or(members().next())?;
             Some(Stack {
                 name: top.key.clone(),
-                keys: members.iter().map(|mapping| mapping.key.clone()).collect(),
-                boot: members.iter().flat_map(|mapping| mapping.boot.iter().copied()).collect(),
+                keys: members().map(|(_, mapping)| mapping.key.clone()).collect(),
+                boot: members().flat_map(|(_, mapping)| mapping.boot.iter().copied()).collect(),
             })
         };
-        let mut stacks: Vec<Stack> = members.into_values().filter_map(stack).collect();
+        let mut stacks: Vec<Stack> = uses.parts().into_iter().filter_map(stack).collect();
         stacks.sort_by(|one, two| one.name.cmp(&two.name));
         stacks
     }
@@ -63,44 +62,6 @@ impl Map {
 fn below(mapping: &Mapping) -> impl Iterator<Item = &Key> {
     let lowers = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
     lowers.filter_map(|lower| lower.device.key())
-}
-
-/// Keys that belong together, as a forest: each points to another of its group, the root to itself.
-#[derive(Default)]
-struct Groups<'a> {
-    ids: BTreeMap<&'a Key, usize>,
-    parents: Vec<usize>,
-}
-
-impl<'a> Groups<'a> {
-    fn add(&mut self, key: &'a Key) -> usize {
-        let next = self.parents.len();
-        let id = *self.ids.entry(key).or_insert(next);
-        if id == next {
-            self.parents.push(next);
-        }
-        id
-    }
-
-    fn join(&mut self, one: &'a Key, two: &'a Key) {
-        let (one, two) = (self.add(one), self.add(two));
-        let (one, two) = (self.root(one), self.root(two));
-        self.parents[one] = two;
-    }
-
-    fn of(&mut self, key: &'a Key) -> usize {
-        let id = self.add(key);
-        self.root(id)
-    }
-
-    fn root(&mut self, mut id: usize) -> usize {
-        while self.parents[id] != id {
-            // What is passed on the way is brought nearer to the root.
-            self.parents[id] = self.parents[self.parents[id]];
-            id = self.parents[id];
-        }
-        id
-    }
 }
 
 #[cfg(test)]

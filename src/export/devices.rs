@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use super::Selection;
 use super::paths::Paths;
-use crate::diff;
-use crate::graph::bottom_up;
+use crate::diff::lower_devices;
 use crate::identity::{DevNum, Owner, Uuid};
 use crate::kernel::{KernelError, ListEntry, ReadKernel};
 use crate::observed::{Observed, Seen};
+use crate::stack::{NamedStacks, Position, position};
 use crate::targets::Target;
+
+position! {
+    /// A device among those that are exported.
+    struct Place;
+}
 
 /// What was read of a kernel.
 pub struct Host {
@@ -38,13 +43,12 @@ impl Host {
 
     /// The devices, each after those it stands on, by name where that leaves a choice.
     pub fn bottom_up(&self) -> Vec<&Seen> {
-        let mut wanted: Vec<&Seen> =
-            self.observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
-        wanted.sort_by(|one, two| one.listed.name.cmp(&two.listed.name));
-        let below = |seen: &&Seen| {
-            seen.mapped.as_ref().map(|mapped| diff::lower_devices(&mapped.table)).unwrap_or_default()
-        };
-        bottom_up(wanted, |seen| seen.listed.number, below)
+        let wanted = self.observed.devices.iter().filter_map(|seen| Some((seen, seen.mapped.as_ref()?)));
+        let mut wanted: Vec<_> = wanted.collect();
+        wanted.sort_by_key(|(seen, _)| &seen.listed.name);
+        let uses = wanted.iter().map(|(seen, mapped)| (seen.listed.number, lower_devices(&mapped.table)));
+        let uses: NamedStacks<DevNum, Place> = uses.collect();
+        uses.bottom_up().into_iter().map(|place| wanted[place.index()].0).collect()
     }
 }
 

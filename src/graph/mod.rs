@@ -3,17 +3,21 @@
 //! A [`Graph`] is plain data, read once; [`crate::render::graph`] draws it. With a map it also holds what is
 //! missing, how each mapping stands, and what would be done about it.
 
-mod order;
 mod pending;
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub(crate) use order::bottom_up;
+use crate::stack::{NamedStacks, Position, Stacks, position};
 pub use pending::with_map;
 pub use read::read;
+
+position! {
+    /// A device of a [`Graph`], by its place among the nodes.
+    pub struct NodeId;
+}
 
 /// All devices, each after those it stands on as far as there is such an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -95,36 +99,25 @@ impl State {
 }
 
 impl Graph {
-    /// The place of each device among the nodes.
+    /// Returns which device is below which, at the positions of `nodes`.
     #[must_use]
-    pub fn places(&self) -> BTreeMap<&str, usize> {
-        self.nodes.iter().enumerate().map(|(place, node)| (node.id.as_str(), place)).collect()
-    }
-
-    /// For each device the places of those that stand on it, in order.
-    #[must_use]
-    pub fn above(&self) -> Vec<Vec<usize>> {
-        let places = self.places();
-        let mut above = vec![Vec::new(); self.nodes.len()];
-        for (upper, node) in self.nodes.iter().enumerate() {
-            for lower in node.below.iter().filter_map(|id| places.get(id.as_str())) {
-                above[*lower].push(upper);
-            }
-        }
-        above
+    pub fn stacks(&self) -> Stacks<NodeId> {
+        let stacks: NamedStacks<&str, NodeId> =
+            self.nodes.iter().map(|node| (node.id.as_str(), node.below.iter().map(String::as_str))).collect();
+        stacks.into()
     }
 
     /// Sorts the devices, by name where their order leaves a choice.
     pub(crate) fn sort(&mut self) {
-        let mut nodes = std::mem::take(&mut self.nodes);
-        let known: BTreeSet<String> = nodes.iter().map(|node| node.id.clone()).collect();
-        for node in &mut nodes {
+        let known: BTreeSet<String> = self.nodes.iter().map(|node| node.id.clone()).collect();
+        for node in &mut self.nodes {
             node.below.retain(|lower| known.contains(lower));
             node.below.sort();
             node.below.dedup();
         }
-        nodes.sort_by(|one, two| (&one.name, &one.id).cmp(&(&two.name, &two.id)));
-        let below = |node: &Node| node.below.iter().cloned().collect();
-        self.nodes = order::bottom_up(nodes, |node| node.id.clone(), below);
+        self.nodes.sort_by(|one, two| (&one.name, &one.id).cmp(&(&two.name, &two.id)));
+        let order = self.stacks().bottom_up();
+        let mut nodes: Vec<Option<Node>> = self.nodes.drain(..).map(Some).collect();
+        self.nodes = order.into_iter().filter_map(|node| nodes[node.index()].take()).collect();
     }
 }

@@ -1,13 +1,19 @@
 //! Prepares the rows of a table for the kernel: turns paths into numbers, and refuses loops.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use super::OpError;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, Name};
 use crate::kernel::{Id, Info, ReadKernel, Slot};
+use crate::stack::{NamedStacks, Reach, position};
 use crate::table::{RawRow, ReadTable, Table};
 use crate::targets::{self, Style};
+
+position! {
+    /// A mapped device that a table leads to.
+    struct Node;
+}
 
 /// Writes every lower device of a table as its number, the one form that every kernel takes.
 ///
@@ -50,53 +56,39 @@ pub(super) fn devices(row: &RawRow) -> Vec<DevNum> {
 /// Refuses a table that would make the device one of its own lower devices, directly or through other mapped devices.
 /// The kernel would accept it, and the first I/O would never end.
 pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[RawRow], own: &Info) -> Result<(), OpError> {
-    let mut walk = Walk { kernel, own: own.number, seen: BTreeSet::new() };
-    for (index, row) in table.iter().enumerate() {
-        let mut through = Vec::new();
-        if walk.reaches(row, &mut through)? {
-            return Err(OpError::Loop { row: index + 1, name: own.name.clone(), through });
+    let below = |table: &[RawRow]| table.iter().flat_map(devices).collect::<Vec<_>>();
+    // All mapped devices share one major number; nothing else leads back to one.
+    let is_mapped = |number: &DevNum| number.major == own.number.major;
+    let mut nodes = vec![(own.number, below(table))];
+    let mut names = HashMap::new();
+    let mut reach = Reach::from_iter([own.number]);
+    reach.extend(below(table).into_iter().filter(is_mapped));
+    while let Some(number) = reach.next() {
+        if number != own.number
+            && let Some((name, table)) = lower(kernel, number)?
+        {
+            let lowers = below(&table);
+            reach.extend(lowers.iter().copied().filter(is_mapped));
+            names.insert(number, name);
+            nodes.push((number, lowers));
         }
     }
-    Ok(())
+    let stacks: NamedStacks<DevNum, Node> = nodes.into_iter().collect();
+    let own_node = stacks.position(&own.number);
+    let Some(path) = own_node.and_then(|node| stacks.path(node, node)) else { return Ok(()) };
+    let path: Vec<DevNum> = path.into_iter().map(|node| *stacks.name(node)).collect();
+    let row = table.iter().position(|row| devices(row).contains(&path[1])).unwrap_or_default() + 1;
+    let through = path.iter().filter_map(|number| names.remove(number)).collect();
+    Err(OpError::Loop { row, name: own.name.clone(), through })
 }
 
-/// A search for the device below itself.
-struct Walk<'a> {
-    kernel: &'a dyn ReadKernel,
-    own: DevNum,
-    seen: BTreeSet<DevNum>,
-}
-
-impl Walk<'_> {
-    /// Whether the row leads to the device. The devices between are added to `through`.
-    fn reaches(&mut self, row: &RawRow, through: &mut Vec<Name>) -> Result<bool, OpError> {
-        for number in devices(row) {
-            if number == self.own {
-                return Ok(true);
-            }
-            // All mapped devices share one major number; only they can have lower devices in tables.
-            if number.major != self.own.major || !self.seen.insert(number) {
-                continue;
-            }
-            let Some((name, table)) = self.lower(number)? else { continue };
-            through.push(name);
-            for row in table.iter() {
-                if self.reaches(row, through)? {
-                    return Ok(true);
-                }
-            }
-            through.pop();
-        }
-        Ok(false)
-    }
-
-    fn lower(&self, number: DevNum) -> Result<Option<(Name, ReadTable)>, OpError> {
-        let Some(listed) = self.kernel.list()?.into_iter().find(|listed| listed.number == number) else {
-            return Ok(None);
-        };
-        let mapped = self.kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
-        Ok(mapped.map(|mapped| (listed.name, mapped.table)))
-    }
+/// Reads the name and the live table of a mapped device. `None` when it is not there.
+fn lower(kernel: &dyn ReadKernel, number: DevNum) -> Result<Option<(Name, ReadTable)>, OpError> {
+    let Some(listed) = kernel.list()?.into_iter().find(|listed| listed.number == number) else {
+        return Ok(None);
+    };
+    let mapped = kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
+    Ok(mapped.map(|mapped| (listed.name, mapped.table)))
 }
 
 #[cfg(test)]

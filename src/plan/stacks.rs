@@ -1,12 +1,18 @@
 //! Stacks from the bottom up: of the mappings of a map, and of the devices that there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::mappings::{Mappings, Neighbours};
 use super::sorting::Sorting;
 use crate::diff;
-use crate::identity::{DevNum, Name};
+use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
+use crate::stack::{NamedStacks, Position, position};
+
+position! {
+    /// A device among those whose tables were read.
+    struct Place;
+}
 
 /// A mapping and the mappings it should stand on, by id.
 pub struct Placed {
@@ -18,30 +24,18 @@ pub struct Placed {
     pub circle: Option<String>,
 }
 
-/// The devices whose tables were read, a device after all that it stands on; by name where that leaves a choice.
+/// The devices whose tables were read, lower ones first, by name where that leaves a choice. A device uses what its
+/// inactive table does, too.
 pub fn observed(observed: &Observed) -> Vec<&Seen> {
-    let mut left: BTreeMap<&Name, (&Seen, BTreeSet<DevNum>)> = BTreeMap::new();
-    for seen in &observed.devices {
-        if let Some(mapped) = &seen.mapped {
-            let lowers = &diff::lower_devices(&mapped.table) | &diff::lower_devices(&seen.waiting);
-            left.insert(&seen.listed.name, (seen, lowers));
-        }
-    }
-    let mut sorted = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let waiting: HashSet<DevNum> = left.values().map(|(seen, _)| seen.listed.number).collect();
-        let mut layer: Vec<&Name> = left
-            .iter()
-            .filter(|(_, (_, lowers))| lowers.iter().all(|lower| !waiting.contains(lower)))
-            .map(|(name, _)| *name)
-            .collect();
-        if layer.is_empty() {
-            // A circle has no bottom: begin anywhere.
-            layer = left.keys().copied().collect();
-        }
-        sorted.extend(layer.into_iter().filter_map(|name| left.remove(name)).map(|(seen, _)| seen));
-    }
-    sorted
+    let read = observed.devices.iter().filter_map(|seen| Some((seen, seen.mapped.as_ref()?)));
+    let mut read: Vec<_> = read.collect();
+    read.sort_by_key(|(seen, _)| &seen.listed.name);
+    let uses = read.iter().map(|(seen, mapped)| {
+        let lowers = &diff::lower_devices(&mapped.table) | &diff::lower_devices(&seen.waiting);
+        (seen.listed.number, lowers)
+    });
+    let uses: NamedStacks<DevNum, Place> = uses.collect();
+    uses.bottom_up().into_iter().map(|place| read[place.index()].0).collect()
 }
 
 /// The mappings that no stack has room for, with those they should stand on: those that stand on themselves, and then

@@ -16,19 +16,6 @@ pub struct NamedStacks<N, P> {
 }
 
 impl<N: Eq + Hash, P: Position> NamedStacks<N, P> {
-    /// Builds the stacks of `names`, whose order is that of the positions; a name counts once, where it comes first.
-    /// Lower nodes that are not among them are left out.
-    pub fn new<L>(names: impl IntoIterator<Item = N>, mut below: impl FnMut(&N) -> L) -> Self
-    where
-        L: IntoIterator<Item = N>,
-    {
-        let names: IndexSet<N> = names.into_iter().collect();
-        let known = |lower: N| names.get_index_of(&lower).map(P::new);
-        let lowers = |name| below(name).into_iter().filter_map(known).collect::<Positions<P>>();
-        let stacks = names.iter().map(lowers).collect();
-        Self { names, stacks }
-    }
-
     /// Finds the position of a node.
     pub fn position(&self, name: &N) -> Option<P> {
         self.names.get_index_of(name).map(P::new)
@@ -37,6 +24,29 @@ impl<N: Eq + Hash, P: Position> NamedStacks<N, P> {
     /// Returns the name of a node.
     pub fn name(&self, position: P) -> &N {
         &self.names[position.index()]
+    }
+}
+
+/// From names and, for each, the names of what is below it. Positions are in this order; a name that comes again is left
+/// out, and so are lower names that are not there.
+impl<N: Eq + Hash, P: Position, L: IntoIterator<Item = N>> FromIterator<(N, L)> for NamedStacks<N, P> {
+    fn from_iter<I: IntoIterator<Item = (N, L)>>(nodes: I) -> Self {
+        let (mut names, mut below) = (IndexSet::new(), Vec::new());
+        for (name, lowers) in nodes {
+            if names.insert(name) {
+                below.push(lowers);
+            }
+        }
+        let known = |lower: N| names.get_index_of(&lower).map(P::new);
+        let lowers = |lowers: L| lowers.into_iter().filter_map(known).collect::<Positions<P>>();
+        let stacks = below.into_iter().map(lowers).collect();
+        Self { names, stacks }
+    }
+}
+
+impl<N, P> From<NamedStacks<N, P>> for Stacks<P> {
+    fn from(named: NamedStacks<N, P>) -> Self {
+        named.stacks
     }
 }
 

@@ -191,8 +191,8 @@ fn the_first_way_down_is_told() {
 
 #[test]
 fn names_find_their_positions_and_others_do_not_count() {
-    let below = |name: &&str| if *name == "top" { vec!["low", "other"] } else { vec![] };
-    let stacks: NamedStacks<&str, Node> = NamedStacks::new(["top", "low", "top"], below);
+    let nodes = [("top", vec!["low", "other"]), ("low", vec![]), ("top", vec!["top"])];
+    let stacks: NamedStacks<&str, Node> = nodes.into_iter().collect();
     let top = stacks.position(&"top").unwrap();
     assert_eq!((stacks.len(), stacks.below(top).len()), (2, 1));
     assert_eq!(*stacks.name(stacks.below(top)[0]), "low");

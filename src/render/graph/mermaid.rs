@@ -2,13 +2,13 @@
 
 use super::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
+use crate::stack::Position;
 use crate::text::{push, push_line};
 
 /// Writes it.
 #[must_use]
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = "flowchart RL\n".to_string();
-    let places = graph.places();
     for (place, node) in graph.nodes.iter().enumerate() {
         let lines = [vec![name(node), facts(node)], remarks(node)].concat();
         let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
@@ -21,9 +21,10 @@ pub fn mermaid(graph: &Graph) -> String {
         };
         push_line!(out, "  n{place}[\"{}\"]:::{class}", label.join("<br/>"));
     }
-    for (place, node) in graph.nodes.iter().enumerate() {
-        for lower in node.below.iter().filter_map(|id| places.get(id.as_str())) {
-            push_line!(out, "  n{place} --> n{lower}");
+    let stacks = graph.stacks();
+    for node in stacks.positions() {
+        for lower in stacks.below(node) {
+            push_line!(out, "  n{} --> n{}", node.index(), lower.index());
         }
     }
     for (class, fill) in [

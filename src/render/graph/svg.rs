@@ -4,8 +4,9 @@
 //! downwards with the number of devices, like a list, and can be read at any number.
 
 use super::{Tone, facts, name, remarks, tone};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Node, NodeId};
 use crate::render::escape::Text;
+use crate::stack::{IndexVec, Position, Stacks};
 use crate::text::width;
 use crate::text::{push, push_line};
 
@@ -40,17 +41,17 @@ struct Place {
 /// Draws it.
 #[must_use]
 pub fn svg(graph: &Graph) -> String {
-    let places = layout(graph);
+    let stacks = graph.stacks();
+    let places = layout(graph, &stacks);
     let width = places.iter().map(|place| place.x + BOX_WIDTH).max().unwrap_or(0) + MARGIN;
     let height = places.iter().map(|place| place.y + place.height).max().unwrap_or(0) + MARGIN;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          role=\"img\" aria-label=\"what stands on what\">\n<style>{STYLE}</style>\n"
     );
-    let index = graph.places();
-    for (node, upper) in graph.nodes.iter().zip(&places) {
-        for lower in node.below.iter().filter_map(|id| index.get(id.as_str())) {
-            edge(&mut out, places[*lower], *upper);
+    for upper in stacks.positions() {
+        for lower in stacks.below(upper) {
+            edge(&mut out, places[*lower], places[upper]);
         }
     }
     for (node, place) in graph.nodes.iter().zip(&places) {
@@ -135,20 +136,19 @@ fn fitting(text: &str, columns: usize, characters: impl Iterator<Item = char>) -
 }
 
 /// Each device as far to the right as it is above the lowest, and beside what stands on it first.
-fn layout(graph: &Graph) -> Vec<Place> {
-    let levels = levels(graph);
-    let index = graph.places();
-    let mut beside = vec![Vec::new(); graph.nodes.len()];
+fn layout(graph: &Graph, stacks: &Stacks<NodeId>) -> IndexVec<NodeId, Place> {
+    let levels = stacks.levels();
+    let mut beside = IndexVec::filled(Vec::new(), stacks.len());
     let mut roots = Vec::new();
-    for (place, node) in graph.nodes.iter().enumerate() {
+    for place in stacks.positions() {
         // Beside the highest of those it stands on; in a circle a device can't stand beside one that follows.
-        let below = node.below.iter().filter_map(|id| index.get(id.as_str())).filter(|lower| **lower < place);
+        let below = stacks.below(place).iter().filter(|lower| **lower < place);
         match below.max_by_key(|lower| (levels[**lower], std::cmp::Reverse(**lower))) {
             Some(lower) => beside[*lower].push(place),
             None => roots.push(place),
         }
     }
-    let mut places = vec![Place::default(); graph.nodes.len()];
+    let mut places = IndexVec::filled(Place::default(), stacks.len());
     let mut y = MARGIN;
     for root in roots {
         let mut left = vec![root];
@@ -158,7 +158,7 @@ fn layout(graph: &Graph) -> Vec<Place> {
             left.extend(beside[place].iter().rev());
         }
         // From the lowest up: a device is as high as what stands beside it, and in the middle of that.
-        let height_of = |place: usize| lines(&graph.nodes[place]).len() * LINE + 6;
+        let height_of = |place: NodeId| lines(&graph.nodes[place.index()]).len() * LINE + 6;
         for place in &order {
             let x = MARGIN + levels[*place] * (BOX_WIDTH + BETWEEN);
             let height = height_of(*place);
@@ -176,15 +176,4 @@ fn layout(graph: &Graph) -> Vec<Place> {
         y = y.max(end.unwrap_or(y));
     }
     places
-}
-
-/// How far above the lowest devices each stands: the nodes come after what they stand on.
-fn levels(graph: &Graph) -> Vec<usize> {
-    let index = graph.places();
-    let mut levels = vec![0; graph.nodes.len()];
-    for (place, node) in graph.nodes.iter().enumerate() {
-        let below = node.below.iter().filter_map(|id| index.get(id.as_str())).filter(|lower| **lower < place);
-        levels[place] = below.map(|lower| levels[*lower] + 1).max().unwrap_or(0);
-    }
-    levels
 }

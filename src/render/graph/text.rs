@@ -5,17 +5,18 @@
 use anstyle::AnsiColor;
 
 use super::{Tone, kinds, name, remarks, size, tone};
-use crate::graph::Graph;
+use crate::graph::{Graph, Node, NodeId};
 use crate::render::Paint;
+use crate::stack::{IndexVec, Position, Stacks};
 use crate::text::push_line;
 use crate::text::{pad, width};
 
 /// A line of the tree.
-struct Line {
+struct Line<'g> {
     /// Branches and name.
     tree: String,
-    /// Which device.
-    place: usize,
+    /// The device.
+    node: &'g Node,
     /// Whether it was drawn before, with what stands on it.
     again: bool,
 }
@@ -23,46 +24,47 @@ struct Line {
 /// Draws it.
 #[must_use]
 pub fn text(graph: &Graph, paint: Paint) -> String {
-    let above = graph.above();
-    let places = graph.places();
-    let stands = |place: usize| graph.nodes[place].below.iter().any(|id| places.contains_key(id.as_str()));
-    let mut tree = Tree { graph, above, drawn: vec![false; graph.nodes.len()], lines: Vec::new() };
-    for root in (0..graph.nodes.len()).filter(|place| !stands(*place)) {
+    let stacks = graph.stacks();
+    let drawn = IndexVec::filled(false, stacks.len());
+    let mut tree = Tree { graph, stacks: &stacks, drawn, lines: Vec::new() };
+    for root in stacks.positions().filter(|node| stacks.below(*node).is_empty()) {
         tree.grow(root);
     }
-    // What stands in a circle has no bottom.
-    for place in 0..graph.nodes.len() {
-        if !tree.drawn[place] {
-            tree.grow(place);
+    // A circle has no lowest device.
+    for node in stacks.positions() {
+        if !tree.drawn[node] {
+            tree.grow(node);
         }
     }
-    lines(graph, &tree.lines, paint)
+    lines(&tree.lines, paint)
 }
 
 struct Tree<'g> {
     graph: &'g Graph,
-    above: Vec<Vec<usize>>,
-    drawn: Vec<bool>,
-    lines: Vec<Line>,
+    stacks: &'g Stacks<NodeId>,
+    drawn: IndexVec<NodeId, bool>,
+    lines: Vec<Line<'g>>,
 }
 
-impl Tree<'_> {
+impl<'g> Tree<'g> {
     /// Draws a device and all that stands on it. A stack is as deep as somebody made it, so nothing here calls
     /// itself.
-    fn grow(&mut self, root: usize) {
+    fn grow(&mut self, root: NodeId) {
         let mut left = vec![(root, String::new(), String::new())];
         while let Some((place, first, rest)) = left.pop() {
             let again = std::mem::replace(&mut self.drawn[place], true);
+            let node = &self.graph.nodes[place.index()];
+            let uppers = self.stacks.above(place);
             self.lines.push(Line {
-                tree: format!("{first}{}", name(&self.graph.nodes[place])),
-                place,
-                again: again && !self.above[place].is_empty(),
+                tree: format!("{first}{}", name(node)),
+                node,
+                again: again && !uppers.is_empty(),
             });
             if again {
                 continue;
             }
-            for (index, upper) in self.above[place].iter().enumerate().rev() {
-                let last = index + 1 == self.above[place].len();
+            for (index, upper) in uppers.iter().enumerate().rev() {
+                let last = index + 1 == uppers.len();
                 let (branch, trunk) = if last { ("└─", "  ") } else { ("├─", "│ ") };
                 left.push((*upper, format!("{rest}{branch}"), format!("{rest}{trunk}")));
             }
@@ -70,11 +72,11 @@ impl Tree<'_> {
     }
 }
 
-fn lines(graph: &Graph, lines: &[Line], paint: Paint) -> String {
+fn lines(lines: &[Line<'_>], paint: Paint) -> String {
     let columns: Vec<[String; 4]> = lines
         .iter()
         .map(|line| {
-            let node = &graph.nodes[line.place];
+            let node = line.node;
             let number = if node.id.starts_with('@') { "-".to_string() } else { node.id.clone() };
             [line.tree.clone(), number, size(node), kinds(node)]
         })
@@ -83,7 +85,7 @@ fn lines(graph: &Graph, lines: &[Line], paint: Paint) -> String {
     let widths = [widest(0), widest(1), widest(2), widest(3)];
     let mut out = String::new();
     for (line, row) in lines.iter().zip(&columns) {
-        let node = &graph.nodes[line.place];
+        let node = line.node;
         let mut said = remarks(node).join("  ");
         if line.again {
             said = format!("(above)  {said}");

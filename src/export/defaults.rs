@@ -1,11 +1,11 @@
-//! Fields that need not be written: without them the target reads the same.
+//! Leaves out the fields of a target that have their default: without them the target reads the same.
 
 use toml::{Table, Value};
 
 use crate::targets::{self, Kind};
 
-/// The fields of a target of this type, without those that say what goes without saying.
-pub fn left_out(kind: &str, fields: Table) -> Table {
+/// Returns the fields of a target of the type `kind` without those that have their default.
+pub fn without_defaults(kind: &str, fields: Table) -> Table {
     let Some(kind) = targets::find(kind) else { return fields };
     let mut kept = fields.clone();
     for (field, value) in &fields {
@@ -15,7 +15,7 @@ pub fn left_out(kind: &str, fields: Table) -> Table {
             kept = without;
             continue;
         }
-        // Of many stripes or paths each may have a field at 0: all or none.
+        // A list of stripes or paths: a field that is 0 is left out of every entry or of none.
         for inner in zeros(value) {
             let mut without = kept.clone();
             if let Some(value) = without.get_mut(field) {
@@ -35,7 +35,7 @@ fn reads_as(kind: &Kind, fields: &Table, wanted: &Table) -> bool {
     read.is_ok_and(|read| read.fields() == *wanted)
 }
 
-/// The tables in a value.
+/// Returns the tables in a value, at every depth.
 fn tables(value: &Value) -> Vec<&Table> {
     match value {
         Value::Table(table) => std::iter::once(table).chain(table.values().flat_map(tables)).collect(),
@@ -44,7 +44,7 @@ fn tables(value: &Value) -> Vec<&Table> {
     }
 }
 
-/// The fields of tables in it that are 0 somewhere.
+/// Returns the names of the fields that are 0 in a table of the value.
 fn zeros(value: &Value) -> Vec<String> {
     let all = tables(value).into_iter().flatten();
     let mut names: Vec<String> =
@@ -73,7 +73,7 @@ mod tests {
 
     fn written(kind: &str, params: &str) -> String {
         let target = targets::parse(kind, params).unwrap();
-        Value::from(left_out(kind, target.fields())).to_string()
+        Value::from(without_defaults(kind, target.fields())).to_string()
     }
 
     #[test]

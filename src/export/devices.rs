@@ -1,4 +1,4 @@
-//! The devices that are exported, read once, lower ones first.
+//! The devices that are exported: read once, lower devices first.
 
 use std::collections::BTreeSet;
 
@@ -16,23 +16,23 @@ position! {
     struct Place;
 }
 
-/// What was read of a kernel.
+/// The state of a kernel, as far as an export needs it.
 pub struct Host {
-    /// Every device of which a table was asked for, and the names of all others.
+    /// The mapped devices; those that are exported with their tables.
     pub observed: Observed,
-    /// Where devices are found.
+    /// The paths of every block device.
     pub paths: Paths,
 }
 
 impl Host {
-    /// Reads what is wished for.
+    /// Reads the devices that are selected.
     pub fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
-        let observed = Observed::read_devices(kernel, |listed| selection.wants(listed))?;
+        let observed = Observed::read_devices(kernel, |listed| selection.contains(listed))?;
         Ok(Self { observed, paths: kernel.paths()? })
     }
 
-    /// Gives a number to each device of a row that the kernel printed by a path, as a few targets do.
-    pub fn number(&self, target: &mut dyn Target) {
+    /// Finds the number of each lower device that the kernel printed as a path, as a few targets do.
+    pub fn add_numbers(&self, target: &mut dyn Target) {
         for device in target.devices_mut() {
             if let (None, Some(path)) = (device.number, device.path()) {
                 let at = |(_, paths): &(&DevNum, &Vec<String>)| paths.iter().any(|other| **other == *path);
@@ -41,7 +41,7 @@ impl Host {
         }
     }
 
-    /// The devices, each after those it stands on, by name where that leaves a choice.
+    /// Returns the devices, each after its lower devices, and otherwise by name.
     pub fn bottom_up(&self) -> Vec<&Seen> {
         let wanted = self.observed.devices.iter().filter_map(|seen| Some((seen, seen.mapped.as_ref()?)));
         let mut wanted: Vec<_> = wanted.collect();
@@ -53,9 +53,9 @@ impl Host {
 }
 
 impl Selection {
-    /// Whether this device is exported: those that are named; those of an owner; or, with neither said, all
-    /// but those that their uuid marks as another subsystem's.
-    pub(super) fn wants(&self, listed: &ListEntry) -> bool {
+    /// Whether the device is selected: it is in `only`; or it has the owner; or, with neither given, its uuid does not
+    /// mark it as another subsystem's.
+    pub(super) fn contains(&self, listed: &ListEntry) -> bool {
         let uuid = listed.uuid.as_ref();
         if let Some(only) = &self.only {
             return only.contains(&listed.number);
@@ -67,7 +67,7 @@ impl Selection {
     }
 }
 
-/// The one owner of all these devices that any has.
+/// Returns the owner of the devices, if all that have one have the same.
 pub fn one_owner<'a>(devices: impl Iterator<Item = &'a Seen>) -> Option<Owner> {
     let owners: BTreeSet<String> = devices
         .filter_map(|seen| seen.listed.uuid.as_ref()?.parts())

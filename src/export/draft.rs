@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::{Host, one_owner};
-use super::names::Keys;
+use super::names::KeyAllocator;
 use super::{Selection, paths};
 use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
@@ -53,13 +53,13 @@ fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
         let (whose, key) = seen.listed.uuid.as_ref()?.parts()?;
         (whose == *owner).then_some(key)
     };
-    let mut given = Keys::default();
+    let mut given = KeyAllocator::default();
     for key in devices.iter().filter_map(|seen| own(seen)) {
         given.take(&key);
     }
     // The uuid of a device that is left out is taken, too.
     let free = |key: &Key| host.observed.by_uuid(&Uuid::owned(owner, key)).is_none();
-    let mut key = |seen: &&Seen| own(seen).unwrap_or_else(|| given.like(&seen.listed.name, free));
+    let mut key = |seen: &&Seen| own(seen).unwrap_or_else(|| given.from_name(&seen.listed.name, free));
     devices.iter().map(&mut key).collect()
 }
 
@@ -129,7 +129,7 @@ fn rows(
         let read = targets::parse(&row.kind, row.params());
         let read = read.map_err(|error| format!("its {what} row can't be read: {}", error.says))?;
         let mut target = read.for_export();
-        host.number(target.as_mut());
+        host.add_numbers(target.as_mut());
         hide_keys(target.as_mut(), key, notes);
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::concise::{self, Placed, Wrong};
 use super::draft::{hide_keys, share};
-use super::names::Keys;
-use super::text::{self, Entry};
+use super::names::KeyAllocator;
+use super::text::{self, Commented};
 use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source, State};
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
@@ -94,10 +94,10 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
         return Err(wrong);
     }
     share(&mut mappings.iter_mut().collect::<Vec<_>>(), |device| Some(device.form.clone()));
-    let entries: Vec<Entry<'_>> =
-        mappings.iter().zip(&notes).map(|(mapping, notes)| Entry { mapping, notes }).collect();
+    let mappings: Vec<Commented<'_>> =
+        mappings.iter().zip(&notes).map(|(mapping, notes)| Commented { mapping, notes }).collect();
     let head = ["Written by `dmctl import-concise`.".to_string()];
-    Ok(text::write(&head, owner.as_ref(), &entries, &[]))
+    Ok(text::write(&head, owner.as_ref(), &mappings, &[]))
 }
 
 type Identity = (Name, Option<Uuid>);
@@ -133,12 +133,12 @@ fn keys(named: &[(&Placed, Identity)], owner: &Owner) -> Vec<Key> {
         let (whose, key) = uuid.as_ref()?.parts()?;
         (whose == *owner).then_some(key)
     };
-    let mut given = Keys::default();
+    let mut given = KeyAllocator::default();
     let own: Vec<Option<Key>> =
         named.iter().map(|(_, (_, uuid))| own(uuid).filter(|key| given.take(key))).collect();
     own.into_iter()
         .zip(named)
-        .map(|(own, (_, (name, _)))| own.unwrap_or_else(|| given.like(name, |_| true)))
+        .map(|(own, (_, (name, _)))| own.unwrap_or_else(|| given.from_name(name, |_| true)))
         .collect()
 }
 

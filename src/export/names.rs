@@ -1,39 +1,36 @@
-//! Keys for mappings that have none yet: made of their names, each once.
+//! Makes keys for mappings that have none, from their names. Each key is given out once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::{Key, Name};
 
-/// The longest key there is.
-const MAX_KEY: usize = 64;
-
-/// Gives out keys.
+/// The keys that are given out.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct KeyAllocator {
     taken: BTreeSet<Key>,
-    /// The number that is tried next for names that are alike, for many may be.
+    /// The next suffix of each stem: many names may lead to one stem.
     next: BTreeMap<String, u64>,
 }
 
-impl Keys {
-    /// Takes this very key, if nobody has it.
+impl KeyAllocator {
+    /// Takes a given key. `false` when it is taken already.
     pub fn take(&mut self, key: &Key) -> bool {
         self.taken.insert(key.clone())
     }
 
-    /// A key like this name that nobody has and `free` agrees to.
-    pub fn like(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
+    /// Makes a key from a name, and takes it. It is none that is taken, and one that `free` accepts.
+    pub fn from_name(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
         let legal = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
-        let mut stem: String = name.plain().chars().map(legal).take(MAX_KEY).collect();
+        let mut stem: String = name.plain().chars().map(legal).take(Key::MAX_LENGTH).collect();
         if stem.is_empty() {
             stem.push('_');
         }
         let number = self.next.entry(stem.clone()).or_insert(1);
-        // Every number that is tried is another key, so one of them is free.
+        // Each suffix makes another key, so the loop ends.
         loop {
             let suffix = if *number == 1 { String::new() } else { format!("-{number}") };
             *number += 1;
-            let kept: String = stem.chars().take(MAX_KEY - suffix.len()).collect();
+            let kept: String = stem.chars().take(Key::MAX_LENGTH - suffix.len()).collect();
             if let Ok(key) = Key::new(&(kept + &suffix))
                 && free(&key)
                 && self.taken.insert(key.clone())
@@ -50,8 +47,8 @@ mod tests {
 
     #[test]
     fn keys_are_legal_and_there_once() {
-        let mut keys = Keys::default();
-        let mut like = |name: &str| keys.like(&Name::new(name).unwrap(), |_| true).to_string();
+        let mut keys = KeyAllocator::default();
+        let mut like = |name: &str| keys.from_name(&Name::new(name).unwrap(), |_| true).to_string();
         assert_eq!(like("vg-root"), "vg-root");
         assert_eq!(like("a b"), "a_b");
         assert_eq!(like("a,b"), "a_b-2");

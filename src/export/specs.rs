@@ -62,7 +62,7 @@ fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) ->
     let read = targets::parse(&row.kind, row.params());
     let mut target =
         read.map_err(|error| format!("its {kind} row can't be read: {}", error.says))?.for_export();
-    host.number(target.as_mut());
+    host.add_numbers(target.as_mut());
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {

@@ -1,10 +1,9 @@
-//! A kernel, whole, as the file of a simulated one.
+//! The whole state of a kernel, as the file of a simulated one.
 //!
-//! What the file holds is enough for a plan made on it to be the plan of the host: every block device with its
-//! links and users, every mapping with both its tables. Three things are not in it. A key is replaced by
-//! `<secret>`, and compares as the one that the map has. Of thin pools only the volumes that are in use are
-//! known. And of what stands on a disk only this is told: whether the first bytes are zeros, metadata of a
-//! target, or something else, for it is none of the file's readers' business.
+//! A plan made on the file is the plan of the host: it holds every block device with its links and users, and every
+//! mapping with both its tables. Three things are left out. A key is replaced by `<secret>`, and compares as equal to
+//! the one in the map. Of thin pools only the volumes in use are known. Of the content of a disk the file holds only
+//! whether its first bytes are zeros, metadata of a target, or other data, which stays private.
 
 use std::collections::BTreeSet;
 
@@ -18,14 +17,14 @@ use crate::table::RawRow;
 
 use super::paths::Paths;
 
-/// How much of a disk is looked at, in bytes: as much as targets look for metadata in.
+/// The bytes that are read of a disk: targets look for their metadata in as many.
 const HEAD: usize = 4096;
 
-/// Reads all of it.
+/// Reads the state.
 ///
 /// # Errors
 ///
-/// What the kernel answers, and [`KernelError::State`] when it shows what no simulated kernel can have.
+/// The error of the kernel; [`KernelError::State`] when it has a state that a simulated kernel can't have.
 pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
     let listed = kernel.list()?;
     let mapped: BTreeSet<DevNum> = listed.iter().map(|device| device.number).collect();
@@ -41,16 +40,16 @@ pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
     let facts = KernelFacts { ioctl_version: kernel.version()?, targets: kernel.targets()? };
     let pools = Vec::new();
     let state = State { format_version: FORMAT_VERSION, kernel: facts, block_devices, mappings, pools };
-    // The model knows what follows from the tables: what pools hold, and that all of it fits together.
+    // The model adds what follows from the tables, such as the volumes of pools, and checks the whole.
     Ok(Simulated::new(&state)?.state())
 }
 
-/// None for a device that went away.
+/// Reads a disk; `None` when it does not exist any more.
 fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Option<Disk>, KernelError> {
     let Some(block) = kernel.block_device(number)? else { return Ok(None) };
     let users = kernel.users(number)?;
     let unused = users.holders.is_empty() && users.mounts.is_empty() && !users.swap;
-    let head = if unused { kernel.peek(number, 0, HEAD).map(told) } else { None };
+    let head = if unused { kernel.peek(number, 0, HEAD).map(without_content) } else { None };
     Ok(Some(Disk {
         paths: paths.remove(&number).unwrap_or_default(),
         read_only: block.read_only,
@@ -63,13 +62,13 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
     }))
 }
 
-/// The head of a disk, as far as it is anybody's business: what is no metadata becomes ones.
-fn told(head: Vec<u8>) -> Vec<u8> {
+/// Replaces the head of a disk by ones, unless it is zeros or metadata.
+fn without_content(head: Vec<u8>) -> Vec<u8> {
     let zeros = head.iter().all(|byte| *byte == 0);
     if zeros || is_metadata(&head) { head } else { vec![0xff; head.len()] }
 }
 
-/// None for a mapping that went away.
+/// Reads a mapping; `None` when it does not exist any more.
 fn mapping(
     kernel: &dyn ReadKernel,
     device: &ListEntry,
@@ -100,7 +99,7 @@ fn mapping(
         deferred_remove: live.info.deferred_remove,
         mounts: users.mounts,
         swap: users.swap,
-        // Who has it open now is gone when the file is planned with.
+        // The processes of now will have ended when the file is used.
         processes: Vec::new(),
         holders: users.holders.into_iter().filter(|holder| !mapped.contains(holder)).collect(),
         queue: None,

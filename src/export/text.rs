@@ -1,4 +1,4 @@
-//! A map as the text of a map file.
+//! Writes a map as the text of a map file.
 
 use toml::{Table, Value};
 
@@ -10,19 +10,19 @@ use crate::text::push_line;
 use crate::text::wrap;
 use crate::units::Sectors;
 
-/// A row is written on a line of its own up to so many columns; comments are cut there.
-const COLUMNS: usize = 110;
+/// The longest line of a row, in columns; a longer row becomes a table. Comments are wrapped there.
+const MAX_COLUMNS: usize = 110;
 
-/// A mapping, and what is to be said of it.
-pub struct Entry<'a> {
+/// A mapping with the comments above it.
+pub struct Commented<'a> {
     /// The mapping.
     pub mapping: &'a Mapping,
-    /// A comment each.
+    /// The comments, a sentence or two each.
     pub notes: &'a [String],
 }
 
-/// The file: its head, the mappings, and comments at the end.
-pub fn write(head: &[String], owner: Option<&Owner>, entries: &[Entry<'_>], tail: &[String]) -> String {
+/// Writes the file: comments, the mappings, and comments at the end.
+pub fn write(head: &[String], owner: Option<&Owner>, mappings: &[Commented<'_>], tail: &[String]) -> String {
     let mut text = String::new();
     comments(&mut text, head);
     line(&mut text, "format = 1");
@@ -30,9 +30,9 @@ pub fn write(head: &[String], owner: Option<&Owner>, entries: &[Entry<'_>], tail
         line(&mut text, &format!("owner = {}", Value::from(owner.as_str())));
     }
     let default = Owner::default();
-    for entry in entries {
+    for commented in mappings {
         text.push('\n');
-        mapping(&mut text, owner.unwrap_or(&default), entry);
+        mapping(&mut text, owner.unwrap_or(&default), commented);
     }
     if !tail.is_empty() {
         text.push('\n');
@@ -47,18 +47,18 @@ fn line(text: &mut String, line: &str) {
 
 fn comments(text: &mut String, notes: &[String]) {
     for note in notes {
-        for part in wrap(&printable(note), Some(COLUMNS - 2)) {
+        for part in wrap(&printable(note), Some(MAX_COLUMNS - 2)) {
             line(text, format!("# {part}").trim_end());
         }
     }
 }
 
-fn mapping(text: &mut String, owner: &Owner, Entry { mapping, notes }: &Entry<'_>) {
+fn mapping(text: &mut String, owner: &Owner, Commented { mapping, notes }: &Commented<'_>) {
     comments(text, notes);
     let key = quoted(&mapping.key);
     let rows: Vec<Table> = mapping.rows.iter().map(row).collect();
     let lines: Vec<String> = rows.iter().map(|row| format!("  {},", Value::from(row.clone()))).collect();
-    let short = lines.iter().all(|line| line.chars().count() <= COLUMNS);
+    let short = lines.iter().all(|line| line.chars().count() <= MAX_COLUMNS);
     let fields = fields(owner, mapping);
     if short || !fields.is_empty() {
         line(text, &format!("[mappings.{key}]"));
@@ -85,7 +85,7 @@ fn mapping(text: &mut String, owner: &Owner, Entry { mapping, notes }: &Entry<'_
     }
 }
 
-/// What a mapping says of itself, without what goes without saying.
+/// Returns the fields of a mapping beside its rows, without those that have their default.
 fn fields(owner: &Owner, mapping: &Mapping) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
     if Name::new(mapping.key.as_str()).ok().as_ref() != Some(&mapping.name) {
@@ -114,20 +114,20 @@ fn row(row: &MappingRow) -> Table {
     if let Length::Sectors(length) = row.length {
         table.insert("length".to_string(), sectors(length));
     }
-    table.extend(defaults::left_out(row.target.kind(), row.target.fields()));
+    table.extend(defaults::without_defaults(row.target.kind(), row.target.fields()));
     table
 }
 
-/// A size, in the unit that a person would choose.
+/// Writes a size in the largest unit that divides it.
 fn sectors(sectors: u64) -> Value {
     Value::try_from(Sectors(sectors)).unwrap_or(Value::Integer(0))
 }
 
-/// `field = value`; a list that is too long for a line has a line for each of its values.
+/// Writes `field = value`. A list that is too long for a line gets a line for each of its values.
 fn assignment(field: &str, value: &Value) -> String {
     let short = format!("{field} = {value}");
     match value {
-        Value::Array(values) if short.chars().count() > COLUMNS => {
+        Value::Array(values) if short.chars().count() > MAX_COLUMNS => {
             let values: Vec<String> = values.iter().map(|value| format!("  {value},\n")).collect();
             format!("{field} = [\n{}]", values.concat())
         }
@@ -135,7 +135,7 @@ fn assignment(field: &str, value: &Value) -> String {
     }
 }
 
-/// A key as TOML has it: a dot in it would be a table.
+/// Quotes a key that contains a dot: in TOML it would be a path of two tables.
 fn quoted(key: &Key) -> String {
     if key.as_str().contains('.') { format!("\"{key}\"") } else { key.to_string() }
 }

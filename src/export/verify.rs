@@ -1,11 +1,11 @@
-//! A map that changes nothing: what was written is read again and planned, and a mapping of which that is not
-//! so becomes a comment that says why.
+//! Exports a map that changes nothing: the text is read again and planned, and a mapping that would change becomes a
+//! comment with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
 use super::draft::{self, Drafts};
-use super::text::{self, Entry};
+use super::text::{self, Commented};
 use super::{ExportError, Selection};
 use crate::config::{self, Severity, Spot};
 use crate::device::Device;
@@ -13,8 +13,12 @@ use crate::identity::{Key, Uuid};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::{self, Action};
 
-/// Writes the mappings as a map file. Applied at once it changes no table: at most it gives a uuid to a device
-/// that had none, and clears what was left in an inactive slot.
+/// Writes the mappings as a map file. Applied at once it changes no table: at most it sets the uuid of a device that has
+/// none, and clears an inactive slot.
+///
+/// # Errors
+///
+/// [`ExportError::Kernel`] when the kernel can't be read.
 pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
     let host = Host::read(kernel, selection)?;
     let mut drafts = draft::of(&host, selection);
@@ -40,8 +44,8 @@ pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, Exp
 
 fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
     let head = ["Written by `dmctl export`: applied to this host, it changes no table.".to_string()];
-    let entries: Vec<Entry<'_>> =
-        drafts.written().map(|draft| Entry { mapping: &draft.mapping, notes: &draft.notes }).collect();
+    let mappings: Vec<Commented<'_>> =
+        drafts.written().map(|draft| Commented { mapping: &draft.mapping, notes: &draft.notes }).collect();
     let (mut tail, mut seen) = (Vec::new(), BTreeSet::new());
     for draft in &drafts.all {
         seen.insert(draft.number);
@@ -59,10 +63,10 @@ fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
             ));
         }
     }
-    text::write(&head, drafts.owner.as_ref(), &entries, &tail)
+    text::write(&head, drafts.owner.as_ref(), &mappings, &tail)
 }
 
-/// What a map of these mappings would not leave alone, and why.
+/// Returns the mappings that the map would change, with the reason.
 fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, KernelError> {
     let loaded = config::parse_str("the export", text);
     let Some(map) = loaded.map else {
@@ -74,7 +78,7 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, K
     let mut wrong: BTreeMap<Key, String> =
         plan.conflicts.iter().map(|conflict| (conflict.mapping.clone(), conflict.reason.clone())).collect();
     for step in &plan.steps {
-        // These leave every table as it is.
+        // These two do not change a live table.
         if !matches!(step.action(), Action::SetUuid | Action::Clear)
             && let Some(key) = &step.mapping
         {
@@ -84,7 +88,7 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, K
     Ok(wrong)
 }
 
-/// The mapping in whose table a place of the text stands.
+/// Returns the key of the mapping in whose TOML table a place of the text is.
 fn key_at(text: &str, spot: &Spot) -> Option<Key> {
     let Spot::Span { span, .. } = spot else { return None };
     let header = |line: &str| {

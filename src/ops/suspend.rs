@@ -6,8 +6,8 @@ use super::{Foreign, OpError, by_name, swap};
 use crate::identity::Name;
 use crate::kernel::{ChangeKernel, Suspend};
 
-/// Suspends a device: completes the I/O in flight and queues new I/O until [`resume`]. A device that is suspended already
-/// stays so. `how` says whether a file system is frozen and queued I/O flushed first.
+/// Suspends a device: the kernel queues new I/O until [`resume`]. By default it waits for the I/O in flight to end, and
+/// freezes the file system on the device; `how` can leave out either. A device that is suspended already stays so.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::{ChangeKernel, Suspend}, ops::{self, Foreign, OpError}};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::{Host, one_owner};
 use super::names::KeyAllocator;
+use super::note::Note;
 use super::{Selection, paths};
 use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
@@ -24,7 +25,7 @@ pub struct Draft {
     /// Its device.
     pub number: DevNum,
     /// What can't be said in the map, or is to be known.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Why it can't be declared, if it can't.
     pub left_out: Option<String>,
 }
@@ -73,13 +74,13 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
         Err(why) => (Vec::new(), Some(why)),
     };
     if mapped.info.suspended {
-        notes.push("It is suspended, and I/O to it waits; without `state` it would be resumed.".to_string());
+        notes.push(Note::Suspended);
     }
     if mapped.info.inactive_table {
-        notes.push("A table waits in its inactive slot; apply clears that slot.".to_string());
+        notes.push(Note::InactiveTable);
     }
     if uuid.is_none() {
-        notes.push("It has no uuid yet: apply gives it one, and it is owned from then on.".to_string());
+        notes.push(Note::NoUuid);
     }
     let mapping = Mapping {
         adopt: uuid.is_none(),
@@ -119,7 +120,7 @@ fn rows(
     host: &Host,
     mapped: &DeviceState,
     key: &Key,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<Vec<MappingRow>, String> {
     if !mapped.info.live_table || mapped.table.is_empty() {
         return Err("it has no table".to_string());
@@ -137,7 +138,7 @@ fn rows(
             return Err(format!("its {what} row can't be declared: {problem}"));
         }
         let hidden = target.hazards().hidden_state;
-        notes.extend(hidden.map(|state| format!("Not known, so not written: {state}.")));
+        notes.extend(hidden.map(Note::Hidden));
         Ok(MappingRow {
             start: Some(row.start),
             length: Length::Sectors(row.length),
@@ -149,19 +150,15 @@ fn rows(
 }
 
 /// Puts the place of a file for each key that the kernel holds.
-pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<String>) {
+pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
     for slot in target.keys_mut() {
         if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
             continue;
         }
-        let bytes = slot.key.bytes().map(|bytes| format!(" ({bytes} bytes)")).unwrap_or_default();
         let suffix =
             if slot.field == "key" { String::new() } else { format!("-{}", slot.field.replace('.', "-")) };
         let path = format!("{KEYS}/{of}{suffix}");
-        notes.push(format!(
-            "A key is not exported: put the {} of this device{bytes} into {path}, or say where it comes from.",
-            slot.field
-        ));
+        notes.push(Note::Key { field: slot.field, bytes: slot.key.bytes(), path: path.clone() });
         slot.key.source = KeySource::File { path, encoding: Encoding::Raw };
     }
 }
@@ -190,8 +187,8 @@ impl Drafts {
                     unstable.insert(device.to_string());
                 }
             }
-            draft.notes.retain(|note| !note.starts_with(UNSTABLE));
-            draft.notes.extend(unstable.iter().map(|device| format!("{UNSTABLE} {device} is known.")));
+            draft.notes.retain(|note| !matches!(note, Note::Unstable(_)));
+            draft.notes.extend(unstable.into_iter().map(Note::Unstable));
         }
     }
 
@@ -219,6 +216,3 @@ pub fn share<D: Ord + Clone>(mappings: &mut [&mut Mapping], identity: impl Fn(&D
         }
     }
 }
-
-/// How it begins to be said that a lower device has no lasting name.
-const UNSTABLE: &str = "No path that lasts for";

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::concise::{self, Placed, Wrong};
 use super::draft::{hide_keys, share};
 use super::names::KeyAllocator;
+use super::note::Note;
 use super::text::{self, Commented};
 use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source, State};
 use crate::identity::{Key, Name, Owner, Uuid};
@@ -176,7 +177,7 @@ fn rows(
     device: &Placed,
     key: &Key,
     references: &References,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
     wrong: &mut Vec<Wrong>,
 ) -> Vec<MappingRow> {
     let (mut rows, mut expected) = (Vec::new(), 0);
@@ -204,7 +205,7 @@ fn row(
     key: &Key,
     references: &References,
     expected: u64,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<MappingRow, Advice> {
     let form = || "a row is `start length type params`, in sectors".to_string();
     let read = RawRow::parse(text).map_err(|error| match error {
@@ -227,7 +228,7 @@ fn row(
         return Err((problem.message.into_owned(), help));
     }
     let hidden = target.hazards().hidden_state;
-    notes.extend(hidden.map(|state| format!("Not known, so not written: {state}.")));
+    notes.extend(hidden.map(Note::Hidden));
     Ok(MappingRow {
         start: Some(read.start),
         length: Length::Sectors(read.length),

@@ -12,6 +12,7 @@ pub mod dm_init;
 mod draft;
 pub mod import;
 mod names;
+mod note;
 mod paths;
 mod specs;
 mod state;

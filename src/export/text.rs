@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::defaults;
+use super::note::Note;
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::identity::{Key, Name, Owner, Uuid, printable};
 use crate::targets::Mode;
@@ -17,8 +18,8 @@ const MAX_COLUMNS: usize = 110;
 pub struct Commented<'a> {
     /// The mapping.
     pub mapping: &'a Mapping,
-    /// The comments, a sentence or two each.
-    pub notes: &'a [String],
+    /// The comments.
+    pub notes: &'a [Note],
 }
 
 /// Writes the file: comments, the mappings, and comments at the end.
@@ -45,9 +46,9 @@ fn line(text: &mut String, line: &str) {
     push_line!(text, "{line}");
 }
 
-fn comments(text: &mut String, notes: &[String]) {
+fn comments(text: &mut String, notes: &[impl ToString]) {
     for note in notes {
-        for part in wrap(&printable(note), Some(MAX_COLUMNS - 2)) {
+        for part in wrap(&printable(&note.to_string()), Some(MAX_COLUMNS - 2)) {
             line(text, format!("# {part}").trim_end());
         }
     }

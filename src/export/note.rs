@@ -1,0 +1,50 @@
+//! Comments about a mapping: facts that its fields can't express, or that its reader must know.
+
+use std::fmt;
+
+/// A comment about a mapping. Its `Display` is one sentence or two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The device is suspended.
+    Suspended,
+    /// The inactive slot of the device holds a table.
+    InactiveTable,
+    /// The device has no uuid.
+    NoUuid,
+    /// A key is replaced by the path of a file that must hold it.
+    Key {
+        /// The field of the key.
+        field: &'static str,
+        /// The length of the key in bytes, where it is known.
+        bytes: Option<usize>,
+        /// The path of the file.
+        path: String,
+    },
+    /// The kernel does not show this state of the target.
+    Hidden(&'static str),
+    /// A lower device is written in a form that may lead to another device after the next boot.
+    Unstable(String),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Suspended => {
+                f.write_str("It is suspended, and I/O to it waits; without `state` it would be resumed.")
+            }
+            Self::InactiveTable => f.write_str("A table waits in its inactive slot; apply clears that slot."),
+            Self::NoUuid => {
+                f.write_str("It has no uuid yet: apply gives it one, and it is owned from then on.")
+            }
+            Self::Key { field, bytes, path } => {
+                write!(f, "A key is not exported: put the {field} of this device")?;
+                if let Some(bytes) = bytes {
+                    write!(f, " ({bytes} bytes)")?;
+                }
+                write!(f, " into {path}, or say where it comes from.")
+            }
+            Self::Hidden(state) => write!(f, "Not known, so not written: {state}."),
+            Self::Unstable(device) => write!(f, "No path that lasts for {device} is known."),
+        }
+    }
+}

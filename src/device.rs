@@ -7,11 +7,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::{SmolStr, ToSmolStr};
 use thiserror::Error;
 
 use crate::identity::{DevNum, Key};
+use crate::mistake::{Mistake, to_serde};
 
 /// The ways a device can be written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,11 +55,19 @@ impl Tag {
 
 /// Text that names no device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "`{}` names no device: write a path (`/dev/disk/by-id/...`), `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key` for a mapping of this map",
-    .0.escape_debug()
-)]
+#[error("{}", names_no_device(.0))]
 pub struct DeviceSyntax(pub String);
+
+fn names_no_device(text: &str) -> Mistake {
+    const ADVICE: &str = "write a path (`/dev/disk/by-id/...`), `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key` for a mapping of this map";
+    Mistake::new(format!("`{}` names no device", text.escape_debug())).advice(ADVICE)
+}
+
+impl From<DeviceSyntax> for Mistake {
+    fn from(error: DeviceSyntax) -> Self {
+        names_no_device(&error.0)
+    }
+}
 
 /// A lower device.
 #[derive(Debug, Clone, Eq)]
@@ -173,7 +182,7 @@ impl fmt::Display for Device {
 impl<'de> Deserialize<'de> for Device {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        Self::parse(&text).map_err(to_serde)
     }
 }
 

@@ -66,6 +66,7 @@ pub mod identity;
 pub mod kernel;
 pub mod keys;
 pub mod lock;
+pub mod mistake;
 pub mod observed;
 pub mod ops;
 pub mod plan;

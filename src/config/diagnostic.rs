@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::model::{Origin, Place};
+use crate::mistake::Mistake;
 
 /// How many diagnostics of one severity are kept; the rest is counted.
 const KEPT: usize = 200;
@@ -94,11 +95,30 @@ impl Diagnostic {
         self
     }
 
+    /// Adds the word that was probably meant.
+    #[must_use]
+    pub fn meant(self, nearest: Option<&str>) -> Self {
+        self.helps(nearest.map(|nearest| format!("did you mean `{nearest}`?")))
+    }
+
+    /// Adds each help.
+    #[must_use]
+    pub fn helps<H: Into<String>>(self, helps: impl IntoIterator<Item = H>) -> Self {
+        helps.into_iter().fold(self, Self::help)
+    }
+
     /// Says what else it is about.
     #[must_use]
     pub fn related(mut self, spot: impl Into<Spot>, label: impl Into<String>) -> Self {
         self.related.push((spot.into(), label.into()));
         self
+    }
+}
+
+/// The advice becomes the help, behind what was probably meant.
+impl From<Mistake> for Diagnostic {
+    fn from(Mistake { message, advice, nearest }: Mistake) -> Self {
+        Self::error(message).meant(nearest.as_deref()).helps(advice)
     }
 }
 

@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::mistake::Mistake;
+
 /// Text that is no span of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{}` is no span of time: write a whole number and a unit, as in \"500ms\", \"30s\", \"5m\" or \"1h\"", .0.escape_debug())]
+#[error("{}", not_a_duration(.0))]
 pub struct DurationSyntax(pub String);
+
+fn not_a_duration(text: &str) -> Mistake {
+    Mistake::new(format!("`{}` is no span of time", text.escape_debug()))
+        .advice("write a whole number and a unit, as in \"500ms\", \"30s\", \"5m\" or \"1h\"")
+}
+
+impl From<DurationSyntax> for Mistake {
+    fn from(error: DurationSyntax) -> Self {
+        not_a_duration(&error.0)
+    }
+}
 
 /// The units, with their milliseconds.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];

@@ -13,7 +13,7 @@ use super::fields::{MapFields, MappingFields, Params, RowFields};
 use super::model::{Origin, Place};
 use super::nearest::nearest;
 use super::parse::{Failed, Shape, is_type_name, read, split_common};
-use super::wording::{Context, Wording, reword, split_advice};
+use super::wording::{Context, Wording, reword};
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 
 /// The most errors of one table that are looked for.
@@ -133,7 +133,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
             let path = span.as_ref().and_then(|span| path_to(&table, span));
             let field = path.as_deref().map(shown).unwrap_or_default();
             let said = reword(error.message(), &Context { table: what, field: &field, more });
-            excused.extend(said.help.iter().filter_map(|help| meant(help)).map(ToString::to_string));
+            excused.extend(said.nearest.clone());
             let diagnostic = Diagnostic::from(said);
             match (&path, span) {
                 (Some(_), Some(span)) => self.push(diagnostic, (self.file, span)),
@@ -150,11 +150,9 @@ impl<'i, 'd> Explainer<'i, 'd> {
     }
 
     fn unknown_type(&mut self, name: &str, span: Range<usize>) {
-        let mut diagnostic = Diagnostic::error(format!("dmctl knows no target type `{name}`"))
-            .label("unknown, and written with fields");
-        if let Some(meant) = nearest(name, KINDS.iter().map(|kind| kind.name)) {
-            diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
-        }
+        let diagnostic = Diagnostic::error(format!("dmctl knows no target type `{name}`"))
+            .label("unknown, and written with fields")
+            .meant(nearest(name, KINDS.iter().map(|kind| kind.name)));
         let diagnostic = diagnostic.help(
             "a target of a type that dmctl doesn't know is written as the row it is: `params = [...]` in place of fields",
         );
@@ -183,8 +181,8 @@ impl<'i, 'd> Explainer<'i, 'd> {
         let Ok(Some(params)) = read::<OnlyParams>(alone).map(|only| only.params) else { return };
         let Err(error) = targets::parse(kind, &params.text) else { return };
         let span = self.word(value, error.word).unwrap_or_else(|| value.span());
-        let said = split_advice(&format!("this row is no `{kind}` target: {}", error.says));
-        self.push(said.into(), (self.file, span));
+        let mistake = error.mistake.about(&format!("this row is no `{kind}` target"));
+        self.push(mistake.into(), (self.file, span));
     }
 
     /// The place of a word of a row.
@@ -213,14 +211,10 @@ fn typed(kind: &Kind, table: DeTable<'_>) -> Result<(), Error> {
 }
 
 impl From<Wording> for Diagnostic {
-    fn from(Wording { message, label, help }: Wording) -> Self {
-        Self { label, help, ..Self::error(message) }
+    fn from(Wording { message, label, nearest, help }: Wording) -> Self {
+        let diagnostic = Self { label, ..Self::error(message) };
+        diagnostic.meant(nearest.as_deref()).helps(help)
     }
-}
-
-/// The word that a suggestion suggests.
-fn meant(help: &str) -> Option<&str> {
-    help.strip_prefix("did you mean `")?.strip_suffix("`?")
 }
 
 fn missing_field(error: &Error) -> Option<&str> {

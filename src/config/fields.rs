@@ -19,6 +19,7 @@ use super::model::{self, State};
 use super::schema::TargetSchema;
 use crate::identity::{Name, Owner, Uuid};
 use crate::kernel::Suspend;
+use crate::mistake::{Mistake, to_serde};
 use crate::policy::Class;
 use crate::units::Sectors;
 
@@ -187,7 +188,7 @@ impl<'de> Deserialize<'de> for LengthField {
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<LengthField, E> {
-                let sectors = Sectors::from_integer(value).map_err(E::custom)?;
+                let sectors = Sectors::from_integer(value).map_err(to_serde)?;
                 Ok(LengthField(model::Length::Sectors(sectors.0)))
             }
 
@@ -199,7 +200,7 @@ impl<'de> Deserialize<'de> for LengthField {
                 if value == "rest" {
                     return Ok(LengthField(model::Length::Rest));
                 }
-                let sectors = Sectors::parse(value).map_err(E::custom)?;
+                let sectors = Sectors::parse(value).map_err(to_serde)?;
                 Ok(LengthField(model::Length::Sectors(sectors.0)))
             }
         }
@@ -301,7 +302,8 @@ impl<'de> Deserialize<'de> for Word {
                     ));
                 }
                 if value.contains(char::is_whitespace) {
-                    return Err(E::custom("a word of a row can't hold a blank: write its parts one by one"));
+                    let mistake = Mistake::new("a word of a row can't hold a blank");
+                    return Err(to_serde(mistake.advice("write its parts one by one")));
                 }
                 Ok(Word(value.to_string()))
             }
@@ -325,10 +327,10 @@ fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
 fn text<'de, D, T, E>(deserializer: D, read: fn(&str) -> Result<T, E>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    E: fmt::Display,
+    E: Into<Mistake>,
 {
     let text = Cow::<str>::deserialize(deserializer)?;
-    read(&text).map_err(de::Error::custom)
+    read(&text).map_err(to_serde)
 }
 
 fn owner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Owner>, D::Error> {

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::model::{Mapping, Mappings, Origin, Policy};
 use super::parse::{FileDraft, MappingDraft};
-use super::wording::split_advice;
 use crate::device::{Device, Form};
 use crate::identity::{Key, Name, Owner, Uuid};
+use crate::mistake::Mistake;
 
 /// Where the devices of mappings have their nodes.
 const FOLDER: &str = "/dev/mapper/";
@@ -132,7 +132,7 @@ fn mapping(draft: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
     let name = match fields.name.map_or_else(|| Name::new(key.as_str()), Ok) {
         Ok(name) => name,
         Err(error) => {
-            let diagnostic = Diagnostic::from(split_advice(&error.to_string()))
+            let diagnostic = Diagnostic::from(Mistake::from(error))
                 .at(Origin::mapping(file, key.as_str()))
                 .label("a device is named by its key")
                 .help("give it a `name` of its own");

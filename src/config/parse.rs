@@ -14,8 +14,8 @@ use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
 use super::model::{Length, MappingRow, Origin, Rows};
 use super::parts::Parts;
 use super::syntax::{self, Outline};
-use super::wording::split_advice;
 use crate::identity::{Key, Owner};
+use crate::mistake::Mistake;
 use crate::targets::{self, Kind, Target};
 
 /// What one file declares.
@@ -192,8 +192,8 @@ impl Walk<'_> {
         let key = match Key::new(key.get_ref()) {
             Ok(key) => key,
             Err(error) => {
-                let said = Diagnostic::from(split_advice(&error.to_string()));
-                self.diagnostics.push(said.at((self.file, key.span())));
+                let diagnostic = Diagnostic::from(Mistake::from(error));
+                self.diagnostics.push(diagnostic.at((self.file, key.span())));
                 return None;
             }
         };

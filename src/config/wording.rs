@@ -1,21 +1,29 @@
-//! Says what serde found wrong in the words of a map.
+//! Turns what serde found wrong into the words of a map.
 //!
-//! serde speaks of structs, variants and sequences. Its messages have a fixed form, so what they say can
-//! be taken apart and said again: what the field must be, what stands there instead, and which key or
-//! value is closest to what was written. A value is never repeated: the line is shown anyway, and a key
-//! must not be.
+//! serde names structs, variants and sequences, and hands on nothing but text. Its messages have a fixed form, so they
+//! can be taken apart and worded again: what the field must be, what is there instead, and which key or value is
+//! closest to what was written. A value is never repeated: the line is shown anyway, and a key must not be.
+//!
+//! This file, and beside it [`explain`](super::explain) for a missing field and [`syntax`](super::syntax) for the
+//! parser's errors, are the only places that take English apart, and it is serde's and the parser's. What dmctl itself
+//! finds wrong passes through serde as a [`Mistake`], in parts.
+
+use std::borrow::Cow;
 
 use super::nearest::nearest;
+use crate::mistake::Mistake;
 
 /// A message in parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wording {
     /// What is wrong.
     pub message: String,
-    /// What stands at the mark.
+    /// What is at the mark.
     pub label: Option<String>,
+    /// The key or value that was probably meant.
+    pub nearest: Option<String>,
     /// What would be right.
-    pub help: Vec<String>,
+    pub help: Option<String>,
 }
 
 /// Where a message comes from.
@@ -28,9 +36,11 @@ pub(super) struct Context<'a> {
     pub more: &'a [&'a str],
 }
 
-/// Says `message` again.
+/// Words a message that came through serde.
 pub(super) fn reword(message: &str, context: &Context<'_>) -> Wording {
-    if let Some(rest) = message.strip_prefix("unknown field ") {
+    if let Some(mistake) = Mistake::from_serde(message) {
+        mistake.into()
+    } else if let Some(rest) = message.strip_prefix("unknown field ") {
         unknown_field(rest, context)
     } else if let Some(rest) = message.strip_prefix("unknown variant ") {
         unknown_variant(rest, context)
@@ -38,19 +48,28 @@ pub(super) fn reword(message: &str, context: &Context<'_>) -> Wording {
         missing_field(rest, context)
     } else if let Some((found, expected)) = mismatch(message) {
         let subject = if context.field.is_empty() { context.table } else { &quoted(context.field) };
-        Wording {
-            message: format!("{subject} must be {}", expectation(expected)),
-            label: Some(format!("this is {}", finding(found))),
-            help: Vec::new(),
-        }
+        let label = format!("this is {}", finding(found));
+        Wording::new(format!("{subject} must be {}", expectation(expected))).label(label)
     } else if message.starts_with("data did not match any variant") {
-        Wording {
-            message: format!("`{}` has none of the forms it can have", context.field),
-            label: None,
-            help: Vec::new(),
-        }
+        Wording::new(format!("`{}` has none of the forms it can have", context.field))
     } else {
-        split_advice(message)
+        Wording::new(message.to_string())
+    }
+}
+
+impl Wording {
+    fn new(message: String) -> Self {
+        Self { message, label: None, nearest: None, help: None }
+    }
+
+    fn label(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+}
+
+impl From<Mistake> for Wording {
+    fn from(Mistake { message, advice, nearest }: Mistake) -> Self {
+        Self { nearest, help: advice.map(Cow::into_owned), ..Self::new(message.into_owned()) }
     }
 }
 
@@ -63,35 +82,25 @@ fn unknown_field(rest: &str, context: &Context<'_>) -> Wording {
     let known = if words.is_empty() { "no keys".to_string() } else { words.join(", ") };
     let place = context.field.rsplit_once('.').map_or("", |(parent, _)| parent);
     let owner = if place.is_empty() { context.table.to_string() } else { quoted(place) };
-    Wording {
-        message: format!("unknown key `{wrong}`"),
-        label: Some(format!("{owner} has no such key")),
-        help: vec![match nearest(wrong, words.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("{owner} takes {known}"),
-        }],
-    }
+    let nearest = nearest(wrong, words.iter().copied()).map(ToString::to_string);
+    let help = nearest.is_none().then(|| format!("{owner} takes {known}"));
+    let label = format!("{owner} has no such key");
+    Wording { nearest, help, ..Wording::new(format!("unknown key `{wrong}`")).label(label) }
 }
 
 fn unknown_variant(rest: &str, context: &Context<'_>) -> Wording {
     let words = backticked(rest);
     let (wrong, known) = words.split_first().map_or(("", &words[..]), |(wrong, known)| (*wrong, known));
-    let meant = nearest(wrong, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-    Wording {
-        message: format!("`{}` can't be `{wrong}`", context.field),
-        label: Some("not one of its values".to_string()),
-        help: meant.into_iter().chain([format!("it is one of {}", known.join(", "))]).collect(),
-    }
+    let nearest = nearest(wrong, known.iter().copied()).map(ToString::to_string);
+    let help = Some(format!("it is one of {}", known.join(", ")));
+    let wording = Wording::new(format!("`{}` can't be `{wrong}`", context.field));
+    Wording { nearest, help, ..wording.label("not one of its values") }
 }
 
 fn missing_field(rest: &str, context: &Context<'_>) -> Wording {
     let name = backticked(rest).first().copied().unwrap_or_default().to_string();
     let owner = if context.field.is_empty() { context.table.to_string() } else { quoted(context.field) };
-    Wording {
-        message: format!("`{name}` is missing"),
-        label: Some(format!("{owner} needs `{name}`")),
-        help: Vec::new(),
-    }
+    Wording::new(format!("`{name}` is missing")).label(format!("{owner} needs `{name}`"))
 }
 
 /// The two halves of `invalid type: FOUND, expected WANTED`, and of the same about a value or a length.
@@ -133,20 +142,6 @@ fn expectation(expected: &str) -> String {
     }
 }
 
-/// A message that is said already. Where it goes on with advice, that is the help.
-pub(super) fn split_advice(message: &str) -> Wording {
-    const ADVICE: [(&str, &str); 3] =
-        [("; did you mean ", "did you mean "), (": write ", "write "), (": use ", "use ")];
-    let mut parts = Wording { message: message.to_string(), label: None, help: Vec::new() };
-    for (border, begins) in ADVICE {
-        if let Some((message, advice)) = parts.message.split_once(border) {
-            parts.help.push(format!("{begins}{advice}"));
-            parts.message = message.to_string();
-        }
-    }
-    parts
-}
-
 fn quoted(field: &str) -> String {
     format!("`{field}`")
 }
@@ -159,6 +154,7 @@ fn backticked(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mistake::to_serde;
 
     fn said(message: &str) -> Wording {
         reword(message, &Context { table: "a `linear` target", field: "device", more: &["length"] })
@@ -168,12 +164,12 @@ mod tests {
     fn an_unknown_key_names_the_nearest_one() {
         let wording = said("unknown field `lenght`, expected `device` or `offset`");
         assert_eq!(wording.message, "unknown key `lenght`");
-        assert_eq!(wording.help, ["did you mean `length`?"]);
+        assert_eq!((wording.nearest.as_deref(), wording.help), (Some("length"), None));
         let wording = said("unknown field `colour`, expected `device` or `offset`");
-        assert_eq!(wording.help, ["a `linear` target takes device, offset, length"]);
+        assert_eq!(wording.help.unwrap(), "a `linear` target takes device, offset, length");
         let nested = Context { table: "a `x` target", field: "stripes[1].colour", more: &["length"] };
         let wording = reword("unknown field `colour`, expected `device` or `offset`", &nested);
-        assert_eq!(wording.help, ["`stripes[1]` takes device, offset"]);
+        assert_eq!(wording.help.unwrap(), "`stripes[1]` takes device, offset");
     }
 
     #[test]
@@ -194,10 +190,14 @@ mod tests {
             reword("missing field `device`", &target).label.unwrap(),
             "a `linear` target needs `device`"
         );
-        let wording = said("`x` is no key: write another; did you mean `y`?");
+        let mistake = Mistake::new("`x` is no key").advice("write another").nearest(Some("y"));
+        let error: serde::de::value::Error = to_serde(mistake);
+        let wording = said(&error.to_string());
         assert_eq!(wording.message, "`x` is no key");
-        assert_eq!(wording.help, ["did you mean `y`?", "write another"]);
+        assert_eq!((wording.nearest.as_deref(), wording.help.as_deref()), (Some("y"), Some("write another")));
+        assert_eq!(said("this is format 2: write 1"), Wording::new("this is format 2: write 1".to_string()));
         let wording = said("unknown variant `wirteback`, expected one of `writeback`, `passthrough`");
-        assert_eq!(wording.help, ["did you mean `writeback`?", "it is one of writeback, passthrough"]);
+        assert_eq!(wording.nearest.as_deref(), Some("writeback"));
+        assert_eq!(wording.help.unwrap(), "it is one of writeback, passthrough");
     }
 }

@@ -128,7 +128,7 @@ fn rows(
     let row = |row: &RawRow| {
         let what = printable(&row.kind);
         let read = targets::parse(&row.kind, row.params());
-        let read = read.map_err(|error| format!("its {what} row can't be read: {}", error.says))?;
+        let read = read.map_err(|error| format!("its {what} row can't be read: {error}"))?;
         let mut target = read.for_export();
         host.add_numbers(target.as_mut());
         hide_keys(target.as_mut(), key, notes);

@@ -218,7 +218,7 @@ fn row(
     }
     let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
     let parsed = targets::parse(&read.kind, &words.join(" "));
-    let mut target = parsed.map_err(|error| (error.says, form()))?;
+    let mut target = parsed.map_err(|error| (error.to_string(), form()))?;
     hide_keys(target.as_mut(), key, notes);
     let mut problems = Problems::default();
     target.check(Some(read.length), &mut problems);

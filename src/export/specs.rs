@@ -60,8 +60,7 @@ fn spec(
 fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
     let kind = printable(&row.kind);
     let read = targets::parse(&row.kind, row.params());
-    let mut target =
-        read.map_err(|error| format!("its {kind} row can't be read: {}", error.says))?.for_export();
+    let mut target = read.map_err(|error| format!("its {kind} row can't be read: {error}"))?.for_export();
     host.add_numbers(target.as_mut());
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);

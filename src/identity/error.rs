@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::mistake::Mistake;
+
 /// Why a name, key, owner or uuid is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentityError {
@@ -27,17 +29,41 @@ pub enum IdentityError {
         mangled: bool,
     },
     /// The name has some characters mangled, and others not that should be.
-    #[error("`{0}` mixes mangled (`\\xNN`) and plain characters: write it plain")]
+    #[error("{}", mixed(.0))]
     MixedMangling(String),
     /// The key is empty, too long, or holds a character outside its alphabet.
-    #[error("`{}` can't be a key: use 1 to 64 of A-Z a-z 0-9 _ . - and put anything else into `name`", .0.escape_debug())]
+    #[error("{}", not_a_key(.0))]
     Key(String),
     /// The owner is empty, too long, or holds a character outside its alphabet.
-    #[error("`{}` can't be an owner: use 1 to 32 of a-z 0-9 _", .0.escape_debug())]
+    #[error("{}", not_an_owner(.0))]
     Owner(String),
     /// The uuid holds a control character.
     #[error("`{}` can't be a uuid: it holds a control character", .0.escape_debug())]
     Uuid(String),
+}
+
+fn mixed(name: &str) -> Mistake {
+    Mistake::new(format!("`{name}` mixes mangled (`\\xNN`) and plain characters")).advice("write it plain")
+}
+
+fn not_a_key(text: &str) -> Mistake {
+    Mistake::new(format!("`{}` can't be a key", text.escape_debug()))
+        .advice("use 1 to 64 of A-Z a-z 0-9 _ . - and put anything else into `name`")
+}
+
+fn not_an_owner(text: &str) -> Mistake {
+    Mistake::new(format!("`{}` can't be an owner", text.escape_debug())).advice("use 1 to 32 of a-z 0-9 _")
+}
+
+impl From<IdentityError> for Mistake {
+    fn from(error: IdentityError) -> Self {
+        match &error {
+            IdentityError::MixedMangling(name) => mixed(name),
+            IdentityError::Key(text) => not_a_key(text),
+            IdentityError::Owner(text) => not_an_owner(text),
+            _ => error.to_string().into(),
+        }
+    }
 }
 
 fn describe(character: char) -> String {

@@ -16,6 +16,7 @@ use super::{
     RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
 };
 use crate::device::Device;
+use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;
 
 pub use level::{Family, JournalMode, Level, Raid10Format};
@@ -107,7 +108,7 @@ pub struct Pair {
 /// Half of a pair; `-`, as the kernel has it, is a missing one too.
 fn half<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Device>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if text == "-" { Ok(None) } else { Device::parse(&text).map(Some).map_err(de::Error::custom) }
+    if text == "-" { Ok(None) } else { Device::parse(&text).map(Some).map_err(to_serde) }
 }
 
 choice! {
@@ -219,7 +220,8 @@ impl TargetKind for Raid {
     fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
         let name = words.next("the level")?;
         let level = Level::find(name).ok_or_else(|| {
-            words.wrong(format!("`{}` is no level: use one of {}", name.escape_debug(), Level::words()))
+            let mistake = Mistake::new(format!("`{}` is no level", name.escape_debug()));
+            words.wrong(mistake.advice(format!("use one of {}", Level::words())))
         })?;
         let mut options = words.counted("the parameters of the array")?;
         let mut raid = Self::new(level, options.sectors("the chunk size")?);

@@ -16,9 +16,9 @@ pub fn device() -> impl Strategy<Value = Device> {
 
 /// A row, read.
 pub fn parse<T: TargetKind>(params: &str) -> Result<T, String> {
-    let mut words = Words::new(params).map_err(|error| error.says)?;
-    let target = T::parse(&mut words).map_err(|error| error.says)?;
-    words.finish().map_err(|error| error.says)?;
+    let mut words = Words::new(params).map_err(|error| error.to_string())?;
+    let target = T::parse(&mut words).map_err(|error| error.to_string())?;
+    words.finish().map_err(|error| error.to_string())?;
     Ok(target)
 }
 

@@ -11,6 +11,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::mistake::Mistake;
+
 use parse::parse_bytes;
 
 /// The bytes of one sector.
@@ -41,10 +43,7 @@ const UNITS: &[(&str, u64)] = &[
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SizeError {
     /// The text has no unit, or one that does not exist; with the size that was probably meant.
-    #[error(
-        "`{0}` is not a size: write an integer of sectors, or text with a unit (s B KiB MiB GiB TiB PiB EiB kB MB GB TB PB EB){hint}",
-        hint = .1.as_deref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_default()
-    )]
+    #[error("{}", not_a_size(.0, .1.as_deref()))]
     Syntax(String, Option<String>),
     /// The size is larger than [`MAX_BYTES`].
     #[error("`{0}` is more than 2^63-1 bytes, the largest device the kernel accepts")]
@@ -58,6 +57,21 @@ pub enum SizeError {
     /// The integer is below zero.
     #[error("`{0}` is negative: a size or position counts from 0")]
     Negative(i64),
+}
+
+fn not_a_size(text: &str, nearest: Option<&str>) -> Mistake {
+    const ADVICE: &str =
+        "write an integer of sectors, or text with a unit (s B KiB MiB GiB TiB PiB EiB kB MB GB TB PB EB)";
+    Mistake::new(format!("`{text}` is not a size")).advice(ADVICE).nearest(nearest)
+}
+
+impl From<SizeError> for Mistake {
+    fn from(error: SizeError) -> Self {
+        match &error {
+            SizeError::Syntax(text, nearest) => not_a_size(text, nearest.as_deref()),
+            _ => error.to_string().into(),
+        }
+    }
 }
 
 /// A count of 512-byte sectors: a position or a length.

@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::{Bytes, Sectors, SizeError};
+use crate::mistake::to_serde;
 
 /// Reads an integer or a text with a unit, for both kinds of count.
 struct SizeVisitor<T> {
@@ -24,16 +25,16 @@ impl<T> Visitor<'_> for SizeVisitor<T> {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
-        (self.integer)(value).map_err(E::custom)
+        (self.integer)(value).map_err(to_serde)
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<T, E> {
-        let value = i64::try_from(value).map_err(|_| E::custom(SizeError::TooLarge(value.to_string())))?;
+        let value = i64::try_from(value).map_err(|_| to_serde(SizeError::TooLarge(value.to_string())))?;
         self.visit_i64(value)
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<T, E> {
-        (self.text)(value).map_err(E::custom)
+        (self.text)(value).map_err(to_serde)
     }
 }
 

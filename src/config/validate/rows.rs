@@ -112,7 +112,7 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
     row.target.check(length, &mut problems);
     for problem in problems.into_vec() {
         let diagnostic = Diagnostic::error(problem.message.clone());
-        let diagnostic = problem.advice().fold(diagnostic, Diagnostic::help);
+        let diagnostic = diagnostic.helps(problem.advice());
         diagnostics.push(diagnostic.at(origin().field(&problem.field)));
     }
 }

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use super::FieldValue;
+use crate::mistake::{Mistake, to_serde};
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +21,19 @@ pub struct Argument(String);
 
 /// Text that can't stand in a row as one word.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "`{}` is no argument: write an integer, or one word without blanks, control characters and backslashes",
-    .0.escape_debug()
-)]
+#[error("{}", not_an_argument(.0))]
 pub struct ArgumentSyntax(pub String);
+
+fn not_an_argument(text: &str) -> Mistake {
+    Mistake::new(format!("`{}` is no argument", text.escape_debug()))
+        .advice("write an integer, or one word without blanks, control characters and backslashes")
+}
+
+impl From<ArgumentSyntax> for Mistake {
+    fn from(error: ArgumentSyntax) -> Self {
+        not_an_argument(&error.0)
+    }
+}
 
 impl Argument {
     /// From a word of a row or the text of a map.
@@ -77,15 +86,15 @@ impl Visitor<'_> for ArgumentVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Argument, E> {
-        Argument::new(&value.to_string()).map_err(E::custom)
+        Argument::new(&value.to_string()).map_err(to_serde)
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Argument, E> {
-        Argument::new(&value.to_string()).map_err(E::custom)
+        Argument::new(&value.to_string()).map_err(to_serde)
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Argument, E> {
-        Argument::new(value).map_err(E::custom)
+        Argument::new(value).map_err(to_serde)
     }
 }
 

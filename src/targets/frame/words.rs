@@ -6,16 +6,17 @@
 use thiserror::Error;
 
 use crate::device::Device;
+use crate::mistake::Mistake;
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
 
 /// Why the parameters of a row were refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{says}")]
+#[error("{mistake}")]
 pub struct ParamsError {
     /// Which word is wrong, from 0; the count of words when one is missing.
     pub word: usize,
     /// What is wrong, without the word itself where it may be a key.
-    pub says: String,
+    pub mistake: Mistake,
 }
 
 /// A position in the parameters of a row.
@@ -31,15 +32,15 @@ impl<'a> Words<'a> {
     pub fn new(params: &'a str) -> Result<Self, ParamsError> {
         let words: Vec<&str> = params.split_whitespace().collect();
         if let Some(word) = words.iter().position(|word| word.contains('\\') || word.contains('\0')) {
-            return Err(ParamsError { word, says: "a backslash can't stand in a table".to_string() });
+            return Err(ParamsError { word, mistake: "a backslash can't stand in a table".into() });
         }
         Ok(Self { words, at: 0 })
     }
 
     /// An error about the word taken last.
     #[must_use]
-    pub fn wrong(&self, says: impl Into<String>) -> ParamsError {
-        ParamsError { word: self.at.saturating_sub(1), says: says.into() }
+    pub fn wrong(&self, mistake: impl Into<Mistake>) -> ParamsError {
+        ParamsError { word: self.at.saturating_sub(1), mistake: mistake.into() }
     }
 
     /// How many words are left.
@@ -58,7 +59,7 @@ impl<'a> Words<'a> {
     pub fn next(&mut self, what: &str) -> Result<&'a str, ParamsError> {
         let word = self.words.get(self.at).copied().ok_or_else(|| ParamsError {
             word: self.words.len(),
-            says: format!("the row ends where {what} should stand"),
+            mistake: format!("the row ends where {what} should stand").into(),
         })?;
         self.at += 1;
         Ok(word)
@@ -93,7 +94,7 @@ impl<'a> Words<'a> {
     /// The next word as a device.
     pub fn device(&mut self, what: &str) -> Result<Device, ParamsError> {
         let word = self.next(what)?;
-        Device::parse(word).map_err(|error| self.wrong(format!("{what}: {error}")))
+        Device::parse(word).map_err(|error| self.wrong(Mistake::from(error).about(what)))
     }
 
     /// A count and as many words behind it, or nothing when the row ends here: the optional arguments of
@@ -123,10 +124,11 @@ impl<'a> Words<'a> {
             0 => Ok(()),
             left => Err(ParamsError {
                 word: self.at,
-                says: format!(
+                mistake: format!(
                     "{left} {} too many at the end of the row",
                     if left == 1 { "word" } else { "words" }
-                ),
+                )
+                .into(),
             }),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::{Printer, Problems, keyed};
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, KeySyntax, digest_size};
+use crate::mistake::{Mistake, to_serde};
 
 /// A hash or a cipher of the kernel's crypto API, and the key that goes with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,10 +117,10 @@ impl<'de> Visitor<'de> for AlgorithmVisitor {
 /// A name must not bring its key along, as in a table: it would stand in the open.
 fn named<E: de::Error>(name: &str, key: Key) -> Result<Algorithm, E> {
     if name.contains(':') {
-        return Err(E::custom(
-            "a key can't stand behind the name of its algorithm: write `{ algorithm = \"...\", key = { file = \
-             \"/path\" } }`, or `{ credential = \"name\" }` or `{ hex = \"...\" }` as the key",
-        ));
+        let advice = "write `{ algorithm = \"...\", key = { file = \"/path\" } }`, or `{ credential = \"name\" }` or \
+                      `{ hex = \"...\" }` as the key";
+        let mistake = Mistake::new("a key can't stand behind the name of its algorithm");
+        return Err(to_serde(mistake.advice(advice)));
     }
     Ok(Algorithm { algorithm: name.to_string(), key })
 }

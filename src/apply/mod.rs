@@ -34,7 +34,7 @@ mod verify;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::kernel::removal::{NEVER, PATIENCE};
+use crate::kernel::retry::{NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, KernelError};
 use crate::plan::{Plan, Refusal, Step};
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::identity::DevNum;
-pub use crate::kernel::removal::remove;
+pub use crate::kernel::retry::remove;
 use crate::kernel::{Process, ReadKernel};
 use crate::plan::Plan;
 

@@ -4,11 +4,11 @@
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::excerpt::Excerpt;
 use super::locate::{Found, Locator};
 use super::source::Source;
-use super::veil::veil_quoted;
+use crate::excerpt::Excerpt;
 use crate::identity::printable;
+use crate::redact::redact_quoted;
 
 /// How many are drawn; the rest is counted.
 const DRAWN: usize = 20;
@@ -157,5 +157,5 @@ fn place<'a>(
 
 /// Text that may quote the file, fit to be shown.
 fn clean(text: &str) -> String {
-    printable(&veil_quoted(text)).into_owned()
+    printable(&redact_quoted(text)).into_owned()
 }

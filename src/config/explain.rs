@@ -9,10 +9,11 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Spot};
-use super::fields::{MapFields, MappingFields, Params, RowFields};
+use super::fields::{MapFields, MappingFields};
 use super::model::{Origin, Place};
 use super::nearest::nearest;
-use super::parse::{Failed, Shape, is_type_name, read, split_common};
+use super::row_fields::{Params, RowFields};
+use super::tables::{Failed, Shape, is_type_name, read, split_common};
 use super::wording::{Context, Wording, reword};
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 

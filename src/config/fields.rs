@@ -6,22 +6,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, IgnoredAny, SeqAccess, Visitor};
+use schemars::JsonSchema;
+use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::boot::BootOption;
 use super::duration::parse_duration;
 use super::model::{self, State};
-use super::schema::TargetSchema;
+use super::target_schema::TargetSchema;
 use crate::identity::{Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::mistake::{Mistake, to_serde};
 use crate::policy::Class;
-use crate::units::Sectors;
 
 /// The version of the format that this dmctl reads.
 pub(super) const FORMAT: i64 = 1;
@@ -143,173 +141,6 @@ impl Default for SuspendFields {
     fn default() -> Self {
         let Suspend { flush, freeze } = Suspend::default();
         Self { flush, freeze }
-    }
-}
-
-/// What every target has, whatever its type.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RowFields {
-    /// The type of the target.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The first sector it serves. Left out, it follows the target before it.
-    #[serde(default)]
-    pub start: Option<Sectors>,
-    /// How much it serves. Left out, or "rest": up to the end of its one lower device.
-    #[serde(default)]
-    pub length: Option<LengthField>,
-    /// Messages sent to it after each load of its table.
-    #[serde(default)]
-    pub messages: Vec<String>,
-    /// Its parameters as the kernel takes them, in place of fields.
-    #[serde(default)]
-    pub params: Option<Params>,
-}
-
-impl RowFields {
-    /// The fields that are taken out of a target before its own are read.
-    pub const NAMES: [&'static str; 5] = ["type", "start", "length", "messages", "params"];
-}
-
-/// The length of a row as it is written.
-#[derive(Clone, Copy)]
-pub(super) struct LengthField(pub model::Length);
-
-impl<'de> Deserialize<'de> for LengthField {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LengthVisitor;
-
-        impl Visitor<'_> for LengthVisitor {
-            type Value = LengthField;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a count of sectors, a size with a unit such as \"10GiB\", or \"rest\"")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<LengthField, E> {
-                let sectors = Sectors::from_integer(value).map_err(to_serde)?;
-                Ok(LengthField(model::Length::Sectors(sectors.0)))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<LengthField, E> {
-                self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<LengthField, E> {
-                if value == "rest" {
-                    return Ok(LengthField(model::Length::Rest));
-                }
-                let sectors = Sectors::parse(value).map_err(to_serde)?;
-                Ok(LengthField(model::Length::Sectors(sectors.0)))
-            }
-        }
-
-        deserializer.deserialize_any(LengthVisitor)
-    }
-}
-
-impl JsonSchema for LengthField {
-    fn schema_name() -> Cow<'static, str> {
-        "Length".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let size = generator.subschema_for::<Sectors>();
-        json_schema!({ "anyOf": [size, { "const": "rest" }] })
-    }
-}
-
-/// The parameters of a row: its words, and whether each was written by itself.
-pub(super) struct Params {
-    /// One blank between words.
-    pub text: String,
-}
-
-impl<'de> Deserialize<'de> for Params {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ParamsVisitor;
-
-        impl<'de> Visitor<'de> for ParamsVisitor {
-            type Value = Params;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of words (text or integers), or the whole row as one text")
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Params, E> {
-                Ok(Params { text: value.to_string() })
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Params, A::Error> {
-                let mut text = String::new();
-                while let Some(Word(word)) = words.next_element()? {
-                    if !text.is_empty() {
-                        text.push(' ');
-                    }
-                    text.push_str(&word);
-                }
-                Ok(Params { text })
-            }
-        }
-
-        deserializer.deserialize_any(ParamsVisitor)
-    }
-}
-
-impl JsonSchema for Params {
-    fn schema_name() -> Cow<'static, str> {
-        "Params".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                { "type": "string" },
-                { "type": "array", "items": { "type": ["string", "integer"] } }
-            ]
-        })
-    }
-}
-
-/// One word of the parameters.
-struct Word(String);
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WordVisitor;
-
-        impl Visitor<'_> for WordVisitor {
-            type Value = Word;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a word: text or an integer")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Word, E> {
-                Ok(Word(value.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Word, E> {
-                Ok(Word(value.to_string()))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Word, E> {
-                // The word itself is not repeated: it may be a key.
-                if value.is_empty() {
-                    return Err(E::custom(
-                        "a word of a row can't be empty: nothing would stand in its place",
-                    ));
-                }
-                if value.contains(char::is_whitespace) {
-                    let mistake = Mistake::new("a word of a row can't hold a blank");
-                    return Err(to_serde(mistake.advice("write its parts one by one")));
-                }
-                Ok(Word(value.to_string()))
-            }
-        }
-
-        deserializer.deserialize_any(WordVisitor)
     }
 }
 

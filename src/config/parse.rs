@@ -6,14 +6,16 @@
 //! [`explain`](super::explain), on one more parse. Only a wrong file pays for these.
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue, Deserializer, Error};
+use toml::de::{DeInteger, DeTable, DeValue, Deserializer};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::explain::Explainer;
-use super::fields::{FORMAT, MapFields, MappingFields, RowFields};
+use super::fields::{FORMAT, MapFields, MappingFields};
 use super::model::{Length, MappingRow, Origin, Rows};
 use super::parts::Parts;
+use super::row_fields::RowFields;
 use super::syntax::{self, Outline};
+use super::tables::{Failed, Shape, described, is_type_name, read, split_common};
 use crate::identity::{Key, Owner};
 use crate::mistake::Mistake;
 use crate::targets::{self, Kind, Target};
@@ -108,22 +110,6 @@ fn other_format_error(written: &DeValue<'_>) -> Diagnostic {
     Diagnostic::error(format!("a map of format {written} can't be read"))
         .label(format!("this version of dmctl reads format {FORMAT}"))
         .help(format!("write `format = {FORMAT}`, or read the map with the dmctl it was written for"))
-}
-
-/// A table that did not read.
-pub(super) struct Failed {
-    /// Where it is.
-    pub origin: Origin,
-    /// What it should be.
-    pub shape: Shape,
-}
-
-/// What a table should be.
-#[derive(Clone, Copy)]
-pub(super) enum Shape {
-    Top,
-    Mapping,
-    Target,
 }
 
 type Entry<'i> = (Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>);
@@ -279,27 +265,6 @@ fn row(common: RowFields, target: Box<dyn Target>) -> MappingRow {
     }
 }
 
-/// Whether the kernel could have a target type of this name.
-pub(super) fn is_type_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= targets::MAX_TYPE && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Takes out of a target what every target has.
-pub(super) fn split_common<'i>(table: &mut DeTable<'i>) -> DeTable<'i> {
-    let mut common = DeTable::new();
-    for name in RowFields::NAMES {
-        if let Some((key, value)) = table.remove_entry(name) {
-            common.insert(key, value);
-        }
-    }
-    common
-}
-
-/// Hands a table to serde.
-pub(super) fn read<'i, T: serde::Deserialize<'i>>(table: DeTable<'i>) -> Result<T, Error> {
-    T::deserialize(Deserializer::from(Spanned::new(0..0, table)))
-}
-
 /// Whether a key stands in a target in clear.
 fn holds_key(kind: Option<&Kind>, common: &RowFields, fields: &DeTable<'_>) -> bool {
     fn has_hex(value: &DeValue<'_>) -> bool {
@@ -315,17 +280,4 @@ fn holds_key(kind: Option<&Kind>, common: &RowFields, fields: &DeTable<'_>) -> b
         !words().eq(targets::redact(&common.kind, &params.text).split_whitespace())
     });
     in_row || fields.values().any(|value| has_hex(value.get_ref()))
-}
-
-/// A value in words.
-pub(super) fn described(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Selection;
-use super::paths::Paths;
+use crate::device_path::Paths;
 use crate::diff::lower_devices;
 use crate::identity::{DevNum, Owner, Uuid};
 use crate::kernel::{KernelError, ListEntry, ReadKernel};

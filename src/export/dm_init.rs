@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use smol_str::format_smolstr;
 
 use super::devices::Host;
-use super::paths::Paths;
 use super::specs::{self, Spec};
 use super::{Broken, ExportError, Selection};
 use crate::device::{Device, Form};
+use crate::device_path::Paths;
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 use crate::targets;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Selection;
 use super::devices::{Host, one_owner};
 use super::names::KeyAllocator;
 use super::note::Note;
-use super::{Selection, paths};
 use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
+use crate::device_path;
 use crate::identity::{DevNum, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{DeviceState, Suspend};
 use crate::keys::{Encoding, KeySource};
@@ -179,11 +180,11 @@ impl Drafts {
                 let Some(number) = device.number else { continue };
                 *device = match keys.get(&number) {
                     Some(key) => Device { number: Some(number), ..Device::mapping(key.clone()) },
-                    None => paths::best(&host.paths, number)
+                    None => device_path::best(&host.paths, number)
                         .filter(|device| leads_to(device))
                         .unwrap_or_else(|| Device::numbered(number)),
                 };
-                if paths::is_unstable(device) {
+                if device_path::is_unstable(device) {
                     unstable.insert(device.to_string());
                 }
             }

@@ -13,7 +13,6 @@ mod draft;
 pub mod import;
 mod names;
 mod note;
-mod paths;
 mod specs;
 mod state;
 mod text;
@@ -23,7 +22,6 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-pub(crate) use paths::best_path;
 pub use state::state;
 pub use verify::map;
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::device_path::Paths;
 use crate::identity::DevNum;
 use crate::kernel::simulated::{
     Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Simulated, State, StateRow, is_metadata,
@@ -14,8 +15,6 @@ use crate::kernel::simulated::{
 use crate::kernel::{DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::secret::Secret;
 use crate::table::RawRow;
-
-use super::paths::Paths;
 
 /// The bytes that are read of a disk: targets look for their metadata in as many.
 const HEAD: usize = 4096;

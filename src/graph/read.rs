@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Graph, Kind, Node, State};
+use crate::device_path::best_path;
 use crate::diff;
-use crate::export::best_path;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel, Users};
 use crate::observed::Observed;

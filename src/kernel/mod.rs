@@ -11,7 +11,7 @@
 mod error;
 pub mod live;
 mod memory;
-pub(crate) mod removal;
+pub(crate) mod retry;
 pub mod simulated;
 
 use std::collections::{BTreeMap, BTreeSet};

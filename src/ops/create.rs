@@ -4,7 +4,7 @@ use super::settle::settled;
 use super::{Foreign, LeftState, OpError, advice, rows, taken};
 use crate::access::Access;
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::removal::{self, PATIENCE};
+use crate::kernel::retry::{self, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, KernelError};
 use crate::table::RawRow;
 
@@ -97,7 +97,7 @@ fn undo(
     cause: KernelError,
     advice: impl FnOnce() -> Vec<String>,
 ) -> OpError {
-    match removal::remove(kernel, id, PATIENCE, &|| false) {
+    match retry::remove(kernel, id, PATIENCE, &|| false) {
         Ok(()) => OpError::Refused { cause, advice: advice() },
         Err(recovery) => OpError::not_put_back(cause, recovery, LeftState::HalfMade { name: name.clone() }),
     }

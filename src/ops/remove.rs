@@ -9,7 +9,7 @@ use super::find::stable_id;
 use super::settle::settled;
 use super::{Foreign, OpError, Usage, by_name};
 use crate::identity::Name;
-use crate::kernel::removal::{self, NEVER, PATIENCE};
+use crate::kernel::retry::{self, NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, Info, Slot};
 
 /// How a device is removed. By default the call waits up to five seconds for a device that is open.
@@ -93,7 +93,7 @@ fn destroy(kernel: &dyn ChangeKernel, info: &Info, options: RemoveOptions<'_>) -
         return Err(in_use(usage));
     }
     let id = stable_id(info);
-    match removal::remove(kernel, &id, options.patience, &|| options.stop.load(Ordering::Relaxed)) {
+    match retry::remove(kernel, &id, options.patience, &|| options.stop.load(Ordering::Relaxed)) {
         Ok(()) => Ok(Removed::Gone),
         Err(error) if error.errno() == Some(Errno::EBUSY) => Err(in_use(usage_now(kernel, &id, usage))),
         Err(error) => Err(OpError::refused(error)),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_device_that_goes_by_itself_is_gone() {
         let gone = Id::Name(Name::new("data").unwrap());
-        let remove = |kernel: &Simulated| removal::remove(kernel, &gone, Duration::ZERO, &|| false);
+        let remove = |kernel: &Simulated| retry::remove(kernel, &gone, Duration::ZERO, &|| false);
         assert!(remove(&kernel(&[])).is_ok());
         let there = kernel(&["data"]);
         there.fail_nth(1, Errno::ENXIO);

@@ -9,10 +9,10 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
-use super::paths;
 use super::specs;
 use super::{Broken, ExportError, Selection};
 use crate::device::{Device, Form};
+use crate::device_path;
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 
@@ -31,7 +31,7 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
     let mut broken = Vec::new();
     let written = |number| match exported.get(&number) {
         Some(name) => path_of(name),
-        None => paths::best(&host.paths, number).filter(|device| is_word(&device.to_string())),
+        None => device_path::best(&host.paths, number).filter(|device| is_word(&device.to_string())),
     };
     let mut specs = specs::of(&host, &mut broken, &written);
     let pinned: BTreeSet<&String> = exported.values().filter(|name| path_of(name).is_none()).collect();

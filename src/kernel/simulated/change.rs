@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
-use super::check::{self, Refusal};
+use super::check;
 use super::faults::Fault;
+use super::refusal::Refusal;
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::model::{Mapping, World};
-use super::{Inner, Simulated, contents, messages, snapshots, thin};
+use super::{Inner, Simulated, messages, metadata, snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
@@ -219,7 +220,7 @@ fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(),
     }
     thin::preresume(world, &live)?;
     snapshots::preresume(world, number, &live)?;
-    let writes = contents::at_resume(world, &live);
+    let writes = metadata::at_resume(world, &live);
     world.write(writes);
     if let Some(mapping) = world.mapping_mut(number) {
         mapping.suspended = false;

@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
+use super::bytes::Write;
 use super::model::{Loaded, World};
+use super::refusal::Refusal;
 use super::state::Queue;
-use super::{contents, thin};
+use super::{metadata, thin};
 use crate::access::Access;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
@@ -20,33 +22,12 @@ use crate::targets::generic::Generic;
 use crate::targets::{self, Mode, Problems, Style, Target, Traits};
 use crate::units::{MAX_BYTES, SECTOR};
 
-/// A refusal: the answer of the call, and the line in the kernel's log.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub errno: Errno,
-    pub log: Option<String>,
-}
-
-impl Refusal {
-    pub(super) fn new(errno: Errno, log: impl Into<String>) -> Self {
-        Self { errno, log: Some(log.into()) }
-    }
-
-    pub(super) fn silent(errno: Errno) -> Self {
-        Self { errno, log: None }
-    }
-
-    fn invalid(log: impl Into<String>) -> Self {
-        Self::new(Errno::EINVAL, log)
-    }
-}
-
 /// A table that passed, not in its slot yet.
 pub(super) struct Passed {
     pub loaded: Loaded,
     pub queue: Queue,
     /// What loading it writes to the devices below.
-    pub writes: Vec<contents::Write>,
+    pub writes: Vec<Write>,
 }
 
 /// Checks a table for `holder` as a load does.
@@ -75,7 +56,7 @@ pub(super) fn load(
         };
         let typed = construct(world, holder, row, access, &mut devices)?;
         let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
-        writes.extend(contents::at_load(world, typed.as_ref())?);
+        writes.extend(metadata::at_load(world, typed.as_ref())?);
         let params = if row.kind == "raid" { in_kib(&params) } else { params };
         printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);

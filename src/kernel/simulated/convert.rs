@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bytes::MAX_HEAD;
 use super::check;
 use super::model::{Loaded, Mapping, World};
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
@@ -11,9 +12,6 @@ use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
 use crate::table::{self, RawRow};
 use crate::targets::MAX_TYPE;
 use crate::units::{MAX_BYTES, SECTOR};
-
-/// The most that is kept of the head of a disk, in bytes.
-pub(super) const MAX_HEAD: usize = 1 << 20;
 
 impl World {
     /// The model of a state. An error says which part of the state can't be.

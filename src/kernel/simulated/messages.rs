@@ -6,8 +6,8 @@
 
 use nix::errno::Errno;
 
-use super::check::Refusal;
 use super::model::World;
+use super::refusal::Refusal;
 use super::thin;
 use crate::identity::DevNum;
 

@@ -6,21 +6,25 @@
 //! the two ways in which a resume fails. It follows Linux 6.1. It does no I/O, and of what targets keep on
 //! disk it knows only their signatures and the volumes of thin pools.
 //!
-//! `state` is the file, `model` the devices, `check` what is refused, `faults` what fails on demand.
+//! `state` is what the file holds, `model` the devices, `check` what is refused, `faults` what fails on demand.
 //! The cases in `tests/kernel_cases` run on this model and on a real kernel; where the two differ, the
 //! model is wrong.
 
+mod bytes;
 mod change;
 mod check;
-mod contents;
 mod convert;
 mod disks;
 mod faults;
 mod file;
+mod json;
 mod messages;
+mod metadata;
 mod model;
 mod nodes;
+mod notation;
 mod read;
+mod refusal;
 mod schema;
 mod snapshots;
 mod state;
@@ -32,12 +36,13 @@ use std::sync::MutexGuard;
 
 use nix::errno::Errno;
 
-pub use contents::is_metadata;
 pub use disks::{DiskError, DiskSpec};
 pub use faults::Fault;
 pub use file::MAX_FILE;
+pub use metadata::is_metadata;
+pub use notation::Hex;
 pub use schema::schema;
-pub use state::{Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Pool, Queue, State, StateRow};
+pub use state::{Disk, FORMAT_VERSION, KernelFacts, MappingState, Pool, Queue, State, StateRow};
 
 use super::{Call, KernelError};
 use crate::identity::Name;

@@ -20,7 +20,7 @@ use crate::table::{self, ReadTable};
 const USUAL_MAJOR: u32 = 254;
 /// How many mappings deep a stack is followed. The kernel finds no longer cycle, so neither may this one run
 /// around in one.
-pub(super) const DEEPEST: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// A table in a slot.
 #[derive(Debug, Clone)]

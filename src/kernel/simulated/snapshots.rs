@@ -3,8 +3,8 @@
 
 use nix::errno::Errno;
 
-use super::check::Refusal;
 use super::model::{Loaded, World};
+use super::refusal::Refusal;
 use crate::identity::DevNum;
 use crate::table::RawRow;
 

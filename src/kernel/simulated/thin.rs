@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::check::Refusal;
 use super::model::{Loaded, World};
+use super::refusal::Refusal;
 use super::state::Pool;
 use crate::identity::DevNum;
 use crate::table::RawRow;

@@ -1,4 +1,4 @@
-//! What stands on the disks, as far as it matters here: the metadata that targets look for.
+//! The metadata that targets look for on their devices.
 //!
 //! Several targets write fresh metadata when they find zeros where it should be: most when the table is
 //! loaded, a few when it is made live. Something else in its place they refuse. The model writes the
@@ -6,16 +6,12 @@
 
 use nix::errno::Errno;
 
-use super::check::Refusal;
-use super::convert::MAX_HEAD;
-use super::model::{DEEPEST, Loaded, World};
-use super::state::{Disk, Hex};
+use super::bytes::{MAX_HEAD, Write};
+use super::model::{Loaded, World};
+use super::refusal::Refusal;
 use crate::identity::DevNum;
 use crate::targets::{self, Found, Metadata, Target};
 use crate::units::SECTOR;
-
-/// The most that is read at once.
-const MAX_PEEK: usize = 16 << 20;
 
 /// When fresh metadata is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,16 +114,6 @@ pub fn is_metadata(head: &[u8]) -> bool {
     SIGNATURES.iter().any(|signature| there(signature) == Some(true))
 }
 
-/// Metadata to be written to a disk.
-#[derive(Debug)]
-pub(super) struct Write {
-    disk: DevNum,
-    offset: u64,
-    bytes: Vec<u8>,
-    /// Whether there was nothing before, for certain.
-    pub onto_blank: bool,
-}
-
 /// What loading a target writes, or why it is refused.
 pub(super) fn at_load(world: &World, typed: &dyn Target) -> Result<Vec<Write>, Refusal> {
     writes(world, typed, When::Load)
@@ -188,118 +174,10 @@ fn provided(sectors: u64) -> u64 {
     (left - left / 129) / 8 * 8
 }
 
-/// Sectors of a mapping that are consecutive sectors of one disk.
-pub(super) struct Run {
-    pub disk: DevNum,
-    pub sector: u64,
-    /// How many sectors there are.
-    pub length: u64,
-}
-
-impl World {
-    /// Where sector `sector` of a device is in the end, down through mappings that lead straight on.
-    pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
-        let mut run = Run { disk: number, sector, length: u64::MAX };
-        for _ in 0..DEEPEST {
-            if let Some(disk) = self.disk(run.disk) {
-                run.length = run.length.min(disk.sectors.checked_sub(run.sector)?);
-                return Some(run);
-            }
-            let live = self.mapping(run.disk)?.live.as_ref()?;
-            let row = live.rows.iter().find(|row| (row.start..row.end()).contains(&run.sector))?;
-            let typed = targets::parse(&row.kind, row.params()).ok()?;
-            let (device, offset) = typed.linear_map()?;
-            run.length = run.length.min(row.end() - run.sector);
-            run.disk = device.number?;
-            run.sector = offset.checked_add(run.sector - row.start)?;
-        }
-        None
-    }
-
-    /// Bytes of a device.
-    pub(super) fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
-        if length > MAX_PEEK {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(length);
-        while bytes.len() < length {
-            let at = offset.checked_add(u64::try_from(bytes.len()).ok()?)?;
-            let run = self.below(number, at / SECTOR).filter(|run| run.length > 0)?;
-            let inside = at % SECTOR;
-            let left = run.length.saturating_mul(SECTOR) - inside;
-            let take = (length - bytes.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
-            bytes.extend(self.disk(run.disk)?.read(run.sector.checked_mul(SECTOR)? + inside, take)?);
-        }
-        Some(bytes)
-    }
-
-    /// Carries out writes.
-    pub(super) fn write(&mut self, writes: Vec<Write>) {
-        for write in writes {
-            if let Some(disk) = self.disks.get_mut(&write.disk) {
-                disk.write(write.offset, &write.bytes);
-            }
-        }
-    }
-}
-
-impl Disk {
-    /// Bytes of the disk, none where it is not known what stands there.
-    fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
-        let offset = usize::try_from(offset).ok()?;
-        let head = self.head.as_ref().map_or(&[][..], |head| head.0.as_slice());
-        let known = head.get(offset.min(head.len())..offset.checked_add(length)?.min(head.len()))?;
-        let mut bytes = known.to_vec();
-        if bytes.len() < length && !self.blank {
-            return None;
-        }
-        bytes.resize(length, 0);
-        Some(bytes)
-    }
-
-    /// Writes within the head that is kept; what lies further behind is not kept.
-    fn write(&mut self, offset: u64, bytes: &[u8]) {
-        let Ok(offset) = usize::try_from(offset) else { return };
-        let Some(end) = offset.checked_add(bytes.len()).filter(|end| *end <= MAX_HEAD) else { return };
-        let head = &mut self.head.get_or_insert_with(Hex::default).0;
-        head.resize(head.len().max(end), 0);
-        head[offset..end].copy_from_slice(bytes);
-        if self.blank {
-            let used = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            head.truncate(used);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn disk(blank: bool, head: Option<&[u8]>) -> Disk {
-        Disk { blank, head: head.map(|h| Hex(h.to_vec())), ..Disk::new(DevNum::new(8, 0), 8) }
-    }
-
-    #[test]
-    fn a_disk_reads_as_far_as_it_is_known() {
-        assert_eq!(disk(true, None).read(100, 3), Some(vec![0, 0, 0]));
-        assert_eq!(disk(false, None).read(0, 1), None);
-        assert_eq!(disk(false, Some(b"ab")).read(1, 1), Some(b"b".to_vec()));
-        assert_eq!(disk(false, Some(b"ab")).read(1, 2), None);
-        assert_eq!(disk(true, Some(b"ab")).read(1, 2), Some(vec![b'b', 0]));
-    }
-
-    #[test]
-    fn what_is_written_reads_back() {
-        let mut blank = disk(true, None);
-        blank.write(32, b"magic\0\0\0");
-        assert_eq!(blank.read(32, 8), Some(b"magic\0\0\0".to_vec()));
-        assert_eq!(blank.head.as_ref().unwrap().0.len(), 37);
-        let mut unknown = disk(false, None);
-        unknown.write(0, &[0; 16]);
-        assert_eq!(unknown.read(0, 16), Some(vec![0; 16]));
-        unknown.write(u64::MAX, b"x");
-        assert_eq!(unknown.read(16, 1), None);
-    }
+    use crate::kernel::simulated::Disk;
 
     /// A type whose fresh metadata it would not take for its own tomorrow would be formatted on every run.
     #[test]
@@ -313,7 +191,7 @@ mod tests {
             let text = toml::to_string(&fields).unwrap();
             let typed = kind.deserialize(toml::de::Deserializer::parse(&text).unwrap()).unwrap();
             for metadata in typed.metadata() {
-                let mut device = disk(true, None);
+                let mut device = Disk { blank: true, ..Disk::new(DevNum::new(8, 0), 8) };
                 device.write(signature.at, signature.bytes);
                 let bytes = device.read(metadata.offset % SECTOR, metadata.length).unwrap();
                 assert_eq!((metadata.look)(&bytes), Found::Right, "{}", kind.name);

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::veil::veil;
 use crate::identity::printable;
+use crate::redact::redact_line;
 
 /// How much of a line is shown before the mark, marked, and after it, in characters.
 const BEFORE: usize = 60;
@@ -51,16 +51,16 @@ impl Excerpt {
         let window = back(text, line_start, start, BEFORE)
             ..forth(text, line_end, forth(text, end, start, MARKED), AFTER);
         let marked = start..forth(text, end, start, MARKED);
-        let veiled = Veiled::new(text, line_start..line_end, &window);
+        let redacted = Redacted::new(text, line_start..line_end, &window);
         let mut shown = String::new();
         if window.start > line_start {
             shown.push_str("...");
         }
-        shown.push_str(&readable(veiled.slice(window.start..marked.start)));
+        shown.push_str(&readable(redacted.slice(window.start..marked.start)));
         let mark_start = shown.len();
-        shown.push_str(&readable(veiled.slice(marked.clone())));
+        shown.push_str(&readable(redacted.slice(marked.clone())));
         let mark = mark_start..shown.len();
-        shown.push_str(&readable(veiled.slice(marked.end..window.end)));
+        shown.push_str(&readable(redacted.slice(marked.end..window.end)));
         if window.end < line_end {
             shown.push_str("...");
         }
@@ -69,16 +69,16 @@ impl Excerpt {
 }
 
 /// A part of a line with its keys hidden.
-struct Veiled {
+struct Redacted {
     text: String,
     start: usize,
 }
 
-impl Veiled {
+impl Redacted {
     fn new(text: &str, line: Range<usize>, window: &Range<usize>) -> Self {
         let start = floor(text, window.start.saturating_sub(AROUND)).max(line.start);
         let end = floor(text, window.end.saturating_add(AROUND)).min(line.end);
-        Self { text: veil(&text[start..end]), start }
+        Self { text: redact_line(&text[start..end]), start }
     }
 
     /// The part that stands at `range` of the whole text. A mark may end inside of a hidden character.

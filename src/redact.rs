@@ -13,10 +13,10 @@ const ALGORITHMS: [&str; 3] = ["internal_hash", "journal_crypt", "journal_mac"];
 /// Fields that hold long hexadecimal words which are no secret.
 const OPEN: [&str; 4] = ["root_hash", "salt", "uuid", "name"];
 /// The shortest hexadecimal word taken for a key, in digits.
-const SHORTEST: usize = 16;
+const MIN_KEY: usize = 16;
 
 /// `line`, as long as before, with a star for every byte that may be part of a key.
-pub(super) fn veil(line: &str) -> String {
+pub(crate) fn redact_line(line: &str) -> String {
     let mut bytes = line.as_bytes().to_vec();
     for range in assigned_keys(line).into_iter().chain(key_words(line)) {
         bytes[range].fill(b'*');
@@ -24,13 +24,13 @@ pub(super) fn veil(line: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// A message, with what it quotes between backticks veiled, but for numbers of sectors.
-pub(super) fn veil_quoted(message: &str) -> String {
+/// A message, with what it quotes between backticks redacted, but for numbers of sectors.
+pub(crate) fn redact_quoted(message: &str) -> String {
     let number = |part: &str| part.len() <= 20 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let veiled = |(index, part): (usize, &str)| {
-        if index % 2 == 0 || number(part) { part.to_string() } else { veil(part) }
+    let redacted = |(index, part): (usize, &str)| {
+        if index % 2 == 0 || number(part) { part.to_string() } else { redact_line(part) }
     };
-    message.split('`').enumerate().map(veiled).collect::<Vec<_>>().join("`")
+    message.split('`').enumerate().map(redacted).collect::<Vec<_>>().join("`")
 }
 
 /// What is assigned to the fields that take a key.
@@ -92,7 +92,7 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
             let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
             let text = &line[part..end];
             if algorithm && word.matches(':').count() > 1
-                || text.len() >= SHORTEST && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+                || text.len() >= MIN_KEY && text.bytes().all(|byte| byte.is_ascii_hexdigit())
             {
                 found.push(part..end);
             }
@@ -119,7 +119,7 @@ mod tests {
             format!("params = [\"aes\", \"{key}\", 0]"),
             format!("internal_hash:hmac(sha256):{key}"),
         ] {
-            let shown = veil(&line);
+            let shown = redact_line(&line);
             assert_eq!(shown.len(), line.len());
             assert!(!shown.contains(&key[..4]), "{shown}");
         }
@@ -129,7 +129,7 @@ mod tests {
             ("journal_mac = \"hmac(sha256):beef\"", "journal_mac = \"hmac(sha256):****\""),
             ("\"internal_hash:hmac(sha256):beef\"", "\"internal_hash:hmac(sha256):****\""),
         ] {
-            assert_eq!(veil(line), expected);
+            assert_eq!(redact_line(line), expected);
         }
     }
 
@@ -137,7 +137,7 @@ mod tests {
     fn messages_hide_what_they_quote() {
         let message =
             "`00112233445566aa` is no device, at most 1801439850948198 of `18014398509481981` are left";
-        assert_eq!(veil_quoted(message), message.replace("00112233445566aa", "****************"));
+        assert_eq!(redact_quoted(message), message.replace("00112233445566aa", "****************"));
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
             "=",
             "",
         ] {
-            assert_eq!(veil(line), line);
+            assert_eq!(redact_line(line), line);
         }
     }
 }

@@ -25,10 +25,10 @@ const RANKS: [&str; 7] = [
 const POOR: [&str; 6] = ["wwn-", "nvme-eui.", "scsi-3", "dm-uuid-", "lvm-pv-uuid-", "md-uuid-"];
 
 /// Every path of every device.
-pub type Paths = BTreeMap<DevNum, Vec<String>>;
+pub(crate) type Paths = BTreeMap<DevNum, Vec<String>>;
 
 /// The best path of a device, if it has one that can be written.
-pub fn best(paths: &Paths, number: DevNum) -> Option<Device> {
+pub(crate) fn best(paths: &Paths, number: DevNum) -> Option<Device> {
     let all = paths.get(&number)?.iter().filter(|path| !path.starts_with("/dev/disk/by-diskseq/"));
     let parsed = all.filter_map(|path| Some((path, Device::parse(path).ok()?)));
     let (_, device) = parsed.min_by_key(|(path, _)| (rank(path), *path))?;
@@ -36,7 +36,7 @@ pub fn best(paths: &Paths, number: DevNum) -> Option<Device> {
 }
 
 /// The best path of a device, for a person.
-pub fn best_path(paths: &Paths, number: DevNum) -> Option<String> {
+pub(crate) fn best_path(paths: &Paths, number: DevNum) -> Option<String> {
     best(paths, number).map(|device| device.to_string())
 }
 
@@ -48,7 +48,7 @@ fn rank(path: &str) -> (usize, bool) {
 }
 
 /// Whether a device that is written like this may be another one after the next boot.
-pub fn is_unstable(device: &Device) -> bool {
+pub(crate) fn is_unstable(device: &Device) -> bool {
     match &device.form {
         Form::Number(_) => true,
         Form::Path(path) => path.starts_with("/dev/sd") || path.starts_with("/dev/dm-"),

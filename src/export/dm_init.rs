@@ -1,9 +1,9 @@
-//! What the kernel reads from its command line: `dm-mod.create="name,uuid,minor,flags,row[,row...][;...]"`.
+//! The parameter on the kernel's command line: `dm-mod.create="name,uuid,minor,flags,row[,row...][;...]"`.
 //!
-//! It looks like dmsetup's concise form and is stricter. [`check`] knows its limits; each is one of
-//! `drivers/md/dm-init.c` or of the command line itself. Lower devices are written as the kernel can find them
-//! before there is a file system: `PARTUUID=`, `PARTLABEL=`, the name its driver gave, a number; and mappings by
-//! `/dev/dm-N`, for every one of them is given its minor number.
+//! It looks like the concise form of dmsetup and is stricter. [`check`] knows its limits, which are those of
+//! `drivers/md/dm-init.c` and of the command line itself. A lower device is written in a form that the kernel can find
+//! before there is a file system: `PARTUUID=`, `PARTLABEL=`, the name that its driver gave, or a number. A mapping is
+//! written as `/dev/dm-N`, for every mapping gets its minor number.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,34 @@ use smol_str::format_smolstr;
 
 use super::devices::Host;
 use super::specs::{self, Spec};
-use super::{Broken, ExportError, Selection};
+use super::{Broken, ExportError, Rule, Selection};
 use crate::device::{Device, Form};
 use crate::device_path::Paths;
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 use crate::targets;
 
-/// The longest text (`DM_MAX_STR_SIZE`), in bytes.
+/// The longest text (`DM_MAX_STR_SIZE` in `drivers/md/dm-init.c`), in bytes.
 pub const MAX_TEXT: usize = 4096;
 /// The most devices (`DM_MAX_DEVICES`).
 pub const MAX_DEVICES: usize = 256;
 /// The most targets of a device (`DM_MAX_TARGETS`).
 pub const MAX_TARGETS: usize = 256;
-/// The largest minor number that means itself: the word is taken for a whole device number.
+/// The largest minor number that is taken for one: the kernel reads the word as a whole device number.
 pub const MAX_MINOR: u32 = 255;
 
-/// What ends a value, for there are no escapes: the grammar's own characters, and the command line's quotes.
-const ENDS: [char; 5] = [',', ';', '"', '\n', '\t'];
+/// The characters that end a value, for there are no escapes: those of the grammar, and the quotes of the command line.
+const SEPARATORS: [char; 5] = [',', ';', '"', '\n', '\t'];
 
-/// The links that the kernel knows by another word before udev runs.
+/// The folders of links, and the words by which the kernel finds those devices before udev runs.
 const TAGS: [(&str, &str); 2] =
     [("/dev/disk/by-partuuid/", "PARTUUID="), ("/dev/disk/by-partlabel/", "PARTLABEL=")];
 
-/// Writes the parameter, as it stands on a command line.
+/// Writes the parameter for a command line.
+///
+/// # Errors
+///
+/// [`ExportError::Broken`] with every limit that is broken, [`ExportError::Kernel`] when the kernel can't be read.
 pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
     let host = Host::read(kernel, selection)?;
     let minors: BTreeMap<DevNum, u32> =
@@ -56,22 +60,22 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
     }
 }
 
-/// A device as the kernel can find it before there is a file system.
+/// Returns the form of a device by which the kernel finds it before there is a file system.
 fn early(paths: &Paths, number: DevNum) -> Option<Device> {
     let all = paths.get(&number)?;
-    let plain = |value: &str| !value.contains(|c: char| ENDS.contains(&c) || c == ' ' || c == '\\');
+    let plain = |value: &str| !value.contains(|c: char| SEPARATORS.contains(&c) || c == ' ' || c == '\\');
     for (folder, tag) in TAGS {
         let value = all.iter().filter_map(|path| path.strip_prefix(folder)).find(|value| plain(value));
         if let Some(value) = value {
             return Device::parse(&format!("{tag}{value}")).ok();
         }
     }
-    // Its own node, as its driver named it.
+    // The node of the device, which its driver named.
     let node = all.iter().find(|path| path.strip_prefix("/dev/").is_some_and(|name| !name.contains('/')))?;
     Device::parse(node).ok()
 }
 
-/// The value, without the quotes around it.
+/// Writes the value, without the quotes around it.
 #[must_use]
 pub fn print(specs: &[Spec]) -> String {
     let one = |spec: &Spec| {
@@ -82,24 +86,19 @@ pub fn print(specs: &[Spec]) -> String {
     specs.iter().map(one).collect::<Vec<_>>().join(";")
 }
 
-/// Every limit that these devices break.
+/// Returns every limit that the devices break.
 #[must_use]
 pub fn check(specs: &[Spec]) -> Vec<Broken> {
     let mut broken = Vec::new();
-    let text = print(specs).len();
+    let bytes = print(specs).len();
     if specs.is_empty() {
-        broken.push(Broken {
-            name: None,
-            rule: "there is no device, and an empty one is an error".to_string(),
-        });
+        broken.push(Broken { name: None, rule: Rule::NoDevice });
     }
-    if text > MAX_TEXT {
-        let rule = format!("all of it has {text} bytes, the kernel reads {MAX_TEXT}");
-        broken.push(Broken { name: None, rule });
+    if bytes > MAX_TEXT {
+        broken.push(Broken { name: None, rule: Rule::TextLength { bytes } });
     }
     if specs.len() > MAX_DEVICES {
-        let rule = format!("there are {} devices, the kernel makes {MAX_DEVICES}", specs.len());
-        broken.push(Broken { name: None, rule });
+        broken.push(Broken { name: None, rule: Rule::DeviceCount { count: specs.len() } });
     }
     for spec in specs {
         broken.extend(broken_by(spec).into_iter().map(|rule| Broken::of(&spec.name, rule)));
@@ -107,23 +106,21 @@ pub fn check(specs: &[Spec]) -> Vec<Broken> {
     broken
 }
 
-fn broken_by(spec: &Spec) -> Vec<String> {
+fn broken_by(spec: &Spec) -> Vec<Rule> {
     let mut rules = Vec::new();
-    for (what, value) in [("name", &spec.name), ("uuid", &spec.uuid)] {
+    for (field, value) in [("name", &spec.name), ("uuid", &spec.uuid)] {
         if value.trim() != value {
-            rules.push(format!("its {what} begins or ends with a blank, which the kernel takes away"));
+            rules.push(Rule::Blank { field });
         }
-        if let Some(end) = value.chars().find(|c| ENDS.contains(c)) {
-            rules.push(format!("its {what} holds `{}`, and nothing can escape it", end.escape_debug()));
+        if let Some(character) = value.chars().find(|c| SEPARATORS.contains(c)) {
+            rules.push(Rule::Separator { field, character });
         }
     }
     if let Some(minor) = spec.minor.filter(|minor| *minor > MAX_MINOR) {
-        rules.push(format!(
-            "its minor number would be {minor}, the largest that is taken for one is {MAX_MINOR}"
-        ));
+        rules.push(Rule::Minor { minor });
     }
     if spec.rows.len() > MAX_TARGETS {
-        rules.push(format!("it has {} targets, the kernel takes {MAX_TARGETS}", spec.rows.len()));
+        rules.push(Rule::TargetCount { count: spec.rows.len() });
     }
     for row in &spec.rows {
         rules.extend(broken_by_row(row));
@@ -131,19 +128,17 @@ fn broken_by(spec: &Spec) -> Vec<String> {
     rules
 }
 
-fn broken_by_row(row: &str) -> Option<String> {
+fn broken_by_row(row: &str) -> Option<Rule> {
     let mut words = row.splitn(4, ' ').skip(2);
-    let kind = words.next().unwrap_or_default();
-    if !targets::find(kind).is_some_and(|kind| kind.traits.early) {
-        let early: Vec<&str> =
-            targets::KINDS.iter().filter(|kind| kind.traits.early).map(|kind| kind.name).collect();
-        return Some(format!("the kernel makes no {kind} this early, only {}", early.join(", ")));
+    let kind = words.next().unwrap_or_default().to_string();
+    if !targets::find(&kind).is_some_and(|kind| kind.traits.early) {
+        return Some(Rule::Late { kind });
     }
     if words.next().is_none_or(|params| params.trim().is_empty()) {
-        return Some(format!("its {kind} row has no parameters, and there must be some"));
+        return Some(Rule::NoParams { kind });
     }
-    let end = row.chars().find(|c| ENDS.contains(c))?;
-    Some(format!("its {kind} row holds `{}`, and nothing can escape it", end.escape_debug()))
+    let character = row.chars().find(|c| SEPARATORS.contains(c))?;
+    Some(Rule::RowSeparator { kind, character })
 }
 
 #[cfg(test)]
@@ -164,7 +159,7 @@ mod tests {
             "a,,0,rw,0 8 linear 8:1 0,8 8 striped 2 8 8:1 0 8:2 0"
         );
         let many = vec!["0 8 linear 8:1 0"; 257];
-        for (spec, says) in [
+        for (spec, expected) in [
             (spec("a,b", &["0 8 linear 8:1 0"]), "its name holds `,`"),
             (spec("a;b", &["0 8 linear 8:1 0"]), "its name holds `;`"),
             (spec("a\"b", &["0 8 linear 8:1 0"]), "its name holds `\\\"`"),
@@ -182,13 +177,14 @@ mod tests {
             let name = spec.name.clone();
             let broken = check(&[spec]);
             let told = broken.iter().any(|broken| {
-                *broken == Broken::of(&name, broken.rule.clone()) && broken.rule.contains(says)
+                *broken == Broken::of(&name, broken.rule.clone())
+                    && broken.rule.to_string().contains(expected)
             });
-            assert!(told, "{says}: {broken:?}");
+            assert!(told, "{expected}: {broken:?}");
         }
         let all = vec![fine; 257];
-        let rules: Vec<String> = check(&all).into_iter().map(|broken| broken.rule).collect();
+        let rules: Vec<String> = check(&all).into_iter().map(|broken| broken.rule.to_string()).collect();
         assert!(rules[0].contains("the kernel reads 4096") && rules[1].contains("257 devices"), "{rules:?}");
-        assert!(check(&[])[0].rule.contains("no device"));
+        assert!(check(&[])[0].rule.to_string().contains("no device"));
     }
 }

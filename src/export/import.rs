@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::concise::{self, Placed, Wrong};
+use super::concise::{self, LocatedSpec, SyntaxError};
 use super::draft::{hide_keys, share};
 use super::names::KeyAllocator;
 use super::note::Note;
@@ -26,8 +26,8 @@ use crate::targets::{self, Problems};
 pub fn map(origin: &str, text: &str, major: Option<u32>, color: bool) -> Result<String, String> {
     let mut diagnostics = Diagnostics::default();
     let map = placed(text).and_then(|placed| written(&placed, major)).unwrap_or_else(|wrong| {
-        for Wrong { at, says, help } in wrong {
-            diagnostics.push(Diagnostic::error(says).at((0, at)).help(help));
+        for SyntaxError { at, message, help } in wrong {
+            diagnostics.push(Diagnostic::error(message).at((0, at)).help(help));
         }
         String::new()
     });
@@ -38,16 +38,16 @@ pub fn map(origin: &str, text: &str, major: Option<u32>, color: bool) -> Result<
     if loaded.map.is_some() { Ok(map) } else { Err(loaded.render(color)) }
 }
 
-fn placed(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
+fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
     let placed = concise::read(text)?;
     if placed.is_empty() {
         let help = "a device is `name,uuid,minor,flags,start length type params[,...]`".to_string();
-        return Err(vec![Wrong { at: 0..0, says: "there is no device in it".to_string(), help }]);
+        return Err(vec![SyntaxError { at: 0..0, message: "there is no device in it".to_string(), help }]);
     }
     Ok(placed)
 }
 
-fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> {
+fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<SyntaxError>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
     let mut taken = (BTreeSet::new(), BTreeSet::new());
     for device in placed {
@@ -103,10 +103,10 @@ fn written(placed: &[Placed], major: Option<u32>) -> Result<String, Vec<Wrong>> 
 
 type Identity = (Name, Option<Uuid>);
 
-fn identity(device: &Placed) -> Result<Identity, Wrong> {
-    let wrong = |says: String| Wrong {
+fn identity(device: &LocatedSpec) -> Result<Identity, SyntaxError> {
+    let wrong = |message: String| SyntaxError {
         at: device.name.clone(),
-        says,
+        message,
         help: "what libdevmapper can't name, it can't make either".to_string(),
     };
     let name = Name::new(&device.spec.name).map_err(|error| wrong(error.to_string()))?;
@@ -114,22 +114,22 @@ fn identity(device: &Placed) -> Result<Identity, Wrong> {
     Ok((name, uuid.transpose().map_err(|error| wrong(error.to_string()))?))
 }
 
-fn twice(device: &Placed) -> Wrong {
-    Wrong {
+fn twice(device: &LocatedSpec) -> SyntaxError {
+    SyntaxError {
         at: device.name.clone(),
-        says: "a device before this one has the same name or uuid".to_string(),
+        message: "a device before this one has the same name or uuid".to_string(),
         help: "the kernel has each once".to_string(),
     }
 }
 
 /// The one owner of all that any owner has.
-fn owner(named: &[(&Placed, Identity)]) -> Option<Owner> {
+fn owner(named: &[(&LocatedSpec, Identity)]) -> Option<Owner> {
     let mut owners = named.iter().filter_map(|(_, (_, uuid))| Some(uuid.as_ref()?.parts()?.0));
     let first = owners.next()?;
     owners.all(|other| other == first).then_some(first)
 }
 
-fn keys(named: &[(&Placed, Identity)], owner: &Owner) -> Vec<Key> {
+fn keys(named: &[(&LocatedSpec, Identity)], owner: &Owner) -> Vec<Key> {
     let own = |uuid: &Option<Uuid>| {
         let (whose, key) = uuid.as_ref()?.parts()?;
         (whose == *owner).then_some(key)
@@ -150,7 +150,7 @@ struct References {
 }
 
 impl References {
-    fn new(named: &[(&Placed, Identity)], keys: &[Key], major: Option<u32>) -> Self {
+    fn new(named: &[(&LocatedSpec, Identity)], keys: &[Key], major: Option<u32>) -> Self {
         let each = || named.iter().zip(keys);
         let by_name = each().flat_map(|((_, (name, _)), key)| {
             [(name.plain().into_owned(), key.clone()), (name.kernel().to_string(), key.clone())]
@@ -174,11 +174,11 @@ impl References {
 }
 
 fn rows(
-    device: &Placed,
+    device: &LocatedSpec,
     key: &Key,
     references: &References,
     notes: &mut Vec<Note>,
-    wrong: &mut Vec<Wrong>,
+    wrong: &mut Vec<SyntaxError>,
 ) -> Vec<MappingRow> {
     let (mut rows, mut expected) = (Vec::new(), 0);
     for (text, at) in device.spec.rows.iter().zip(&device.rows) {
@@ -187,7 +187,7 @@ fn rows(
                 expected = row.start.unwrap_or(0).saturating_add(length(&row));
                 rows.push(row);
             }
-            Err((says, help)) => wrong.push(Wrong { at: at.clone(), says, help }),
+            Err((message, help)) => wrong.push(SyntaxError { at: at.clone(), message, help }),
         }
     }
     rows
@@ -213,8 +213,8 @@ fn row(
         other => (other.to_string(), form()),
     })?;
     if read.start != expected {
-        let says = format!("this target starts at {}, the one before it ends at {expected}", read.start);
-        return Err((says, "a table has no gaps".to_string()));
+        let message = format!("this target starts at {}, the one before it ends at {expected}", read.start);
+        return Err((message, "a table has no gaps".to_string()));
     }
     let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
     let parsed = targets::parse(&read.kind, &words.join(" "));

@@ -1,9 +1,9 @@
-//! The ways out and in: what a kernel has, written for dmctl, for other tools, and for the kernel itself.
+//! Exports the devices of a kernel for dmctl, for other tools and for the kernel itself, and imports a map.
 //!
-//! [`map`] writes mappings as a map file that changes nothing; [`state`] writes a whole kernel as the file of
-//! a simulated one; [`concise`] and [`dm_init`] write what `dmsetup create --concise` and `dm-mod.create=` read,
-//! and [`import`] makes a map of the former. All of them read with a [`ReadKernel`](crate::kernel::ReadKernel), which can't be changed, and
-//! none writes a key.
+//! [`map`] writes mappings as a map file that changes nothing; [`state`] writes a whole kernel as the file of a
+//! simulated one; [`concise`] and [`dm_init`] write the forms that `dmsetup create --concise` and `dm-mod.create=` read,
+//! and [`import`] makes a map of the former. An export reads with a [`ReadKernel`](crate::kernel::ReadKernel), which
+//! can't be changed, and writes no key.
 
 pub mod concise;
 mod defaults;
@@ -13,6 +13,7 @@ mod draft;
 pub mod import;
 mod names;
 mod note;
+mod rule;
 mod specs;
 mod state;
 mod text;
@@ -22,49 +23,50 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+pub use rule::Rule;
 pub use state::state;
 pub use verify::map;
 
 use crate::identity::{DevNum, Name, Owner};
 use crate::kernel::KernelError;
 
-/// Which devices are exported.
+/// The devices that are exported.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Only these, whoever has them.
+    /// Only the devices with these numbers, of any owner.
     pub only: Option<BTreeSet<DevNum>>,
-    /// Only those of this owner.
+    /// Only the devices of this owner.
     pub owner: Option<Owner>,
 }
 
-/// A device that a format can't hold, and the rule that says so.
+/// A rule of a format that a device breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// The device; none where it is about all of them together.
+    /// The name of the device; `None` for a rule about all devices together.
     pub name: Option<Name>,
     /// The rule.
-    pub rule: String,
+    pub rule: Rule,
 }
 
-/// Why an export could not be made.
+/// Why an export can't be made.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// The kernel could not be read.
+    /// The kernel can't be read.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// What the format can't hold. Nothing is written then, for a part of a stack is no stack.
+    /// Devices break rules of the format. Nothing is written then: a part of a stack would not work.
     #[error("{} can't hold these devices, so nothing was written:{}", .format, lines(.broken))]
     Broken {
-        /// The format.
+        /// The name of the format.
         format: &'static str,
-        /// All that is in the way.
+        /// The rules that are broken.
         broken: Vec<Broken>,
     },
 }
 
 impl Broken {
-    /// Of the device of this name, in the kernel's spelling.
-    fn of(name: &str, rule: String) -> Self {
+    /// Makes the problem of the device with this mangled name.
+    fn of(name: &str, rule: Rule) -> Self {
         Self { name: Some(Name::from_kernel(name.as_bytes())), rule }
     }
 }

@@ -1,7 +1,7 @@
-//! Devices as dmsetup and the kernel's own start-up code take them: name, uuid, minor, mode, and rows of words.
+//! Devices in the form of dmsetup and of the start-up code of the kernel: name, uuid, minor number, mode, and rows.
 
-use super::Broken;
 use super::devices::Host;
+use super::{Broken, Rule};
 use crate::device::Device;
 use crate::identity::{DevNum, printable};
 use crate::keys::{KeySlot, KeySource};
@@ -12,20 +12,20 @@ use crate::targets::{self, Problems, Style};
 /// One device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// Its name, as the kernel stores it.
+    /// The mangled name, which the kernel stores.
     pub name: String,
-    /// Its uuid; empty when it has none.
+    /// The uuid; empty when the device has none.
     pub uuid: String,
-    /// The minor number it must have.
+    /// The minor number that the device must get.
     pub minor: Option<u32>,
-    /// Whether its table is loaded read-only.
+    /// Whether the table is loaded read-only.
     pub read_only: bool,
-    /// The rows of its table, `start length type params`.
+    /// The rows of the table, `start length type params`, in sectors.
     pub rows: Vec<String>,
 }
 
-/// The devices, each after those it stands on. `written` says how a lower device is written: by the number it
-/// has when it is exported too, and by whatever else is known of it.
+/// Returns the devices, each after its lower devices. `written` returns the form of the lower device with a number;
+/// `None` leaves the number.
 pub fn of(host: &Host, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Option<Device>) -> Vec<Spec> {
     host.bottom_up().into_iter().filter_map(|seen| spec(host, seen, broken, written)).collect()
 }
@@ -40,7 +40,7 @@ fn spec(
     let name = &seen.listed.name;
     let mut rows = Vec::new();
     if mapped.table.is_empty() {
-        broken.push(Broken { name: Some(name.clone()), rule: "it has no table".to_string() });
+        broken.push(Broken { name: Some(name.clone()), rule: Rule::NoTable });
     }
     for target in mapped.table.iter() {
         match row(host, target, written) {
@@ -57,26 +57,24 @@ fn spec(
     })
 }
 
-fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, String> {
-    let kind = printable(&row.kind);
+fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, Rule> {
+    let kind = printable(&row.kind).into_owned();
     let read = targets::parse(&row.kind, row.params());
-    let mut target = read.map_err(|error| format!("its {kind} row can't be read: {error}"))?.for_export();
+    let unreadable = |error| Rule::Unreadable { kind: kind.clone(), error };
+    let mut target = read.map_err(unreadable)?.for_export();
     host.add_numbers(target.as_mut());
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
-        return Err(format!("its {kind} row can't be written: {problem}"));
+        return Err(Rule::Invalid { kind, problem });
     }
     let held = |slot: &&KeySlot<'_>| matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld);
     if let Some(slot) = target.keys_mut().iter().find(held) {
-        return Err(format!(
-            "its {kind} row holds a key (`{}`), which is never written; a key in a keyring of the kernel is no secret",
-            slot.field
-        ));
+        return Err(Rule::Key { kind, field: slot.field });
     }
     for device in target.devices_mut() {
         if let Some(named) = device.number.and_then(written) {
-            // Printed as it is written, not by number.
+            // A device with a number would be printed as that number.
             *device = Device { number: None, ..named };
         }
     }

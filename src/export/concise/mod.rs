@@ -1,8 +1,8 @@
-//! What `dmsetup create --concise` reads: `name,uuid,minor,flags,row[,row...]`, devices joined by `;`.
+//! The form that `dmsetup create --concise` reads: `name,uuid,minor,flags,row[,row...]`, devices joined by `;`.
 //!
-//! A backslash takes the character behind it as it is, anywhere. dmsetup prints the same form, but in the order
-//! of the kernel's list, with lower mappings by number and with zeros for keys; what is written here comes up in
-//! the order in which it stands, and a key is an error. Source: `tools/dmsetup.c` of lvm2, and a run of it.
+//! A backslash escapes the character behind it, anywhere. dmsetup prints the same form, but in the order of the list of
+//! the kernel, with lower mappings as numbers and with zeros in place of keys; here a device comes after its lower
+//! devices, and a key is an error. Source: `tools/dmsetup.c` of lvm2, and a run of it.
 
 mod read;
 
@@ -10,17 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
 use super::specs;
-use super::{Broken, ExportError, Selection};
+use super::{Broken, ExportError, Rule, Selection};
 use crate::device::{Device, Form};
 use crate::device_path;
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 
 pub use super::specs::Spec;
-pub use read::{Placed, Wrong, read};
+pub use read::{LocatedSpec, SyntaxError, read};
 
-/// Writes the devices, each after those it stands on. Lower devices are written by paths that last; a mapping
-/// whose path can't be written is given its minor number, and stood on by number.
+/// Writes the devices, each after its lower devices. A lower device is written as a stable path; a mapping whose path
+/// can't be written gets its minor number, and is written as a number where it is a lower device.
+///
+/// # Errors
+///
+/// [`ExportError::Broken`] with every rule that is broken, [`ExportError::Kernel`] when the kernel can't be read.
 pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
     let host = Host::read(kernel, selection)?;
     let exported: BTreeMap<DevNum, String> = host
@@ -41,8 +45,7 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
     }
     for spec in &specs {
         for row in spec.rows.iter().filter(|row| row.contains('#')) {
-            let rule = format!("dmsetup cuts a row at `#`, and this one holds one: {row}");
-            broken.push(Broken::of(&spec.name, rule));
+            broken.push(Broken::of(&spec.name, Rule::Hash { row: row.clone() }));
         }
     }
     if broken.is_empty() {
@@ -52,19 +55,19 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
     }
 }
 
-/// The node of a mapping, where dmsetup can be told it.
+/// Returns the node of a mapping; `None` where the form can't hold its path.
 fn path_of(name: &str) -> Option<Device> {
     let path = format!("/dev/mapper/{name}");
     let mangled = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.:=@_\\".contains(&byte));
     (mangled && is_word(&path)).then_some(Device { form: Form::Path(path.into()), number: None })
 }
 
-/// Whether dmsetup reads this as one word.
+/// Whether dmsetup reads the text as one word.
 fn is_word(text: &str) -> bool {
     !text.contains(|c: char| c == '#' || c.is_whitespace() || c.is_control())
 }
 
-/// The devices as one text, without a line end.
+/// Writes the devices as one text, without a line end.
 #[must_use]
 pub fn print(specs: &[Spec]) -> String {
     specs.iter().map(print_one).collect::<Vec<_>>().join(";")
@@ -78,7 +81,7 @@ fn print_one(spec: &Spec) -> String {
     head.into_iter().chain(rows).collect::<Vec<_>>().join(",")
 }
 
-/// What would end a field, or not begin it, is taken as it is.
+/// Escapes the characters that would end a field, and blanks at its begin, which dmsetup skips.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

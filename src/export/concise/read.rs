@@ -1,43 +1,47 @@
-//! Reads the concise form, and tells where it is none.
+//! Reads the concise form, and locates its errors.
 //!
-//! One pass over the text, whatever it holds. What dmsetup lets pass and means something else by is refused: a
-//! minor number with junk in it, a `#` in a row, behind which it forgets the rest.
+//! It is one pass over the text, whatever it holds. Text that dmsetup accepts and reads in another sense is refused: a
+//! minor number with other characters in it, and a `#` in a row, behind which dmsetup drops the rest.
 
 use std::ops::Range;
 
 use super::Spec;
 
-/// What is wrong with a text, and where.
+/// An error in a text, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    /// The bytes.
+pub struct SyntaxError {
+    /// The place, in bytes.
     pub at: Range<usize>,
-    /// What is wrong.
-    pub says: String,
-    /// What would be right.
+    /// The rule that the text breaks.
+    pub message: String,
+    /// How to keep the rule.
     pub help: String,
 }
 
-/// A device, with the places of its parts.
+/// A device with the places of its parts, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct LocatedSpec {
     /// The device.
     pub spec: Spec,
-    /// Where its name is.
+    /// The place of its name.
     pub name: Range<usize>,
-    /// Where each of its rows is.
+    /// The places of its rows.
     pub rows: Vec<Range<usize>>,
 }
 
-/// A part of a device, unescaped.
+/// A field of a device, unescaped, with its place.
 #[derive(Debug, Default)]
 struct Field {
     text: String,
     at: Range<usize>,
 }
 
-/// Reads the devices; an empty text has none. What is wrong is told of each device.
-pub fn read(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
+/// Reads the devices; an empty text has none.
+///
+/// # Errors
+///
+/// The first error of each device, or the one error that ends the text.
+pub fn read(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
     let mut wrong = Vec::new();
     let devices = split(text).unwrap_or_else(|error| {
         wrong.push(error);
@@ -53,9 +57,9 @@ pub fn read(text: &str) -> Result<Vec<Placed>, Vec<Wrong>> {
     if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
 }
 
-/// Takes the text apart, by `;` into devices and by `,` into fields. Behind the fourth comma a line end
-/// separates rows, too.
-fn split(text: &str) -> Result<Vec<Vec<Field>>, Wrong> {
+/// Splits the text by `;` into devices and by `,` into fields. Behind the fourth comma a line end separates rows as
+/// well.
+fn split(text: &str) -> Result<Vec<Vec<Field>>, SyntaxError> {
     let mut devices = Vec::new();
     let mut fields = vec![Field::default()];
     let mut characters = text.char_indices().peekable();
@@ -72,9 +76,9 @@ fn split(text: &str) -> Result<Vec<Vec<Field>>, Wrong> {
             '\n' if in_rows => fields.push(Field { at: next..next, ..Field::default() }),
             '\\' => {
                 let Some((at, escaped)) = characters.next() else {
-                    return Err(Wrong {
+                    return Err(SyntaxError {
                         at: at..next,
-                        says: "the text ends in a backslash".to_string(),
+                        message: "the text ends in a backslash".to_string(),
                         help: "a backslash takes the character behind it as it is: write two for one"
                             .to_string(),
                     });
@@ -82,7 +86,7 @@ fn split(text: &str) -> Result<Vec<Vec<Field>>, Wrong> {
                 field.text.push(escaped);
                 field.at.end = at + escaped.len_utf8();
             }
-            // Blanks before a field are no part of it.
+            // Blanks before a field do not belong to it.
             blank if blank.is_whitespace() && field.text.is_empty() => field.at = next..next,
             other => {
                 field.text.push(other);
@@ -95,13 +99,15 @@ fn split(text: &str) -> Result<Vec<Vec<Field>>, Wrong> {
     Ok(devices)
 }
 
-fn device(fields: Vec<Field>) -> Result<Placed, Wrong> {
+fn device(fields: Vec<Field>) -> Result<LocatedSpec, SyntaxError> {
     let whole = fields[0].at.start..fields[fields.len() - 1].at.end;
     let count = fields.len();
     let mut fields = fields.into_iter();
     let mut next = || fields.next().unwrap_or_default();
     let (name, uuid, minor, flags) = (next(), next(), next(), next());
-    let fail = |at: Range<usize>, says: String, help: &str| Err(Wrong { at, says, help: help.to_string() });
+    let fail = |at: Range<usize>, message: String, help: &str| {
+        Err(SyntaxError { at, message, help: help.to_string() })
+    };
     if name.text.is_empty() {
         return fail(whole, "this device has no name".to_string(), FORM);
     }
@@ -114,8 +120,8 @@ fn device(fields: Vec<Field>) -> Result<Placed, Wrong> {
         _ if number.is_empty() => None,
         Ok(minor) if digits && minor < 1 << 20 => Some(minor),
         _ => {
-            let says = "this is no minor number".to_string();
-            return fail(minor.at, says, "write 0 to 1048575, or nothing for any");
+            let message = "this is no minor number".to_string();
+            return fail(minor.at, message, "write 0 to 1048575, or nothing for any");
         }
     };
     let read_only = match flags.text.trim_end() {
@@ -126,13 +132,13 @@ fn device(fields: Vec<Field>) -> Result<Placed, Wrong> {
     let (mut rows, mut places) = (Vec::new(), Vec::new());
     for field in fields {
         let row = field.text.trim();
-        // A line that is a comment as a whole is one to dmsetup, too.
+        // dmsetup skips a line that is a comment as well.
         if row.is_empty() || row.starts_with('#') {
             continue;
         }
         if row.contains('#') {
-            let says = "dmsetup would forget this row from the `#` on".to_string();
-            return fail(field.at, says, "write the device by another of its paths, or by its number");
+            let message = "dmsetup would forget this row from the `#` on".to_string();
+            return fail(field.at, message, "write the device by another of its paths, or by its number");
         }
         if row.contains(char::is_control) {
             return fail(field.at, "this row holds a control character".to_string(), FORM);
@@ -144,7 +150,7 @@ fn device(fields: Vec<Field>) -> Result<Placed, Wrong> {
         return fail(whole, "this device has no table".to_string(), FORM);
     }
     let spec = Spec { name: name.text, uuid: uuid.text, minor, read_only, rows };
-    Ok(Placed { spec, name: name.at, rows: places })
+    Ok(LocatedSpec { spec, name: name.at, rows: places })
 }
 
 const FORM: &str =
@@ -172,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_has_its_place() {
-        for (text, at, says) in [
+        for (text, at, message) in [
             ("a,,,", 0..4, "five fields"),
             ("a,,,,", 0..5, "no table"),
             (",,,,0 1 zero", 0..12, "no name"),
@@ -185,7 +191,7 @@ mod tests {
         ] {
             let wrong = read(text).unwrap_err();
             assert_eq!((wrong.len(), &wrong[0].at), (1, &at), "{text}: {wrong:?}");
-            assert!(wrong[0].says.contains(says), "{text}: {wrong:?}");
+            assert!(wrong[0].message.contains(message), "{text}: {wrong:?}");
         }
         assert_eq!(read("a,,,;b,,,;c,,,,0 1 zero").unwrap_err().len(), 2);
     }

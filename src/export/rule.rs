@@ -1,0 +1,113 @@
+//! The rules of the formats for other tools, which a device can break.
+
+use thiserror::Error;
+
+use super::dm_init::{MAX_DEVICES, MAX_MINOR, MAX_TARGETS, MAX_TEXT};
+use crate::targets::{self, ParamsError, Problem};
+
+/// A rule that a device breaks, or all devices together. Its `Display` is a clause about the device.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Rule {
+    /// A device needs a table.
+    #[error("it has no table")]
+    NoTable,
+    /// A row must be one that dmctl can read.
+    #[error("its {kind} row can't be read: {error}")]
+    Unreadable {
+        /// The target type.
+        kind: String,
+        /// The problem of its parameters.
+        error: ParamsError,
+    },
+    /// A row must keep the rules of its target.
+    #[error("its {kind} row can't be written: {problem}")]
+    Invalid {
+        /// The target type.
+        kind: String,
+        /// The problem of a field.
+        problem: Problem,
+    },
+    /// A row must not hold a key.
+    #[error(
+        "its {kind} row holds a key (`{field}`), which is never written; a key in a keyring of the kernel is no secret"
+    )]
+    Key {
+        /// The target type.
+        kind: String,
+        /// The field of the key.
+        field: &'static str,
+    },
+    /// A row must not hold `#`, where dmsetup begins a comment.
+    #[error("dmsetup cuts a row at `#`, and this one holds one: {row}")]
+    Hash {
+        /// The row, without keys.
+        row: String,
+    },
+    /// The kernel takes one device at least.
+    #[error("there is no device, and an empty one is an error")]
+    NoDevice,
+    /// The kernel reads [`MAX_TEXT`] bytes.
+    #[error("all of it has {bytes} bytes, the kernel reads {MAX_TEXT}")]
+    TextLength {
+        /// The length of the text.
+        bytes: usize,
+    },
+    /// The kernel makes [`MAX_DEVICES`] devices.
+    #[error("there are {count} devices, the kernel makes {MAX_DEVICES}")]
+    DeviceCount {
+        /// The count of the devices.
+        count: usize,
+    },
+    /// The kernel trims names and uuids.
+    #[error("its {field} begins or ends with a blank, which the kernel takes away")]
+    Blank {
+        /// The field: `name` or `uuid`.
+        field: &'static str,
+    },
+    /// A name or a uuid must not hold a character that ends it.
+    #[error("its {field} holds `{}`, and nothing can escape it", .character.escape_debug())]
+    Separator {
+        /// The field: `name` or `uuid`.
+        field: &'static str,
+        /// The character.
+        character: char,
+    },
+    /// A minor number is at most [`MAX_MINOR`].
+    #[error("its minor number would be {minor}, the largest that is taken for one is {MAX_MINOR}")]
+    Minor {
+        /// The minor number.
+        minor: u32,
+    },
+    /// The kernel takes [`MAX_TARGETS`] targets a device.
+    #[error("it has {count} targets, the kernel takes {MAX_TARGETS}")]
+    TargetCount {
+        /// The count of the targets.
+        count: usize,
+    },
+    /// Only some target types are allowed before there is a file system.
+    #[error("the kernel makes no {kind} this early, only {}", early_kinds())]
+    Late {
+        /// The target type.
+        kind: String,
+    },
+    /// A row needs parameters.
+    #[error("its {kind} row has no parameters, and there must be some")]
+    NoParams {
+        /// The target type.
+        kind: String,
+    },
+    /// A row must not hold a character that ends it.
+    #[error("its {kind} row holds `{}`, and nothing can escape it", .character.escape_debug())]
+    RowSeparator {
+        /// The target type.
+        kind: String,
+        /// The character.
+        character: char,
+    },
+}
+
+fn early_kinds() -> String {
+    let early: Vec<&str> =
+        targets::KINDS.iter().filter(|kind| kind.traits.early).map(|kind| kind.name).collect();
+    early.join(", ")
+}

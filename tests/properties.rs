@@ -312,7 +312,7 @@ proptest! {
         apply(&old, &read(&text(&wish, &in_order(), turn)))?;
         let concise = export::concise::write(&old, &Selection::default()).unwrap();
         if wish.iter().any(Option::is_some) {
-            let map = export::import::map("SPEC", &concise, None, false).map_err(TestCaseError::fail)?;
+            let map = export::import::map("SPEC", &concise, None).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let new = kernel(0);
             apply(&new, &read(&map))?;
             prop_assert_eq!(export::concise::write(&new, &Selection::default()).unwrap(), concise);

@@ -34,10 +34,10 @@ pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
         Some(spec) => ("SPEC", spec.clone()),
         None => ("<stdin>", standard_input()?),
     };
-    match import::map(origin, &text, args.major, true) {
+    match import::map(origin, &text, args.major) {
         Ok(map) => print(&map).map(|()| Exit::Done),
-        Err(says) => {
-            note(says.trim_end());
+        Err(error) => {
+            note(error.styled().trim_end());
             Err(Failure::new(Exit::Error, anyhow!("nothing was written")))
         }
     }

@@ -1,6 +1,9 @@
-//! A device as a mapping of a map, and what can't be said of it.
+//! Turns the devices of a kernel into mappings of a map, with notes about what a map can't express.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use thiserror::Error;
 
 use super::Selection;
 use super::devices::{Host, one_owner};
@@ -9,37 +12,71 @@ use super::note::Note;
 use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
 use crate::device_path;
-use crate::identity::{DevNum, Key, Name, Owner, Uuid, printable};
+use crate::identity::{DevNum, IdentityError, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{DeviceState, Suspend};
 use crate::keys::{Encoding, KeySource};
 use crate::observed::Seen;
 use crate::table::RawRow;
-use crate::targets::{self, Problems};
+use crate::targets::{self, ParamsError, Problem, Problems};
 
-/// Where a key is looked for that only the kernel knows.
-const KEYS: &str = "/etc/dmctl/keys";
+/// The folder of the files that must hold the keys that only the kernel knows.
+const KEY_FOLDER: &str = "/etc/dmctl/keys";
 
-/// A mapping on its way into a map.
+/// A device as a mapping, before it is written.
 pub struct Draft {
-    /// The mapping.
+    /// The mapping that describes the device.
     pub mapping: Mapping,
-    /// Its device.
+    /// The number of the device.
     pub number: DevNum,
-    /// What can't be said in the map, or is to be known.
+    /// The comments about the mapping.
     pub notes: Vec<Note>,
-    /// Why it can't be declared, if it can't.
-    pub left_out: Option<String>,
+    /// The reason why the mapping is left out, if it is.
+    pub left_out: Option<LeftOut>,
 }
 
-/// A map on its way.
+/// Why a device is not in the map that is exported.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LeftOut {
+    /// A map can't hold its name or its uuid.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its name is mangled in part; a map would rename it to this.
+    #[error("its name is not mangled as libdevmapper does: it would become `{0}`")]
+    Mangling(String),
+    /// It has no table.
+    #[error("it has no table")]
+    NoTable,
+    /// dmctl can't read a row.
+    #[error("its {kind} row can't be read: {error}")]
+    Unreadable {
+        /// The target type.
+        kind: String,
+        /// The problem of its parameters.
+        error: ParamsError,
+    },
+    /// A row breaks a rule of its target.
+    #[error("its {kind} row can't be declared: {problem}")]
+    Invalid {
+        /// The target type.
+        kind: String,
+        /// The problem of a field.
+        problem: Problem,
+    },
+    /// A map with the mapping is refused, or would change the device: the message of the error, the conflict or the
+    /// step.
+    #[error("{0}")]
+    Changed(String),
+}
+
+/// The mappings of a map, before it is written.
 pub struct Drafts {
-    /// The owner, when all devices that any owner has are of the same.
+    /// The owner, when all devices that have one have the same.
     pub owner: Option<Owner>,
-    /// The mappings, lower ones first.
+    /// The mappings, each after its lower devices.
     pub all: Vec<Draft>,
 }
 
-/// What is written of the devices that were read.
+/// Drafts a mapping for each device that is selected.
 pub fn of(host: &Host, selection: &Selection) -> Drafts {
     let devices = host.bottom_up();
     let owner = selection.owner.clone().or_else(|| one_owner(devices.iter().copied()));
@@ -49,7 +86,7 @@ pub fn of(host: &Host, selection: &Selection) -> Drafts {
     Drafts { owner, all }
 }
 
-/// The key of each device: its own where the owner has it, else one like its name.
+/// Returns the key of each device: the one in its uuid where `owner` has the device, else one made of its name.
 fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
     let own = |seen: &Seen| {
         let (whose, key) = seen.listed.uuid.as_ref()?.parts()?;
@@ -59,20 +96,20 @@ fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
     for key in devices.iter().filter_map(|seen| own(seen)) {
         given.take(&key);
     }
-    // The uuid of a device that is left out is taken, too.
+    // A key must not lead to the uuid of a device that is not exported either.
     let free = |key: &Key| host.observed.by_uuid(&Uuid::owned(owner, key)).is_none();
     let mut key = |seen: &&Seen| own(seen).unwrap_or_else(|| given.from_name(&seen.listed.name, free));
     devices.iter().map(&mut key).collect()
 }
 
-/// None for a device that went away.
+/// Drafts the mapping of a device; `None` when it does not exist any more.
 fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
     let mapped = seen.mapped.as_ref()?;
     let uuid = seen.listed.uuid.clone();
     let mut notes = Vec::new();
     let (rows, left_out) = match rows(host, mapped, &key, &mut notes) {
-        Ok(rows) => (rows, unwritable(seen)),
-        Err(why) => (Vec::new(), Some(why)),
+        Ok(rows) => (rows, identity_problem(seen)),
+        Err(left_out) => (Vec::new(), Some(left_out)),
     };
     if mapped.info.suspended {
         notes.push(Note::Suspended);
@@ -84,59 +121,65 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
         notes.push(Note::NoUuid);
     }
     let mapping = Mapping {
-        adopt: uuid.is_none(),
-        uuid: uuid.unwrap_or_else(|| Uuid::owned(owner, &key)),
-        key,
-        name: seen.listed.name.clone(),
         state: if mapped.info.suspended { State::Suspended } else { State::Active },
         readonly: mapped.info.read_only,
-        protect: false,
-        shared: false,
-        renamed_from: None,
-        suspend: Suspend::default(),
-        wait: std::time::Duration::ZERO,
-        boot: BTreeSet::new(),
-        rows: rows.into(),
-        file: 0,
+        ..mapping(key, seen.listed.name.clone(), uuid, owner, rows)
     };
     Some(Draft { mapping, number: seen.listed.number, notes, left_out })
 }
 
-/// Why no map can say what this device is called.
-fn unwritable(seen: &Seen) -> Option<String> {
+/// Makes a mapping with the default of every option. A device without a uuid is adopted.
+pub fn mapping(key: Key, name: Name, uuid: Option<Uuid>, owner: &Owner, rows: Vec<MappingRow>) -> Mapping {
+    Mapping {
+        adopt: uuid.is_none(),
+        uuid: uuid.unwrap_or_else(|| Uuid::owned(owner, &key)),
+        key,
+        name,
+        state: State::Active,
+        readonly: false,
+        protect: false,
+        shared: false,
+        renamed_from: None,
+        suspend: Suspend::default(),
+        wait: Duration::ZERO,
+        boot: BTreeSet::new(),
+        rows: rows.into(),
+        file: 0,
+    }
+}
+
+/// Checks that a map can hold the name and the uuid of a device.
+fn identity_problem(seen: &Seen) -> Option<LeftOut> {
     let name = &seen.listed.name;
     let uuid = seen.listed.uuid.as_ref().and_then(|uuid| Uuid::new(&uuid.text()).err());
     match (Name::new(&name.plain()), uuid) {
-        (Err(error), _) | (_, Some(error)) => Some(error.to_string()),
-        (Ok(written), _) if written != *name => Some(format!(
-            "its name is not mangled as libdevmapper does: it would become `{}`",
-            written.kernel()
-        )),
+        (Err(error), _) | (_, Some(error)) => Some(error.into()),
+        (Ok(written), _) if written != *name => Some(LeftOut::Mangling(written.kernel().to_string())),
         _ => None,
     }
 }
 
-/// The rows of a device, or why they can't be written.
+/// Reads the rows of a device.
 fn rows(
     host: &Host,
     mapped: &DeviceState,
     key: &Key,
     notes: &mut Vec<Note>,
-) -> Result<Vec<MappingRow>, String> {
+) -> Result<Vec<MappingRow>, LeftOut> {
     if !mapped.info.live_table || mapped.table.is_empty() {
-        return Err("it has no table".to_string());
+        return Err(LeftOut::NoTable);
     }
     let row = |row: &RawRow| {
-        let what = printable(&row.kind);
+        let kind = printable(&row.kind).into_owned();
         let read = targets::parse(&row.kind, row.params());
-        let read = read.map_err(|error| format!("its {what} row can't be read: {error}"))?;
-        let mut target = read.for_export();
+        let unreadable = |error| LeftOut::Unreadable { kind: kind.clone(), error };
+        let mut target = read.map_err(unreadable)?.for_export();
         host.add_numbers(target.as_mut());
         hide_keys(target.as_mut(), key, notes);
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);
         if let Some(problem) = problems.into_vec().into_iter().next() {
-            return Err(format!("its {what} row can't be declared: {problem}"));
+            return Err(LeftOut::Invalid { kind, problem });
         }
         let hidden = target.hazards().hidden_state;
         notes.extend(hidden.map(Note::Hidden));
@@ -150,7 +193,7 @@ fn rows(
     mapped.table.iter().map(row).collect()
 }
 
-/// Puts the place of a file for each key that the kernel holds.
+/// Replaces each key that the kernel holds by the path of a file, and adds a note about it.
 pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
     for slot in target.keys_mut() {
         if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
@@ -158,20 +201,21 @@ pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Not
         }
         let suffix =
             if slot.field == "key" { String::new() } else { format!("-{}", slot.field.replace('.', "-")) };
-        let path = format!("{KEYS}/{of}{suffix}");
+        let path = format!("{KEY_FOLDER}/{of}{suffix}");
         notes.push(Note::Key { field: slot.field, bytes: slot.key.bytes(), path: path.clone() });
         slot.key.source = KeySource::File { path, encoding: Encoding::Raw };
     }
 }
 
 impl Drafts {
-    /// Those that are written.
+    /// Returns the mappings that are not left out.
     pub fn written(&self) -> impl Iterator<Item = &Draft> {
         self.all.iter().filter(|draft| draft.left_out.is_none())
     }
 
-    /// Writes each lower device as a reference where it is written too, else by its best path.
-    pub fn name_lowers(&mut self, host: &Host, leads_to: &dyn Fn(&Device) -> bool) {
+    /// Writes each lower device as a reference where it is a mapping of the map, else as its best path that `leads_to`
+    /// accepts, else as its number.
+    pub fn name_lower_devices(&mut self, host: &Host, leads_to: &dyn Fn(&Device) -> bool) {
         let keys: BTreeMap<DevNum, Key> =
             self.written().map(|draft| (draft.number, draft.mapping.key.clone())).collect();
         for draft in &mut self.all {
@@ -193,14 +237,14 @@ impl Drafts {
         }
     }
 
-    /// Lets mappings share the sectors that they do share.
+    /// Marks the mappings that share sectors of a lower device.
     pub fn share(&mut self) {
         let written = self.all.iter_mut().filter(|draft| draft.left_out.is_none());
         share(&mut written.map(|draft| &mut draft.mapping).collect::<Vec<_>>(), |device| device.number);
     }
 }
 
-/// Lets mappings share the sectors that they do share; `identity` tells devices apart.
+/// Marks the mappings that share sectors of a lower device; `identity` tells devices apart.
 pub fn share<D: Ord + Clone>(mappings: &mut [&mut Mapping], identity: impl Fn(&Device) -> Option<D>) {
     loop {
         let claims = config::claims(mappings.iter().map(|mapping| &**mapping), &identity);

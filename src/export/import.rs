@@ -1,29 +1,53 @@
-//! A map file of what `dmsetup create --concise` reads.
+//! Makes a map file of the concise form, which `dmsetup create --concise` reads.
 //!
-//! Rows become typed fields, lower devices that are devices of the same text become references, minor numbers
-//! are left out. The text is somebody else's: it is read in one pass, and what is wrong with it is shown in its
-//! place, without a key that may stand there.
+//! Rows become typed fields, lower devices that are devices of the same text become references, and minor numbers are
+//! left out. The text is not trusted: it is read in one pass, and each error marks its place without showing a key that
+//! the place may hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt;
 
 use super::concise::{self, LocatedSpec, SyntaxError};
-use super::draft::{hide_keys, share};
+use super::draft::{self, hide_keys, share};
 use super::names::KeyAllocator;
 use super::note::Note;
 use super::text::{self, Commented};
-use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source, State};
+use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source};
 use crate::identity::{Key, Name, Owner, Uuid};
-use crate::kernel::Suspend;
 use crate::table::{RawRow, TableError};
 use crate::targets::{self, Problems};
 
-/// Makes the map. `origin` names the text in messages; `major` is the number by which Device Mapper is known
-/// where the text comes from: with it, lower devices that are written by number become references, too.
+/// Why a text can't become a map: every error, with its place in the text. Its `Display` draws them.
+#[derive(Debug)]
+pub struct ImportError {
+    diagnostics: Diagnostics,
+    sources: Vec<Source>,
+}
+
+impl ImportError {
+    /// Draws the errors in colour, for a terminal.
+    #[must_use]
+    pub fn styled(&self) -> String {
+        self.diagnostics.render(&self.sources, true)
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnostics.render(&self.sources, false))
+    }
+}
+
+impl Error for ImportError {}
+
+/// Makes the map. `origin` is the name of the text in messages; `major` is the major number of Device Mapper on the host
+/// of the text: with it, lower devices that are written as numbers become references as well.
 ///
 /// # Errors
 ///
-/// What is wrong with the text, drawn for a person; in colour when `color` says so.
-pub fn map(origin: &str, text: &str, major: Option<u32>, color: bool) -> Result<String, String> {
+/// [`ImportError`] with every error of the text.
+pub fn map(origin: &str, text: &str, major: Option<u32>) -> Result<String, ImportError> {
     let mut diagnostics = Diagnostics::default();
     let map = placed(text).and_then(|placed| written(&placed, major)).unwrap_or_else(|wrong| {
         for SyntaxError { at, message, help } in wrong {
@@ -32,10 +56,14 @@ pub fn map(origin: &str, text: &str, major: Option<u32>, color: bool) -> Result<
         String::new()
     });
     if !diagnostics.is_usable() {
-        return Err(diagnostics.render(&[Source::from_text(origin, text)], color));
+        return Err(ImportError { diagnostics, sources: vec![Source::from_text(origin, text)] });
     }
     let loaded = config::parse_str("the map of it", &map);
-    if loaded.map.is_some() { Ok(map) } else { Err(loaded.render(color)) }
+    if loaded.map.is_some() {
+        Ok(map)
+    } else {
+        Err(ImportError { diagnostics: loaded.diagnostics, sources: loaded.sources })
+    }
 }
 
 fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
@@ -49,12 +77,12 @@ fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
 
 fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<SyntaxError>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
-    let mut taken = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut uuids) = (BTreeSet::new(), BTreeSet::new());
     for device in placed {
         match identity(device) {
             Ok((name, uuid)) => {
-                let first = taken.0.insert(name.clone())
-                    && uuid.as_ref().is_none_or(|uuid| taken.1.insert(uuid.clone()));
+                let first =
+                    names.insert(name.clone()) && uuid.as_ref().is_none_or(|uuid| uuids.insert(uuid.clone()));
                 wrong.extend((!first).then(|| twice(device)));
                 named.push((device, (name, uuid)));
             }
@@ -73,23 +101,9 @@ fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<Syn
         let mut said = Vec::new();
         let rows = rows(device, key, &references, &mut said, &mut wrong);
         notes.push(said);
-        mappings.push(Mapping {
-            key: key.clone(),
-            name: name.clone(),
-            uuid: uuid.clone().unwrap_or_else(|| Uuid::owned(&whose, key)),
-            state: State::Active,
-            readonly: device.spec.read_only,
-            protect: false,
-            shared: false,
-            renamed_from: None,
-            // It may be there already, made by whoever wrote the text.
-            adopt: uuid.is_none(),
-            suspend: Suspend::default(),
-            wait: std::time::Duration::ZERO,
-            boot: std::collections::BTreeSet::new(),
-            rows: rows.into(),
-            file: 0,
-        });
+        // A device without a uuid is adopted: it may exist already, made from the text.
+        let mapping = draft::mapping(key.clone(), name.clone(), uuid.clone(), &whose, rows);
+        mappings.push(Mapping { readonly: device.spec.read_only, ..mapping });
     }
     if !wrong.is_empty() {
         return Err(wrong);
@@ -122,7 +136,7 @@ fn twice(device: &LocatedSpec) -> SyntaxError {
     }
 }
 
-/// The one owner of all that any owner has.
+/// Returns the owner of the devices, if all that have one have the same.
 fn owner(named: &[(&LocatedSpec, Identity)]) -> Option<Owner> {
     let mut owners = named.iter().filter_map(|(_, (_, uuid))| Some(uuid.as_ref()?.parts()?.0));
     let first = owners.next()?;
@@ -143,7 +157,7 @@ fn keys(named: &[(&LocatedSpec, Identity)], owner: &Owner) -> Vec<Key> {
         .collect()
 }
 
-/// How devices of the text may be written in its rows.
+/// The forms in which rows may name devices of the text, and their keys.
 struct References {
     by_name: BTreeMap<String, Key>,
     by_number: BTreeMap<String, Key>,
@@ -161,7 +175,7 @@ impl References {
         Self { by_name: by_name.collect(), by_number: by_number.collect() }
     }
 
-    /// The word with a reference in place of a device of the text. Options carry a device behind a colon.
+    /// Returns the word with a reference in place of a device of the text. An option has a device behind a colon.
     fn replace(&self, word: &str) -> String {
         if let Some((before, name)) = word.split_once("/dev/mapper/")
             && (before.is_empty() || before.ends_with(':'))
@@ -187,7 +201,7 @@ fn rows(
                 expected = row.start.unwrap_or(0).saturating_add(length(&row));
                 rows.push(row);
             }
-            Err((message, help)) => wrong.push(SyntaxError { at: at.clone(), message, help }),
+            Err(RowError { message, help }) => wrong.push(SyntaxError { at: at.clone(), message, help }),
         }
     }
     rows
@@ -197,8 +211,14 @@ fn length(row: &MappingRow) -> u64 {
     if let Length::Sectors(length) = row.length { length } else { 0 }
 }
 
-/// What is wrong, and what would be right.
-type Advice = (String, String);
+/// The help for a row that can't be read.
+const ROW_FORM: &str = "a row is `start length type params`, in sectors";
+
+/// The rule that a row breaks, and how to keep it.
+struct RowError {
+    message: String,
+    help: String,
+}
 
 fn row(
     text: &str,
@@ -206,26 +226,26 @@ fn row(
     references: &References,
     expected: u64,
     notes: &mut Vec<Note>,
-) -> Result<MappingRow, Advice> {
-    let form = || "a row is `start length type params`, in sectors".to_string();
+) -> Result<MappingRow, RowError> {
+    let malformed = |message: String| RowError { message, help: ROW_FORM.to_string() };
     let read = RawRow::parse(text).map_err(|error| match error {
-        TableError::Row { what, .. } => (what, form()),
-        other => (other.to_string(), form()),
+        TableError::Row { what, .. } => malformed(what),
+        other => malformed(other.to_string()),
     })?;
     if read.start != expected {
         let message = format!("this target starts at {}, the one before it ends at {expected}", read.start);
-        return Err((message, "a table has no gaps".to_string()));
+        return Err(RowError { message, help: "a table has no gaps".to_string() });
     }
     let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
     let parsed = targets::parse(&read.kind, &words.join(" "));
-    let mut target = parsed.map_err(|error| (error.to_string(), form()))?;
+    let mut target = parsed.map_err(|error| malformed(error.to_string()))?;
     hide_keys(target.as_mut(), key, notes);
     let mut problems = Problems::default();
     target.check(Some(read.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
         let advice: Vec<_> = problem.advice().collect();
-        let help = if advice.is_empty() { form() } else { advice.join("; ") };
-        return Err((problem.message.into_owned(), help));
+        let help = if advice.is_empty() { ROW_FORM.to_string() } else { advice.join("; ") };
+        return Err(RowError { message: problem.message.into_owned(), help });
     }
     let hidden = target.hazards().hidden_state;
     notes.extend(hidden.map(Note::Hidden));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
-use super::draft::{self, Drafts};
+use super::draft::{self, Drafts, LeftOut};
 use super::text::{self, Commented};
 use super::{ExportError, Selection};
 use crate::config::{self, Severity, Spot};
@@ -23,7 +23,7 @@ pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, Exp
     let host = Host::read(kernel, selection)?;
     let mut drafts = draft::of(&host, selection);
     loop {
-        drafts.name_lowers(&host, &|device: &Device| {
+        drafts.name_lower_devices(&host, &|device: &Device| {
             kernel.resolve(device).is_ok_and(|number| number == device.number)
         });
         drafts.share();
@@ -32,7 +32,7 @@ pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, Exp
         let mut left_out = false;
         for draft in drafts.all.iter_mut().filter(|draft| draft.left_out.is_none()) {
             if let Some(why) = wrong.get(&draft.mapping.key) {
-                draft.left_out = Some(why.clone());
+                draft.left_out = Some(LeftOut::Changed(why.clone()));
                 left_out = true;
             }
         }

@@ -84,13 +84,14 @@ proptest! {
         let text = concise::print(&specs);
         let again: Vec<Spec> = concise::read(&text).unwrap().into_iter().map(|placed| placed.spec).collect();
         prop_assert_eq!(&again, &specs);
-        let map = import::map("SPEC", &text, None, false).map_err(TestCaseError::fail)?;
+        let map = import::map("SPEC", &text, None).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(by_name(of_map(&read(&map))), by_name(specs), "{}\n{}", text, map);
     }
 
     #[test]
     fn any_text_has_an_answer(text in "[-a,;\\\\#\n 0-9éx]{0,40}|(.|[,;\\\\]){0,60}") {
-        if let Err(says) = import::map("SPEC", &text, Some(254), false) {
+        if let Err(error) = import::map("SPEC", &text, Some(254)) {
+            let says = error.to_string();
             prop_assert!(says.starts_with("error: "), "{}", says);
         }
     }
@@ -116,7 +117,7 @@ fn a_kernel_comes_up_again_from_it() {
          lower\\\\x2c,DMCTL-lab-lower,,,0 8 linear /dev/mapper/a\\\\x20b 8;\
          upper,DMCTL-lab-upper,,,0 8 linear /dev/mapper/lower\\\\x2c 0\n"
     );
-    let map = read(&import::map("SPEC", &text, None, false).unwrap());
+    let map = read(&import::map("SPEC", &text, None).unwrap());
     let fresh = kernel(disks(), Vec::new());
     let plan = plan::plan(&fresh, &map, &policy::Class::ALL.into_iter().collect()).unwrap();
     apply::apply(&fresh, &plan, apply::Options::default(), &mut apply::Silent).unwrap();
@@ -138,7 +139,7 @@ fn a_name_that_dmsetup_would_cut_is_stood_on_by_number() {
     );
     let text = concise_of(&there);
     assert_eq!(text, "a#b,DMCTL-lab-ab,4,,0 8 zero;over,DMCTL-lab-over,,,0 8 linear 254:4 0\n");
-    let map = import::map("SPEC", &text, Some(254), false).unwrap();
+    let map = import::map("SPEC", &text, Some(254)).unwrap();
     assert!(map.contains("device = \"@ab\"") && map.contains("name = \"a#b\""), "{map}");
     assert!(super::planned(&there, &map).is_empty());
 }
@@ -155,15 +156,15 @@ fn what_is_wrong_is_marked() {
         ("a/b,,,,0 8 zero", "can't be the name"),
         ("", "no device in it"),
     ] {
-        let error = import::map("SPEC", text, None, false).unwrap_err();
+        let error = import::map("SPEC", text, None).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
     }
     let key = "c0ffee11c0ffee11c0ffee11c0ffee11";
     let wrong = format!("a,,,,0 8 crypt aes-cbc-essiv:sha256 {key} x 8:0 0");
-    let error = import::map("SPEC", &wrong, None, false).unwrap_err();
+    let error = import::map("SPEC", &wrong, None).unwrap_err().to_string();
     assert!(!error.contains("c0ffee11"), "{error}");
     let right = format!("a,,,,0 8 crypt aes-cbc-essiv:sha256 {key} 0 8:0 0");
-    let map = import::map("SPEC", &right, None, false).unwrap();
+    let map = import::map("SPEC", &right, None).unwrap();
     assert!(!map.contains("c0ffee11") && map.contains("key = { file = \"/etc/dmctl/keys/a\" }"), "{map}");
 }
 

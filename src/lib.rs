@@ -8,22 +8,21 @@
 //!        kernel -> observed ┘            └----> apply -> kernel
 //! ```
 //!
-//! A map says which devices should be; [`config`] reads it, offline, and tells everything that is wrong with
-//! it. [`observed`] reads as much of a [`kernel`] as the map asks about. [`plan`] compares the two, target by
-//! target and by meaning ([`diff`], [`targets`]), and puts what must happen in order, each step with its risk
-//! class ([`policy`]). [`render`] shows a plan; [`apply`] carries it out, or leaves everything as it was.
-//! [`saved`] keeps a plan for review. [`status`] says how each mapping stands. [`boot`] makes the units by which
-//! systemd brings a map up.
+//! A map declares devices; [`config`] reads it, offline, and reports every error in it. [`observed`] reads the state of
+//! a [`kernel`], as far as the map needs it. [`plan`] compares the two, target by target and by meaning ([`diff`],
+//! [`targets`]), and orders the steps that must be taken, each with its risk class ([`policy`]). [`render`] shows a
+//! plan; [`apply`] carries it out, or undoes every step of it. [`saved`] keeps a plan for review. [`status`] compares
+//! each mapping with the kernel. [`boot`] makes the units by which systemd brings a map up.
 //!
-//! [`watch`] hears of changes, for whoever keeps a kernel so. [`confirm`] tells of an apply that waits to be
-//! confirmed.
+//! [`watch`] is notified of changes, to keep a kernel equal to a map. [`confirm`] keeps the state of an apply that waits
+//! to be confirmed.
 //!
-//! [`ops`] holds the operations on one device, for whoever wants no map. [`lock`] keeps two processes apart,
-//! [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`access`], [`table`],
-//! [`sector_map`] and [`stack`] are the words that all of them speak in.
+//! [`ops`] holds the operations on one device, for programs without a map. [`lock`] lets one process change a kernel at
+//! a time, [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`access`],
+//! [`table`], [`sector_map`] and [`stack`] are the vocabulary of all of them.
 //!
-//! Nothing in here knows a terminal, and everything that touches a kernel is given one: the running one,
-//! [`kernel::live::Live`], or a model of it, [`kernel::simulated::Simulated`], on which this example runs.
+//! The library does not use a terminal. A function that reads or changes a kernel takes it as a parameter: the running
+//! kernel, [`kernel::live::Live`], or a model of it, [`kernel::simulated::Simulated`], on which this example runs.
 //!
 //! ```
 //! use std::collections::BTreeSet;

@@ -100,7 +100,7 @@ impl Old {
 
     /// How the kernel is asked about it.
     pub fn id(&self) -> Id {
-        self.uuid.as_ref().map_or_else(|| Id::Name(self.name.clone()), |uuid| Id::Uuid(uuid.clone()))
+        Id::stable(&self.name, self.uuid.as_ref())
     }
 
     /// What is told when it can't be made again.

@@ -60,7 +60,7 @@ impl Lower<'_> {
 
 fn id_of(device: &DeviceState) -> Id {
     let info = &device.info;
-    info.uuid.as_ref().map_or_else(|| Id::Name(info.name.clone()), |uuid| Id::Uuid(uuid.clone()))
+    Id::stable(&info.name, info.uuid.as_ref())
 }
 
 /// The device that serves a volume of the device `lower`, if one does.
@@ -68,7 +68,7 @@ fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<De
     let Some(pool) = kernel.device(lower, Slot::Live)? else { return Ok(None) };
     let holders = kernel.users(pool.info.number)?.holders;
     for listed in kernel.list()?.into_iter().filter(|listed| holders.contains(&listed.number)) {
-        let id = listed.uuid.map_or(Id::Name(listed.name), Id::Uuid);
+        let id = Id::stable(&listed.name, listed.uuid.as_ref());
         if let Some(user) = kernel.device(&id, Slot::Live)?
             && serves(&user, pool.info.number, volume)
         {

@@ -74,10 +74,7 @@ fn mapping(
     mapped: &BTreeSet<DevNum>,
     paths: &mut Paths,
 ) -> Result<Option<MappingState>, KernelError> {
-    let id = match &device.uuid {
-        Some(uuid) => Id::Uuid(uuid.clone()),
-        None => Id::Name(device.name.clone()),
-    };
+    let id = Id::stable(&device.name, device.uuid.as_ref());
     let Some(live) = kernel.device(&id, Slot::Live)? else { return Ok(None) };
     let inactive = if live.info.inactive_table { kernel.device(&id, Slot::Inactive)? } else { None };
     let users = kernel.users(device.number)?;

@@ -75,8 +75,8 @@ impl Name {
         }
     }
 
-    /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash its uuid tells the
-    /// name it should have.
+    /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash the
+    /// mapping is found by its uuid.
     #[must_use]
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
         Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))

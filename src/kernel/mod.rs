@@ -103,6 +103,17 @@ pub enum Id {
     Uuid(Uuid),
 }
 
+impl Id {
+    /// Returns the id that stays with a device: its uuid, or the name of one that has no uuid.
+    #[must_use]
+    pub fn stable(name: &Name, uuid: Option<&Uuid>) -> Self {
+        match uuid {
+            Some(uuid) => Self::Uuid(uuid.clone()),
+            None => Self::Name(name.clone()),
+        }
+    }
+}
+
 /// A block device, whatever driver it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockDevice {

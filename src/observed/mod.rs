@@ -1,8 +1,8 @@
-//! What is: as much of a kernel as a map asks about, read once.
+//! The state of a kernel, as far as a map needs it, read once.
 //!
-//! The list of devices is one call. A table is read only of devices that the map declares or its owner
-//! has, and of those it wants to take over: a host may be full of other people's devices, and they cost
-//! nothing here. Everything that is planned from this is a pure function of it.
+//! The list of devices is one call. A table is read only of the devices that the map declares, that its owner has, or
+//! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
+//! pure function of this state and the map.
 
 mod users;
 
@@ -19,57 +19,58 @@ use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKe
 use crate::table::ReadTable;
 use crate::targets::Metadata;
 use crate::units::SECTOR;
-use users::Learnt;
+use users::DeviceUsers;
 
-/// How often a lower device that is waited for is looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How many mappings deep a stack is followed: a map may still lead in a circle.
-const DEEPEST: usize = 64;
+/// The pause between two looks for a lower device that is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The most mappings that are followed down a stack: a map may still hold a circle.
+const MAX_DEPTH: usize = 64;
 
-/// A device of the kernel.
+/// A mapped device of the kernel.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// As the list shows it.
+    /// The entry of the list.
     pub listed: ListEntry,
-    /// With its state and its live table, where the map asks about it.
+    /// The state with the live table, where the map needs it.
     pub mapped: Option<DeviceState>,
-    /// The table that waits in its inactive slot, where the map asks about the device and one does.
+    /// The table in the inactive slot, where the map needs it; empty when the slot is.
     pub waiting: ReadTable,
 }
 
 impl Seen {
-    /// How the kernel is asked about this device: by uuid where it has one, for names can move.
+    /// Returns the id by which the kernel finds the device again.
     #[must_use]
     pub fn id(&self) -> Id {
-        match &self.listed.uuid {
-            Some(uuid) => Id::Uuid(uuid.clone()),
-            None => Id::Name(self.listed.name.clone()),
-        }
+        Id::stable(&self.listed.name, self.listed.uuid.as_ref())
     }
 }
 
-/// A kernel at one moment.
+/// The state of a kernel at one moment.
 #[derive(Debug, Default)]
 pub struct Observed {
     /// Every device, in the order of the list.
     pub devices: Vec<Seen>,
-    // Where devices stand in the list. Each is made when it is first looked at.
+    // Indices of the list by name, uuid and number. Each is made at its first use.
     by_name: OnceLock<HashMap<Name, usize>>,
-    /// Names that the kernel has in another form than dmctl would write them, in the plain form.
+    /// The plain forms of names that dmctl would mangle otherwise than they are.
     by_plain_name: OnceLock<HashMap<String, usize>>,
     by_uuid: OnceLock<HashMap<Uuid, usize>>,
-    /// For each minor number up to the highest: they are given from 0 on.
+    /// For each minor number up to the highest: the kernel gives them from 0 on.
     by_minor: OnceLock<Vec<Option<u32>>>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
-    users: OnceLock<Learnt>,
+    users: OnceLock<DeviceUsers>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 
 impl Observed {
-    /// Reads what `map` asks about.
+    /// Reads the state that `map` needs.
+    ///
+    /// # Errors
+    ///
+    /// The error of the kernel.
     pub fn read(kernel: &dyn ReadKernel, map: &Map) -> Result<Self, KernelError> {
-        // Looked for only where a device is not owned, as most of them are.
+        // Made only when a device is not of the owner, which is rare.
         let declared: LazyCell<HashSet<&Uuid>, _> =
             LazyCell::new(|| map.mappings.values().map(|mapping| &mapping.uuid).collect());
         let taken_over: LazyCell<HashSet<&Name>, _> = LazyCell::new(|| {
@@ -102,7 +103,11 @@ impl Observed {
         Ok(observed)
     }
 
-    /// Reads the list, and the tables of the devices that `wanted` picks.
+    /// Reads the list, and the tables of the devices that `wanted` selects.
+    ///
+    /// # Errors
+    ///
+    /// The error of the kernel.
     pub fn read_devices(
         kernel: &dyn ReadKernel,
         wanted: impl Fn(&ListEntry) -> bool,
@@ -112,7 +117,7 @@ impl Observed {
         for listed in list {
             let mut seen = Seen { listed, mapped: None, waiting: ReadTable::default() };
             if wanted(&seen.listed) {
-                // One that isn't there any more went away between the two calls.
+                // A device that is missing was removed between the two calls.
                 let Some(mapped) = kernel.device(&seen.id(), Slot::Live)? else { continue };
                 if mapped.info.inactive_table {
                     let inactive = kernel.device(&seen.id(), Slot::Inactive)?;
@@ -137,7 +142,7 @@ impl Observed {
         let number = loop {
             match kernel.resolve(device)? {
                 None if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
-                    thread::sleep(LOOK_AGAIN);
+                    thread::sleep(PAUSE);
                 }
                 found => break found,
             }
@@ -153,11 +158,11 @@ impl Observed {
         Ok(())
     }
 
-    /// Where a byte of a device will be once the map is applied: down through mappings of the map that lead
-    /// straight on, to the device that holds it now. None when that does not exist.
+    /// Finds the device and offset that hold a byte of `device` now, for a map that is not applied yet: follows linear
+    /// rows of the map downwards. Offsets are in bytes. `None` when the device does not exist.
     fn ground(&self, map: &Map, device: &Device, offset: u64) -> Option<(DevNum, u64)> {
         let (mut device, mut sector) = (device, offset / SECTOR);
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_DEPTH {
             let Some(mapping) = self.mapping_of(map, device) else {
                 return Some((self.number(device)?, sector.checked_mul(SECTOR)? + offset % SECTOR));
             };
@@ -170,7 +175,7 @@ impl Observed {
         None
     }
 
-    /// The mapping of the map that a device is, however it is written.
+    /// Returns the mapping of the map for a device, whichever form it has.
     fn mapping_of<'m>(&self, map: &'m Map, device: &Device) -> Option<&'m Mapping> {
         if let Some(key) = device.key() {
             return map.mappings.get(key);
@@ -180,13 +185,13 @@ impl Observed {
         map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
     }
 
-    /// The device of this name: as the kernel would store it, or else the same in the plain form.
+    /// Returns the device of this name: the mangled form first, then the plain one.
     #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
         self.place_of_name(name).map(|place| &self.devices[place])
     }
 
-    /// The place in the list of the device of this name.
+    /// Returns the index of the device of this name.
     #[must_use]
     pub fn place_of_name(&self, name: &Name) -> Option<usize> {
         let names = || self.devices.iter().map(|seen| &seen.listed.name);
@@ -202,14 +207,14 @@ impl Observed {
         place.copied()
     }
 
-    /// The device of this uuid.
+    /// Returns the device of this uuid.
     #[must_use]
     pub fn by_uuid(&self, uuid: &Uuid) -> Option<&Seen> {
         self.place_of(uuid, 0).map(|place| &self.devices[place])
     }
 
-    /// The place in the list of the device of this uuid. Looked at first is place `likely`: lists that are both in the
-    /// order of their names mostly go side by side, and need no search.
+    /// Returns the index of the device of this uuid. It tries `likely` first: two lists that are sorted by name mostly
+    /// have the same order, and need no search.
     #[must_use]
     pub fn place_of(&self, uuid: &Uuid, likely: usize) -> Option<usize> {
         if self.devices.get(likely).is_some_and(|seen| seen.listed.uuid.as_ref() == Some(uuid)) {
@@ -220,13 +225,13 @@ impl Observed {
         self.by_uuid.get_or_init(|| uuids().filter_map(found).collect()).get(uuid).copied()
     }
 
-    /// The mapped device of this number.
+    /// Returns the mapped device of this number.
     #[must_use]
     pub fn by_number(&self, number: DevNum) -> Option<&Seen> {
         self.place_of_number(number).map(|place| &self.devices[place])
     }
 
-    /// The place in the list of the mapped device of this number. All of them have one major number.
+    /// Returns the index of the mapped device of this number. All mapped devices have one major number.
     #[must_use]
     pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
         self.devices.first().filter(|seen| seen.listed.number.major == number.major)?;
@@ -245,28 +250,27 @@ impl Observed {
         by_minor.get(minor(number)?)?.and_then(|place| usize::try_from(place).ok())
     }
 
-    /// The number of a device as a map writes it; none for a mapping, and for what is not there.
+    /// Returns the number of a device in a map; `None` for a mapping, and for a device that does not exist.
     #[must_use]
     pub fn number(&self, device: &Device) -> Option<DevNum> {
         // A mapping of the map is never looked up.
         if device.key().is_some() { None } else { self.resolved.get(&device.form).copied() }
     }
 
-    /// A lower device by its number.
+    /// Returns a lower device by its number.
     #[must_use]
     pub fn block(&self, number: DevNum) -> Option<&BlockDevice> {
         self.blocks.get(&number)
     }
 
-    /// What stands where byte `offset` of a device will be once the map is applied, as far as it could be
-    /// read.
+    /// Returns the metadata from byte `offset` of a device on, as the map will arrange it; `None` where it was not read.
     #[must_use]
     pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
         self.heads.get(&self.ground(map, device, offset)?).map(Vec::as_slice)
     }
 }
 
-/// The device and sector that a sector of a mapping leads to, where its row leads straight on.
+/// Returns the device and sector below a sector of a mapping, where its row maps them linearly.
 fn straight_down(mapping: &Mapping, sector: u64) -> Option<(&Device, u64)> {
     let mut start = 0u64;
     for row in &mapping.rows {

@@ -1,4 +1,4 @@
-//! Who uses devices: learnt of those that a plan touches, once it is known which those are.
+//! The users of the devices that a plan touches, read once the plan is known.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,16 +6,16 @@ use super::Observed;
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, ReadKernel, Users};
 
-/// What was learnt.
+/// The users of devices.
 #[derive(Debug, Default)]
-pub(super) struct Learnt {
-    /// Of mapped devices, by their places in the list.
+pub(super) struct DeviceUsers {
+    /// The users of mapped devices, by their indices in the list.
     mapped: Vec<Option<Box<Users>>>,
-    /// Of all others.
+    /// The users of all other devices.
     others: HashMap<DevNum, Users>,
 }
 
-impl Learnt {
+impl DeviceUsers {
     fn of(&self, number: DevNum, place: Option<usize>) -> Option<&Users> {
         match place {
             Some(place) => self.mapped.get(place)?.as_deref(),
@@ -32,60 +32,65 @@ impl Learnt {
 }
 
 impl Observed {
-    /// Learns who uses these devices, and who uses those that stand on them, up to the top. It is asked once,
-    /// when it is known which devices a plan touches; a second time it is not asked any more.
-    pub fn learn_users(
+    /// Reads the users of these devices and of every device above them. Only the first call has an effect: a plan reads
+    /// them once, when the devices that it touches are known.
+    ///
+    /// # Errors
+    ///
+    /// The error of the kernel.
+    pub fn read_users(
         &self,
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut learnt = Learnt::default();
-        learnt.mapped.resize_with(self.devices.len(), || None);
-        let mut puzzling = BTreeSet::new();
+        let mut known = DeviceUsers::default();
+        known.mapped.resize_with(self.devices.len(), || None);
+        // Devices that are open more often than their holders explain.
+        let mut unexplained = BTreeSet::new();
         for number in numbers {
             let place = self.place_of_number(number);
-            self.learn_upwards(kernel, number, &mut learnt)?;
-            let holders = learnt.of(number, place).map_or(0, |users| users.holders.len());
+            self.read_upwards(kernel, number, &mut known)?;
+            let holders = known.of(number, place).map_or(0, |users| users.holders.len());
             if self.open_count(place).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > holders) {
-                puzzling.insert(number);
+                unexplained.insert(number);
             }
         }
-        for (number, users) in kernel.openers(&puzzling) {
+        for (number, users) in kernel.openers(&unexplained) {
             for holder in &users.holders {
-                self.learn_upwards(kernel, *holder, &mut learnt)?;
+                self.read_upwards(kernel, *holder, &mut known)?;
             }
-            learnt.of_mut(number, self.place_of_number(number)).add(users);
+            known.of_mut(number, self.place_of_number(number)).add(users);
         }
-        self.users.get_or_init(|| learnt);
+        self.users.get_or_init(|| known);
         Ok(())
     }
 
-    /// Learns who uses a device and those above it. Who uses a device has it open.
-    fn learn_upwards(
+    /// Reads the users of a device and of those above it. A device that is not open has no users.
+    fn read_upwards(
         &self,
         kernel: &dyn ReadKernel,
         lowest: DevNum,
-        learnt: &mut Learnt,
+        known: &mut DeviceUsers,
     ) -> Result<(), KernelError> {
         let mut left = vec![lowest];
         while let Some(number) = left.pop() {
             let place = self.place_of_number(number);
-            if learnt.of(number, place).is_none() {
+            if known.of(number, place).is_none() {
                 let closed = self.open_count(place) == Some(0);
                 let users = if closed { Users::default() } else { kernel.users(number)? };
                 left.extend(&users.holders);
-                *learnt.of_mut(number, place) = users;
+                *known.of_mut(number, place) = users;
             }
         }
         Ok(())
     }
 
-    /// How often the mapped device at this place in the list is open.
+    /// Returns the open count of the mapped device at an index of the list.
     fn open_count(&self, place: Option<usize>) -> Option<u32> {
         self.devices[place?].mapped.as_ref().map(|mapped| mapped.info.open_count)
     }
 
-    /// Who uses a device, as far as it was asked about.
+    /// Returns the users of a device; `None` where they were not read.
     #[must_use]
     pub fn users(&self, number: DevNum) -> Option<&Users> {
         self.users.get()?.of(number, self.place_of_number(number))

@@ -102,10 +102,7 @@ pub(super) fn state_of(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceSta
 
 /// Returns the id of a device that can't move to another device between two calls: the uuid, if there is one.
 pub(super) fn stable_id(info: &Info) -> Id {
-    match &info.uuid {
-        Some(uuid) => Id::Uuid(uuid.clone()),
-        None => Id::Name(info.name.clone()),
-    }
+    Id::stable(&info.name, info.uuid.as_ref())
 }
 
 /// Returns the name most similar to `wanted`, if one is similar.

@@ -137,7 +137,7 @@ impl Plan {
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = Changes::find(map, &observed);
-    observed.learn_users(kernel, changes.touched().chain(changes.noted.entered.iter().copied()))?;
+    observed.read_users(kernel, changes.touched().chain(changes.noted.entered.iter().copied()))?;
     Ok(make(&changes, &observed, allow))
 }
 

@@ -38,7 +38,7 @@ pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelErro
     let observed =
         Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
     let shells = observed.devices.iter().filter(|seen| info(seen).is_some_and(|info| !info.live_table));
-    observed.learn_users(kernel, shells.map(|seen| seen.listed.number))?;
+    observed.read_users(kernel, shells.map(|seen| seen.listed.number))?;
     Ok(of(&observed))
 }
 

@@ -171,7 +171,7 @@ impl<'k> Lookup<'k> {
             }
             return Ok((state, Vec::new()));
         };
-        let id = listed.uuid.clone().map_or_else(|| Id::Name(listed.name.clone()), Id::Uuid);
+        let id = Id::stable(&listed.name, listed.uuid.as_ref());
         let Some(device) = self.kernel.device(&id, Slot::Live)? else {
             state.number = None;
             return Ok((state, Vec::new()));

@@ -36,7 +36,7 @@ fn independent(count: usize, offset: usize) -> String {
     })
 }
 
-/// A map of volumes of one pool, each of so many sectors.
+/// A map of volumes of one pool, each of `length` sectors.
 fn volumes(count: usize, length: usize) -> String {
     let pool = "[mappings.pool]\ntargets = [{ type = \"thin-pool\", length = 65536, metadata = \"/dev/ram1\", data = \"/dev/ram2\", block_size = 128 }]\n";
     (0..count).fold(head() + pool, |mut text, index| {
@@ -62,7 +62,7 @@ fn time(kernel: &Live, map: &str, jobs: usize) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// All of it, with so many jobs.
+/// All of it, with this count of jobs.
 fn measure(kernel: &Live, count: usize, jobs: usize) -> Result<[Duration; 5]> {
     let nothing = head();
     let times = [

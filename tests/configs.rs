@@ -1,7 +1,7 @@
 //! Golden maps: every file in `tests/configs/` and `examples/` is read, and what dmctl says of it is compared
 //! with the text beside it. A case that ends in a directory is a map of several files.
 //!
-//! `DMCTL_REGENERATE=1 cargo test --test configs` writes the expected texts anew.
+//! `DMCTL_REGENERATE=1 cargo test --test configs` writes the expected texts.
 
 #![allow(clippy::unwrap_used, reason = "a case that can't be read fails its test")]
 

@@ -45,7 +45,7 @@ fn map(path: &Path) -> Map {
     loaded.map.unwrap_or_else(|| panic!("{} is refused:\n{says}", path.display()))
 }
 
-/// The paths of the disks a map stands on.
+/// The paths of the disks a map uses.
 fn disks(map: &Map) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     for row in map.mappings.values().flat_map(|mapping| &mapping.rows) {

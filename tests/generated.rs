@@ -1,5 +1,5 @@
 //! Files in the repository that are made from the code are what the code makes, and the examples in them
-//! are valid. `DMCTL_REGENERATE=1 cargo test --test generated` writes them anew.
+//! are valid. `DMCTL_REGENERATE=1 cargo test --test generated` writes them.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What stands on what, as it is drawn.
+//! Which device uses which, as it is drawn.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
@@ -163,7 +163,7 @@ proptest! {
         prop_assert_eq!(svg.matches("<path d=").count(), edges);
         prop_assert_eq!(drawn::dot(&graph).matches(" -> ").count(), edges);
         prop_assert_eq!(drawn::mermaid(&graph).matches(" --> ").count(), edges);
-        // Each device is drawn once for each that it stands on: more lines than devices and edges there are not.
+        // Each device is drawn once for each device it uses: there are no more lines than devices and edges.
         prop_assert!(text.lines().count() <= graph.nodes.len() + edges);
     }
 }

@@ -3,7 +3,7 @@
 //! A case is `map.toml` (or `maps/`, a directory of them), `kernel.json` (the state of a simulated kernel) and,
 //! where some risk classes are approved on the command line, `allow` with their names. Expected are
 //! `plan.txt` and `plan.json`; `DMCTL_REGENERATE=1 cargo test --test plans` writes them, to be read by
-//! whoever adds a case: would you sign this plan?
+//! the author of the case: would you sign this plan?
 //!
 //! A plan is not only looked at. With every class approved it is carried out on that kernel, and then there
 //! must be nothing left to do; where it may not be carried out, nothing may have changed.

@@ -40,13 +40,13 @@ struct Wanted {
     parts: Vec<Part>,
     suspended: bool,
     readonly: bool,
-    /// How many sectors follow that nobody uses.
+    /// The count of sectors that follow unused.
     tail: u64,
-    /// It is called as the key at this index, if nobody else is.
+    /// Its name is the key at this index, if that is free.
     name: Index,
 }
 
-/// A map: for each key a mapping, none where it is to be absent. A key stands on later keys only.
+/// A map: for each key a mapping, `None` where it is to be absent. A key uses later keys only.
 type Wish = Vec<Option<Wanted>>;
 
 fn part() -> impl Strategy<Value = Part> {
@@ -69,7 +69,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     prop::collection::vec(prop::option::weighted(0.75, wanted()), KEYS)
 }
 
-/// The text of a map. `order` is in which order its mappings are written, `turn` which key stands on which.
+/// The text of a map. `order` is the order in which its mappings are written, `turn` decides which key uses which.
 fn text(wish: &Wish, order: &[usize], turn: usize) -> String {
     let names = names(wish);
     let mut text = "format = 1\nowner = \"lab\"\n".to_string();
@@ -93,7 +93,7 @@ fn write_mapping(text: &mut String, wish: &Wish, index: usize, wanted: &Wanted, 
         let length = if place + 1 == wanted.parts.len() { left } else { 16 };
         left -= length;
         let _ = write!(text, "  {{ length = {length}, ");
-        // Every part uses the first sectors of what it stands on, which is as long as itself.
+        // Every part uses the first sectors of its lower device, as many as it has itself.
         let _ = match part {
             Part::Zero => writeln!(text, "type = \"zero\" }},"),
             Part::Error => writeln!(text, "type = \"error\" }},"),
@@ -112,7 +112,7 @@ fn write_mapping(text: &mut String, wish: &Wish, index: usize, wanted: &Wanted, 
     text.push_str("]\n");
 }
 
-/// What a mapping may stand on: the disks, by either of their names, and the keys before it in this turn.
+/// Lower devices that a mapping may have: the disks, by either of their names, and the keys before it in this turn.
 fn below(wish: &Wish, index: usize, turn: usize) -> Vec<String> {
     let disks = (0..DISKS).flat_map(|disk| [format!("8:{disk}"), format!("/dev/disk{disk}")]);
     let mappings = lower_keys(wish, index, turn).into_iter().map(|key| format!("@k{key}"));
@@ -155,7 +155,7 @@ fn row(kind: &str, params: &str) -> StateRow {
     StateRow { start: 0, length: SIZE, kind: kind.to_string(), params: Secret::new(params.to_string()) }
 }
 
-/// A kernel with the disks and `foreign` devices of somebody else, one of them on top of another.
+/// A kernel with the disks and `foreign` devices of another owner, one of them on top of another.
 fn kernel(foreign: u32) -> Simulated {
     let disk =
         |n: u32| Disk { paths: vec![format!("/dev/disk{n}")], ..Disk::new(DevNum::new(8, n), 1 << 16) };
@@ -204,11 +204,17 @@ fn apply(kernel: &Simulated, map: &Map) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Each device by uuid: name, whether it is suspended and read-only, and its table with uuids for the numbers of other
+/// devices, since a device that is made again has another number.
 type Picture = BTreeMap<String, (String, bool, bool, Vec<String>)>;
 
-/// Of each device by uuid: name, whether it is suspended and read-only, and its table with the names of what
-/// it stands on, for numbers are given anew.
-fn picture(kernel: &Simulated, ours: bool) -> Picture {
+/// The devices of a kernel: those of the maps, and others.
+struct Pictures {
+    ours: Picture,
+    strangers: Picture,
+}
+
+fn pictures(kernel: &Simulated) -> Pictures {
     let state = kernel.state();
     let uuids: BTreeMap<String, String> = state
         .mappings
@@ -220,19 +226,15 @@ fn picture(kernel: &Simulated, ours: bool) -> Picture {
         let words: Vec<&str> = words.map(|word| uuids.get(word).map_or(word, String::as_str)).collect();
         format!("{} {} {} {}", row.start, row.length, row.kind, words.join(" "))
     };
-    state
-        .mappings
-        .iter()
-        .filter(|mapping| mapping.uuid.as_ref().is_some_and(|uuid| uuid.starts_with("DMCTL-lab-")) == ours)
-        .map(|mapping| {
-            let live = mapping.live.iter().flatten().map(drawn);
-            let inactive =
-                mapping.inactive.iter().flatten().map(drawn).map(|line| format!("inactive {line}"));
-            let facts =
-                (mapping.name.clone(), mapping.suspended, mapping.read_only, live.chain(inactive).collect());
-            (mapping.uuid.clone().unwrap_or_default(), facts)
-        })
-        .collect()
+    let devices = state.mappings.iter().map(|mapping| {
+        let live = mapping.live.iter().flatten().map(drawn);
+        let inactive = mapping.inactive.iter().flatten().map(drawn).map(|line| format!("inactive {line}"));
+        let facts =
+            (mapping.name.clone(), mapping.suspended, mapping.read_only, live.chain(inactive).collect());
+        (mapping.uuid.clone().unwrap_or_default(), facts)
+    });
+    let (ours, strangers) = devices.partition(|(uuid, _)| uuid.starts_with("DMCTL-lab-"));
+    Pictures { ours, strangers }
 }
 
 proptest! {
@@ -246,16 +248,16 @@ proptest! {
     ) {
         let (old, new) = (read(&text(&old, &in_order(), turns.0)), read(&text(&new, &in_order(), turns.1)));
         let kernel = kernel(3);
-        let strangers = picture(&kernel, false);
+        let strangers = pictures(&kernel).strangers;
         apply(&kernel, &old)?;
-        let before = picture(&kernel, true);
+        let before = pictures(&kernel).ours;
         apply(&kernel, &new)?;
-        let between = picture(&kernel, true);
+        let between = pictures(&kernel).ours;
         apply(&kernel, &old)?;
-        prop_assert_eq!(picture(&kernel, true), before);
+        prop_assert_eq!(pictures(&kernel).ours, before);
         apply(&kernel, &new)?;
-        prop_assert_eq!(picture(&kernel, true), between);
-        prop_assert_eq!(picture(&kernel, false), strangers);
+        prop_assert_eq!(pictures(&kernel).ours, between);
+        prop_assert_eq!(pictures(&kernel).strangers, strangers);
     }
 
     #[test]

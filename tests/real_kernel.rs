@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 /// The status of `tests/vm/run` where what the kernel needs is not installed.
 const NOT_INSTALLED: i32 = 69;
 
-/// Runs the shares of the cases side by side, each in a guest of its own.
+/// Runs the shares of the cases at the same time, each in a guest of its own.
 fn boot_shares(wanted: &runner::Wanted, arguments: &[String]) -> Result<ExitCode> {
     let shares = wanted.shares();
     let boot_share = |share: usize| {

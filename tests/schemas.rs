@@ -213,7 +213,7 @@ fn every_plan_that_is_kept_fits_its_schema() {
     assert!(plans.len() > 20, "only {} plans", plans.len());
     for path in plans {
         let mut document: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        // Kept without the version, which whoever prints it adds.
+        // Kept without the version, which is added where it is printed.
         document["format_version"] = json!(1);
         schema.validate(&document).unwrap_or_else(|error| {
             panic!("{}: {error} at {}", path.display(), error.instance_path());

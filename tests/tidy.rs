@@ -195,7 +195,10 @@ fn files(folder: &str, extension: &str) -> Vec<File> {
 
 /// Every source, those of tests included.
 fn sources() -> Vec<File> {
-    ["src", "tests", "examples", "dist"].into_iter().flat_map(|folder| files(folder, "rs")).collect()
+    ["src", "tests", "benches", "examples", "dist"]
+        .into_iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect()
 }
 
 /// Holds when `wrong` is empty.

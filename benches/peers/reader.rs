@@ -1,4 +1,4 @@
-//! Somebody who reads a device all the time, and notes how long it had to wait.
+//! A reader of a device that never pauses, and notes how long each read had to wait.
 //!
 //! A ram disk answers at once. A read that sleeps waits for a device that is suspended; one that is only late, because
 //! the processor did something else, does not sleep, and is not what is asked about.

@@ -55,7 +55,7 @@ fn seconds(dmctl: Duration, others: Duration) -> String {
     format!("{:.3} s, {:.3} s", dmctl.as_secs_f64(), others.as_secs_f64())
 }
 
-/// The table, in Markdown. The seconds of both are for whoever runs the bench, and go to standard error.
+/// The table, in Markdown. The seconds of both go to standard error, for the person who runs the bench.
 pub fn table(rows: &[Row]) -> String {
     let mut text = "| what | promised | measured | kept |\n|---|---|---|---|\n".to_string();
     for row in rows {

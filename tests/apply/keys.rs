@@ -1,4 +1,4 @@
-//! Keys: read from where the map says, and shown to nobody.
+//! Keys: read from where the map says, and never shown.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -174,7 +174,7 @@ fn an_apply_that_fails_shows_no_key() {
         let (code, said) = lab.discreet(&["reload", "row", "--table", &row]);
         assert_ne!(code, 0, "{said}");
     }
-    // Somebody else has the disk: the kernel refuses the table of the map.
+    // Another program has the disk: the kernel refuses the table of the map.
     let state = lab.state().replace("\"number\": \"8:32\",", "\"number\": \"8:32\", \"exclusive\": true,");
     lab.write("state.json", state.as_bytes(), 0o600);
     assert_eq!(lab.discreet(&["remove", "row"]).0, 0);

@@ -40,7 +40,7 @@ fn browse(chromium: &Path, file: &str, options: &[&str]) -> Output {
         .unwrap();
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{says}");
-    // What a page complains of, its own policy included, stands on its console.
+    // The console shows what the browser complains of, the policy of the page included.
     assert!(!says.contains("CONSOLE"), "{says}");
     output
 }

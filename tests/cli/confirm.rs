@@ -119,7 +119,7 @@ fn without_a_confirmation_everything_is_put_back() {
     assert!(status.starts_with("waiting for `dmctl confirm` until "), "{status}");
     let found = waiting(&lab).unwrap();
     assert_eq!((&found["phase"], &found["alive"]), (&"waiting".into(), &true.into()));
-    // Nobody builds on what may be taken back.
+    // Nothing is built on what may be taken back.
     let refused = lab.fails(5, ["create", "more", "--table", "0 8 zero"]);
     assert!(refused.contains(&format!("process {} (`dmctl apply`)", found["pid"])), "{refused}");
 

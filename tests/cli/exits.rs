@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, dmctl, ended};
 
-/// A stack: `top` stands on `data`.
+/// A stack: `top` uses `data`.
 fn stack() -> Lab {
     let lab = Lab::with(&["data", "top"]);
     lab.ok(["reload", "top", "--table", "0 8 linear /dev/mapper/data 0"]);
@@ -79,7 +79,7 @@ fn devices_of_other_subsystems_are_3_unless_asked_for() {
             lab.ok(verb.iter().chain(&["--foreign"]));
         }
         assert_eq!(lab.ok(["list"]), "");
-        // To make such a device is nobody's loss; it is said whose it will look like.
+        // Such a device can be made; it is told whose it will look like.
         let stderr = lab.run(["create", "new", "--uuid", uuid, "--table", "0 8 zero"]).stderr;
         assert!(stderr.contains("warning") && stderr.contains("--foreign"), "{stderr}");
     }

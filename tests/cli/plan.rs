@@ -9,7 +9,7 @@ pub fn map(mappings: &str) -> String {
     format!("format = 1\nowner = \"lab\"\n{mappings}")
 }
 
-/// A linear mapping of so many MiB from this MiB of `/dev/sda` on.
+/// A linear mapping of `size` MiB, from the MiB `from` of `/dev/sda` on.
 pub fn linear(key: &str, from: u32, size: u32) -> String {
     format!(
         "[mappings.{key}]\ntargets = [{{ type = \"linear\", device = \"8:0\", offset = \"{from}MiB\", length = \"{size}MiB\" }}]\n"

@@ -69,7 +69,7 @@ fn everything_that_a_crash_leaves_is_set_right_once() {
 #[test]
 fn what_cannot_be_repaired_is_told_with_the_way_out() {
     let lab = crashed();
-    // The name is taken, and somebody has the shell open.
+    // The name is taken, and a program has the shell open.
     lab.edit(|state| {
         let mappings = state["mappings"].as_array_mut().unwrap();
         mappings[3]["open_count"] = 1.into();

@@ -157,7 +157,7 @@ fn an_altered_file_is_1() {
     for args in [["apply", "--plan", &plan].as_slice(), &["show", &plan]] {
         assert!(lab.fails(1, args).contains("changed after"));
     }
-    // Blanks and order are nobody's business.
+    // Blanks and order do not matter.
     let value: Value = serde_json::from_str(&text).unwrap();
     std::fs::write(&plan, value.to_string()).unwrap();
     lab.ok(["apply", "--plan", &plan]);

@@ -1,6 +1,6 @@
 //! What README.md and `docs/` show is what happens: every command in them is run, every map in them is read.
 //!
-//! `DMCTL_REGENERATE=1 cargo test --test docs` writes the outputs that they show, and the recording, anew.
+//! `DMCTL_REGENERATE=1 cargo test --test docs` writes the outputs that they show, and the recording.
 
 #![allow(clippy::unwrap_used, reason = "a document that can't be read fails its test")]
 
@@ -24,7 +24,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether what is shown is written anew.
+/// Whether what is shown is to be written.
 fn regenerate() -> bool {
     std::env::var_os("DMCTL_REGENERATE").is_some_and(|value| value == "1")
 }

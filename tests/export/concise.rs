@@ -18,7 +18,7 @@ fn name() -> impl Strategy<Value = String> {
     })
 }
 
-/// A device: name, uuid, whether it is read-only, and how many rows of which each stands on the one before it.
+/// A device: name, uuid, whether it is read-only, and its count of rows, each of which uses the device before it.
 fn device() -> impl Strategy<Value = (String, Option<String>, bool, Vec<bool>)> {
     let uuid = prop::option::of("[A-Z,;\\\\# é]{1,20}");
     (name(), uuid, any::<bool>(), prop::collection::vec(any::<bool>(), 1..4))

@@ -35,7 +35,7 @@ fn stays_out(kind: &str, params: &str) -> bool {
     LEFT_OUT.iter().any(|(other, begins, _)| *other == kind && params.starts_with(begins))
 }
 
-/// A kernel that has these rows, a device each, and what they stand on.
+/// A kernel that has these rows, a device each, and their lower devices.
 fn kernel_with(rows: &[(String, String)]) -> Simulated {
     let rams = (0..16).map(|n| disk(1, n, &format!("/dev/disk/by-id/ram-{n}")));
     let loops = (0..8).map(|n| disk(7, n, &format!("/dev/loop{n}")));
@@ -50,7 +50,7 @@ fn kernel_with(rows: &[(String, String)]) -> Simulated {
         let (major, minor) = number.split_once(':').unwrap();
         sda(disk(major.parse().unwrap(), minor.parse().unwrap(), &format!("/dev/disk/by-partlabel/p{n}")))
     });
-    // What rows of that machine stand on: mappings of it, the first a pool.
+    // Lower devices of those rows that are mappings, the first a pool.
     let mut mappings =
         vec![mapping(0, "pool", Some("DMCTL-lab-pool"), 16384, "thin-pool", "1:14 1:15 128 0 0 ")];
     mappings.extend((1..16).map(|n| {

@@ -25,7 +25,7 @@ const FAULTS: [Fault; 11] = [
     Fault::Preresume,
 ];
 
-/// How much is done side by side where that is put to the test.
+/// The jobs of an apply where several are put to the test.
 const JOBS: usize = 8;
 
 /// How often in a row a call on the way back fails.

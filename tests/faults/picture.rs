@@ -33,7 +33,7 @@ impl Picture {
     }
 
     /// Whether this is `before`, give or take what can't be, or need not be, undone: a device that was taken
-    /// over may keep its uuid, and what somebody else left in an inactive slot may be gone.
+    /// over may keep its uuid, and what was left in an inactive slot may be gone.
     pub fn is_put_back_to(&self, before: &Self) -> bool {
         // What is in an inactive slot holds what is below.
         let held_by_leftovers = before.0.values().any(|was| was.inactive);

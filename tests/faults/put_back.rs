@@ -1,5 +1,5 @@
-//! Whatever was applied for a time is put back when nobody confirms it, some time later and by a kernel that is
-//! opened anew.
+//! What was applied for a time is put back without a confirmation, some time later and by a kernel that is opened
+//! again.
 
 use std::time::Duration;
 

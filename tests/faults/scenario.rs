@@ -104,7 +104,7 @@ pub fn apply(kernel: &Simulated, map: &Map) -> Result<(), ApplyError> {
     apply_side_by_side(kernel, map, 1)
 }
 
-/// Plans and applies with so many jobs.
+/// Plans and applies with this count of jobs.
 pub fn apply_side_by_side(kernel: &Simulated, map: &Map, jobs: usize) -> Result<(), ApplyError> {
     apply::apply(kernel, &plan(kernel, map), Options { jobs, ..options() }, &mut Silent)
 }

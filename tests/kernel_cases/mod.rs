@@ -13,7 +13,7 @@ mod users;
 use dmctl::identity::DevNum;
 use dmctl::kernel::ChangeKernel;
 
-/// A disk that a case may use: at least 16 MiB, writable, used by nobody.
+/// A disk that a case may use: at least 16 MiB, writable, not in use.
 pub struct Disk {
     /// Its number.
     pub number: DevNum,

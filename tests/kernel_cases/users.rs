@@ -30,7 +30,7 @@ cases![
     a_table_on_itself_opens_its_own_device,
 ];
 
-/// A mapping to stand on, of 64 sectors.
+/// A mapping of 64 sectors, to be used by others.
 fn lower<'k>(kernel: &'k dyn ChangeKernel, disks: &Disks) -> Result<Device<'k>, String> {
     Device::active(kernel, "case-lower", &format!("0 64 linear {} 0", disks.number(0)))
 }

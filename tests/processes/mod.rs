@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The state of a process or thread by its folder, a letter of proc(5): `S` sleeps, `D` waits for I/O, `Z` has ended.
-/// `None` when there is none.
+/// `None` for a process that is gone.
 pub fn state(folder: &Path) -> Option<char> {
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
     // The name before it may hold anything.

@@ -1,4 +1,4 @@
-//! Who else has a device, which target may stand beside and after which, and what stands on a disk.
+//! Which other program has a device, which target may come beside and after which, and what uses a disk.
 
 use dmctl::device::Device;
 use dmctl::identity::{DevNum, Uuid};

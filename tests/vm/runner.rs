@@ -37,7 +37,7 @@ impl Wanted {
         }
     }
 
-    /// In how many shares the cases are worth running, side by side: a guest takes a moment to boot.
+    /// The count of guests that are worth booting at the same time: each takes a moment.
     pub fn shares(&self) -> usize {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         if self.words.is_empty() && self.kernel() == crate::UML { processors.min(2) } else { 1 }

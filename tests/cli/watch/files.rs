@@ -77,7 +77,7 @@ fn files_come_and_go_in_a_directory() {
     fs::remove_dir_all(&folder).unwrap();
     watching.next("unclear");
     assert_eq!(lab.ok(["list"]), "more\n");
-    // Made anew, it is another folder.
+    // Made again, it is another folder.
     fs::create_dir(&folder).unwrap();
     lab.write("maps/a.toml", &map(2048));
     watching.put_right();

@@ -104,7 +104,7 @@ fn a_broken_map_is_told_and_changes_nothing() {
 #[test]
 fn after_a_failure_nothing_more_is_tried_until_the_map_changes() {
     let (lab, path, watching) = applying();
-    // Nobody can say who has it open, so it can't be removed.
+    // An unknown program has it open, so it can't be removed.
     lab.edit(|state| state["mappings"][0]["open_count"] = 1.into());
     let gone = "format = 1\nowner = \"lab\"\n[mappings.data]\nstate = \"absent\"\n";
     fs::write(&path, gone).unwrap();

@@ -38,7 +38,7 @@ fn a_stack_that_nobody_asked_for_is_not_missed_until_it_is_up() {
     watching.next("step-done");
     watching.applied();
     assert_eq!(lab.ok(["list"]), "data\npool\n");
-    // Somebody asks for it: from now on it is followed.
+    // Asked for, it is followed from now on.
     lab.ok(["apply", &path, "--stack", "later"]);
     assert_eq!(watching.next("in-sync")["mappings"], 4);
     lab.ok(["remove", "later"]);

@@ -1,4 +1,4 @@
-//! What is applied for a time, and put back unless somebody confirms.
+//! A change that is applied for a time, and put back unless it is confirmed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::waiting::until_within;
 
 const EMPTY: &str = "[policy]\nprune = true\n[mappings]";
 
-/// A stack, a device with a key, one with a file system, two names, a device that goes and one that is made anew.
+/// A stack, a device with a key, one with a file system, two names, a device that goes and one that is made again.
 fn before() -> String {
     format!(
         r#"

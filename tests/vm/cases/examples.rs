@@ -16,7 +16,7 @@ use dmctl::plan::document::Document;
 
 use crate::guest::{Guest, Release, private, program};
 
-/// A GiB of an example is so many KiB here.
+/// A GiB of an example, in KiB here.
 const GIB: u64 = 512;
 /// What is looked at of a disk before it is formatted, in sectors.
 const BLANK: usize = 128;
@@ -61,7 +61,7 @@ fn read(path: &Path) -> Result<Map> {
     loaded.map.with_context(|| says)
 }
 
-/// The paths of the disks that a map stands on.
+/// The paths of the disks that a map uses.
 fn disks(map: &Map) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     for row in map.mappings.values().flat_map(|mapping| &mapping.rows) {
@@ -73,18 +73,25 @@ fn disks(map: &Map) -> BTreeSet<String> {
     paths
 }
 
+/// The disks of an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disks {
+    Rams,
+    /// Loop devices on top of those: they take requests, as multipath needs.
+    Loops,
+}
+
 /// Links in /dev as udev would make them, until this is dropped: the first path to the first disk, and so on.
 struct Links {
     made: BTreeMap<String, String>,
 }
 
 impl Links {
-    /// `requests`: to disks that take requests, which multipath can stand on, unlike ram disks.
-    fn new(paths: BTreeSet<String>, requests: bool) -> Result<Self> {
+    fn new(paths: BTreeSet<String>, disks: Disks) -> Result<Self> {
         let mut links = Self { made: BTreeMap::new() };
         for (n, path) in paths.into_iter().enumerate() {
             let mut disk = format!("/dev/ram{n}");
-            if requests {
+            if disks == Disks::Loops {
                 let looped = format!("/dev/loop{n}");
                 program("losetup", &[&looped, &disk])?;
                 disk = looped;
@@ -133,12 +140,13 @@ impl Example {
         let (before, script) = (here("before.toml")?, here("before.sh")?);
         let wanted = read(&map)?;
         let mut rows = wanted.mappings.values().flat_map(|mapping| &mapping.rows);
-        let requests = rows.any(|row| row.target.kind() == "multipath");
+        let takes_requests = rows.any(|row| row.target.kind() == "multipath");
+        let taken = if takes_requests { Disks::Loops } else { Disks::Rams };
         let mut paths = disks(&wanted);
         if let Some(before) = &before {
             paths.extend(disks(&read(before)?));
         }
-        let links = Links::new(paths, requests)?;
+        let links = Links::new(paths, taken)?;
         if name == "verity-root" {
             hash(&map, &links)?;
         }

@@ -116,7 +116,7 @@ pub fn an_apply_without_its_node_is_on_trial_all_the_same(guest: &Guest) -> Resu
     ensure!(ran.stderr.contains("the plan is carried out"), "{ran:?}");
     ensure!(ran.stdout.contains("Waiting for `dmctl confirm` until "), "{ran:?}");
     ensure!(guest.state("data").is_ok(), "{ran:?}");
-    // Nobody confirms.
+    // It is not confirmed.
     comes("the way back", || Ok(guest.kernel.list()?.iter().all(|device| device.name.kernel() != "data")))
 }
 

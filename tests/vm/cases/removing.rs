@@ -126,7 +126,7 @@ pub fn a_device_with_a_swap_file_stays(guest: &Guest) -> Result<()> {
     guest.apply(GONE, &[])
 }
 
-/// An array of one device, as nobody but the kernel's own files makes it.
+/// An array of one device, made through the kernel's own files alone.
 struct Array;
 
 impl Array {
@@ -155,7 +155,7 @@ pub fn a_device_in_an_array_is_left_alone(guest: &Guest) -> Result<()> {
     let array = Array::of(&guest.state("data")?.0.number.to_string())?;
     let number = fs::read_to_string("/sys/block/md_held/dev")?;
     both_refuse(guest, number.trim())?;
-    // Nor does anything else get it: an array shares with nobody.
+    // No other program gets it either: an array does not share.
     let upper = format!("{DATA}\n[mappings.upper]\ntargets = [{{ type = \"linear\", device = \"@data\" }}]");
     let before = guest.states()?;
     let planned = guest.refused(&upper, &[], 1)?;
@@ -226,12 +226,12 @@ pub fn a_pending_removal_is_shown_and_called_off(guest: &Guest) -> Result<()> {
     shows(&["info", "data"], 0, "deferred_remove: true")?;
     shows(&["list", "--long"], 0, "pending")?;
     shows(&["status"], 2, "pending")?;
-    // It is on its way: whoever wants it gone has nothing to do, and nobody is refused for it.
+    // Its removal is on its way: a map that wants it gone has nothing to do, and is not refused.
     guest.in_sync(GONE)?;
     guest.in_sync("[policy]\nprune = true\n[mappings]")?;
     let status = with_map("status", GONE, &[])?;
     ensure!(status.status == Some(2) && status.stdout.contains("pending"), "{status:?}");
-    // Whoever wants it back has.
+    // A map that wants it back has something to do.
     let status = with_map("status", DATA, &[])?;
     ensure!(status.status == Some(2) && status.stdout.contains("pending"), "{status:?}");
     let plan = with_map("plan", DATA, &[])?;

@@ -64,7 +64,7 @@ pub fn a_lower_device_that_is_too_small_or_absent(guest: &Guest) -> Result<()> {
     guest.apply(NOTHING, &[])
 }
 
-/// A pool of so many sectors with a thin device on it.
+/// A pool of `sectors` sectors with a thin device on it.
 fn pool(sectors: u64, thin: u64) -> String {
     format!(
         r#"

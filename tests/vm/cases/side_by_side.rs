@@ -21,9 +21,9 @@ use nix::unistd::Pid;
 
 use crate::guest::{Guest, State, with_map};
 
-/// How many devices of each kind.
+/// The count of devices of each kind.
 const MANY: usize = 25;
-/// How many where somebody else must get a word in before all is done.
+/// Enough of them for another process to get its turn before all is done.
 const FOR_A_WHILE: usize = 100;
 
 /// The devices that there are before: some grow, some are renamed, some go.
@@ -65,7 +65,7 @@ fn on(lower: &str, length: usize) -> String {
     format!("targets = [{{ type = \"linear\", length = {length}, device = \"@{lower}\" }}]")
 }
 
-/// The devices without their numbers and events, which a device that was made again has anew.
+/// The devices without their numbers and events, which differ in a device that was made again.
 fn pictures(guest: &Guest) -> Result<Vec<State>> {
     let mut states = guest.states()?;
     for (info, ..) in &mut states {
@@ -134,7 +134,7 @@ pub fn one_swap_that_fails_puts_all_back(guest: &Guest) -> Result<()> {
 pub fn a_signal_in_the_middle_puts_all_back(guest: &Guest) -> Result<()> {
     guest.apply(&before(FOR_A_WHILE), &[])?;
     let old = pictures(guest)?;
-    // So many of its 500 steps are done when it is told.
+    // Of its 500 steps, those done when it is told to stop.
     for steps in [1, 125, 250] {
         guest.apply(&before(FOR_A_WHILE), &["--allow", "remap"])?;
         // Written once more, for it is what the process below reads.

@@ -100,7 +100,7 @@ pub fn a_stopped_udevd_costs_one_wait_and_a_warning(guest: &Guest) -> Result<()>
     ensure!(ran.stderr.matches("WARN").count() == 1, "{ran:?}");
     no_semaphores()?;
     ensure!(!path("upper").exists(), "a node was made that udev's link could not replace");
-    // It goes on, and finds nobody who waits.
+    // It goes on, and finds that the wait is over.
     udevd.signal("CONT")?;
     links_come_right(guest)?;
     apply_ends(NOTHING, &[], 0)?;
@@ -117,7 +117,7 @@ pub fn a_killed_udevd_holds_nobody_up(guest: &Guest) -> Result<()> {
     let ran = applied.end()?;
     ensure!(ran.status == Some(0) && begin.elapsed() < Duration::from_secs(10), "{ran:?}");
     no_semaphores()?;
-    // Nobody else will make it.
+    // Nothing else will make it.
     ensure!(Disk::mapping("data")?.number == guest.state("data")?.0.number);
     apply_ends(NOTHING, &[], 0)?;
     ensure!(!path("data").exists());
@@ -239,7 +239,7 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
     udevd.signal("CONT")?;
     comes("udev", || Ok(is_link("data")))?;
     Udevd::settle()?;
-    // udev answered; dmctl's own one is left, and hurts nobody.
+    // udev answered; dmctl's own one is left, and does no harm.
     ensure!(semaphores()?.len() == 1);
     let other = program("ipcs", &["-s"])?;
     ensure!(other.contains("0x0d4d"), "{other}");
@@ -283,7 +283,7 @@ pub fn a_node_made_by_hand_does_not_get_in_the_way_of_udev(guest: &Guest) -> Res
     links_are_right(guest)
 }
 
-/// Nobody may be waited for, and the node must be dmctl's.
+/// There must be no wait, and the node must be dmctl's.
 fn is_alone(guest: &Guest, options: &[&str]) -> Result<()> {
     let begin = Instant::now();
     let ran = apply_ends(SINGLE, options, 0)?;
@@ -298,7 +298,7 @@ fn is_alone(guest: &Guest, options: &[&str]) -> Result<()> {
 
 pub fn a_udevd_in_another_namespace_is_not_waited_for(guest: &Guest) -> Result<()> {
     let udevd = Udevd::start()?;
-    // It would not answer at all, so whoever waited would be seen to.
+    // It would not answer at all, so a wait would be seen.
     udevd.signal("STOP")?;
     let dmctl = env!("CARGO_BIN_EXE_dmctl");
     let begin = Instant::now();

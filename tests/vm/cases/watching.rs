@@ -17,7 +17,7 @@ const MAP: &str = "/run/tmp/watched.toml";
 /// Where the journal takes what is logged.
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
-/// A map of one mapping with so many sectors.
+/// A map of one mapping of `length` sectors.
 fn map(length: u64) -> String {
     format!(
         "format = 1\nowner = \"lab\"\n[mappings.test]\ntargets = [{{ type = \"linear\", length = {length}, device = \"/dev/ram0\" }}]\n"
@@ -83,7 +83,7 @@ pub fn what_comes_goes_or_is_renamed_is_put_right(guest: &Guest) -> Result<()> {
     program("dmsetup", &["remove", "test"])?;
     watching.put_right();
     right(guest, "0 2048 linear 1:0 0")?;
-    // What is somebody else's is nobody's business here.
+    // A device of another owner is left alone.
     program("dmsetup", &["create", "stranger", "--table", "0 8 zero"])?;
     watching.silent();
     dmctl(&["remove", "stranger"])?;

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use dmctl::access::Access;
 use dmctl::identity::DevNum;
 use dmctl::units::SECTOR;
 use nix::libc;
@@ -12,7 +13,7 @@ use nix::sys::stat::{major, minor};
 
 /// Where direct I/O wants its memory.
 pub const ALIGNMENT: usize = 4096;
-/// Direct I/O comes in pieces of so many sectors at most.
+/// The most sectors of one call of direct I/O.
 const PIECE: usize = 2048;
 const SECTOR_LENGTH: usize = 512;
 
@@ -41,7 +42,7 @@ impl Disk {
     /// `count` sectors from `sector` on.
     pub fn read(&self, sector: u64, count: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(count * SECTOR_LENGTH);
-        let file = self.direct(false)?;
+        let file = self.direct(Access::ReadOnly)?;
         while bytes.len() < count * SECTOR_LENGTH {
             let length = (count * SECTOR_LENGTH - bytes.len()).min(PIECE * SECTOR_LENGTH);
             let mut memory = vec![0; length + ALIGNMENT];
@@ -54,7 +55,7 @@ impl Disk {
 
     /// Writes whole sectors from `sector` on.
     pub fn write(&self, sector: u64, bytes: &[u8]) -> Result<()> {
-        let file = self.direct(true)?;
+        let file = self.direct(Access::Writable)?;
         for (n, piece) in bytes.chunks(PIECE * SECTOR_LENGTH).enumerate() {
             let mut memory = vec![0; piece.len() + ALIGNMENT];
             let buffer = aligned(&mut memory, piece.len());
@@ -70,14 +71,14 @@ impl Disk {
     }
 
     /// Opens it for direct I/O: what is read and written goes past the page cache, in [`aligned`] memory.
-    pub fn direct(&self, write: bool) -> Result<File> {
+    pub fn direct(&self, access: Access) -> Result<File> {
         let mut options = OpenOptions::new();
-        let options = options.read(true).write(write).custom_flags(libc::O_DIRECT);
+        let options = options.read(true).write(access == Access::Writable).custom_flags(libc::O_DIRECT);
         options.open(&self.path).with_context(|| self.path.display().to_string())
     }
 }
 
-/// So much of `memory`, which must be [`ALIGNMENT`] bytes longer, from where direct I/O can use it.
+/// The first `length` bytes of `memory` that direct I/O can use. `memory` must be [`ALIGNMENT`] bytes longer.
 pub fn aligned(memory: &mut [u8], length: usize) -> &mut [u8] {
     let start = memory.as_ptr().align_offset(ALIGNMENT);
     &mut memory[start..start + length]

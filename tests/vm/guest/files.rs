@@ -28,7 +28,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // What still stands on it when it stays mounted is told by the case that cleans up.
+        // Where it stays mounted, the clean-up tells what is left.
         let _ = program("busybox", &["umount", &path(&self.at)]);
     }
 }

@@ -17,7 +17,7 @@ const PATH: &str = "/run/tmp/map.toml";
 /// The owner of every map here.
 const HEAD: &str = "format = 1\nowner = \"lab\"\n";
 
-/// A device as the kernel shows it, whole: two of them are equal when nobody touched it in between.
+/// A device as the kernel shows it, whole: two of them are equal when it was not touched in between.
 pub type State = (Info, String, String);
 
 /// Runs `dmctl VERB MAP OPTIONS`.

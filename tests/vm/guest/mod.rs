@@ -51,7 +51,7 @@ impl Release {
 #[error("{0}")]
 pub struct Skipped(pub String);
 
-/// The guest: its kernel, and disks that nobody uses.
+/// The guest: its kernel, and disks that are not in use.
 pub struct Guest {
     pub kernel: Live,
     pub release: Release,
@@ -108,7 +108,7 @@ impl Guest {
         }
         for _ in 0..=left.len() {
             for listed in self.kernel.list()? {
-                // Those that others stand on go in a later round.
+                // A device that another one uses goes in a later round.
                 let _ = self.kernel.remove(&Id::Name(listed.name), false);
             }
             if self.kernel.list()?.is_empty() {

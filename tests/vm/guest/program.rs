@@ -104,7 +104,7 @@ impl Background {
         self.end()
     }
 
-    /// How it ended. It says little, so nobody need read while it runs.
+    /// How it ended. It prints too little to fill a pipe, so that it is read at the end.
     pub fn end(self) -> Result<Ran> {
         Ok(Ran::from(self.0.wait_with_output()?))
     }

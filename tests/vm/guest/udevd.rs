@@ -71,7 +71,7 @@ impl Drop for WithoutRules {
     }
 }
 
-/// So many sets of semaphores there can be, until this is dropped.
+/// A limit on the count of sets of semaphores, until this is dropped.
 pub struct Room(String);
 
 const SEM: &str = "/proc/sys/kernel/sem";

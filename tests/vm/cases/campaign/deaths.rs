@@ -14,7 +14,7 @@ use crate::guest::{Background, Guest, Ran, dmctl};
 /// How long an apply may take, or a process that was killed may be there.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Applies a map in a process that ends itself with this signal after so many calls.
+/// Applies a map in a process that ends itself with this signal, once it has made `calls` calls.
 pub fn end_after(signal: &str, calls: usize, jobs: usize, path: &str) -> Result<Ran> {
     let (calls, jobs) = (calls.to_string(), jobs.to_string());
     Background::this(&[mortal::WORD, signal, &calls, &jobs, path])?.end_within(PATIENCE)

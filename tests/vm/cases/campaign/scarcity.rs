@@ -55,7 +55,7 @@ fn in_shell(before: &[&str], limit: &str, scene: &Scene, options: &[&str]) -> Re
     Background::program(words[0], &words[1..])?.end_within(PATIENCE)
 }
 
-/// How an apply ends that gets so many KiB of memory. Nothing may be suspended, and what says that everything was
+/// How an apply ends that gets this many KiB of memory. Nothing may be suspended, and what says that everything was
 /// put back must be right.
 fn starved(guest: &Guest, scenes: &[Scene; 2], kib: u64, options: &[&str]) -> Result<Option<i32>> {
     let ran = in_shell(&[], &format!("ulimit -v {kib}"), &scenes[1], options)?;
@@ -119,7 +119,7 @@ pub fn memory_that_runs_out_leaves_nothing_suspended(guest: &Guest) -> Result<()
     Ok(())
 }
 
-/// One stack that is wider than high: devices of a level are suspended and resumed side by side.
+/// One stack that is wider than high: devices of a level are suspended and resumed at the same time.
 fn fan(path: &str, length: u64) -> Result<()> {
     let mut map = String::from("format = 1\nowner = \"lab\"\n");
     writeln!(
@@ -151,7 +151,7 @@ pub fn nothing_grows_while_devices_are_suspended(guest: &Guest) -> Result<()> {
     Scene::nothing()?.reach(guest)
 }
 
-/// A stack whose lowest device keeps its metadata on a device of somebody else's, and a device beside it.
+/// A stack whose lowest device keeps its metadata on a device of another owner, and a device beside it.
 fn over_metadata(length: u64) -> String {
     format!(
         r#"

@@ -1,4 +1,4 @@
-//! SIGTERM, while devices are suspended and while they are not: nobody comes after it to repair anything.
+//! SIGTERM, while devices are suspended and while they are not: no repair follows.
 
 use std::thread;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use dmctl::access::Access;
 use dmctl::units::SECTOR;
 
 use super::chance::Chance;
@@ -165,13 +166,13 @@ impl Traffic {
                 wrong: Mutex::new(None),
                 end: AtomicBool::new(false),
             });
-            let file = line.disk.direct(true)?;
+            let file = line.disk.direct(Access::Writable)?;
             let mut memory = vec![0; LENGTH + ALIGNMENT];
             for block in 0..BLOCKS {
                 line.write_one(&file, block, aligned(&mut memory, LENGTH))?;
             }
             traffic.spawn(&line, move |line| line.write(&file));
-            let file = line.disk.direct(false)?;
+            let file = line.disk.direct(Access::ReadOnly)?;
             traffic.spawn(&line, move |line| line.read(&file));
             traffic.lines.push(line);
         }
@@ -217,7 +218,7 @@ impl Traffic {
         let buffer = aligned(&mut memory, LENGTH);
         for line in &self.lines {
             line.check()?;
-            let file = line.disk.direct(false)?;
+            let file = line.disk.direct(Access::ReadOnly)?;
             (0..BLOCKS).try_for_each(|block| line.read_one(&file, block, buffer))?;
             let (reads, writes) = line.counts();
             flow.reads += reads;

@@ -88,7 +88,7 @@ fn try_rows(guest: &Guest, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// Two loop devices: unlike ram disks they take requests, which multipath can stand on.
+/// Two loop devices: unlike ram disks they take requests, as multipath needs.
 pub struct Loops;
 
 impl Loops {

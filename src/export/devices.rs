@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use thiserror::Error;
+
 use super::Selection;
 use crate::device_path::Paths;
 use crate::diff::lower_devices;
-use crate::identity::{DevNum, Owner, Uuid};
+use crate::identity::{DevNum, Owner, Uuid, printable};
 use crate::kernel::{KernelError, ListEntry, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::stack::{NamedStacks, Position, position};
-use crate::targets::Target;
+use crate::table::RawRow;
+use crate::targets::{self, ParamsError, Target};
 
 position! {
     /// A device among those that are exported.
@@ -24,6 +27,16 @@ pub struct Host {
     pub paths: Paths,
 }
 
+/// Why a row is not exported: dmctl can't read its parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("its {kind} row can't be read: {error}")]
+pub struct Unreadable {
+    /// The target type.
+    pub kind: String,
+    /// The problem of its parameters.
+    pub error: ParamsError,
+}
+
 impl Host {
     /// Reads the devices that are selected.
     pub fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
@@ -31,8 +44,16 @@ impl Host {
         Ok(Self { observed, paths: kernel.paths()? })
     }
 
+    /// Reads a row in the form of an export, with the numbers of its lower devices.
+    pub fn target(&self, row: &RawRow) -> Result<Box<dyn Target>, Unreadable> {
+        let unreadable = |error| Unreadable { kind: printable(&row.kind).into_owned(), error };
+        let mut target = targets::parse(&row.kind, row.params()).map_err(unreadable)?.for_export();
+        self.add_numbers(target.as_mut());
+        Ok(target)
+    }
+
     /// Finds the number of each lower device that the kernel printed as a path, as a few targets do.
-    pub fn add_numbers(&self, target: &mut dyn Target) {
+    fn add_numbers(&self, target: &mut dyn Target) {
         for device in target.devices_mut() {
             if let (None, Some(path)) = (device.number, device.path()) {
                 let at = |(_, paths): &(&DevNum, &Vec<String>)| paths.iter().any(|other| **other == *path);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Selection;
-use super::devices::{Host, one_owner};
+use super::devices::{Host, Unreadable, one_owner};
 use super::names::KeyAllocator;
 use super::note::Note;
 use crate::config::{self, Length, Mapping, MappingRow, State};
@@ -17,7 +17,7 @@ use crate::kernel::{DeviceState, Suspend};
 use crate::keys::{Encoding, KeySource};
 use crate::observed::Seen;
 use crate::table::RawRow;
-use crate::targets::{self, ParamsError, Problem, Problems};
+use crate::targets::{self, Problem, Problems};
 
 /// The folder of the files that must hold the keys that only the kernel knows.
 const KEY_FOLDER: &str = "/etc/dmctl/keys";
@@ -47,13 +47,8 @@ pub enum LeftOut {
     #[error("it has no table")]
     NoTable,
     /// dmctl can't read a row.
-    #[error("its {kind} row can't be read: {error}")]
-    Unreadable {
-        /// The target type.
-        kind: String,
-        /// The problem of its parameters.
-        error: ParamsError,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// A row breaks a rule of its target.
     #[error("its {kind} row can't be declared: {problem}")]
     Invalid {
@@ -170,15 +165,12 @@ fn rows(
         return Err(LeftOut::NoTable);
     }
     let row = |row: &RawRow| {
-        let kind = printable(&row.kind).into_owned();
-        let read = targets::parse(&row.kind, row.params());
-        let unreadable = |error| LeftOut::Unreadable { kind: kind.clone(), error };
-        let mut target = read.map_err(unreadable)?.for_export();
-        host.add_numbers(target.as_mut());
+        let mut target = host.target(row)?;
         hide_keys(target.as_mut(), key, notes);
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);
         if let Some(problem) = problems.into_vec().into_iter().next() {
+            let kind = printable(&row.kind).into_owned();
             return Err(LeftOut::Invalid { kind, problem });
         }
         let hidden = target.hazards().hidden_state;

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
+use super::devices::Unreadable;
 use super::dm_init::{MAX_DEVICES, MAX_MINOR, MAX_TARGETS, MAX_TEXT};
-use crate::targets::{self, ParamsError, Problem};
+use crate::targets::{self, Problem};
 
 /// A rule that a device breaks, or all devices together. Its `Display` is a clause about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -12,13 +13,8 @@ pub enum Rule {
     #[error("it has no table")]
     NoTable,
     /// A row must be one that dmctl can read.
-    #[error("its {kind} row can't be read: {error}")]
-    Unreadable {
-        /// The target type.
-        kind: String,
-        /// The problem of its parameters.
-        error: ParamsError,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// A row must keep the rules of its target.
     #[error("its {kind} row can't be written: {problem}")]
     Invalid {

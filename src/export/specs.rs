@@ -7,7 +7,7 @@ use crate::identity::{DevNum, printable};
 use crate::keys::{KeySlot, KeySource};
 use crate::observed::Seen;
 use crate::table::RawRow;
-use crate::targets::{self, Problems, Style};
+use crate::targets::{Problems, Style};
 
 /// One device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,7 @@ fn spec(
 
 fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, Rule> {
     let kind = printable(&row.kind).into_owned();
-    let read = targets::parse(&row.kind, row.params());
-    let unreadable = |error| Rule::Unreadable { kind: kind.clone(), error };
-    let mut target = read.map_err(unreadable)?.for_export();
-    host.add_numbers(target.as_mut());
+    let mut target = host.target(row)?;
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {

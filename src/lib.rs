@@ -85,6 +85,7 @@ pub mod targets;
 mod text;
 pub mod units;
 pub mod watch;
+mod whole_file;
 
 /// README's example.
 #[cfg(doctest)]

@@ -12,6 +12,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::whole_file::folder;
+
 pub use pending::PendingApply;
 pub use record::{ConfirmState, Phase, Record};
 
@@ -72,10 +74,6 @@ pub fn forget(path: &Path) -> io::Result<()> {
     let Some(state) = ConfirmState::read(path)?.filter(|state| !state.alive) else { return Ok(()) };
     remove(&beside(path, &state.record.token))?;
     remove(path).map(drop)
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns the path of a file beside the record. Of `name` only the last part counts: a forged record must not name

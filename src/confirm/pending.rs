@@ -8,7 +8,8 @@ use std::process;
 
 use jiff::Timestamp;
 
-use super::{Phase, Record, TOKEN, folder, forget, remove};
+use super::{Phase, Record, TOKEN, forget, remove};
+use crate::whole_file::folder;
 
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
 /// the lock of the kernel.

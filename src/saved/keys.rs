@@ -12,6 +12,7 @@ use super::SavedError;
 use super::digest::hex;
 use crate::config::Map;
 use crate::keys::KeySource;
+use crate::whole_file::Attempt;
 
 /// The count of rounds of the digest (PBKDF2): a key made of a word must not be cheap to guess from it.
 const ROUNDS: u32 = 20_000;
@@ -89,7 +90,7 @@ pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
             return Err(SavedError::KeysFromNowhere(name));
         }
         fs::canonicalize(path).map_err(|error| SavedError::File {
-            attempt: "can't read",
+            attempt: Attempt::Read.to_string(),
             path: path.display().to_string(),
             error,
         })

@@ -85,10 +85,10 @@ pub struct Made {
 #[derive(Debug, Error)]
 pub enum SavedError {
     /// The file can't be read or written.
-    #[error("{attempt} `{}`: {error}", printable(.path))]
+    #[error("can't {attempt} `{}`: {error}", printable(.path))]
     File {
-        /// The attempt, such as `can't read`.
-        attempt: &'static str,
+        /// The attempt: `read`, `open`, `write`, `write beside`, `replace` or `write the folder of`.
+        attempt: String,
         /// The file.
         path: String,
         /// The answer of the system.

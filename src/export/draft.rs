@@ -93,7 +93,7 @@ fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
     }
     // A key must not lead to the uuid of a device that is not exported either.
     let free = |key: &Key| host.observed.by_uuid(&Uuid::owned(owner, key)).is_none();
-    let mut key = |seen: &&Seen| own(seen).unwrap_or_else(|| given.from_name(&seen.listed.name, free));
+    let mut key = |seen: &&Seen| own(seen).unwrap_or_else(|| given.allocate(&seen.listed.name, free));
     devices.iter().map(&mut key).collect()
 }
 

@@ -77,12 +77,12 @@ fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
 
 fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<SyntaxError>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
-    let (mut names, mut uuids) = (BTreeSet::new(), BTreeSet::new());
+    let (mut taken_names, mut taken_uuids) = (BTreeSet::new(), BTreeSet::new());
     for device in placed {
         match identity(device) {
             Ok((name, uuid)) => {
-                let first =
-                    names.insert(name.clone()) && uuid.as_ref().is_none_or(|uuid| uuids.insert(uuid.clone()));
+                let first = taken_names.insert(name.clone())
+                    && uuid.as_ref().is_none_or(|uuid| taken_uuids.insert(uuid.clone()));
                 wrong.extend((!first).then(|| twice(device)));
                 named.push((device, (name, uuid)));
             }
@@ -153,7 +153,7 @@ fn keys(named: &[(&LocatedSpec, Identity)], owner: &Owner) -> Vec<Key> {
         named.iter().map(|(_, (_, uuid))| own(uuid).filter(|key| given.take(key))).collect();
     own.into_iter()
         .zip(named)
-        .map(|(own, (_, (name, _)))| own.unwrap_or_else(|| given.from_name(name, |_| true)))
+        .map(|(own, (_, (name, _)))| own.unwrap_or_else(|| given.allocate(name, |_| true)))
         .collect()
 }
 

@@ -19,7 +19,7 @@ impl KeyAllocator {
     }
 
     /// Makes a key from a name, and takes it. It is none that is taken, and one that `free` accepts.
-    pub fn from_name(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
+    pub fn allocate(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
         let legal = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
         let mut stem: String = name.plain().chars().map(legal).take(Key::MAX_LENGTH).collect();
         if stem.is_empty() {
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn keys_are_legal_and_there_once() {
         let mut keys = KeyAllocator::default();
-        let mut like = |name: &str| keys.from_name(&Name::new(name).unwrap(), |_| true).to_string();
+        let mut like = |name: &str| keys.allocate(&Name::new(name).unwrap(), |_| true).to_string();
         assert_eq!(like("vg-root"), "vg-root");
         assert_eq!(like("a b"), "a_b");
         assert_eq!(like("a,b"), "a_b-2");

@@ -69,7 +69,7 @@ pub(super) fn of(file: &mut File) -> Holder {
     stranger(file).unwrap_or_default()
 }
 
-/// Returns the holder by the list of the kernel, proc_locks(5). `None` when the list does not have it, as across pid
+/// Returns the holder by the list of the kernel, `proc_locks(5)`. `None` when the list does not have it, as across pid
 /// namespaces.
 fn stranger(file: &File) -> Option<Holder> {
     let metadata = file.metadata().ok()?;

@@ -91,7 +91,7 @@ fn hints(error: &OpError) -> Vec<String> {
             vec!["`--deferred` lets it go away as soon as it is closed".to_string()]
         }
         OpError::Refused { cause, advice } => {
-            let mut hints = advice.clone();
+            let mut hints: Vec<String> = advice.iter().map(ToString::to_string).collect();
             hints.extend(privilege(cause));
             hints
         }

@@ -1,67 +1,112 @@
 //! Advice about a table that the kernel refused. The kernel often answers with one errno for a dozen reasons.
 
+use thiserror::Error;
+
 use crate::access::Access;
-use crate::device::Device;
+use crate::identity::{DevNum, printable};
 use crate::kernel::ReadKernel;
 use crate::table::RawRow;
 use crate::targets::{self, DeviceAccess, DeviceUse, Mode, Problems, Target};
 
-/// Returns the likely problems of a table, a sentence each that names the row, counted from 1.
-pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> Vec<String> {
-    let mut advice = Vec::new();
-    for (index, row) in table.iter().enumerate() {
-        for sentence in on_row(kernel, row, access) {
-            advice.push(format!("row {}: {sentence}", index + 1));
-        }
-    }
-    advice
+/// A likely reason why the kernel refused a table. Its `Display` is a sentence: `row 1: there is no block device 8:9`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("row {row}: {problem}")]
+pub struct Advice {
+    /// The row, counted from 1.
+    pub row: usize,
+    /// The likely problem of the row.
+    pub problem: RowProblem,
 }
 
-fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<String> {
+/// A problem of a row, as far as dmctl can know it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RowProblem {
+    /// The kernel does not have the target type; a module may be missing.
+    #[error("the kernel has no target type `{}`", printable(.0))]
+    UnknownType(String),
+    /// The parameters can't be read.
+    #[error("word {word} of the parameters: {problem}")]
+    Params {
+        /// The wrong word, counted from 1; one more than there are when a word is missing.
+        word: usize,
+        /// The problem of the word. It does not repeat a word that may be a key.
+        problem: String,
+    },
+    /// A field breaks a rule of its target.
+    #[error("{0}")]
+    Field(String),
+    /// A target of this type needs a read-only table.
+    #[error("a table with `{0}` must be loaded read-only")]
+    NeedsReadOnly(String),
+    /// A target of this type needs a writable table.
+    #[error("a table with `{0}` can't be loaded read-only")]
+    NeedsWritable(String),
+    /// A lower device does not exist.
+    #[error("there is no block device {0}")]
+    NoDevice(DevNum),
+    /// A lower device is too small.
+    #[error("{number} has {sectors} sectors, this row uses it up to sector {end}")]
+    TooSmall {
+        /// The number of the lower device.
+        number: DevNum,
+        /// The size of the lower device, in sectors.
+        sectors: u64,
+        /// The end of the range that the row uses, in sectors.
+        end: u64,
+    },
+    /// A lower device refuses writes, and the table is writable.
+    #[error("{0} is read-only, and this row would write to it")]
+    LowerReadOnly(DevNum),
+}
+
+/// Returns the likely reasons why the kernel refused a table.
+pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> Vec<Advice> {
+    let numbered = |(row, number)| {
+        on_row(kernel, row, access).into_iter().map(move |problem| Advice { row: number, problem })
+    };
+    table.iter().zip(1..).flat_map(numbered).collect()
+}
+
+fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<RowProblem> {
     let unknown = targets::find(&row.kind).is_none();
     if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
-        return vec![format!("the kernel has no target type `{}`", crate::identity::printable(&row.kind))];
+        return vec![RowProblem::UnknownType(row.kind.to_string())];
     }
     let target = match targets::parse(&row.kind, row.params()) {
         Ok(target) => target,
-        Err(error) => return vec![format!("word {} of the parameters: {error}", error.word + 1)],
+        Err(error) => return vec![RowProblem::Params { word: error.word + 1, problem: error.to_string() }],
     };
-    let mut advice = on_fields(target.as_ref(), row);
-    advice.extend(on_mode(target.as_ref(), access));
-    advice
-        .extend(target.lower_devices(row.length).iter().filter_map(|lower| on_lower(kernel, lower, access)));
-    advice
+    let mut problems = on_fields(target.as_ref(), row);
+    problems.extend(on_mode(target.as_ref(), access));
+    let lower_devices = target.lower_devices(row.length);
+    problems.extend(lower_devices.iter().filter_map(|lower| on_lower(kernel, lower, access)));
+    problems
 }
 
-fn on_fields(target: &dyn Target, row: &RawRow) -> Vec<String> {
+fn on_fields(target: &dyn Target, row: &RawRow) -> Vec<RowProblem> {
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
-    problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
+    problems.into_vec().into_iter().map(|problem| RowProblem::Field(problem.to_string())).collect()
 }
 
-fn on_mode(target: &dyn Target, access: Access) -> Option<String> {
+fn on_mode(target: &dyn Target, access: Access) -> Option<RowProblem> {
     match (target.traits().mode, access) {
-        (Mode::ReadOnly, Access::Writable) => {
-            Some(format!("a table with `{}` must be loaded read-only", target.kind()))
-        }
-        (Mode::Writable, Access::ReadOnly) => {
-            Some(format!("a table with `{}` can't be loaded read-only", target.kind()))
-        }
+        (Mode::ReadOnly, Access::Writable) => Some(RowProblem::NeedsReadOnly(target.kind().to_string())),
+        (Mode::Writable, Access::ReadOnly) => Some(RowProblem::NeedsWritable(target.kind().to_string())),
         _ => None,
     }
 }
 
-fn on_lower(kernel: &dyn ReadKernel, lower: &DeviceUse<'_>, access: Access) -> Option<String> {
-    let Device { number: Some(number), .. } = lower.device else { return None };
-    let Some(device) = kernel.block_device(*number).ok()? else {
-        return Some(format!("there is no block device {number}"));
-    };
+fn on_lower(kernel: &dyn ReadKernel, lower: &DeviceUse<'_>, access: Access) -> Option<RowProblem> {
+    let number = lower.device.number?;
+    let Some(device) = kernel.block_device(number).ok()? else { return Some(RowProblem::NoDevice(number)) };
     let end = lower.start.saturating_add(lower.length.unwrap_or(0));
     if end > device.sectors {
-        return Some(format!("{number} has {} sectors, this row uses it up to sector {end}", device.sectors));
+        return Some(RowProblem::TooSmall { number, sectors: device.sectors, end });
     }
-    (device.read_only && access == Access::Writable && lower.access != DeviceAccess::Read)
-        .then(|| format!("{number} is read-only, and this row would write to it"))
+    let writes = access == Access::Writable && lower.access != DeviceAccess::Read;
+    (device.read_only && writes).then_some(RowProblem::LowerReadOnly(number))
 }
 
 #[cfg(test)]
@@ -79,9 +124,11 @@ mod tests {
             ("future", "8:0", "row 1: the kernel has no target type `future`"),
         ] {
             let row = RawRow::new(0, 200, kind, params.to_string());
-            assert_eq!(on(&kernel, &[row], Access::Writable), [expected], "{kind} {params}");
+            let advice: Vec<String> =
+                on(&kernel, &[row], Access::Writable).iter().map(ToString::to_string).collect();
+            assert_eq!(advice, [expected], "{kind} {params}");
         }
         let fine = RawRow::new(0, 200, "linear", "8:0 0".to_string());
-        assert_eq!(on(&kernel, &[fine], Access::Writable), [""; 0]);
+        assert_eq!(on(&kernel, &[fine], Access::Writable), []);
     }
 }

@@ -1,5 +1,6 @@
 //! Creates a device.
 
+use super::advice::Advice;
 use super::settle::settled;
 use super::{Foreign, LeftState, OpError, advice, rows, taken};
 use crate::access::Access;
@@ -95,7 +96,7 @@ fn undo(
     name: &Name,
     id: &Id,
     cause: KernelError,
-    advice: impl FnOnce() -> Vec<String>,
+    advice: impl FnOnce() -> Vec<Advice>,
 ) -> OpError {
     match retry::remove(kernel, id, PATIENCE, &|| false) {
         Ok(()) => OpError::Refused { cause, advice: advice() },

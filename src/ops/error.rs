@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::Usage;
+use super::{Advice, Usage};
 use crate::device::Device;
 use crate::identity::{DevNum, IdentityError, Name, Uuid};
 use crate::kernel::KernelError;
@@ -110,8 +110,8 @@ pub enum OpError {
     Refused {
         /// The answer of the kernel.
         cause: KernelError,
-        /// The likely reasons, a sentence each; empty when none is known.
-        advice: Vec<String>,
+        /// The likely reasons; empty when none is known.
+        advice: Vec<Advice>,
     },
     /// The kernel refused a call, and then one of those that undo the calls before it.
     #[error("{cause}; and putting it back failed: {recovery}; {left}")]

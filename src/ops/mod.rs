@@ -58,6 +58,7 @@ mod swap;
 mod taken;
 mod usage;
 
+pub use advice::{Advice, RowProblem};
 pub use create::{CreateOptions, Created, create};
 pub use error::{LeftState, OpError};
 pub use find::{by_name, find, new_name};

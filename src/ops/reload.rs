@@ -1,5 +1,6 @@
 //! Replaces the table of a device.
 
+use super::advice::Advice;
 use super::find::{stable_id, state_of};
 use super::settle::settled;
 use super::swap::{self, not_put_back};
@@ -70,7 +71,7 @@ fn after_refused_load(
     kernel: &dyn ChangeKernel,
     before: &DeviceState,
     cause: KernelError,
-    advice: impl FnOnce() -> Vec<String>,
+    advice: impl FnOnce() -> Vec<Advice>,
 ) -> OpError {
     match kernel.resume(&stable_id(&before.info)) {
         Ok(()) => OpError::Refused { cause, advice: advice() },

@@ -1,5 +1,6 @@
 //! The swap of tables that a resume makes, and how it is undone when it fails.
 
+use super::advice::Advice;
 use super::find::stable_id;
 use super::{LeftState, OpError};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
@@ -12,7 +13,7 @@ use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 pub(super) fn resume(
     kernel: &dyn ChangeKernel,
     before: &DeviceState,
-    advice: impl FnOnce() -> Vec<String>,
+    advice: impl FnOnce() -> Vec<Advice>,
 ) -> Result<(), OpError> {
     let id = stable_id(&before.info);
     let Err(cause) = kernel.resume(&id) else { return Ok(()) };

@@ -12,11 +12,16 @@ use thiserror::Error;
 
 use super::source::check_hex;
 use super::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
+use crate::mistake::{Mistake, to_serde};
 use crate::secret::{REDACTED, Secret};
 
-/// The four ways to write a key, for messages.
+/// The advice of most messages: the four forms of a key.
 const FORMS: &str = "write `{ file = \"/path\" }`, `{ keyring = \"logon:description\", bytes = 64 }`, \
                      `{ credential = \"name\" }`, or `{ hex = \"...\" }` in a file that nobody but its owner can read";
+
+/// The message about a value that may be a key itself.
+const BARE_VALUE: &str =
+    "a key must not be written as a bare value: it would be readable by anyone with the file";
 
 /// A text that no message may repeat. A value of another type is refused without being shown.
 struct Hidden(Secret);
@@ -34,7 +39,7 @@ struct HiddenVisitor;
 macro_rules! refuse_silently {
     ($message:expr; $($method:ident: $type:ty),*) => {
         $(fn $method<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
-            Err(E::custom($message))
+            Err(to_serde($message))
         })*
     };
 }
@@ -100,9 +105,9 @@ impl Form {
 /// Why a table in a map is not a source of a key. It never carries a value of the table.
 #[derive(Debug, Error)]
 enum FormError {
-    #[error("this key comes from nowhere: {FORMS}")]
+    #[error("this key comes from nowhere")]
     NoSource,
-    #[error("a key comes from one place only: {FORMS}")]
+    #[error("a key comes from one place only")]
     SeveralSources,
     #[error("`encoding` says what is in a key file, and goes with `file` only")]
     EncodingWithoutFile,
@@ -122,6 +127,16 @@ enum FormError {
     CredentialName,
     #[error(transparent)]
     Hex(#[from] KeySyntax),
+}
+
+impl From<FormError> for Mistake {
+    fn from(error: FormError) -> Self {
+        let mistake = Self::new(error.to_string());
+        match error {
+            FormError::NoSource | FormError::SeveralSources => mistake.advice(FORMS),
+            _ => mistake,
+        }
+    }
 }
 
 fn file(path: String, encoding: Option<Encoding>) -> Result<KeySource, FormError> {
@@ -157,16 +172,16 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeySource, A::Error> {
-        Form::deserialize(MapAccessDeserializer::new(map))?.into_source().map_err(de::Error::custom)
+        Form::deserialize(MapAccessDeserializer::new(map))?.into_source().map_err(to_serde)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<KeySource, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Err(de::Error::custom(format!("a list is no key: {FORMS}")))
+        Err(to_serde(Mistake::new("a list is no key").advice(FORMS)))
     }
 
     refuse_silently!(
-        format!("a key must not be written as a bare value: it would be readable by anyone with the file: {FORMS}");
+        Mistake::new(BARE_VALUE).advice(FORMS);
         visit_str: &str, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_bool: bool
     );
 }

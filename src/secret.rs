@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The text that every output shows in place of key material.
@@ -42,7 +43,9 @@ impl Secret {
     #[must_use]
     pub fn same_hex(&self, other: &Self) -> bool {
         // Bit 5 is all that tells the cases of a letter apart, and is set in every digit.
-        same_bytes(self.0.bytes().map(|b| b | 0x20), other.0.bytes().map(|b| b | 0x20))
+        let pairs = self.0.bytes().zip(other.0.bytes());
+        let same = pairs.fold(Choice::from(1), |same, (a, b)| same & (a | 0x20).ct_eq(&(b | 0x20)));
+        self.0.len() == other.0.len() && same.into()
     }
 
     /// Returns the material itself. Call this only to send it to the kernel, or to print it for `--show-keys`.
@@ -67,13 +70,8 @@ impl Secret {
 impl PartialEq for Secret {
     /// In time that depends on the lengths alone.
     fn eq(&self, other: &Self) -> bool {
-        same_bytes(self.0.bytes(), other.0.bytes())
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
-}
-
-/// Compares every byte, however early two differ.
-fn same_bytes(one: impl ExactSizeIterator<Item = u8>, two: impl ExactSizeIterator<Item = u8>) -> bool {
-    one.len() == two.len() && one.zip(two).fold(0u8, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
 impl Eq for Secret {}

@@ -212,7 +212,7 @@ fn jobs(text: &str) -> Result<usize, String> {
     jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
-/// Reads a saved plan, and trusts it as far as the files of its map.
+/// Reads a saved plan, and checks that other users can't have written it or the files of its map.
 fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Failure> {
     let saved = saved::read(path)?;
     if !args.any_host {

@@ -1,6 +1,6 @@
-//! What was typed: a verb with its own options, and those of [`Global`].
+//! The arguments: a verb with its own options, and those of [`Global`].
 //!
-//! Nothing below a verb imports this file: it names every verb, and each of them would be on a circle.
+//! No file of a verb imports this one: it imports every verb, and each would be on a circle.
 
 use std::ffi::OsString;
 
@@ -24,10 +24,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// What these words mean, or why they mean nothing.
+    /// Parses the words of a command line.
     ///
-    /// To build what all verbs take is more work than most of them do. A first word that is a verb is enough, unless
-    /// there is something to be said: then everything is built, so that it is said about the whole.
+    /// To build the options of all verbs is more work than most verbs do. When the first word is a verb, that one is
+    /// enough. On an error, and for help, all are built, so that the text is about the whole command.
     pub fn of(words: &[OsString]) -> Result<Self, clap::Error> {
         Self::of_one_verb(words).map_or_else(|| Self::of_any(words), Ok)
     }
@@ -45,7 +45,7 @@ impl Args {
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }
 
-    /// The command with all that its verbs take.
+    /// Builds the command with the options of all verbs.
     pub fn whole() -> Command {
         let mut command = Self::command();
         command.build();
@@ -53,7 +53,7 @@ impl Args {
     }
 }
 
-/// Every verb, with its options. Those of a verb are built when they are needed.
+/// Every verb, with its options, which are built when they are needed.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Verb {

@@ -1,8 +1,8 @@
-//! What a shell completes. The script that `dmctl completions` prints calls dmctl at each press of Tab, with
+//! Completes arguments for a shell. The script that `dmctl completions` prints calls dmctl at each press of Tab, with
 //! [`ASKED`] set and the words typed so far behind `--`.
 //!
-//! Names of devices and keys of mappings are looked up then and there: in the kernel and in the map that the words
-//! name. Nothing is said of what can't be read, for nobody has asked for it yet: it completes to nothing.
+//! Names of devices and keys of mappings are read then and there: from the kernel and from the map that the words
+//! name. A kernel or a map that can't be read is not an error here: it completes to nothing.
 
 use std::env;
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ use super::failure::Failure;
 /// The variable that holds the name of the shell that asks.
 const ASKED: &str = "DMCTL_COMPLETE";
 
-/// zsh loads a completion as the body of a function, at the first press of Tab: that one is to be answered, too.
+/// zsh loads a completion as the body of a function, at the first press of Tab; this line answers that one, too.
 const ZSH_AT_ONCE: &str = "if [[ $funcstack[1] == _dmctl ]]; then _clap_dynamic_completer_dmctl; fi\n";
 
 /// The shells that have a script.
@@ -41,7 +41,7 @@ pub(crate) fn answer(command: impl Fn() -> Command) {
     CompleteEnv::with_factory(command).var(ASKED).complete();
 }
 
-/// The script for a shell.
+/// Writes the script for a shell.
 pub fn script(shell: Shell) -> Result<String, Failure> {
     let failed = |says: String| Failure::new(Exit::Error, anyhow!(says));
     let name = shell.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
@@ -58,7 +58,7 @@ pub fn script(shell: Shell) -> Result<String, Failure> {
     Ok(script)
 }
 
-/// The names of the devices of the kernel that the words name.
+/// Lists the names of the devices of the kernel that the words name.
 pub fn names() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let names = match kernel(&words()) {
@@ -69,7 +69,7 @@ pub fn names() -> ArgValueCandidates {
     })
 }
 
-/// The keys of the map that the words name.
+/// Lists the keys of the map that the words name.
 pub fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let map = config::load(&maps(words())).map;
@@ -77,7 +77,7 @@ pub fn keys() -> ArgValueCandidates {
     })
 }
 
-/// The classes of steps.
+/// Lists the risk classes.
 pub fn classes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(Class::ALL.iter().map(|class| class.name().to_string()).collect()))
 }
@@ -87,12 +87,12 @@ fn candidates(mut values: Vec<String>) -> Vec<CompletionCandidate> {
     values.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The words typed so far, without the command itself.
+/// Returns the words typed so far, without the command itself.
 fn words() -> Vec<OsString> {
     env::args_os().skip_while(|word| word != "--").skip(2).collect()
 }
 
-/// The file of the simulated kernel that the words name. bash takes `=` for a word.
+/// Finds the file of the simulated kernel that the words name. bash splits `--kernel=FILE` into three words.
 fn kernel(words: &[OsString]) -> Option<PathBuf> {
     let written =
         words.iter().enumerate().find_map(|(at, word)| match word.to_str()?.strip_prefix("--kernel")? {
@@ -106,17 +106,17 @@ fn simulated(file: &Path) -> Result<Vec<crate::identity::Name>, KernelError> {
     Ok(Simulated::open(file)?.list()?.into_iter().map(|listed| listed.name).collect())
 }
 
-/// What of the words looks like a part of a map, and is there.
+/// Finds the words that are files or directories of a map.
 fn maps(words: Vec<OsString>) -> Vec<PathBuf> {
     let is_map = |path: &PathBuf| {
         let toml = path.extension().is_some_and(|extension| extension == "toml") && path.is_file();
-        // A verb is no folder, even where there is one of that name.
+        // A verb is not a directory, even where there is one of that name.
         toml || path.components().count() > 1 && path.is_dir()
     };
     words.into_iter().map(PathBuf::from).filter(is_map).collect()
 }
 
-/// Whether a shell takes a name as it is. One that it would take apart is not offered.
+/// Whether a shell takes a name as it is. A name that it would split or expand is not offered.
 fn is_plain(name: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || "_.+-:@=#".contains(c);
     name.chars().all(word) && !name.starts_with(['-', '#'])

@@ -1,4 +1,4 @@
-//! `dmctl completions`: what a shell needs to complete dmctl's arguments.
+//! `dmctl completions`: prints the script by which a shell completes dmctl's arguments.
 
 use super::complete::{self, Shell};
 use super::exit::Exit;

@@ -1,4 +1,4 @@
-//! The kernel that a verb is given: to read, or, behind the lock, to change.
+//! Gives a verb the kernel: to read, or, with the lock held, to change.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,30 +20,30 @@ use super::global::Global;
 use super::note::note;
 use super::signals;
 
-/// What the global options mean.
+/// The kernel and the waits that the global options select.
 #[derive(Debug, Clone)]
 pub struct Context {
     kernel: Choice,
     udev: Udev,
     udev_timeout: Duration,
     lock_timeout: Duration,
-    /// Becomes true when this process is told to stop, once it may change a kernel.
+    /// Set by a signal that ends the process, once they are caught.
     stop: Arc<AtomicBool>,
-    /// Whether it does so already.
+    /// Whether the signals are caught already.
     caught: bool,
 }
 
-/// Which kernel.
+/// The kernel that was selected.
 #[derive(Debug, Clone)]
 enum Choice {
-    /// The running one.
+    /// The running kernel.
     Live,
-    /// The one in this file.
+    /// The simulated kernel in this file.
     Simulated(PathBuf),
 }
 
 impl Context {
-    /// From what was typed.
+    /// Creates a context from the global options.
     pub fn new(global: &Global) -> Self {
         let kernel = match global.kernel.as_path() {
             live if live == Path::new("live") => Choice::Live,
@@ -59,34 +59,34 @@ impl Context {
         }
     }
 
-    /// Whether this is the running kernel.
+    /// Whether the kernel is the running one.
     pub fn is_live(&self) -> bool {
         matches!(self.kernel, Choice::Live)
     }
 
-    /// How long a device that is open is waited for. Nobody lets go of one of a simulated kernel meanwhile.
+    /// Returns how long to wait for an open device to be closed. In a simulated kernel none is closed meanwhile.
     pub fn patience(&self) -> Duration {
         if self.is_live() { Options::default().patience } else { Duration::ZERO }
     }
 
-    /// The same for a process that catches its signals itself, and for which `stop` becomes true. It waits for
-    /// nobody's lock.
+    /// Copies the context for a process that catches its signals itself and sets `stop`. The copy does not wait for the
+    /// lock.
     pub fn caught(&self, stop: Arc<AtomicBool>) -> Self {
         let kernel = self.kernel.clone();
         Self { kernel, lock_timeout: Duration::ZERO, stop, caught: true, ..*self }
     }
 
-    /// The file of the kernel, when it is a simulated one.
+    /// Returns the file of a simulated kernel.
     pub fn simulated(&self) -> Option<&Path> {
         if let Choice::Simulated(path) = &self.kernel { Some(path) } else { None }
     }
 
-    /// Whether this process was told to stop, while it has a kernel to change.
+    /// Returns the flag that a signal sets, once signals are caught.
     pub fn stop(&self) -> &AtomicBool {
         &self.stop
     }
 
-    /// The kernel, for a verb that can't change it.
+    /// Opens the kernel for a verb that can't change it.
     pub fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
             Choice::Live => Box::new(Live::open(self.udev)?),
@@ -94,7 +94,7 @@ impl Context {
         })
     }
 
-    /// Takes a lock. Whoever has to wait for it is told for whom.
+    /// Takes a lock. A wait is announced, with the process that holds the lock.
     fn lock(&self, path: &Path, command: &str) -> Result<Lock, LockError> {
         match Lock::acquire(path, Duration::ZERO, command) {
             Err(LockError::Held { holder, .. }) if !self.lock_timeout.is_zero() => {
@@ -105,8 +105,7 @@ impl Context {
         }
     }
 
-    /// Gives the kernel to `act`, with the lock held. `command` tells others who holds the lock, so it must hold
-    /// no key.
+    /// Gives the kernel to `act`, with the lock held. Other processes are shown `command`, so it must not hold a key.
     pub fn changing<T>(
         &self,
         command: &str,
@@ -115,7 +114,7 @@ impl Context {
         self.hold(command)?.change(act)
     }
 
-    /// Takes the lock, for changes one after the other.
+    /// Takes the lock, for several changes.
     pub fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
         let lock = match &self.kernel {
@@ -126,7 +125,7 @@ impl Context {
         Ok(Held { context: self, _lock: lock })
     }
 
-    /// A signal ends nothing halfway from now on: a device would stay suspended, or a semaphore behind.
+    /// Catches the signals that end a process: halfway, a device would stay suspended, or a semaphore allocated.
     pub fn catch_signals(&self) -> Result<(), Failure> {
         if self.caught {
             return Ok(());
@@ -134,7 +133,7 @@ impl Context {
         signals::catch(&self.stop).map_err(|error| Failure::new(Exit::Error, error))
     }
 
-    /// Where it is written that an apply waits to be confirmed.
+    /// Returns the path of the record of an apply that waits to be confirmed.
     pub fn confirmation(&self) -> Result<PathBuf, Failure> {
         match &self.kernel {
             Choice::Live => Ok(confirm::LIVE.into()),
@@ -143,15 +142,15 @@ impl Context {
     }
 }
 
-/// A kernel that nobody else changes as long as this lives: no other dmctl, that is.
+/// The kernel with the lock held: no other dmctl changes it while this lives.
 pub struct Held<'c> {
     context: &'c Context,
     _lock: Lock,
 }
 
 impl Held<'_> {
-    /// Gives the kernel to `act`. What it does to a simulated one is kept, also when it fails, as a running one
-    /// would keep it.
+    /// Gives the kernel to `act`. Changes of a simulated kernel are saved even when `act` fails, as a running kernel
+    /// would keep them.
     pub fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
         let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
         match kernel {
@@ -168,7 +167,7 @@ impl Held<'_> {
     }
 }
 
-/// A file beside that of a simulated kernel: one, whatever links lead there.
+/// Returns the path of a file beside that of a simulated kernel, with links resolved: one file for all links to it.
 fn beside(state: &Path, extension: &str) -> Result<PathBuf, KernelError> {
     let failed = |source| KernelError::Io { what: format!("cannot read {}", state.display()), source };
     let mut path = OsString::from(fs::canonicalize(state).map_err(failed)?);

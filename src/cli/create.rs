@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let name = ops::new_name(&args.name)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
     let table = args.rows.read()?;
-    // Nobody's device is touched by this, so it is no refusal; but whose it will look like is said.
+    // No device of another subsystem is changed, so this is not refused; but the new one will look like such a device.
     if let (Some(subsystem), Foreign::Refuse) =
         (uuid.as_ref().and_then(Uuid::subsystem), (&args.consent).into())
     {

@@ -1,4 +1,4 @@
-//! `dmctl deactivate`: the devices of a map go away, as far as nobody uses them.
+//! `dmctl deactivate`: removes the devices of a map that are not in use.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use super::output::print;
 use super::plan::Allow;
 use super::selection::Selection;
 
-/// How often a device that is in use is looked at again.
+/// The pause before a device that is in use is tried again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Remove the devices of a map that nobody uses, upper ones first; the others stay, and are named
@@ -42,7 +42,7 @@ pub struct Args {
     allow: Allow,
 }
 
-/// Removes them. A device that stays is no failure: it is what was asked for.
+/// Removes the devices. A device in use stays, and that is not a failure.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, context.trust_to_apply())?;
     let began = Instant::now();

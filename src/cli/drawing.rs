@@ -1,4 +1,4 @@
-//! A plan on standard output, in the format that was asked for.
+//! Prints a plan on standard output, in the format of the options.
 
 use std::io::{self, IsTerminal};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::{print, print_json};
 
-/// How a plan is drawn.
+/// The format of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
     /// For a person, in a terminal
@@ -37,7 +37,7 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// Draws `plan`. As JSON it is `data`, which may say more.
+    /// Prints `plan`. As JSON it is `data`, which may have more fields.
     pub fn print(&self, plan: &Document, heading: &Heading, data: &impl Serialize) -> Result<(), Failure> {
         match if self.json { Format::Json } else { self.format } {
             Format::Text => print(&text(plan, heading)),
@@ -48,12 +48,12 @@ impl Drawing {
     }
 }
 
-/// A plan as text, as wide as the terminal if there is one.
+/// Draws a plan as text, as wide as the terminal if there is one.
 pub fn text(plan: &Document, heading: &Heading) -> String {
     render::draw(plan, heading, Look { paint: Paint::Colour, columns: columns() })
 }
 
-/// How wide the terminal is that standard output is shown on. What is read by anything else is not cut.
+/// Returns the width of the terminal of standard output. Text for a file or a pipe is not cut.
 fn columns() -> Option<usize> {
     let stdout = io::stdout();
     let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout)).flatten();

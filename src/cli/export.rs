@@ -1,4 +1,4 @@
-//! `dmctl export`: what the kernel has, written for dmctl and for others.
+//! `dmctl export`: writes the devices of the kernel, for dmctl and for other tools.
 
 use crate::export::{self, ExportError, Selection};
 use crate::identity::Owner;
@@ -35,7 +35,7 @@ pub struct Args {
     owner: Option<Owner>,
 }
 
-/// What is written.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A map file that changes nothing

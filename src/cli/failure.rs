@@ -1,6 +1,6 @@
-//! A failed run: the error as the library has it, the exit code, and hints for the person at the keyboard.
+//! A failed run: the error of the library, the exit code, and hints for a person.
 //!
-//! The library says what is wrong; what to type about it is known only here.
+//! The library tells the error; only this file knows the commands that help.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An error with its exit code, and no hint yet.
+    /// Creates a failure without a hint.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), hints: Vec::new() }
     }
@@ -38,12 +38,12 @@ impl Failure {
         self
     }
 
-    /// How the run ends.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// Tells a person, on standard error. Every error's text names its causes itself.
+    /// Prints the error and the hints on standard error. The text of an error names its causes itself.
     pub fn report(&self) {
         note(format_args!("{ERROR}error:{ERROR:#} {}", shown(&self.error.to_string())));
         for hint in &self.hints {
@@ -52,14 +52,14 @@ impl Failure {
     }
 }
 
-/// Lines whose words may come from anywhere, as a terminal may have them.
+/// Escapes what a terminal would act on: the text of an error may come from a file or the kernel.
 fn shown(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     lines.join("\n")
 }
 
 impl fmt::Display for Failure {
-    /// The error alone.
+    /// Writes the error alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
@@ -76,7 +76,7 @@ impl From<OpError> for Failure {
     }
 }
 
-/// What to type, or to look at, next.
+/// Hints at the command to try next.
 fn hints(error: &OpError) -> Vec<String> {
     match error {
         OpError::Missing { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
@@ -99,17 +99,17 @@ fn hints(error: &OpError) -> Vec<String> {
     }
 }
 
-/// A name as it can be typed.
+/// Writes a name as a shell takes it.
 fn shell(name: &Name) -> &str {
     name.kernel()
 }
 
-/// What to do about a kernel that lets nobody in.
+/// Hints at root where the kernel denies access.
 fn privilege(error: &KernelError) -> Option<String> {
     let denied = match error {
         KernelError::Refused { errno, .. } => matches!(errno, Errno::EPERM | Errno::EACCES),
         KernelError::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        // The first says by itself what to do about it.
+        // The text of the first has its own advice.
         KernelError::NoControl { .. } | KernelError::State(_) => false,
     };
     denied

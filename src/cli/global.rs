@@ -43,7 +43,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// What is logged: warnings, unless more or less was asked for.
+    /// Returns the level of the log: warnings without an option.
     pub(crate) fn log_level(&self) -> LevelFilter {
         match (self.log_level, self.verbose) {
             (Some(level), _) => level.into(),
@@ -107,7 +107,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Makes it so for everything this process prints.
+    /// Sets the choice for everything that this process prints.
     pub(crate) fn choose(self) {
         match self {
             Self::Auto => anstream::ColorChoice::Auto,

@@ -1,4 +1,4 @@
-//! `dmctl graph`: what stands on what.
+//! `dmctl graph`: draws devices and their lower devices.
 
 use std::path::PathBuf;
 

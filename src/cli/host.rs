@@ -1,4 +1,4 @@
-//! Which host this is, for plans that are kept.
+//! Identifies this host, for saved plans.
 
 use std::fs;
 
@@ -6,11 +6,11 @@ use crate::saved;
 
 use super::context::Context;
 
-/// Where systemd keeps the id of a host (machine-id(5)).
+/// The file of systemd with the id of a host (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
 
 impl Context {
-    /// What stands for this host in a saved plan. A simulated kernel is of no host, and some hosts have no id.
+    /// Returns the id of this host for a saved plan; `None` for a simulated kernel, and for a host without an id.
     pub fn host(&self) -> Option<String> {
         let id = self.is_live().then(|| fs::read_to_string(MACHINE_ID).ok()).flatten()?;
         (!id.trim().is_empty()).then(|| saved::host(&id))

@@ -1,4 +1,4 @@
-//! `dmctl import-concise`: a map file of what `dmsetup create --concise` reads.
+//! `dmctl import-concise`: writes a map file from the text that `dmsetup create --concise` reads.
 
 use std::io::{self, Read};
 

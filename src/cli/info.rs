@@ -22,11 +22,11 @@ pub struct Args {
     output: Output,
 }
 
-/// The document, and in text a line a field.
+/// The document; as text each field is a line.
 #[derive(Serialize)]
 struct Fields {
     name: Name,
-    /// Null when the device has none.
+    /// Null for a device without a uuid.
     uuid: Option<Uuid>,
     exists: bool,
     suspended: bool,
@@ -38,7 +38,7 @@ struct Fields {
     minor: u32,
     read_only: bool,
     target_count: u32,
-    /// Whether it goes away as soon as it is closed; told only of a device that does.
+    /// True for a device that is removed as soon as it is closed; absent for others.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deferred_remove: bool,
 }
@@ -90,7 +90,7 @@ impl From<Info> for Fields {
 }
 
 impl Fields {
-    /// A line `field: value` each; the value of a uuid that is not there is empty.
+    /// Writes a line `field: value` for each field; a uuid that is missing is empty.
     fn lines(&self) -> String {
         let uuid = self.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
         let fields: [(&str, &dyn std::fmt::Display); 12] = [

@@ -41,7 +41,7 @@ struct Entry {
     details: Option<Details>,
 }
 
-/// What `--long` adds; it takes a call a device.
+/// The fields that `--long` adds, for one more call of the kernel a device.
 #[derive(Serialize)]
 struct Details {
     state: State,
@@ -52,13 +52,13 @@ struct Details {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
-    /// It does.
+    /// It serves I/O.
     Active,
     /// It holds I/O back.
     Suspended,
-    /// It does, and goes away as soon as it is closed.
+    /// It serves I/O, and is removed as soon as it is closed.
     Pending,
-    /// It has no table to serve it with.
+    /// It has no live table.
     Empty,
 }
 
@@ -88,7 +88,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mut mappings = Vec::new();
     for device in ops::list(kernel.as_ref())? {
         let details = if args.long { details(kernel.as_ref(), &device)? } else { None };
-        // One that went away between the two calls is not there.
+        // A device that was removed between the two calls is left out.
         if details.is_some() || !args.long {
             mappings.push(entry(device, details));
         }
@@ -112,7 +112,7 @@ fn details(kernel: &dyn ReadKernel, device: &ListEntry) -> Result<Option<Details
         .map(|mapped| Details { state: State::of(&mapped.info), sectors: table::sectors(&mapped.table) }))
 }
 
-/// Columns as wide as what stands in them.
+/// Aligns the fields in columns.
 fn columns(list: &List) -> String {
     let rows: Vec<[String; 5]> = list.mappings.iter().map(row).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What dmctl says about its work, on standard error, or to the journal where that is what reads it.
+//! Logs to standard error, or to the journal where standard error goes there.
 
 use std::env;
 use std::io;
@@ -11,10 +11,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What the names of dmctl's own fields in the journal begin with.
+/// The prefix of dmctl's own fields in the journal.
 const PREFIX: &str = "DMCTL";
 
-/// Logs what the library tells from this level on.
+/// Starts to log the events of the library, from `level` on.
 pub fn start(level: LevelFilter) {
     if is_journal()
         && let Ok(journal) = tracing_journald::layer()
@@ -30,7 +30,7 @@ pub fn start(level: LevelFilter) {
         .with_ansi(color)
         .with_target(false)
         .without_time()
-        // A log that can't be written is no reason to fail.
+        // An apply goes on when its log can't be written.
         .log_internal_errors(false)
         .init();
 }

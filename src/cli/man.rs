@@ -1,7 +1,7 @@
-//! `dmctl man`: the manual pages of section 1, `dmctl(1)` and one for each verb, made of the arguments.
+//! `dmctl man`: writes the manual pages of section 1, `dmctl(1)` and one for each verb, from the arguments.
 //!
-//! `dmctl.toml(5)`, and what `dmctl(1)` tells beside the arguments, are made of the documents when the package is
-//! made (`dist/man`): the command carries neither them nor what reads Markdown.
+//! `dmctl.toml(5)` and the further sections of `dmctl(1)` are made of the documents when the package is built
+//! (`dist/man`): the command carries neither the documents nor a reader of Markdown.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use clap_mangen::roff::{Roff, roman};
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// The name under which pages are filed.
+/// The name of the manual, in the head of a page.
 const MANUAL: &str = "dmctl";
 /// In place of a date, so that the same sources give the same pages. Not empty, or its place would be taken.
 const NO_DATE: &str = " ";
@@ -49,7 +49,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-/// Every page, with its path below the folder of manual pages.
+/// Makes every page, each with its path below the folder of manual pages.
 fn pages(command: &Command) -> Vec<(PathBuf, String)> {
     let mut pages = vec![(PathBuf::from("man1/dmctl.1"), command_page(command))];
     for verb in command.get_subcommands() {
@@ -59,24 +59,24 @@ fn pages(command: &Command) -> Vec<(PathBuf, String)> {
     pages
 }
 
-/// A page of section 1.
+/// Begins a page of section 1.
 fn man(of: Command, command: &Command) -> Man {
     Man::new(of).manual(MANUAL).source(source(command)).date(NO_DATE)
 }
 
-/// The page of a verb, whose last words are its examples.
+/// Makes the page of a verb. The text after its options are its examples.
 fn verb_page(man: &Man) -> String {
     let mut more = Roff::new();
     see_also(&mut more, &["dmctl(1)", "dmctl.toml(5)"]);
     printed(|out| man.render(out)).replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n") + &more.render()
 }
 
-/// The version a page is of.
+/// Returns the name and the version of the command.
 fn source(command: &Command) -> String {
     format!("dmctl {}", command.get_version().unwrap_or_default())
 }
 
-/// The page of the command as a whole.
+/// Makes the page of the command as a whole.
 fn command_page(command: &Command) -> String {
     let mut more = Roff::new();
     see_also(&mut more, &["dmctl.toml(5)", "dmsetup(8)"]);
@@ -88,7 +88,7 @@ fn see_also(page: &mut Roff, others: &[&str]) {
     page.text([roman(others.join(", "))]);
 }
 
-/// What `print` writes. Writing to memory cannot fail, and no other writer is given.
+/// Returns the text that `print` writes. Writing to memory cannot fail, and no other writer is given.
 fn printed(print: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
     let mut out = Vec::new();
     match print(&mut out) {

@@ -1,11 +1,10 @@
 //! The command line.
 //!
-//! A run has three stages. [`args`] says what was typed; a verb's file says what its own options are and
-//! what it does, in terms of the library; [`context`] gives it the kernel to read or to change. What goes
-//! wrong is typed in the library and becomes an exit code and a hint here, in [`failure`].
+//! A run has three stages. [`args`] parses the arguments; the file of a verb has its options, and carries it out by
+//! calls of the library; [`context`] gives it the kernel to read or to change. The errors of the library get an exit
+//! code and hints in [`failure`].
 //!
-//! Standard output carries data and nothing else. To add a verb, write its file and name it in
-//! [`args::Verb`].
+//! Standard output carries data and nothing else. To add a verb, write its file and name it in [`args::Verb`].
 
 mod args;
 mod complete;
@@ -68,8 +67,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 pub fn main() -> Exit {
     leave_no_core();
     complete::answer(Args::command);
-    let generator = is_generator();
-    let args = match Args::of(&typed(generator)) {
+    let args = match Args::of(&words()) {
         Ok(args) => args,
         Err(error) => return unparsed(&error),
     };
@@ -78,36 +76,36 @@ pub fn main() -> Exit {
     let context = Context::new(&args.global);
     run(&context, args.verb).unwrap_or_else(|failure| {
         failure.report();
-        if generator {
-            units::tell_kernel_log(&failure);
+        if is_generator() {
+            units::write_kernel_log(&failure);
         }
         failure.exit()
     })
 }
 
-/// A core dump would hold the keys that were read. Where that can't be had, core(5) is the administrator's.
+/// Prevents a core dump, which would hold the keys that were read. Where the limit can't be set, core(5) decides.
 fn leave_no_core() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-/// Whether systemd calls this as a generator.
+/// Whether systemd runs this process as a generator.
 fn is_generator() -> bool {
     let name = env::args_os().next().map(PathBuf::from);
     name.and_then(|path| path.file_name().map(OsString::from)).is_some_and(|name| name == "dmctl-generator")
 }
 
-/// What was typed: a generator is given folders and nothing else.
-fn typed(generator: bool) -> Vec<OsString> {
+/// Returns the words of the command line. systemd gives a generator folders and nothing else.
+fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = env::args_os().collect();
-    if generator {
+    if is_generator() {
         words.insert(1, "units".into());
     }
     words
 }
 
-/// What to do about arguments that are no order: help and version are data, all else is wrong usage.
+/// Prints help and version as data, and anything else that is not an order as wrong usage.
 fn unparsed(error: &clap::Error) -> Exit {
-    // A reader that has gone away is no error of this run.
+    // A reader that has gone away has read enough.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }

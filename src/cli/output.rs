@@ -1,4 +1,4 @@
-//! Data on standard output, as text or as JSON.
+//! Prints data on standard output, as text or as JSON.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::text::push_line;
 
-/// How data is printed.
+/// The format of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
     /// For a person
@@ -36,18 +36,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints the one or the other.
+    /// Prints data as `text` or as `json`, as the options want it.
     pub fn print(&self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         if self.is_json() { print_json(json) } else { print(&text()) }
     }
 
-    /// Whether a program reads it.
+    /// Whether the options want JSON.
     pub fn is_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
 }
 
-/// A JSON document with the version of its shape.
+/// A JSON document with the version of its format.
 #[derive(Serialize)]
 struct Versioned<'a, T> {
     format_version: u32,
@@ -55,7 +55,7 @@ struct Versioned<'a, T> {
     data: &'a T,
 }
 
-/// A document as JSON, with its version.
+/// Prints a document as JSON, with its version.
 pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let mut text =
@@ -64,19 +64,19 @@ pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
-/// A document as JSON on one line, with its version.
+/// Writes a document as JSON on one line, with its version.
 pub fn line(data: &impl Serialize) -> Result<String, Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
     Ok(format!("{text}\n"))
 }
 
-/// Prints that.
+/// Prints a document as JSON on one line, with its version.
 pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
     print(&line(data)?)
 }
 
-/// A line each.
+/// Writes a line for each item.
 pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().fold(String::new(), |mut text, item| {
         push_line!(text, "{item}");
@@ -84,15 +84,15 @@ pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     })
 }
 
-/// Writes to standard output. A reader that has gone away has seen what it wanted.
+/// Writes to standard output. A reader that has gone away has read enough.
 pub fn print(text: &str) -> Result<(), Failure> {
     is_read(text).map(drop)
 }
 
-/// Writes to standard output, and says whether somebody still reads it.
+/// Writes to standard output, and returns whether the reader is still there.
 pub fn is_read(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    // All of it at one go: a stream that strips writes the words between the escapes one by one.
+    // In one call: a stream that strips would write the text between two escapes in one call each.
     let mut plain = AutoStream::new(Vec::with_capacity(text.len()), AutoStream::choice(&out));
     let written = plain.write_all(text.as_bytes()).and_then(|()| out.write_all(&plain.into_inner()));
     match written.and_then(|()| out.flush()) {

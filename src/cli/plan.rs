@@ -1,4 +1,4 @@
-//! `dmctl plan`: what would be done, and what is at stake.
+//! `dmctl plan`: shows the steps of an apply, with their risk.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -48,13 +48,13 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// As the planner takes them.
+    /// Returns the classes as the planner takes them.
     pub fn classes(&self) -> BTreeSet<Class> {
         self.classes.iter().copied().collect()
     }
 }
 
-/// Shows them.
+/// Shows the plan.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
@@ -75,7 +75,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Pending } else { Exit::Done })
 }
 
-/// To the second: nobody reviews faster.
+/// Returns the time, to the second: a review takes longer.
 fn now() -> String {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()

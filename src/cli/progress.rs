@@ -1,8 +1,8 @@
-//! How far an apply is: for a person a line on the terminal that is written over and over, for a program a line of
-//! JSON for each event.
+//! Shows the progress of an apply: to a person as a line on the terminal that is drawn again and again, to a program as
+//! a line of JSON for each event.
 //!
-//! Whoever carries the plan out tells nothing while a device is suspended, so nothing is drawn then: the terminal may
-//! be waiting for that device.
+//! The library reports nothing while a device is suspended, so nothing is drawn then: the terminal may be waiting for
+//! that device.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use unicode_width::UnicodeWidthChar;
 
 use super::output::print_line;
 
-/// What takes no longer is shown no progress of.
+/// The time after which progress is drawn.
 const SHORT: Duration = Duration::from_secs(1);
-/// How often the line is drawn at most.
+/// The shortest time between two drawings.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Back to the start of the line, and all of it cleared.
+/// Moves to the start of the line, and clears it.
 const CLEAR: &str = "\r\u{1b}[2K";
 
-/// The last line about an apply that was carried out whole.
+/// Writes the last line about an apply that was carried out.
 pub(crate) fn applied(steps: usize) -> String {
     format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
 }
@@ -30,16 +30,16 @@ pub(crate) fn applied(steps: usize) -> String {
 pub struct Bar {
     on: bool,
     began: Instant,
-    /// When it was drawn last.
+    /// The time of the last drawing.
     drawn: Option<Instant>,
     all: usize,
     done: usize,
-    /// What was begun last.
+    /// The step that was begun last.
     current: String,
 }
 
 impl Bar {
-    /// For so many steps.
+    /// Creates a line for a plan of `all` steps.
     pub fn new(all: usize) -> Self {
         let plain = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self {
@@ -65,7 +65,7 @@ impl Bar {
         self.drawn = Some(now);
     }
 
-    /// Writes to the terminal. One that is gone needs to be told nothing.
+    /// Writes to the terminal. An error is ignored: the terminal is gone.
     fn write(text: &str) {
         let mut stderr = io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
@@ -102,7 +102,7 @@ impl Drop for Bar {
     }
 }
 
-/// As much of a line as fits.
+/// Cuts a line to the width of the terminal.
 fn cut(line: &str, columns: usize) -> &str {
     let mut width = 0;
     let end = line.char_indices().find(|(_, c)| {
@@ -116,23 +116,23 @@ fn cut(line: &str, columns: usize) -> &str {
 pub struct Lines;
 
 impl Lines {
-    /// Prints an event. Should nobody be able to read it, the apply goes on: its end is told by the exit code, too.
-    fn tell(event: &Event<'_>) {
+    /// Prints an event. On an error the apply goes on: the exit code tells its outcome, too.
+    fn print(event: &Event<'_>) {
         let _ = print_line(event);
     }
 }
 
 impl Progress for Lines {
     fn begun(&mut self, place: usize, step: &Step) {
-        Self::tell(&Event::StepStarted(Which::of(place, step)));
+        Self::print(&Event::StepStarted(Which::of(place, step)));
     }
 
     fn done(&mut self, place: usize, step: &Step) {
-        Self::tell(&Event::StepDone(Which::of(place, step)));
+        Self::print(&Event::StepDone(Which::of(place, step)));
     }
 
     fn undoing(&mut self) {
-        Self::tell(&Event::RollingBack);
+        Self::print(&Event::RollingBack);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `dmctl reload`: another table for a device.
+//! `dmctl reload`: replaces the table of a device.
 
 use crate::ops;
 

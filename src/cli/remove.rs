@@ -1,4 +1,4 @@
-//! `dmctl remove`: a device less.
+//! `dmctl remove`: removes a device.
 
 use crate::ops::{self, RemoveOptions, Removed};
 

@@ -1,4 +1,4 @@
-//! `dmctl rename`: another name for a device.
+//! `dmctl rename`: gives a device another name.
 
 use crate::identity::Uuid;
 use crate::ops::{self, OpError, RenameOptions};

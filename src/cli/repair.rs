@@ -47,7 +47,7 @@ struct Repaired<'a> {
     left: Vec<NotWell>,
 }
 
-/// What is still not as it should be.
+/// A device that could not be repaired.
 #[derive(Serialize)]
 struct NotWell {
     name: Name,
@@ -55,7 +55,7 @@ struct NotWell {
     reason: String,
 }
 
-/// Repairs. It ends well when all is well afterwards.
+/// Repairs. Fails when a device could not be repaired.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let command = if args.dry_run { "repair --dry-run" } else { "repair" };
     context.changing(command, |kernel| {
@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             let patience = context.patience();
             apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: context.stop() })?
         };
-        let failed = failure(&left, args.dry_run);
+        let failed = failure(&left, if args.dry_run { "can't be" } else { "could not be" });
         let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });
         let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left: left.collect() };
         if args.output.is_json() {
@@ -85,12 +85,11 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// What to say when not all is well.
-fn failure(left: &[Left], dry_run: bool) -> Option<Failure> {
-    let verb = if dry_run { "can't be" } else { "could not be" };
-    let says = left.iter().fold(String::new(), |mut says, Left { name, number, reason }| {
-        let _ = write!(says, "\n  {name} ({number}): {}", printable(reason));
-        says
+/// Returns the failure that names the devices that are left; `verb` is "can't be" or "could not be".
+fn failure(left: &[Left], verb: &str) -> Option<Failure> {
+    let list = left.iter().fold(String::new(), |mut list, Left { name, number, reason }| {
+        let _ = write!(list, "\n  {name} ({number}): {}", printable(reason));
+        list
     });
-    (!left.is_empty()).then(|| Failure::new(Exit::Inconsistent, anyhow!("this {verb} repaired:{says}")))
+    (!left.is_empty()).then(|| Failure::new(Exit::Inconsistent, anyhow!("this {verb} repaired:{list}")))
 }

@@ -1,4 +1,4 @@
-//! `dmctl resume`: a device lets I/O through again.
+//! `dmctl resume`: lets a device serve I/O again.
 
 use crate::ops;
 

@@ -1,4 +1,4 @@
-//! The table of `create` and `reload`, from `--table` or from standard input.
+//! Reads the table of `create` and `reload`, from `--table` or from standard input.
 
 use std::io::{self, Read};
 
@@ -9,10 +9,10 @@ use anyhow::anyhow;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// The most that is read of a table, in bytes. The kernel takes far less in one load.
+/// The largest table that is read, in bytes. The kernel takes far less in one load.
 const LIMIT: u64 = 64 << 20;
 
-/// The option that both verbs take.
+/// The option of both verbs.
 #[derive(Debug, clap::Args)]
 pub struct Rows {
     /// The rows, `start length type params` each, one a line; standard input without this option

@@ -1,4 +1,4 @@
-//! `dmctl schema`: the JSON schemas of what dmctl reads and writes.
+//! `dmctl schema`: prints the JSON schemas of the documents that dmctl reads and writes.
 
 use crate::{config, kernel::simulated, render};
 use clap::ValueEnum;
@@ -18,7 +18,7 @@ pub struct Args {
     document: Document,
 }
 
-/// What has a schema.
+/// A document with a schema.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Document {
     /// A map file, as TOML
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Document::Watch => render::watch_events::schema(),
         Document::State => simulated::schema(),
     };
-    // `#` spreads it over lines, for a person may read it too.
+    // `#` prints it on many lines, for a person.
     print(&format!("{schema:#}\n"))?;
     Ok(Exit::Done)
 }

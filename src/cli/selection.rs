@@ -1,4 +1,4 @@
-//! A part of a map: the stacks that were asked for.
+//! Selects a part of a map by `--stack`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Which stacks.
+/// The stacks that are selected.
 #[derive(Debug, Default, clap::Args)]
 pub struct Selection {
     /// Only the stack that this mapping is part of: what it stands on, and what stands on that. Nothing is
@@ -20,7 +20,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Leaves of a map what was asked for.
+    /// Keeps the selected stacks of a map.
     pub fn narrow(&self, loaded: &mut Loaded) -> Result<(), Failure> {
         match &mut loaded.map {
             Some(map) if !self.keys.is_empty() => self.keep(map),

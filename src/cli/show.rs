@@ -1,4 +1,4 @@
-//! `dmctl show`: a saved plan, drawn again.
+//! `dmctl show`: draws a saved plan again.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -38,12 +38,12 @@ struct Shown<'a> {
     plan: &'a Document,
     made: &'a Made,
     undo: &'a [Undo],
-    /// Null where the kernel could not be asked.
+    /// Null where the kernel can't be read.
     stale: Option<bool>,
     changes: &'a [String],
 }
 
-/// Shows it. A stale plan is worth looking at all the same.
+/// Shows a saved plan, a stale one too.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let saved = saved::read(&args.plan)?;
     let changes = match changes(context, &saved) {
@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Why the plan can't be applied any more; nothing while it can.
+/// Lists what makes the plan stale; empty while it can be applied.
 fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
     let kernel = context.reading()?;
@@ -77,7 +77,7 @@ fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     })
 }
 
-/// What is said of a plan that there is nothing left of to do.
+/// The text about a plan that was applied.
 pub const APPLIED: &str = "it was applied: the kernel is as the plan wants it";
 
 fn made(made: &Made) -> String {

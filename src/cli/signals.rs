@@ -31,7 +31,7 @@ pub fn wake() -> io::Result<UnixStream> {
     Ok(reader)
 }
 
-/// Whether the kernel's text about a process (proc(5)) says that it ignores a signal.
+/// Whether a process ignores a signal, by its `status` in proc(5).
 fn is_ignored(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `dmctl simulate`: a new simulated kernel.
+//! `dmctl simulate`: makes the file of a simulated kernel.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `dmctl stacks`: what of a map comes up and goes down together, and what that takes.
+//! `dmctl stacks`: lists the mappings of a map that come up and go down together, and the files that they need.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub struct Args {
     output: Output,
 }
 
-/// What is shown.
+/// The fact that `--show` selects.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
     /// The names of the stacks: each is the key of the mapping at its top

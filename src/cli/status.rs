@@ -1,4 +1,4 @@
-//! `dmctl status`: how each mapping stands.
+//! `dmctl status`: shows the state of each mapping.
 
 use std::path::PathBuf;
 
@@ -28,13 +28,13 @@ pub struct Args {
 /// The document.
 #[derive(Serialize)]
 struct Status {
-    /// An apply that waits to be confirmed, or what became of it.
+    /// The state of an apply that waits to be confirmed, or its outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     confirm: Option<ConfirmState>,
     mappings: Vec<Entry>,
 }
 
-/// Shows it. Anything that is not in sync ends the run with 2.
+/// Shows the states. A mapping that is not in sync ends the run with 2.
 pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mappings = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?

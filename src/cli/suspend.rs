@@ -1,4 +1,4 @@
-//! `dmctl suspend`: a device holds I/O back.
+//! `dmctl suspend`: makes a device hold I/O back.
 
 use crate::kernel::Suspend;
 use crate::ops;

@@ -1,4 +1,4 @@
-//! `dmctl table`: the rows of a device's table.
+//! `dmctl table`: prints the rows of a device's table.
 
 use crate::identity::{Name, printable};
 use crate::kernel::Slot;
@@ -47,12 +47,11 @@ struct TableLine {
 }
 
 impl TableLine {
-    fn new(target: &RawRow, show_keys: bool) -> Self {
-        let params = if show_keys { target.params().to_string() } else { target.redacted_params() };
-        Self { start: target.start, length: target.length, kind: target.kind.to_string(), params }
+    fn new(row: &RawRow, params: String) -> Self {
+        Self { start: row.start, length: row.length, kind: row.kind.to_string(), params }
     }
 
-    /// As `dmsetup table` prints it.
+    /// Writes the row as `dmsetup table` does.
     fn line(&self) -> String {
         let row = format!("{} {} {} {}", self.start, self.length, self.kind, self.params);
         printable(row.trim_end()).into_owned()
@@ -65,7 +64,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let device = ops::find(kernel.as_ref(), &args.name)?;
     let slot = if args.inactive { Slot::Inactive } else { Slot::Live };
     let table = ops::table(kernel.as_ref(), &device.name, slot)?;
-    let targets = table.iter().map(|target| TableLine::new(target, args.show_keys)).collect();
+    let params = |row: &RawRow| if args.show_keys { row.params().to_string() } else { row.redacted_params() };
+    let targets = table.iter().map(|row| TableLine::new(row, params(row))).collect();
     let rows = Rows { name: device.name, targets };
     args.output.print(|| lines(rows.targets.iter().map(TableLine::line)), &rows)?;
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! `dmctl targets`: the target types of the kernel.
+//! `dmctl targets`: lists the target types of the kernel.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `dmctl units`: what systemd needs to bring a map up. Called `dmctl-generator`, dmctl is this verb: see
+//! `dmctl units`: writes the units by which systemd brings a map up. Run as `dmctl-generator`, dmctl is this verb: see
 //! systemd.generator(7).
 
 use std::fs;
@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
 
-/// What every initramfs has, and no system.
+/// The file that every initramfs has, and no installed system.
 const INITRD: &str = "/etc/initrd-release";
 
 /// Write the systemd units that bring up a map at boot, an instance of dmctl@.service for each stack
@@ -36,7 +36,7 @@ pub struct Args {
     initrd: bool,
 }
 
-/// Writes them. No map, no units.
+/// Writes the units; none where there is not a map.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let named = args.map != [Path::new("/etc/dmctl")];
     if !named && !has_maps(Path::new("/etc/dmctl")) {
@@ -72,13 +72,13 @@ fn write(path: &Path, entry: &UnitFile) -> io::Result<()> {
     }
 }
 
-/// Tells the kernel log what is wrong: what a generator writes to standard error, nobody may see.
-pub fn tell_kernel_log(failure: &Failure) {
-    let says = format!(
+/// Writes a failure to the kernel log: standard error of a generator may not be kept anywhere.
+pub(crate) fn write_kernel_log(failure: &Failure) {
+    let line = format!(
         "<3>dmctl-generator: {failure}; no mapping comes up at boot, see `dmctl validate /etc/dmctl`\n"
     );
     if let Ok(mut log) = fs::OpenOptions::new().write(true).open("/dev/kmsg") {
-        // Best effort: it was written to standard error as well.
-        let _ = log.write_all(says.as_bytes());
+        // An error is ignored: the line was written to standard error as well.
+        let _ = log.write_all(line.as_bytes());
     }
 }

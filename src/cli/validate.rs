@@ -1,4 +1,4 @@
-//! `dmctl validate`: is this a map?
+//! `dmctl validate`: checks map files.
 
 use crate::config::{self, Loaded, Severity};
 use crate::identity::{Key, Owner};
@@ -26,14 +26,14 @@ pub struct Args {
 #[derive(Serialize)]
 struct Validated<'a> {
     valid: bool,
-    /// Null, and no mappings, when it is not valid.
+    /// Null, without mappings, when the map is not valid.
     owner: Option<&'a Owner>,
     mappings: Vec<&'a Key>,
     errors: Vec<Said>,
     warnings: Vec<Said>,
 }
 
-/// What is wrong or doubtful, and where; null where that is in no file.
+/// An error or a warning with its place; null for one that is not in a file.
 #[derive(Serialize)]
 struct Said {
     message: String,

@@ -25,7 +25,7 @@ pub(crate) use daemon::run as run_daemon;
 )]
 pub struct Args {}
 
-/// Confirms it.
+/// Confirms the apply that waits.
 pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
     let path = context.confirmation()?;
     let failed = |error| Failure::new(Exit::Error, anyhow!("it can't be confirmed: {error}"));
@@ -35,7 +35,7 @@ pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
         Outcome::TooEarly(found) => {
             Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.describe(Timestamp::now()))))
         }
-        // Nobody is there any more to put it back.
+        // The process that would put it back is gone.
         Outcome::TooLate(found) if found.record.phase == Phase::Waiting => {
             print(&format!("Kept: {}.\n", found.describe(Timestamp::now()))).map(|()| Exit::Done)
         }

@@ -52,9 +52,9 @@ demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	./tests/vm/run --env "PATH=$(CURDIR)/target/debug:/usr/sbin:/usr/bin:/sbin:/bin" bash examples/demo/demo.sh
 
 lint: setup ## Checks format, lints, documentation and examples
-	cargo fmt --check
+	cargo fmt --all --check
 	./tests/taplo
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 clean: ## Removes what was built

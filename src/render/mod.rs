@@ -3,6 +3,7 @@
 //! Every drawing of a plan is made from its [`Document`](crate::plan::document::Document), so one that was
 //! read from a file looks as it did when it was made.
 
+mod boxes;
 mod escape;
 pub mod events;
 mod facts;

@@ -5,10 +5,8 @@
 
 use super::{Tone, facts, name, remarks, tone};
 use crate::graph::{Graph, Node, NodeId};
-use crate::render::escape::Text;
-use crate::stack::{IndexVec, Position, Stacks};
-use crate::text::width;
-use crate::text::{push, push_line};
+use crate::render::boxes::{Align, Label, Place, Style, curve, end_of, start_of};
+use crate::stack::{IndexVec, Stacks};
 
 const BOX_WIDTH: usize = 250;
 const LINE: usize = 15;
@@ -30,19 +28,15 @@ rect{fill:#fff;stroke:#777}text{fill:#111}.small{fill:#555;font-size:11px}path{f
 @media(prefers-color-scheme:dark){svg{background:#16181d}rect{fill:#22252c;stroke:#888}text{fill:#eee}.small{fill:#aaa}\
 .ground rect{fill:#33373f}.calm rect{fill:#1f3524}.pending rect{fill:#453712}.alarm rect{fill:#4b1d22}}";
 
-/// Where a device is drawn.
-#[derive(Clone, Copy, Default)]
-struct Place {
-    x: usize,
-    y: usize,
-    height: usize,
-}
+/// How the boxes look.
+const BOXES: Style = Style { corner: 5, first_line: 14, line: LINE, align: Align::Left };
 
 /// Draws it.
 #[must_use]
 pub fn svg(graph: &Graph) -> String {
     let stacks = graph.stacks();
-    let places = layout(graph, &stacks);
+    let labels: IndexVec<NodeId, Label> = graph.nodes.iter().map(label).collect();
+    let places = layout(&labels, &stacks);
     let width = places.iter().map(|place| place.x + BOX_WIDTH).max().unwrap_or(0) + MARGIN;
     let height = places.iter().map(|place| place.y + place.height).max().unwrap_or(0) + MARGIN;
     let mut out = format!(
@@ -54,22 +48,23 @@ pub fn svg(graph: &Graph) -> String {
             edge(&mut out, places[*lower], places[upper]);
         }
     }
-    for (node, place) in graph.nodes.iter().zip(&places) {
-        draw(&mut out, node, *place);
+    for (label, place) in labels.iter().zip(&places) {
+        BOXES.draw(&mut out, label, *place);
     }
     out + "</svg>\n"
 }
 
-/// From the right of the lower device to the left of the upper one.
+/// Draws a line from the right of the lower device to the left of the upper one.
 fn edge(out: &mut String, lower: Place, upper: Place) {
     let (x1, y1) = (lower.x + BOX_WIDTH, lower.y + lower.height / 2);
     let (x2, y2) = (upper.x, upper.y + upper.height / 2);
     // Close to the upper one, so that a line to a device further off keeps clear of those between.
     let bend = x2.saturating_sub(BETWEEN / 2);
-    push_line!(out, "<path d=\"M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}\"/>");
+    curve(out, "", [(x1, y1), (bend, y1), (bend, y2), (x2, y2)]);
 }
 
-fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
+/// Returns what is written in the box of a device.
+fn label(node: &Node) -> Label {
     let class = match tone(node) {
         Tone::Ground => "ground",
         Tone::Calm => "calm",
@@ -77,66 +72,15 @@ fn draw(out: &mut String, node: &Node, Place { x, y, height }: Place) {
         Tone::Pending => "pending",
         Tone::Alarm => "alarm",
     };
-    let lines = lines(node);
-    let whole = [vec![name(node), facts(node)], remarks(node)].concat().join("\n");
-    push!(
-        out,
-        "<g class=\"{class}\"><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{height}\" rx=\"5\"/>",
-        Text(&whole)
-    );
-    for (index, line) in lines.iter().enumerate() {
-        let y = y + 14 + index * LINE;
-        let (class, text) =
-            if index == 0 { ("", end_of(line)) } else { (" class=\"small\"", start_of(line)) };
-        push!(out, "<text{class} x=\"{}\" y=\"{y}\">{}</text>", x + 8, Text(&text));
-    }
-    out.push_str("</g>\n");
-}
-
-/// What stands in its box.
-fn lines(node: &Node) -> Vec<String> {
-    let mut lines = vec![name(node), facts(node)];
-    let remarks = remarks(node).join("  ");
-    lines.extend((!remarks.is_empty()).then_some(remarks));
-    lines
-}
-
-/// Of a long name the end counts, where paths differ.
-fn end_of(text: &str) -> String {
-    let kept = fitting(text, NAME_COLUMNS, text.chars().rev());
-    if kept == text.chars().count() {
-        return text.to_string();
-    }
-    let skipped = text.chars().count() - kept;
-    format!("\u{2026}{}", text.chars().skip(skipped).collect::<String>())
-}
-
-/// Of all else the beginning.
-fn start_of(text: &str) -> String {
-    let kept = fitting(text, COLUMNS, text.chars());
-    if kept == text.chars().count() {
-        return text.to_string();
-    }
-    format!("{}\u{2026}", text.chars().take(kept).collect::<String>())
-}
-
-/// How many characters fit into so many columns, with room for a mark if not all of them do.
-fn fitting(text: &str, columns: usize, characters: impl Iterator<Item = char>) -> usize {
-    if width(text) <= columns {
-        return text.chars().count();
-    }
-    let mut room = columns - 1;
-    characters
-        .take_while(|character| {
-            let left = room.checked_sub(width(character.encode_utf8(&mut [0; 4])));
-            room = left.unwrap_or(0);
-            left.is_some()
-        })
-        .count()
+    let (name, facts, remarks) = (name(node), facts(node), remarks(node));
+    let mut lines = vec![end_of(&name, NAME_COLUMNS), start_of(&facts, COLUMNS)];
+    lines.extend((!remarks.is_empty()).then(|| start_of(&remarks.join("  "), COLUMNS)));
+    let whole = [vec![name, facts], remarks].concat().join("\n");
+    Label { group: format!(" class=\"{class}\""), frame: String::new(), whole, lines }
 }
 
 /// Each device as far to the right as it is above the lowest, and beside what stands on it first.
-fn layout(graph: &Graph, stacks: &Stacks<NodeId>) -> IndexVec<NodeId, Place> {
+fn layout(labels: &IndexVec<NodeId, Label>, stacks: &Stacks<NodeId>) -> IndexVec<NodeId, Place> {
     let levels = stacks.levels();
     let mut beside = IndexVec::filled(Vec::new(), stacks.len());
     let mut roots = Vec::new();
@@ -158,11 +102,11 @@ fn layout(graph: &Graph, stacks: &Stacks<NodeId>) -> IndexVec<NodeId, Place> {
             left.extend(beside[place].iter().rev());
         }
         // From the lowest up: a device is as high as what stands beside it, and in the middle of that.
-        let height_of = |place: NodeId| lines(&graph.nodes[place.index()]).len() * LINE + 6;
+        let height_of = |place: NodeId| labels[place].lines.len() * LINE + 6;
         for place in &order {
             let x = MARGIN + levels[*place] * (BOX_WIDTH + BETWEEN);
             let height = height_of(*place);
-            places[*place] = Place { x, y: y + (SLOT - GAP - height) / 2, height };
+            places[*place] = Place { x, y: y + (SLOT - GAP - height) / 2, width: BOX_WIDTH, height };
             if beside[*place].is_empty() {
                 y += SLOT;
             }

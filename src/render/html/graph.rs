@@ -7,14 +7,29 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::plan::Action;
 use crate::plan::document::{Document, Lower, RowData, Step};
 use crate::render::facts;
+use crate::stack::{IndexVec, NamedStacks, Stacks, position};
+
+position! {
+    /// A device before or after a plan.
+    pub struct DeviceId;
+}
 
 /// The devices of one moment.
+#[derive(Debug)]
+pub struct Picture {
+    /// Which device is below which.
+    pub stacks: Stacks<DeviceId>,
+    /// What is written of each.
+    pub devices: IndexVec<DeviceId, Node>,
+}
+
+/// The devices of one moment, while they are collected.
 #[derive(Debug, Default)]
-pub struct Graph {
-    /// The devices by what they are known by: their number, or what the map writes.
-    pub nodes: BTreeMap<SmolStr, Node>,
-    /// From a device to what it stands on.
-    pub edges: BTreeSet<(SmolStr, SmolStr)>,
+struct Collected {
+    /// The devices by their numbers, or as the map writes them.
+    nodes: BTreeMap<SmolStr, Node>,
+    /// Each device with one that is below it.
+    edges: BTreeSet<(SmolStr, SmolStr)>,
 }
 
 /// A device.
@@ -45,8 +60,8 @@ pub enum Mark {
 }
 
 /// The devices before and after `plan`.
-pub fn both(plan: &Document) -> (Graph, Graph) {
-    let (mut before, mut after) = (Graph::default(), Graph::default());
+pub fn both(plan: &Document) -> (Picture, Picture) {
+    let (mut before, mut after) = (Collected::default(), Collected::default());
     for step in &plan.steps {
         if step.action != Action::Create {
             before.add(step, step.old_table.as_deref(), step.name.clone());
@@ -58,7 +73,7 @@ pub fn both(plan: &Document) -> (Graph, Graph) {
     let names = names(plan);
     before.name(&names);
     after.name(&names);
-    (before, after)
+    (before.place(), after.place())
 }
 
 /// How the map writes devices, by number: what the kernel prints is their number alone.
@@ -68,7 +83,7 @@ fn names(plan: &Document) -> BTreeMap<&str, &str> {
     lowers.filter_map(|lower| Some((lower.number.as_deref()?, lower.device.as_str()))).collect()
 }
 
-impl Graph {
+impl Collected {
     fn add(&mut self, step: &Step, table: Option<&[RowData]>, label: SmolStr) {
         let id = id_of(step);
         let node = self.nodes.entry(id.clone()).or_default();
@@ -110,59 +125,15 @@ impl Graph {
         }
     }
 
-    /// The parts that nothing joins, each a graph of its own, the largest first.
-    pub fn parts(self) -> Vec<Self> {
-        let mut part_of: BTreeMap<SmolStr, SmolStr> =
-            self.nodes.keys().map(|id| (id.clone(), id.clone())).collect();
-        // Every device takes the smallest name among its neighbours until nothing moves.
-        loop {
-            let mut moved = false;
-            for (one, two) in &self.edges {
-                let Some(least) = part_of.get(one).min(part_of.get(two)).cloned() else { continue };
-                for id in [one, two] {
-                    moved |= part_of.insert(id.clone(), least.clone()).is_some_and(|was| was != least);
-                }
-            }
-            if !moved {
-                break;
-            }
-        }
-        let mut parts: BTreeMap<&str, Self> = BTreeMap::new();
-        for (id, node) in self.nodes {
-            if let Some(part) = part_of.get(&id) {
-                parts.entry(part).or_default().nodes.insert(id, node);
-            }
-        }
-        for (upper, lower) in self.edges {
-            if let Some(part) = part_of.get(&upper).and_then(|part| parts.get_mut(part.as_str())) {
-                part.edges.insert((upper, lower));
-            }
-        }
-        let mut parts: Vec<Self> = parts.into_values().collect();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.nodes.len()));
-        parts
-    }
-
-    /// How far above the lowest devices each device stands. A circle, which only a damaged plan can have,
-    /// ends at the number of devices.
-    pub fn levels(&self) -> BTreeMap<&str, usize> {
-        let mut levels: BTreeMap<&str, usize> = self.nodes.keys().map(|id| (id.as_str(), 0)).collect();
-        for _ in 0..self.nodes.len() {
-            let mut moved = false;
-            for (upper, lower) in &self.edges {
-                let needed = levels.get(lower.as_str()).map_or(0, |level| level + 1).min(self.nodes.len());
-                if let Some(level) = levels.get_mut(upper.as_str())
-                    && *level < needed
-                {
-                    *level = needed;
-                    moved = true;
-                }
-            }
-            if !moved {
-                break;
-            }
-        }
-        levels
+    /// Finds which device is below which. Positions are in the order of the ids.
+    fn place(self) -> Picture {
+        let Self { nodes, edges } = self;
+        let below = |id| {
+            let from = edges.range((SmolStr::clone(id), SmolStr::default())..);
+            from.take_while(move |(upper, _)| upper == id).map(|(_, lower)| lower.clone())
+        };
+        let named: NamedStacks<SmolStr, DeviceId> = nodes.keys().map(|id| (id.clone(), below(id))).collect();
+        Picture { stacks: named.into(), devices: nodes.into_values().collect() }
     }
 }
 

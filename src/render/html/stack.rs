@@ -1,16 +1,17 @@
 //! The stacks before and after a plan, drawn.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use unicode_width::UnicodeWidthStr;
 
-use super::graph::{self, Graph, Mark, Node};
+use super::graph::{self, DeviceId, Mark, Node, Picture};
+use crate::identity::printable;
 use crate::plan::document::Document;
-use crate::render::escape::Text;
+use crate::render::boxes::{Align, Label, Place, Style, curve, end_of};
+use crate::stack::{IndexVec, Stacks};
 use crate::text::push_line;
-use crate::text::width;
 
 /// More devices than this are not read as a drawing any more.
-const MOST_NODES: usize = 120;
+const MAX_NODES: usize = 120;
 
 const BOX_WIDTH: usize = 152;
 const BOX_HEIGHT: usize = 46;
@@ -19,69 +20,81 @@ const RISE: usize = 40;
 /// How many columns of text a box holds.
 const COLUMNS: usize = 19;
 
+/// How the boxes look.
+const BOXES: Style = Style { corner: 7, first_line: 20, line: 16, align: Align::Middle };
+
 /// Draws both.
 pub fn draw(out: &mut String, plan: &Document) {
     let (before, after) = graph::both(plan);
     out.push_str("<section>\n<h2>The stacks, before and after</h2>\n");
-    let most = before.nodes.len().max(after.nodes.len());
-    if most > MOST_NODES {
+    let most = before.devices.len().max(after.devices.len());
+    if most > MAX_NODES {
         push_line!(out, "<p class=\"facts\">{most} devices are too many to draw.</p>");
     } else {
         out.push_str("<div class=\"stacks\">\n");
-        figure(out, "before", before);
-        figure(out, "after", after);
+        figure(out, "before", &before);
+        figure(out, "after", &after);
         out.push_str("</div>\n");
     }
     out.push_str("</section>\n");
 }
 
-fn figure(out: &mut String, when: &str, graph: Graph) {
+fn figure(out: &mut String, when: &str, picture: &Picture) {
     push_line!(out, "<figure><figcaption>{when}</figcaption>");
-    if graph.nodes.is_empty() {
+    if picture.devices.is_empty() {
         out.push_str("<p class=\"facts\">none of these devices</p>\n");
     }
     out.push_str("<div class=\"parts\">\n");
-    for part in graph.parts() {
-        svg(out, when, &part);
+    let levels = picture.stacks.levels();
+    let mut parts = picture.stacks.parts();
+    parts.sort_by_key(|part| Reverse(part.len()));
+    for part in parts {
+        svg(out, when, picture, &rows(&picture.stacks, &levels, part));
     }
     out.push_str("</div></figure>\n");
 }
 
-fn svg(out: &mut String, when: &str, graph: &Graph) {
-    let rows = rows(graph);
+/// Draws one part, whose devices are in rows from the lowest up.
+fn svg(out: &mut String, when: &str, picture: &Picture, rows: &[Vec<DeviceId>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
     let (width, height) =
         (columns * (BOX_WIDTH + GAP) - GAP + 4, rows.len() * (BOX_HEIGHT + RISE) - RISE + 4);
-    // On a narrow screen it shrinks, but not so far that nobody can read it.
+    // On a narrow screen it shrinks, but not so far that it can't be read.
     let least = width * 6 / 10;
     let mut places = BTreeMap::new();
     for (level, row) in rows.iter().enumerate() {
         let free = (columns - row.len()) * (BOX_WIDTH + GAP) / 2;
-        for (index, id) in row.iter().enumerate() {
-            let y = (rows.len() - 1 - level) * (BOX_HEIGHT + RISE) + 2;
-            places.insert(*id, (2 + free + index * (BOX_WIDTH + GAP), y));
+        for (index, device) in row.iter().enumerate() {
+            let (x, y) =
+                (2 + free + index * (BOX_WIDTH + GAP), (rows.len() - 1 - level) * (BOX_HEIGHT + RISE) + 2);
+            places.insert(*device, Place { x, y, width: BOX_WIDTH, height: BOX_HEIGHT });
         }
     }
     push_line!(
         out,
         "<svg style=\"min-width:{least}px\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the stacks {when}\">"
     );
-    for (upper, lower) in &graph.edges {
-        if let (Some((x1, y1)), Some((x2, y2))) = (places.get(upper.as_str()), places.get(lower.as_str())) {
-            let (x1, y1, x2) = (x1 + BOX_WIDTH / 2, y1 + BOX_HEIGHT, x2 + BOX_WIDTH / 2);
-            let middle = usize::midpoint(y1, *y2);
-            push_line!(out, "<path class=\"edge\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}\"/>");
+    for (device, upper) in &places {
+        for lower in picture.stacks.below(*device) {
+            edge(out, *upper, places[lower]);
         }
     }
-    for (id, (x, y)) in &places {
-        if let Some(node) = graph.nodes.get(*id) {
-            draw_node(out, node, *x, *y);
-        }
+    for (device, place) in &places {
+        BOXES.draw(out, &label(&picture.devices[*device]), *place);
     }
     out.push_str("</svg>\n");
 }
 
-fn draw_node(out: &mut String, node: &Node, x: usize, y: usize) {
+/// Draws a line from the middle below the upper device to the middle above the lower one.
+fn edge(out: &mut String, upper: Place, lower: Place) {
+    let (x1, y1) = (upper.x + BOX_WIDTH / 2, upper.y + BOX_HEIGHT);
+    let (x2, y2) = (lower.x + BOX_WIDTH / 2, lower.y);
+    let middle = usize::midpoint(y1, y2);
+    curve(out, " class=\"edge\"", [(x1, y1), (x1, middle), (x2, middle), (x2, y2)]);
+}
+
+/// Returns what is written in the box of a device.
+fn label(node: &Node) -> Label {
     let class = match node.mark {
         Mark::Plain => "",
         Mark::Settled => " renamed",
@@ -89,64 +102,46 @@ fn draw_node(out: &mut String, node: &Node, x: usize, y: usize) {
         Mark::Added => " added",
         Mark::Removed => " removed",
     };
-    let middle = x + BOX_WIDTH / 2;
-    push_line!(
-        out,
-        "<g><title>{full}</title><rect class=\"node{class}\" x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"7\"/>\
-         <text x=\"{middle}\" y=\"{label_y}\" text-anchor=\"middle\">{label}</text>\
-         <text class=\"small\" x=\"{middle}\" y=\"{detail_y}\" text-anchor=\"middle\">{detail}</text></g>",
-        full = Text(&format!("{} {}", node.label, node.detail)),
-        label = Text(&short(&node.label)),
-        detail = Text(&short(&node.detail)),
-        label_y = y + 20,
-        detail_y = y + 36,
-    );
+    Label {
+        group: String::new(),
+        frame: format!(" class=\"node{class}\""),
+        whole: format!("{} {}", node.label, node.detail),
+        lines: [&node.label, &node.detail].map(|line| end_of(&printable(line), COLUMNS)).into(),
+    }
 }
 
-/// A name that fits into its box: of a long one the end counts, where paths differ.
-fn short(name: &str) -> String {
-    let name = crate::identity::printable(name);
-    if name.width() <= COLUMNS {
-        return name.into_owned();
-    }
-    let mut tail = String::new();
-    for character in name.chars().rev() {
-        if width(&tail) + 2 > COLUMNS {
-            break;
-        }
-        tail.insert(0, character);
-    }
-    format!("\u{2026}{tail}")
-}
-
-/// The devices level by level from the lowest, each level in an order that crosses few lines.
-fn rows(graph: &Graph) -> Vec<Vec<&str>> {
-    let levels = graph.levels();
-    let mut rows: Vec<Vec<&str>> = Vec::new();
-    for (id, level) in &levels {
-        if rows.len() <= *level {
+/// Sorts the devices of a part into rows by level, each row in an order that crosses few lines.
+fn rows(
+    stacks: &Stacks<DeviceId>,
+    levels: &IndexVec<DeviceId, usize>,
+    part: Vec<DeviceId>,
+) -> Vec<Vec<DeviceId>> {
+    let mut rows: Vec<Vec<DeviceId>> = Vec::new();
+    for device in part {
+        let level = levels[device];
+        if rows.len() <= level {
             rows.resize(level + 1, Vec::new());
         }
-        rows[*level].push(id);
+        rows[level].push(device);
     }
-    rows.retain(|row| !row.is_empty());
-    // What stands on the same devices stands side by side, and those below follow.
+    // Devices above the same ones stand side by side, and those below follow.
     for level in 1..rows.len() {
         let (below, here) = rows.split_at_mut(level);
-        order(&mut here[0], &below[level - 1], |id, other| graph.edges.contains(&(id.into(), other.into())));
+        order(&mut here[0], &below[level - 1], |device| stacks.below(device));
     }
     for level in (0..rows.len().saturating_sub(1)).rev() {
         let (here, above) = rows.split_at_mut(level + 1);
-        order(&mut here[level], &above[0], |id, other| graph.edges.contains(&(other.into(), id.into())));
+        order(&mut here[level], &above[0], |device| stacks.above(device));
     }
     rows
 }
 
 /// Sorts a row by where its neighbours stand in another one, on average.
-fn order(row: &mut [&str], fixed: &[&str], joined: impl Fn(&str, &str) -> bool) {
-    row.sort_by_cached_key(|id| {
+fn order<'s>(row: &mut [DeviceId], fixed: &[DeviceId], joined: impl Fn(DeviceId) -> &'s [DeviceId]) {
+    row.sort_by_cached_key(|device| {
+        let joined = joined(*device);
         let places: Vec<usize> =
-            fixed.iter().enumerate().filter(|(_, other)| joined(id, other)).map(|(place, _)| place).collect();
+            (0..).zip(fixed).filter(|(_, other)| joined.contains(other)).map(|(place, _)| place).collect();
         if places.is_empty() { usize::MAX } else { places.iter().sum::<usize>() * 1000 / places.len() }
     });
 }

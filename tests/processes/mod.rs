@@ -43,10 +43,12 @@ fn in_same_call(pid: u32, call: &str) -> bool {
 /// Whether a call, as a number and arguments, is poll(2) with -1 as its timeout. `None` where calls have other numbers.
 fn has_no_timeout(call: &str) -> Option<bool> {
     const POLL: &str = "7";
+    // An `int` is the lower half of its argument; -1 has every bit.
+    const INT: u64 = 0xffff_ffff;
     let mut words = call.split_whitespace();
     let polls = words.next() == Some(POLL);
     let timeout = words.nth(2).and_then(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
-    cfg!(target_arch = "x86_64").then(|| polls && timeout.is_some_and(|timeout| timeout as i32 == -1))
+    cfg!(target_arch = "x86_64").then(|| polls && timeout.is_some_and(|timeout| timeout & INT == INT))
 }
 
 fn folder(pid: u32) -> PathBuf {

@@ -23,7 +23,7 @@ use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Simulated, State};
 use dmctl::plan;
 use dmctl::policy::Class;
-use dmctl::render::{self, Paint};
+use dmctl::render::{self, ColorMode};
 use serde_json::json;
 
 const MANY: usize = 100_000;
@@ -112,7 +112,7 @@ fn measure(task: &str) -> Option<Duration> {
             let start = Instant::now();
             let map = read(&text);
             let plan = plan::plan(&kernel, &map, &BTreeSet::new()).ok()?;
-            let drawn = black_box(render::text(&plan, Paint::Plain));
+            let drawn = black_box(render::text(&plan, ColorMode::Plain));
             (start.elapsed(), drawn.matches("+ create").count(), count)
         }
         "read" => {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use dmctl::config;
 use dmctl::graph::{self, Graph, Kind, Node, State};
 use dmctl::kernel::simulated::{self, Simulated};
-use dmctl::render::Paint;
+use dmctl::render::ColorMode;
 use dmctl::render::graph as drawn;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn kernel(mappings: &[(&str, &str, &[&str])]) -> Simulated {
 }
 
 fn tree(kernel: &Simulated) -> String {
-    drawn::text(&graph::read(kernel).unwrap(), Paint::Plain)
+    drawn::text(&graph::read(kernel).unwrap(), ColorMode::Plain)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_map_marks_what_is_missing_drifted_and_to_be_done() {
 /dev/vdb             8:16   1.0 GiB
 └─left               254:1  1.0 MiB  linear  leftover  [lab: left]
 ";
-    assert_eq!(drawn::text(&graph, Paint::Plain), expected);
+    assert_eq!(drawn::text(&graph, ColorMode::Plain), expected);
     let document = serde_json::to_value(&graph).unwrap();
     let nodes = document["nodes"].as_array().unwrap();
     let new = nodes.iter().find(|node| node["id"] == "@new").unwrap();
@@ -93,8 +93,12 @@ fn a_map_marks_what_is_missing_drifted_and_to_be_done() {
 fn names_stay_names() {
     let hostile = "a\"]<script>;&\\n\u{1b}[31m\u{202e}'é";
     let graph = graph::read(&kernel(&[(hostile, "\"<&", &["8:0"])])).unwrap();
-    let all =
-        [drawn::text(&graph, Paint::Plain), drawn::dot(&graph), drawn::mermaid(&graph), drawn::svg(&graph)];
+    let all = [
+        drawn::text(&graph, ColorMode::Plain),
+        drawn::dot(&graph),
+        drawn::mermaid(&graph),
+        drawn::svg(&graph),
+    ];
     for text in &all {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
     }
@@ -155,7 +159,7 @@ proptest! {
                 prop_assert!(beside || above, "{}", svg);
             }
         }
-        let text = drawn::text(&graph, Paint::Plain);
+        let text = drawn::text(&graph, ColorMode::Plain);
         for node in &graph.nodes {
             prop_assert!(text.contains(&node.name) && svg.contains(&node.name), "{}", text);
         }

@@ -21,7 +21,7 @@ use dmctl::identity::Uuid;
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
 use dmctl::plan::{self, Plan};
 use dmctl::policy::Class;
-use dmctl::render::{self, Paint};
+use dmctl::render::{self, ColorMode};
 
 const FEWEST: usize = 60;
 
@@ -76,8 +76,8 @@ impl Case {
         if kernel.state() != before {
             return Err("planning changed the kernel".to_string());
         }
-        let (text, json) = (render::text(&plan, Paint::Plain), json(&plan));
-        if text != render::text(&again, Paint::Plain) || json != self::json(&again) {
+        let (text, json) = (render::text(&plan, ColorMode::Plain), json(&plan));
+        if text != render::text(&again, ColorMode::Plain) || json != self::json(&again) {
             return Err("two plans of the same differ".to_string());
         }
         self.compare("plan.txt", &text)?;
@@ -121,7 +121,10 @@ impl Case {
         }
         let left = self.plan(&kernel, &BTreeSet::new())?;
         if !left.is_empty() {
-            return Err(format!("after apply this is left to do:\n{}", render::text(&left, Paint::Plain)));
+            return Err(format!(
+                "after apply this is left to do:\n{}",
+                render::text(&left, ColorMode::Plain)
+            ));
         }
         self.is_settled(&plan, &kernel.state())?;
         self.is_nobody_elses(&before, &kernel.state())

@@ -15,7 +15,7 @@ use dmctl::kernel::simulated::{Disk, KernelFacts, MappingState, Simulated, State
 use dmctl::kernel::{Call, ReadKernel};
 use dmctl::plan;
 use dmctl::policy::Class;
-use dmctl::render::{self, Paint};
+use dmctl::render::{self, ColorMode};
 use dmctl::secret::Secret;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -195,12 +195,12 @@ fn kernel(foreign: u32) -> Simulated {
 fn apply(kernel: &Simulated, map: &Map) -> Result<(), TestCaseError> {
     let all: BTreeSet<Class> = Class::ALL.into_iter().collect();
     let plan = plan::plan(kernel, map, &all).unwrap();
-    let shown = render::text(&plan, Paint::Plain);
+    let shown = render::text(&plan, ColorMode::Plain);
     let options = Options { patience: Duration::ZERO, ..Options::default() };
     apply::apply(kernel, &plan, options, &mut Silent)
         .map_err(|error| TestCaseError::fail(format!("{error}\n{shown}")))?;
     let left = plan::plan(kernel, map, &BTreeSet::new()).unwrap();
-    prop_assert!(left.is_empty(), "after\n{}this is left\n{}", shown, render::text(&left, Paint::Plain));
+    prop_assert!(left.is_empty(), "after\n{}this is left\n{}", shown, render::text(&left, ColorMode::Plain));
     Ok(())
 }
 
@@ -271,7 +271,7 @@ proptest! {
         apply(&kernel, &read(&text(&old, &in_order(), turn)))?;
         let draw = |order: &[usize]| {
             let plan = plan::plan(&kernel, &read(&text(&new, order, turn)), &BTreeSet::new()).unwrap();
-            (render::text(&plan, Paint::Plain), serde_json::to_string(&render::json::plan(&plan)).unwrap())
+            (render::text(&plan, ColorMode::Plain), serde_json::to_string(&render::json::plan(&plan)).unwrap())
         };
         let first = draw(&in_order());
         prop_assert_eq!(&draw(&in_order()), &first);
@@ -303,7 +303,7 @@ proptest! {
         prop_assert_eq!(export::state(&rehearsed).unwrap(), file);
         let map = read(&text(&new, &in_order(), turns.1));
         let draw = |kernel: &Simulated| {
-            render::text(&plan::plan(kernel, &map, &BTreeSet::new()).unwrap(), Paint::Plain)
+            render::text(&plan::plan(kernel, &map, &BTreeSet::new()).unwrap(), ColorMode::Plain)
         };
         prop_assert_eq!(draw(&rehearsed), draw(&kernel));
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use crate::plan::document::Document;
-use crate::render::{self, Heading, Look, Paint};
+use crate::render::{self, ColorMode, Heading, TextStyle};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ impl Drawing {
 
 /// Draws a plan as text, as wide as the terminal if there is one.
 pub fn text(plan: &Document, heading: &Heading) -> String {
-    render::draw(plan, heading, Look { paint: Paint::Colour, columns: columns() })
+    render::draw(plan, heading, TextStyle { mode: ColorMode::Colour, columns: columns() })
 }
 
 /// Returns the width of the terminal of standard output. Text for a file or a pipe is not cut.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::graph;
-use crate::render::Paint;
+use crate::render::ColorMode;
 use crate::render::graph as drawn;
 use clap::ValueEnum;
 
@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match args.format {
         _ if args.json => print_json(&graph)?,
         Format::Json => print_json(&graph)?,
-        Format::Text => print(&drawn::text(&graph, Paint::Colour))?,
+        Format::Text => print(&drawn::text(&graph, ColorMode::Colour))?,
         Format::Dot => print(&drawn::dot(&graph))?,
         Format::Mermaid => print(&drawn::mermaid(&graph))?,
         Format::Svg => print(&drawn::svg(&graph))?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::confirm::ConfirmState;
-use crate::render::{self, Paint};
+use crate::render::{self, ColorMode};
 use crate::status::{self, Entry, Word};
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let status = Status { confirm, mappings };
     let text = || {
         let sentence = sentence.map(|sentence| format!("{sentence}\n\n")).unwrap_or_default();
-        sentence + &render::status(&status.mappings, Paint::Colour)
+        sentence + &render::status(&status.mappings, ColorMode::Colour)
     };
     args.output.print(text, &status)?;
     Ok(if drifted { Exit::Pending } else { Exit::Done })

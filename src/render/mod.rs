@@ -19,7 +19,7 @@ pub mod watch_events;
 
 pub use markdown::markdown;
 pub use status::text as status;
-pub use text::{Look, Paint, draw, text};
+pub use text::{ColorMode, TextStyle, draw, text};
 
 /// What a drawing says of a saved plan beside the plan itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

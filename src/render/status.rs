@@ -2,14 +2,14 @@
 
 use anstyle::AnsiColor;
 
-use super::Paint;
+use super::ColorMode;
 use crate::identity::printable;
 use crate::status::{Entry, Word};
 use crate::text::push_line;
 
 /// One line a mapping: its name, one word, and what differs.
 #[must_use]
-pub fn text(entries: &[Entry], paint: Paint) -> String {
+pub fn text(entries: &[Entry], mode: ColorMode) -> String {
     let widest = entries.iter().map(|entry| entry.name.to_string().chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for entry in entries {
@@ -18,7 +18,7 @@ pub fn text(entries: &[Entry], paint: Paint) -> String {
             Word::Missing | Word::Suspended | Word::Foreign => AnsiColor::Red,
             Word::Drifted | Word::Pending | Word::Leftover | Word::Unknown => AnsiColor::Yellow,
         };
-        let word = paint.with(&format!("{:<9}", entry.word.name()), colour);
+        let word = mode.with(&format!("{:<9}", entry.word.name()), colour);
         let number = entry.number.map(|number| number.to_string()).unwrap_or_default();
         let line =
             format!("{:<widest$}  {word}  {number:<7}  {}", entry.name, printable(&entry.says.join("; ")));

@@ -12,20 +12,20 @@ use crate::text::{push_padded, width, wrap};
 
 /// Names and sizes longer than this do not push everything else to the right.
 const WIDEST: usize = 40;
-/// What stands below a step begins here.
+/// The column of the lines below a step.
 const INDENT: usize = 4;
 const MARGIN: &str = "    ";
 
-/// Whether a text carries colours.
+/// Whether text has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// It does.
+pub enum ColorMode {
+    /// With ANSI escapes.
     Colour,
-    /// It does not.
+    /// Without.
     Plain,
 }
 
-impl Paint {
+impl ColorMode {
     pub(super) fn with(self, text: &str, colour: AnsiColor) -> String {
         match self {
             Self::Plain => text.to_string(),
@@ -37,28 +37,28 @@ impl Paint {
     }
 }
 
-/// What a text is drawn on.
+/// The form of a text: that of the terminal or file that it is drawn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// Whether it carries colours.
-    pub paint: Paint,
-    /// How many columns there are; none where lines may be as long as they want.
+pub struct TextStyle {
+    /// Whether the text has colours.
+    pub mode: ColorMode,
+    /// The width in columns; `None` where lines are not cut.
     pub columns: Option<usize>,
 }
 
-/// Into a file or a pipe.
-const PLAIN: Look = Look { paint: Paint::Plain, columns: None };
+/// The style for a file or a pipe.
+const PLAIN: TextStyle = TextStyle { mode: ColorMode::Plain, columns: None };
 
-/// Draws a plan, with lines as long as they want to be.
+/// Draws a plan, with lines that are not cut.
 #[must_use]
-pub fn text(plan: &Plan, paint: Paint) -> String {
-    draw(&Document::of(plan), &Heading::default(), Look { paint, ..PLAIN })
+pub fn text(plan: &Plan, mode: ColorMode) -> String {
+    draw(&Document::of(plan), &Heading::default(), TextStyle { mode, ..PLAIN })
 }
 
 /// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
 #[must_use]
-pub fn draw(plan: &Document, heading: &Heading, look: Look) -> String {
-    let mut page = Page { out: String::with_capacity(plan.steps.len() * 128), look };
+pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
+    let mut page = Page { out: String::with_capacity(plan.steps.len() * 128), style };
     page.heading(heading);
     let (heads, end) = heads(plan);
     for (step, head) in plan.steps.iter().zip(&heads) {
@@ -152,10 +152,10 @@ fn colour(step: &Step) -> AnsiColor {
     }
 }
 
-/// A text on its way.
+/// A text that is being drawn.
 struct Page {
     out: String,
-    look: Look,
+    style: TextStyle,
 }
 
 impl Page {
@@ -164,11 +164,11 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// Lines below a step, the first of them behind `first`, all of them within the columns.
-    fn below(&mut self, first: &str, text: &str, colour: Option<AnsiColor>) {
+    /// Adds lines below a step: the first behind `first`, all of them within the columns.
+    fn indented(&mut self, first: &str, text: &str, colour: Option<AnsiColor>) {
         let indent = INDENT + width(first);
-        let room = self.look.columns.map(|columns| columns.saturating_sub(indent).max(10));
-        if self.look == PLAIN {
+        let room = self.style.columns.map(|columns| columns.saturating_sub(indent).max(10));
+        if self.style == PLAIN {
             self.out.push_str(MARGIN);
             self.out.push_str(first);
             self.line(text);
@@ -177,7 +177,7 @@ impl Page {
         for (index, part) in wrap(text, room).iter().enumerate() {
             let lead = if index == 0 { first.to_string() } else { " ".repeat(width(first)) };
             let text = format!("{lead}{part}");
-            let painted = colour.map_or_else(|| text.clone(), |colour| self.look.paint.with(&text, colour));
+            let painted = colour.map_or_else(|| text.clone(), |colour| self.style.mode.with(&text, colour));
             self.line(&format!("{MARGIN}{painted}"));
         }
     }
@@ -187,9 +187,9 @@ impl Page {
             self.line(&printable(made));
         }
         if !heading.stale.is_empty() {
-            self.line(&self.look.paint.with("Stale: this plan can't be applied any more.", AnsiColor::Red));
+            self.line(&self.style.mode.with("Stale: this plan can't be applied any more.", AnsiColor::Red));
             for says in &heading.stale {
-                self.below("", &printable(says), None);
+                self.indented("", &printable(says), None);
             }
         }
         if !self.out.is_empty() {
@@ -205,20 +205,20 @@ impl Page {
                 '-' => Some(AnsiColor::Red),
                 _ => None,
             };
-            self.below(&format!("{sign} "), &text, colour);
+            self.indented(&format!("{sign} "), &text, colour);
         }
         let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
         if !sectors.is_empty() {
-            self.below("", &sectors, None);
+            self.indented("", &sectors, None);
         }
         if let Some(message) = &step.message {
-            self.below("", &format!("{}: {}", facts::addressee(step, message), printable(message)), None);
+            self.indented("", &format!("{}: {}", facts::addressee(step, message), printable(message)), None);
         }
         for says in facts::reasons(step) {
-            self.below("", &printable(&says), None);
+            self.indented("", &printable(&says), None);
         }
         if let Some(refusal) = &step.refusal {
-            self.below("refused: ", &printable(refusal), Some(AnsiColor::Red));
+            self.indented("refused: ", &printable(refusal), Some(AnsiColor::Red));
         }
     }
 
@@ -226,13 +226,13 @@ impl Page {
     /// right of the last of them.
     fn head(&mut self, step: &Step, head: &str, end: usize) {
         let class = class(step);
-        if self.look == PLAIN {
+        if self.style == PLAIN {
             push_padded(&mut self.out, head, end.saturating_sub(width(&class)));
             self.line(&class);
             return;
         }
         let verb = verb(step);
-        let limit = self.look.columns.map(|columns| columns.max(INDENT + 20));
+        let limit = self.style.columns.map(|columns| columns.max(INDENT + 20));
         let end = end.min(limit.unwrap_or(usize::MAX));
         let mut lines = wrap(head, limit.map(|limit| limit - INDENT));
         if width(head) + 2 + width(&class) <= end {
@@ -243,28 +243,28 @@ impl Page {
             lines.push(String::new());
         }
         let last = lines.len() - 1;
-        let paint = self.look.paint;
+        let mode = self.style.mode;
         for (index, line) in lines.iter().enumerate() {
             let mut drawn = match line.strip_prefix(verb.as_str()) {
-                Some(rest) if index == 0 => format!("{}{rest}", paint.with(&verb, colour(step))),
+                Some(rest) if index == 0 => format!("{}{rest}", mode.with(&verb, colour(step))),
                 _ => line.clone(),
             };
             if index == last {
                 drawn.push_str(&" ".repeat(end.saturating_sub(width(line) + width(&class))));
-                drawn += &if step.refused { paint.with(&class, AnsiColor::Red) } else { class.to_string() };
+                drawn += &if step.refused { mode.with(&class, AnsiColor::Red) } else { class.to_string() };
             }
             self.line(&drawn);
         }
     }
 
     fn remark(&mut self, sign: &str, remark: &Remark, lead: &str, colour: AnsiColor) {
-        let head = format!("{}  {}  ", self.look.paint.with(sign, colour), printable(&remark.name));
+        let head = format!("{}  {}  ", self.style.mode.with(sign, colour), printable(&remark.name));
         let says = format!("{lead}{}", printable(&remark.reason));
         let taken = width(sign) + width(&printable(&remark.name)) + 4;
-        match self.look.columns {
+        match self.style.columns {
             Some(columns) if taken + width(&says) > columns => {
                 self.line(&head);
-                self.below("", &says, None);
+                self.indented("", &says, None);
             }
             _ => self.line(&format!("{head}{says}")),
         }
@@ -315,18 +315,18 @@ mod tests {
         }
     }
 
-    fn drawn(step: Step, columns: Option<usize>, paint: Paint) -> String {
+    fn drawn(step: Step, columns: Option<usize>, mode: ColorMode) -> String {
         let plan = Document { steps: vec![step], ..Document::default() };
-        draw(&plan, &Heading::default(), Look { paint, columns })
+        draw(&plan, &Heading::default(), TextStyle { mode, columns })
     }
 
     #[test]
     fn a_narrow_terminal_loses_nothing() {
         let words = |text: &str| text.split_whitespace().collect::<String>();
-        let wide = drawn(step("data"), None, Paint::Plain);
+        let wide = drawn(step("data"), None, ColorMode::Plain);
         assert!(wide.contains("~ reload  data  1.0 MiB -> 2.0 MiB   254:3, mounted on /srv/data, open 1; suspended for the swap  [remap]"), "{wide}");
         for columns in 30..110 {
-            let narrow = drawn(step("data"), Some(columns), Paint::Plain);
+            let narrow = drawn(step("data"), Some(columns), ColorMode::Plain);
             assert_eq!(words(&narrow), words(&wide), "{columns}");
             assert!(narrow.lines().all(|line| width(line) <= columns), "{columns}:\n{narrow}");
         }
@@ -334,15 +334,15 @@ mod tests {
 
     #[test]
     fn colours_change_no_text() {
-        let plain = drawn(step("data"), Some(60), Paint::Plain);
-        let colour = drawn(step("data"), Some(60), Paint::Colour);
+        let plain = drawn(step("data"), Some(60), ColorMode::Plain);
+        let colour = drawn(step("data"), Some(60), ColorMode::Colour);
         assert_ne!(plain, colour);
         assert_eq!(plain, anstream::adapter::strip_str(&colour).to_string());
     }
 
     #[test]
     fn a_name_moves_no_cursor_and_hides_nothing() {
-        let text = drawn(step("a\u{1b}[2Jb\u{202e}c\nd"), Some(80), Paint::Plain);
+        let text = drawn(step("a\u{1b}[2Jb\u{202e}c\nd"), Some(80), ColorMode::Plain);
         assert!(text.contains("a\\u{1b}[2Jb\\u{202e}c\\u{a}d"), "{text}");
     }
 }

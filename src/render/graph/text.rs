@@ -6,7 +6,7 @@ use anstyle::AnsiColor;
 
 use super::{Tone, kinds, name, remarks, size, tone};
 use crate::graph::{Graph, Node, NodeId};
-use crate::render::Paint;
+use crate::render::ColorMode;
 use crate::stack::{IndexVec, Position, Stacks};
 use crate::text::push_line;
 use crate::text::{pad, width};
@@ -23,7 +23,7 @@ struct Line<'g> {
 
 /// Draws it.
 #[must_use]
-pub fn text(graph: &Graph, paint: Paint) -> String {
+pub fn text(graph: &Graph, mode: ColorMode) -> String {
     let stacks = graph.stacks();
     let drawn = IndexVec::filled(false, stacks.len());
     let mut tree = Tree { graph, stacks: &stacks, drawn, lines: Vec::new() };
@@ -36,7 +36,7 @@ pub fn text(graph: &Graph, paint: Paint) -> String {
             tree.grow(node);
         }
     }
-    lines(&tree.lines, paint)
+    lines(&tree.lines, mode)
 }
 
 struct Tree<'g> {
@@ -72,7 +72,7 @@ impl<'g> Tree<'g> {
     }
 }
 
-fn lines(lines: &[Line<'_>], paint: Paint) -> String {
+fn lines(lines: &[Line<'_>], mode: ColorMode) -> String {
     let columns: Vec<[String; 4]> = lines
         .iter()
         .map(|line| {
@@ -92,8 +92,8 @@ fn lines(lines: &[Line<'_>], paint: Paint) -> String {
         }
         let said = match tone(node) {
             Tone::Ground | Tone::Calm | Tone::Foreign => said,
-            Tone::Pending => paint.with(&said, AnsiColor::Yellow),
-            Tone::Alarm => paint.with(&said, AnsiColor::Red),
+            Tone::Pending => mode.with(&said, AnsiColor::Yellow),
+            Tone::Alarm => mode.with(&said, AnsiColor::Red),
         };
         let [tree, number, size, kinds] = row;
         let blanks = " ".repeat(widths[2].saturating_sub(width(size)));

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken() {
+    fn a_thread_that_waits_is_woken() {
         let (mutex, changed) = (Mutex::new(false), Condvar::new());
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -234,10 +234,10 @@ fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Fail
 
 fn stale(path: &Path, changes: &[impl ToString]) -> Failure {
     let shown = crate::identity::printable(&path.to_string_lossy()).into_owned();
-    let says = changes.iter().fold(String::new(), |text, change| {
+    let list = changes.iter().fold(String::new(), |text, change| {
         format!("{text}\n  {}", crate::identity::printable(&change.to_string()))
     });
-    Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{says}"))
+    Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{list}"))
 }
 
 impl From<ApplyError> for Failure {

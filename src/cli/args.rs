@@ -124,9 +124,9 @@ mod tests {
             "dmctl apply --help",
             "dmctl info --jobs 3",
         ] {
-            let says = Args::of(&words(typed)).unwrap_err().to_string();
-            assert_eq!(says, Args::whole().try_get_matches_from(words(typed)).unwrap_err().to_string());
-            assert!(says.contains("Usage: dmctl"), "{says}");
+            let text = Args::of(&words(typed)).unwrap_err().to_string();
+            assert_eq!(text, Args::whole().try_get_matches_from(words(typed)).unwrap_err().to_string());
+            assert!(text.contains("Usage: dmctl"), "{text}");
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn answer(command: impl Fn() -> Command) {
 
 /// Writes the script for a shell.
 pub fn script(shell: Shell) -> Result<String, Failure> {
-    let failed = |says: String| Failure::new(Exit::Error, anyhow!(says));
+    let failed = |message: String| Failure::new(Exit::Error, anyhow!(message));
     let name = shell.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
     let shells = Shells::builtins();
     let printer = shells.completer(&name).ok_or_else(|| failed(format!("nothing completes {name}")))?;

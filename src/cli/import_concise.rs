@@ -44,7 +44,7 @@ pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
 }
 
 fn standard_input() -> Result<String, Failure> {
-    let fail = |says: String| Failure::new(Exit::Error, anyhow!(says));
+    let fail = |message: String| Failure::new(Exit::Error, anyhow!(message));
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| fail(format!("standard input can't be read: {error}")))?;

@@ -1,10 +1,10 @@
 //! The command line.
 //!
-//! A run has three stages. [`args`] parses the arguments; the file of a verb has its options, and carries it out by
-//! calls of the library; [`context`] gives it the kernel to read or to change. The errors of the library get an exit
-//! code and hints in [`failure`].
+//! A run has three stages. `args` parses the arguments; the file of a verb has its options, and carries it out by
+//! calls of the library; `context` gives it the kernel to read or to change. The errors of the library get an exit
+//! code and hints in `failure`.
 //!
-//! Standard output carries data and nothing else. To add a verb, write its file and name it in [`args::Verb`].
+//! Standard output carries data and nothing else. To add a verb, write its file and name it in `args::Verb`.
 
 mod args;
 mod complete;

@@ -110,7 +110,7 @@ mod tests {
     const MAP: Event = Event::Changed(Cause::Map);
 
     #[test]
-    fn an_event_is_taken_once_whoever_sends_it() {
+    fn an_event_is_taken_once() {
         let waker = Waker::new().unwrap();
         let sender = waker.sender();
         sender.send(MAP);

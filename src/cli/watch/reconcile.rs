@@ -66,7 +66,7 @@ pub(super) struct Reconciler<'a> {
 enum Attempt {
     /// It was carried out, and counts for the breaker.
     Applied,
-    /// It was carried out to find the stack that fails, and says nothing about devices that do not stay right.
+    /// It was carried out to find the stack that fails, and does not count for the breaker.
     Probed,
     /// The plan that was made with the lock held is refused.
     Refused,

@@ -69,7 +69,7 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Creates a reporter for a program or a person, as `output` says.
+    /// Creates a reporter for a program or a person, by the options in `output`.
     pub(super) fn new(output: &Output) -> Self {
         Self {
             json: output.is_json(),

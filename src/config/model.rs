@@ -77,6 +77,11 @@ impl Mapping {
         Origin::mapping(self.file, self.key.as_str())
     }
 
+    /// Tells whether its device exists once the map is applied.
+    pub(super) fn is_present(&self) -> bool {
+        self.state != State::Absent
+    }
+
     /// Tells whether its device is to refuse writes.
     #[must_use]
     pub const fn access(&self) -> Access {

@@ -3,7 +3,7 @@
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
-use super::row_origin;
+use super::places::row_origin;
 use crate::device::Form;
 use crate::identity::Key;
 use crate::targets::DeviceUse;

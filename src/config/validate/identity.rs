@@ -6,11 +6,10 @@ use std::hash::Hash;
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
 use super::super::model::{Mapping, Mappings};
-use super::is_present;
 
 pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
-    for mapping in mappings.values().filter(|mapping| mapping.protect && !is_present(mapping)) {
+    for mapping in mappings.values().filter(|mapping| mapping.protect && !mapping.is_present()) {
         diagnostics.push(contradiction(mapping));
     }
     let named = |mapping: &Mapping| mapping.name.kernel() != mapping.key.as_str();

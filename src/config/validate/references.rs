@@ -7,7 +7,7 @@ use super::super::merge::Merged;
 use super::super::model::Mappings;
 use super::super::nearest::nearest;
 use super::devices::Use;
-use super::{is_present, reference};
+use super::places::reference;
 use crate::identity::Key;
 
 /// How many suggestions are looked for; each is compared with every key of the map.
@@ -21,7 +21,7 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
     let mut inside = Vec::with_capacity(uses.len());
     for edge in uses {
         let Some(upper) = mappings.get(&edge.upper) else { continue };
-        if !is_present(upper) {
+        if !upper.is_present() {
             continue;
         }
         if edge.upper != edge.lower {
@@ -35,7 +35,7 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
                 suggestions = suggestions.saturating_sub(1);
                 unknown(&edge.lower, meant)
             }
-            Some(lower) if !is_present(lower) => Diagnostic::error(format!(
+            Some(lower) if !lower.is_present() => Diagnostic::error(format!(
                 "`{}` stands on `{}`, which is to be absent",
                 edge.upper, edge.lower
             ))

@@ -2,7 +2,6 @@
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::model::{Length, Mapping, MappingRow, Origin};
-use super::is_present;
 use crate::device::Device;
 use crate::targets::{Mode, Problems, RemainingLength};
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
@@ -12,7 +11,7 @@ const MOST: u64 = MAX_BYTES / SECTOR;
 
 /// `readonly` is what the map says of it, if it does.
 pub(super) fn check(mapping: &mut Mapping, readonly: Option<bool>, diagnostics: &mut Diagnostics) {
-    if mapping.rows.is_empty() && is_present(mapping) {
+    if mapping.rows.is_empty() && mapping.is_present() {
         diagnostics.push(no_targets(mapping));
     }
     let mut next = Some(0);

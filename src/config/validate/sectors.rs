@@ -8,13 +8,13 @@ use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
 use super::super::model::Mappings;
 use super::super::overlap::{Claim, Overlap, claims, overlaps};
-use super::is_present;
+use super::places::reference;
 use crate::device::{Device, Form};
 
 pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
     let present =
-        mappings.values().filter(|mapping| is_present(mapping) && !merged.in_part.contains(&mapping.key));
+        mappings.values().filter(|mapping| mapping.is_present() && !merged.in_part.contains(&mapping.key));
     for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
         diagnostics.push(describe(&overlap, mappings));
     }
@@ -50,7 +50,7 @@ fn place(claim: &Claim<'_, SmolStr>, mappings: &Mappings) -> Spot {
         _ => None,
     };
     match lower {
-        Some((key, lower)) => super::reference(claim.mapping, Some(claim.row), key, Some(lower)),
+        Some((key, lower)) => reference(claim.mapping, Some(claim.row), key, Some(lower)),
         None => Spot::Text(
             claim.mapping.origin().below("targets").below(claim.row),
             vec![claim.device.to_string()],

@@ -3,7 +3,12 @@
 //! What the kernel prints back is not what was loaded, so text is never compared: each row is read into
 //! its typed form and the target says itself what a difference means.
 
+mod difference;
+
 use std::collections::BTreeSet;
+use std::fmt;
+
+pub use difference::Difference;
 
 use crate::access::Access;
 use crate::identity::DevNum;
@@ -31,8 +36,8 @@ pub enum Verdict {
 pub struct TableDiff {
     /// What becomes of the sectors.
     pub map: SectorMap,
-    /// Each difference as a person reads it.
-    pub says: Vec<String>,
+    /// Each difference.
+    pub differences: Vec<Difference>,
     /// Whether something reads differently afterwards though no sector moves (a key, say).
     pub remaps: bool,
 }
@@ -42,6 +47,17 @@ impl TableDiff {
     #[must_use]
     pub fn disturbs(&self) -> bool {
         self.remaps || self.map.disturbs()
+    }
+}
+
+/// Every difference as a person reads it.
+impl fmt::Display for TableDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, difference) in self.differences.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { "; " })?;
+            difference.fmt(f)?;
+        }
+        Ok(())
     }
 }
 
@@ -107,7 +123,8 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
     for row in wanted {
         // Rows are compared where they start at the same sector; the sector map tells of the others.
         let Ok(index) = live.binary_search_by_key(&row.start, |live| live.start) else {
-            diff.says.push(row_begins(row.target.kind(), row.start));
+            let kind = row.target.kind().into();
+            diff.differences.push(Difference::RowBegins { start: row.start, kind });
             continue;
         };
         match compare_row(row, &live[index], device.info.suspended, &mut diff, ignored) {
@@ -115,35 +132,17 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
             Err(why) => return Verdict::Unknown(why),
         }
     }
-    if wanted.len() != live.len() && diff.says.is_empty() {
-        diff.says.push(rows_counted(live.len(), wanted.len()));
+    if wanted.len() != live.len() && diff.differences.is_empty() {
+        diff.differences.push(Difference::RowCount { live: live.len(), wanted: wanted.len() });
     }
     if access != device.info.access() && !follows_target(wanted, access) {
-        diff.says.push(if access.is_read_only() { READ_ONLY } else { WRITABLE }.to_string());
+        diff.differences.push(Difference::Access(access));
     }
-    if diff.says.is_empty() {
+    if diff.differences.is_empty() {
         return Verdict::Equal;
     }
     diff.map = SectorMap::of(wanted, &live);
     if recreate { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
-}
-
-/// What is said of a table that is to be read-only, and is not.
-pub const READ_ONLY: &str = "becomes read-only";
-
-/// What is said of a table that is to be writable, and is not.
-pub const WRITABLE: &str = "becomes writable";
-
-/// What is said of a row where none began before. Whoever draws both tables has shown it already.
-#[must_use]
-pub fn row_begins(kind: &str, start: u64) -> String {
-    format!("a {kind} row begins at sector {start}")
-}
-
-/// What is said of a table that only got longer or shorter. Whoever draws both tables has shown it already.
-#[must_use]
-pub fn rows_counted(live: usize, wanted: usize) -> String {
-    format!("{live} targets -> {wanted}")
 }
 
 /// Notes how two rows that start at the same sector differ. Gives the heaviest effect, or why the live one
@@ -161,7 +160,8 @@ fn compare_row(
         row.target.compare(live.target.as_ref())
     };
     let Some(mut differences) = compared else {
-        diff.says.push(format!("{} -> {} at sector {}", live.target.kind(), row.target.kind(), row.start));
+        let (live, wanted) = (live.target.kind().into(), row.target.kind().into());
+        diff.differences.push(Difference::Type { start: row.start, live, wanted });
         return Ok(None);
     };
     if let Some(why) = differences.unknown {
@@ -169,7 +169,8 @@ fn compare_row(
     }
     row.target.resized(row.length, live.length, &mut differences);
     let heaviest = differences.effect();
-    diff.says.extend(differences.fields.into_iter().map(|difference| difference.to_string()));
+    let start = row.start;
+    diff.differences.extend(differences.fields.into_iter().map(|field| Difference::Field { start, field }));
     ignored.append(&mut differences.warnings);
     diff.remaps |= heaviest >= Some(Effect::Remap);
     Ok(heaviest)
@@ -232,7 +233,7 @@ mod tests {
         assert!(!diff.disturbs());
         let Verdict::Reload(diff) = verdict_of("0 8 linear 8:0 8", "0 8 linear 8:0 0") else { panic!() };
         assert!(diff.disturbs());
-        assert_eq!(diff.says, ["offset 0 -> 8"]);
+        assert_eq!(diff.to_string(), "offset 0 -> 8");
         let Verdict::Reload(diff) = verdict_of("0 8 linear 8:0 0", "0 16 linear 8:0 0") else { panic!() };
         assert!(diff.disturbs());
     }

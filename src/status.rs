@@ -1,11 +1,14 @@
 //! How each mapping stands against the kernel right now, in one word and a sentence.
 
+mod remark;
+
 use std::collections::BTreeMap;
+
+pub use remark::Remark;
 
 use serde::Serialize;
 
 use crate::config::{Map, State};
-use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -67,17 +70,19 @@ pub struct Entry {
     /// In a word.
     #[serde(rename = "status")]
     pub word: Word,
-    /// What differs, or is to be said.
-    pub says: Vec<String>,
+    /// What differs, and what else there is to tell.
+    #[serde(rename = "says")]
+    pub remarks: Vec<Remark>,
 }
 
 /// Compares a map with a kernel.
 pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = Changes::find(map, &observed);
-    let mut conflicts: BTreeMap<&Key, Vec<String>> = BTreeMap::new();
+    let mut conflicts: BTreeMap<&Key, Vec<Remark>> = BTreeMap::new();
     for conflict in &changes.conflicts {
-        conflicts.entry(&conflict.mapping).or_default().push(conflict.reason.clone());
+        let remark = Remark::Conflict(conflict.reason.to_string());
+        conflicts.entry(&conflict.mapping).or_default().push(remark);
     }
     let mut entries: Vec<Entry> = changes
         .all
@@ -92,9 +97,9 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
             name: seen.listed.name.clone(),
             number: Some(seen.listed.number),
             word: if is_leaving(seen.mapped.as_ref()) { Word::Pending } else { Word::Leftover },
-            says: leaving(seen.mapped.as_ref())
+            remarks: leaving(seen.mapped.as_ref())
                 .into_iter()
-                .chain(["no mapping declares it".to_string()])
+                .chain([Remark::Orphan])
                 .chain(left_behind(seen))
                 .collect(),
         }
@@ -104,14 +109,14 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
 }
 
 /// What a crash may have left of a device.
-fn left_behind(seen: &Seen) -> Vec<String> {
+fn left_behind(seen: &Seen) -> Vec<Remark> {
     let Some(info) = seen.mapped.as_ref().map(|mapped| &mapped.info) else { return Vec::new() };
     let states = [
-        (info.suspended, "it is suspended, and I/O to it waits"),
-        (info.inactive_table, "a table was left in its inactive slot"),
-        (!info.live_table, "it has no table"),
+        (info.suspended, Remark::Suspended),
+        (info.inactive_table, Remark::InactiveTable),
+        (!info.live_table, Remark::NoTable),
     ];
-    states.into_iter().filter(|(is, _)| *is).map(|(_, says)| says.to_string()).collect()
+    states.into_iter().filter(|(is, _)| *is).map(|(_, remark)| remark).collect()
 }
 
 /// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
@@ -120,8 +125,9 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
-        let says: Vec<String> = leaving(seen.mapped.as_ref()).into_iter().chain(left_behind(seen)).collect();
-        let word = match (info.suspended, says.is_empty()) {
+        let remarks: Vec<Remark> =
+            leaving(seen.mapped.as_ref()).into_iter().chain(left_behind(seen)).collect();
+        let word = match (info.suspended, remarks.is_empty()) {
             (true, _) => Word::Suspended,
             (false, _) if info.deferred_remove => Word::Pending,
             (false, true) => Word::InSync,
@@ -132,81 +138,72 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
             name: seen.listed.name.clone(),
             number: Some(seen.listed.number),
             word,
-            says,
+            remarks,
         })
     });
     Ok(entries.collect())
-}
-
-/// A difference as a plan words it, which tells what will be, told as what is.
-fn as_it_is(says: &str) -> String {
-    match says {
-        diff::READ_ONLY => "it is writable, the map says read-only",
-        diff::WRITABLE => "it is read-only, the map says writable",
-        says => says,
-    }
-    .to_string()
 }
 
 fn is_leaving(device: Option<&DeviceState>) -> bool {
     device.is_some_and(|device| device.info.deferred_remove)
 }
 
-/// What is to be said of a device that was removed while it was open.
-fn leaving(device: Option<&DeviceState>) -> Option<String> {
-    is_leaving(device).then(|| "it goes away as soon as it is closed".to_string())
+/// The remark on a device that was removed while it was open.
+fn leaving(device: Option<&DeviceState>) -> Option<Remark> {
+    is_leaving(device).then_some(Remark::RemovalPending)
 }
 
 fn of_change(
     place: usize,
-    conflicts: Option<&Vec<String>>,
+    conflicts: Option<&Vec<Remark>>,
     changes: &Changes<'_>,
     observed: &Observed,
 ) -> Entry {
     let change = &changes.all[place];
-    let mut says = Vec::new();
+    let mut remarks = Vec::new();
     let mut word = match &change.standing {
         Standing::Gone | Standing::Same => Word::InSync,
         Standing::Leaving => Word::Pending,
         Standing::Missing => Word::Missing,
         Standing::Unwanted => {
-            says.push("the map says it should be absent".to_string());
+            remarks.push(Remark::AbsentWanted);
             Word::Drifted
         }
         Standing::Unfinished => {
-            says.push("it has no table".to_string());
+            remarks.push(Remark::NoTable);
             Word::Drifted
         }
         Standing::Differs(diff) | Standing::Replaced(diff) => {
-            says.extend(diff.says.iter().map(|says| as_it_is(says)));
+            remarks.extend(diff.differences.iter().cloned().map(Remark::Differs));
             Word::Drifted
         }
         Standing::Unknown(why) => {
-            says.push(why.clone());
+            remarks.push(Remark::Unknown(why.clone()));
             Word::Unknown
         }
         Standing::Blocked => Word::Drifted,
     };
-    says.extend(conflicts.into_iter().flatten().cloned());
+    remarks.extend(conflicts.into_iter().flatten().cloned());
     if let Some(device) = change.device() {
         if device.info.name != change.mapping.name {
-            says.push(format!("it is called {}, not {}", device.info.name, change.mapping.name));
+            let (is, wanted) = (device.info.name.clone(), change.mapping.name.clone());
+            remarks.push(Remark::OtherName { is, wanted });
         }
         if change.found.is_some_and(|found| found.taken_over) {
-            says.push("it does not carry its uuid yet".to_string());
+            remarks.push(Remark::NoUuid);
         }
         let suspended = device.info.suspended && change.mapping.state != State::Suspended;
         if change.mapping.state == State::Suspended && !device.info.suspended {
-            says.push("it should be suspended".to_string());
+            remarks.push(Remark::SuspendWanted);
         }
         if device.info.inactive_table {
-            says.push("a table was left in its inactive slot".to_string());
+            remarks.push(Remark::InactiveTable);
         }
         if suspended {
-            says.push("it is suspended, and I/O to it waits".to_string());
+            remarks.push(Remark::Suspended);
         }
-        says.extend(leaving(Some(device)));
-        if word == Word::InSync && !says.is_empty() {
+        remarks.extend(leaving(Some(device)));
+        if word == Word::InSync && !remarks.is_empty() {
             word = match (suspended, device.info.deferred_remove) {
                 (true, _) => Word::Suspended,
                 (false, true) => Word::Pending,
@@ -214,12 +211,12 @@ fn of_change(
             };
         }
         // No plan can change it, so it is no drift.
-        says.extend(changes.ignored_at(place).iter().cloned());
+        remarks.extend(changes.ignored_at(place).iter().cloned().map(Remark::Ignored));
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
         && changes.key_of(other.listed.number, observed).is_none()
     {
-        says.push(format!("its name is taken by {}, which no mapping declares", other.listed.number));
+        remarks.push(Remark::NameTaken(other.listed.number));
         word = Word::Foreign;
     }
     Entry {
@@ -227,6 +224,6 @@ fn of_change(
         name: change.mapping.name.clone(),
         number: change.number(),
         word,
-        says,
+        remarks,
     }
 }

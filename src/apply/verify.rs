@@ -76,10 +76,7 @@ impl<'p> End<'p> {
             match diff::compare(&wanted, access, &found) {
                 Verdict::Equal | Verdict::Unknown(_) => {}
                 Verdict::Reload(diff) | Verdict::Recreate(diff) => {
-                    return Err(format!(
-                        "the kernel took the table and still shows a difference: {}",
-                        diff.says.join("; ")
-                    ));
+                    return Err(format!("the kernel took the table and still shows a difference: {diff}"));
                 }
             }
         }

@@ -16,7 +16,7 @@ use super::stacks::{self, Placed};
 use super::{Conflict, Ignored, Unjudged};
 use crate::config::{Map, Mapping, State};
 use crate::device::Device;
-use crate::diff::{self, TableDiff, Verdict};
+use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key, Name};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
@@ -222,8 +222,8 @@ impl<'a> Changes<'a> {
         let held = live.map(|live| diff::lower_devices(&live.table)).unwrap_or_default();
         match held.iter().find_map(|number| replaced.get(number)) {
             Some(key) => {
-                let says = vec![format!("it stands on @{key}, which is made anew")];
-                Standing::Replaced(Arc::new(TableDiff { says, ..TableDiff::clone(&diff) }))
+                let differences = vec![Difference::LowerDevice((*key).clone())];
+                Standing::Replaced(Arc::new(TableDiff { differences, ..TableDiff::clone(&diff) }))
             }
             None => Standing::Differs(diff),
         }

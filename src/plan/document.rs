@@ -3,16 +3,19 @@
 //! It holds text and numbers only, and no key: rows are taken in their redacted form. What is drawn is
 //! drawn from this, so a plan that was read from a file looks like the one that was written there.
 
+mod changes;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub use changes::{FieldChange, FieldValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Action, InUse, Operation, Plan};
-use crate::diff;
+use crate::diff::{self, TableDiff};
 use crate::identity::Uuid;
 use crate::policy::Class;
 use crate::sector_map::SectorMap;
@@ -74,9 +77,13 @@ pub struct Step {
     /// Whether that table was loaded read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_readonly: Option<bool>,
-    /// How the two tables differ.
+    /// How the two tables differ, a sentence each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differences: Option<Vec<String>>,
+    /// The same as data, in the same order: one for each of `differences`. A changed key is told with `live` and
+    /// `wanted` null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<FieldChange>>,
     /// What becomes of the sectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sectors: Option<Box<Sectors>>,
@@ -209,11 +216,20 @@ impl Document {
     }
 }
 
+// A document holds the reason of a step as one text, as documents of every version do. Its parts are in fields of their
+// own beside it, and these two stand between them: what is put together here is taken apart here, by those fields.
+
+/// Between the parts of a reason.
+const AND: &str = "; ";
+
+/// Between why a step is needed and why it is refused.
+const REFUSED: &str = "; refused: ";
+
 impl Step {
     fn of(step: &super::Step) -> Self {
         let refusal = step.refused.as_ref().map(ToString::to_string);
         let reason = match &refusal {
-            Some(refusal) => format!("{}; refused: {refusal}", step.reason).into(),
+            Some(refusal) => format!("{}{REFUSED}{refusal}", step.reason).into(),
             None => step.reason.text(),
         };
         let head = Self {
@@ -231,6 +247,7 @@ impl Step {
             old_table: None,
             old_readonly: None,
             differences: None,
+            changes: None,
             sectors: None,
             suspended: None,
             users: None,
@@ -249,7 +266,8 @@ impl Step {
                 readonly: Some(reload.access.is_read_only()),
                 old_table: Some(RowData::live(&reload.old.rows)),
                 old_readonly: Some(reload.old.access.is_read_only()),
-                differences: Some(reload.diff.says.clone()),
+                differences: Some(reload.diff.differences.iter().map(ToString::to_string).collect()),
+                changes: field_changes(&reload.diff),
                 sectors: Some(Box::new(Sectors::of(&reload.diff.map))),
                 suspended: Some(reload.suspended),
                 users: Some(Box::new(reload.users.clone())),
@@ -275,8 +293,16 @@ impl Step {
     pub fn need(&self) -> &str {
         self.refusal
             .as_ref()
-            .and_then(|refusal| self.reason.strip_suffix(refusal.as_str())?.strip_suffix("; refused: "))
+            .and_then(|refusal| self.reason.strip_suffix(refusal.as_str())?.strip_suffix(REFUSED))
             .unwrap_or(&self.reason)
+    }
+
+    /// Why it is needed beyond the differences of its tables: what is at stake. The whole need where there are none.
+    #[must_use]
+    pub fn need_beyond_differences(&self) -> &str {
+        let differences = self.differences.as_deref().unwrap_or_default().join(AND);
+        let rest = self.need().strip_prefix(differences.as_str()).unwrap_or(self.need());
+        rest.strip_prefix(AND).unwrap_or(rest)
     }
 
     /// The size of the device before the step, in sectors, when it has a table then.
@@ -290,6 +316,12 @@ impl Step {
     pub fn size_after(&self) -> Option<u64> {
         self.table.as_deref().map(size)
     }
+}
+
+/// The differences of two tables as data; nothing when there are none.
+fn field_changes(diff: &TableDiff) -> Option<Vec<FieldChange>> {
+    let changes: Vec<FieldChange> = diff.differences.iter().map(FieldChange::of).collect();
+    Some(changes).filter(|changes| !changes.is_empty())
 }
 
 /// The size of the device that a table makes, in sectors.

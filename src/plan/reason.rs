@@ -161,8 +161,8 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replaced(diff) => write!(f, "made anew: {}", diff.says.join("; ")),
-            Self::Differs(diff) => f.write_str(&diff.says.join("; ")),
+            Self::Replaced(diff) => write!(f, "made anew: {diff}"),
+            Self::Differs(diff) => diff.fmt(f),
             Self::Volume(volume) => {
                 write!(f, "it makes the volume of {}", volume.mapping)?;
                 volume.suspended.iter().try_for_each(|key| write!(f, "; {key} is suspended meanwhile"))

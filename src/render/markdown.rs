@@ -1,6 +1,6 @@
 //! A plan for a pull request.
 
-use super::{Heading, facts, table};
+use super::{Heading, step_text, table};
 use crate::identity::printable;
 use crate::plan::document::{Document, Step};
 use crate::text::push_line;
@@ -46,7 +46,7 @@ fn risks(out: &mut String, plan: &Document) {
         .map(|conflict| format!("**conflict** {}: {}", code(&conflict.name), escape(&conflict.reason)))
         .collect();
     for step in &plan.steps {
-        let title = || format!("{} {}", step.action.name(), code(&facts::title(step)));
+        let title = || format!("{} {}", step.action.name(), code(&step_text::title(step)));
         if let Some(refusal) = &step.refusal {
             let need = escape(step.need());
             lines.push(format!("**refused** {}: {need}; {}", title(), escape(refusal)));
@@ -65,9 +65,9 @@ fn row(out: &mut String, number: usize, step: &Step) {
         out,
         "| {number} | {} | {} | {} | {} | {}{refused} |",
         step.action.name(),
-        code(&facts::title(step)),
-        escape(&facts::size(step)),
-        escape(&facts::device(step)),
+        code(&step_text::title(step)),
+        escape(&step_text::size(step)),
+        escape(&step_text::device(step)),
         step.class,
     );
 }
@@ -75,14 +75,14 @@ fn row(out: &mut String, number: usize, step: &Step) {
 /// The tables of a step, and what becomes of its sectors.
 fn detail(out: &mut String, number: usize, step: &Step) {
     let lines = table::lines(step);
-    let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
+    let sectors = step.sectors.as_deref().map(step_text::sectors).unwrap_or_default();
     let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
     says.extend(step.message.clone());
-    says.extend(facts::reasons(step));
+    says.extend(step_text::reasons(step));
     if lines.is_empty() && says.is_empty() {
         return;
     }
-    push_line!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&facts::title(step)));
+    push_line!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&step_text::title(step)));
     if !lines.is_empty() {
         let body: Vec<String> = lines.iter().map(|line| format!("{} {}", line.sign, line.text)).collect();
         let body = body.join("\n");

@@ -6,13 +6,13 @@
 mod boxes;
 mod escape;
 pub mod events;
-mod facts;
 pub mod graph;
 pub mod html;
 pub mod json;
 pub mod manual;
 mod markdown;
 mod status;
+mod step_text;
 mod table;
 mod text;
 pub mod watch_events;

@@ -20,8 +20,9 @@ pub fn text(entries: &[Entry], mode: ColorMode) -> String {
         };
         let word = mode.with(&format!("{:<9}", entry.word.name()), colour);
         let number = entry.number.map(|number| number.to_string()).unwrap_or_default();
+        let remarks: Vec<String> = entry.remarks.iter().map(ToString::to_string).collect();
         let line =
-            format!("{:<widest$}  {word}  {number:<7}  {}", entry.name, printable(&entry.says.join("; ")));
+            format!("{:<widest$}  {word}  {number:<7}  {}", entry.name, printable(&remarks.join("; ")));
         push_line!(out, "{}", line.trim_end());
     }
     out

@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{self, Line};
-use super::{Heading, facts};
+use super::{Heading, step_text};
 use crate::identity::printable;
 use crate::plan::document::{Document, Remark, Step};
 use crate::plan::{Action, Plan};
@@ -106,8 +106,8 @@ impl Columns {
                 *column = Some(width(text)).filter(|width| *width <= WIDEST).max(Some(*column)).unwrap_or(0);
             };
             widen(&mut columns.verb, &verb(step));
-            widen(&mut columns.name, &printable(&facts::title(step)));
-            widen(&mut columns.size, &facts::size(step));
+            widen(&mut columns.name, &printable(&step_text::title(step)));
+            widen(&mut columns.size, &step_text::size(step));
         }
         columns
     }
@@ -116,13 +116,13 @@ impl Columns {
     fn head(&self, step: &Step) -> String {
         let mut head = String::with_capacity(128);
         push_padded(&mut head, &verb(step), self.verb + 2);
-        push_padded(&mut head, &printable(&facts::title(step)), self.name);
+        push_padded(&mut head, &printable(&step_text::title(step)), self.name);
         if self.size > 0 {
             head.push_str("  ");
-            push_padded(&mut head, &facts::size(step), self.size);
+            push_padded(&mut head, &step_text::size(step), self.size);
         }
         head.push_str("   ");
-        head.push_str(&printable(&facts::device(step)));
+        head.push_str(&printable(&step_text::device(step)));
         head.truncate(head.trim_end().len());
         head
     }
@@ -207,14 +207,18 @@ impl Page {
             };
             self.indented(&format!("{sign} "), &text, colour);
         }
-        let sectors = step.sectors.as_deref().map(facts::sectors).unwrap_or_default();
+        let sectors = step.sectors.as_deref().map(step_text::sectors).unwrap_or_default();
         if !sectors.is_empty() {
             self.indented("", &sectors, None);
         }
         if let Some(message) = &step.message {
-            self.indented("", &format!("{}: {}", facts::addressee(step, message), printable(message)), None);
+            self.indented(
+                "",
+                &format!("{}: {}", step_text::addressee(step, message), printable(message)),
+                None,
+            );
         }
-        for says in facts::reasons(step) {
+        for says in step_text::reasons(step) {
             self.indented("", &printable(&says), None);
         }
         if let Some(refusal) = &step.refusal {
@@ -302,6 +306,7 @@ mod tests {
             old_table: Some(vec![row(0, 2048, "8:0 0")]),
             old_readonly: Some(false),
             differences: Some(vec!["offset 0 -> 8".to_string()]),
+            changes: None,
             sectors: None,
             suspended: Some(false),
             users: Some(Box::new(InUse {

@@ -227,9 +227,9 @@ pub(super) fn of_steps(saved: &Document, now: &Document) -> Option<Change> {
     (saved.conflicts != now.conflicts).then_some(Change::Conflicts)
 }
 
-/// Returns the step without its users and its refusal: those may come and go, and are judged again before anything
-/// is done.
+/// Returns the step without its users and its refusal, which may come and go, and are judged again before anything is
+/// done; and without its changes, which its differences tell and older plans lack.
 fn decisive(step: &Step) -> Step {
     let need = step.need().to_string();
-    Step { users: None, refused: false, refusal: None, reason: need.into(), ..step.clone() }
+    Step { users: None, refused: false, refusal: None, reason: need.into(), changes: None, ..step.clone() }
 }

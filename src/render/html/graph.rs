@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::plan::Action;
 use crate::plan::document::{Document, Lower, RowData, Step};
-use crate::render::facts;
+use crate::render::step_text;
 use crate::stack::{IndexVec, NamedStacks, Stacks, position};
 
 position! {
@@ -100,7 +100,7 @@ impl Collected {
                 self.stand(&id, lower);
             }
         } else if node.detail.is_empty() {
-            node.detail = step.number.clone().unwrap_or_else(|| facts::size(step));
+            node.detail = step.number.clone().unwrap_or_else(|| step_text::size(step));
         }
     }
 

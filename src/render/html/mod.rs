@@ -9,7 +9,7 @@ mod stack;
 mod steps;
 
 use super::escape::Text;
-use super::{Heading, facts};
+use super::{Heading, step_text};
 use crate::plan::document::{Document, Step};
 use crate::text::{push, push_line};
 
@@ -68,7 +68,7 @@ fn risks(out: &mut String, plan: &Document) {
             out,
             "stop",
             &format!("refused: {} [{}]", step.action.name(), step.class),
-            &facts::title(step),
+            &step_text::title(step),
             &says,
         );
     }
@@ -77,7 +77,7 @@ fn risks(out: &mut String, plan: &Document) {
             out,
             "care",
             &format!("{} [{}]", step.action.name(), step.class),
-            &facts::title(step),
+            &step_text::title(step),
             step.need(),
         );
     }
@@ -86,8 +86,8 @@ fn risks(out: &mut String, plan: &Document) {
             out,
             "care",
             &format!("in use: {}", step.action.name()),
-            &facts::title(step),
-            &facts::device(step),
+            &step_text::title(step),
+            &step_text::device(step),
         );
     }
     for unknown in &plan.unknown {

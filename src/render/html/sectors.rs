@@ -2,7 +2,7 @@
 
 use crate::plan::document::{Sectors, Step};
 use crate::render::escape::Text;
-use crate::render::facts;
+use crate::render::step_text;
 use crate::text::push;
 
 /// How wide the bar is, in units of its own.
@@ -16,7 +16,7 @@ const MOST_PARTS: usize = 600;
 pub fn draw(out: &mut String, step: &Step) {
     let Some(sectors) = &step.sectors else { return };
     let size = step.size_before().max(step.size_after()).unwrap_or(0).max(1);
-    let says = facts::sectors(sectors);
+    let says = step_text::sectors(sectors);
     push!(
         out,
         "<svg class=\"bar\" viewBox=\"0 0 {WIDTH} 18\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
@@ -28,21 +28,21 @@ pub fn draw(out: &mut String, step: &Step) {
         push!(out, "<rect class=\"{class}\" x=\"{left}\" y=\"0\" width=\"{width}\" height=\"18\"/>");
     }
     out.push_str("</svg>\n<div class=\"legend\">");
-    for (class, (verb, ranges)) in CLASSES.iter().zip(facts::kinds(sectors)) {
+    for (class, (verb, ranges)) in CLASSES.iter().zip(step_text::kinds(sectors)) {
         if !ranges.is_empty() {
-            let shown = facts::ranges(ranges);
+            let shown = step_text::ranges(ranges);
             push!(out, "<span><i class=\"{class}\"></i>{verb} {}</span>", Text(&shown));
         }
     }
     out.push_str("</div>\n");
 }
 
-/// The classes of the style, in the order of [`facts::kinds`].
+/// The classes of the style, in the order of [`step_text::kinds`].
 const CLASSES: [&str; 4] = ["keeps", "moves", "adds", "cuts"];
 
 /// The parts, those that change last: they are drawn over what stays.
 fn parts(sectors: &Sectors) -> impl Iterator<Item = (&'static str, (u64, u64))> {
-    let kinds = facts::kinds(sectors);
+    let kinds = step_text::kinds(sectors);
     let kinds = CLASSES.into_iter().zip(kinds.map(|(_, ranges)| ranges.to_vec()));
     kinds.flat_map(|(class, ranges)| ranges.into_iter().take(MOST_PARTS).map(move |range| (class, range)))
 }

@@ -3,7 +3,7 @@
 use super::sectors;
 use crate::plan::document::{Document, Step};
 use crate::render::escape::Text;
-use crate::render::{facts, table};
+use crate::render::{step_text, table};
 use crate::text::{push, push_line};
 
 /// Draws them.
@@ -26,21 +26,21 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
         out,
         "<article class=\"step {action}\" data-step=\"{number}\">\n<div class=\"head\"><span class=\"verb\">{action}</span>\
          <h3><code>{}</code></h3><span class=\"facts\">{}</span><span class=\"class{weight}\">{}</span></div>\n",
-        Text(&facts::title(step)),
-        Text(&facts::size(step)),
+        Text(&step_text::title(step)),
+        Text(&step_text::size(step)),
         step.class,
     );
-    let device = facts::device(step);
+    let device = step_text::device(step);
     if !device.is_empty() {
         push_line!(out, "<div class=\"facts\">{}</div>", Text(&device));
     }
     sectors::draw(out, step);
     rows(out, step);
     if let Some(message) = &step.message {
-        let addressee = facts::addressee(step, message);
+        let addressee = step_text::addressee(step, message);
         push_line!(out, "<p class=\"says\">{addressee}: <code>{}</code></p>", Text(message));
     }
-    for says in facts::reasons(step) {
+    for says in step_text::reasons(step) {
         push_line!(out, "<p class=\"says\">{}</p>", Text(&says));
     }
     if let Some(refusal) = &step.refusal {

@@ -1,12 +1,10 @@
-//! What is said of a step, whatever it is drawn as.
+//! The words for a step, whatever it is drawn as.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::diff;
-use crate::plan::document::{Sectors, Step};
+use crate::plan::document::{FieldChange, Sectors, Step};
 use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
@@ -123,28 +121,12 @@ pub fn reasons(step: &Step) -> Vec<String> {
 /// What the two tables, drawn one above the other, don't show: differences in a row that stays, and what is
 /// at stake.
 fn beyond_tables(step: &Step) -> Vec<String> {
-    let differences = step.differences.as_deref().unwrap_or_default();
-    let (all, drawn) = (differences.join("; "), drawn(step));
-    let beyond =
-        step.need().strip_prefix(all.as_str()).map_or(step.need(), |rest| rest.trim_start_matches("; "));
-    let mut says: Vec<String> = differences
-        .iter()
-        .filter(|says| !drawn.contains(*says) && !says.starts_with("length "))
-        .cloned()
-        .collect();
-    if !beyond.is_empty() {
-        says.push(beyond.to_string());
-    }
-    says
-}
-
-/// What the rows of both tables say already.
-fn drawn(step: &Step) -> HashSet<String> {
-    let (old, new) =
-        (step.old_table.as_deref().unwrap_or_default(), step.table.as_deref().unwrap_or_default());
-    let mut drawn: HashSet<String> = new.iter().map(|row| diff::row_begins(&row.kind, row.start)).collect();
-    drawn.insert(diff::rows_counted(old.len(), new.len()));
-    drawn
+    let changes = step.changes.as_deref().unwrap_or_default();
+    let is_drawn = |index: usize| changes.get(index).is_some_and(FieldChange::is_in_rows);
+    let differences = step.differences.as_deref().unwrap_or_default().iter().enumerate();
+    let beyond = differences.filter(|(index, _)| !is_drawn(*index)).map(|(_, difference)| difference.clone());
+    let stake = Some(step.need_beyond_differences()).filter(|stake| !stake.is_empty());
+    beyond.chain(stake.map(ToString::to_string)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,62 @@
+//! One difference between two tables, as data. What a person reads is made of it by `Display`.
+
+use std::fmt;
+
+use smol_str::SmolStr;
+
+use crate::access::Access;
+use crate::identity::Key;
+use crate::targets;
+
+/// One difference between the table that a mapping should have and the one it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// A field of a row that both tables have.
+    Field {
+        /// The first sector of the row.
+        start: u64,
+        /// The field, and both its values.
+        field: targets::Difference,
+    },
+    /// The type of a row that begins at the same sector in both tables.
+    Type {
+        /// The first sector of the row.
+        start: u64,
+        /// The type that the kernel has.
+        live: SmolStr,
+        /// The type that is wanted.
+        wanted: SmolStr,
+    },
+    /// A row that begins at a sector where the live table has none.
+    RowBegins {
+        /// That sector.
+        start: u64,
+        /// The type of the row.
+        kind: SmolStr,
+    },
+    /// How many rows there are, where nothing else differs.
+    RowCount {
+        /// How many the kernel has.
+        live: usize,
+        /// How many are wanted.
+        wanted: usize,
+    },
+    /// The access that is wanted, and is not the live one.
+    Access(Access),
+    /// A lower device that is replaced by another one.
+    LowerDevice(Key),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field { field, .. } => field.fmt(f),
+            Self::Type { start, live, wanted } => write!(f, "{live} -> {wanted} at sector {start}"),
+            Self::RowBegins { start, kind } => write!(f, "a {kind} row begins at sector {start}"),
+            Self::RowCount { live, wanted } => write!(f, "{live} targets -> {wanted}"),
+            Self::Access(Access::ReadOnly) => f.write_str("becomes read-only"),
+            Self::Access(Access::Writable) => f.write_str("becomes writable"),
+            Self::LowerDevice(key) => write!(f, "it stands on @{key}, which is made anew"),
+        }
+    }
+}

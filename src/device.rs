@@ -78,6 +78,13 @@ pub struct Device {
     pub number: Option<DevNum>,
 }
 
+/// The device 0:0, which is not a block device: it stands in fields that are filled in later.
+impl Default for Device {
+    fn default() -> Self {
+        Self::numbered(DevNum::new(0, 0))
+    }
+}
+
 impl Device {
     /// Reads what a map or a table says.
     pub fn parse(text: &str) -> Result<Self, DeviceSyntax> {

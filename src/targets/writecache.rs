@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives,
+    begins_with, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -17,9 +18,10 @@ const MAGIC: u32 = 0x2348_9321;
 /// `MEMORY_SUPERBLOCK_VERSION`, the 4 bytes behind it.
 const VERSION: u32 = 1;
 /// The smallest block in bytes.
-const BLOCK_LEAST: u64 = 512;
+const MIN_BLOCK_SIZE: u64 = 512;
 /// The largest block in bytes: a page of memory, which is 64 KiB on some machines.
-const BLOCK_MOST: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64")) {
+const MAX_BLOCK_SIZE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64"))
+{
     4096
 } else {
     65_536
@@ -28,7 +30,7 @@ const BLOCK_MOST: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x86",
 const WATERMARKS: (u32, u32) = (50, 45);
 
 /// Writes go to a fast device first, and to their place later.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Writecache {
     /// Of what kind the cache device is.
@@ -78,66 +80,37 @@ pub struct Writecache {
 
 choice! {
     /// Of what kind a cache device is.
+    #[derive(Default)]
     WritecacheMode {
         /// Any block device (`s`).
+        #[default]
         Ssd = "ssd",
         /// Persistent memory that can be mapped (`p`).
         Pmem = "pmem",
     }
 }
 
-/// The numbers of a writecache, by their words in a row.
-type Numbers<'a> = [(&'static str, &'a Option<u32>); 7];
-
 impl Writecache {
-    fn numbers(&self) -> Numbers<'_> {
-        [
-            ("high_watermark", &self.high_watermark),
-            ("low_watermark", &self.low_watermark),
-            ("writeback_jobs", &self.writeback_jobs),
-            ("autocommit_blocks", &self.autocommit_blocks),
-            ("autocommit_time", &self.autocommit_time),
-            ("max_age", &self.max_age),
-            ("pause_writeback", &self.pause_writeback),
-        ]
-    }
-
-    fn number_mut(&mut self, word: &str) -> Option<&mut Option<u32>> {
-        Some(match word {
-            "high_watermark" => &mut self.high_watermark,
-            "low_watermark" => &mut self.low_watermark,
-            "writeback_jobs" => &mut self.writeback_jobs,
-            "autocommit_blocks" => &mut self.autocommit_blocks,
-            "autocommit_time" => &mut self.autocommit_time,
-            "max_age" => &mut self.max_age,
-            "pause_writeback" => &mut self.pause_writeback,
-            _ => return None,
-        })
-    }
-
-    fn parse_option(&mut self, options: &mut Words<'_>) -> Result<(), ParamsError> {
-        let word = options.next("an option")?.to_ascii_lowercase();
-        match word.as_str() {
-            "cleaner" => self.cleaner = true,
-            "fua" => self.fua = Some(true),
-            "nofua" => self.fua = Some(false),
-            "metadata_only" => self.metadata_only = true,
-            "start_sector" => self.start_sector = Some(options.sectors("start_sector")?),
-            _ => {
-                let unknown =
-                    || options.wrong(format!("a writecache has no option `{}`", word.escape_debug()));
-                let number = self.number_mut(&word).ok_or_else(unknown)?;
-                *number = Some(options.number(&word)?);
-            }
-        }
-        Ok(())
-    }
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a writecache has no option" },
+        all: &[
+            option!(start_sector).remap().default(0),
+            option!(high_watermark).tune().range(0, 100).unit(Unit::Percent),
+            option!(low_watermark).tune().range(0, 100).unit(Unit::Percent),
+            option!(writeback_jobs).tune(),
+            option!(autocommit_blocks).tune(),
+            option!(autocommit_time).tune().range(0, 3_600_000).unit(Unit::Milliseconds),
+            option!(max_age).tune().range(0, 86_400_000).unit(Unit::Milliseconds),
+            option!(cleaner).tune(),
+            alternatives!(fua: "fua" => Some(true), "nofua" => Some(false)).tune(),
+            option!(metadata_only).tune(),
+            option!(pause_writeback).tune().range(0, 60_000).unit(Unit::Milliseconds),
+        ],
+    };
 
     fn check_watermarks(&self, problems: &mut Problems) {
         let high = self.high_watermark.unwrap_or(WATERMARKS.0);
         let low = self.low_watermark.unwrap_or(WATERMARKS.1);
-        problems.range("high_watermark", u64::from(high), 0, 100);
-        problems.range("low_watermark", u64::from(low), 0, 100);
         if low > high {
             let field = if self.low_watermark.is_some() { "low_watermark" } else { "high_watermark" };
             problems.at(field, format!("low_watermark {low} is above high_watermark {high}"));
@@ -172,42 +145,16 @@ impl TargetKind for Writecache {
             origin: words.device("the origin")?,
             cache: words.device("the cache device")?,
             block_size: Bytes(words.number("the block size")?),
-            start_sector: None,
-            high_watermark: None,
-            low_watermark: None,
-            writeback_jobs: None,
-            autocommit_blocks: None,
-            autocommit_time: None,
-            max_age: None,
-            cleaner: false,
-            fua: None,
-            metadata_only: false,
-            pause_writeback: None,
+            ..Self::default()
         };
-        let mut options = words.always_counted("options")?;
-        while options.left() > 0 {
-            writecache.parse_option(&mut options)?;
-        }
+        Self::OPTIONS.parse(&mut writecache, &mut words.always_counted("options")?)?;
         Ok(writecache)
     }
 
     fn print(&self, out: &mut Printer) {
         out.word(if self.mode == WritecacheMode::Ssd { "s" } else { "p" });
         out.device(&self.origin).device(&self.cache).word(self.block_size);
-        out.always_counted(|out| {
-            out.value("start_sector", self.start_sector)
-                .value("high_watermark", self.high_watermark)
-                .value("low_watermark", self.low_watermark)
-                .value("writeback_jobs", self.writeback_jobs)
-                .value("autocommit_blocks", self.autocommit_blocks)
-                .value("autocommit_time", self.autocommit_time)
-                .value("max_age", self.max_age)
-                .flag(self.cleaner, "cleaner")
-                .flag(self.fua == Some(true), "fua")
-                .flag(self.fua == Some(false), "nofua")
-                .flag(self.metadata_only, "metadata_only")
-                .value("pause_writeback", self.pause_writeback);
-        });
+        out.always_counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -222,14 +169,7 @@ impl TargetKind for Writecache {
             Effect::Recreate,
             why,
         );
-        let start = |cache: &Self| cache.start_sector.unwrap_or_default();
-        differences.field("start_sector", &start(self), &start(live), Effect::Remap);
-        for ((field, wanted), (_, printed)) in self.numbers().into_iter().zip(live.numbers()) {
-            differences.optional(field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
-        }
-        differences.field("cleaner", &self.cleaner, &live.cleaner, Effect::Tune);
-        differences.optional("fua", self.fua.as_ref(), live.fua.as_ref(), Effect::Tune);
-        differences.field("metadata_only", &self.metadata_only, &live.metadata_only, Effect::Tune);
+        Self::OPTIONS.compare(self, live, differences);
     }
 }
 
@@ -247,18 +187,9 @@ impl Target for Writecache {
     }
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.power_of_two("block_size", self.block_size.0, BLOCK_LEAST, BLOCK_MOST);
+        problems.power_of_two("block_size", self.block_size.0, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
         self.check_watermarks(problems);
-        for (field, value, least, most) in [
-            ("autocommit_blocks", self.autocommit_blocks, 0, u32::MAX),
-            ("autocommit_time", self.autocommit_time, 0, 3_600_000),
-            ("max_age", self.max_age, 0, 86_400_000),
-            ("pause_writeback", self.pause_writeback, 0, 60_000),
-        ] {
-            if let Some(value) = value {
-                problems.range(field, value.into(), least, most.into());
-            }
-        }
+        Self::OPTIONS.check(self, problems);
         if self.fua.is_some() && self.mode == WritecacheMode::Ssd {
             problems.at("fua", "fua is only for mode = \"pmem\"").help("leave it out");
         }

@@ -42,6 +42,16 @@ macro_rules! choice {
         }
 
         impl $crate::targets::FieldValue for $name {}
+
+        impl $crate::targets::frame::Operand for $name {
+            fn read(
+                given: &mut $crate::targets::frame::Given<'_, '_>,
+            ) -> Result<Self, $crate::targets::ParamsError> {
+                let word = given.text()?;
+                let wrong = || given.wrong(format!("{} must be one of {}", given.name, Self::words()));
+                Self::find(word).ok_or_else(wrong)
+            }
+        }
     };
 }
 

@@ -1,6 +1,6 @@
 //! What all targets share: the contract that each implements, and the tools to implement it with.
 //!
-//! [`contract`] has the two traits, [`words`] reads a row, [`printer`] prints one, [`problems`] collects what the
+//! [`contract`] has the two traits, [`words`] reads a row, [`printer`] prints one, [`options`] does both, and more, for the optional words of a row; [`problems`] collects what the
 //! kernel would refuse, [`difference`] how a wanted target differs from a live one,
 //! [`value`] the values of a difference. [`generic`] stands in for
 //! a target that dmctl does not know.
@@ -16,6 +16,8 @@ pub mod generic;
 pub(crate) mod keyed;
 mod kind;
 mod metadata;
+mod operand;
+mod options;
 mod printer;
 mod problems;
 mod remaining_length;
@@ -29,6 +31,8 @@ pub use difference::{Change, Difference, Differences, Effect};
 pub use erased::ErasedTarget;
 pub use kind::Kind;
 pub use metadata::{Found, Metadata, begins_with};
+pub(crate) use operand::{Given, Operand};
+pub(crate) use options::{Alternative, OptionRow, Options, Syntax, alternatives, option};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
 pub use remaining_length::{RemainingLength, SizeOf, in_whole_blocks};

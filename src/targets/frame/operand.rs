@@ -1,0 +1,218 @@
+//! The fields that an option can set, and how the value behind its word is read and printed.
+
+use super::options::Syntax;
+use super::{FieldValue, ParamsError, Printer, Unit, Value, Words};
+use crate::device::Device;
+use crate::units::{Bytes, Sectors};
+
+/// The value of an option as a row has it.
+pub(crate) struct Given<'w, 'a> {
+    pub(crate) words: &'w mut Words<'a>,
+    /// What is behind the colon, in [`Syntax::Colon`].
+    pub(crate) behind: Option<&'a str>,
+    /// The word of the option, for messages.
+    pub(crate) name: &'static str,
+}
+
+impl<'a> Given<'_, 'a> {
+    /// Returns the text: behind the colon, or the next word.
+    pub(crate) fn text(&mut self) -> Result<&'a str, ParamsError> {
+        match self.behind {
+            Some(text) => Ok(text),
+            None => self.words.next(self.name),
+        }
+    }
+
+    /// Reads the text as a number.
+    pub(crate) fn number<N: TryFrom<u64>>(&mut self) -> Result<N, ParamsError> {
+        let text = self.text()?;
+        self.words.to_number(text, self.name)
+    }
+
+    /// Makes an error about the value.
+    pub(crate) fn wrong(&self, message: impl Into<String>) -> ParamsError {
+        self.words.wrong(message)
+    }
+}
+
+/// The value of a field, or that it is unset, as a difference shows it.
+pub(crate) trait Shown {
+    /// Returns the value.
+    fn value(&self) -> Value;
+    /// Returns its unit, where the type tells it.
+    fn unit(&self) -> Option<Unit>;
+}
+
+impl<T: FieldValue> Shown for T {
+    fn value(&self) -> Value {
+        FieldValue::value(self)
+    }
+
+    fn unit(&self) -> Option<Unit> {
+        FieldValue::unit(self)
+    }
+}
+
+impl<T: FieldValue> Shown for Option<T> {
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Unset, FieldValue::value)
+    }
+
+    fn unit(&self) -> Option<Unit> {
+        self.as_ref().and_then(FieldValue::unit)
+    }
+}
+
+impl<T: std::fmt::Debug> Shown for Vec<T> {
+    fn value(&self) -> Value {
+        Value::Text(format!("{self:?}"))
+    }
+
+    fn unit(&self) -> Option<Unit> {
+        None
+    }
+}
+
+/// A field that an option sets.
+pub(crate) trait OptionField {
+    /// Whether a value follows the word of the option.
+    fn takes_value(&self) -> bool {
+        true
+    }
+    /// Sets the field to what is given.
+    fn read(&mut self, given: &mut Given<'_, '_>) -> Result<(), ParamsError>;
+    /// Adds the word and the value, where there is one.
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer);
+    /// Whether this is a field that can't be left out, and holds `default`.
+    fn is_always(&self, default: u64) -> bool {
+        let _ = default;
+        false
+    }
+}
+
+/// A switch: set by its word alone.
+impl OptionField for bool {
+    fn takes_value(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, _: &mut Given<'_, '_>) -> Result<(), ParamsError> {
+        *self = true;
+        Ok(())
+    }
+
+    fn print(&self, word: &str, _: Syntax, out: &mut Printer) {
+        out.flag(*self, word);
+    }
+}
+
+impl<T: Operand> OptionField for Option<T> {
+    fn read(&mut self, given: &mut Given<'_, '_>) -> Result<(), ParamsError> {
+        *self = Some(T::read(given)?);
+        Ok(())
+    }
+
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
+        if let Some(value) = self {
+            value.print(word, syntax, out);
+        }
+    }
+}
+
+/// An option that may be given many times.
+impl<T: Operand> OptionField for Vec<T> {
+    fn read(&mut self, given: &mut Given<'_, '_>) -> Result<(), ParamsError> {
+        self.push(T::read(given)?);
+        Ok(())
+    }
+
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
+        self.iter().for_each(|value| value.print(word, syntax, out));
+    }
+}
+
+/// A field that has a value even where the option is left out.
+impl OptionField for Bytes {
+    fn read(&mut self, given: &mut Given<'_, '_>) -> Result<(), ParamsError> {
+        *self = Operand::read(given)?;
+        Ok(())
+    }
+
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
+        Operand::print(self, word, syntax, out);
+    }
+
+    fn is_always(&self, default: u64) -> bool {
+        self.0 == default
+    }
+}
+
+/// The value behind the word of an option.
+pub(crate) trait Operand: FieldValue + Sized {
+    /// Reads the value.
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError>;
+
+    /// Adds the word and the value.
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
+        match syntax {
+            Syntax::Spaced { .. } => out.word(word).word(self),
+            Syntax::Colon { .. } => out.word(format_args!("{word}:{self}")),
+        };
+    }
+}
+
+impl Operand for u32 {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        given.number()
+    }
+}
+
+impl Operand for u64 {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        given.number()
+    }
+}
+
+/// The one number that may be negative.
+impl Operand for i32 {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        let text = given.text()?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let size: u32 = given.words.to_number(digits, given.name)?;
+        let size = Self::try_from(size).map_err(|_| given.wrong(format!("{} is too large", given.name)))?;
+        Ok(if digits.len() < text.len() { -size } else { size })
+    }
+}
+
+impl FieldValue for i32 {}
+
+impl Operand for Sectors {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        match given.behind {
+            Some(text) => given.words.to_number(text, given.name).map(Sectors),
+            None => given.words.sectors(given.name),
+        }
+    }
+}
+
+impl Operand for Bytes {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        given.number().map(Bytes)
+    }
+}
+
+impl Operand for Device {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        match given.behind {
+            Some(text) => super::keyed::to_device(given.words, text),
+            None => given.words.device(given.name),
+        }
+    }
+
+    fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
+        match syntax {
+            Syntax::Spaced { .. } => out.word(word).device(self),
+            Syntax::Colon { .. } => out.prefixed_device(&format!("{word}:"), self),
+        };
+    }
+}

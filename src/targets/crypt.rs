@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
+    DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -15,7 +15,7 @@ use crate::units::{Bytes, SECTOR, Sectors};
 const MAX_TAG: u64 = 480;
 
 /// A run of sectors of one device, encrypted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crypt {
     /// The cipher, as `cipher[:keycount]-mode-ivmode[:ivopts]` or `capi:spec-ivmode[:ivopts]`. The kernel
@@ -107,6 +107,9 @@ impl std::fmt::Display for Tag {
 
 impl FieldValue for Tag {}
 
+/// What another cipher, IV or sector size makes of the data.
+const NOISE: &str = "what is on disk then reads as noise";
+
 fn sector() -> Bytes {
     Bytes(SECTOR)
 }
@@ -126,60 +129,33 @@ impl Crypt {
         KeySizes::of_cipher(&self.cipher, self.integrity_key_size.and_then(|size| usize::try_from(size).ok()))
     }
 
-    /// The flags in the kernel's order: the word, and whether it is set.
-    fn flags(&self) -> [(&'static str, bool); 6] {
-        [
-            ("allow_discards", self.allow_discards),
-            ("same_cpu_crypt", self.same_cpu_crypt),
-            ("high_priority", self.high_priority),
-            ("submit_from_crypt_cpus", self.submit_from_crypt_cpus),
-            ("no_read_workqueue", self.no_read_workqueue),
-            ("no_write_workqueue", self.no_write_workqueue),
-        ]
-    }
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Colon { flags_ignore_case: true },
+        all: &[
+            option!(allow_discards).tune(),
+            option!(same_cpu_crypt).tune(),
+            option!(high_priority).tune(),
+            option!(submit_from_crypt_cpus).tune(),
+            option!(no_read_workqueue).tune(),
+            option!(no_write_workqueue).tune(),
+            option!(integrity).remap(),
+            option!(sector_size).remap().reason(NOISE).default(SECTOR),
+            option!(iv_large_sectors).remap().reason(NOISE),
+            option!(integrity_key_size).remap().range(1, u32::MAX as u64),
+        ],
+    };
+}
 
-    fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        let word = words.next("an option")?;
-        let flag = match word.to_ascii_lowercase().as_str() {
-            "allow_discards" => &mut self.allow_discards,
-            "same_cpu_crypt" => &mut self.same_cpu_crypt,
-            "high_priority" => &mut self.high_priority,
-            "submit_from_crypt_cpus" => &mut self.submit_from_crypt_cpus,
-            "no_read_workqueue" => &mut self.no_read_workqueue,
-            "no_write_workqueue" => &mut self.no_write_workqueue,
-            "iv_large_sectors" => &mut self.iv_large_sectors,
-            _ => return self.option_with_value(word, words),
+impl Operand for Tag {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        let text = given.text()?;
+        let (size, kind) = text.split_once(':').unwrap_or((text, ""));
+        let kind = match kind.to_ascii_lowercase().as_str() {
+            "none" => TagKind::None,
+            "aead" => TagKind::Aead,
+            _ => return Err(given.wrong("integrity must be `integrity:BYTES:none` or `:aead`")),
         };
-        *flag = true;
-        Ok(())
-    }
-
-    fn option_with_value(&mut self, word: &str, words: &Words<'_>) -> Result<(), ParamsError> {
-        match word.split_once(':') {
-            Some(("sector_size", value)) => {
-                self.sector_size = Bytes(words.to_number(value, "sector_size")?);
-            }
-            Some(("integrity_key_size", value)) => {
-                self.integrity_key_size = Some(words.to_number(value, "integrity_key_size")?);
-            }
-            Some(("integrity", value)) => {
-                let (size, kind) = value.split_once(':').unwrap_or((value, ""));
-                let kind = match kind.to_ascii_lowercase().as_str() {
-                    "none" => TagKind::None,
-                    "aead" => TagKind::Aead,
-                    _ => return Err(words.wrong("integrity must be `integrity:BYTES:none` or `:aead`")),
-                };
-                self.integrity = Some(Tag { tag_size: words.to_number(size, "the size of a tag")?, kind });
-            }
-            _ => {
-                return Err(words.wrong(
-                    "this option is unknown; there are allow_discards, same_cpu_crypt, high_priority, \
-                     submit_from_crypt_cpus, no_read_workqueue, no_write_workqueue, integrity:, sector_size:, \
-                     iv_large_sectors and integrity_key_size:",
-                ));
-            }
-        }
-        Ok(())
+        Ok(Self { tag_size: given.words.to_number(size, "the size of a tag")?, kind })
     }
 }
 
@@ -210,65 +186,27 @@ impl TargetKind for Crypt {
             device: keyed::device(words)?,
             offset: words.sectors("the offset")?,
             sector_size: sector(),
-            allow_discards: false,
-            same_cpu_crypt: false,
-            high_priority: false,
-            submit_from_crypt_cpus: false,
-            no_read_workqueue: false,
-            no_write_workqueue: false,
-            iv_large_sectors: false,
-            integrity: None,
-            integrity_key_size: None,
+            ..Self::default()
         };
-        let mut options = words.counted("options")?;
-        while options.left() > 0 {
-            crypt.option(&mut options)?;
-        }
+        Self::OPTIONS.parse(&mut crypt, &mut words.counted("options")?)?;
         Ok(crypt)
     }
 
     fn print(&self, out: &mut Printer) {
         out.word(&self.cipher);
         keyed::print(out, &self.key);
-        out.word(self.iv_offset).device(&self.device).word(self.offset).counted(|out| {
-            for (word, set) in self.flags() {
-                out.flag(set, word);
-            }
-            if let Some(tag) = &self.integrity {
-                out.word(format_args!("integrity:{tag}"));
-            }
-            if !is_sector(&self.sector_size) {
-                out.word(format_args!("sector_size:{}", self.sector_size));
-            }
-            out.flag(self.iv_large_sectors, "iv_large_sectors");
-            if let Some(size) = self.integrity_key_size {
-                out.word(format_args!("integrity_key_size:{size}"));
-            }
-        });
+        out.word(self.iv_offset).device(&self.device).word(self.offset);
+        out.counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
-        const NOISE: &str = "what is on disk then reads as noise";
         let remap = Effect::Remap;
         differences.field_with_reason("cipher", &self.cipher, &live.cipher, remap, NOISE);
         keyed::compare(differences, "key", &self.key, &live.key);
         differences.field_with_reason("iv_offset", &self.iv_offset, &live.iv_offset, remap, NOISE);
         differences.field("device", &self.device, &live.device, remap);
         differences.field("offset", &self.offset, &live.offset, remap);
-        differences.field_with_reason("sector_size", &self.sector_size, &live.sector_size, remap, NOISE);
-        differences.field_with_reason(
-            "iv_large_sectors",
-            &self.iv_large_sectors,
-            &live.iv_large_sectors,
-            remap,
-            NOISE,
-        );
-        differences.optional("integrity", self.integrity.as_ref(), live.integrity.as_ref(), remap);
-        let mac = |crypt: &Self| crypt.integrity_key_size;
-        differences.optional("integrity_key_size", mac(self).as_ref(), mac(live).as_ref(), remap);
-        for ((field, wanted), (_, live)) in self.flags().into_iter().zip(live.flags()) {
-            differences.field(field, &wanted, &live, Effect::Tune);
-        }
+        Self::OPTIONS.compare(self, live, differences);
     }
 
     fn redact(params: &str) -> String {
@@ -300,9 +238,7 @@ impl Target for Crypt {
         if let Some(tag) = &self.integrity {
             problems.range("integrity.tag_size", tag.tag_size.into(), 1, MAX_TAG);
         }
-        if let Some(size) = self.integrity_key_size {
-            problems.range("integrity_key_size", size.into(), 1, u32::MAX.into());
-        }
+        Self::OPTIONS.check(self, problems);
         let step = self.step();
         if !self.iv_offset.0.is_multiple_of(step) {
             problems.multiple("iv_offset", self.iv_offset.0, step, 0, u64::MAX / step * step);

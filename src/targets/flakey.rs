@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, ParamsError, Printer, Problems, Target, TargetKind,
-    Words,
+    DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
+    Syntax, Target, TargetKind, Words, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -20,7 +20,7 @@ use crate::units::Sectors;
 const PROBABILITY_BASE: u64 = 1_000_000_000;
 
 /// A device that works for some seconds and fails for some.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Flakey {
     /// The device below.
@@ -120,38 +120,30 @@ impl Flakey {
             && self.write_odds() == 0
     }
 
-    fn parse_features(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        while words.left() > 0 {
-            let name = words.next("a feature")?;
-            match name.to_ascii_lowercase().as_str() {
-                "error_reads" => once(words, &mut self.error_reads, name)?,
-                "drop_writes" => once(words, &mut self.drop_writes, name)?,
-                "error_writes" => once(words, &mut self.error_writes, name)?,
-                "corrupt_bio_byte" => self.corrupt_bio_byte = Some(CorruptBioByte::parse(words)?),
-                "random_read_corrupt" => self.random_read_corrupt = odds(words, "random_read_corrupt")?,
-                "random_write_corrupt" => self.random_write_corrupt = odds(words, "random_write_corrupt")?,
-                _ => return Err(words.wrong(format!("`{}` is no feature of flakey", name.escape_debug()))),
-            }
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "flakey has no feature" },
+        all: &[
+            option!(error_reads).once(Self::TWICE),
+            option!(drop_writes).once(Self::TWICE),
+            option!(error_writes).once(Self::TWICE),
+            option!(corrupt_bio_byte).tune(),
+            option!(random_read_corrupt).tune().default(0).range(0, PROBABILITY_BASE),
+            option!(random_write_corrupt).tune().default(0).range(0, PROBABILITY_BASE),
+        ],
+    };
+    const TWICE: &str = "is there twice";
+
+    /// Leaves out a probability of 0, which is the same as none.
+    fn unset_zero_odds(&mut self) {
+        for odds in [&mut self.random_read_corrupt, &mut self.random_write_corrupt] {
+            *odds = odds.filter(|odds| *odds > 0);
         }
-        Ok(())
     }
 }
 
-/// A feature that may be asked for once.
-fn once(words: &Words<'_>, feature: &mut bool, name: &str) -> Result<(), ParamsError> {
-    if std::mem::replace(feature, true) {
-        return Err(words.wrong(format!("{name} is there twice")));
-    }
-    Ok(())
-}
-
-/// A probability; 0 is the same as none.
-fn odds(words: &mut Words<'_>, what: &str) -> Result<Option<u32>, ParamsError> {
-    words.number(what).map(|odds: u32| (odds > 0).then_some(odds))
-}
-
-impl CorruptBioByte {
-    fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
+impl Operand for CorruptBioByte {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        let words = &mut *given.words;
         Ok(Self {
             nth_byte: words.number("the byte to replace")?,
             direction: match words.next("the direction")? {
@@ -162,6 +154,10 @@ impl CorruptBioByte {
             value: words.number("the new value of the byte")?,
             flags: words.number("the flags of the requests")?,
         })
+    }
+
+    fn print(&self, word: &str, _: Syntax, out: &mut Printer) {
+        out.word(word).word(self.nth_byte).word(self.direction.letter()).word(self.value).word(self.flags);
     }
 }
 
@@ -184,14 +180,10 @@ impl TargetKind for Flakey {
             offset: words.sectors("the offset")?,
             up_interval: words.number("the up interval in seconds")?,
             down_interval: words.number("the down interval in seconds")?,
-            error_reads: false,
-            drop_writes: false,
-            error_writes: false,
-            corrupt_bio_byte: None,
-            random_read_corrupt: None,
-            random_write_corrupt: None,
+            ..Self::default()
         };
-        flakey.parse_features(&mut words.counted("features")?)?;
+        Self::FEATURES.parse(&mut flakey, &mut words.counted("features")?)?;
+        flakey.unset_zero_odds();
         if flakey.fails_all() {
             (flakey.error_reads, flakey.error_writes) = (false, false);
         }
@@ -203,20 +195,9 @@ impl TargetKind for Flakey {
         if self.fails_all() {
             return;
         }
-        out.counted(|out| {
-            out.flag(self.error_reads, "error_reads")
-                .flag(self.drop_writes, "drop_writes")
-                .flag(self.error_writes, "error_writes");
-            if let Some(corrupt) = &self.corrupt_bio_byte {
-                out.word("corrupt_bio_byte")
-                    .word(corrupt.nth_byte)
-                    .word(corrupt.direction.letter())
-                    .word(corrupt.value)
-                    .word(corrupt.flags);
-            }
-            out.value("random_read_corrupt", self.random_read_corrupt.filter(|odds| *odds > 0));
-            out.value("random_write_corrupt", self.random_write_corrupt.filter(|odds| *odds > 0));
-        });
+        let mut printed = self.clone();
+        printed.unset_zero_odds();
+        out.counted(|out| Self::FEATURES.print(&printed, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -232,14 +213,7 @@ impl TargetKind for Flakey {
         differences.field("error_reads", &reads(self), &reads(live), Effect::Tune);
         differences.field("drop_writes", &self.drop_writes, &live.drop_writes, Effect::Tune);
         differences.field("error_writes", &writes(self), &writes(live), Effect::Tune);
-        differences.optional(
-            "corrupt_bio_byte",
-            self.corrupt_bio_byte.as_ref(),
-            live.corrupt_bio_byte.as_ref(),
-            Effect::Tune,
-        );
-        differences.field("random_read_corrupt", &self.read_odds(), &live.read_odds(), Effect::Tune);
-        differences.field("random_write_corrupt", &self.write_odds(), &live.write_odds(), Effect::Tune);
+        Self::FEATURES.compare(self, live, differences);
     }
 }
 
@@ -263,8 +237,7 @@ impl Target for Flakey {
                 format!("up_interval and down_interval must not be more than {} s together", u32::MAX),
             );
         }
-        problems.range("random_read_corrupt", u64::from(self.read_odds()), 0, PROBABILITY_BASE);
-        problems.range("random_write_corrupt", u64::from(self.write_odds()), 0, PROBABILITY_BASE);
+        Self::FEATURES.check(self, problems);
         if let Some(corrupt) = &self.corrupt_bio_byte {
             problems.range("corrupt_bio_byte.nth_byte", u64::from(corrupt.nth_byte), 1, u64::from(u32::MAX));
         }

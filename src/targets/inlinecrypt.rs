@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, ParamsError, Printer, Problems, Target, TargetKind, Traits, Words, keyed,
+    DeviceUse, Differences, Doc, FieldValue, Options, ParamsError, Printer, Problems, Syntax, Target,
+    TargetKind, Traits, Words, alternatives, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot};
@@ -20,7 +21,7 @@ use crate::units::{Bytes, SECTOR, Sectors};
 const CIPHER: &str = "aes-xts-plain64";
 
 /// A run of sectors of one device, encrypted by the hardware below.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineCrypt {
     /// The cipher: `aes-xts-plain64`.
@@ -69,6 +70,8 @@ impl fmt::Display for KeyType {
     }
 }
 
+impl FieldValue for KeyType {}
+
 fn sector() -> Bytes {
     Bytes(SECTOR)
 }
@@ -81,26 +84,16 @@ impl InlineCrypt {
         }
     }
 
-    fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        match words.next("an option")? {
-            "allow_discards" => self.allow_discards = true,
-            "iv_large_sectors" => self.iv_large_sectors = true,
-            "keytype:raw" => self.key_type = KeyType::Raw,
-            "keytype:hw-wrapped" => self.key_type = KeyType::HwWrapped,
-            word => match word.split_once(':') {
-                Some(("sector_size", value)) => {
-                    self.sector_size = Bytes(words.to_number(value, "sector_size")?);
-                }
-                _ => {
-                    return Err(words.wrong(
-                        "this option is unknown; there are keytype:raw, keytype:hw-wrapped, allow_discards, \
-                         sector_size: and iv_large_sectors",
-                    ));
-                }
-            },
-        }
-        Ok(())
-    }
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Colon { flags_ignore_case: false },
+        all: &[
+            alternatives!(key_type: "keytype:raw" => KeyType::Raw, "keytype:hw-wrapped" => KeyType::HwWrapped)
+                .silent("keytype:raw"),
+            option!(allow_discards),
+            option!(sector_size).default(SECTOR),
+            option!(iv_large_sectors),
+        ],
+    };
 }
 
 impl TargetKind for InlineCrypt {
@@ -137,29 +130,17 @@ impl TargetKind for InlineCrypt {
             device: keyed::device(words)?,
             offset: words.sectors("the offset")?,
             sector_size: sector(),
-            allow_discards: false,
-            iv_large_sectors: false,
+            ..Self::default()
         };
-        let mut options = words.counted("options")?;
-        while options.left() > 0 {
-            target.option(&mut options)?;
-        }
+        Self::OPTIONS.parse(&mut target, &mut words.counted("options")?)?;
         Ok(target)
     }
 
     fn print(&self, out: &mut Printer) {
         out.word(&self.cipher);
         keyed::print(out, &self.key);
-        out.word(self.iv_offset).device(&self.device).word(self.offset).counted(|out| {
-            if self.key_type != KeyType::Raw {
-                out.word(format_args!("keytype:{}", self.key_type));
-            }
-            out.flag(self.allow_discards, "allow_discards");
-            if self.sector_size.0 != SECTOR {
-                out.word(format_args!("sector_size:{}", self.sector_size));
-            }
-            out.flag(self.iv_large_sectors, "iv_large_sectors");
-        });
+        out.word(self.iv_offset).device(&self.device).word(self.offset);
+        out.counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, _: &Self, differences: &mut Differences) {

@@ -52,7 +52,9 @@ pub use frame::{
     RemainingLength, SizeOf, Style, Target, TargetKind, Traits, Unit, Value, Words, argument, failed,
     generic,
 };
-use frame::{Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, option};
+use frame::{
+    Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, option,
+};
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).
 pub const MAX_TYPE: usize = 15;

@@ -5,20 +5,20 @@ mod compare;
 mod level;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;
 
+use check::{MAX_INT, MAX_WRITE_BEHIND};
 pub use level::{Family, JournalMode, Level, Raid10Format};
 
 /// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
@@ -33,7 +33,7 @@ fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> 
 }
 
 /// The kernel's MD RAID behind a mapping.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Raid {
     /// The level with its layout: raid0, raid1, raid4, `raid5_ls`, `raid6_zr`, raid10 and their like.
@@ -138,27 +138,41 @@ fn resync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resync>, 
 }
 
 impl Raid {
-    fn new(level: Level, chunk: Sectors) -> Self {
-        Self {
-            level,
-            chunk,
-            devices: Vec::new(),
-            region_size: None,
-            sync: None,
-            rebuild: Vec::new(),
-            write_mostly: Vec::new(),
-            daemon_sleep: None,
-            min_recovery_rate: None,
-            max_recovery_rate: None,
-            max_write_behind: None,
-            stripe_cache: None,
-            raid10_copies: None,
-            raid10_format: None,
-            delta_disks: None,
-            data_offset: None,
-            journal_device: None,
-            journal_mode: None,
+    const ONCE: &str = "may stand only once";
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a raid has no option" },
+        all: &[
+            alternatives!(sync: "sync" => Some(Resync::Sync), "nosync" => Some(Resync::Nosync))
+                .exclusive("only one of sync and nosync may stand, and once"),
+            option!(rebuild),
+            option!(daemon_sleep).tune().range(0, MAX_INT).unit(Unit::Milliseconds).once(Self::ONCE),
+            option!(min_recovery_rate).tune().range(0, MAX_INT).once(Self::ONCE),
+            option!(max_recovery_rate).tune().range(0, MAX_INT).once(Self::ONCE),
+            option!(write_mostly),
+            option!(max_write_behind).range(0, MAX_WRITE_BEHIND).once(Self::ONCE),
+            option!(stripe_cache).once(Self::ONCE),
+            option!(region_size).tune().once(Self::ONCE),
+            option!(raid10_copies).once(Self::ONCE),
+            option!(raid10_format),
+            option!(delta_disks),
+            option!(data_offset).once(Self::ONCE),
+            option!(journal_device).word("journal_dev").remap(),
+            option!(journal_mode),
+        ],
+    };
+
+    fn parse_option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
+        let is = |word: &str| words.peek().is_some_and(|next| next.eq_ignore_ascii_case(word));
+        // The kernel counts this word and does not print it: what it prints could not be told apart.
+        if is("raid10_use_near_sets") {
+            words.next("an option")?;
+            return Err(words.wrong("raid10_use_near_sets is not supported"));
         }
+        if is("journal_mode") && self.journal_device.is_none() {
+            words.next("an option")?;
+            return Err(words.wrong("journal_dev must stand before journal_mode"));
+        }
+        Self::OPTIONS.parse_one(self, words)
     }
 
     /// By how many devices the length of the array is divided; none with raid10, whose layouts differ.
@@ -224,9 +238,9 @@ impl TargetKind for Raid {
             words.wrong(mistake.advice(format!("use one of {}", Level::words())))
         })?;
         let mut options = words.counted("the parameters of the array")?;
-        let mut raid = Self::new(level, options.sectors("the chunk size")?);
+        let mut raid = Self { level, chunk: options.sectors("the chunk size")?, ..Self::default() };
         while options.left() > 0 {
-            words::parse(&mut raid, &mut options)?;
+            raid.parse_option(&mut options)?;
         }
         let count: usize = words.number("the number of devices")?;
         if count.checked_mul(2) != Some(words.left()) {
@@ -244,7 +258,7 @@ impl TargetKind for Raid {
     fn print(&self, out: &mut Printer) {
         out.word(self.level).counted(|out| {
             out.word(self.chunk);
-            words::print(self, out);
+            Self::OPTIONS.print(self, out);
         });
         out.word(self.devices.len());
         for pair in &self.devices {

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Mode, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Mode, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, option,
 };
 use crate::device::Device;
-use crate::identity::DevNum;
 use crate::units::Sectors;
 
 /// `THIN_SUPERBLOCK_MAGIC` of `dm-thin-metadata.c`.
@@ -18,12 +17,12 @@ const MAGIC: u64 = 27_022_010;
 /// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 64 KiB.
 const BLOCK_STEP: u64 = 128;
 /// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
-const BLOCK_MOST: u64 = 2_097_152;
+const MAX_BLOCK_SIZE: u64 = 2_097_152;
 /// How many optional words the kernel takes, though it knows five.
 const MAX_FEATURES: usize = 4;
 
 /// Blocks of a data device, handed out to thin volumes as they are written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThinPool {
     /// The device that records which volume holds which block. At most about 16 GiB of it are used.
@@ -57,50 +56,20 @@ pub struct ThinPool {
 }
 
 impl ThinPool {
-    fn features(&self) -> [(bool, &'static str); 5] {
-        [
-            (self.skip_block_zeroing, "skip_block_zeroing"),
-            (self.ignore_discard, "ignore_discard"),
-            (self.no_discard_passdown, "no_discard_passdown"),
-            (self.read_only, "read_only"),
-            (self.error_if_no_space, "error_if_no_space"),
-        ]
-    }
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a pool has no feature" },
+        all: &[
+            option!(skip_block_zeroing).tune(),
+            option!(ignore_discard).recreate().reason("the kernel refuses to switch this on a live pool"),
+            option!(no_discard_passdown).tune(),
+            option!(read_only).tune(),
+            option!(error_if_no_space).tune(),
+        ],
+    };
 
     /// Stands for a pool of which the kernel tells nothing; its devices are never looked at.
     fn unknown(failed: Failed) -> Self {
-        Self {
-            metadata: Device::numbered(DevNum::new(0, 0)),
-            data: Device::numbered(DevNum::new(0, 0)),
-            block_size: Sectors(BLOCK_STEP),
-            low_water_mark: 0,
-            skip_block_zeroing: false,
-            ignore_discard: false,
-            no_discard_passdown: false,
-            read_only: false,
-            error_if_no_space: false,
-            failed,
-        }
-    }
-
-    fn parse_features(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        let mut features = words.counted("features")?;
-        if features.left() > MAX_FEATURES {
-            return Err(words.wrong(format!("the kernel takes at most {MAX_FEATURES} features of a pool")));
-        }
-        while features.left() > 0 {
-            match features.next("a feature")?.to_ascii_lowercase().as_str() {
-                "skip_block_zeroing" => self.skip_block_zeroing = true,
-                "ignore_discard" => self.ignore_discard = true,
-                "no_discard_passdown" => self.no_discard_passdown = true,
-                "read_only" => self.read_only = true,
-                "error_if_no_space" => self.error_if_no_space = true,
-                other => {
-                    return Err(features.wrong(format!("a pool has no feature `{}`", other.escape_debug())));
-                }
-            }
-        }
-        Ok(())
+        Self { block_size: Sectors(BLOCK_STEP), failed, ..Self::default() }
     }
 }
 
@@ -130,9 +99,13 @@ impl TargetKind for ThinPool {
             data: words.device("the data device")?,
             block_size: words.sectors("the block size")?,
             low_water_mark: words.number("the low water mark")?,
-            ..Self::unknown(failed)
+            ..Self::default()
         };
-        pool.parse_features(words)?;
+        let mut features = words.counted("features")?;
+        if features.left() > MAX_FEATURES {
+            return Err(words.wrong(format!("the kernel takes at most {MAX_FEATURES} features of a pool")));
+        }
+        Self::FEATURES.parse(&mut pool, &mut features)?;
         Ok(pool)
     }
 
@@ -142,11 +115,7 @@ impl TargetKind for ThinPool {
             return;
         }
         out.device(&self.metadata).device(&self.data).word(self.block_size).word(self.low_water_mark);
-        out.always_counted(|out| {
-            for (on, word) in self.features() {
-                out.flag(on, word);
-            }
-        });
+        out.always_counted(|out| Self::FEATURES.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -175,14 +144,7 @@ impl TargetKind for ThinPool {
             "the kernel would accept it and ignore it",
         );
         differences.field("low_water_mark", &self.low_water_mark, &live.low_water_mark, Effect::Tune);
-        for ((wanted, field), (live, _)) in self.features().iter().zip(&live.features()) {
-            if *field == "ignore_discard" {
-                let why = "the kernel refuses to switch this on a live pool";
-                differences.field_with_reason(field, wanted, live, Effect::Recreate, why);
-            } else {
-                differences.field(field, wanted, live, Effect::Tune);
-            }
-        }
+        Self::FEATURES.compare(self, live, differences);
     }
 }
 
@@ -202,11 +164,11 @@ impl Target for ThinPool {
         if self.failed.is() {
             problems.at("", Failed::WHY);
         }
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, MAX_BLOCK_SIZE);
         if self.metadata == self.data {
             problems.at("metadata", "a pool needs two devices, one for metadata and another for data");
         }
-        if self.features().iter().filter(|(on, _)| *on).count() > MAX_FEATURES {
+        if Self::FEATURES.count(self) > MAX_FEATURES {
             let message = "the kernel takes at most four of the five features";
             let help = "leave out no_discard_passdown, which means nothing where discards are ignored";
             problems.at("ignore_discard", message).help(help);

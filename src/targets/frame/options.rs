@@ -55,6 +55,7 @@ pub(crate) struct OptionRow<T: 'static> {
     range: Option<(u64, u64)>,
     unit: Option<Unit>,
     repeated: Option<Repeated>,
+    silent: Option<&'static str>,
 }
 
 /// How an option is read and printed.
@@ -139,8 +140,19 @@ impl<T> OptionRow<T> {
         shown: fn(&T) -> &dyn Shown,
         differs: fn(&T, &T) -> bool,
     ) -> Self {
-        let (effect, reason, default, range, unit, repeated) = (None, None, None, None, None, None);
-        Self { field, form, shown, differs, effect, reason, default, range, unit, repeated }
+        Self {
+            field,
+            form,
+            shown,
+            differs,
+            effect: None,
+            reason: None,
+            default: None,
+            range: None,
+            unit: None,
+            repeated: None,
+            silent: None,
+        }
     }
 
     /// Sets the word in a row, where it is not the name of the field.
@@ -159,6 +171,11 @@ impl<T> OptionRow<T> {
     /// Compares the field; another value is [`Effect::Remap`].
     pub(crate) const fn remap(self) -> Self {
         self.effect(Effect::Remap)
+    }
+
+    /// Compares the field; another value is [`Effect::Recreate`].
+    pub(crate) const fn recreate(self) -> Self {
+        self.effect(Effect::Recreate)
     }
 
     const fn effect(mut self, effect: Effect) -> Self {
@@ -202,12 +219,22 @@ impl<T> OptionRow<T> {
         self
     }
 
+    /// Sets the alternative that is not printed, because it is the kernel's default.
+    pub(crate) const fn silent(mut self, word: &'static str) -> Self {
+        self.silent = Some(word);
+        self
+    }
+
     /// The value as it is compared: the default where the option is left out.
     fn value(&self, target: &T) -> Value {
         match (self.default, (self.shown)(target).value()) {
             (Some(default), Value::Unset) => Value::Number(default),
             (_, value) => value,
         }
+    }
+
+    fn is_set(&self, target: &T) -> bool {
+        !matches!((self.shown)(target).value(), Value::Unset | Value::Flag(false))
     }
 
     fn compare(&self, wanted: &T, live: &T, differences: &mut Differences) {
@@ -232,7 +259,8 @@ impl<T> OptionRow<T> {
                 }
             }
             Form::Alternatives(all) => {
-                all.iter().filter(|alternative| (alternative.is_set)(target)).for_each(|alternative| {
+                let printed = all.iter().filter(|alternative| (alternative.is_set)(target));
+                printed.filter(|alternative| self.silent != Some(alternative.word)).for_each(|alternative| {
                     out.word(alternative.word);
                 });
             }
@@ -303,7 +331,7 @@ impl<T> Options<T> {
         target: &T,
         words: &Words<'_>,
     ) -> Result<(), ParamsError> {
-        let is_set = !matches!((option.shown)(target).value(), Value::Unset | Value::Flag(false));
+        let is_set = option.is_set(target);
         match &option.repeated {
             Some(Repeated::Named(message)) if is_set => {
                 Err(words.wrong(format!("{} {message}", option.words(target, self.syntax).concat())))
@@ -334,6 +362,11 @@ impl<T> Options<T> {
     /// Compares the options that have an effect.
     pub(crate) fn compare(&self, wanted: &T, live: &T, differences: &mut Differences) {
         self.all.iter().for_each(|option| option.compare(wanted, live, differences));
+    }
+
+    /// Counts the options that are set.
+    pub(crate) fn count(&self, target: &T) -> usize {
+        self.all.iter().filter(|option| option.is_set(target)).count()
     }
 
     /// Checks the ranges.

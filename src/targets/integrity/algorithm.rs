@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::super::{Printer, Problems, keyed};
+use super::super::{FieldValue, Given, Operand, ParamsError, Printer, Problems, Syntax, keyed};
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, KeySyntax, digest_size};
 use crate::mistake::{Mistake, to_serde};
 
@@ -40,16 +40,6 @@ impl Algorithm {
             Some((name, key)) => (name, Key::parse(key)?),
         };
         Ok(Self { algorithm: algorithm.to_string(), key })
-    }
-
-    /// Adds the option `name`.
-    pub(super) fn print(&self, out: &mut Printer, name: &str) {
-        let prefix = format!("{name}:{}", self.algorithm);
-        match (&self.key.source, self.key.material()) {
-            (KeySource::None, _) => out.word(prefix),
-            (_, Some(secret)) => out.prefixed_secret(&format!("{prefix}:"), secret),
-            (_, None) => out.word(format_args!("{prefix}:{}", crate::secret::REDACTED)),
-        };
     }
 
     /// The key, to be read.
@@ -89,6 +79,30 @@ impl Algorithm {
             }
             _ => keyed::check(&self.key, &self.sizes(cipher), &key, &self.algorithm, problems),
         }
+    }
+}
+
+/// Shows the name alone, never the key.
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.algorithm)
+    }
+}
+
+impl FieldValue for Algorithm {}
+
+impl Operand for Algorithm {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        Self::parse(given.text()?).map_err(|error| given.wrong(format!("{}: {error}", given.name)))
+    }
+
+    fn print(&self, word: &str, _: Syntax, out: &mut Printer) {
+        let prefix = format!("{word}:{}", self.algorithm);
+        match (&self.key.source, self.key.material()) {
+            (KeySource::None, _) => out.word(prefix),
+            (_, Some(secret)) => out.prefixed_secret(&format!("{prefix}:"), secret),
+            (_, None) => out.word(format_args!("{prefix}:{}", crate::secret::REDACTED)),
+        };
     }
 }
 

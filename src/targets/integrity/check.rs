@@ -23,21 +23,7 @@ impl Integrity {
         if let Some(size) = self.block_size {
             problems.power_of_two("block_size", size.0, SECTOR, 4096);
         }
-        for (field, sectors) in [
-            ("journal_sectors", self.journal_sectors),
-            ("interleave_sectors", self.interleave_sectors),
-            ("buffer_sectors", self.buffer_sectors),
-        ] {
-            if let Some(sectors) = sectors {
-                problems.range(field, sectors.0, 1, u32::MAX.into());
-            }
-        }
-        if let Some(sectors) = self.sectors_per_bit {
-            problems.range("sectors_per_bit", sectors.0, 1, 1 << 53);
-        }
-        if let Some(percent) = self.journal_watermark {
-            problems.range("journal_watermark", percent.into(), 0, 100);
-        }
+        Self::OPTIONS.check(self, problems);
         let block = self.sectors_per_block();
         if let Some(length) = length.filter(|length| !length.is_multiple_of(block)) {
             let nearest = (length / block * block).max(block);

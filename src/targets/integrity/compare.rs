@@ -155,13 +155,7 @@ fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences)
     if wanted.mode != Mode::Inline && live.mode != Mode::Inline {
         differences.field("mode", &wanted.mode, &live.mode, Effect::Tune);
     }
-    differences.field("allow_discards", &wanted.allow_discards, &live.allow_discards, Effect::Tune);
-    differences.field(
-        "legacy_recalculate",
-        &wanted.legacy_recalculate,
-        &live.legacy_recalculate,
-        Effect::Tune,
-    );
+    Integrity::OPTIONS.compare(wanted, live, differences);
     if live.mode != Mode::Inline {
         buffer(wanted, live, differences);
     }

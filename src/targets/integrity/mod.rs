@@ -18,8 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
+    DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
+    option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -35,7 +36,7 @@ const PROVIDED: usize = 16;
 ///
 /// The size that it offers is known only once it is formatted. With `length` left out it is loaded with one block
 /// first, which formats it, and then with all that it offers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Integrity {
     /// The device that holds the data, and the tags too unless `meta_device` does.
@@ -153,106 +154,29 @@ impl fmt::Display for Mode {
 impl FieldValue for Mode {}
 
 impl Integrity {
-    fn new(device: Device, reserved: Sectors, tag_size: Option<u32>, mode: Mode) -> Self {
-        Self {
-            device,
-            reserved,
-            tag_size,
-            mode,
-            meta_device: None,
-            block_size: None,
-            journal_sectors: None,
-            interleave_sectors: None,
-            buffer_sectors: None,
-            journal_watermark: None,
-            commit_time: None,
-            internal_hash: None,
-            journal_crypt: None,
-            journal_mac: None,
-            sectors_per_bit: None,
-            bitmap_flush_interval: None,
-            allow_discards: false,
-            recalculate: false,
-            reset_recalculate: false,
-            fix_padding: false,
-            fix_hmac: false,
-            legacy_recalculate: false,
-        }
-    }
-
-    fn option(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        let word = words.next("an option")?;
-        let Some((name, value)) = word.split_once(':') else { return self.flag(word, words) };
-        let sectors = || words.to_number(value, name).map(|sectors: u64| Some(Sectors(sectors)));
-        // The kernel takes none for one, and writes that.
-        let some = || sectors().map(|found| found.max(Some(Sectors(1))));
-        let number = || words.to_number(value, name).map(Some);
-        let algorithm =
-            || Algorithm::parse(value).map(Some).map_err(|error| words.wrong(format!("{name}: {error}")));
-        match name {
-            "meta_device" => self.meta_device = Some(keyed::to_device(words, value)?),
-            "block_size" => self.block_size = Some(Bytes(words.to_number(value, name)?)),
-            "journal_sectors" => self.journal_sectors = some()?,
-            // None is the default.
-            "interleave_sectors" => self.interleave_sectors = sectors()?.filter(|sectors| sectors.0 > 0),
-            "buffer_sectors" => self.buffer_sectors = some()?,
-            "journal_watermark" => self.journal_watermark = number()?,
-            "commit_time" => self.commit_time = number()?,
-            "sectors_per_bit" => self.sectors_per_bit = some()?,
-            "bitmap_flush_interval" => self.bitmap_flush_interval = number()?,
-            "internal_hash" => self.internal_hash = algorithm()?,
-            "journal_crypt" => self.journal_crypt = algorithm()?,
-            "journal_mac" => self.journal_mac = algorithm()?,
-            _ => return Err(unknown(words)),
-        }
-        Ok(())
-    }
-
-    fn flag(&mut self, word: &str, words: &Words<'_>) -> Result<(), ParamsError> {
-        let flag = match word {
-            "allow_discards" => &mut self.allow_discards,
-            "recalculate" => &mut self.recalculate,
-            "reset_recalculate" => &mut self.reset_recalculate,
-            "fix_padding" => &mut self.fix_padding,
-            "fix_hmac" => &mut self.fix_hmac,
-            "legacy_recalculate" => &mut self.legacy_recalculate,
-            _ => return Err(unknown(words)),
-        };
-        *flag = true;
-        Ok(())
-    }
-
-    /// The options in the kernel's order.
-    fn print_options(&self, out: &mut Printer) {
-        if let Some(device) = &self.meta_device {
-            out.prefixed_device("meta_device:", device);
-        }
-        let value = |out: &mut Printer, name: &str, value: Option<u64>| {
-            if let Some(value) = value {
-                out.word(format_args!("{name}:{value}"));
-            }
-        };
-        let sectors = |size: Option<Sectors>| size.map(|size| size.0);
-        value(out, "block_size", self.block_size.map(|size| size.0));
-        out.flag(self.recalculate, "recalculate")
-            .flag(self.reset_recalculate, "reset_recalculate")
-            .flag(self.allow_discards, "allow_discards");
-        value(out, "journal_sectors", sectors(self.journal_sectors));
-        value(out, "interleave_sectors", sectors(self.interleave_sectors));
-        value(out, "buffer_sectors", sectors(self.buffer_sectors));
-        value(out, "journal_watermark", self.journal_watermark.map(u64::from));
-        value(out, "commit_time", self.commit_time.map(u64::from));
-        value(out, "sectors_per_bit", sectors(self.sectors_per_bit));
-        value(out, "bitmap_flush_interval", self.bitmap_flush_interval.map(u64::from));
-        out.flag(self.fix_padding, "fix_padding")
-            .flag(self.fix_hmac, "fix_hmac")
-            .flag(self.legacy_recalculate, "legacy_recalculate");
-        for (name, algorithm) in self.algorithms() {
-            if let Some(algorithm) = algorithm {
-                algorithm.print(out, name);
-            }
-        }
-    }
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Colon { flags_ignore_case: false },
+        all: &[
+            option!(meta_device),
+            option!(block_size),
+            option!(recalculate),
+            option!(reset_recalculate),
+            option!(allow_discards).tune(),
+            option!(journal_sectors).range(1, u32::MAX as u64),
+            option!(interleave_sectors).range(1, u32::MAX as u64),
+            option!(buffer_sectors).range(1, u32::MAX as u64),
+            option!(journal_watermark).range(0, 100),
+            option!(commit_time),
+            option!(sectors_per_bit).range(1, 1 << 53),
+            option!(bitmap_flush_interval),
+            option!(fix_padding),
+            option!(fix_hmac),
+            option!(legacy_recalculate).tune(),
+            option!(internal_hash),
+            option!(journal_crypt),
+            option!(journal_mac),
+        ],
+    };
 
     /// The algorithms in the kernel's order, by field.
     fn algorithms(&self) -> [(&'static str, Option<&Algorithm>); 3] {
@@ -267,16 +191,6 @@ impl Integrity {
     fn sectors_per_block(&self) -> u64 {
         self.block_size.map_or(1, |size| (size.0 / SECTOR).max(1))
     }
-}
-
-/// An option that there isn't. It may hold a key, so it isn't shown.
-fn unknown(words: &Words<'_>) -> ParamsError {
-    words.wrong(
-        "this option is unknown, or its value is missing; there are meta_device: block_size: recalculate \
-         reset_recalculate allow_discards journal_sectors: interleave_sectors: buffer_sectors: journal_watermark: \
-         commit_time: sectors_per_bit: bitmap_flush_interval: fix_padding fix_hmac legacy_recalculate internal_hash: \
-         journal_crypt: journal_mac:",
-    )
 }
 
 /// Whether a superblock is there.
@@ -324,11 +238,15 @@ impl TargetKind for Integrity {
         if words.left() == 0 {
             words.next("the count of options")?;
         }
-        let mut integrity = Self::new(device, reserved, tag_size, mode);
-        let mut options = words.always_counted("options")?;
-        while options.left() > 0 {
-            integrity.option(&mut options)?;
+        let mut integrity = Self { device, reserved, tag_size, mode, ..Self::default() };
+        Self::OPTIONS.parse(&mut integrity, &mut words.always_counted("options")?)?;
+        // The kernel takes 0 for 1, and writes that; an interleave of 0 is the default.
+        let sectors =
+            [&mut integrity.journal_sectors, &mut integrity.buffer_sectors, &mut integrity.sectors_per_bit];
+        for sectors in sectors.into_iter().flatten() {
+            sectors.0 = sectors.0.max(1);
         }
+        integrity.interleave_sectors = integrity.interleave_sectors.filter(|sectors| sectors.0 > 0);
         Ok(integrity)
     }
 
@@ -338,7 +256,7 @@ impl TargetKind for Integrity {
             Some(size) => out.word(size),
             None => out.word("-"),
         };
-        out.word(self.mode.row().1).always_counted(|out| self.print_options(out));
+        out.word(self.mode.row().1).always_counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {

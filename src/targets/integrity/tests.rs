@@ -60,7 +60,7 @@ fn integrity() -> impl Strategy<Value = Integrity> {
             fix_padding: flags[3],
             fix_hmac: flags[4],
             legacy_recalculate: flags[5],
-            ..Integrity::new(device, Sectors(reserved), tag, mode)
+            ..Integrity { device, reserved: Sectors(reserved), tag_size: tag, mode, ..Integrity::default() }
         },
     )
 }

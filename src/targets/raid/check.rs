@@ -7,17 +7,17 @@ use crate::device::Device;
 use crate::targets::Problems;
 
 /// The most devices of an array (`MAX_RAID_DEVICES`).
-const DEVICES_MOST: u64 = 253;
+const MAX_DEVICES: u64 = 253;
 /// The smallest chunk but for raid1, in sectors.
-const CHUNK_LEAST: u64 = 8;
+const MIN_CHUNK: u64 = 8;
 /// The largest number the kernel reads here.
-const INT_MOST: u64 = i32::MAX as u64;
+pub(super) const MAX_INT: u64 = i32::MAX as u64;
 /// The largest power of two among them.
-const POWER_MOST: u64 = 1 << 30;
+const MAX_POWER: u64 = 1 << 30;
 /// The most regions the write-intent bitmap can have.
-const REGIONS_MOST: u64 = 1 << 21;
+const MAX_REGIONS: u64 = 1 << 21;
 /// The most sectors that may be behind on a write-mostly device: twice `COUNTER_MAX`, which counts in KiB.
-const WRITE_BEHIND_MOST: u64 = 2 * ((1 << 14) - 1) + 1;
+pub(super) const MAX_WRITE_BEHIND: u64 = 2 * ((1 << 14) - 1) + 1;
 /// What a reshape needs at least, and in steps of what, in sectors (`MIN_FREE_RESHAPE_SPACE`, a page).
 const RESHAPE_SPACE: (u64, u64) = (32, 8);
 
@@ -35,14 +35,14 @@ pub(super) fn check(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
 fn sizes(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
     let family = raid.level.family();
     if family != Family::Mirror {
-        problems.power_of_two("chunk", raid.chunk.0, CHUNK_LEAST, POWER_MOST);
+        problems.power_of_two("chunk", raid.chunk.0, MIN_CHUNK, MAX_POWER);
     }
     if let Some(region) = raid.region_size {
         // At least the chunk, at most the array, and never more regions than the bitmap holds.
         let chunk = if family == Family::Mirror { 1 } else { raid.chunk.0.max(1) };
-        let needed = length.map_or(1, |length| length.div_ceil(REGIONS_MOST));
-        let least = chunk.max(needed).checked_next_power_of_two().unwrap_or(POWER_MOST).min(POWER_MOST);
-        let most = length.and_then(u64::checked_ilog2).map_or(POWER_MOST, |power| 1 << power.min(30));
+        let needed = length.map_or(1, |length| length.div_ceil(MAX_REGIONS));
+        let least = chunk.max(needed).checked_next_power_of_two().unwrap_or(MAX_POWER).min(MAX_POWER);
+        let most = length.and_then(u64::checked_ilog2).map_or(MAX_POWER, |power| 1 << power.min(30));
         problems.power_of_two("region_size", region.0, least, most.max(least));
     }
     if let (Some(length), Some(data)) = (length, raid.data_devices())
@@ -58,7 +58,7 @@ fn sizes(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
 }
 
 fn devices(raid: &Raid, problems: &mut Problems) {
-    problems.range("devices", raid.devices.len() as u64, raid.level.least_devices(), DEVICES_MOST);
+    problems.range("devices", raid.devices.len() as u64, raid.level.least_devices(), MAX_DEVICES);
     for (index, pair) in raid.devices.iter().enumerate() {
         if pair.data.is_none() && pair.metadata.is_some() {
             let message = "a metadata device needs a data device";
@@ -118,16 +118,7 @@ fn indices(raid: &Raid, problems: &mut Problems) {
 }
 
 fn rates(raid: &Raid, problems: &mut Problems) {
-    for (field, value, most) in [
-        ("daemon_sleep", raid.daemon_sleep, INT_MOST),
-        ("min_recovery_rate", raid.min_recovery_rate, INT_MOST),
-        ("max_recovery_rate", raid.max_recovery_rate, INT_MOST),
-        ("max_write_behind", raid.max_write_behind.map(|sectors| sectors.0), WRITE_BEHIND_MOST),
-    ] {
-        if let Some(value) = value {
-            problems.range(field, value, 0, most);
-        }
-    }
+    Raid::OPTIONS.check(raid, problems);
     if let Some(entries) = raid.stripe_cache {
         // What the stripes need at least (`rs_set_raid456_stripe_cache`) is within what there may be
         // (`raid5_set_cache_size`).
@@ -144,7 +135,7 @@ fn rates(raid: &Raid, problems: &mut Problems) {
 
 fn reshape(raid: &Raid, problems: &mut Problems) {
     if let Some(delta) = raid.delta_disks {
-        let most = DEVICES_MOST - raid.level.least_devices();
+        let most = MAX_DEVICES - raid.level.least_devices();
         if delta == 0 || u64::from(delta.unsigned_abs()) > most {
             problems
                 .at("delta_disks", format!("delta_disks adds 1 to {most} devices, or takes as many away"));
@@ -152,7 +143,7 @@ fn reshape(raid: &Raid, problems: &mut Problems) {
     }
     if let Some(offset) = raid.data_offset.filter(|offset| offset.0 != 0) {
         let (least, step) = RESHAPE_SPACE;
-        problems.multiple("data_offset", offset.0, step, least, INT_MOST / step * step);
+        problems.multiple("data_offset", offset.0, step, least, MAX_INT / step * step);
     }
     if let Some(copies) = raid.raid10_copies {
         problems.range("raid10_copies", u64::from(copies), 2, (raid.devices.len() as u64).max(2));

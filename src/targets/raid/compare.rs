@@ -45,29 +45,20 @@ fn devices(wanted: &Raid, live: &Raid, differences: &mut Differences) {
         device("metadata", &wanted.metadata, &live.metadata);
         device("data", &wanted.data, &live.data);
     }
-    let (journal, live_journal) = (wanted.journal_device.as_ref(), live.journal_device.as_ref());
-    differences.optional("journal_device", journal, live_journal, Effect::Remap);
     let mode = |raid: &Raid| raid.journal_mode.unwrap_or(JournalMode::Writethrough);
     differences.field("journal_mode", &mode(wanted), &mode(live), Effect::Tune);
 }
 
 fn tunables(wanted: &Raid, live: &Raid, differences: &mut Differences) {
-    let (region, live_region) = (wanted.region_size.as_ref(), live.region_size.as_ref());
-    differences.optional("region_size", region, live_region, Effect::Tune);
+    Raid::OPTIONS.compare(wanted, live, differences);
     let sorted = |raid: &Raid| raid.write_mostly.iter().copied().collect::<BTreeSet<u32>>();
     let (write_mostly, live_write_mostly) = (sorted(wanted), sorted(live));
     if write_mostly != live_write_mostly {
         let [wanted, live] = [write_mostly, live_write_mostly].map(|places| format!("{places:?}"));
         differences.field("write_mostly", &wanted, &live, Effect::Tune);
     }
-    for (field, wanted, live) in [
-        ("daemon_sleep", wanted.daemon_sleep, live.daemon_sleep),
-        ("min_recovery_rate", wanted.min_recovery_rate, live.min_recovery_rate),
-        ("max_recovery_rate", wanted.max_recovery_rate, live.max_recovery_rate),
-        ("stripe_cache", wanted.stripe_cache, stripe_cache(wanted, live)),
-    ] {
-        differences.optional(field, wanted.as_ref(), live.as_ref(), Effect::Tune);
-    }
+    let kept = stripe_cache(wanted, live);
+    differences.optional("stripe_cache", wanted.stripe_cache.as_ref(), kept.as_ref(), Effect::Tune);
     // Taken in sectors, printed in KiB.
     let printed = wanted.max_write_behind.map(|sectors| Sectors(sectors.0 / 2));
     if printed != live.max_write_behind {

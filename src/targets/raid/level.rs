@@ -5,7 +5,9 @@ use super::super::choice::choice;
 choice! {
     /// The level, with its layout.
     #[expect(missing_docs, reason = "each is named after the kernel's own word")]
+    #[derive(Default)]
     Level {
+        #[default]
         Raid0 = "raid0",
         Raid1 = "raid1",
         Raid10Far = "raid10_far",

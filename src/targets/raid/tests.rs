@@ -42,7 +42,7 @@ fn raids() -> impl Strategy<Value = Raid> {
         data_offset: numbers.6.map(Sectors),
         journal_mode: layout.3.filter(|_| layout.2.is_some()),
         journal_device: layout.2,
-        ..Raid::new(shape.0, Sectors(1 << shape.1))
+        ..Raid { level: shape.0, chunk: Sectors(1 << shape.1), ..Raid::default() }
     })
 }
 

@@ -3,6 +3,7 @@
 use super::options::Syntax;
 use super::{FieldValue, ParamsError, Printer, Unit, Value, Words};
 use crate::device::Device;
+use crate::mistake::Mistake;
 use crate::units::{Bytes, Sectors};
 
 /// The value of an option as a row has it.
@@ -30,7 +31,7 @@ impl<'a> Given<'_, 'a> {
     }
 
     /// Makes an error about the value.
-    pub(crate) fn wrong(&self, message: impl Into<String>) -> ParamsError {
+    pub(crate) fn wrong(&self, message: impl Into<Mistake>) -> ParamsError {
         self.words.wrong(message)
     }
 }

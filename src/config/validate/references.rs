@@ -1,7 +1,5 @@
 //! `@key` leads to a mapping that is there, and never back to where it came from.
 
-use std::collections::{HashMap, HashSet};
-
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
 use super::super::model::Mappings;
@@ -9,6 +7,12 @@ use super::super::nearest::nearest;
 use super::devices::Use;
 use super::places::reference;
 use crate::identity::Key;
+use crate::stack::{Edge, IndexVec, NamedStacks, Positions, position};
+
+position! {
+    /// A mapping that uses another, and after these the others that are used.
+    struct Place;
+}
 
 /// How many suggestions are looked for; each is compared with every key of the map.
 const SUGGESTIONS: usize = 20;
@@ -65,54 +69,17 @@ fn unknown(key: &Key, meant: Option<&str>) -> Diagnostic {
     }
 }
 
-/// The uses that lead in a circle, each circle once. They come sorted by the upper mapping.
+/// Finds the uses that lead in a circle, each circle once. `uses` are sorted by the upper mapping.
 fn cycles<'u>(uses: &[&'u Use]) -> Vec<Vec<&'u Use>> {
-    let of_one = |one: &&Use, two: &&Use| one.upper == two.upper;
-    let below: HashMap<&Key, &[&Use]> = uses.chunk_by(of_one).map(|edges| (&edges[0].upper, edges)).collect();
-    let mut finished: HashSet<&Key> = HashSet::with_capacity(below.len());
-    let mut found = Vec::new();
-    for edges in uses.chunk_by(of_one) {
-        // Most stand on what stands on nothing, or on what was looked at.
-        let ends = |edge: &&Use| finished.contains(&edge.lower) || !below.contains_key(&edge.lower);
-        if edges.iter().all(ends) {
-            finished.insert(&edges[0].upper);
-        } else if !finished.contains(&edges[0].upper) {
-            walk(&edges[0].upper, &below, &mut finished, &mut found);
-        }
-    }
-    found
-}
-
-/// Walks down from `start`. It keeps its own stack, for a stack of mappings may be deeper than that of a
-/// thread.
-fn walk<'u>(
-    start: &'u Key,
-    below: &HashMap<&'u Key, &[&'u Use]>,
-    finished: &mut HashSet<&'u Key>,
-    found: &mut Vec<Vec<&'u Use>>,
-) {
-    let edges = |key: &Key| below.get(key).copied().unwrap_or_default();
-    // The way down: each mapping with the edges not yet taken from it, and the edge that led to it.
-    let mut stack = vec![(start, edges(start))];
-    let mut way: Vec<&Use> = Vec::new();
-    let mut depths: HashMap<&Key, usize> = HashMap::from([(start, 0)]);
-    while let Some((key, open)) = stack.last_mut() {
-        let Some((edge, rest)) = open.split_first() else {
-            finished.insert(key);
-            depths.remove(*key);
-            stack.pop();
-            way.pop();
-            continue;
-        };
-        *open = rest;
-        if let Some(depth) = depths.get(&edge.lower) {
-            found.push(way[*depth..].iter().copied().chain([*edge]).collect());
-        } else if !finished.contains(&edge.lower) {
-            depths.insert(&edge.lower, stack.len());
-            stack.push((&edge.lower, edges(&edge.lower)));
-            way.push(edge);
-        }
-    }
+    let by_upper: IndexVec<Place, &[&Use]> = uses.chunk_by(|one, two| one.upper == two.upper).collect();
+    let below = |edges: &'_ [&'u Use]| edges.iter().map(|edge| &edge.lower).collect::<Positions<_>>();
+    let nodes = by_upper.iter().map(|edges| (&edges[0].upper, below(edges)));
+    // With all lower ones the nth use of a mapping is the nth of its edges.
+    let others = uses.iter().map(|edge| (&edge.lower, below(&[])));
+    let stacks: NamedStacks<&Key, Place> = nodes.chain(others).collect();
+    let uses_of =
+        |circle: Vec<Edge<Place>>| circle.iter().map(|edge| by_upper[edge.upper][edge.nth]).collect();
+    stacks.circles().map(uses_of).collect()
 }
 
 fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {

@@ -14,6 +14,7 @@ use super::state::{Disk, KernelFacts, Pool, Queue};
 use crate::access::Access;
 use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Id, Process};
+use crate::stack::Reach;
 use crate::table::{self, ReadTable};
 
 /// The major number of mappings in a kernel that has none yet.
@@ -211,14 +212,11 @@ impl World {
     /// The smallest unit of a device, in bytes: the largest of those of the disks below.
     pub(super) fn block_size(&self, number: DevNum) -> u32 {
         let mut largest = 512;
-        let (mut seen, mut left) = (BTreeSet::new(), vec![number]);
-        while let Some(number) = left.pop() {
-            if !seen.insert(number) {
-                continue;
-            }
+        let mut reach = Reach::from_iter([number]);
+        while let Some(number) = reach.next() {
             largest = largest.max(self.disk(number).map_or(512, |disk| disk.logical_block_size));
             let live = self.mapping(number).and_then(|mapping| mapping.live.as_ref());
-            left.extend(live.iter().flat_map(|live| live.devices.iter()));
+            reach.extend(live.iter().flat_map(|live| live.devices.iter().copied()));
         }
         largest
     }

@@ -10,11 +10,11 @@ use crate::identity::printable;
 use crate::redact::redact_line;
 
 /// How much of a line is shown before the mark, marked, and after it, in characters.
-const BEFORE: usize = 60;
-const MARKED: usize = 80;
-const AFTER: usize = 50;
+const MAX_BEFORE: usize = 60;
+const MAX_MARKED: usize = 80;
+const MAX_AFTER: usize = 50;
 /// How far beyond that a key is looked for, in bytes.
-const AROUND: usize = 4096;
+const MAX_AROUND: usize = 4096;
 
 /// A line with a mark in it.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl Excerpt {
         let line = text[..line_start].matches('\n').count() + 1;
         let column = text[line_start..start].chars().count() + 1;
 
-        let window = back(text, line_start, start, BEFORE)
-            ..forth(text, line_end, forth(text, end, start, MARKED), AFTER);
-        let marked = start..forth(text, end, start, MARKED);
+        let window = back(text, line_start, start, MAX_BEFORE)
+            ..forth(text, line_end, forth(text, end, start, MAX_MARKED), MAX_AFTER);
+        let marked = start..forth(text, end, start, MAX_MARKED);
         let redacted = Redacted::new(text, line_start..line_end, &window);
         let mut shown = String::new();
         if window.start > line_start {
@@ -76,8 +76,8 @@ struct Redacted {
 
 impl Redacted {
     fn new(text: &str, line: Range<usize>, window: &Range<usize>) -> Self {
-        let start = floor(text, window.start.saturating_sub(AROUND)).max(line.start);
-        let end = floor(text, window.end.saturating_add(AROUND)).min(line.end);
+        let start = floor(text, window.start.saturating_sub(MAX_AROUND)).max(line.start);
+        let end = floor(text, window.end.saturating_add(MAX_AROUND)).min(line.end);
         Self { text: redact_line(&text[start..end]), start }
     }
 

@@ -11,7 +11,7 @@ use crate::identity::printable;
 use crate::redact::redact_quoted;
 
 /// How many are drawn; the rest is counted.
-const DRAWN: usize = 20;
+const MAX_DRAWN: usize = 20;
 
 /// Where a diagnostic stands, as an editor counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Diagnostics {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut locator = Locator::new(sources);
         let mut drawn = String::new();
-        for diagnostic in self.iter().take(DRAWN) {
+        for diagnostic in self.iter().take(MAX_DRAWN) {
             drawn.push_str(&draw(diagnostic, sources, &mut locator, &renderer));
             drawn.push_str("\n\n");
         }
@@ -62,7 +62,7 @@ impl Diagnostics {
 
     /// The line that counts what was not drawn.
     fn rest(&self) -> String {
-        let shown = |severity| self.iter().take(DRAWN).filter(|shown| shown.severity == severity).count();
+        let shown = |severity| self.iter().take(MAX_DRAWN).filter(|shown| shown.severity == severity).count();
         let counts = [
             (self.errors() - shown(Severity::Error), "error"),
             (self.warnings() - shown(Severity::Warning), "warning"),

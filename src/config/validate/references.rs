@@ -15,13 +15,13 @@ position! {
 }
 
 /// How many suggestions are looked for; each is compared with every key of the map.
-const SUGGESTIONS: usize = 20;
+const MAX_SUGGESTIONS: usize = 20;
 /// How many mappings of a long cycle are named.
-const NAMED: usize = 12;
+const MAX_NAMED: usize = 12;
 
 pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
-    let mut suggestions = SUGGESTIONS;
+    let mut suggestions = MAX_SUGGESTIONS;
     let mut inside = Vec::with_capacity(uses.len());
     for edge in uses {
         let Some(upper) = mappings.get(&edge.upper) else { continue };
@@ -83,9 +83,9 @@ fn cycles<'u>(uses: &[&'u Use]) -> Vec<Vec<&'u Use>> {
 }
 
 fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {
-    let mut path: Vec<String> = cycle.iter().take(NAMED).map(|edge| edge.upper.to_string()).collect();
-    if cycle.len() > NAMED {
-        path.push(format!("({} more)", cycle.len() - NAMED));
+    let mut path: Vec<String> = cycle.iter().take(MAX_NAMED).map(|edge| edge.upper.to_string()).collect();
+    if cycle.len() > MAX_NAMED {
+        path.push(format!("({} more)", cycle.len() - MAX_NAMED));
     }
     path.extend(cycle.first().map(|edge| edge.upper.to_string()));
     let mut diagnostic =
@@ -101,7 +101,7 @@ fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {
     if let Some((spot, edge)) = places.next() {
         diagnostic = diagnostic.at(spot).label(format!("`{}` stands on `{}`", edge.upper, edge.lower));
     }
-    for (spot, edge) in places.take(NAMED) {
+    for (spot, edge) in places.take(MAX_NAMED) {
         diagnostic = diagnostic.related(spot, format!("`{}` stands on `{}`", edge.upper, edge.lower));
     }
     diagnostic

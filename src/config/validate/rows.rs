@@ -7,7 +7,7 @@ use crate::targets::{Mode, Problems, RemainingLength};
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
 
 /// The most sectors a device can have.
-const MOST: u64 = MAX_BYTES / SECTOR;
+const MAX_SECTORS: u64 = MAX_BYTES / SECTOR;
 
 /// `readonly` is what the map says of it, if it does.
 pub(super) fn check(mapping: &mut Mapping, readonly: Option<bool>, diagnostics: &mut Diagnostics) {
@@ -66,11 +66,11 @@ fn place(
             return None;
         }
     };
-    let end = start?.checked_add(length).filter(|end| *end <= MOST);
+    let end = start?.checked_add(length).filter(|end| *end <= MAX_SECTORS);
     if end.is_none() {
         let diagnostic =
             Diagnostic::error("the table reaches past 2^63-1 bytes, the largest device the kernel accepts");
-        let left = MOST.saturating_sub(start.unwrap_or_default());
+        let left = MAX_SECTORS.saturating_sub(start.unwrap_or_default());
         let diagnostic = diagnostic.help(format!("at most {left} sectors are left at this place"));
         diagnostics.push(diagnostic.at(origin().field("length")));
     }

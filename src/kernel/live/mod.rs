@@ -7,11 +7,12 @@
 //!
 //! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `openers`, `peek`). Where udev answers
 //! (`udevd`) it makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`);
-//! where it does not, `nodes` keeps them. `surroundings` brings the two together.
+//! where it does not, `nodes` keeps them. `dev_mapper` brings the two together.
 
 mod block;
 mod control;
 mod cookie;
+mod dev_mapper;
 mod events;
 mod log;
 mod names;
@@ -20,12 +21,11 @@ mod openers;
 mod paths;
 mod peek;
 mod raw;
-mod surroundings;
 mod udev;
 mod udevd;
 mod users;
-mod wiped;
 mod wire;
+mod zeroizing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ use control::{Control, label, malformed, refused, unwritable};
 use log::Log;
 use nodes::Nodes;
 use raw::Command;
-use udev::Beside;
+use udev::UdevSync;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
@@ -67,11 +67,32 @@ pub enum Udev {
     Off,
 }
 
+/// What [`Live::identify`] gives a device: `DM_DEV_RENAME` takes either (`dev_rename` in `drivers/md/dm-ioctl.c`).
+enum Given<'a> {
+    Name(&'a Name),
+    Uuid(&'a Uuid),
+}
+
 /// The running kernel.
+///
+/// Opening it takes root. This lists the mapped devices of the machine:
+///
+/// ```no_run
+/// use dmctl::kernel::ReadKernel;
+/// use dmctl::kernel::live::{Live, Udev};
+///
+/// # fn main() -> Result<(), dmctl::kernel::KernelError> {
+/// let kernel = Live::open(Udev::Auto)?;
+/// for device in kernel.list()? {
+///     println!("{} is {}", device.name, device.number);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Live {
     control: Control,
     log: Log,
-    udev: Beside,
+    udev: UdevSync,
     /// Kept by dmctl where udev does not answer.
     nodes: Nodes,
     /// What is to be said about udev at the next [`settle`](ChangeKernel::settle).
@@ -91,7 +112,7 @@ impl Live {
         Ok(Self {
             control: Control::open()?,
             log: Log::default(),
-            udev: Beside::new(udev == Udev::Auto),
+            udev: UdevSync::new(udev == Udev::Auto),
             nodes: Nodes::new(NODES),
             warnings: Mutex::default(),
             troubles: Mutex::default(),
@@ -129,7 +150,7 @@ impl Live {
     }
 
     /// Makes a call about one device that udev answers.
-    fn ask_beside_udev(
+    fn ioctl_with_cookie(
         &self,
         call: Call,
         command: Command,
@@ -140,19 +161,17 @@ impl Live {
         self.udev.call(also, |cookie| self.ask(call, command, id, &request.for_udev(cookie)))
     }
 
-    /// Gives a device a name or, with [`flag::UUID`], a uuid.
-    fn identify(
-        &self,
-        call: Call,
-        name: &Name,
-        (flags, text): (u32, &str),
-        also: Option<&Name>,
-    ) -> Result<DevNum, KernelError> {
+    /// Gives the device `name` a name or a uuid, and returns its number.
+    fn identify(&self, name: &Name, given: Given<'_>) -> Result<DevNum, KernelError> {
+        let (call, flags, text, also) = match given {
+            Given::Name(new) => (Call::Rename, 0, new.kernel().into(), Some(new)),
+            Given::Uuid(uuid) => (Call::SetUuid, flag::UUID, uuid.text(), None),
+        };
         let id = Id::Name(name.clone());
         let request = Request::about(&id, flags)
-            .and_then(|request| request.text(text))
+            .and_then(|request| request.text(&text))
             .map_err(|why| unwritable(call, &label(&id), why))?;
-        let answer = self.ask_beside_udev(call, Command::Rename, &id, request, also)?;
+        let answer = self.ioctl_with_cookie(call, Command::Rename, &id, request, also)?;
         answer.info().map(|info| info.number).map_err(|why| malformed(call, &label(&id), why))
     }
 
@@ -239,11 +258,11 @@ impl ReadKernel for Live {
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
-        peek::peek(number, offset, length)
+        peek::read_direct(number, offset, length)
     }
 
     fn answers(&self, number: DevNum) -> bool {
-        peek::peek(number, 0, 1).is_some()
+        peek::read_direct(number, 0, 1).is_some()
     }
 }
 
@@ -288,19 +307,19 @@ impl ChangeKernel for Live {
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
         let request = Request::about(id, 0).map_err(|why| unwritable(Call::Resume, &label(id), why))?;
-        let resume = || self.ask_beside_udev(Call::Resume, Command::Suspend, id, request, None);
+        let resume = || self.ioctl_with_cookie(Call::Resume, Command::Suspend, id, request, None);
         self.explained(id, resume).map(drop)
     }
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
         self.check_node(new)?;
-        let number = self.identify(Call::Rename, name, (0, new.kernel()), Some(new))?;
+        let number = self.identify(name, Given::Name(new))?;
         self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
         Ok(())
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
-        self.identify(Call::SetUuid, name, (flag::UUID, &uuid.text()), None).map(drop)
+        self.identify(name, Given::Uuid(uuid)).map(drop)
     }
 
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
@@ -308,7 +327,7 @@ impl ChangeKernel for Live {
             .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
         // Once it is gone nobody can tell what number it had, and the next device may get it.
         let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
-        self.ask_beside_udev(Call::Remove, Command::Remove, id, request, None)?;
+        self.ioctl_with_cookie(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
             self.with_nodes(|nodes| {
                 // One whose removal waits for the last close is still there.

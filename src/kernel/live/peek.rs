@@ -23,7 +23,7 @@ const MAX_LENGTH: usize = 1 << 20;
 const MAX_DEPTH: usize = 16;
 
 /// See [`ReadKernel::peek`](crate::kernel::ReadKernel::peek).
-pub(super) fn peek(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
+pub(super) fn read_direct(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
     // Some drivers make a device when a node of it is opened: what isn't there is not to be opened.
     let there = folder(number).exists();
     if !there || length > MAX_LENGTH || is_held(number, MAX_DEPTH) {

@@ -3,7 +3,7 @@
 //! Three calls make an event that udev answers: a resume, a rename, a remove. All events of a *batch* carry
 //! one [`Cookie`], which is had before the first of them, for a device that is suspended must not wait for a
 //! semaphore. The calls themselves wait for nobody: each raises the cookie, and lowers it by itself when the
-//! kernel refused or made no event. Only [`Beside::wait`] waits, as long as it is given, until all was
+//! kernel refused or made no event. Only [`UdevSync::wait`] waits, as long as it is given, until all was
 //! answered. Whatever happens on the way, a batch that is dropped takes its cookie with it.
 //!
 //! A udev that did not answer in time is not waited for again before the next batch is begun on purpose: an
@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_secs(5);
 
 /// This process beside udev.
-pub(super) struct Beside {
+pub(super) struct UdevSync {
     wanted: bool,
     /// How long a batch is waited for.
     pub limit: Duration,
@@ -84,7 +84,7 @@ pub(super) enum Ended {
     },
 }
 
-impl Beside {
+impl UdevSync {
     /// Nobody has looked yet. Where udev is not `wanted` it is as if it were not there.
     pub fn new(wanted: bool) -> Self {
         let state = Mutex::new(State::Unknown);

@@ -8,7 +8,7 @@
 
 use zeroize::Zeroizing;
 
-use super::wiped::Wiped;
+use super::zeroizing::ZeroizingBuf;
 use crate::identity::{DevNum, MAX_NAME, Name, Uuid};
 use crate::kernel::{Id, Info, ListEntry, Version};
 use crate::table::{RawRow, Table};
@@ -73,12 +73,12 @@ pub(super) enum Unwritable {
 }
 
 /// What is sent to the kernel.
-pub(super) struct Request(Wiped);
+pub(super) struct Request(ZeroizingBuf);
 
 impl Request {
     /// A request about no device in particular.
     pub fn new(flags: u32) -> Self {
-        let mut bytes = Wiped::zeroes(HEADER);
+        let mut bytes = ZeroizingBuf::zeroes(HEADER);
         put(&mut bytes, VERSION, &4u32.to_ne_bytes());
         put(&mut bytes, DATA_START, &312u32.to_ne_bytes());
         put(&mut bytes, FLAGS, &flags.to_ne_bytes());
@@ -127,7 +127,7 @@ impl Request {
             rows.iter().map(|row| Zeroizing::new(row.params().replace('\\', "\\\\"))).collect();
         // All the room at once: a buffer that grows would leave unwiped copies behind.
         let length = escaped.iter().map(|params| spec_length(params)).sum::<usize>();
-        let mut grown = Wiped::from(Vec::with_capacity(self.0.len() + length));
+        let mut grown = ZeroizingBuf::from(Vec::with_capacity(self.0.len() + length));
         grown.extend_from_slice(&self.0);
         for (row, params) in rows.iter().zip(&escaped) {
             let start = grown.len();
@@ -144,7 +144,7 @@ impl Request {
 
     /// Adds a text: a new name, or a uuid.
     pub fn text(mut self, text: &str) -> Result<Self, Unwritable> {
-        let mut grown = Wiped::zeroes(self.0.len() + text.len() + 1);
+        let mut grown = ZeroizingBuf::zeroes(self.0.len() + text.len() + 1);
         put(&mut grown, 0, &self.0);
         put_text(&mut grown, HEADER, text.len() + 1, text)?;
         self.0 = grown;
@@ -153,7 +153,7 @@ impl Request {
 
     /// Adds a message for the target at `sector`.
     pub fn message(mut self, sector: u64, text: &str) -> Result<Self, Unwritable> {
-        let mut grown = Wiped::zeroes(self.0.len() + 8 + text.len() + 1);
+        let mut grown = ZeroizingBuf::zeroes(self.0.len() + 8 + text.len() + 1);
         put(&mut grown, 0, &self.0);
         put(&mut grown, HEADER, &sector.to_ne_bytes());
         put_text(&mut grown, HEADER + 8, text.len() + 1, text)?;
@@ -162,8 +162,8 @@ impl Request {
     }
 
     /// The request in a buffer of `room` bytes or more, for the answer to go to.
-    pub fn buffer(&self, room: usize) -> Wiped {
-        let mut buffer = Wiped::zeroes(room.max(self.0.len()));
+    pub fn buffer(&self, room: usize) -> ZeroizingBuf {
+        let mut buffer = ZeroizingBuf::zeroes(room.max(self.0.len()));
         put(&mut buffer, 0, &self.0);
         buffer
     }
@@ -207,7 +207,7 @@ pub(super) fn broken_name(name: &Name) -> Option<Vec<u8>> {
 }
 
 /// What the kernel wrote back.
-pub(super) struct Answer(pub Wiped);
+pub(super) struct Answer(pub ZeroizingBuf);
 
 impl Answer {
     /// The flags of the header.

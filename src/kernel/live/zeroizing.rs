@@ -7,22 +7,22 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes that are wiped when they are dropped. They must not grow beyond their capacity: that would leave a copy.
 #[derive(Clone)]
-pub(super) struct Wiped(Vec<u8>);
+pub(super) struct ZeroizingBuf(Vec<u8>);
 
-impl Wiped {
+impl ZeroizingBuf {
     /// So many zeroes.
     pub fn zeroes(count: usize) -> Self {
         Self(vec![0; count])
     }
 }
 
-impl From<Vec<u8>> for Wiped {
+impl From<Vec<u8>> for ZeroizingBuf {
     fn from(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 }
 
-impl Deref for Wiped {
+impl Deref for ZeroizingBuf {
     type Target = Vec<u8>;
 
     fn deref(&self) -> &Vec<u8> {
@@ -30,26 +30,26 @@ impl Deref for Wiped {
     }
 }
 
-impl DerefMut for Wiped {
+impl DerefMut for ZeroizingBuf {
     fn deref_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
     }
 }
 
-impl Zeroize for Wiped {
+impl Zeroize for ZeroizingBuf {
     fn zeroize(&mut self) {
         self.0.as_mut_slice().zeroize();
         self.0.spare_capacity_mut().zeroize();
     }
 }
 
-impl Drop for Wiped {
+impl Drop for ZeroizingBuf {
     fn drop(&mut self) {
         self.zeroize();
     }
 }
 
-impl ZeroizeOnDrop for Wiped {}
+impl ZeroizeOnDrop for ZeroizingBuf {}
 
 #[cfg(test)]
 mod tests {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_was_there_is_wiped() {
-        let mut bytes = Wiped::from(b"a key".to_vec());
+        let mut bytes = ZeroizingBuf::from(b"a key".to_vec());
         bytes.zeroize();
         assert_eq!(**bytes, [0; 5]);
     }

@@ -15,7 +15,7 @@ use crate::identity::Name;
 use crate::kernel::{Id, KernelError, ListEntry, ReadKernel};
 
 /// As many names as a person reads.
-const SHOWN: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 impl Live {
     /// Gets what it takes to wait for udev.
@@ -130,7 +130,7 @@ fn is_ours(device: &ListEntry) -> bool {
 
 /// Some names, and how many more there are.
 fn enumerate(names: &[Name]) -> String {
-    let shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
+    let shown: Vec<String> = names.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
     let more = names.len() - shown.len();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     shown.join(", ") + &rest

@@ -1,4 +1,4 @@
-//! What stands on what: every mapping, whoever has it, down to the block devices at the bottom.
+//! Lists every mapped device of a kernel, of any owner, with its lower devices down to the disks.
 //!
 //! A [`Graph`] is plain data, read once; [`crate::render::graph`] draws it. With a map it also holds what is
 //! missing, how each mapping stands, and what would be done about it.
@@ -19,7 +19,7 @@ position! {
     pub struct NodeId;
 }
 
-/// All devices, each after those it stands on as far as there is such an order.
+/// All devices, lower devices first. A circle has no such order, and is entered at its first device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Graph {
     /// The devices.
@@ -29,16 +29,16 @@ pub struct Graph {
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// What it is told from others by: its number, or `@key` for a mapping that is not there.
+    /// The number of the device, or `@key` for a mapping without a device. No other node has it.
     pub id: String,
-    /// Its name; of a block device that is no mapping, the path that lasts longest.
+    /// The name; of a block device that is not a mapping, the most stable path.
     pub name: String,
     /// What it is.
     pub kind: Kind,
     /// Its uuid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Whose it is: a dmctl owner and its key, or another subsystem.
+    /// The owner and the key, or the subsystem that made the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
     /// Its size, where it is known.
@@ -51,12 +51,12 @@ pub struct Node {
     pub targets: Vec<String>,
     /// Where it is mounted, and `swap` for swap space.
     pub users: Vec<String>,
-    /// The ids of what it stands on.
+    /// The ids of the lower devices.
     pub below: Vec<String>,
-    /// How it stands against the map, in a word.
+    /// The status of the mapping, in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// What would be done about it, in order.
+    /// The actions that a plan would take on the device, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What a map says about the devices: what is missing, what has drifted, and what would be done about it.
+//! Adds to a graph what a map declares: missing devices, the status of each mapping, and the planned actions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::plan::{self, Operation};
 use crate::status::{self, Word};
 use crate::table::Row;
 
-/// The devices of a kernel, marked with what `map` says about them.
+/// Reads the devices of a kernel and marks them with their status and the actions planned for `map`.
 pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError> {
     let mut graph = read::read(kernel)?;
     let plan = plan::plan(kernel, map, &BTreeSet::new())?;
@@ -53,7 +53,7 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
     Ok(graph)
 }
 
-/// Adds the mappings that are not there, and the block devices that only they stand on.
+/// Adds the mappings without a device, and the block devices that only these would use.
 fn add_missing(
     graph: &mut Graph,
     kernel: &dyn ReadKernel,

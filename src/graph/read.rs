@@ -10,7 +10,7 @@ use crate::kernel::{DeviceState, KernelError, ReadKernel, Users};
 use crate::observed::Observed;
 use crate::table;
 
-/// Every mapping, and what they stand on.
+/// Reads every mapped device and the lower devices.
 pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
     let observed = Observed::read_devices(kernel, |_| true)?;
     let mut graph = Graph::default();
@@ -25,7 +25,7 @@ pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
     Ok(graph)
 }
 
-/// Block devices that are no mappings.
+/// Reads block devices that are not mapped devices.
 pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Result<Vec<Node>, KernelError> {
     let paths = kernel.paths()?;
     let mut nodes = Vec::with_capacity(numbers.len());
@@ -79,7 +79,7 @@ fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Nod
     }
 }
 
-/// Whose a device is, as far as its uuid tells.
+/// Returns the owner and key, or the subsystem, that a uuid names.
 fn whose(uuid: &Uuid) -> Option<String> {
     let ours = uuid.parts().map(|(owner, key)| format!("{owner}: {key}"));
     ours.or_else(|| uuid.subsystem().map(ToString::to_string))

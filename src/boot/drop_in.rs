@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Stage, key_files, key_sources, lower_device_units, mapping_path, name};
+use super::name;
+use super::needs::{key_files, key_sources, lower_device_units, mapping_path};
+use super::stage::Stage;
 use crate::config::{BootOption, Mapping, Stack};
 use crate::keys::KeySource;
 use crate::text::push_line;

@@ -11,21 +11,17 @@
 
 mod drop_in;
 mod name;
+mod needs;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{BootOption, Map, Mapping, Stack};
-use crate::keys::KeySource;
+use needs::{lower_device_units, mapping_path};
 
-/// The place that systemd runs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The initramfs, which has the stacks with the boot option `x-initrd.attach` and no others.
-    Initrd,
-    /// The system itself.
-    System,
-}
+pub use needs::key_files;
+pub use stage::Stage;
 
 /// A file for systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,37 +92,6 @@ fn wanted_by(stack: &Stack, stage: Stage) -> Option<&'static str> {
 
 fn members<'m>(map: &'m Map, stack: &Stack) -> Vec<&'m Mapping> {
     stack.keys.iter().filter_map(|key| map.mappings.get(key)).collect()
-}
-
-/// Returns the path of the node of a mapping.
-fn mapping_path(mapping: &Mapping) -> String {
-    format!("/dev/mapper/{}", mapping.name.kernel())
-}
-
-/// Returns the units of the lower devices of a mapping that are not mappings themselves. A device that is written as
-/// a number has none.
-fn lower_device_units(mapping: &Mapping) -> impl Iterator<Item = String> {
-    let lower_devices = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
-    lower_devices.filter_map(|lower| name::of_path(&lower.device.path()?, "device"))
-}
-
-/// Returns the paths of the key files of a mapping.
-#[must_use]
-pub fn key_files(mapping: &Mapping) -> Vec<String> {
-    let file = |source| match source {
-        KeySource::File { path, .. } => Some(path),
-        _ => None,
-    };
-    key_sources(mapping).filter_map(file).collect()
-}
-
-/// Returns the sources of the keys of a mapping.
-fn key_sources(mapping: &Mapping) -> impl Iterator<Item = KeySource> {
-    mapping.rows.iter().flat_map(|row| {
-        let mut target = row.target.clone();
-        let slots = target.keys_mut();
-        slots.into_iter().map(|slot| slot.key.source.clone()).collect::<Vec<_>>()
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use smol_str::format_smolstr;
 
 use super::devices::Host;
+use super::rule::{MAX_DEVICES, MAX_MINOR, MAX_TARGETS, MAX_TEXT};
 use super::specs::{self, Spec};
 use super::{Broken, ExportError, Rule, Selection};
 use crate::device::{Device, Form};
@@ -17,15 +18,6 @@ use crate::device_path::Paths;
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 use crate::targets;
-
-/// The longest text (`DM_MAX_STR_SIZE` in `drivers/md/dm-init.c`), in bytes.
-pub const MAX_TEXT: usize = 4096;
-/// The most devices (`DM_MAX_DEVICES`).
-pub const MAX_DEVICES: usize = 256;
-/// The most targets of a device (`DM_MAX_TARGETS`).
-pub const MAX_TARGETS: usize = 256;
-/// The largest minor number that is taken for one: the kernel reads the word as a whole device number.
-pub const MAX_MINOR: u32 = 255;
 
 /// The characters that end a value, for there are no escapes: those of the grammar, and the quotes of the command line.
 const SEPARATORS: [char; 5] = [',', ';', '"', '\n', '\t'];

@@ -3,8 +3,16 @@
 use thiserror::Error;
 
 use super::devices::Unreadable;
-use super::dm_init::{MAX_DEVICES, MAX_MINOR, MAX_TARGETS, MAX_TEXT};
 use crate::targets::{self, Problem};
+
+/// The longest text (`DM_MAX_STR_SIZE` in `drivers/md/dm-init.c`), in bytes.
+pub const MAX_TEXT: usize = 4096;
+/// The most devices (`DM_MAX_DEVICES`).
+pub const MAX_DEVICES: usize = 256;
+/// The most targets of a device (`DM_MAX_TARGETS`).
+pub const MAX_TARGETS: usize = 256;
+/// The largest minor number that is taken for one: the kernel reads the word as a whole device number.
+pub const MAX_MINOR: u32 = 255;
 
 /// A rule that a device breaks, or all devices together. Its `Display` is a clause about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -5,7 +5,7 @@ use std::fmt;
 use smol_str::SmolStr;
 use thiserror::Error;
 
-use super::fingerprint::{DeviceRecord, Locator, MappedState};
+use super::device_record::{DeviceRecord, Locator, MappedState};
 use crate::plan::Action;
 use crate::plan::document::{Document, Step};
 

@@ -14,6 +14,7 @@
 
 mod change;
 mod check;
+mod device_record;
 mod digest;
 mod file;
 mod fingerprint;
@@ -34,9 +35,10 @@ use crate::plan::document::Document;
 
 pub use change::{Change, DeviceChange, StepName};
 pub use check::{Freshness, permit_host};
+pub use device_record::{DeviceRecord, Locator, MappedState};
 pub use digest::host;
 pub use file::{MAX_FILE, read, write};
-pub use fingerprint::{DeviceRecord, Fingerprint, Locator, MappedState};
+pub use fingerprint::Fingerprint;
 pub use map::canonical;
 pub use undo::Undo;
 

@@ -36,6 +36,8 @@ fn watch() -> Result<Watching> {
     fs::set_permissions(MAP, Permissions::from_mode(0o644))?;
     let watching = Watching::start(command());
     watching.put_right();
+    // Its own change woke it: before that look is over, it may see half of what a case does next.
+    watching.silent();
     Ok(watching)
 }
 

@@ -414,3 +414,43 @@ fn no_files_import_each_other_in_a_circle() {
     }
     none(&wrong);
 }
+
+/// A target is declared in one list and registered in another: each module must be in both.
+#[test]
+fn every_target_that_is_declared_is_registered() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/targets/mod.rs")).unwrap();
+    let is_target = |name: &&str| !matches!(*name, "frame" | "kit" | "manual");
+    let declared = text.lines().filter_map(|line| {
+        line.strip_prefix("pub mod ").or(line.strip_prefix("pub(crate) mod ")).or(line.strip_prefix("mod "))
+    });
+    let declared: BTreeSet<&str> =
+        declared.filter_map(|rest| rest.strip_suffix(';')).filter(is_target).collect();
+    let registered = text.lines().filter_map(|line| line.trim().strip_prefix("Kind::of::<"));
+    let registered: BTreeSet<&str> =
+        registered.filter_map(|rest| rest.split_once("::")).map(|(name, _)| name).collect();
+    assert!(declared.len() > 20, "only {declared:?}");
+    assert_eq!(declared, registered);
+}
+
+/// `cargo fmt` follows `mod` lines only; this asks rustfmt about every tracked file.
+#[test]
+fn every_tracked_file_is_formatted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = |program: &str, args: &[&str]| {
+        std::process::Command::new(program).args(args).current_dir(root).output().ok()
+    };
+    let files = run("git", &["ls-files", "*.rs"]).filter(|output| output.status.success());
+    let (Some(files), Some(_)) =
+        (files, run("rustfmt", &["--version"]).filter(|output| output.status.success()))
+    else {
+        assert!(std::env::var_os("CI").is_none(), "git or rustfmt is missing");
+        eprintln!("skipped: git or rustfmt is missing");
+        return;
+    };
+    let files = String::from_utf8(files.stdout).unwrap();
+    let present = files.lines().filter(|file| root.join(file).exists());
+    let args: Vec<&str> = ["--check", "--edition", "2024", "-l"].into_iter().chain(present).collect();
+    let checked = run("rustfmt", &args).unwrap();
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success(), "not formatted:\n{told}{}", String::from_utf8_lossy(&checked.stderr));
+}

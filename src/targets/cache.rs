@@ -265,7 +265,7 @@ mod tests {
 
     use super::*;
     use crate::targets::Found;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     fn caches() -> impl Strategy<Value = Cache> {
         let devices = (device(), device(), device());
@@ -290,24 +290,24 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(cache in caches()) {
-            prop_assert_eq!(seen::reread(&cache), cache);
+            prop_assert_eq!(kit::reread(&cache), cache);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Cache>(&[]);
-        let equal = |one, two| seen::differences::<Cache>(&seen::read(one), &seen::read(two)).is_equal();
+        kit::holds::<Cache>(&[]);
+        let equal = |one, two| kit::differences::<Cache>(&kit::parse(one), &kit::parse(two)).is_equal();
         assert!(equal("1:1 1:2 1:0 64 0 default 0", "1:1 1:2 1:0 064 1 WriteBack smq 0"));
         assert!(!equal("1:1 1:2 1:0 64 0 smq 0", "1:1 1:2 1:0 64 0 smq 2 migration_threshold 1"));
-        seen::refused::<Cache>("1:1 1:2 1:0 64 0 foo 0", "policy must be");
-        seen::refused::<Cache>("1:1 1:2 1:0 100 0 smq 0", "nearest is 128");
-        seen::refused::<Cache>("1:1 1:2 1:0 64 2 writeback writethrough smq 0", "only one of");
-        seen::refused::<Cache>("1:1 1:2 1:0 64 1 write smq 0", "no feature");
-        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 1 migration_threshold", "the row ends");
-        seen::refused::<Cache>("1:1 1:2 1:1 64 0 smq 0", "of its own");
-        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq", "is missing");
-        seen::refused::<Cache>("1:1 1:2 1:0 64 0 smq 2 random_threshold 4", "has no setting");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 0 foo 0", "policy must be");
+        kit::refused::<Cache>("1:1 1:2 1:0 100 0 smq 0", "nearest is 128");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 2 writeback writethrough smq 0", "only one of");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 1 write smq 0", "no feature");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 0 smq 1 migration_threshold", "the row ends");
+        kit::refused::<Cache>("1:1 1:2 1:1 64 0 smq 0", "of its own");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 0 smq", "is missing");
+        kit::refused::<Cache>("1:1 1:2 1:0 64 0 smq 2 random_threshold 4", "has no setting");
         assert!(equal(
             "1:1 1:2 1:0 64 0 mq 2 random_threshold 4",
             "1:1 1:2 1:0 64 0 mq 2 RANDOM_THRESHOLD 04"
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn only_a_cache_that_writes_back_loses_blocks() {
-        let loses = |row| seen::read::<Cache>(row).hazards().data_loss_on_remove.is_some();
+        let loses = |row| kit::parse::<Cache>(row).hazards().data_loss_on_remove.is_some();
         assert!(loses("1:1 1:2 1:0 64 0 smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writethrough smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writeback cleaner 0"));
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_magic_is_octal() {
-        let cache = seen::read::<Cache>("1:1 1:2 1:0 64 0 smq 0");
+        let cache = kit::parse::<Cache>("1:1 1:2 1:0 64 0 smq 0");
         let mut block = [0; 4096];
         block[32..36].copy_from_slice(&[0x03, 0xc4, 0x18, 0x00]);
         assert_eq!((cache.metadata()[0].look)(&block), Found::Right);

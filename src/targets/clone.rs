@@ -203,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     fn clones() -> impl Strategy<Value = Clone> {
         let devices = (device(), device(), device());
@@ -225,29 +225,29 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(clone in clones()) {
-            prop_assert_eq!(seen::reread(&clone), clone);
+            prop_assert_eq!(kit::reread(&clone), clone);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Clone>(&[]);
-        let equal = |one, two| seen::differences::<Clone>(&seen::read(one), &seen::read(two)).is_equal();
+        kit::holds::<Clone>(&[]);
+        let equal = |one, two| kit::differences::<Clone>(&kit::parse(one), &kit::parse(two)).is_equal();
         assert!(equal("1:1 1:2 1:0 8 1 no_hydration", "1:1 1:2 1:0 08 1 NO_HYDRATION"));
         assert!(equal("1:1 1:2 1:0 8", "1:1 1:2 1:0 8 0 2 hydration_threshold 1"));
-        seen::refused::<Clone>("1:1 1:2 1:0 12", "nearest is 16");
-        seen::refused::<Clone>("1:1 1:2 1:0 4", "nearest is 8");
-        seen::refused::<Clone>("1:1 1:2 1:0 8 1 no_hydrate", "no feature");
-        seen::refused::<Clone>("1:1 1:2 1:0 8 0 1 hydration_threshold", "the row ends");
-        seen::refused::<Clone>("1:1 1:2 1:2 8", "another device");
+        kit::refused::<Clone>("1:1 1:2 1:0 12", "nearest is 16");
+        kit::refused::<Clone>("1:1 1:2 1:0 4", "nearest is 8");
+        kit::refused::<Clone>("1:1 1:2 1:0 8 1 no_hydrate", "no feature");
+        kit::refused::<Clone>("1:1 1:2 1:0 8 0 1 hydration_threshold", "the row ends");
+        kit::refused::<Clone>("1:1 1:2 1:2 8", "another device");
     }
 
     #[test]
     fn what_a_change_takes() {
-        let live = seen::read::<Clone>("1:1 1:2 1:0 8");
-        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 8 1 no_hydration"), &live), Some(Effect::Tune));
-        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
-        assert_eq!(seen::effect(&seen::read("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
+        let live = kit::parse::<Clone>("1:1 1:2 1:0 8");
+        assert_eq!(kit::effect(&kit::parse("1:1 1:2 1:0 8 1 no_hydration"), &live), Some(Effect::Tune));
+        assert_eq!(kit::effect(&kit::parse("1:1 1:2 1:3 8"), &live), Some(Effect::Remap));
+        assert_eq!(kit::effect(&kit::parse("1:1 1:2 1:0 16"), &live), Some(Effect::Recreate));
         let mut differences = Differences::default();
         live.resized(2048, 1024, &mut differences);
         assert_eq!(differences.effect(), Some(Effect::Recreate));

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::targets::RemainingLength;
-    use crate::targets::testing::{compare, device, parse, round_trip, sectors, try_parse};
+    use crate::targets::kit::{compare, device, parse, round_trip, sectors, try_parse};
 
     fn delayed() -> impl Strategy<Value = Delayed> {
         (device(), sectors(), any::<u32>()).prop_map(|(device, offset, delay)| Delayed {

@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, device, round_trip, sectors};
+    use crate::targets::kit::{check, device, round_trip, sectors};
 
     proptest! {
         #[test]

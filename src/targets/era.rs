@@ -109,28 +109,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     proptest! {
         #[test]
         fn what_is_printed_reads_back(metadata in device(), origin in device(), blocks in 1..BLOCK_MOST / 8) {
             let era = Era { metadata, origin, block_size: Sectors(blocks * 8) };
-            prop_assert_eq!(seen::reread(&era), era);
+            prop_assert_eq!(kit::reread(&era), era);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Era>(&[]);
-        seen::refused::<Era>("1:1 1:0 4", "nearest is 8");
-        seen::refused::<Era>("1:1 1:0 0", "nearest is 8");
-        seen::refused::<Era>("1:1 1:1 8", "another device");
+        kit::holds::<Era>(&[]);
+        kit::refused::<Era>("1:1 1:0 4", "nearest is 8");
+        kit::refused::<Era>("1:1 1:0 0", "nearest is 8");
+        kit::refused::<Era>("1:1 1:1 8", "another device");
     }
 
     #[test]
     fn what_a_change_takes() {
-        let live = seen::read::<Era>("1:1 1:0 128");
-        assert_eq!(seen::effect(&seen::read("1:1 1:2 128"), &live), Some(Effect::Remap));
-        assert_eq!(seen::effect(&seen::read("1:1 1:0 64"), &live), Some(Effect::Recreate));
+        let live = kit::parse::<Era>("1:1 1:0 128");
+        assert_eq!(kit::effect(&kit::parse("1:1 1:2 128"), &live), Some(Effect::Remap));
+        assert_eq!(kit::effect(&kit::parse("1:1 1:0 64"), &live), Some(Effect::Recreate));
     }
 }

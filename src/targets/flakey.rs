@@ -272,7 +272,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, print, round_trip, sectors, try_parse};
+    use crate::targets::kit::{check, compare, device, parse, print, round_trip, sectors, try_parse};
 
     fn corrupt() -> impl Strategy<Value = CorruptBioByte> {
         let direction = prop_oneof![Just(Direction::Read), Just(Direction::Write)];

@@ -191,21 +191,21 @@ impl Target for InlineCrypt {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Style, samples};
+    use super::super::{Style, kit};
     use super::*;
 
     #[test]
     fn what_is_loaded_and_what_is_printed_are_both_understood() {
-        for sample in samples::of("inlinecrypt") {
-            let loaded = samples::typed("inlinecrypt", &sample.loaded).params(Style::Kernel);
-            let printed = samples::typed("inlinecrypt", &sample.printed.unwrap()).params(Style::Kernel);
+        for sample in kit::samples("inlinecrypt") {
+            let loaded = kit::typed("inlinecrypt", &sample.loaded).params(Style::Kernel);
+            let printed = kit::typed("inlinecrypt", &sample.printed.unwrap()).params(Style::Kernel);
             assert_eq!(loaded, printed);
         }
         let key = "ab".repeat(64);
         let printed =
             format!("aes-xts-plain64 {key} 2 16 8:0 32 3 allow_discards sector_size:4096 iv_large_sectors");
         assert_eq!(
-            samples::typed("inlinecrypt", &printed).params(Style::Kernel),
+            kit::typed("inlinecrypt", &printed).params(Style::Kernel),
             format!(
                 "aes-xts-plain64 {key} 16 8:0 32 4 keytype:hw-wrapped allow_discards sector_size:4096 iv_large_sectors"
             )
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_live_one_is_never_judged() {
         let row = format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64));
-        let target = samples::typed("inlinecrypt", &row);
+        let target = kit::typed("inlinecrypt", &row);
         let differences = target.compare(target.as_ref()).unwrap();
         assert!(differences.unknown.is_some() && differences.fields.is_empty());
     }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn no_key_is_shown() {
         let row = format!("aes-xts-plain64 {} 1 0 8:0 0", "ab".repeat(64));
-        let target = samples::typed("inlinecrypt", &row);
+        let target = kit::typed("inlinecrypt", &row);
         for shown in [
             InlineCrypt::redact(&row),
             InlineCrypt::redact(&format!("{row} too many")),
@@ -239,7 +239,7 @@ mod tests {
     fn wrong_values_are_found() {
         let check = |row: &str| {
             let mut problems = Problems::default();
-            samples::typed("inlinecrypt", row).check(Some(9), &mut problems);
+            kit::typed("inlinecrypt", row).check(Some(9), &mut problems);
             problems.into_vec().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
         };
         assert_eq!(check(&format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64))), [""; 0]);

@@ -85,7 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{compare, device, parse, round_trip};
+    use crate::targets::kit::{compare, device, parse, round_trip};
 
     proptest! {
         #[test]

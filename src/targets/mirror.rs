@@ -279,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     fn mirrors() -> impl Strategy<Value = Mirror> {
         let leg =
@@ -304,40 +304,40 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(mirror in mirrors()) {
-            prop_assert_eq!(seen::reread(&mirror), mirror);
+            prop_assert_eq!(kit::reread(&mirror), mirror);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Mirror>(&[]);
-        seen::refused::<Mirror>("core 2 1024 nosync 1 1:0 0", "legs must be from 2 to 9");
-        seen::refused::<Mirror>("userspace 2 u 1024 2 1:0 0 1:1 0", "one of core, disk");
-        seen::refused::<Mirror>("CORE 1 1024 2 1:0 0 1:1 0", "one of core, disk");
-        seen::refused::<Mirror>("core 1 1000 2 1:0 0 1:1 0", "nearest is 1024");
-        seen::refused::<Mirror>("core 1 16384 2 1:0 0 1:1 0", "nearest is 8192");
-        seen::refused::<Mirror>("core 1 1024 2 1:0 0 1:1 0 1 keep_log", "keep_log needs handle_errors");
-        seen::refused::<Mirror>("core 1 1024 2 1:0 0 1:0 0", "mirror itself");
-        seen::refused::<Mirror>("core 1 1024 3 1:0 0 1:1 0", "legs take");
-        seen::refused::<Mirror>("core 1 1024 18446744073709551615 1:0 0", "legs take");
-        seen::refused::<Mirror>("core 3 1024 sync nosync 2 1:0 0 1:1 0", "too many words");
+        kit::holds::<Mirror>(&[]);
+        kit::refused::<Mirror>("core 2 1024 nosync 1 1:0 0", "legs must be from 2 to 9");
+        kit::refused::<Mirror>("userspace 2 u 1024 2 1:0 0 1:1 0", "one of core, disk");
+        kit::refused::<Mirror>("CORE 1 1024 2 1:0 0 1:1 0", "one of core, disk");
+        kit::refused::<Mirror>("core 1 1000 2 1:0 0 1:1 0", "nearest is 1024");
+        kit::refused::<Mirror>("core 1 16384 2 1:0 0 1:1 0", "nearest is 8192");
+        kit::refused::<Mirror>("core 1 1024 2 1:0 0 1:1 0 1 keep_log", "keep_log needs handle_errors");
+        kit::refused::<Mirror>("core 1 1024 2 1:0 0 1:0 0", "mirror itself");
+        kit::refused::<Mirror>("core 1 1024 3 1:0 0 1:1 0", "legs take");
+        kit::refused::<Mirror>("core 1 1024 18446744073709551615 1:0 0", "legs take");
+        kit::refused::<Mirror>("core 3 1024 sync nosync 2 1:0 0 1:1 0", "too many words");
     }
 
     #[test]
     fn a_copy_is_announced_unless_the_legs_are_equal() {
         let copies =
-            |row: &str| seen::read::<Mirror>(row).metadata().iter().any(|m| (m.look)(&[]) == Found::Blank);
+            |row: &str| kit::parse::<Mirror>(row).metadata().iter().any(|m| (m.look)(&[]) == Found::Blank);
         assert!(copies("core 1 1024 2 1:0 0 1:1 0"));
         assert!(copies("disk 3 1:2 1024 sync 2 1:0 0 1:1 0"));
         assert!(!copies("core 2 1024 nosync 2 1:0 0 1:1 0"));
-        let disk = seen::read::<Mirror>("disk 2 1:2 1024 2 1:0 0 1:1 0");
+        let disk = kit::parse::<Mirror>("disk 2 1:2 1024 2 1:0 0 1:1 0");
         assert_eq!((disk.metadata()[0].look)(b"rRiM"), Found::Right);
         assert_eq!((disk.metadata()[0].look)(&[0; 512]), Found::Blank);
     }
 
     #[test]
     fn the_smallest_leg_decides_the_length() {
-        let mirror = seen::read::<Mirror>("core 1 1024 2 1:0 8 1:1 0");
+        let mirror = kit::parse::<Mirror>("core 1 1024 2 1:0 8 1:1 0");
         let size = |device: &Device| device.number.map(|number| 100 + u64::from(number.minor));
         assert_eq!(mirror.remaining_length(&size), RemainingLength::Sectors(92));
         assert!(matches!(mirror.remaining_length(&|_| Some(8)), RemainingLength::TooSmall(_)));

@@ -40,11 +40,7 @@ pub mod zoned;
 
 mod frame;
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
-mod seen;
-#[cfg(test)]
-mod testing;
+mod kit;
 
 pub use frame::{
     Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, ErasedTarget, FieldValue, Found,

@@ -167,7 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{compare, device, parse, print, resized, round_trip, try_parse};
+    use crate::targets::kit::{compare, device, parse, print, resized, round_trip, try_parse};
 
     proptest! {
         #[test]

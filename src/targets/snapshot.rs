@@ -213,7 +213,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     pub fn snapshots() -> impl Strategy<Value = Snapshot> {
         let flags = prop::array::uniform4(any::<bool>());
@@ -233,33 +233,33 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(snapshot in snapshots()) {
-            prop_assert_eq!(seen::reread(&snapshot), snapshot);
+            prop_assert_eq!(kit::reread(&snapshot), snapshot);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Snapshot>(&["/dev/ram0 /dev/ram1 P 16", "/dev/ram0 /dev/ram1 p 16"]);
-        seen::refused::<Snapshot>("1:0 1:1 N 0", "needs a chunk");
-        seen::refused::<Snapshot>("1:0 1:1 N 24", "nearest is 32");
-        seen::refused::<Snapshot>("1:0 1:1 X 8", "persistent");
-        seen::refused::<Snapshot>("1:0 1:1 N 16 1 discard_passdown_origin", "needs discard_zeroes_cow");
+        kit::holds::<Snapshot>(&["/dev/ram0 /dev/ram1 P 16", "/dev/ram0 /dev/ram1 p 16"]);
+        kit::refused::<Snapshot>("1:0 1:1 N 0", "needs a chunk");
+        kit::refused::<Snapshot>("1:0 1:1 N 24", "nearest is 32");
+        kit::refused::<Snapshot>("1:0 1:1 X 8", "persistent");
+        kit::refused::<Snapshot>("1:0 1:1 N 16 1 discard_passdown_origin", "needs discard_zeroes_cow");
     }
 
     #[test]
     fn a_transient_snapshot_loses_its_changes() {
-        let transient = seen::read::<Snapshot>("1:0 1:1 N 8");
+        let transient = kit::parse::<Snapshot>("1:0 1:1 N 8");
         let lost = transient.hazards();
         assert!(lost.data_loss_on_remove.is_some() && lost.data_loss_on_reload.is_some());
         assert!(transient.metadata().is_empty());
-        let persistent = seen::read::<Snapshot>("1:0 1:1 P 8");
+        let persistent = kit::parse::<Snapshot>("1:0 1:1 P 8");
         assert_eq!(persistent.hazards(), Hazards::default());
-        assert_eq!(seen::effect(&persistent, &transient), Some(Effect::Recreate));
+        assert_eq!(kit::effect(&persistent, &transient), Some(Effect::Recreate));
     }
 
     #[test]
     fn the_header_is_told_from_garbage() {
-        let snapshot = seen::read::<Snapshot>("1:0 1:1 P 8");
+        let snapshot = kit::parse::<Snapshot>("1:0 1:1 P 8");
         let look = snapshot.metadata()[0].look;
         assert_eq!(look(&[0; 512]), Found::Blank);
         assert_eq!(look(b"SnAp\x01\0\0\0"), Found::Right);

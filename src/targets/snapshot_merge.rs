@@ -93,29 +93,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen;
+    use crate::targets::kit;
     use crate::targets::snapshot::tests::snapshots;
 
     proptest! {
         #[test]
         fn what_is_printed_reads_back(snapshot in snapshots()) {
             let merge = SnapshotMerge(snapshot);
-            prop_assert_eq!(seen::reread(&merge), merge);
+            prop_assert_eq!(kit::reread(&merge), merge);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<SnapshotMerge>(&[]);
+        kit::holds::<SnapshotMerge>(&[]);
         for row in ["1:0 1:1 N 8", "1:0 1:1 n 8", "1:0 1:1 N 0", "1:0 1:1 N 7 1 discard_zeroes_cow"] {
-            seen::refused::<SnapshotMerge>(row, "only a persistent snapshot can be merged");
+            kit::refused::<SnapshotMerge>(row, "only a persistent snapshot can be merged");
         }
     }
 
     #[test]
     fn a_map_that_does_not_say_persistent_is_refused() {
         let merge: SnapshotMerge = toml::from_str("origin = '1:0'\ncow = '1:1'\nchunk = 8").unwrap();
-        assert_eq!(seen::problems(&merge).len(), 1);
+        assert_eq!(kit::problems(&merge).len(), 1);
         assert!(toml::from_str::<SnapshotMerge>("origin = '1:0'\ncow = '1:1'\nchunks = 8").is_err());
     }
 }

@@ -63,25 +63,25 @@ mod tests {
 
     use super::*;
     use crate::targets::RemainingLength;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     proptest! {
         #[test]
         fn what_is_printed_reads_back(device in device()) {
             let origin = SnapshotOrigin { device };
-            prop_assert_eq!(seen::reread(&origin), origin);
+            prop_assert_eq!(kit::reread(&origin), origin);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<SnapshotOrigin>(&[]);
-        seen::refused::<SnapshotOrigin>("1:0 0", "1 word too many");
+        kit::holds::<SnapshotOrigin>(&[]);
+        kit::refused::<SnapshotOrigin>("1:0 0", "1 word too many");
     }
 
     #[test]
     fn the_length_is_that_of_the_device() {
-        let origin = seen::read::<SnapshotOrigin>("1:0");
+        let origin = kit::parse::<SnapshotOrigin>("1:0");
         assert_eq!(origin.remaining_length(&|_| Some(64)), RemainingLength::Sectors(64));
         assert!(matches!(origin.remaining_length(&|_| Some(0)), RemainingLength::TooSmall(_)));
     }

@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, round_trip, sectors, try_parse};
+    use crate::targets::kit::{check, compare, device, parse, round_trip, sectors, try_parse};
 
     proptest! {
         #[test]

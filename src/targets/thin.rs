@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::targets::ErasedTarget;
     use crate::targets::Target;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     proptest! {
         #[test]
@@ -167,16 +167,16 @@ mod tests {
             pool in device(), id in 0u32..1 << 24, origin in prop::option::of(device()),
         ) {
             let volume = Thin::of(pool, id, origin);
-            prop_assert_eq!(seen::reread(&volume), volume);
+            prop_assert_eq!(kit::reread(&volume), volume);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Thin>(&[]);
-        seen::refused::<Thin>("254:0 16777216", "nearest is 16777215");
-        seen::refused::<Thin>("254:0 4294967296", "too large");
-        seen::refused::<Thin>("254:0 1 254:0", "outside the pool");
+        kit::holds::<Thin>(&[]);
+        kit::refused::<Thin>("254:0 16777216", "nearest is 16777215");
+        kit::refused::<Thin>("254:0 4294967296", "too large");
+        kit::refused::<Thin>("254:0 1 254:0", "outside the pool");
     }
 
     #[test]
@@ -187,16 +187,16 @@ mod tests {
         assert_eq!(message(&read("pool = '254:0'\nid = 1\ncreate = true")).unwrap(), "254:0 create_thin 1");
         let snapshot = read("pool = '254:0'\nid = 2\ncreate = true\nsnapshot_of = 1");
         assert_eq!(message(&snapshot).unwrap(), "254:0 create_snap 2 1");
-        assert!(seen::differences(&snapshot, &seen::read("254:0 2")).is_equal());
+        assert!(kit::differences(&snapshot, &kit::parse("254:0 2")).is_equal());
     }
 
     #[test]
     fn a_failed_volume_is_unknown() {
         for row in ["Fail", "-"] {
-            let live = seen::read::<Thin>(row);
-            assert!(seen::differences(&seen::read("254:0 0"), &live).unknown.is_some());
+            let live = kit::parse::<Thin>(row);
+            assert!(kit::differences(&kit::parse("254:0 0"), &live).unknown.is_some());
             assert!(live.fields().is_empty());
-            assert!(!seen::problems(&live).is_empty());
+            assert!(!kit::problems(&live).is_empty());
         }
         assert!(toml::from_str::<Thin>("pool = '254:0'\nid = 0\nfailed = true").is_err());
     }

@@ -203,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::targets::ErasedTarget;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
     use crate::targets::{Style, Target};
 
     fn pools() -> impl Strategy<Value = ThinPool> {
@@ -226,17 +226,17 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(pool in pools()) {
-            prop_assert_eq!(seen::reread(&pool), pool);
+            prop_assert_eq!(kit::reread(&pool), pool);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<ThinPool>(&["/dev/ram1 /dev/ram0 256 100"]);
-        seen::refused::<ThinPool>("1:1 1:0 100 0", "nearest is 128");
-        seen::refused::<ThinPool>("1:1 1:1 128 0", "two devices");
-        seen::refused::<ThinPool>("1:1 1:0 128 0 1 skip_zeroing", "no feature");
-        seen::refused::<ThinPool>(
+        kit::holds::<ThinPool>(&["/dev/ram1 /dev/ram0 256 100"]);
+        kit::refused::<ThinPool>("1:1 1:0 100 0", "nearest is 128");
+        kit::refused::<ThinPool>("1:1 1:1 128 0", "two devices");
+        kit::refused::<ThinPool>("1:1 1:0 128 0 1 skip_zeroing", "no feature");
+        kit::refused::<ThinPool>(
             "1:1 1:0 128 0 5 skip_block_zeroing ignore_discard no_discard_passdown read_only error_if_no_space",
             "at most 4",
         );
@@ -244,16 +244,16 @@ mod tests {
 
     #[test]
     fn what_a_live_pool_takes() {
-        let live = seen::read::<ThinPool>("1:1 1:0 128 0 0 ");
-        assert_eq!(seen::effect(&seen::read("1:1 1:0 128 9 1 read_only"), &live), Some(Effect::Tune));
+        let live = kit::parse::<ThinPool>("1:1 1:0 128 0 0 ");
+        assert_eq!(kit::effect(&kit::parse("1:1 1:0 128 9 1 read_only"), &live), Some(Effect::Tune));
         for row in ["1:1 1:0 256 0", "1:1 1:0 128 0 1 ignore_discard", "1:1 1:2 128 0", "1:2 1:0 128 0"] {
-            assert_eq!(seen::effect(&seen::read(row), &live), Some(Effect::Recreate), "{row}");
+            assert_eq!(kit::effect(&kit::parse(row), &live), Some(Effect::Recreate), "{row}");
         }
     }
 
     #[test]
     fn a_pool_grows_and_never_shrinks() {
-        let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
+        let pool = kit::parse::<ThinPool>("1:1 1:0 128 0");
         let effect = |length, live| {
             let mut differences = Differences::default();
             pool.resized(length, live, &mut differences);
@@ -265,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_failed_pool_is_unknown() {
-        let live = seen::read::<ThinPool>("Fail");
+        let live = kit::parse::<ThinPool>("Fail");
         assert_eq!(live.params(Style::Kernel), "Fail");
-        let differences = ErasedTarget::compare(&seen::read::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
+        let differences = ErasedTarget::compare(&kit::parse::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
         assert!(differences.unknown.is_some());
         assert!(live.fields().is_empty());
         assert!(
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_length_follows_from_the_data_device() {
-        let pool = seen::read::<ThinPool>("1:1 1:0 128 0");
+        let pool = kit::parse::<ThinPool>("1:1 1:0 128 0");
         assert_eq!(pool.remaining_length(&|_| Some(1000)), RemainingLength::Sectors(896));
         assert!(matches!(pool.remaining_length(&|_| Some(100)), RemainingLength::TooSmall(_)));
         assert_eq!(pool.remaining_length(&|_| None), RemainingLength::Unknown);

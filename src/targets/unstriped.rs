@@ -123,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, device, parse, round_trip, sectors};
+    use crate::targets::kit::{check, device, parse, round_trip, sectors};
 
     proptest! {
         #[test]

@@ -268,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, resized, round_trip, try_parse};
+    use crate::targets::kit::{check, compare, device, parse, resized, round_trip, try_parse};
 
     fn options() -> impl Strategy<Value = BTreeMap<String, Argument>> {
         let on_off = prop_oneof![Just("on"), Just("off")].prop_map(|value| Argument::new(value).unwrap());

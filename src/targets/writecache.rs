@@ -235,7 +235,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::seen::{self, device};
+    use crate::targets::kit::{self, device};
 
     fn number(most: u32) -> impl Strategy<Value = Option<u32>> {
         prop::option::of(1..=most)
@@ -269,43 +269,43 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(writecache in writecaches()) {
-            prop_assert_eq!(seen::reread(&writecache), writecache.clone());
-            let problems = seen::problems(&writecache);
+            prop_assert_eq!(kit::reread(&writecache), writecache.clone());
+            let problems = kit::problems(&writecache);
             prop_assert!(writecache.origin == writecache.cache || problems.is_empty(), "{:?}", problems);
         }
     }
 
     #[test]
     fn rows_of_real_kernels() {
-        seen::holds::<Writecache>(&[]);
+        kit::holds::<Writecache>(&[]);
         let all = "autocommit_blocks 10 pause_writeback 7 metadata_only start_sector 0 fua";
-        seen::refused::<Writecache>(&format!("s 1:0 1:1 4096 8 {all}"), "only for mode = \"pmem\"");
-        seen::refused::<Writecache>("p 1:0 1:1 4096 2 pause_writeback 7", "only for mode = \"ssd\"");
-        seen::refused::<Writecache>("s 1:0 1:1 1000 0", "nearest is 1024");
-        seen::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 101", "nearest is 100");
-        seen::refused::<Writecache>("s 1:0 1:1 4096 4 high_watermark 10 low_watermark 20", "is above");
+        kit::refused::<Writecache>(&format!("s 1:0 1:1 4096 8 {all}"), "only for mode = \"pmem\"");
+        kit::refused::<Writecache>("p 1:0 1:1 4096 2 pause_writeback 7", "only for mode = \"ssd\"");
+        kit::refused::<Writecache>("s 1:0 1:1 1000 0", "nearest is 1024");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 101", "nearest is 100");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 4 high_watermark 10 low_watermark 20", "is above");
         // What is left out is 50 and 45.
-        seen::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 44", "is above");
-        seen::refused::<Writecache>("s 1:0 1:1 4096 2 low_watermark 51", "is above");
-        seen::refused::<Writecache>("s 1:0 1:1 4096", "is missing");
-        seen::refused::<Writecache>("x 1:0 1:1 4096 0", "persistent memory");
-        seen::refused::<Writecache>("s 1:0 1:1 4096 1 max_age", "the row ends");
-        seen::refused::<Writecache>("s 1:0 1:1 4096 1 dirty", "no option");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 2 high_watermark 44", "is above");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 2 low_watermark 51", "is above");
+        kit::refused::<Writecache>("s 1:0 1:1 4096", "is missing");
+        kit::refused::<Writecache>("x 1:0 1:1 4096 0", "persistent memory");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 1 max_age", "the row ends");
+        kit::refused::<Writecache>("s 1:0 1:1 4096 1 dirty", "no option");
     }
 
     #[test]
     fn what_a_change_takes() {
-        let live = seen::read::<Writecache>("s 1:0 1:1 4096 0");
-        assert_eq!(seen::effect(&seen::read("s 1:0 1:1 4096 1 cleaner"), &live), Some(Effect::Tune));
-        assert_eq!(seen::effect(&seen::read("s 1:0 1:2 4096 0"), &live), Some(Effect::Remap));
-        assert_eq!(seen::effect(&seen::read("s 1:0 1:1 512 0"), &live), Some(Effect::Recreate));
+        let live = kit::parse::<Writecache>("s 1:0 1:1 4096 0");
+        assert_eq!(kit::effect(&kit::parse("s 1:0 1:1 4096 1 cleaner"), &live), Some(Effect::Tune));
+        assert_eq!(kit::effect(&kit::parse("s 1:0 1:2 4096 0"), &live), Some(Effect::Remap));
+        assert_eq!(kit::effect(&kit::parse("s 1:0 1:1 512 0"), &live), Some(Effect::Recreate));
         assert!(live.hazards().data_loss_on_remove.is_some());
-        assert!(seen::read::<Writecache>("s 1:0 1:1 4096 1 cleaner").hazards().data_loss_on_remove.is_none());
+        assert!(kit::parse::<Writecache>("s 1:0 1:1 4096 1 cleaner").hazards().data_loss_on_remove.is_none());
     }
 
     #[test]
     fn the_superblock_is_told_from_garbage() {
-        let writecache = seen::read::<Writecache>("s 1:0 1:1 4096 2 start_sector 8");
+        let writecache = kit::parse::<Writecache>("s 1:0 1:1 4096 2 start_sector 8");
         let metadata = &writecache.metadata()[0];
         assert_eq!(metadata.offset, 4096);
         assert_eq!((metadata.look)(&[0; 512]), Found::Blank);

@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::testing::{check, compare, device, parse, resized, round_trip, try_parse};
+    use crate::targets::kit::{check, compare, device, parse, resized, round_trip, try_parse};
 
     proptest! {
         #[test]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Style, find, samples};
+use super::super::{Style, find, kit};
 use super::*;
 use crate::identity::DevNum;
 use crate::keys::Keyring;
@@ -9,7 +9,7 @@ use crate::secret::{REDACTED, Secret};
 const KEY: &str = "c0ffee0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d";
 
 fn row(cipher: &str, tail: &str) -> Box<dyn super::super::Target> {
-    samples::typed("crypt", &format!("{cipher} {KEY} {tail}"))
+    kit::typed("crypt", &format!("{cipher} {KEY} {tail}"))
 }
 
 fn hex() -> impl Strategy<Value = KeySource> {
@@ -59,7 +59,7 @@ fn crypt() -> impl Strategy<Value = Crypt> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(crypt in crypt()) {
-        let read = samples::printed_and_read(&crypt).unwrap();
+        let read = kit::printed_and_read(&crypt).unwrap();
         prop_assert_eq!(&read, &crypt);
         let mut differences = Differences::default();
         crypt.compare(&read, &mut differences);
@@ -98,22 +98,22 @@ proptest! {
 
 #[test]
 fn pairs_that_kernels_printed_are_equal() {
-    for sample in samples::of("crypt") {
+    for sample in kit::samples("crypt") {
         if let Some(printed) = &sample.printed {
-            samples::assert_equal("crypt", &sample.loaded, printed);
-            assert_eq!(samples::typed("crypt", &sample.loaded).params(Style::Kernel), *printed);
+            kit::assert_equal("crypt", &sample.loaded, printed);
+            assert_eq!(kit::typed("crypt", &sample.loaded).params(Style::Kernel), *printed);
         }
     }
 }
 
 #[test]
 fn a_cipher_without_its_key_is_refused_as_the_kernel_does() {
-    let refused = samples::of("crypt")
+    let refused = kit::samples("crypt")
         .into_iter()
         .filter(|sample| sample.refusal.as_ref().is_some_and(|refusal| refusal.contains("EINVAL")));
     let mut count = 0;
     for sample in refused {
-        let problems = samples::problems(samples::typed("crypt", &sample.loaded).as_ref(), None);
+        let problems = kit::wrong_fields(kit::typed("crypt", &sample.loaded).as_ref(), None);
         assert!(!problems.is_empty(), "{}", sample.loaded);
         count += 1;
     }
@@ -123,7 +123,7 @@ fn a_cipher_without_its_key_is_refused_as_the_kernel_does() {
 #[test]
 fn wrong_values_are_found() {
     let fields = |typed: Box<dyn super::super::Target>, length| {
-        samples::problems(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
     };
     assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0"), Some(8)), [""; 0]);
     assert_eq!(fields(row("aes-xts", "0 1:0 0"), Some(8)), ["cipher"]);
@@ -143,12 +143,12 @@ fn wrong_values_are_found() {
         ["integrity_key_size"]
     );
     for (cipher, bytes) in [("aes-xts-plain64", 16), ("aes-cbc-essiv:sha256", 64), ("cipher_null-ecb", 16)] {
-        let typed = samples::typed("crypt", &format!("{cipher} {} 0 1:0 0", "ab".repeat(bytes)));
-        let problems = samples::problems(typed.as_ref(), Some(8));
+        let typed = kit::typed("crypt", &format!("{cipher} {} 0 1:0 0", "ab".repeat(bytes)));
+        let problems = kit::wrong_fields(typed.as_ref(), Some(8));
         assert_eq!(problems.len(), 1, "{cipher}");
         assert!(problems[0].1.contains(&format!("{bytes} bytes")) && !problems[0].1.contains("abab"));
     }
-    let keyring = samples::typed("crypt", "aes-xts-plain64 :31:logon:k 0 1:0 0");
+    let keyring = kit::typed("crypt", "aes-xts-plain64 :31:logon:k 0 1:0 0");
     assert_eq!(fields(keyring, Some(8)), ["key"]);
 }
 
@@ -185,8 +185,8 @@ fn a_difference_says_what_it_takes() {
         ("aes-xts-plain64 aa", "aes-xts-plain64 ab", "key", Effect::Remap),
         ("aes-xts-plain64 :64:logon:a", "aes-xts-plain64 :64:logon:b", "key", Effect::Remap),
     ] {
-        let wanted = samples::typed("crypt", &format!("{wanted} 0 1:0 0"));
-        let live = samples::typed("crypt", &format!("{live} 0 1:0 0"));
+        let wanted = kit::typed("crypt", &format!("{wanted} 0 1:0 0"));
+        let live = kit::typed("crypt", &format!("{live} 0 1:0 0"));
         let differences = wanted.compare(live.as_ref()).unwrap();
         assert_eq!(differences.fields.len(), 1);
         assert_eq!((differences.fields[0].field.as_str(), differences.fields[0].effect), (field, effect));
@@ -221,8 +221,8 @@ fn a_key_file_is_compared_once_it_is_read() {
     let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
     let fields =
         format!("cipher = \"aes-xts-plain64\"\nkey = {{ file = \"{}\" }}\ndevice = \"1:0\"", path.display());
-    let mut wanted = samples::from_toml("crypt", &fields).unwrap();
-    let live = samples::typed("crypt", &format!("aes-xts-plain64 {} 0 1:0 0", "ab".repeat(64)));
+    let mut wanted = kit::from_toml("crypt", &fields).unwrap();
+    let live = kit::typed("crypt", &format!("aes-xts-plain64 {} 0 1:0 0", "ab".repeat(64)));
     assert!(wanted.compare(live.as_ref()).unwrap().unknown.is_some());
     assert!(wanted.params(Style::Kernel).contains(REDACTED));
 
@@ -254,12 +254,12 @@ fn left_out_the_length_ends_with_a_whole_sector() {
 
 #[test]
 fn maps() {
-    samples::assert_example_is_valid("crypt");
+    kit::assert_example_is_valid("crypt");
     let error =
-        samples::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();
+        kit::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();
     let error = error.unwrap();
     assert!(error.contains("{ file") && !error.contains("c0ffee"), "{error}");
-    let typed = samples::from_toml(
+    let typed = kit::from_toml(
         "crypt",
         &format!(
             "cipher = \"aes-gcm-random\"\nkey = {{ hex = \"{}\" }}\ndevice = \"1:0\"\nsector_size = \"4KiB\"\n\
@@ -272,5 +272,5 @@ fn maps() {
         typed.params(Style::Kernel),
         format!("aes-gcm-random {KEY} 0 1:0 0 2 integrity:28:aead sector_size:4096")
     );
-    assert!(samples::from_toml("crypt", "cipher = \"aes\"\ndevice = \"1:0\"\nallow_discard = true").is_err());
+    assert!(kit::from_toml("crypt", "cipher = \"aes\"\ndevice = \"1:0\"\nallow_discard = true").is_err());
 }

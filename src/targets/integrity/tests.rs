@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Effect, Style, Target, find, samples};
+use super::super::{Effect, Style, Target, find, kit};
 use super::*;
 use crate::identity::DevNum;
 use crate::keys::KeySource;
@@ -15,7 +15,7 @@ const LIVE_BITMAP: &str = "1:0 0 4 B 6 journal_sectors:880 interleave_sectors:32
 const KEY: &str = "c0ffee0102030405060708090a0b0c0d";
 
 fn compare(wanted: &str, live: &str) -> Differences {
-    samples::typed("integrity", wanted).compare(samples::typed("integrity", live).as_ref()).unwrap()
+    kit::typed("integrity", wanted).compare(kit::typed("integrity", live).as_ref()).unwrap()
 }
 
 fn algorithm() -> impl Strategy<Value = Option<Algorithm>> {
@@ -68,7 +68,7 @@ fn integrity() -> impl Strategy<Value = Integrity> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(integrity in integrity()) {
-        prop_assert_eq!(samples::printed_and_read(&integrity).unwrap(), integrity);
+        prop_assert_eq!(kit::printed_and_read(&integrity).unwrap(), integrity);
     }
 
     #[test]
@@ -111,10 +111,10 @@ proptest! {
 
 #[test]
 fn pairs_that_kernels_printed_are_equal() {
-    for sample in samples::of("integrity") {
+    for sample in kit::samples("integrity") {
         if let Some(printed) = &sample.printed {
-            samples::assert_equal("integrity", &sample.loaded, printed);
-            assert_eq!(samples::typed("integrity", printed).params(Style::Kernel), *printed);
+            kit::assert_equal("integrity", &sample.loaded, printed);
+            assert_eq!(kit::typed("integrity", printed).params(Style::Kernel), *printed);
         }
     }
 }
@@ -122,7 +122,7 @@ fn pairs_that_kernels_printed_are_equal() {
 #[test]
 fn what_the_kernel_refuses_for_its_superblock_is_no_reload() {
     let mut refused = 0;
-    for sample in samples::of("integrity") {
+    for sample in kit::samples("integrity") {
         let Some(refusal) = sample.refusal else { continue };
         if refusal.contains("match") {
             let differences = compare(&sample.loaded, LIVE);
@@ -230,8 +230,8 @@ fn keys_differ_without_being_shown() {
 #[test]
 fn wrong_values_are_found() {
     let fields = |row: &str, length| {
-        let typed = samples::typed("integrity", row);
-        samples::problems(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        let typed = kit::typed("integrity", row);
+        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
     };
     assert_eq!(fields(LIVE, Some(8)), [""; 0]);
     assert_eq!(fields("1:0 0 - J 0", Some(8)), ["tag_size"]);
@@ -294,7 +294,7 @@ fn wrong_words_are_refused_without_showing_them() {
 
 #[test]
 fn the_superblock_is_recognised() {
-    let typed = samples::typed("integrity", "1:0 8 - J 1 internal_hash:crc32c");
+    let typed = kit::typed("integrity", "1:0 8 - J 1 internal_hash:crc32c");
     let [metadata] = typed.metadata().try_into().ok().unwrap();
     assert_eq!((metadata.offset, metadata.length), (4096, 4096));
     let mut block = vec![0; metadata.length];
@@ -303,14 +303,14 @@ fn the_superblock_is_recognised() {
     assert_eq!((metadata.look)(&block), Found::Other);
     block[..8].copy_from_slice(b"integrt\0");
     assert_eq!((metadata.look)(&block), Found::Right);
-    assert!(samples::typed("integrity", "1:0 0 4 R 0").metadata().is_empty());
-    let meta = samples::typed("integrity", "1:0 0 4 J 1 meta_device:1:9");
+    assert!(kit::typed("integrity", "1:0 0 4 R 0").metadata().is_empty());
+    let meta = kit::typed("integrity", "1:0 0 4 J 1 meta_device:1:9");
     assert_eq!(meta.metadata()[0].device.to_string(), "1:9");
 }
 
 #[test]
 fn the_length_is_known_only_with_a_device_for_the_tags() {
-    let rest = |row: &str| samples::typed("integrity", row).remaining_length(&|_| Some(1001));
+    let rest = |row: &str| kit::typed("integrity", row).remaining_length(&|_| Some(1001));
     assert_eq!(rest("1:0 0 4 J 1 internal_hash:crc32c"), RemainingLength::NotApplicable);
     assert_eq!(rest("1:0 0 4 J 2 meta_device:1:9 internal_hash:crc32c"), RemainingLength::Sectors(1001));
     assert_eq!(
@@ -321,8 +321,8 @@ fn the_length_is_known_only_with_a_device_for_the_tags() {
 
 #[test]
 fn maps() {
-    samples::assert_example_is_valid("integrity");
-    let mut typed = samples::from_toml(
+    kit::assert_example_is_valid("integrity");
+    let mut typed = kit::from_toml(
         "integrity",
         "device = \"1:0\"\nmeta_device = \"1:9\"\nblock_size = \"4KiB\"\njournal_watermark = 70\n\
          internal_hash = { algorithm = \"hmac(sha256)\", key = { hex = \"0011\" } }\n\
@@ -342,10 +342,10 @@ fn maps() {
         format!("device = \"1:0\"\ninternal_hash = {{ algorithm = \"hmac(sha256)\", key = \"{KEY}\" }}"),
         format!("device = \"1:0\"\ninternal_hash = {{ algorithm = \"hmac(sha256):{KEY}\" }}"),
     ] {
-        let error = samples::from_toml("integrity", &bad).err().unwrap();
+        let error = kit::from_toml("integrity", &bad).err().unwrap();
         assert!(error.contains("file = ") && !error.contains("c0ffee"), "{error}");
     }
     let keyring = "device = \"1:0\"\ninternal_hash = { algorithm = \"hmac(sha256)\", key = { keyring = \"user:k\", bytes = 32 } }";
-    let typed = samples::from_toml("integrity", keyring).unwrap();
-    assert_eq!(samples::problems(typed.as_ref(), None)[0].0, "internal_hash.key");
+    let typed = kit::from_toml("integrity", keyring).unwrap();
+    assert_eq!(kit::wrong_fields(typed.as_ref(), None)[0].0, "internal_hash.key");
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::targets::testing::{argument, check, compare, device, parse, round_trip, try_parse};
+use crate::targets::kit::{argument, check, compare, device, parse, round_trip, try_parse};
 
 fn group() -> impl Strategy<Value = Group> {
     let selector = prop_oneof![Just("round-robin"), Just("service-time"), Just("a-later-one")];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::targets::ErasedTarget;
-use crate::targets::seen::{self, device};
+use crate::targets::kit::{self, device};
 use crate::targets::{Effect, Style, Target};
 
 fn raids() -> impl Strategy<Value = Raid> {
@@ -49,7 +49,7 @@ fn raids() -> impl Strategy<Value = Raid> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(raid in raids()) {
-        prop_assert_eq!(seen::reread(&raid), raid);
+        prop_assert_eq!(kit::reread(&raid), raid);
     }
 
     #[test]
@@ -64,7 +64,7 @@ proptest! {
 fn rows_of_real_kernels() {
     let chunk_ignored = "raid5_ls 1 256 3 /dev/mapper/meta4 /dev/ram0 /dev/mapper/meta5 /dev/ram1 \
                          /dev/mapper/meta6 /dev/ram2";
-    seen::holds::<Raid>(&[chunk_ignored]);
+    kit::holds::<Raid>(&[chunk_ignored]);
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn what_the_kernel_refuses_is_refused() {
         ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", "multiple of the 3 devices"),
         ("raid0 2 64 sync 2 - 1:0 - 1:1", "levels with redundancy"),
     ] {
-        seen::refused::<Raid>(row, says);
+        kit::refused::<Raid>(row, says);
     }
 }
 
 #[test]
 fn what_a_change_takes() {
-    let live = seen::read::<Raid>("raid5_ls 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:2");
-    let effect = |row| seen::effect(&seen::read::<Raid>(row), &live);
+    let live = kit::parse::<Raid>("raid5_ls 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:2");
+    let effect = |row| kit::effect(&kit::parse::<Raid>(row), &live);
     assert_eq!(effect("raid5_ls 3 128 region_size 4096 3 1:4 1:0 1:5 1:1 1:6 1:2"), Some(Effect::Tune));
     assert_eq!(effect("raid6_zr 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:2"), Some(Effect::Remap));
     assert_eq!(effect("raid5_ls 3 128 region_size 8192 3 1:4 1:0 1:5 1:1 1:6 1:3"), Some(Effect::Remap));
@@ -108,43 +108,43 @@ fn what_a_change_takes() {
 
 #[test]
 fn write_behind_is_taken_in_sectors_and_printed_in_kib() {
-    let printed = seen::read::<Raid>("raid1 3 0 max_write_behind 128 2 1:4 1:0 1:5 1:1");
-    let wanted = seen::read::<Raid>("raid1 3 0 max_write_behind 256 2 1:4 1:0 1:5 1:1");
-    assert!(seen::differences(&wanted, &printed).is_equal());
-    assert_eq!(seen::effect(&printed, &printed), Some(Effect::Tune));
+    let printed = kit::parse::<Raid>("raid1 3 0 max_write_behind 128 2 1:4 1:0 1:5 1:1");
+    let wanted = kit::parse::<Raid>("raid1 3 0 max_write_behind 256 2 1:4 1:0 1:5 1:1");
+    assert!(kit::differences(&wanted, &printed).is_equal());
+    assert_eq!(kit::effect(&printed, &printed), Some(Effect::Tune));
     assert_eq!(TargetKind::for_export(&printed), wanted);
 }
 
 #[test]
 fn a_stripe_cache_that_has_grown_is_no_difference() {
-    let row = |stripes| seen::read::<Raid>(&format!("raid4 3 64 stripe_cache {stripes} 2 - 1:0 - 1:1"));
-    assert_eq!(seen::effect(&row(128), &row(400)), None);
-    assert_eq!(seen::effect(&row(400), &row(128)), Some(Effect::Tune));
-    assert_eq!(seen::effect(&row(128), &seen::read("raid4 1 64 2 - 1:0 - 1:1")), Some(Effect::Tune));
+    let row = |stripes| kit::parse::<Raid>(&format!("raid4 3 64 stripe_cache {stripes} 2 - 1:0 - 1:1"));
+    assert_eq!(kit::effect(&row(128), &row(400)), None);
+    assert_eq!(kit::effect(&row(400), &row(128)), Some(Effect::Tune));
+    assert_eq!(kit::effect(&row(128), &kit::parse("raid4 1 64 2 - 1:0 - 1:1")), Some(Effect::Tune));
 }
 
 #[test]
 fn orders_are_not_carried_out_twice() {
-    let live = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
-    let wanted = seen::read::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
+    let live = kit::parse::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
+    let wanted = kit::parse::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
     let over = TargetKind::for_reload(&wanted, &live);
     assert_eq!(over.params(Style::Kernel), "raid1 3 0 region_size 1024 2 1:4 1:0 1:5 1:1");
     assert_eq!(TargetKind::for_export(&live).rebuild, Vec::<u32>::new());
-    let bare = seen::read::<Raid>("raid1 2 0 nosync 2 - 1:0 - 1:1");
+    let bare = kit::parse::<Raid>("raid1 2 0 nosync 2 - 1:0 - 1:1");
     assert_eq!(TargetKind::for_export(&bare), bare);
 }
 
 #[test]
 fn a_resync_is_announced() {
     let blank = |row: &str| {
-        seen::read::<Raid>(row).metadata().iter().filter(|m| (m.look)(b"DmRd") == Found::Blank).count()
+        kit::parse::<Raid>(row).metadata().iter().filter(|m| (m.look)(b"DmRd") == Found::Blank).count()
     };
     assert_eq!(blank("raid1 1 0 2 - 1:0 - 1:1"), 1);
     assert_eq!(blank("raid1 2 0 nosync 2 - 1:0 - 1:1"), 0);
     assert_eq!(blank("raid1 1 0 2 1:4 1:0 1:5 1:1"), 0);
     assert_eq!(blank("raid0 1 64 2 - 1:0 - 1:1"), 0);
     assert_eq!(blank("raid1 3 0 rebuild 1 2 1:4 1:0 1:5 1:1"), 1);
-    let raid = seen::read::<Raid>("raid1 1 0 2 1:4 1:0 1:5 1:1");
+    let raid = kit::parse::<Raid>("raid1 1 0 2 1:4 1:0 1:5 1:1");
     let metadata = raid.metadata();
     assert_eq!(metadata.len(), 2);
     assert_eq!((metadata[0].look)(&[7; 512]), Found::Blank);
@@ -163,7 +163,7 @@ fn the_map_takes_the_words_of_the_kernel() {
 
 #[test]
 fn the_length_follows_from_the_smallest_device() {
-    let raid = seen::read::<Raid>("raid5_ls 1 64 3 - 1:0 - 1:1 - 1:2");
+    let raid = kit::parse::<Raid>("raid5_ls 1 64 3 - 1:0 - 1:1 - 1:2");
     let size = |device: &Device| device.number.map(|number| 1000 + u64::from(number.minor));
     assert_eq!(raid.remaining_length(&size), RemainingLength::Sectors(1920));
     assert!(matches!(raid.remaining_length(&|_| Some(63)), RemainingLength::TooSmall(_)));

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Style, find, samples};
+use super::super::{Style, find, kit};
 use super::*;
 use crate::identity::DevNum;
 
@@ -73,7 +73,7 @@ fn verity() -> impl Strategy<Value = Verity> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(verity in verity()) {
-        let read = samples::printed_and_read(&verity).unwrap();
+        let read = kit::printed_and_read(&verity).unwrap();
         prop_assert_eq!(&read, &verity);
         let mut differences = Differences::default();
         TargetKind::compare(&verity, &read, &mut differences);
@@ -99,10 +99,10 @@ proptest! {
 
 #[test]
 fn pairs_that_kernels_printed_are_equal() {
-    for sample in samples::of("verity") {
+    for sample in kit::samples("verity") {
         if let Some(printed) = &sample.printed {
-            samples::assert_equal("verity", &sample.loaded, printed);
-            assert_eq!(samples::typed("verity", &sample.loaded).params(Style::Kernel), *printed);
+            kit::assert_equal("verity", &sample.loaded, printed);
+            assert_eq!(kit::typed("verity", &sample.loaded).params(Style::Kernel), *printed);
         }
     }
 }
@@ -110,14 +110,14 @@ fn pairs_that_kernels_printed_are_equal() {
 #[test]
 fn what_the_kernel_refuses_is_refused() {
     let mut refused = 0;
-    for sample in samples::of("verity") {
+    for sample in kit::samples("verity") {
         let Some(refusal) = sample.refusal else { continue };
         // Read-only is a trait of the type; a missing feature of that kernel is the kernel's to tell.
         if refusal.contains("readonly") || refusal.contains("Unrecognized") {
             continue;
         }
         let parsed = find("verity").unwrap().parse(&sample.loaded);
-        let wrong = parsed.map_or(true, |typed| !samples::problems(typed.as_ref(), Some(2048)).is_empty());
+        let wrong = parsed.map_or(true, |typed| !kit::wrong_fields(typed.as_ref(), Some(2048)).is_empty());
         assert!(wrong, "{}", sample.loaded);
         refused += 1;
     }
@@ -128,8 +128,8 @@ fn what_the_kernel_refuses_is_refused() {
 #[test]
 fn wrong_values_are_found() {
     let fields = |row: &str, length| {
-        let typed = samples::typed("verity", row);
-        samples::problems(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        let typed = kit::typed("verity", row);
+        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
     };
     assert_eq!(fields(&row(""), Some(2048)), [""; 0]);
     assert_eq!(fields(&row(""), Some(1024)), [""; 0]);
@@ -179,7 +179,7 @@ fn wrong_words_are_refused() {
 
 #[test]
 fn a_difference_says_what_it_takes() {
-    let live = samples::typed("verity", &row(""));
+    let live = kit::typed("verity", &row(""));
     for (wanted, field, effect) in [
         (row("").replacen("1:0", "1:7", 1), "data.device", Effect::Remap),
         (row("").replacen("1:1", "1:7", 1), "hash.device", Effect::Remap),
@@ -194,11 +194,11 @@ fn a_difference_says_what_it_takes() {
         (row("4 use_fec_from_device 1:2 fec_blocks 300"), "fec", Effect::Tune),
         (row("2 root_hash_sig_key_desc k"), "root_hash_sig_key_desc", Effect::Tune),
     ] {
-        let differences = samples::typed("verity", &wanted).compare(live.as_ref()).unwrap();
+        let differences = kit::typed("verity", &wanted).compare(live.as_ref()).unwrap();
         assert_eq!(differences.fields.len(), 1, "{wanted}: {differences:?}");
         assert_eq!((differences.fields[0].field.as_str(), differences.fields[0].effect), (field, effect));
     }
-    samples::assert_equal("verity", &row("").to_uppercase().replace("SHA256", "sha256"), &row(""));
+    kit::assert_equal("verity", &row("").to_uppercase().replace("SHA256", "sha256"), &row(""));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
         "data = {{ device = \"1:0\" }}\nhash = {{ device = \"1:1\", start = 1 }}\nalgorithm = \"sha256\"\nroot_hash = \"{}\"",
         ROOT.to_uppercase()
     );
-    let mut typed = samples::from_toml("verity", &fields).unwrap();
+    let mut typed = kit::from_toml("verity", &fields).unwrap();
     assert_eq!(typed.remaining_length(&|_| Some(2055)), RemainingLength::Sectors(2048));
     assert!(matches!(typed.remaining_length(&|_| Some(7)), RemainingLength::TooSmall(_)));
     assert_eq!(typed.remaining_length(&|_| None), RemainingLength::Unknown);
@@ -223,13 +223,13 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
 
 #[test]
 fn maps() {
-    samples::assert_example_is_valid("verity");
+    kit::assert_example_is_valid("verity");
     let fields = format!(
         "version = 0\ndata = {{ device = \"1:0\", block_size = 512, blocks = 8 }}\nhash = {{ device = \"1:0\", block_size = \
          \"1KiB\" }}\nalgorithm = \"sha256\"\nroot_hash = \"{ROOT}\"\nsalt = \"0A\"\non_corruption = \"restart\"\non_error = \
          \"panic\"\nignore_zero_blocks = true\nfec = {{ device = \"1:2\", blocks = 20 }}\nroot_hash_sig_key_desc = \"k\""
     );
-    let typed = samples::from_toml("verity", &fields).unwrap();
+    let typed = kit::from_toml("verity", &fields).unwrap();
     assert_eq!(
         typed.params(Style::Kernel),
         format!(
@@ -237,6 +237,6 @@ fn maps() {
              use_fec_from_device 1:2 fec_blocks 20 fec_start 0 fec_roots 2 root_hash_sig_key_desc k"
         )
     );
-    let again = samples::from_toml("verity", &typed.fields().to_string()).unwrap();
+    let again = kit::from_toml("verity", &typed.fields().to_string()).unwrap();
     assert_eq!(again.params(Style::Kernel), typed.params(Style::Kernel));
 }

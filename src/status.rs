@@ -12,7 +12,7 @@ use crate::config::{Map, State};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
-use crate::plan::{Changes, Standing};
+use crate::plan::{self, ChangeId, Changes, Drift};
 
 /// One word for a mapping or a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ pub struct Entry {
 /// Compares a map with a kernel.
 pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read(kernel, map)?;
-    let changes = Changes::find(map, &observed);
+    let changes = plan::compare(map, &observed);
     let mut conflicts: BTreeMap<&Key, Vec<Remark>> = BTreeMap::new();
     for conflict in &changes.conflicts {
         let remark = Remark::Conflict(conflict.reason.to_string());
@@ -86,12 +86,11 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
     }
     let mut entries: Vec<Entry> = changes
         .all
-        .iter()
-        .enumerate()
-        .filter(|(_, change)| change.standing != Standing::Gone)
+        .entries()
+        .filter(|(_, change)| change.drift != Drift::AbsentOk)
         .map(|(place, change)| of_change(place, conflicts.get(&change.mapping.key), &changes, &observed))
         .collect();
-    entries.extend(changes.leftovers.iter().map(|seen| {
+    entries.extend(changes.orphans.iter().map(|seen| {
         Entry {
             mapping: seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key),
             name: seen.listed.name.clone(),
@@ -154,34 +153,34 @@ fn leaving(device: Option<&DeviceState>) -> Option<Remark> {
 }
 
 fn of_change(
-    place: usize,
+    place: ChangeId,
     conflicts: Option<&Vec<Remark>>,
     changes: &Changes<'_>,
     observed: &Observed,
 ) -> Entry {
     let change = &changes.all[place];
     let mut remarks = Vec::new();
-    let mut word = match &change.standing {
-        Standing::Gone | Standing::Same => Word::InSync,
-        Standing::Leaving => Word::Pending,
-        Standing::Missing => Word::Missing,
-        Standing::Unwanted => {
+    let mut word = match &change.drift {
+        Drift::AbsentOk | Drift::InSync => Word::InSync,
+        Drift::RemovalPending => Word::Pending,
+        Drift::Missing => Word::Missing,
+        Drift::Extra => {
             remarks.push(Remark::AbsentWanted);
             Word::Drifted
         }
-        Standing::Unfinished => {
+        Drift::NoTable => {
             remarks.push(Remark::NoTable);
             Word::Drifted
         }
-        Standing::Differs(diff) | Standing::Replaced(diff) => {
+        Drift::Differs(diff) | Drift::Replaced(diff) => {
             remarks.extend(diff.differences.iter().cloned().map(Remark::Differs));
             Word::Drifted
         }
-        Standing::Unknown(why) => {
+        Drift::Unknown(why) => {
             remarks.push(Remark::Unknown(why.clone()));
             Word::Unknown
         }
-        Standing::Blocked => Word::Drifted,
+        Drift::Blocked => Word::Drifted,
     };
     remarks.extend(conflicts.into_iter().flatten().cloned());
     if let Some(device) = change.device() {

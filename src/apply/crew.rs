@@ -13,7 +13,7 @@ use std::sync::MutexGuard;
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use super::queue::Queue;
+use super::queue::{Queue, TaskId};
 use crate::sync::{Condvar, Mutex};
 
 /// How much room a thread has for its calls. All of it is kept in memory while devices are suspended.
@@ -33,19 +33,19 @@ pub trait Work: Sync {
     type Error: Send;
 
     /// A task is about to be carried out. If that fails it is not.
-    fn begin(&self, _task: usize) -> Result<(), Self::Error> {
+    fn begin(&self, _task: TaskId) -> Result<(), Self::Error> {
         Ok(())
     }
 
     /// Carries a task out.
-    fn perform(&self, task: usize) -> Result<(), Self::Error>;
+    fn perform(&self, task: TaskId) -> Result<(), Self::Error>;
 
     /// The error of a task that panicked.
-    fn panicked(&self, task: usize) -> Self::Error;
+    fn panicked(&self, task: TaskId) -> Self::Error;
 }
 
 /// Carries out all of `queue`, and gives the tasks that failed. In between, the calling thread calls `look`.
-pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec<(usize, W::Error)> {
+pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec<(TaskId, W::Error)> {
     let threads = queue.width();
     let shared = Shared {
         state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),
@@ -79,11 +79,11 @@ struct State<E> {
     is_open: bool,
     /// How many tasks were taken and have not ended.
     running: usize,
-    failed: Vec<(usize, E)>,
+    failed: Vec<(TaskId, E)>,
 }
 
 impl<E> State<E> {
-    fn next(&mut self) -> Option<usize> {
+    fn next(&mut self) -> Option<TaskId> {
         let task = if self.is_open && self.failed.is_empty() { self.queue.next() } else { None };
         self.running += usize::from(task.is_some());
         task
@@ -125,7 +125,7 @@ impl<E> Shared<E> {
         self.state.lock()
     }
 
-    fn ended(&self, task: usize, outcome: Result<(), E>) {
+    fn ended(&self, task: TaskId, outcome: Result<(), E>) {
         let mut state = self.state();
         state.queue.ended(task);
         state.running -= 1;
@@ -195,7 +195,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
     look();
 }
 
-fn perform<W: Work>(work: &W, task: usize) -> Result<(), W::Error> {
+fn perform<W: Work>(work: &W, task: TaskId) -> Result<(), W::Error> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| work.perform(task)));
     outcome.unwrap_or_else(|_| Err(work.panicked(task)))
 }

@@ -9,7 +9,7 @@ use crate::sync::Mutex;
 use crate::table::RawRow;
 
 use super::rollback_swap;
-use super::swap::Member;
+use super::swap::Members;
 use super::undo::Undo;
 
 /// One change that was made.
@@ -36,7 +36,7 @@ pub enum Done {
     /// Tables of a stack were swapped, all of them or some.
     Swapped {
         /// The stack, lower devices first.
-        members: Vec<Member>,
+        members: Members,
     },
     /// A device was renamed.
     Renamed {
@@ -137,7 +137,8 @@ impl Journal {
             | Done::Kept { id, .. } => !these.contains(id),
             Done::Finished { shell: old } | Done::Removed { old } => !these.contains(&old.id()),
             Done::Swapped { members } => {
-                members.retain(|member| !these.contains(&member.id));
+                let all = std::mem::take(members).into_vec().into_iter();
+                *members = all.filter(|member| !these.contains(&member.id)).collect();
                 !members.is_empty()
             }
         });

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use crate::kernel::retry::{NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, KernelError};
-use crate::plan::{Plan, Refusal, Step};
+use crate::plan::{Plan, Refusal, Step, StepId};
 
 pub use applied::Applied;
 pub use error::ApplyError;
@@ -68,10 +68,10 @@ impl Default for Options<'_> {
 /// What an apply tells while it goes on. Nothing is told while a device is suspended.
 pub trait Progress {
     /// A step is begun; `place` is its place in the plan. Several may be on their way at once.
-    fn begun(&mut self, _place: usize, _step: &Step) {}
+    fn begun(&mut self, _place: StepId, _step: &Step) {}
 
     /// A step was carried out.
-    fn done(&mut self, _place: usize, _step: &Step) {}
+    fn done(&mut self, _place: StepId, _step: &Step) {}
 
     /// Something failed, and everything is about to be undone.
     fn undoing(&mut self) {}

@@ -7,14 +7,14 @@ use std::sync::MutexGuard;
 
 use super::Progress;
 use super::tasks::Swapped;
-use crate::plan::Plan;
+use crate::plan::{Plan, StepId};
 use crate::sync::Mutex;
 
 /// Something to be told; steps are told by their places in the plan.
 #[derive(Debug, Clone, Copy)]
 enum Notice {
-    Begun(usize),
-    Done(usize),
+    Begun(StepId),
+    Done(StepId),
 }
 
 #[derive(Default)]
@@ -30,12 +30,12 @@ pub struct Notices(Mutex<Noted>);
 
 impl Notices {
     /// A step begins.
-    pub fn begun(&self, step: usize) {
+    pub fn begun(&self, step: StepId) {
         self.noted().notices.push(Notice::Begun(step));
     }
 
     /// A step was carried out.
-    pub fn done(&self, step: usize) {
+    pub fn done(&self, step: StepId) {
         self.noted().notices.push(Notice::Done(step));
     }
 

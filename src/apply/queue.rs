@@ -7,6 +7,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::overlap::Lane;
+use crate::stack::{IndexVec, position};
+
+position! {
+    /// A task, in the order in which tasks begin one at a time.
+    pub struct TaskId;
+}
 
 /// A task, as far as it matters when it may begin.
 #[derive(Debug, Clone)]
@@ -17,22 +23,22 @@ pub struct Item {
     /// What it does with its time.
     pub lane: Lane,
     /// The tasks that it waits for; all come before it in the order.
-    pub before: Vec<usize>,
+    pub before: Vec<TaskId>,
 }
 
 /// Tasks in their order, some of them begun, some of them ended.
 #[derive(Debug)]
 pub struct Queue {
-    lanes: Vec<Lane>,
-    phases: Vec<usize>,
+    lanes: IndexVec<TaskId, Lane>,
+    phases: IndexVec<TaskId, usize>,
     /// How many tasks each task still waits for.
-    open: Vec<usize>,
+    open: IndexVec<TaskId, usize>,
     /// For each task, those that wait for it.
-    after: Vec<Vec<usize>>,
+    after: IndexVec<TaskId, Vec<TaskId>>,
     /// How many more tasks of each lane may begin.
     room: [usize; Lane::ALL.len()],
     /// For each lane, the tasks that wait for no other, by phase and place.
-    ready: [BinaryHeap<Reverse<(usize, usize)>>; Lane::ALL.len()],
+    ready: [BinaryHeap<Reverse<(usize, TaskId)>>; Lane::ALL.len()],
     /// How many tasks of each phase have not ended.
     left: Vec<usize>,
     /// All phases before this one have ended.
@@ -43,12 +49,13 @@ pub struct Queue {
 impl Queue {
     /// Tasks of which none has begun. At most `jobs` of them run at the same time. One at a time they begin in
     /// their order, whatever their phases.
-    pub fn new(items: &[Item], jobs: usize) -> Self {
+    pub fn new(items: &IndexVec<TaskId, Item>, jobs: usize) -> Self {
         let count = items.len();
-        let phases: Vec<usize> = items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
+        let phases: IndexVec<TaskId, usize> =
+            items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
         let mut left = vec![0; phases.iter().max().map_or(0, |last| last + 1)];
         let mut crowds = vec![[0; Lane::ALL.len()]; left.len()];
-        for (item, phase) in items.iter().zip(&phases) {
+        for (item, phase) in items.iter().zip(phases.iter()) {
             left[*phase] += 1;
             crowds[*phase][item.lane as usize] += 1;
         }
@@ -56,8 +63,8 @@ impl Queue {
         let widths =
             crowds.iter().map(|crowd| crowd.iter().zip(room).map(|(most, room)| room.min(*most)).sum());
         let width = widths.max().unwrap_or(0).min(jobs);
-        let mut after = vec![Vec::new(); count];
-        for (task, item) in items.iter().enumerate() {
+        let mut after: IndexVec<TaskId, Vec<TaskId>> = IndexVec::filled(Vec::new(), count);
+        for (task, item) in items.entries() {
             item.before.iter().for_each(|before| after[*before].push(task));
         }
         let mut queue = Self {
@@ -72,7 +79,7 @@ impl Queue {
             phase: 0,
             width,
         };
-        (0..count).for_each(|task| queue.offer(task));
+        items.positions().for_each(|task| queue.offer(task));
         queue.pass_phases();
         queue
     }
@@ -83,7 +90,7 @@ impl Queue {
     }
 
     /// Takes the next task that may begin.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn next(&mut self) -> Option<TaskId> {
         let (task, lane) = self.first()?;
         self.ready[lane].pop();
         self.room[lane] -= 1;
@@ -96,7 +103,7 @@ impl Queue {
     }
 
     /// The first task that may begin, and its lane.
-    fn first(&self) -> Option<(usize, usize)> {
+    fn first(&self) -> Option<(TaskId, usize)> {
         let of_lane = |lane: usize| {
             let Reverse((phase, task)) = self.ready[lane].peek()?;
             (*phase == self.phase && self.room[lane] > 0).then_some((*task, lane))
@@ -105,7 +112,7 @@ impl Queue {
     }
 
     /// A task that was taken has ended.
-    pub fn ended(&mut self, task: usize) {
+    pub fn ended(&mut self, task: TaskId) {
         self.room[self.lanes[task] as usize] += 1;
         self.left[self.phases[task]] -= 1;
         self.pass_phases();
@@ -127,7 +134,7 @@ impl Queue {
         }
     }
 
-    fn offer(&mut self, task: usize) {
+    fn offer(&mut self, task: TaskId) {
         if self.open[task] == 0 {
             self.ready[self.lanes[task] as usize].push(Reverse((self.phases[task], task)));
         }
@@ -137,46 +144,55 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::Position as _;
 
     fn item(phase: usize, lane: Lane, before: &[usize]) -> Item {
-        Item { phase, lane, before: before.to_vec() }
+        Item { phase, lane, before: before.iter().copied().map(TaskId::new).collect() }
+    }
+
+    fn queue(items: &[Item], jobs: usize) -> Queue {
+        Queue::new(&items.to_vec().into(), jobs)
+    }
+
+    fn next(queue: &mut Queue) -> Option<usize> {
+        queue.next().map(TaskId::index)
     }
 
     #[test]
     fn one_at_a_time_is_the_order() {
         let items = [item(2, Lane::Wait, &[]), item(0, Lane::Make, &[]), item(1, Lane::Load, &[1])];
-        let mut queue = Queue::new(&items, 1);
+        let mut queue = queue(&items, 1);
         for task in 0..3 {
-            assert_eq!(queue.next(), Some(task));
-            queue.ended(task);
+            assert_eq!(next(&mut queue), Some(task));
+            queue.ended(TaskId::new(task));
         }
-        assert!(queue.next().is_none() && queue.is_done());
+        assert!(next(&mut queue).is_none() && queue.is_done());
     }
 
     #[test]
     fn a_phase_waits_for_the_one_before() {
         let items = [item(1, Lane::Wait, &[]), item(0, Lane::Wait, &[]), item(0, Lane::Wait, &[1])];
-        let mut queue = Queue::new(&items, 8);
-        assert_eq!((queue.next(), queue.next()), (Some(1), None));
-        queue.ended(1);
-        assert_eq!((queue.next(), queue.next()), (Some(2), None));
-        queue.ended(2);
-        assert_eq!((queue.next(), queue.next(), queue.is_done()), (Some(0), None, false));
+        let mut queue = queue(&items, 8);
+        assert_eq!((next(&mut queue), next(&mut queue)), (Some(1), None));
+        queue.ended(TaskId::new(1));
+        assert_eq!((next(&mut queue), next(&mut queue)), (Some(2), None));
+        queue.ended(TaskId::new(2));
+        assert_eq!((next(&mut queue), next(&mut queue), queue.is_done()), (Some(0), None, false));
     }
 
     #[test]
     fn a_lane_that_is_full_lets_others_pass() {
         let items: Vec<Item> =
             [Lane::Make, Lane::Make, Lane::Wait].into_iter().map(|lane| item(0, lane, &[])).collect();
-        let mut queue = Queue::new(&items, 8);
-        assert_eq!((queue.next(), queue.next(), queue.next()), (Some(0), Some(2), None));
-        queue.ended(0);
-        assert_eq!(queue.next(), Some(1));
+        let mut queue = queue(&items, 8);
+        assert_eq!((next(&mut queue), next(&mut queue), next(&mut queue)), (Some(0), Some(2), None));
+        queue.ended(TaskId::new(0));
+        assert_eq!(next(&mut queue), Some(1));
     }
 
     #[test]
     fn the_width_is_what_lanes_have_room_for_in_one_phase() {
-        let width = |items: &[Item], jobs| Queue::new(items, jobs).width();
+        let width = |items: &[Item], jobs| queue(items, jobs).width();
         let of = |phase, lane, count| vec![item(phase, lane, &[]); count];
         let made = [of(0, Lane::Make, 9), of(0, Lane::Message, 9)].concat();
         assert_eq!((width(&made, 8), width(&made, 1), width(&[], 8)), (2, 1, 0));

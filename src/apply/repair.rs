@@ -38,7 +38,7 @@ pub fn repair(
 
 /// A call may fail for what is gone a moment later: a signal, a shortage of memory.
 fn once_more(kernel: &dyn ChangeKernel, step: &Step, options: Options<'_>) -> Result<(), ApplyError> {
-    let plan = Plan { steps: vec![step.clone()], waits: vec![Vec::new()], ..Plan::default() };
+    let plan = Plan::of_step(step.clone());
     apply(kernel, &plan, options, &mut Silent).or_else(|_| apply(kernel, &plan, options, &mut Silent))
 }
 

@@ -8,14 +8,15 @@
 use std::slice;
 
 use super::rows;
-use super::swap::{Member, top_down};
+use super::swap::{Member, Members, top_down};
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
+use crate::stack::Position as _;
 use crate::table::{self, RawRow, Table};
 
 /// Puts the old tables of `members` back, and notes each device that is left otherwise.
-pub fn rollback_swap(undo: &mut Undo<'_>, members: &[Member]) {
+pub fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     let kernel = undo.kernel;
     let ways: Vec<WayBack<'_>> = members.iter().map(|member| WayBack::of(member, undo)).collect();
     let _memory = kernel.lock_memory();
@@ -51,13 +52,13 @@ fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelErro
     let loaded = ways.iter().filter(|way| note(way.stage(kernel))).count();
     let order = top_down(ways.iter().map(|way| (way.member.number, way.old.as_slice())));
     if loaded > 1 {
-        for index in &order {
-            let way = &ways[*index];
+        for member in &order {
+            let way = &ways[member.index()];
             note(kernel.suspend(way.id(), way.suspend_flags()).map(|()| true));
         }
     }
-    for index in order.iter().rev() {
-        note(ways[*index].resume(kernel).map(|()| true));
+    for member in order.iter().rev() {
+        note(ways[member.index()].resume(kernel).map(|()| true));
     }
     trouble
 }

@@ -9,15 +9,16 @@ use super::crew::{self, Work};
 use super::error::{Failure, Why};
 use super::journal::{Done, Journal, Old};
 use super::notices::Notices;
-use super::queue::Queue;
+use super::queue::{Queue, TaskId};
 use super::rows::Made;
-use super::swap::{self, Member};
+use super::swap::{self, Member, Members};
 use super::tasks::{self, Swapped, Task, Tasks};
 use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
-use crate::plan::{Create, LiveTable, Message, Operation, Plan, Reload, Step};
+use crate::plan::{Create, LiveTable, Message, Operation, Plan, Reload, Step, StepId};
+use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
 use crate::table::Row;
 
@@ -26,7 +27,7 @@ pub struct Run<'k, 'p> {
     kernel: &'k dyn ChangeKernel,
     options: Options<'k>,
     plan: &'p Plan,
-    tasks: Vec<Task<'p>>,
+    tasks: IndexVec<TaskId, Task<'p>>,
     /// What was done so far.
     journal: Journal,
     made: Mutex<Made>,
@@ -121,7 +122,7 @@ impl<'k, 'p> Run<'k, 'p> {
         if !self.unsettled {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
-        let members: Vec<Member> = stack.iter().map(|swapped| self.member(swapped)).collect();
+        let members: Members = stack.iter().map(|swapped| self.member(swapped)).collect();
         if !swap::is_alone(&members) {
             self.memory.get_or_init(|| self.kernel.lock_memory());
         }
@@ -129,7 +130,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let outcome = swap::swap(self.kernel, &members, helpers + 1);
         self.helpers.fetch_add(helpers, Ordering::Relaxed);
         self.journal.push(Done::Swapped { members });
-        outcome.map_err(|(index, cause)| Failure::new(describe(stack[index].step), &cause))
+        outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
     }
 
     /// A target that reads its metadata only while its device is suspended must find it. Otherwise no table could be
@@ -271,6 +272,11 @@ impl<'k, 'p> Run<'k, 'p> {
         Ok(())
     }
 
+    /// The step in a few words that is told of when a task fails as a whole.
+    fn told_of(&self, task: TaskId) -> String {
+        self.tasks[task].step().map(|step| describe(&self.plan.steps[step])).unwrap_or_default()
+    }
+
     fn is_stopped(&self) -> bool {
         self.options.stop.load(Ordering::Relaxed)
     }
@@ -284,12 +290,11 @@ impl Work for Run<'_, '_> {
     type Error = Failure;
 
     /// Ends here when it was told to stop: no device of this task is suspended yet.
-    fn begin(&self, task: usize) -> Result<(), Failure> {
-        let task = &self.tasks[task];
+    fn begin(&self, task: TaskId) -> Result<(), Failure> {
         if self.is_stopped() {
-            return Err(Failure { step: describe(&self.plan.steps[task.step()]), why: Why::Stopped });
+            return Err(Failure { step: self.told_of(task), why: Why::Stopped });
         }
-        match task {
+        match &self.tasks[task] {
             Task::Load(_) | Task::Serve(_) => {}
             Task::Make(step) | Task::Step(step) => self.notices.begun(*step),
             Task::Swap(stack) => self.notices.swap_begun(stack),
@@ -297,8 +302,8 @@ impl Work for Run<'_, '_> {
         Ok(())
     }
 
-    fn perform(&self, task: usize) -> Result<(), Failure> {
-        let step = |place: &usize| &self.plan.steps[*place];
+    fn perform(&self, task: TaskId) -> Result<(), Failure> {
+        let step = |place: &StepId| &self.plan.steps[*place];
         let outcome = match &self.tasks[task] {
             Task::Load(swapped) => self.load(swapped),
             Task::Make(place) => self.make(step(place)),
@@ -319,15 +324,14 @@ impl Work for Run<'_, '_> {
         outcome
     }
 
-    fn panicked(&self, task: usize) -> Failure {
-        let step = describe(&self.plan.steps[self.tasks[task].step()]);
-        Failure::new(step, &"dmctl itself failed; please report it")
+    fn panicked(&self, task: TaskId) -> Failure {
+        Failure::new(self.told_of(task), &"dmctl itself failed; please report it")
     }
 }
 
 /// The failure that is told of several: what the kernel refused rather than a wait that was cut short for it, then
 /// the first in the order of the plan.
-fn first(failed: Vec<(usize, Failure)>) -> Option<Failure> {
+fn first(failed: Vec<(TaskId, Failure)>) -> Option<Failure> {
     let rank = |failure: &Failure| match failure.why {
         Why::Refused(_) => 0,
         Why::InUse(..) => 1,

@@ -5,37 +5,38 @@ use std::collections::{BTreeSet, HashMap};
 use super::tasks::Swapped;
 use crate::diff;
 use crate::identity::DevNum;
-use crate::plan::Plan;
-use crate::stack::{Position, Stacks, position};
+use crate::plan::{Plan, StepId};
+use crate::stack::{IndexVec, Stacks, position};
 
 position! {
-    /// A reload among those that are sorted.
+    /// One of the reloads.
     struct ReloadId;
 }
 
 /// Sorts reloads into stacks that have nothing to do with each other. Each keeps the order of the plan, lower devices
 /// first.
 pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>> {
-    let by_number: HashMap<DevNum, usize> =
-        reloads.iter().zip(0..).filter_map(|(swapped, index)| Some((swapped.step.number?, index))).collect();
-    let by_place: HashMap<usize, usize> = reloads.iter().map(|swapped| swapped.place).zip(0..).collect();
-    let below = |swapped: &Swapped<'_>| {
+    let reloads: IndexVec<ReloadId, Swapped<'p>> = reloads.iter().copied().collect();
+    let by_number: HashMap<DevNum, ReloadId> =
+        reloads.entries().filter_map(|(id, swapped)| Some((swapped.step.number?, id))).collect();
+    let by_step: HashMap<StepId, ReloadId> =
+        reloads.entries().map(|(id, swapped)| (swapped.place, id)).collect();
+    let below = |swapped: &Swapped<'p>| {
         // A lower device that is not swapped itself ties nothing together.
-        let touched = touched(swapped);
-        let lowers = touched.iter().filter_map(|number| by_number.get(number));
-        let waits = plan.waits[swapped.place].iter().filter_map(|place| by_place.get(place));
-        lowers.chain(waits).map(|index| ReloadId::new(*index)).collect()
+        let lowers = lowers(swapped).into_iter().filter_map(|number| by_number.get(&number));
+        let waits = plan.dependencies.below(swapped.place).iter().filter_map(|step| by_step.get(step));
+        lowers.chain(waits).copied().collect()
     };
-    let parts = reloads.iter().map(below).collect::<Stacks<ReloadId>>().parts();
-    parts.into_iter().map(|part| part.iter().map(|reload| reloads[reload.index()]).collect()).collect()
+    let stacks: Stacks<ReloadId> = reloads.iter().map(below).collect();
+    let stack = |part: Vec<ReloadId>| part.into_iter().map(|id| reloads[id]).collect();
+    stacks.parts().into_iter().map(stack).collect()
 }
 
-/// The device of a reload, and those below it before and afterwards.
-fn touched(Swapped { step, reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
-    let mut numbers: BTreeSet<DevNum> = step.number.into_iter().collect();
+/// The devices below a device, before its reload and afterwards.
+fn lowers(Swapped { reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
+    let mut lowers = diff::lower_devices(&reload.old.rows);
     for row in &*reload.table {
-        numbers.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
+        lowers.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
     }
-    numbers.extend(diff::lower_devices(&reload.old.rows));
-    numbers
+    lowers
 }

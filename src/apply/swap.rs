@@ -6,23 +6,19 @@
 //! waited for or read, no thread is made, and this process stays in memory: what it would be paged in from may
 //! be one of these devices.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::crew::{self, Work};
 use super::overlap::Lane;
-use super::queue::{Item, Queue};
+use super::queue::{Item, Queue, TaskId};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::Reload;
-use crate::stack::{Position, Stacks, position};
+use crate::stack::{IndexVec, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
-
-position! {
-    /// A member of the stack that is swapped.
-    struct MemberId;
-}
 
 /// A device whose table is swapped.
 pub struct Member {
@@ -40,56 +36,76 @@ pub struct Member {
     pub load_late: bool,
 }
 
-/// Whether the kernel does all of the swap by itself, in one resume.
-pub fn is_alone(members: &[Member]) -> bool {
-    matches!(members, [alone] if alone.reload.suspend == Suspend::default() && !alone.load_late)
+position! {
+    /// A member of a stack, in the order of the plan: lower devices first.
+    pub struct MemberId;
 }
 
-/// Makes the staged tables of one stack live, `jobs` devices at a time. On failure says which member it was, and
-/// why; the members are then to be put back. Whoever calls keeps this process in memory, unless the stack is one
+/// The devices of a stack.
+pub type Members = IndexVec<MemberId, Member>;
+
+/// Whether the kernel does all of the swap by itself, in one resume.
+pub fn is_alone(members: &Members) -> bool {
+    let mut all = members.iter();
+    let alone = all.next().filter(|_| members.len() == 1);
+    alone.is_some_and(|alone| alone.reload.suspend == Suspend::default() && !alone.load_late)
+}
+
+/// Makes the staged tables of one stack live, `jobs` devices at a time. On failure returns the member, and what the
+/// kernel said; the members are then to be rolled back. The caller keeps this process in memory, unless the stack is one
 /// device that [`is_alone`].
-pub fn swap(kernel: &dyn ChangeKernel, members: &[Member], jobs: usize) -> Result<(), (usize, String)> {
-    let said = |(index, error): (usize, KernelError)| (index, error.to_string());
-    if is_alone(members) {
-        return kernel.resume(&members[0].id).map_err(|error| said((0, error)));
+pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result<(), (MemberId, String)> {
+    let said = |(member, error): (MemberId, KernelError)| (member, error.to_string());
+    if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
+        return kernel.resume(&alone.id).map_err(|error| said((first, error)));
     }
     let swap = Swap::new(kernel, members);
     let failed = crew::carry_out(swap.queue(jobs), &swap, &mut || ());
     match failed.into_iter().next() {
-        Some((call, error)) => Err(said((swap.calls[call].1.member(), error))),
+        Some((call, error)) => Err(said((swap.calls[call].step.member(), error))),
         None => Ok(()),
     }
 }
 
 /// The order in which a stack is suspended: a device after all devices above it. Each device is given with its number
 /// and its table.
-pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> + Clone) -> Vec<usize> {
-    let heights = heights(stack);
-    let mut order: Vec<usize> = (0..heights.len()).rev().collect();
-    order.sort_by_key(|index| std::cmp::Reverse(heights[*index]));
+pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> Vec<MemberId> {
+    from_the_top(&levels(stack))
+}
+
+fn from_the_top(levels: &IndexVec<MemberId, usize>) -> Vec<MemberId> {
+    let mut order: Vec<MemberId> = levels.positions().rev().collect();
+    order.sort_by_key(|member| Reverse(levels[*member]));
     order
 }
 
-/// Counts the levels of the stack below each device. The kernel knows no circles; should one be read all the same, it is
-/// cut.
-fn heights<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])> + Clone) -> Vec<usize> {
-    let places: HashMap<DevNum, usize> =
-        stack.clone().zip(0..).filter_map(|((number, _), index)| Some((number?, index))).collect();
-    let known = |number: &DevNum| places.get(number).map(|index| MemberId::new(*index));
-    let below = |(_, table)| diff::lower_devices(table).iter().filter_map(known).collect();
-    stack.map(below).collect::<Stacks<MemberId>>().levels().into_vec()
+/// How many levels of the stack are below each device.
+fn levels<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> IndexVec<MemberId, usize> {
+    let stack: IndexVec<MemberId, _> = stack.collect();
+    let members: HashMap<DevNum, MemberId> =
+        stack.entries().filter_map(|(member, (number, _))| Some(((*number)?, member))).collect();
+    let below = |table: &[RawRow]| -> Positions<MemberId> {
+        diff::lower_devices(table).iter().filter_map(|number| members.get(number)).copied().collect()
+    };
+    stack.iter().map(|(_, table)| below(table)).collect::<Stacks<MemberId>>().levels()
 }
 
 /// One call of a swap.
+struct Call {
+    /// The calls of a level are made side by side, after those of the level before.
+    level: usize,
+    step: Step,
+}
+
 #[derive(Clone, Copy)]
 enum Step {
-    Suspend(usize),
+    Suspend(MemberId),
     /// After a load, where that comes late.
-    Resume(usize),
+    Resume(MemberId),
 }
 
 impl Step {
-    fn member(self) -> usize {
+    fn member(self) -> MemberId {
         match self {
             Self::Suspend(member) | Self::Resume(member) => member,
         }
@@ -99,42 +115,42 @@ impl Step {
 /// A swap of a stack.
 struct Swap<'s> {
     kernel: &'s dyn ChangeKernel,
-    members: &'s [Member],
-    /// All calls in order, with their levels.
-    calls: Vec<(usize, Step)>,
+    members: &'s Members,
+    /// All calls in order.
+    calls: IndexVec<TaskId, Call>,
 }
 
 impl<'s> Swap<'s> {
-    fn new(kernel: &'s dyn ChangeKernel, members: &'s [Member]) -> Self {
-        let before = members.iter().map(|member| (member.number, &*member.reload.old.rows));
-        let after = members.iter().map(|member| (member.number, member.new.as_slice()));
-        let (old, new) = (heights(before.clone()), heights(after));
+    fn new(kernel: &'s dyn ChangeKernel, members: &'s Members) -> Self {
+        let old = levels(members.iter().map(|member| (member.number, &*member.reload.old.rows)));
+        let new = levels(members.iter().map(|member| (member.number, member.new.as_slice())));
         let top = old.iter().copied().max().unwrap_or_default();
-        let suspends = top_down(before).into_iter().map(|index| (top - old[index], Step::Suspend(index)));
-        let mut resumes: Vec<usize> = (0..members.len()).collect();
-        resumes.sort_by_key(|index| new[*index]);
-        let resumes = resumes.into_iter().map(|index| (top + 1 + new[index], Step::Resume(index)));
-        Self { kernel, members, calls: suspends.chain(resumes).collect() }
+        let suspend = |member| Call { level: top - old[member], step: Step::Suspend(member) };
+        let resume = |member| Call { level: top + 1 + new[member], step: Step::Resume(member) };
+        let mut resumes: Vec<MemberId> = members.positions().collect();
+        resumes.sort_by_key(|member| new[*member]);
+        let suspends = from_the_top(&old).into_iter().map(suspend);
+        Self { kernel, members, calls: suspends.chain(resumes.into_iter().map(resume)).collect() }
     }
 
     /// The calls, a level after the other.
     fn queue(&self, jobs: usize) -> Queue {
-        let item = |(level, _): &(usize, Step)| Item { phase: *level, lane: Lane::Wait, before: Vec::new() };
-        Queue::new(&self.calls.iter().map(item).collect::<Vec<_>>(), jobs)
+        let item = |call: &Call| Item { phase: call.level, lane: Lane::Wait, before: Vec::new() };
+        Queue::new(&self.calls.iter().map(item).collect(), jobs)
     }
 }
 
 impl Work for Swap<'_> {
     type Error = KernelError;
 
-    fn perform(&self, call: usize) -> Result<(), KernelError> {
-        match self.calls[call].1 {
-            Step::Suspend(index) => {
-                let member = &self.members[index];
+    fn perform(&self, call: TaskId) -> Result<(), KernelError> {
+        match self.calls[call].step {
+            Step::Suspend(member) => {
+                let member = &self.members[member];
                 self.kernel.suspend(&member.id, member.reload.suspend)
             }
-            Step::Resume(index) => {
-                let member = &self.members[index];
+            Step::Resume(member) => {
+                let member = &self.members[member];
                 if member.load_late {
                     self.kernel.load(&member.id, &member.new, member.reload.access)?;
                 }
@@ -143,7 +159,7 @@ impl Work for Swap<'_> {
         }
     }
 
-    fn panicked(&self, _: usize) -> KernelError {
+    fn panicked(&self, _: TaskId) -> KernelError {
         let source = std::io::Error::other("dmctl itself failed; please report it");
         KernelError::Io { what: "swap".to_string(), source }
     }

@@ -9,17 +9,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::overlap::Lane;
-use super::queue::Item;
+use super::queue::{Item, TaskId};
 use super::stacks::stacks;
 use crate::identity::{DevNum, Key};
-use crate::plan::{Operation, Plan, Reload, Step};
+use crate::plan::{Operation, Plan, Reload, Step, StepId};
+use crate::stack::IndexVec;
 use crate::table::Row;
 
 /// A step that swaps the table of a device.
 #[derive(Clone, Copy)]
 pub struct Swapped<'p> {
     /// The place of the step in the plan.
-    pub place: usize,
+    pub place: StepId,
     /// The step.
     pub step: &'p Step,
     /// Its operation.
@@ -31,22 +32,22 @@ pub enum Task<'p> {
     /// Loads a changed table into the inactive slot.
     Load(Swapped<'p>),
     /// Makes a device.
-    Make(usize),
+    Make(StepId),
     /// Gives a device that was made its table.
-    Serve(usize),
+    Serve(StepId),
     /// Makes the changed tables of a stack live, lower devices first.
     Swap(Vec<Swapped<'p>>),
     /// Carries a step out as a whole.
-    Step(usize),
+    Step(StepId),
 }
 
 impl Task<'_> {
     /// The place of the step that is told of when the task fails as a whole.
-    pub fn step(&self) -> usize {
+    pub fn step(&self) -> Option<StepId> {
         match self {
-            Self::Load(swapped) => swapped.place,
-            Self::Make(step) | Self::Serve(step) | Self::Step(step) => *step,
-            Self::Swap(stack) => stack.first().map(|swapped| swapped.place).unwrap_or_default(),
+            Self::Load(swapped) => Some(swapped.place),
+            Self::Make(step) | Self::Serve(step) | Self::Step(step) => Some(*step),
+            Self::Swap(stack) => stack.first().map(|swapped| swapped.place),
         }
     }
 }
@@ -70,9 +71,9 @@ enum Phase {
 #[derive(Default)]
 pub struct Tasks<'p> {
     /// The tasks.
-    pub tasks: Vec<Task<'p>>,
+    pub tasks: IndexVec<TaskId, Task<'p>>,
     /// For each task, when it may begin.
-    pub items: Vec<Item>,
+    pub items: IndexVec<TaskId, Item>,
 }
 
 impl<'p> Tasks<'p> {
@@ -81,12 +82,11 @@ impl<'p> Tasks<'p> {
         Sorting::new(plan).all()
     }
 
-    fn push(&mut self, task: Task<'p>, phase: Phase, lane: Lane, before: Vec<usize>) -> usize {
+    fn push(&mut self, task: Task<'p>, phase: Phase, lane: Lane, before: Vec<TaskId>) -> TaskId {
         let waited_for = before.iter().map(|before| self.items[*before].phase);
         let phase = waited_for.fold(phase as usize, usize::max);
-        self.tasks.push(task);
         self.items.push(Item { phase, lane, before });
-        self.tasks.len() - 1
+        self.tasks.push(task)
     }
 }
 
@@ -95,9 +95,9 @@ struct Sorting<'p> {
     plan: &'p Plan,
     tasks: Tasks<'p>,
     /// For each step, the task that loads its table.
-    loads: Vec<Option<usize>>,
+    loads: IndexVec<StepId, Option<TaskId>>,
     /// For each step, the task with which it ends, as soon as that is there.
-    ends: Vec<Option<usize>>,
+    ends: IndexVec<StepId, Option<TaskId>>,
     unsettled: bool,
 }
 
@@ -107,8 +107,8 @@ impl<'p> Sorting<'p> {
         Self {
             plan,
             tasks: Tasks::default(),
-            loads: vec![None; count],
-            ends: vec![None; count],
+            loads: IndexVec::filled(None, count),
+            ends: IndexVec::filled(None, count),
             unsettled: is_unsettled(plan),
         }
     }
@@ -116,7 +116,7 @@ impl<'p> Sorting<'p> {
     fn all(mut self) -> Tasks<'p> {
         self.loads_at_once();
         let mut reloads = Vec::new();
-        for (place, step) in self.plan.steps.iter().enumerate() {
+        for (place, step) in self.plan.steps.entries() {
             if let Some(swapped) = swapped(place, step) {
                 reloads.push(swapped);
             } else {
@@ -137,7 +137,7 @@ impl<'p> Sorting<'p> {
         let shells: HashSet<DevNum> = steps.iter().filter_map(unfinished).collect();
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
         let known = |row: &Row| row.target.lower_devices(row.length).iter().all(|l| there(l.device.number));
-        for (place, step) in steps.iter().enumerate() {
+        for (place, step) in steps.entries() {
             let Some(swapped) = swapped(place, step) else { continue };
             let table = &swapped.reload.table;
             let waits = loads_late(table, self.unsettled)
@@ -159,10 +159,10 @@ impl<'p> Sorting<'p> {
                     Some(self.tasks.push(Task::Load(*swapped), Phase::Stage, Lane::Load, before));
             }
         }
-        let mut ends: Vec<(usize, usize)> = Vec::with_capacity(reloads.len());
+        let mut ends: Vec<(StepId, TaskId)> = Vec::with_capacity(reloads.len());
         for stack in stacks(self.plan, reloads) {
-            let places: Vec<usize> = stack.iter().map(|swapped| swapped.place).collect();
-            let mut before: Vec<usize> = places.iter().filter_map(|place| self.loads[*place]).collect();
+            let places: Vec<StepId> = stack.iter().map(|swapped| swapped.place).collect();
+            let mut before: Vec<TaskId> = places.iter().filter_map(|place| self.loads[*place]).collect();
             before.extend(places.iter().flat_map(|place| self.before(*place)));
             before.sort_unstable();
             before.dedup();
@@ -174,7 +174,7 @@ impl<'p> Sorting<'p> {
         }
     }
 
-    fn step(&mut self, place: usize, step: &Step) {
+    fn step(&mut self, place: StepId, step: &Step) {
         let before = self.before(place);
         let (phase, lane) = match &step.operation {
             Operation::Create(_) => {
@@ -193,8 +193,8 @@ impl<'p> Sorting<'p> {
     }
 
     /// The tasks that a step waits for, as far as they are there: those of the same stack are not.
-    fn before(&self, place: usize) -> Vec<usize> {
-        self.plan.waits[place].iter().filter_map(|before| self.ends[*before]).collect()
+    fn before(&self, place: StepId) -> Vec<TaskId> {
+        self.plan.dependencies.below(place).iter().filter_map(|before| self.ends[*before]).collect()
     }
 }
 
@@ -214,7 +214,7 @@ pub fn loads_late(table: &[Row], unsettled: bool) -> bool {
 }
 
 /// The step at `place` if it swaps a table: a reload that gives a device its first table does not.
-fn swapped(place: usize, step: &Step) -> Option<Swapped<'_>> {
+fn swapped(place: StepId, step: &Step) -> Option<Swapped<'_>> {
     match &step.operation {
         Operation::Reload(reload) if !reload.is_first_table() => Some(Swapped { place, step, reload }),
         _ => None,

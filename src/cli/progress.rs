@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::apply::Progress;
-use crate::plan::Step;
+use crate::plan::{Step, StepId};
 use crate::render::events::{Event, Which};
 use unicode_width::UnicodeWidthChar;
 
@@ -73,12 +73,12 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn begun(&mut self, _: usize, step: &Step) {
+    fn begun(&mut self, _: StepId, step: &Step) {
         self.current = format!("{} {}", step.action().name(), step.name);
         self.draw();
     }
 
-    fn done(&mut self, _: usize, _: &Step) {
+    fn done(&mut self, _: StepId, _: &Step) {
         self.done += 1;
         self.draw();
     }
@@ -123,11 +123,11 @@ impl Lines {
 }
 
 impl Progress for Lines {
-    fn begun(&mut self, place: usize, step: &Step) {
+    fn begun(&mut self, place: StepId, step: &Step) {
         Self::print(&Event::StepStarted(Which::of(place, step)));
     }
 
-    fn done(&mut self, place: usize, step: &Step) {
+    fn done(&mut self, place: StepId, step: &Step) {
         Self::print(&Event::StepDone(Which::of(place, step)));
     }
 

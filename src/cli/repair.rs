@@ -60,7 +60,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let command = if args.dry_run { "repair --dry-run" } else { "repair" };
     context.changing(command, |kernel| {
         let found = repair::find(kernel, &args.owner)?;
-        let plan = Document::of(&Plan { steps: found.steps.clone(), ..Plan::default() });
+        let plan = Document::of(&Plan { steps: found.steps.clone().into(), ..Plan::default() });
         if !args.output.is_json() && !plan.is_empty() {
             print(&drawing::text(&plan, &Heading::default()))?;
         }

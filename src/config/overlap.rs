@@ -4,6 +4,8 @@
 //! is made, where they are told apart by number. Both sort the claims of all mappings and sweep over them
 //! once: a map may have a hundred thousand.
 
+use std::fmt;
+
 use super::model::{Length, Mapping};
 use crate::device::Device;
 use crate::targets::DeviceAccess;
@@ -29,6 +31,26 @@ pub struct Claim<'m, D> {
     pub shared: bool,
 }
 
+/// Sectors of a device that two mappings claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedSectors {
+    /// The first sector.
+    pub start: u64,
+    /// The first sector after them; `u64::MAX` for all up to the end of the device.
+    pub end: u64,
+}
+
+impl fmt::Display for SharedSectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.start, self.end) {
+            (0, u64::MAX) => f.write_str("all sectors"),
+            (start, u64::MAX) => write!(f, "the sectors from {start} on"),
+            (start, end) if end - start == 1 => write!(f, "sector {start}"),
+            (start, end) => write!(f, "sectors {start} to {}", end - 1),
+        }
+    }
+}
+
 /// Two claims that can't both be kept.
 pub struct Overlap<'m, D> {
     /// The one that starts first.
@@ -38,15 +60,12 @@ pub struct Overlap<'m, D> {
 }
 
 impl<D> Overlap<'_, D> {
-    /// The sectors in question, in words.
+    /// The sectors that both claim.
     #[must_use]
-    pub fn sectors(&self) -> String {
-        let (start, end) = (self.first.start.max(self.second.start), self.first.end.min(self.second.end));
-        match (start, end) {
-            (0, u64::MAX) => "all sectors".to_string(),
-            (_, u64::MAX) => format!("the sectors from {start} on"),
-            (_, _) if end - start == 1 => format!("sector {start}"),
-            (_, _) => format!("sectors {start} to {}", end - 1),
+    pub fn sectors(&self) -> SharedSectors {
+        SharedSectors {
+            start: self.first.start.max(self.second.start),
+            end: self.first.end.min(self.second.end),
         }
     }
 }

@@ -75,8 +75,11 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, K
         return Ok(of_mapping.collect());
     };
     let plan = plan::plan(kernel, &map, &BTreeSet::new())?;
-    let mut wrong: BTreeMap<Key, String> =
-        plan.conflicts.iter().map(|conflict| (conflict.mapping.clone(), conflict.reason.clone())).collect();
+    let mut wrong: BTreeMap<Key, String> = plan
+        .conflicts
+        .iter()
+        .map(|conflict| (conflict.mapping.clone(), conflict.reason.to_string()))
+        .collect();
     for step in &plan.steps {
         // These two do not change a live table.
         if !matches!(step.action(), Action::SetUuid | Action::Clear)

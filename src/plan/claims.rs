@@ -5,50 +5,32 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use smallvec::SmallVec;
-
-use super::Conflict;
-use super::changes::{Change, Changes};
-use crate::diff;
+use super::changes::Changes;
+use super::conflict::{Claimant, Conflict, Obstacle};
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
-/// The devices that a mapping stands on after the plan and not before, each once.
-pub fn new_lowers(change: &Change<'_>) -> SmallVec<[DevNum; 4]> {
-    let mut new = SmallVec::new();
-    for row in change.new_rows() {
-        new.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
-    }
-    new.sort_unstable();
-    new.dedup();
-    if let Some(device) = change.device().filter(|_| !new.is_empty()) {
-        let live = diff::lower_devices(&device.table);
-        new.retain(|number| !live.contains(number));
-    }
-    new
-}
-
-/// A conflict for each of them that somebody else has.
+/// A conflict for each lower device that a mapping would use, and something else claims.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
-    let entered: BTreeSet<DevNum> = changes.noted.entered.iter().copied().collect();
+    let entered: BTreeSet<DevNum> = changes.index.entered.iter().copied().collect();
     let claimed = entered.into_iter().filter_map(|number| Some((number, claimed_by(number, observed)?)));
-    let claimed: HashMap<DevNum, String> = claimed.collect();
+    let claimed: HashMap<DevNum, Claimant> = claimed.collect();
     let mut conflicts = Vec::new();
     if claimed.is_empty() {
         return conflicts;
     }
     for change in &changes.all {
-        for number in new_lowers(change) {
+        for number in change.new_lower_devices() {
             let Some(by) = claimed.get(&number) else { continue };
             let shown = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),
                 name: change.mapping.name.clone(),
-                reason: format!(
-                    "the lower device {} is {by}, so the kernel gives it to no table",
-                    shown.map_or_else(|| number.to_string(), crate::device::Device::described)
-                ),
+                reason: Obstacle::LowerClaimed {
+                    device: shown.map(Into::into).ok_or(number),
+                    by: by.clone(),
+                },
             });
         }
     }
@@ -56,16 +38,16 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
 }
 
 /// Who has a device for himself. What a mapped device stands on is open to all of them.
-fn claimed_by(number: DevNum, observed: &Observed) -> Option<String> {
+fn claimed_by(number: DevNum, observed: &Observed) -> Option<Claimant> {
     let users = observed.users(number)?;
     if users.holders.iter().any(|holder| observed.by_number(*holder).is_some()) {
         return None;
     }
     if let Some(mount) = users.mounts.first() {
-        return Some(format!("mounted on {mount}"));
+        return Some(Claimant::Mount(mount.clone()));
     }
     if users.swap {
-        return Some("swap space".to_string());
+        return Some(Claimant::Swap);
     }
-    users.holders.first().map(|holder| format!("part of {holder}"))
+    users.holders.first().copied().map(Claimant::Holder)
 }

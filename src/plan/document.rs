@@ -170,9 +170,21 @@ impl Document {
         let counted = plan.summary();
         Self {
             steps: plan.steps.iter().map(Step::of).collect(),
-            conflicts: plan.conflicts.iter().map(|c| Remark::new(&c.mapping, &c.name, &c.reason)).collect(),
-            unknown: plan.unjudged.iter().map(|u| Remark::new(&u.mapping, &u.name, &u.reason)).collect(),
-            ignored: plan.ignored.iter().map(|i| Remark::new(&i.mapping, &i.name, &i.reason)).collect(),
+            conflicts: plan
+                .conflicts
+                .iter()
+                .map(|c| Remark::new(&c.mapping, &c.name, c.reason.to_string()))
+                .collect(),
+            unknown: plan
+                .unjudged
+                .iter()
+                .map(|u| Remark::new(&u.mapping, &u.name, u.reason.clone()))
+                .collect(),
+            ignored: plan
+                .ignored
+                .iter()
+                .map(|i| Remark::new(&i.mapping, &i.name, i.reason.clone()))
+                .collect(),
             summary: Action::ALL
                 .iter()
                 .map(|action| (*action, counted.get(action).copied().unwrap_or(0)))
@@ -405,7 +417,7 @@ impl Sectors {
 }
 
 impl Remark {
-    fn new(mapping: &crate::identity::Key, name: &crate::identity::Name, reason: &str) -> Self {
-        Self { mapping: mapping.to_string(), name: name.plain().into_owned(), reason: reason.to_string() }
+    fn new(mapping: &crate::identity::Key, name: &crate::identity::Name, reason: String) -> Self {
+        Self { mapping: mapping.to_string(), name: name.plain().into_owned(), reason }
     }
 }

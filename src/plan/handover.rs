@@ -1,8 +1,9 @@
 //! Blocks that a mapping takes over from another one, which must be suspended first, or the kernel refuses
 //! (`snapshot_preresume` in `drivers/md/dm-snap.c`): a suspend is a step of the end, so that takes an apply of its own.
 
-use super::Conflict;
-use super::changes::{Change, Changes};
+use super::change::Change;
+use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
 use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
 use crate::table::RawRow;
@@ -19,11 +20,7 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),
                 name: change.mapping.name.clone(),
-                reason: format!(
-                    "it would take over what `{}` keeps on {number}, and that is not suspended; apply the map with \
-                     `state = \"suspended\"` for it first",
-                    giver.listed.name
-                ),
+                reason: Obstacle::HandoverActive { giver: giver.listed.name.clone(), number },
             });
         }
     }

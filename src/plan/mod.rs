@@ -9,90 +9,63 @@
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod action;
-mod actions;
+mod change;
+mod change_index;
 mod changes;
 mod claims;
+mod compare;
+mod conflict;
 mod deactivation;
+mod dependencies;
 pub mod document;
 mod handover;
 mod mappings;
 mod matching;
-mod noted;
 mod order;
 mod overlap;
-mod own;
+mod placement;
+mod position;
 mod preparation;
 mod reason;
 mod refusal;
+mod remark;
 pub mod repair;
 mod resolve;
 mod risk;
-mod sorting;
-mod stacks;
 mod step;
+mod step_ranges;
 mod steps;
 mod usage;
-mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
 use crate::config::Map;
-use crate::identity::{Key, Name};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::observed::Observed;
 use crate::policy::Class;
+use crate::stack::{IndexVec, Positions, Stacks};
 
 pub use action::Action;
-pub use changes::{Change, Changes, Standing};
+pub use change::{Change, Drift};
+pub use changes::Changes;
+pub use compare::compare;
+pub use conflict::{Claimant, Conflict, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
+pub use position::{ChangeId, StepId};
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
+pub use remark::{Ignored, Unjudged};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Removal, Step};
 pub use usage::InUse;
-
-/// Something that stands in the way of the map as a whole: nothing is applied while it does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Conflict {
-    /// The mapping that can't be had.
-    pub mapping: Key,
-    /// Its name.
-    pub name: Name,
-    /// What stands in the way, and the way out.
-    pub reason: String,
-}
-
-/// A device that can't be judged, and is left alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unjudged {
-    /// The mapping.
-    pub mapping: Key,
-    /// Its name.
-    pub name: Name,
-    /// Why not.
-    pub reason: String,
-}
-
-/// A value that the kernel would take and ignore, so that no plan can bring it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ignored {
-    /// The mapping.
-    pub mapping: Key,
-    /// Its name.
-    pub name: Name,
-    /// Which value, and what would bring it.
-    pub reason: String,
-}
 
 /// A plan.
 #[derive(Clone, Default)]
 pub struct Plan {
     /// The steps, in an order in which they can be carried out one by one.
-    pub steps: Vec<Step>,
-    /// For each step, by their places, those before it that it waits for. What does not wait for each other can
-    /// be carried out side by side.
-    pub waits: Vec<Vec<usize>>,
+    pub steps: IndexVec<StepId, Step>,
+    /// Below each step those before it that it waits for. Steps of which none waits for the other can be carried out side
+    /// by side.
+    pub dependencies: Stacks<StepId>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
     /// Devices that are left alone.
@@ -104,6 +77,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of one step.
+    #[must_use]
+    pub fn of_step(step: Step) -> Self {
+        let dependencies = Stacks::from_iter([Positions::new()]);
+        Self { steps: vec![step].into(), dependencies, ..Self::default() }
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -136,8 +116,8 @@ impl Plan {
 /// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
-    let changes = Changes::find(map, &observed);
-    observed.read_users(kernel, changes.touched().chain(changes.noted.entered.iter().copied()))?;
+    let changes = compare(map, &observed);
+    observed.read_users(kernel, changes.touched().chain(changes.index.entered.iter().copied()))?;
     Ok(make(&changes, &observed, allow))
 }
 
@@ -146,14 +126,12 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (unsorted, mut conflicts) = steps::of(changes, observed);
-    let removes = unsorted.actions.any(&[Action::Remove]);
-    let (mut steps, waits) = order::sort(unsorted, changes, observed, &mut conflicts);
+    let (mut steps, dependencies) = order::sort(unsorted, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
-    conflicts.sort();
-    conflicts.dedup();
-    risk::judge(&mut steps, removes, changes, observed, &allow);
+    Conflict::sort(&mut conflicts);
+    risk::judge(&mut steps, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, waits, conflicts, unjudged, ignored: changes.ignored(), allow }
+    Plan { steps, dependencies, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

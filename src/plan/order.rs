@@ -11,14 +11,19 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use super::actions::Actions;
+use super::action::{Action, ActionSet};
 use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
+use super::dependencies::{Dependencies, Dependency, Places};
+use super::placement;
+use super::position::{ChangeId, StepId, UnsortedId};
+use super::reason::Cause;
+use super::step::{Operation, Step};
 use super::steps::Unsorted;
-use super::waits::{Because, Waits};
-use super::{Action, Cause, Conflict, Operation, Step, stacks};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
+use crate::stack::{IndexVec, Position as _, Stacks, position};
 
 /// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a
 /// device would be removed from under another: that removal is then found in use, and refused.
@@ -27,50 +32,64 @@ pub fn sort(
     changes: &Changes<'_>,
     observed: &Observed,
     conflicts: &mut Vec<Conflict>,
-) -> (Vec<Step>, Vec<Vec<usize>>) {
-    let standing = standing(&unsorted.actions, observed);
-    let alphabet = alphabet(&unsorted);
-    let mut order = Order::new(Waits::new(unsorted, changes, observed), changes, standing, alphabet);
+) -> (IndexVec<StepId, Step>, Stacks<StepId>) {
+    let device_ranks = device_ranks(unsorted.actions, observed);
+    let name_ranks = name_ranks(&unsorted.steps);
+    let dependencies = Dependencies::new(unsorted, changes, observed);
+    let mut order = Order::new(dependencies, changes, device_ranks, name_ranks);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
         order.cut(&circle, conflicts);
     }
     let places = order.places();
-    let waits = order.waits_sorted(&places);
-    let mut steps = order.waits.steps;
-    arrange(&mut steps, places);
+    let Order { dependencies, sorted, .. } = order;
+    let waits = dependencies.sorted(&sorted, &places);
+    let actions = dependencies.actions;
+    let mut steps = arranged(dependencies.steps, places);
     // A name that is free only later makes a rename of another step, too.
-    if order.waits.actions.any(&[Action::Rename, Action::Remove]) {
+    if actions.contains(Action::Rename) || actions.contains(Action::Remove) {
         rename_along(&mut steps);
     }
     (steps, waits)
 }
 
-/// Puts each step in its place.
-fn arrange(steps: &mut [Step], mut places: Vec<usize>) {
+/// Puts each step in its place, without a second list of steps.
+fn arranged(steps: IndexVec<UnsortedId, Step>, places: Places) -> IndexVec<StepId, Step> {
+    let (mut steps, mut places) = (steps.into_vec(), places.into_vec());
     for at in 0..steps.len() {
-        while places[at] != at {
-            let place = places[at];
+        while places[at].index() != at {
+            let place = places[at].index();
             steps.swap(at, place);
             places.swap(at, place);
         }
     }
+    steps.into()
 }
 
-/// The place of each device in the stacks as they are, if a step is taken in that order.
-fn standing(actions: &Actions, observed: &Observed) -> HashMap<DevNum, usize> {
-    let settles = actions.any(&[Action::Clear, Action::Resume]);
-    let stacks = if settles { stacks::observed(observed) } else { Vec::new() };
-    stacks.iter().enumerate().map(|(place, seen)| (seen.listed.number, place)).collect()
+position! {
+    /// The place of a device in the stacks as they are, lower ones first.
+    struct DeviceRank;
+}
+
+position! {
+    /// The place of a step among all, sorted by name.
+    struct NameRank;
+}
+
+/// The rank of each device, if a step is taken in that order.
+fn device_ranks(actions: ActionSet, observed: &Observed) -> HashMap<DevNum, DeviceRank> {
+    let settles = actions.contains(Action::Clear) || actions.contains(Action::Resume);
+    let devices = if settles { placement::devices(observed) } else { Vec::new() };
+    devices.iter().enumerate().map(|(rank, seen)| (seen.listed.number, DeviceRank::new(rank))).collect()
 }
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
-fn rename_along(steps: &mut [Step]) {
+fn rename_along(steps: &mut IndexVec<StepId, Step>) {
     let moving = steps.iter().filter(|step| matches!(step.operation, Operation::Rename { .. }));
     let renamed: HashSet<Uuid> = moving.filter_map(|step| step.uuid.clone()).collect();
     let mut names: HashMap<Uuid, Name> = HashMap::new();
-    for step in steps {
+    for step in steps.iter_mut() {
         let Some(uuid) = step.uuid.as_ref().filter(|uuid| renamed.contains(*uuid)) else { continue };
         if let Some(name) = names.get(uuid).filter(|_| !matches!(step.operation, Operation::Create(_))) {
             step.name = name.clone();
@@ -82,140 +101,143 @@ fn rename_along(steps: &mut [Step]) {
 }
 
 /// What is taken first: by kind, by depth where that counts, by name. The step itself comes last.
-type Priority = Reverse<(u8, u32, u32, u32)>;
-
-/// A place among steps or mappings, in little room: a plan may have a hundred thousand of each, and none has as many as
-/// that takes.
-fn narrow(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Priority {
+    kind: u8,
+    depth: Depth,
+    name: NameRank,
+    step: UnsortedId,
 }
 
-/// The place of each step among all, sorted by name.
-fn alphabet(Unsorted { steps, by_name, .. }: &Unsorted) -> Vec<usize> {
-    if *by_name {
-        return (0..steps.len()).collect();
+/// How deep in the stacks a step is. Those of one kind all have the same variant.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    /// It does not count.
+    Any,
+    /// In the stacks as they are, lower devices first: to clear a table or to let I/O through may itself do I/O to the
+    /// devices below.
+    Device(DeviceRank),
+    /// In the stacks as they will be, upper mappings first.
+    Upper(Reverse<ChangeId>),
+}
+
+/// The rank of each step by its name.
+fn name_ranks(steps: &IndexVec<UnsortedId, Step>) -> IndexVec<UnsortedId, NameRank> {
+    let ranks = (0..steps.len()).map(NameRank::new);
+    // Those of a map mostly are in the order of their names already.
+    if steps.iter().is_sorted_by(|one, two| one.name <= two.name) {
+        return ranks.collect();
     }
     // A copy of a name costs nothing, and spares many looks at steps.
-    let mut sorted: Vec<(Name, usize)> = steps.iter().map(|step| step.name.clone()).zip(0..).collect();
-    sorted.sort();
-    let mut places = vec![0; steps.len()];
-    for (place, (_, index)) in sorted.into_iter().enumerate() {
-        places[index] = place;
+    let mut sorted: Vec<(Name, UnsortedId)> =
+        steps.entries().map(|(id, step)| (step.name.clone(), id)).collect();
+    sorted.sort_unstable();
+    let mut by_step = IndexVec::filled(NameRank::new(0), steps.len());
+    for ((_, step), rank) in sorted.into_iter().zip(ranks) {
+        by_step[step] = rank;
     }
-    places
+    by_step
 }
 
 struct Order<'c, 'a> {
     changes: &'c Changes<'a>,
-    waits: Waits,
-    /// The place of each device in the stacks as they are, lower ones first, where it matters.
-    standing: HashMap<DevNum, usize>,
-    /// Where each step stands among all by name.
-    alphabet: Vec<usize>,
+    dependencies: Dependencies,
+    device_ranks: HashMap<DevNum, DeviceRank>,
+    name_ranks: IndexVec<UnsortedId, NameRank>,
     /// How many steps each step still waits for.
-    open: Vec<usize>,
+    open: IndexVec<UnsortedId, u32>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
-    late: Vec<bool>,
-    done: Vec<bool>,
-    /// What waits for nobody from the start, the first one last.
-    first: Vec<Priority>,
-    /// What waits for nobody any more. Mostly that is little, however many steps there are.
-    ready: BinaryHeap<Priority>,
-    sorted: Vec<usize>,
+    late: IndexVec<UnsortedId, bool>,
+    done: IndexVec<UnsortedId, bool>,
+    /// The steps that wait for no other from the start, the first one last.
+    first: Vec<Reverse<Priority>>,
+    /// The steps that wait for no other any more. Mostly those are few, however many steps there are.
+    ready: BinaryHeap<Reverse<Priority>>,
+    sorted: IndexVec<StepId, UnsortedId>,
     /// All steps before this one are done.
     looked_at: usize,
 }
 
 impl<'c, 'a> Order<'c, 'a> {
     fn new(
-        waits: Waits,
+        dependencies: Dependencies,
         changes: &'c Changes<'a>,
-        standing: HashMap<DevNum, usize>,
-        alphabet: Vec<usize>,
+        device_ranks: HashMap<DevNum, DeviceRank>,
+        name_ranks: IndexVec<UnsortedId, NameRank>,
     ) -> Self {
-        let count = waits.steps.len();
-        let open = waits.counts.clone();
+        let count = dependencies.steps.len();
+        let open = dependencies.counts().clone();
         let mut order = Self {
             changes,
-            standing,
-            alphabet,
-            waits,
+            device_ranks,
+            name_ranks,
+            dependencies,
             open,
-            late: vec![false; count],
-            done: vec![false; count],
+            late: IndexVec::filled(false, count),
+            done: IndexVec::filled(false, count),
             first: Vec::new(),
             ready: BinaryHeap::new(),
-            sorted: Vec::with_capacity(count),
+            sorted: IndexVec::with_capacity(count),
             looked_at: 0,
         };
-        let free = (0..count).filter(|index| order.open[*index] == 0);
-        order.first = free.map(|index| order.priority(index)).collect();
+        let free = order.open.positions().filter(|step| order.open[*step] == 0);
+        order.first = free.map(|step| Reverse(order.priority(step))).collect();
         order.first.sort_unstable();
         order
     }
 
-    /// Takes a step among the ready ones, if it waits for nobody.
-    fn offer(&mut self, index: usize) {
-        if self.open[index] == 0 && !self.done[index] {
-            let priority = self.priority(index);
-            self.ready.push(priority);
+    /// Takes a step among the ready ones, if it waits for no other.
+    fn offer(&mut self, step: UnsortedId) {
+        if self.open[step] == 0 && !self.done[step] {
+            let priority = self.priority(step);
+            self.ready.push(Reverse(priority));
         }
     }
 
-    fn priority(&self, index: usize) -> Priority {
-        let action = self.waits.actions[index];
-        let rank = match action {
-            Action::Clear | Action::Resume => 0,
-            Action::Create if !self.late[index] => 1,
-            Action::Reload => 2,
-            Action::Create => 3,
-            Action::Message => 4,
-            Action::SetUuid => 5,
-            Action::Rename => 6,
-            Action::Suspend => 7,
-            Action::Remove => 8,
+    fn priority(&self, id: UnsortedId) -> Priority {
+        let step = &self.dependencies.steps[id];
+        let kind = match step.operation {
+            Operation::Clear | Operation::Resume { .. } => 0,
+            Operation::Create(_) if !self.late[id] => 1,
+            Operation::Reload(_) => 2,
+            Operation::Create(_) => 3,
+            Operation::Message(_) => 4,
+            Operation::SetUuid => 5,
+            Operation::Rename { .. } => 6,
+            Operation::Suspend { .. } => 7,
+            Operation::Remove(_) => 8,
         };
-        let depth = match action {
-            Action::Clear | Action::Resume => narrow(self.place_now(index)),
-            Action::Suspend => u32::MAX - narrow(self.height(index)),
-            _ => 0,
+        let depth = match step.operation {
+            Operation::Clear | Operation::Resume { .. } => {
+                let rank = step.number.and_then(|number| self.device_ranks.get(&number));
+                Depth::Device(rank.copied().unwrap_or(DeviceRank::new(0)))
+            }
+            Operation::Suspend { .. } => {
+                let change = step.mapping.as_ref().and_then(|key| self.changes.id_of(key));
+                Depth::Upper(Reverse(change.unwrap_or(ChangeId::new(0))))
+            }
+            _ => Depth::Any,
         };
-        Reverse((rank, depth, narrow(self.alphabet[index]), narrow(index)))
+        Priority { kind, depth, name: self.name_ranks[id], step: id }
     }
 
-    /// Where the mapping of a step stands in the stacks as they will be.
-    fn height(&self, index: usize) -> usize {
-        let key = self.waits.steps[index].mapping.as_ref();
-        key.and_then(|key| self.changes.place(key)).unwrap_or_default()
-    }
-
-    /// Where its device stands in the stacks as they are: what frees a table or lets I/O through may itself do I/O
-    /// to what is below.
-    fn place_now(&self, index: usize) -> usize {
-        self.waits.steps[index]
-            .number
-            .and_then(|number| self.standing.get(&number))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    /// The step that is taken first of those that wait for nobody.
-    fn next(&mut self) -> Option<Priority> {
+    /// The step that is taken first of those that wait for no other.
+    fn next(&mut self) -> Option<Reverse<Priority>> {
         if self.first.last() > self.ready.peek() { self.first.pop() } else { self.ready.pop() }
     }
 
     /// Takes all steps that can be taken.
     fn drain(&mut self) {
-        while let Some(Reverse((.., index))) = self.next() {
-            let index = index as usize;
-            if std::mem::replace(&mut self.done[index], true) {
+        while let Some(Reverse(Priority { step, .. })) = self.next() {
+            if std::mem::replace(&mut self.done[step], true) {
                 continue;
             }
-            self.sorted.push(index);
-            let staged = matches!(self.waits.actions[index], Action::Create | Action::Clear | Action::Resume);
-            let delays = self.late[index] || !staged;
-            for at in 0..self.waits.after[index].len() {
-                let (next, _) = self.waits.after[index][at];
+            self.sorted.push(step);
+            let action = self.dependencies.steps[step].action();
+            let staged = matches!(action, Action::Create | Action::Clear | Action::Resume);
+            let delays = self.late[step] || !staged;
+            for at in 0..self.dependencies.after(step).len() {
+                let (next, _) = self.dependencies.after(step)[at];
                 self.late[next] |= delays;
                 self.open[next] -= 1;
                 self.offer(next);
@@ -224,36 +246,19 @@ impl<'c, 'a> Order<'c, 'a> {
     }
 
     /// The place of each step in the order.
-    fn places(&self) -> Vec<usize> {
-        let mut places = vec![0; self.sorted.len()];
-        for (place, index) in self.sorted.iter().enumerate() {
-            places[*index] = place;
+    fn places(&self) -> Places {
+        let mut places = IndexVec::filled(StepId::new(0), self.sorted.len());
+        for (place, step) in self.sorted.entries() {
+            places[*step] = place;
         }
         places
     }
 
-    /// What each step waits for, all by their places in the order, and each once.
-    fn waits_sorted(&self, places: &[usize]) -> Vec<Vec<usize>> {
-        let mut waits = vec![Vec::new(); places.len()];
-        for (place, index) in self.sorted.iter().enumerate() {
-            for (after, _) in &self.waits.after[*index] {
-                let before: &mut Vec<usize> = &mut waits[places[*after]];
-                if before.is_empty() {
-                    // Most wait for one.
-                    before.reserve_exact(1);
-                }
-                if before.last() != Some(&place) {
-                    before.push(place);
-                }
-            }
-        }
-        waits
-    }
-
     /// Steps that wait for each other in a circle, if any are left.
-    fn circle(&mut self) -> Option<Vec<usize>> {
-        self.looked_at += self.done[self.looked_at..].iter().position(|done| !done)?;
-        let mut at = self.looked_at;
+    fn circle(&mut self) -> Option<Vec<UnsortedId>> {
+        let left = (self.looked_at..self.done.len()).map(UnsortedId::new);
+        let mut at = { left }.find(|step| !self.done[*step])?;
+        self.looked_at = at.index();
         let mut seen = HashMap::new();
         let mut path = Vec::new();
         loop {
@@ -261,65 +266,63 @@ impl<'c, 'a> Order<'c, 'a> {
                 return Some(path.split_off(start));
             }
             path.push(at);
-            let mut before = self.waits.before(at).iter().map(|(before, _)| *before);
+            let mut before = self.dependencies.before(at).iter().map(|(before, _)| *before);
             at = before.find(|before| !self.done[*before])?;
         }
     }
 
-    /// Counts anew what a step waits for.
-    fn recount(&mut self, index: usize) {
-        let before = self.waits.before(index).iter();
-        self.open[index] = before.filter(|(before, _)| !self.done[*before]).count();
-        self.offer(index);
+    /// Counts again what a step waits for.
+    fn recount(&mut self, step: UnsortedId) {
+        let before = self.dependencies.before(step).iter();
+        let open = before.filter(|(before, _)| !self.done[*before]).count();
+        self.open[step] = u32::try_from(open).unwrap_or(u32::MAX);
+        self.offer(step);
     }
 
-    fn cut(&mut self, circle: &[usize], conflicts: &mut Vec<Conflict>) {
-        if let Some((freeing, taking)) = self.inside(circle, Because::Name)
+    fn cut(&mut self, circle: &[UnsortedId], conflicts: &mut Vec<Conflict>) {
+        if let Some((freeing, taking)) = self.inside(circle, Dependency::Name)
             && self.pass_through(freeing, taking)
         {
             return;
         }
-        if let Some((before, after)) = self.inside(circle, Because::Leaves) {
-            self.waits.drop(before, after, Because::Leaves);
+        if let Some((before, after)) = self.inside(circle, Dependency::ReleasesLower) {
+            self.dependencies.drop(before, after, Dependency::ReleasesLower);
             self.recount(after);
             return;
         }
-        // Nothing else can close a circle: reasons of one device and of one stack never do by themselves.
+        // No other circle is possible: dependencies of one device and of one stack never close one by themselves.
         // Should one appear all the same, it is shown, and nothing is applied.
         let first = circle[0];
-        let step = &self.waits.steps[first];
+        let step = &self.dependencies.steps[first];
         if let Some(mapping) = step.mapping.clone() {
-            conflicts.push(Conflict {
-                name: step.name.clone(),
-                mapping,
-                reason: "its steps wait for each other; apply the change in two parts".to_string(),
-            });
+            let name = step.name.clone();
+            conflicts.push(Conflict { name, mapping, reason: Obstacle::StepsInCircle });
         }
-        for (before, because) in self.waits.before(first).clone() {
-            self.waits.drop(before, first, because);
+        for (before, why) in self.dependencies.before(first).to_vec() {
+            self.dependencies.drop(before, first, why);
         }
         self.recount(first);
     }
 
     /// Two steps of a circle of which the second waits for the first because of that: those with the first
     /// name.
-    fn inside(&self, circle: &[usize], because: Because) -> Option<(usize, usize)> {
-        let members: HashSet<usize> = circle.iter().copied().collect();
+    fn inside(&self, circle: &[UnsortedId], why: Dependency) -> Option<(UnsortedId, UnsortedId)> {
+        let members: HashSet<UnsortedId> = circle.iter().copied().collect();
         let waiting = circle.iter().flat_map(|after| {
-            let before = self.waits.before(*after).iter();
+            let before = self.dependencies.before(*after).iter();
             before
-                .filter(|(before, why)| *why == because && members.contains(before))
-                .map(|(before, _)| (&self.waits.steps[*after].name, *before, *after))
+                .filter(|(before, other)| *other == why && members.contains(before))
+                .map(|(before, _)| (&self.dependencies.steps[*after].name, *before, *after))
         });
         waiting.min().map(|(_, before, after)| (before, after))
     }
 
-    /// Lets the step that takes a name take a temporary one first.
-    fn pass_through(&mut self, freeing: usize, taking: usize) -> bool {
-        let step = self.waits.steps[taking].clone();
+    /// Lets the step that takes a name take a temporary one first. Returns whether that is possible.
+    fn pass_through(&mut self, freeing: UnsortedId, taking: UnsortedId) -> bool {
+        let step = self.dependencies.steps[taking].clone();
         let (Some(key), Some(to)) = (&step.mapping, step.takes_name().cloned()) else { return false };
         let temporary = Name::temporary(&self.changes.map.owner, key);
-        self.waits.drop(freeing, taking, Because::Name);
+        self.dependencies.drop(freeing, taking, Dependency::Name);
         let last = Step {
             name: temporary.clone(),
             class: Class::Settle,
@@ -327,7 +330,7 @@ impl<'c, 'a> Order<'c, 'a> {
             operation: Operation::Rename { to },
             ..step
         };
-        let first = &mut self.waits.steps[taking];
+        let first = &mut self.dependencies.steps[taking];
         if let Operation::Rename { to } = &mut first.operation {
             // a -> b becomes a -> temporary, which frees a at once, and temporary -> b at the end.
             *to = temporary;
@@ -335,26 +338,26 @@ impl<'c, 'a> Order<'c, 'a> {
         } else {
             first.name = temporary;
         }
-        let added = self.waits.push(last);
+        let added = self.dependencies.push(last);
         self.open.push(0);
         self.late.push(true);
-        self.alphabet.push(self.alphabet[taking]);
+        self.name_ranks.push(self.name_ranks[taking]);
         self.done.push(false);
-        self.waits.add(taking, added, Because::Same);
-        self.waits.add(freeing, added, Because::Name);
+        self.dependencies.add(taking, added, Dependency::SameDevice);
+        self.dependencies.add(freeing, added, Dependency::Name);
         self.after_the_last_name(taking, added);
         self.recount(taking);
         self.recount(added);
         true
     }
 
-    /// What holds the device back comes after its last name, too.
-    fn after_the_last_name(&mut self, taking: usize, added: usize) {
-        let suspends = |after: &usize| self.waits.actions[*after] == Action::Suspend;
-        let own = self.waits.after[taking].iter().filter(|(_, why)| *why == Because::Same);
-        let own: Vec<usize> = own.map(|(after, _)| *after).filter(suspends).collect();
+    /// Suspends the device after its last name, too.
+    fn after_the_last_name(&mut self, taking: UnsortedId, added: UnsortedId) {
+        let own = self.dependencies.after(taking).iter().filter(|(_, why)| *why == Dependency::SameDevice);
+        let suspends = |after: &UnsortedId| self.dependencies.steps[*after].action() == Action::Suspend;
+        let own: Vec<UnsortedId> = own.map(|(after, _)| *after).filter(suspends).collect();
         for after in own {
-            self.waits.add(added, after, Because::Same);
+            self.dependencies.add(added, after, Dependency::SameDevice);
             self.recount(after);
         }
     }

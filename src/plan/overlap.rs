@@ -2,18 +2,20 @@
 //!
 //! The map was checked offline, where a device is what it is called. Two names of one device show here.
 
-use super::Conflict;
-use super::changes::{Change, Changes, Standing};
-use super::mappings::Neighbours;
+use super::change::Change;
+use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
+use super::position::ChangeId;
 use crate::config::{self, Claim, MappingRow, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
+use crate::stack::{IndexVec, Positions};
 
-/// What tells one device from another: a mapping by its place in the map, for it may have no number yet.
+/// What tells one device from another: of a mapping its place, for it may have no number yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
-    Mapping(usize),
+    Mapping(ChangeId),
     Other(DevNum),
 }
 
@@ -22,22 +24,26 @@ pub struct Claims<'a> {
     /// Those on devices that are written as no mapping of the map.
     grounded: Vec<Claim<'a, Identity>>,
     /// For each mapping, by its place, whether a row stands on it.
-    carries: Vec<bool>,
+    carries: IndexVec<ChangeId, bool>,
     /// For each mapping, by its place, whether more than one row may stand on it. Most carry one.
-    contested: Vec<bool>,
+    contested: IndexVec<ChangeId, bool>,
 }
 
 impl<'a> Claims<'a> {
     /// None yet, of that many mappings.
     pub fn of(mappings: usize) -> Self {
-        Self { grounded: Vec::new(), carries: vec![false; mappings], contested: vec![false; mappings] }
+        Self {
+            grounded: Vec::new(),
+            carries: IndexVec::filled(false, mappings),
+            contested: IndexVec::filled(false, mappings),
+        }
     }
 
     /// Notes what a mapping claims, after those below it.
     pub fn note(
         &mut self,
         change: &Change<'a>,
-        lowers: &[usize],
+        lowers: &[ChangeId],
         changes: &Changes<'a>,
         observed: &Observed,
     ) {
@@ -48,7 +54,7 @@ impl<'a> Claims<'a> {
         if has_claims(change) && change.mapping.rows.iter().any(is_grounded) {
             let identity_of = |device: &Device| {
                 let number = observed.number(device)?;
-                let place = changes.place_of_number(number, observed);
+                let place = changes.id_of_number(number, observed);
                 Some(place.map_or(Identity::Other(number), Identity::Mapping))
             };
             config::claim(change.mapping, identity_of, &mut self.grounded);
@@ -58,12 +64,13 @@ impl<'a> Claims<'a> {
     /// A conflict for each mapping that writes where another one does.
     pub fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
         let Self { grounded: mut claims, contested, .. } = self;
-        if contested.contains(&true) {
-            let is_contested = |lowers: &Neighbours| lowers.iter().any(|lower| contested[*lower]);
-            let upper = changes.all.iter().zip(&changes.lowers).filter(|(_, lowers)| is_contested(lowers));
+        if contested.iter().any(|contested| *contested) {
+            let is_contested = |lowers: &Positions<ChangeId>| lowers.iter().any(|lower| contested[*lower]);
+            let upper =
+                changes.all.iter().zip(changes.lowers.iter()).filter(|(_, lowers)| is_contested(lowers));
             for change in upper.map(|(change, _)| change).filter(|change| has_claims(change)) {
                 let identity_of = |device: &Device| {
-                    let place = changes.place(device.key()?)?;
+                    let place = changes.id_of(device.key()?)?;
                     contested[place].then_some(Identity::Mapping(place))
                 };
                 config::claim(change.mapping, identity_of, &mut claims);
@@ -81,7 +88,7 @@ fn is_grounded(row: &MappingRow) -> bool {
 
 /// Whether a mapping will be there to claim anything.
 fn has_claims(change: &Change<'_>) -> bool {
-    change.mapping.state != State::Absent && change.standing != Standing::Blocked
+    change.mapping.state != State::Absent && !change.is_blocked()
 }
 
 fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {
@@ -89,13 +96,11 @@ fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {
     Conflict {
         mapping: second.mapping.key.clone(),
         name: second.mapping.name.clone(),
-        reason: format!(
-            "it writes to {} of {}, and so does `{}`, to which that device is {}; give them different sectors, or \
-             say shared = true in both",
-            overlap.sectors(),
-            second.device,
-            first.mapping.key,
-            first.device
-        ),
+        reason: Obstacle::Overlap {
+            sectors: overlap.sectors(),
+            device: second.device.into(),
+            other: first.mapping.key.clone(),
+            other_device: first.device.into(),
+        },
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::changes::{Change, Changes};
-use super::{Cause, Message, Operation, Preparation, Step, Volume};
+use super::change::Change;
+use super::changes::Changes;
+use super::reason::{Cause, Volume};
+use super::step::{Message, Operation, Preparation, Step};
 use crate::config::Mapping;
 use crate::device::Device;
 use crate::diff;

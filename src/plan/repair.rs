@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Cause, Consequence, InUse, LiveTable, Operation, Reason, Removal, Step, risk, stacks};
+use super::{Cause, Consequence, InUse, LiveTable, Operation, Reason, Removal, Step, placement, risk};
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -45,7 +45,7 @@ pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelErro
 /// Finds it in what was read: every device that was read with its table is one of the owner. Pure.
 #[must_use]
 pub fn of(observed: &Observed) -> Repair {
-    let stacks = stacks::observed(observed);
+    let stacks = placement::devices(observed);
     // Whoever frees memory of a table may write to its devices first, so they serve I/O by then.
     let mut steps: Vec<Step> = stacks.iter().filter_map(|seen| serve(seen)).collect();
     steps.extend(stacks.iter().rev().filter_map(|seen| remove(seen, observed)));

@@ -3,7 +3,10 @@
 //! The kernel checks little of this, and late: the size of a lower device only when a table is made live,
 //! a shrunken lower mapping never, blocks larger than a sector not before the load.
 
-use super::changes::{Change, Changes, Standing};
+use super::change::Change;
+use super::changes::Changes;
+use super::conflict::Obstacle;
+use super::position::ChangeId;
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
 use crate::diff;
@@ -21,9 +24,9 @@ pub struct Resolver<'r, 'a> {
     mapping: &'r Mapping,
     device: Option<&'r DeviceState>,
     /// The mappings it stands on, as far as that is known: their places among all.
-    lowers: &'r [usize],
+    lowers: &'r [ChangeId],
     /// What stands in the way.
-    pub says: Vec<String>,
+    pub obstacles: Vec<Obstacle>,
     /// Whether something below stands in the way, of which is told there.
     pub blocked: bool,
     /// The size of the blocks of what is below, in sectors.
@@ -37,9 +40,9 @@ impl<'r, 'a> Resolver<'r, 'a> {
         changes: &'r Changes<'a>,
         mapping: &'r Mapping,
         device: Option<&'r DeviceState>,
-        lowers: &'r [usize],
+        lowers: &'r [ChangeId],
     ) -> Self {
-        Self { observed, changes, mapping, device, lowers, says: Vec::new(), blocked: false, block: 1 }
+        Self { observed, changes, mapping, device, lowers, obstacles: Vec::new(), blocked: false, block: 1 }
     }
 
     /// The table, as far as it can be had.
@@ -56,11 +59,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     fn row(&mut self, row: &MappingRow, start: u64) -> Option<Row> {
         let mut target = row.target.clone();
-        let troubles = self.says.len();
+        let troubles = self.obstacles.len();
         for device in target.devices_mut() {
             self.resolve(device);
         }
-        if self.says.len() > troubles {
+        if self.obstacles.len() > troubles {
             return None;
         }
         let (length, provisional) = match row.length {
@@ -69,10 +72,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         };
         // Offline this is known only as far as no length was left out before.
         if let Some(given) = row.start.filter(|given| *given != start) {
-            self.says.push(format!(
-                "its {} target must start at sector {start}, where the one before it ends, not at {given}",
-                target.kind()
-            ));
+            self.obstacles.push(Obstacle::RowStart { kind: target.kind().into(), start, given });
         }
         target.fill_defaults(length);
         self.check_fields(target.as_ref(), length);
@@ -92,7 +92,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         match target.remaining_length(&|device| self.size(device)) {
             RemainingLength::Sectors(length) => Some((length, false)),
             RemainingLength::TooSmall(says) => {
-                self.says.push(says);
+                self.obstacles.push(Obstacle::NoRoom(says));
                 None
             }
             RemainingLength::Unknown | RemainingLength::NotApplicable => {
@@ -117,7 +117,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
     fn check_fields(&mut self, target: &dyn Target, length: u64) {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
-        self.says.extend(problems.into_vec().into_iter().map(|problem| problem.to_string()));
+        self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
     }
 
     /// What must not be loaded at all where its metadata is not there.
@@ -125,7 +125,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         for metadata in target.metadata() {
             let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
             if head.is_some_and(|head| (metadata.look)(head) == Found::Fatal) {
-                self.says.push(format!("{}: {}", metadata.device.described(), metadata.otherwise));
+                self.obstacles
+                    .push(Obstacle::Metadata { device: metadata.device.into(), message: metadata.otherwise });
             }
         }
     }
@@ -134,21 +135,18 @@ impl<'r, 'a> Resolver<'r, 'a> {
         if device.key().is_some() {
             let below = self.below(device);
             device.number = below.and_then(Change::lasting_number);
-            self.blocked |= below.is_some_and(is_blocked);
+            self.blocked |= below.is_some_and(Change::is_blocked);
             return;
         }
         let Some(number) = self.observed.number(device) else {
-            self.says.push(format!("the lower device {device} does not exist"));
+            self.obstacles.push(Obstacle::LowerMissing((&*device).into()));
             return;
         };
         device.number = Some(number);
         if let Some(below) = self.below(device) {
             self.resolve_mapping(device, number, below);
         } else if let Some(name) = self.changes.pruned(number).filter(|_| !self.stands_on(number)) {
-            self.says.push(format!(
-                "the lower device {} is `{name}`, which no mapping declares and prune = true removes",
-                device.described()
-            ));
+            self.obstacles.push(Obstacle::LowerPruned { device: (&*device).into(), name: name.clone() });
         }
     }
 
@@ -157,11 +155,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let lower = below.mapping;
         if lower.state == State::Absent {
             if !self.stands_on(number) {
-                self.says.push(format!(
-                    "the lower device {} is the mapping `{}`, which is to be absent",
-                    device.described(),
-                    lower.key
-                ));
+                self.obstacles
+                    .push(Obstacle::LowerAbsent { device: (&*device).into(), key: lower.key.clone() });
             }
             return;
         }
@@ -170,15 +165,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
             _ => None,
         };
         if named.is_some_and(|name| name != lower.name.kernel() && name != lower.name.plain()) {
-            self.says.push(format!(
-                "the lower device {} is the mapping `{}`, which is to be called `{}`; write @{}",
-                device.described(),
-                lower.key,
-                lower.name,
-                lower.key
-            ));
+            self.obstacles.push(Obstacle::LowerRenamed {
+                device: (&*device).into(),
+                key: lower.key.clone(),
+                name: lower.name.clone(),
+            });
         }
-        self.blocked |= is_blocked(below);
+        self.blocked |= below.is_blocked();
         if below.lasting_number().is_none() {
             // It will have another number.
             *device = Device::mapping(lower.key.clone());
@@ -192,16 +185,14 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     fn size_unknown(&mut self, kind: &str, start: u64) {
         if !self.blocked {
-            self.says.push(format!(
-                "the length of the {kind} target at sector {start} follows from a device whose size is not known"
-            ));
+            self.obstacles.push(Obstacle::LengthUnknown { kind: kind.into(), start });
         }
     }
 
     /// The mapping of this map that a device is.
     fn below(&self, device: &Device) -> Option<&'r Change<'a>> {
-        let place = self.changes.place_below(self.lowers, device, self.observed);
-        place.map(|place| &self.changes.all[place])
+        let id = self.changes.id_of_lower(self.lowers, device, self.observed);
+        id.map(|id| &self.changes.all[id])
     }
 
     /// Another device, by its number.
@@ -228,17 +219,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
         if let (Some(size), Some(length)) = (size, lower.length) {
             let end = lower.start.saturating_add(length);
             if end > size {
-                self.says.push(format!(
-                    "the lower device {} is too small: the table reaches to sector {end}, it has {size}",
-                    lower.device.described()
-                ));
+                self.obstacles.push(Obstacle::LowerTooSmall { device: lower.device.into(), end, size });
             }
         }
         if lower.access != DeviceAccess::Read && !self.mapping.readonly && read_only {
-            self.says.push(format!(
-                "the lower device {} is read-only, and this table would write to it; say readonly = true",
-                lower.device.described()
-            ));
+            self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
         }
         self.block = self.block.max(block);
         if block > 1 {
@@ -252,16 +237,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let Some(part) = lower.length else { return };
         let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
         if let Some(odd) = odd {
-            self.says.push(format!(
-                "the lower device {} has blocks of {} bytes: starts and lengths must be multiples of {block} sectors, \
-                 and {odd} is none",
-                lower.device.described(),
-                block * SECTOR
-            ));
+            self.obstacles.push(Obstacle::Misaligned { device: lower.device.into(), block, odd });
         }
     }
-}
-
-fn is_blocked(change: &Change<'_>) -> bool {
-    change.standing == Standing::Blocked
 }

@@ -2,37 +2,42 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::changes::{Change, Changes};
-use super::{InUse, Operation, Refusal, Stake, Step};
+use super::change::Change;
+use super::changes::Changes;
+use super::position::StepId;
+use super::reason::Stake;
+use super::refusal::Refusal;
+use super::step::{Operation, Step};
+use super::usage::InUse;
 use crate::config::Map;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::policy::Class;
+use crate::stack::IndexVec;
 use crate::table::RawRow;
 use crate::table::Row;
 use crate::targets::Found;
 
 /// Says what is at stake in steps that were [weighed](weigh) and have their final order, and refuses those that may
-/// not pass. `removes` tells whether one removes a device.
+/// not pass.
 pub fn judge(
-    steps: &mut [Step],
-    removes: bool,
+    steps: &mut IndexVec<StepId, Step>,
     changes: &Changes<'_>,
     observed: &Observed,
     allow: &BTreeSet<Class>,
 ) {
-    let left = if removes { left_before(steps, observed) } else { HashMap::new() };
-    for (index, step) in steps.iter_mut().enumerate() {
-        let change = step.mapping.as_ref().filter(|_| changes.noted.guarded).and_then(|key| changes.get(key));
-        let replaced = change.is_some_and(Change::is_made_anew);
+    let released = released_before(steps.iter(), observed);
+    for step in steps.iter_mut() {
+        let change = step.mapping.as_ref().filter(|_| changes.index.guarded).and_then(|key| changes.get(key));
+        let replaced = change.is_some_and(Change::is_replaced);
         if replaced && matches!(step.operation, Operation::Create(_) | Operation::Remove(_)) {
             step.class = step.class.max(Class::Remap);
         }
         let protected = change.is_some_and(|change| change.mapping.protect);
         step.refused = if protected && disturbs(step, replaced) {
             Some(Refusal::Protected)
-        } else if let Some(held) = held(step, left.get(&index), observed) {
+        } else if let Some(held) = held(step, &released, observed) {
             Some(held)
         } else if !step.class.allowed_unasked() && !allow.contains(&step.class) {
             Some(Refusal::Policy(step.class))
@@ -52,9 +57,9 @@ pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
 
 /// Refuses the removals of devices that somebody still holds when their turn comes.
 pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
-    let left = left_before(steps, observed);
-    for (index, step) in steps.iter_mut().enumerate() {
-        step.refused = held(step, left.get(&index), observed);
+    let released = released_before(steps.iter(), observed);
+    for step in steps.iter_mut() {
+        step.refused = held(step, &released, observed);
     }
 }
 
@@ -123,30 +128,33 @@ fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Opti
     })
 }
 
-/// For each step that removes a device, the devices that left it before.
-fn left_before(steps: &[Step], observed: &Observed) -> HashMap<usize, HashSet<DevNum>> {
-    let removals: HashMap<DevNum, usize> = steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| matches!(step.operation, Operation::Remove(_)))
-        .filter_map(|(index, step)| step.number.map(|number| (number, index)))
-        .collect();
-    let mut left: HashMap<usize, HashSet<DevNum>> = HashMap::new();
-    for (index, step) in steps.iter().enumerate() {
+/// For each device that is removed, the devices that used it and released it before.
+type Released = HashMap<DevNum, HashSet<DevNum>>;
+
+fn released_before<'s>(steps: impl Iterator<Item = &'s Step> + Clone, observed: &Observed) -> Released {
+    let removed = |step: &Step| step.number.filter(|_| matches!(step.operation, Operation::Remove(_)));
+    let mut ahead: HashSet<DevNum> = steps.clone().filter_map(removed).collect();
+    let mut released = Released::new();
+    if ahead.is_empty() {
+        return released;
+    }
+    for step in steps {
         let Some(upper) = step.number else { continue };
-        for lower in step.released_devices(observed) {
-            if let Some(removal) = removals.get(&lower).filter(|removal| **removal > index) {
-                left.entry(*removal).or_default().insert(upper);
-            }
+        if removed(step).is_some() {
+            ahead.remove(&upper);
+        }
+        for lower in step.released_devices(observed).into_iter().filter(|lower| ahead.contains(lower)) {
+            released.entry(lower).or_default().insert(upper);
         }
     }
-    left
+    released
 }
 
-/// Refuses the removal of a device that somebody still holds when its turn comes.
-fn held(step: &Step, left: Option<&HashSet<DevNum>>, observed: &Observed) -> Option<Refusal> {
+/// Refuses the removal of a device that is still in use when its turn comes.
+fn held(step: &Step, released: &Released, observed: &Observed) -> Option<Refusal> {
     let Operation::Remove(removal) = &step.operation else { return None };
-    let none = HashSet::new();
-    let rest = InUse::of(step.number?, removal.users.open_count, left.unwrap_or(&none), observed);
+    let (number, none) = (step.number?, HashSet::new());
+    let gone = released.get(&number).unwrap_or(&none);
+    let rest = InUse::of(number, removal.users.open_count, gone, observed);
     (rest != InUse::default()).then(|| Refusal::InUse(Box::new(rest)))
 }

@@ -3,87 +3,63 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::actions::Actions;
-use super::changes::{self, Change, Changes, Standing};
-use super::own::Own;
-use super::{
-    Action, CANCEL_REMOVAL, Cause, Conflict, Consequence, Create, InUse, LiveTable, Message, Operation,
-    Reason, Reload, Removal, Step,
-};
+use super::action::{Action, ActionSet};
+use super::change::{self, Change, Drift};
+use super::changes::Changes;
+use super::conflict::Conflict;
+use super::position::{ChangeId, UnsortedId};
+use super::reason::{Cause, Consequence, Reason};
+use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Removal, Step};
+use super::step_ranges::StepRanges;
+use super::usage::InUse;
 use super::{matching, preparation, repair, risk};
 use crate::config::State;
 use crate::diff;
 use crate::identity::{DevNum, Key, Uuid};
-use crate::kernel::{DeviceState, Info};
+use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
+use crate::stack::{IndexVec, Position as _};
 use crate::table::Row;
 
-/// Steps in no order yet, but that those of a mapping stand together.
+/// Steps in no order yet, but that those of a mapping are together.
 pub struct Unsorted {
     /// The steps.
-    pub steps: Vec<Step>,
-    /// Which of them each mapping has.
-    pub own: Own,
-    /// What each of them does.
-    pub actions: Actions,
-    /// Whether they stand in the order of their names already, as mostly those of a map do.
-    pub by_name: bool,
+    pub steps: IndexVec<UnsortedId, Step>,
+    /// The steps of each mapping.
+    pub ranges: StepRanges,
+    /// The actions that occur.
+    pub actions: ActionSet,
 }
 
 /// The steps of all mappings, and the conflicts that only they show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
-    let mut actions = Actions::default();
-    let busy = &changes.noted.busy;
-    let (mut steps, mut own) = (Vec::with_capacity(busy.len()), Own::with_capacity(changes.all.len()));
+    let busy = &changes.index.busy;
+    let mut steps = Vec::with_capacity(busy.len());
+    let mut ranges = StepRanges::with_capacity(changes.all.len());
     let volumes = preparation::volumes(changes);
-    let mut by_name = true;
-    let mut look_at = |steps: &mut [Step], first: usize| {
-        for step in &mut steps[first..] {
-            risk::weigh(step, changes.map, observed);
-            actions.push(step.action());
-        }
-        by_name &= steps[first.saturating_sub(1)..].is_sorted_by(|one, two| one.name <= two.name);
-    };
-    for place in busy {
-        let (change, first) = (&changes.all[*place], steps.len());
-        own.begin(*place, first);
+    for id in busy {
+        ranges.begin(*id, UnsortedId::new(steps.len()));
+        let change = &changes.all[*id];
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
-        look_at(&mut steps, first);
     }
-    let first = steps.len();
-    own.begin(changes.all.len(), first);
-    let leaves = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(changes::leaves);
-    for seen in changes.leftovers.iter().filter(|seen| !leaves(seen)) {
+    ranges.begin(ChangeId::new(changes.all.len()), UnsortedId::new(steps.len()));
+    let pending = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(change::is_removal_pending);
+    for seen in changes.orphans.iter().filter(|seen| !pending(seen)) {
         if changes.map.policy.prune {
-            steps.extend(remove_leftover(seen, changes, observed));
+            steps.extend(remove_orphan(seen, changes, observed));
         } else {
             steps.extend(set_right(seen, changes, observed));
         }
     }
-    look_at(&mut steps, first);
-    let conflicts = taken_names(changes, observed, &steps, &actions);
-    (Unsorted { steps, own, actions, by_name }, conflicts)
-}
-
-/// Whether a mapping needs no step: what is there is what is wanted, or nothing can be done.
-pub fn is_settled(change: &Change<'_>) -> bool {
-    let suspended = change.mapping.state == State::Suspended;
-    let as_wanted = |info: &Info| {
-        !info.deferred_remove
-            && !info.inactive_table
-            && info.suspended == suspended
-            && info.name == change.mapping.name
-    };
-    match change.standing {
-        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => true,
-        Standing::Same => {
-            change.found.is_none_or(|found| !found.taken_over)
-                && change.device().is_none_or(|device| as_wanted(&device.info))
-        }
-        _ => false,
+    let mut actions = ActionSet::default();
+    for step in &mut steps {
+        risk::weigh(step, changes.map, observed);
+        actions.insert(step.action());
     }
+    let conflicts = taken_names(changes, observed, &steps, actions);
+    (Unsorted { steps: steps.into(), ranges, actions }, conflicts)
 }
 
 /// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
@@ -93,19 +69,19 @@ fn of_mapping(
     prepare: &dyn Fn(&mut Vec<Step>),
     steps: &mut Vec<Step>,
 ) {
-    match &change.standing {
-        Standing::Gone | Standing::Leaving | Standing::Blocked | Standing::Unknown(_) => {}
-        Standing::Unwanted => steps.extend(remove(change, observed, Cause::Absent)),
-        Standing::Missing => {
+    match &change.drift {
+        Drift::AbsentOk | Drift::RemovalPending | Drift::Blocked | Drift::Unknown(_) => {}
+        Drift::Extra => steps.extend(remove(change, observed, Cause::Absent)),
+        Drift::Missing => {
             prepare(steps);
             make(change, Cause::Missing, observed, steps);
         }
-        Standing::Replaced(diff) => {
+        Drift::Replaced(diff) => {
             steps.extend(remove(change, observed, Cause::Replaced(Arc::clone(diff))));
             prepare(steps);
             make(change, Cause::Recreated, observed, steps);
         }
-        Standing::Same | Standing::Unfinished | Standing::Differs(_) => {
+        Drift::InSync | Drift::NoTable | Drift::Differs(_) => {
             let Some(device) = change.device() else { return };
             stay(change, device, observed, prepare, steps);
         }
@@ -130,7 +106,7 @@ fn stay(
     steps: &mut Vec<Step>,
 ) {
     let wants_suspended = change.mapping.state == State::Suspended;
-    let reloaded = change.standing != Standing::Same;
+    let reloaded = change.drift != Drift::InSync;
     if device.info.deferred_remove {
         steps.push(cancel_removal(change));
     }
@@ -209,8 +185,8 @@ fn rename(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
 }
 
 fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Step {
-    let (diff, class, cause) = match &change.standing {
-        Standing::Differs(diff) => {
+    let (diff, class, cause) = match &change.drift {
+        Drift::Differs(diff) => {
             let class = if diff.disturbs() { Class::Remap } else { Class::Reload };
             (Arc::clone(diff), class, Cause::Differs(Arc::clone(diff)))
         }
@@ -246,7 +222,7 @@ fn cancel_removal(change: &Change<'_>) -> Step {
 }
 
 fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
-    let anew = matches!(change.standing, Standing::Missing | Standing::Replaced(_));
+    let anew = matches!(change.drift, Drift::Missing | Drift::Replaced(_));
     let users = change.device().filter(|_| !anew).map(|device| Box::new(users(device, observed)));
     let operation = Operation::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
     let step = step(change, Class::Settle, Cause::SuspendWanted.into(), operation);
@@ -258,7 +234,7 @@ fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
         for text in &row.messages {
             let message = Message { sector: row.start, text: text.clone(), prepares: None };
             let mut step = step(change, Class::Create, Cause::AfterLoad.into(), Operation::Message(message));
-            if matches!(change.standing, Standing::Replaced(_)) {
+            if matches!(change.drift, Drift::Replaced(_)) {
                 // It is sent after the device was made.
                 step.name = change.mapping.name.clone();
                 step.number = None;
@@ -279,7 +255,7 @@ fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<
     let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
     let step = repair::serve(seen).or_else(unfinished)?;
     let reason = Reason { orphan: true, ..step.reason };
-    Some(Step { mapping: leftover_key(seen, changes), reason, ..step })
+    Some(Step { mapping: orphan_key(seen, changes), reason, ..step })
 }
 
 /// Whether nothing keeps a device but tables in inactive slots: those go.
@@ -292,11 +268,11 @@ fn is_free(seen: &Seen, observed: &Observed) -> bool {
     InUse::of(number, open_count, &left, observed).describe().is_empty()
 }
 
-fn remove_leftover(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
-    removal(seen, leftover_key(seen, changes), observed, Cause::Pruned)
+fn remove_orphan(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    removal(seen, orphan_key(seen, changes), observed, Cause::Pruned)
 }
 
-fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
+fn orphan_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
     let key = seen.listed.uuid.as_ref().and_then(Uuid::parts).map(|(_, key)| key);
     // A mapping that writes its uuid itself may have the key that this one's uuid tells of.
     key.filter(|key| changes.get(key).is_none())
@@ -304,7 +280,7 @@ fn leftover_key(seen: &Seen, changes: &Changes<'_>) -> Option<Key> {
 
 fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, cause: Cause) -> Option<Step> {
     let device = seen.mapped.as_ref()?;
-    let consequence = changes::leaves(device).then_some(Consequence::RemovedOnClose);
+    let consequence = change::is_removal_pending(device).then_some(Consequence::RemovedOnClose);
     Some(Step {
         mapping,
         name: seen.listed.name.clone(),
@@ -329,10 +305,11 @@ fn taken_names(
     changes: &Changes<'_>,
     observed: &Observed,
     steps: &[Step],
-    actions: &Actions,
+    actions: ActionSet,
 ) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    if observed.devices.is_empty() || !actions.any(&[Action::Create, Action::Rename]) {
+    if observed.devices.is_empty() || !(actions.contains(Action::Create) || actions.contains(Action::Rename))
+    {
         return conflicts;
     }
     let freeing = |step: &&Step| matches!(step.operation, Operation::Rename { .. } | Operation::Remove(_));

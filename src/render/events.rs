@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::json::versioned;
 use crate::apply::ApplyError;
 use crate::plan::document::Document;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Step, StepId};
+use crate::stack::Position as _;
 
 /// An event of an apply, one on a line.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,8 +63,8 @@ pub struct Which<'a> {
 impl<'a> Which<'a> {
     /// The step at this place.
     #[must_use]
-    pub fn of(place: usize, step: &'a Step) -> Self {
-        Self { step: place, action: step.action(), name: step.name.to_string().into() }
+    pub fn of(place: StepId, step: &'a Step) -> Self {
+        Self { step: place.index(), action: step.action(), name: step.name.to_string().into() }
     }
 }
 

@@ -17,7 +17,8 @@ fn it_is_loaded_with_one_block_and_then_with_all_that_it_offers() {
     let map = config::parse_str("map.toml", text).map.expect("a valid map");
     let all = BTreeSet::from(Class::ALL);
     let first = plan::plan(&kernel, &map, &all).unwrap();
-    assert!(first.steps[0].reason.to_string().contains("length is known after"), "{}", first.steps[0].reason);
+    let reason = first.steps.iter().next().unwrap().reason.to_string();
+    assert!(reason.contains("length is known after"), "{reason}");
     apply::apply(&kernel, &first, Options::default(), &mut Silent).unwrap();
     assert_eq!(kernel.count(Call::Load), 2);
     let length = kernel.state().mappings[0].live.as_ref().unwrap()[0].length;

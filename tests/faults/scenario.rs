@@ -119,7 +119,7 @@ pub fn apply_reversibly(kernel: &Simulated, map: &Map) -> Applied {
 pub fn apply_and_stop(kernel: &Simulated, map: &Map, after: usize, jobs: usize) -> Result<(), ApplyError> {
     struct Stop<'a>(&'a AtomicBool, usize);
     impl Progress for Stop<'_> {
-        fn done(&mut self, _: usize, _: &Step) {
+        fn done(&mut self, _: plan::StepId, _: &Step) {
             self.1 = self.1.saturating_sub(1);
             self.0.store(self.1 == 0, Ordering::Relaxed);
         }

@@ -10,7 +10,7 @@ use crate::config::{Map, State};
 use crate::kernel::ReadKernel;
 use crate::kernel::live::Events;
 use crate::plan::document::Document;
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Plan, Step, StepId};
 use crate::watch::{Cause, CircuitBreaker, Files, Waker};
 use anyhow::anyhow;
 
@@ -323,7 +323,7 @@ struct Steps<'a> {
 }
 
 impl Progress for Steps<'_> {
-    fn done(&mut self, _: usize, step: &Step) {
+    fn done(&mut self, _: StepId, step: &Step) {
         self.count += 1;
         self.service.alive(Instant::now());
         self.reporter.step_done(step);

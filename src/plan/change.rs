@@ -1,0 +1,135 @@
+//! A mapping of the map, its device, and how the two compare.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::matching::Match;
+use crate::config::{Mapping, State};
+use crate::diff::{self, TableDiff};
+use crate::identity::DevNum;
+use crate::kernel::{DeviceState, Info};
+use crate::table::Row;
+
+/// A mapping, its device, and how the two compare.
+pub struct Change<'a> {
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// Its device, when it has one.
+    pub found: Option<Match<'a>>,
+    /// The table it should have, with numbers for all lower devices that exist and stay.
+    pub rows: Arc<[Row]>,
+    /// How the two compare.
+    pub drift: Drift,
+    /// The size it will have, in sectors, where that can be told.
+    pub size: Option<u64>,
+    /// The size of the logical blocks below it, in sectors.
+    pub block: u64,
+}
+
+/// How a mapping and its device compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drift {
+    /// There is no device, and there should be none.
+    AbsentOk,
+    /// There is no device, and there should be one.
+    Missing,
+    /// There is a device, and there should be none.
+    Extra,
+    /// There is a device, there should be none, and the kernel removes it with its last close.
+    RemovalPending,
+    /// The tables mean the same.
+    InSync,
+    /// The device was made and never got a table.
+    NoTable,
+    /// Another table makes them equal.
+    Differs(Arc<TableDiff>),
+    /// Only a new device makes them equal.
+    Replaced(Arc<TableDiff>),
+    /// The live table can't be judged.
+    Unknown(String),
+    /// A conflict stands in the way.
+    Blocked,
+}
+
+impl<'a> Change<'a> {
+    /// The state of its device.
+    #[must_use]
+    pub fn device(&self) -> Option<&'a DeviceState> {
+        self.found.and_then(|found| found.seen.mapped.as_ref())
+    }
+
+    /// The number of its device.
+    #[must_use]
+    pub fn number(&self) -> Option<DevNum> {
+        self.found.map(|found| found.seen.listed.number)
+    }
+
+    /// The number of its device, unless that is replaced.
+    #[must_use]
+    pub fn lasting_number(&self) -> Option<DevNum> {
+        self.number().filter(|_| !self.is_replaced())
+    }
+
+    /// Whether it is given another device in place of the one it has.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        matches!(self.drift, Drift::Replaced(_))
+    }
+
+    /// Whether a conflict stands in the way.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.drift == Drift::Blocked
+    }
+
+    /// Whether it needs no step: its device is as the map says, or nothing can be done.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let suspended = self.mapping.state == State::Suspended;
+        let as_wanted = |info: &Info| {
+            !info.deferred_remove
+                && !info.inactive_table
+                && info.suspended == suspended
+                && info.name == self.mapping.name
+        };
+        match self.drift {
+            Drift::AbsentOk | Drift::RemovalPending | Drift::Blocked | Drift::Unknown(_) => true,
+            Drift::InSync => {
+                self.found.is_none_or(|found| !found.taken_over)
+                    && self.device().is_none_or(|device| as_wanted(&device.info))
+            }
+            _ => false,
+        }
+    }
+
+    /// The rows of the table that it is given; empty where it keeps the one it has, or gets none.
+    #[must_use]
+    pub fn new_rows(&self) -> &[Row] {
+        match self.drift {
+            Drift::Missing | Drift::NoTable | Drift::Differs(_) | Drift::Replaced(_) => &self.rows,
+            _ => &[],
+        }
+    }
+
+    /// The devices that it uses after the plan and not before, each once.
+    #[must_use]
+    pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
+        let mut new = SmallVec::new();
+        for row in self.new_rows() {
+            new.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
+        }
+        new.sort_unstable();
+        new.dedup();
+        if let Some(device) = self.device().filter(|_| !new.is_empty()) {
+            let live = diff::lower_devices(&device.table);
+            new.retain(|number| !live.contains(number));
+        }
+        new
+    }
+}
+
+/// Whether the kernel removes a device with its last close, and it is open.
+pub fn is_removal_pending(device: &DeviceState) -> bool {
+    device.info.deferred_remove && device.info.open_count > 0
+}

@@ -1,0 +1,59 @@
+//! The few changes that need a second look, noted while each is at hand: a map may have a hundred thousand mappings, and
+//! need not be gone through again for each question.
+
+use super::change::{Change, Drift};
+use super::position::ChangeId;
+use crate::config::State;
+use crate::identity::DevNum;
+use crate::table::Row;
+
+/// Where the changes are that need a second look.
+#[derive(Default)]
+pub struct ChangeIndex {
+    /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping.
+    pub demanding: Vec<ChangeId>,
+    /// The changes whose devices can't be judged.
+    pub unknown: Vec<ChangeId>,
+    /// The changes that ask for values which the kernel would take and ignore, with a sentence for each value.
+    pub ignored: Vec<(ChangeId, Vec<String>)>,
+    /// The changes that need steps.
+    pub busy: Vec<ChangeId>,
+    /// Whether a mapping is protected or replaced.
+    pub guarded: bool,
+    /// The devices of mappings that something may be done to.
+    pub touched: Vec<DevNum>,
+    /// The devices that mappings use after the plan and not before, some more than once.
+    pub entered: Vec<DevNum>,
+}
+
+impl ChangeIndex {
+    /// Notes where `change` belongs.
+    pub fn note(&mut self, id: ChangeId, change: &Change<'_>) {
+        if change.rows.iter().any(is_demanding) {
+            self.demanding.push(id);
+        }
+        if matches!(change.drift, Drift::Unknown(_)) {
+            self.unknown.push(id);
+        }
+        if !change.is_settled() {
+            self.busy.push(id);
+        }
+        self.guarded |= change.mapping.protect || change.is_replaced();
+        self.touched.extend(change.number().filter(|_| is_touched(change)));
+        // Many mappings use one disk, one after the other.
+        let last = self.entered.last().copied();
+        self.entered.extend(change.new_lower_devices().into_iter().filter(|number| Some(*number) != last));
+    }
+}
+
+/// Whether a row asks for more than lower devices.
+fn is_demanding(row: &Row) -> bool {
+    row.target.volume().is_some() || row.target.handover().is_some()
+}
+
+/// Whether something may be done to the device of a mapping.
+fn is_touched(change: &Change<'_>) -> bool {
+    let suspended = change.device().is_some_and(|device| device.info.suspended);
+    !matches!(change.drift, Drift::InSync | Drift::Unknown(_) | Drift::AbsentOk | Drift::RemovalPending)
+        || suspended != (change.mapping.state == State::Suspended)
+}

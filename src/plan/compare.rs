@@ -1,0 +1,153 @@
+//! Compares each mapping with its device, from the bottom of the stacks up.
+//!
+//! The order matters: how long an upper table may be, and which device numbers are in it, follows from what becomes of
+//! the mappings below.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::change::{self, Change, Drift};
+use super::changes::Changes;
+use super::conflict::Conflict;
+use super::mappings::Mappings;
+use super::matching::{self, Match, Matches};
+use super::overlap::Claims;
+use super::placement::{self, Placement};
+use super::position::{ChangeId, MappingId};
+use super::resolve::Resolver;
+use crate::config::{Map, Mapping, State};
+use crate::diff::{self, Difference, TableDiff, Verdict};
+use crate::identity::{DevNum, Key};
+use crate::observed::{Observed, Seen};
+use crate::stack::{IndexVec, LowerFirst, Positions};
+use crate::table::Row;
+
+/// Compares every mapping of `map` with what was observed.
+#[must_use]
+pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
+    let mut conflicts = Vec::new();
+    let Matches { found, in_conflict, by_device } = matching::devices(map, observed, &mut conflicts);
+    let orphans = orphans(map, &by_device, observed);
+    let mut changes = Changes::new(map, Mappings::new(map, by_device), orphans);
+    changes.conflicts = conflicts;
+    let claims = Claims::of(found.len());
+    let mut comparison = Comparison { changes, observed, found, in_conflict, claims };
+    let mut walk = LowerFirst::new(comparison.found.len());
+    while let Some((id, lowers)) = walk.next(|id| comparison.changes.mappings.below(id, observed)) {
+        comparison.add(Placement { id, lowers, circle: None });
+    }
+    for placement in placement::circular(&comparison.changes.mappings, walk.left()) {
+        comparison.add(placement);
+    }
+    let Comparison { mut changes, claims, .. } = comparison;
+    let overlaps = claims.conflicts(&changes);
+    changes.conflicts.extend(overlaps);
+    changes
+}
+
+/// Owned devices that no mapping declares, in the order of the list.
+fn orphans<'a>(map: &Map, by_device: &[Option<MappingId>], observed: &'a Observed) -> Vec<&'a Seen> {
+    let undeclared = observed.devices.iter().zip(by_device).filter(|(_, mapping)| mapping.is_none());
+    let owned = |seen: &&Seen| seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
+    undeclared.map(|(seen, _)| seen).filter(owned).collect()
+}
+
+/// A comparison on its way.
+struct Comparison<'a> {
+    changes: Changes<'a>,
+    observed: &'a Observed,
+    found: IndexVec<MappingId, Option<Match<'a>>>,
+    in_conflict: IndexVec<MappingId, bool>,
+    claims: Claims<'a>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Adds a mapping, after all those below it.
+    fn add(&mut self, placement: Placement) {
+        let (id, changes) = (placement.id, &self.changes);
+        let lowers: Positions<ChangeId> =
+            placement.lowers.iter().filter_map(|id| changes.of_mapping(*id)).collect();
+        let change = self.change(placement, &lowers);
+        self.claims.note(&change, &lowers, &self.changes, self.observed);
+        self.changes.push(id, change, lowers);
+    }
+
+    /// Compares one mapping with its device.
+    fn change(&mut self, Placement { id, circle, .. }: Placement, lowers: &[ChangeId]) -> Change<'a> {
+        let (mapping, found) = (self.changes.mappings.get(id), self.found[id]);
+        let present = mapping.state != State::Absent;
+        let device = found.and_then(|found| found.seen.mapped.as_ref());
+        let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
+        let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
+        let (mut obstacles, block) = (resolver.obstacles, resolver.block);
+        let short = present && rows.len() < mapping.rows.len();
+        obstacles.extend(circle);
+        obstacles.dedup();
+        let blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
+        self.changes.conflicts.extend(obstacles.into_iter().map(|reason| Conflict {
+            mapping: mapping.key.clone(),
+            name: mapping.name.clone(),
+            reason,
+        }));
+        let drift = if blocked {
+            Drift::Blocked
+        } else {
+            let (drift, ignored) = drift(mapping, found, &mut rows);
+            self.changes.note_ignored(ignored);
+            self.replaced_below(drift, found, lowers)
+        };
+        // How long a device is that must be loaded to tell is not known yet.
+        let known = present && !blocked && !rows.iter().any(|row| row.provisional);
+        let size = known.then(|| rows.last().map_or(0, Row::end));
+        Change { mapping, found, rows: rows.into(), drift, size, block }
+    }
+
+    /// A mapping that uses, and goes on using, a device that is replaced must be replaced itself: the old lower device
+    /// can't go while it is held, and the new one is not there before the old one went.
+    fn replaced_below(&self, drift: Drift, found: Option<Match<'_>>, lowers: &[ChangeId]) -> Drift {
+        let Drift::Differs(diff) = drift else { return drift };
+        let replaced: HashMap<DevNum, &Key> = lowers
+            .iter()
+            .map(|id| &self.changes.all[*id])
+            .filter(|change| change.is_replaced())
+            .filter_map(|change| Some((change.number()?, &change.mapping.key)))
+            .collect();
+        let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !replaced.is_empty());
+        let held = live.map(|live| diff::lower_devices(&live.table)).unwrap_or_default();
+        match held.iter().find_map(|number| replaced.get(number)) {
+            Some(key) => {
+                let differences = vec![Difference::LowerDevice((*key).clone())];
+                Drift::Replaced(Arc::new(TableDiff { differences, ..TableDiff::clone(&diff) }))
+            }
+            None => Drift::Differs(diff),
+        }
+    }
+}
+
+/// Compares a mapping with its device, and turns the rows into those to load over the live table: without orders that
+/// were carried out already. Also returns a sentence for each value that the kernel would take and ignore.
+fn drift(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drift, Vec<String>) {
+    let settled = |drift| (drift, Vec::new());
+    let absent = mapping.state == State::Absent;
+    let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {
+        return settled(if absent { Drift::AbsentOk } else { Drift::Missing });
+    };
+    if absent {
+        let pending = change::is_removal_pending(device);
+        return settled(if pending { Drift::RemovalPending } else { Drift::Extra });
+    }
+    if !device.info.live_table {
+        return settled(Drift::NoTable);
+    }
+    let (verdict, ignored) = diff::judge(rows, mapping.access(), device);
+    let drift = match verdict {
+        Verdict::Equal => Drift::InSync,
+        Verdict::Reload(diff) => {
+            diff::over(rows, &device.table);
+            Drift::Differs(Arc::new(diff))
+        }
+        Verdict::Recreate(diff) => Drift::Replaced(Arc::new(diff)),
+        Verdict::Unknown(why) => Drift::Unknown(why),
+    };
+    (drift, ignored)
+}

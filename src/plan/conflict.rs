@@ -1,0 +1,374 @@
+//! What stands in the way of a map, as data. The sentence is made where it is shown.
+
+use std::fmt;
+use std::ops::Deref;
+
+use smol_str::SmolStr;
+
+use crate::config::SharedSectors;
+use crate::device::Device;
+use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::targets::Problem;
+use crate::units::SECTOR;
+
+/// Something that stands in the way of the map as a whole: nothing is applied while it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The mapping that can't be had.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// What stands in the way, and the way out.
+    pub reason: Obstacle,
+}
+
+impl Conflict {
+    /// Sorts conflicts by mapping, name and sentence, and drops those that are there already.
+    pub fn sort(conflicts: &mut Vec<Self>) {
+        conflicts.sort_by_cached_key(|conflict| {
+            (conflict.mapping.clone(), conflict.name.clone(), conflict.reason.to_string())
+        });
+        conflicts.dedup();
+    }
+}
+
+/// A device as it is written: equal to another only when both read the same.
+#[derive(Debug, Clone)]
+pub struct Written(Device);
+
+impl From<&Device> for Written {
+    fn from(device: &Device) -> Self {
+        Self(device.clone())
+    }
+}
+
+impl Deref for Written {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form && self.number == other.number
+    }
+}
+
+impl Eq for Written {}
+
+/// What stands in the way of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A row is given a start that is not the end of the row before.
+    RowStart {
+        /// The target type of the row.
+        kind: SmolStr,
+        /// Where the row must start, in sectors.
+        start: u64,
+        /// The start that is given.
+        given: u64,
+    },
+    /// The length of a row follows from a device of unknown size.
+    LengthUnknown {
+        /// The target type of the row.
+        kind: SmolStr,
+        /// The start of the row, in sectors.
+        start: u64,
+    },
+    /// The lower devices leave no room for a row: the sentence of its target.
+    NoRoom(String),
+    /// A parameter of a target breaks a rule, which shows only now.
+    Parameter(Problem),
+    /// A device holds metadata with which the kernel must not load the table.
+    Metadata {
+        /// The device.
+        device: Written,
+        /// The sentence of the target.
+        message: &'static str,
+    },
+    /// A lower device does not exist.
+    LowerMissing(Written),
+    /// A lower device is an orphan that is removed.
+    LowerPruned {
+        /// The lower device.
+        device: Written,
+        /// Its name.
+        name: Name,
+    },
+    /// A lower device is a mapping that is to be absent.
+    LowerAbsent {
+        /// The lower device.
+        device: Written,
+        /// The mapping.
+        key: Key,
+    },
+    /// A lower device is written by the name of a mapping that gets another name.
+    LowerRenamed {
+        /// The lower device.
+        device: Written,
+        /// The mapping.
+        key: Key,
+        /// The name it gets.
+        name: Name,
+    },
+    /// A lower device is smaller than what the table uses of it.
+    LowerTooSmall {
+        /// The lower device.
+        device: Written,
+        /// Where the table ends on it, in sectors.
+        end: u64,
+        /// Its size, in sectors.
+        size: u64,
+    },
+    /// A lower device is read-only, and the table would write to it.
+    LowerReadOnly(Written),
+    /// A start or length is not a multiple of the logical blocks of a lower device.
+    Misaligned {
+        /// The lower device.
+        device: Written,
+        /// Its logical blocks, in sectors.
+        block: u64,
+        /// The start or length, in sectors.
+        odd: u64,
+    },
+    /// A lower device is claimed outside of Device Mapper.
+    LowerClaimed {
+        /// The lower device as the map writes it, or else its number.
+        device: Result<Written, DevNum>,
+        /// What has it.
+        by: Claimant,
+    },
+    /// The mapping is in a circle of mappings.
+    Circle {
+        /// The mappings of the circle that it uses.
+        through: Vec<Key>,
+    },
+    /// The mapping is above a circle of mappings.
+    AboveCircle {
+        /// The mappings in or above the circle that it uses.
+        through: Vec<Key>,
+    },
+    /// Two mappings write to the same sectors.
+    Overlap {
+        /// The sectors.
+        sectors: SharedSectors,
+        /// The device as this mapping writes it.
+        device: Written,
+        /// The other mapping.
+        other: Key,
+        /// The device as the other mapping writes it.
+        other_device: Written,
+    },
+    /// Two mappings have one device.
+    ClaimedTwice {
+        /// The name of the device.
+        device: Name,
+        /// The other mapping.
+        other: Key,
+        /// This mapping.
+        mapping: Key,
+    },
+    /// The device to be renamed has a uuid of its own.
+    RenamedFromUuid {
+        /// The name of the device.
+        name: Name,
+        /// Its uuid.
+        uuid: Uuid,
+    },
+    /// A device has the name, and keeps it.
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// The number of the device.
+        number: DevNum,
+        /// What that device is.
+        by: NameHolder,
+    },
+    /// The device that hands its blocks over is not suspended.
+    HandoverActive {
+        /// The name of that device.
+        giver: Name,
+        /// The device that holds the blocks.
+        number: DevNum,
+    },
+    /// The steps of the mapping wait for each other.
+    StepsInCircle,
+}
+
+/// A device that keeps the name of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameHolder {
+    /// The device of a mapping.
+    Mapping(Key),
+    /// A device that is removed with its last close.
+    RemovalPending,
+    /// A device without uuid, and the mapping, which would adopt one, has a device.
+    SecondWithoutUuid,
+    /// A device without uuid.
+    WithoutUuid,
+    /// An orphan.
+    Orphan(Uuid),
+    /// A device of another dmctl owner, of another subsystem, or of unknown origin.
+    Foreign(Uuid),
+}
+
+/// What has a block device to itself, so that the kernel gives it to no table (`bd_prepare_to_claim`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimant {
+    /// A file system, mounted here.
+    Mount(String),
+    /// Swap space.
+    Swap,
+    /// Another block device, as an array is.
+    Holder(DevNum),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RowStart { kind, start, given } => write!(
+                f,
+                "its {kind} target must start at sector {start}, where the one before it ends, not at {given}"
+            ),
+            Self::LengthUnknown { kind, start } => write!(
+                f,
+                "the length of the {kind} target at sector {start} follows from a device whose size is not known"
+            ),
+            Self::NoRoom(message) => f.write_str(message),
+            Self::Parameter(problem) => write!(f, "{problem}"),
+            Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
+            Self::Circle { through } => write!(f, "it stands on itself, through {}", keys(through)),
+            Self::AboveCircle { through } => {
+                write!(f, "it stands on a circle of mappings, through {}", keys(through))
+            }
+            Self::Overlap { sectors, device, other, other_device } => write!(
+                f,
+                "it writes to {sectors} of {}, and so does `{other}`, to which that device is {}; give them different \
+                 sectors, or say shared = true in both",
+                **device, **other_device
+            ),
+            Self::ClaimedTwice { device, other, mapping } => {
+                write!(f, "the device `{device}` can't be both `{other}` and `{mapping}`")
+            }
+            Self::RenamedFromUuid { name, uuid } => write!(
+                f,
+                "renamed_from names `{name}`, but that device has the uuid {uuid}, which can't be changed; write uuid = \
+                 \"{uuid}\" to declare it as it is"
+            ),
+            Self::NameTaken { name, number, by } => write!(f, "the name `{name}` is taken by {number}, {by}"),
+            Self::HandoverActive { giver, number } => write!(
+                f,
+                "it would take over what `{giver}` keeps on {number}, and that is not suspended; apply the map with \
+                 `state = \"suspended\"` for it first"
+            ),
+            Self::StepsInCircle => {
+                f.write_str("its steps wait for each other; apply the change in two parts")
+            }
+            Self::LowerMissing(_)
+            | Self::LowerPruned { .. }
+            | Self::LowerAbsent { .. }
+            | Self::LowerRenamed { .. }
+            | Self::LowerTooSmall { .. }
+            | Self::LowerReadOnly(_)
+            | Self::Misaligned { .. }
+            | Self::LowerClaimed { .. } => self.write_lower(f),
+        }
+    }
+}
+
+impl Obstacle {
+    /// Writes the sentence about a lower device.
+    fn write_lower(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the lower device ")?;
+        match self {
+            Self::LowerMissing(device) => write!(f, "{} does not exist", **device),
+            Self::LowerPruned { device, name } => write!(
+                f,
+                "{} is `{name}`, which no mapping declares and prune = true removes",
+                device.described()
+            ),
+            Self::LowerAbsent { device, key } => {
+                write!(f, "{} is the mapping `{key}`, which is to be absent", device.described())
+            }
+            Self::LowerRenamed { device, key, name } => write!(
+                f,
+                "{} is the mapping `{key}`, which is to be called `{name}`; write @{key}",
+                device.described()
+            ),
+            Self::LowerTooSmall { device, end, size } => write!(
+                f,
+                "{} is too small: the table reaches to sector {end}, it has {size}",
+                device.described()
+            ),
+            Self::LowerReadOnly(device) => write!(
+                f,
+                "{} is read-only, and this table would write to it; say readonly = true",
+                device.described()
+            ),
+            Self::Misaligned { device, block, odd } => write!(
+                f,
+                "{} has blocks of {} bytes: starts and lengths must be multiples of {block} sectors, and {odd} is none",
+                device.described(),
+                block * SECTOR
+            ),
+            Self::LowerClaimed { device, by } => {
+                match device {
+                    Ok(device) => f.write_str(&device.described())?,
+                    Err(number) => write!(f, "{number}")?,
+                }
+                write!(f, " is {by}, so the kernel gives it to no table")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for NameHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mapping(key) => {
+                write!(f, "the device of the mapping `{key}`, which this plan does not rename or remove")
+            }
+            Self::RemovalPending => {
+                f.write_str("a device that goes away as soon as it is closed; then apply again")
+            }
+            Self::SecondWithoutUuid => f.write_str(
+                "a device without uuid, and the mapping has a device already; remove one of the two",
+            ),
+            Self::WithoutUuid => f.write_str(
+                "a device without uuid; write adopt = true to take it over, or give the mapping another name",
+            ),
+            Self::Orphan(uuid) => write!(
+                f,
+                "an owned device ({uuid}) that no mapping declares; remove it, or let prune = true do so"
+            ),
+            Self::Foreign(uuid) => {
+                let other = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
+                let whose = other.or_else(|| uuid.subsystem().map(ToString::to_string));
+                let whose = whose.map_or_else(String::new, |whose| format!(" of {whose}"));
+                write!(
+                    f,
+                    "a device{whose} with the uuid {uuid}; give the mapping another name, or write uuid = \"{uuid}\" to \
+                     declare that very device"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mount(mount) => write!(f, "mounted on {mount}"),
+            Self::Swap => f.write_str("swap space"),
+            Self::Holder(holder) => write!(f, "part of {holder}"),
+        }
+    }
+}
+
+/// Keys as a map writes them, separated by commas.
+fn keys(keys: &[Key]) -> String {
+    keys.iter().map(|key| format!("@{key}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,69 @@
+//! Where mappings and devices are in the stacks, lower ones first.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::conflict::Obstacle;
+use super::mappings::Mappings;
+use super::position::MappingId;
+use crate::diff;
+use crate::identity::DevNum;
+use crate::observed::{Observed, Seen};
+use crate::stack::{Circular, NamedStacks, Position as _, Positions, position};
+
+/// A mapping and the mappings it should use.
+pub struct Placement {
+    /// The mapping.
+    pub id: MappingId,
+    /// Those below it, each once.
+    pub lowers: Positions<MappingId>,
+    /// Set when it is in a circle or above one.
+    pub circle: Option<Obstacle>,
+}
+
+position! {
+    /// A device whose table was read, in the order of the names.
+    pub struct ReadId;
+}
+
+position! {
+    /// A mapping in a circle or above one.
+    struct LeftId;
+}
+
+/// The devices whose tables were read, lower devices first; by name where that leaves a choice.
+pub fn devices(observed: &Observed) -> Vec<&Seen> {
+    let mut read: Vec<&Seen> = observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
+    read.sort_by_key(|seen| &seen.listed.name);
+    let stacks: NamedStacks<DevNum, ReadId> =
+        read.iter().map(|seen| (seen.listed.number, lowers(seen))).collect();
+    stacks.bottom_up().into_iter().map(|id| read[id.index()]).collect()
+}
+
+/// The devices below a device, by its live and by its inactive table.
+fn lowers(seen: &Seen) -> BTreeSet<DevNum> {
+    let mut lowers = diff::lower_devices(&seen.waiting);
+    lowers.extend(seen.mapped.iter().flat_map(|mapped| diff::lower_devices(&mapped.table)));
+    lowers
+}
+
+/// The mappings that are in a circle, and then those that are above one, lower ones first.
+pub fn circular(mappings: &Mappings<'_>, left: Vec<(MappingId, Positions<MappingId>)>) -> Vec<Placement> {
+    let mut lowers: HashMap<MappingId, Positions<MappingId>> = left.iter().cloned().collect();
+    let stacks: NamedStacks<MappingId, LeftId> = left.into_iter().collect();
+    let Circular { inside, above } = stacks.circular();
+    let in_circle: HashSet<MappingId> = inside.iter().map(|id| *stacks.name(*id)).collect();
+    let keys = |ids: &[MappingId], leads: &dyn Fn(&MappingId) -> bool| {
+        ids.iter().filter(|id| leads(id)).map(|id| mappings.get(*id).key.clone()).collect()
+    };
+    let mut placements = Vec::with_capacity(inside.len() + above.len());
+    for id in inside.into_iter().chain(above).map(|id| *stacks.name(id)) {
+        let lowers = lowers.remove(&id).unwrap_or_default();
+        let circle = if in_circle.contains(&id) {
+            Obstacle::Circle { through: keys(&lowers, &|lower| in_circle.contains(lower)) }
+        } else {
+            Obstacle::AboveCircle { through: keys(&lowers, &|lower| stacks.position(lower).is_some()) }
+        };
+        placements.push(Placement { id, lowers, circle: Some(circle) });
+    }
+    placements
+}

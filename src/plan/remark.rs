@@ -1,0 +1,25 @@
+//! What a plan leaves as it is: devices that can't be judged, and values that the kernel would ignore.
+
+use crate::identity::{Key, Name};
+
+/// A device that can't be judged, and is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// Why its live table can't be judged.
+    pub reason: String,
+}
+
+/// A value that the kernel would take and ignore, so that no plan can bring it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The mapping.
+    pub mapping: Key,
+    /// Its name.
+    pub name: Name,
+    /// The value, and what would bring it.
+    pub reason: String,
+}

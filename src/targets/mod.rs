@@ -1,9 +1,11 @@
 //! What dmctl knows about each kernel target: one file a target.
 //!
-//! A file declares the fields of its target in the words of the kernel's documentation and says, by
-//! implementing [`TargetKind`], how they are read from a row, printed as one, checked before the kernel
-//! is asked, and compared with what the kernel has. Everything else in dmctl sees a [`Target`] target and
-//! no target by name. To add one: write its file and add it to the list below.
+//! A file declares the fields of its target in the words of the kernel's documentation. It implements
+//! [`TargetKind`]: how they are read from a row, printed as one and compared with those of the kernel; and
+//! [`Target`]: the lower devices, and what is checked before the kernel is asked. The rest of dmctl sees a
+//! `dyn Target` and does not know a target by name. Optional words are a table, one line an option
+//! (`frame/options.rs`, and `writecache.rs` for an example). To add a target: write its file, declare it and
+//! add it to [`KINDS`].
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 

@@ -1,6 +1,6 @@
 //! The language of Graphviz: arrows lead from a device to what it stands on.
 
-use super::{Tone, facts, name, remarks, tone};
+use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
 use crate::text::push_line;
 

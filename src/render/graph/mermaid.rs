@@ -1,6 +1,6 @@
 //! The language of Mermaid, which many pages draw by themselves.
 
-use super::{Tone, facts, name, remarks, tone};
+use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
 use crate::stack::Position;
 use crate::text::{push, push_line};

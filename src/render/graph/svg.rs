@@ -3,7 +3,7 @@
 //! Each device is drawn beside the one it stands on first, and has as many lines as stand on it; so a drawing grows
 //! downwards with the number of devices, like a list, and can be read at any number.
 
-use super::{Tone, facts, name, remarks, tone};
+use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::{Graph, Node, NodeId};
 use crate::render::boxes::{Align, Label, Place, Style, curve, end_of, start_of};
 use crate::stack::{IndexVec, Stacks};

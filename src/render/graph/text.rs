@@ -4,7 +4,7 @@
 
 use anstyle::AnsiColor;
 
-use super::{Tone, kinds, name, remarks, size, tone};
+use super::labels::{Tone, kinds, name, remarks, size, tone};
 use crate::graph::{Graph, Node, NodeId};
 use crate::render::ColorMode;
 use crate::stack::{IndexVec, Position, Stacks};

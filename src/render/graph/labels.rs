@@ -1,0 +1,76 @@
+//! The words and the tone of one device in a drawing, which all forms of a drawing share.
+
+use crate::graph::{Kind, Node, State};
+use crate::identity::printable;
+use crate::units::Sectors;
+
+/// How much attention a device needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// The device is not mapped.
+    Ground,
+    /// Nothing is wrong with it.
+    Calm,
+    /// Another owner has it.
+    Foreign,
+    /// The map would change it.
+    Pending,
+    /// It does not exist, or I/O to it waits.
+    Alarm,
+}
+
+/// Judges a device by its state, its owner and what the map would do.
+pub(super) fn tone(node: &Node) -> Tone {
+    let ours = node.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(crate::identity::UUID_PREFIX));
+    match (node.state, node.kind) {
+        (State::Missing, _) if node.pending.is_empty() => Tone::Alarm,
+        (State::Suspended | State::Empty, _) => Tone::Alarm,
+        _ if !node.pending.is_empty() => Tone::Pending,
+        (_, Kind::Block) => Tone::Ground,
+        _ if ours => Tone::Calm,
+        _ => Tone::Foreign,
+    }
+}
+
+/// Returns the name, with characters that can't be shown escaped.
+pub(super) fn name(node: &Node) -> String {
+    printable(&node.name).into_owned()
+}
+
+/// Returns the size for a person.
+pub(super) fn size(node: &Node) -> String {
+    node.sectors.map_or_else(|| "?".to_string(), |sectors| Sectors(sectors).human())
+}
+
+/// Joins the types of the targets.
+pub(super) fn kinds(node: &Node) -> String {
+    printable(&node.targets.join("+")).into_owned()
+}
+
+/// Joins number, size and target types in a line.
+pub(super) fn facts(node: &Node) -> String {
+    let mut facts = Vec::new();
+    if !node.id.starts_with('@') && node.id != node.name {
+        facts.push(node.id.clone());
+    }
+    facts.push(size(node));
+    facts.extend((!node.targets.is_empty()).then(|| kinds(node)));
+    facts.join(" \u{b7} ")
+}
+
+/// Lists state, access, status, pending steps, owner and users, as far as they differ from the usual.
+pub(super) fn remarks(node: &Node) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if node.state != State::Active {
+        remarks.push(node.state.name().to_string());
+    }
+    if node.read_only {
+        remarks.push("read-only".to_string());
+    }
+    let (status, pending) = (&node.status, &node.pending);
+    remarks.extend(status.as_ref().filter(|word| *word != node.state.name()).cloned());
+    remarks.extend((!pending.is_empty()).then(|| format!("-> {}", pending.join(", "))));
+    remarks.extend(node.whose.as_ref().map(|whose| format!("[{whose}]")));
+    remarks.extend(node.users.iter().map(|user| format!("on {user}")));
+    remarks.iter().map(|remark| printable(remark).into_owned()).collect()
+}

@@ -5,7 +5,7 @@
 //!
 //! [`repair`] finds what a crash left, where there is no map.
 //!
-//! `matching` finds the device of each mapping, `changes` compares the two from the bottom of the stacks
+//! `matching` finds the device of each mapping, `compare` compares the two from the bottom of the stacks
 //! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
 
 mod action;

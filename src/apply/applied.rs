@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::ApplyError;
 use super::journal::Journal;
+use super::rollback::rollback;
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::identity::Name;
@@ -74,7 +75,7 @@ impl Applied {
             }
             changed.insert(id);
         }
-        self.journal.leave(&changed).undo(&mut undo);
+        rollback(self.journal.leave(&changed), &mut undo);
         undo.end()
     }
 }

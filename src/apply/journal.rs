@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{DeviceState, Id, Info, KernelError, Suspend};
+use crate::kernel::{DeviceState, Id, Info, KernelError};
 use crate::plan::LiveTable;
 use crate::sync::Mutex;
 use crate::table::RawRow;
 
-use super::rollback_swap;
 use super::swap::Members;
-use super::undo::Undo;
 
 /// One change that was made.
 pub enum Done {
@@ -145,74 +143,9 @@ impl Journal {
         self
     }
 
-    /// Undoes everything, last things first.
-    pub fn undo(self, undo: &mut Undo<'_>) {
-        for done in self.0.into_inner().into_iter().rev() {
-            one(undo, done);
-        }
-    }
-}
-
-fn one(undo: &mut Undo<'_>, done: Done) {
-    let kernel = undo.kernel;
-    match done {
-        Done::Created { id, name } => {
-            let outcome = undo.remove(&id);
-            let says = |error| {
-                format!("{name} is there and should not be: {error}; `dmctl remove {name}` removes it")
-            };
-            undo.note(outcome, says);
-        }
-        Done::Finished { shell } => {
-            let outcome = undo.empty(&shell);
-            let says = |error| {
-                format!(
-                    "{0} had no table, and can't be made anew without one: {error}; `dmctl info {0}` shows it",
-                    shell.name
-                )
-            };
-            undo.note(outcome, says);
-        }
-        // A swap that came after has emptied the slot; clearing it again does no harm.
-        Done::Loaded { id, name } => {
-            let outcome = undo.twice(|| kernel.clear(&id));
-            let says = |error| {
-                format!("{name} keeps a table in its inactive slot: {error}; `dmctl repair` clears it")
-            };
-            undo.note(outcome, says);
-        }
-        Done::Swapped { members } => rollback_swap::rollback_swap(undo, &members),
-        Done::Renamed { from, to, .. } => {
-            let outcome = undo.twice(|| kernel.rename(&to, &from));
-            let says =
-                |error| format!("{from} is called {to}: {error}; `dmctl rename {to} {from}` renames it");
-            undo.note(outcome, says);
-        }
-        Done::Removed { old } => {
-            let outcome = undo.make_again(&old);
-            undo.note(outcome, |error| old.lost(&error));
-        }
-        Done::Kept { id, name } => {
-            let outcome = undo.let_go(&id);
-            let says = |error| {
-                format!(
-                    "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
-                )
-            };
-            undo.note(outcome, says);
-        }
-        Done::Suspended { id, name } => {
-            let outcome = undo.twice(|| kernel.resume(&id));
-            let says = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
-            undo.note(outcome, says);
-        }
-        Done::Resumed { id, name } => {
-            let outcome = undo.twice(|| kernel.suspend(&id, Suspend::default()));
-            let says = |error| {
-                format!("{name} is not suspended as it was: {error}; `dmctl suspend {name}` suspends it")
-            };
-            undo.note(outcome, says);
-        }
+    /// Returns the changes, last things first.
+    pub fn backwards(self) -> impl Iterator<Item = Done> {
+        self.0.into_inner().into_iter().rev()
     }
 }
 

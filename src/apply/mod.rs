@@ -6,7 +6,7 @@
 //!
 //! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `crew` does
 //! it, some side by side, as far as `overlap` lets it. `run` carries out one task and notes each change in a
-//! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`undo`,
+//! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`rollback`, `undo`,
 //! `rollback_swap`). Whatever ends this process on the way, the next plan finds it by
 //! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
 //! temporary names are all differences from the map like any other.
@@ -22,6 +22,7 @@ mod queue;
 mod removal;
 mod repair;
 mod resume;
+mod rollback;
 mod rollback_swap;
 mod rows;
 mod run;
@@ -143,6 +144,6 @@ fn carry_out(
     };
     progress.undoing();
     let mut undo = Undo::new(kernel, options.patience);
-    journal.undo(&mut undo);
+    rollback::rollback(journal, &mut undo);
     Err(failure.with(undo.end()))
 }

@@ -227,7 +227,7 @@ impl Multipath {
                 "retain_attached_hw_handler" => self.retain_attached_hw_handler = true,
                 "pg_init_retries" => self.pg_init_retries = Some(words.number("pg_init_retries")?),
                 "pg_init_delay_msecs" => {
-                    self.pg_init_delay_msecs = Some(words.number("pg_init_delay_msecs")?)
+                    self.pg_init_delay_msecs = Some(words.number("pg_init_delay_msecs")?);
                 }
                 "queue_mode" => {
                     let mode = words.next("the queue mode")?.to_ascii_lowercase();

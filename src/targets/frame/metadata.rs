@@ -38,6 +38,7 @@ pub enum Found {
 
 impl<'a> Metadata<'a> {
     /// Describes metadata of the persistent-data library: the first block of `device`, with this magic.
+    #[must_use]
     pub fn persistent_data<const MAGIC: u64>(device: &'a Device, otherwise: &'static str) -> Self {
         Self { device, offset: 0, length: BLOCK, look: |bytes| persistent_data(bytes, MAGIC), otherwise }
     }

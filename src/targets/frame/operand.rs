@@ -128,7 +128,9 @@ impl<T: Operand> OptionField for Vec<T> {
     }
 
     fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
-        self.iter().for_each(|value| value.print(word, syntax, out));
+        for value in self {
+            value.print(word, syntax, out);
+        }
     }
 }
 

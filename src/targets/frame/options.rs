@@ -356,12 +356,16 @@ impl<T> Options<T> {
 
     /// Prints the options that are set.
     pub(crate) fn print(&self, target: &T, out: &mut Printer) {
-        self.all.iter().for_each(|option| option.print(target, self.syntax, out));
+        for option in self.all {
+            option.print(target, self.syntax, out);
+        }
     }
 
     /// Compares the options that have an effect.
     pub(crate) fn compare(&self, wanted: &T, live: &T, differences: &mut Differences) {
-        self.all.iter().for_each(|option| option.compare(wanted, live, differences));
+        for option in self.all {
+            option.compare(wanted, live, differences);
+        }
     }
 
     /// Counts the options that are set.

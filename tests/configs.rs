@@ -50,7 +50,7 @@ fn compare(case: &Path, extension: &str, text: &str, wrong: &mut Vec<String>) {
 /// Reads a map and draws what is wrong with it, with the names of its files as they stand in the repository.
 fn read(case: &Path) -> (Loaded, String) {
     let loaded = config::load(&[case.to_path_buf()]);
-    let text = loaded.render(false).replace(&format!("{}/", root().display()), "");
+    let text = loaded.render().replace(&format!("{}/", root().display()), "");
     (loaded, text)
 }
 

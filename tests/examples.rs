@@ -41,7 +41,7 @@ fn examples() -> Vec<PathBuf> {
 
 fn map(path: &Path) -> Map {
     let loaded = config::load(&[path.to_path_buf()]);
-    let says = loaded.render(false);
+    let says = loaded.render();
     loaded.map.unwrap_or_else(|| panic!("{} is refused:\n{says}", path.display()))
 }
 

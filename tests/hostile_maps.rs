@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn refused(what: &str, text: &str) {
     let begun = Instant::now();
     let loaded = config::parse_str("map.toml", text);
-    let drawn = loaded.render(false);
+    let drawn = loaded.render();
     let took = begun.elapsed();
     println!("{took:>8.2?}  {} errors  {what:?}", loaded.diagnostics.errors());
     assert!(loaded.map.is_none(), "{what:?} is taken for a map");
@@ -49,7 +49,7 @@ fn a_million_errors_are_counted_and_twenty_shown() {
         )]);
     }
     refused("a hundred thousand wrong mappings", &text);
-    let drawn = config::parse_str("map.toml", &text).render(false);
+    let drawn = config::parse_str("map.toml", &text).render();
     assert!(
         drawn
             .trim_end()
@@ -79,6 +79,6 @@ fn every_prefix_of_a_map_is_answered() {
     for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
         let loaded = config::parse_str("map.toml", &text[..end]);
         assert_eq!(loaded.map.is_none(), loaded.diagnostics.errors() > 0);
-        assert_eq!(loaded.render(true).is_empty(), loaded.map.is_some());
+        assert_eq!(loaded.render_colored().is_empty(), loaded.map.is_some());
     }
 }

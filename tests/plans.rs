@@ -49,7 +49,7 @@ impl Case {
         let several = folder.join("maps");
         let map = if several.is_dir() { several } else { folder.join("map.toml") };
         let loaded = config::load(&[map]);
-        let says = loaded.render(false);
+        let says = loaded.render();
         let map = loaded.map.ok_or(says)?;
         let text = fs::read_to_string(folder.join("kernel.json")).map_err(|error| error.to_string())?;
         let kernel = State::parse(&text, "kernel.json")?;

@@ -147,7 +147,7 @@ fn in_order() -> Vec<usize> {
 
 fn read(text: &str) -> Map {
     let loaded = config::parse_str("map.toml", text);
-    let says = loaded.render(false);
+    let says = loaded.render();
     loaded.map.unwrap_or_else(|| panic!("{says}\n{text}"))
 }
 

@@ -94,7 +94,7 @@ pub fn places() -> Places {
 }
 
 fn judge(loaded: Loaded, trust: Trust) -> Read {
-    let drawn = loaded.render(true);
+    let drawn = loaded.render_colored();
     let mut messages = Vec::new();
     if !drawn.is_empty() {
         messages.push(drawn.trim_end().to_string());

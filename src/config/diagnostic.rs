@@ -10,7 +10,7 @@ use super::model::{Origin, Place};
 use crate::mistake::Mistake;
 
 /// How many diagnostics of one severity are kept; the rest is counted.
-const KEPT: usize = 200;
+const MAX_KEPT: usize = 200;
 
 /// Whether a map can be used in spite of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,7 +193,7 @@ impl Diagnostics {
             Severity::Warning => &mut self.warnings,
         };
         *count += 1;
-        if *count <= KEPT {
+        if *count <= MAX_KEPT {
             self.kept.push(diagnostic);
         }
     }
@@ -218,7 +218,7 @@ impl Diagnostics {
 
     /// Whether there are so many errors that looking for more helps nobody.
     pub(super) fn is_full(&self) -> bool {
-        self.errors >= KEPT
+        self.errors >= MAX_KEPT
     }
 
     /// The first few hundred, errors before warnings, each in the order of the text.
@@ -258,7 +258,7 @@ mod tests {
         for _ in 0..1000 {
             all.push(Diagnostic::error("wrong"));
         }
-        assert_eq!((all.errors(), all.iter().count()), (1000, KEPT));
+        assert_eq!((all.errors(), all.iter().count()), (1000, MAX_KEPT));
         assert!(!all.is_usable());
     }
 }

@@ -46,14 +46,23 @@ impl Diagnostics {
         });
     }
 
-    /// Draws the first twenty and counts the rest. Without `color` it is plain text.
+    /// Draws the first twenty as plain text and counts the rest.
     #[must_use]
-    pub fn render(&self, sources: &[Source], color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    pub fn render(&self, sources: &[Source]) -> String {
+        self.render_with(&Renderer::plain(), sources)
+    }
+
+    /// Draws the first twenty in the colours of a terminal and counts the rest.
+    #[must_use]
+    pub fn render_colored(&self, sources: &[Source]) -> String {
+        self.render_with(&Renderer::styled(), sources)
+    }
+
+    fn render_with(&self, renderer: &Renderer, sources: &[Source]) -> String {
         let mut locator = Locator::new(sources);
         let mut drawn = String::new();
         for diagnostic in self.iter().take(MAX_DRAWN) {
-            drawn.push_str(&draw(diagnostic, sources, &mut locator, &renderer));
+            drawn.push_str(&draw(diagnostic, sources, &mut locator, renderer));
             drawn.push_str("\n\n");
         }
         drawn.push_str(&self.rest());

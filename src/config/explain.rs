@@ -18,10 +18,19 @@ use super::wording::{Context, Wording, reword};
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 
 /// The most errors of one table that are looked for.
-const MOST: usize = 20;
+const MAX_ATTEMPTS: usize = 20;
 
-/// What may stand beside the fields of a target.
+/// Keys that a target may have besides the fields of its type.
 const BESIDE_FIELDS: [&str; 4] = ["type", "start", "length", "messages"];
+
+/// A table that did not read.
+struct Subject<'a> {
+    origin: &'a Origin,
+    /// What the table is, in the words of a message: "a mapping", "a `linear` target".
+    name: &'a str,
+    /// Keys that are legal in the table besides those that serde knows.
+    more: &'a [&'a str],
+}
 
 pub(super) struct Explainer<'i, 'd> {
     file: usize,
@@ -65,13 +74,15 @@ impl<'i, 'd> Explainer<'i, 'd> {
                 .help("write `format = 1` at the top");
             self.push(missing, (self.file, 0..0));
         }
-        self.all_of(origin, table, "a map", &[], &|table| read::<MapFields>(table).map(drop));
+        let subject = Subject { origin, name: "a map", more: &[] };
+        self.all_of(&subject, table, &|table| read::<MapFields>(table).map(drop));
     }
 
     fn mapping(&mut self, origin: &Origin, mut table: DeTable<'i>) {
         table.remove("targets");
         self.dotted_keys(&mut table);
-        self.all_of(origin, table, "a mapping", &[], &|table| read::<MappingFields>(table).map(drop));
+        let subject = Subject { origin, name: "a mapping", more: &[] };
+        self.all_of(&subject, table, &|table| read::<MappingFields>(table).map(drop));
     }
 
     /// `[mappings.a.b]` is a table `b` in the mapping `a`, where most often the key `a.b` was meant.
@@ -96,7 +107,8 @@ impl<'i, 'd> Explainer<'i, 'd> {
         let name = common.get("type").and_then(|kind| kind.get_ref().as_str()).map(ToString::to_string);
         let kind = name.as_deref().and_then(targets::find);
         let what = kind.map_or_else(|| "a target".to_string(), |kind| format!("a `{}` target", kind.name));
-        self.all_of(origin, common.clone(), &what, &[], &|table| read::<RowFields>(table).map(drop));
+        let subject = Subject { origin, name: &what, more: &[] };
+        self.all_of(&subject, common.clone(), &|table| read::<RowFields>(table).map(drop));
         let (Some(name), Some(written)) = (name, common.get("type")) else { return };
         if kind.is_none() && !is_type_name(&name) {
             self.bad_type_name(written.span());
@@ -107,7 +119,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
             }
         } else if let Some(kind) = kind {
             let attempt = |table| typed(kind, table);
-            self.all_of(origin, own, &what, &BESIDE_FIELDS, &attempt);
+            self.all_of(&Subject { more: &BESIDE_FIELDS, ..subject }, own, &attempt);
         } else {
             self.unknown_type(&name, written.span());
         }
@@ -116,15 +128,13 @@ impl<'i, 'd> Explainer<'i, 'd> {
     /// Reads `table` again and again, each time without what was wrong the time before.
     fn all_of(
         &mut self,
-        origin: &Origin,
+        subject: &Subject<'_>,
         mut table: DeTable<'i>,
-        what: &str,
-        more: &[&str],
         attempt: &dyn Fn(DeTable<'i>) -> Result<(), Error>,
     ) {
         // Fields whose absence needs no word of its own: taken out here, or written under a wrong name.
         let mut excused = vec!["format".to_string()];
-        for _ in 0..MOST {
+        for _ in 0..MAX_ATTEMPTS {
             let Err(error) = attempt(table.clone()) else { return };
             let missing = missing_field(&error);
             if missing.is_some_and(|name| excused.iter().any(|excused| excused == name)) {
@@ -133,12 +143,13 @@ impl<'i, 'd> Explainer<'i, 'd> {
             let span = error.span();
             let path = span.as_ref().and_then(|span| path_to(&table, span));
             let field = path.as_deref().map(shown).unwrap_or_default();
-            let said = reword(error.message(), &Context { table: what, field: &field, more });
+            let said =
+                reword(error.message(), &Context { table: subject.name, field: &field, more: subject.more });
             excused.extend(said.nearest.clone());
             let diagnostic = Diagnostic::from(said);
             match (&path, span) {
                 (Some(_), Some(span)) => self.push(diagnostic, (self.file, span)),
-                _ => self.push(diagnostic, origin.clone()),
+                _ => self.push(diagnostic, subject.origin.clone()),
             }
             let Some(path) = path.filter(|_| missing.is_none()) else { return };
             if let Some(Place::Key(key)) = path.last() {

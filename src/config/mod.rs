@@ -60,10 +60,16 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What is wrong with the map and what is doubtful, drawn for a person; empty when nothing is.
+    /// Draws the errors and warnings as plain text; empty when there are none.
     #[must_use]
-    pub fn render(&self, color: bool) -> String {
-        self.diagnostics.render(&self.sources, color)
+    pub fn render(&self) -> String {
+        self.diagnostics.render(&self.sources)
+    }
+
+    /// Draws the errors and warnings as [`Loaded::render`] does, in the colours of a terminal.
+    #[must_use]
+    pub fn render_colored(&self) -> String {
+        self.diagnostics.render_colored(&self.sources)
     }
 
     /// Stands for what was read: the same for the same text, in files of the same owners and permissions.

@@ -3,11 +3,11 @@
 use strsim::damerau_levenshtein;
 
 /// Words longer than this are no typing mistakes; comparing them would only take time.
-const LONGEST: usize = 64;
+const MAX_LENGTH: usize = 64;
 
 /// The candidate closest to `word`, if one is close enough to be meant: about a third of it may differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > LONGEST {
+    if word.len() > MAX_LENGTH {
         return None;
     }
     let allowed = word.chars().count().max(3) / 3;

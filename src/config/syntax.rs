@@ -11,23 +11,23 @@ use toml::de::{DeTable, Error};
 use super::diagnostic::{Diagnostic, Diagnostics};
 
 /// How deep arrays and tables may stand in one another. The parser's own limit is a little higher.
-const DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Up to this size, in bytes, every error of a file is looked for; in a larger one, the first.
-const SMALL: usize = 4 << 20;
+const MAX_RECOVERED: usize = 4 << 20;
 /// How much of a larger file is parsed by itself before the whole is.
-const BEGINNING: usize = 1 << 20;
+const BEGINNING_BYTES: usize = 1 << 20;
 
 /// What the parser says of a key or a table that stands there already.
 const DUPLICATE: &str = "duplicate key";
 /// How often the first of two definitions is looked for.
-const LOOKUPS: usize = 5;
+const MAX_LOOKUPS: usize = 5;
 
 /// Looks over the text of file number `file`; none when it nests too deep for a map.
 pub(super) fn outline(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<Outline> {
     let outline = Outline::of(text);
     if let Some(at) = outline.too_deep {
         diagnostics.push(
-            Diagnostic::error(format!("arrays and tables stand more than {DEPTH} deep in one another"))
+            Diagnostic::error(format!("arrays and tables stand more than {MAX_DEPTH} deep in one another"))
                 .at((file, at..at + 1))
                 .label("one too many opens here"),
         );
@@ -43,15 +43,15 @@ pub(super) fn parse<'i>(
     outline: &Outline,
     diagnostics: &mut Diagnostics,
 ) -> Option<DeTable<'i>> {
-    if text.len() > SMALL && !begins_well(file, text, outline.cut, diagnostics) {
+    if text.len() > MAX_RECOVERED && !begins_well(file, text, outline.cut, diagnostics) {
         return None;
     }
     let error = match DeTable::parse(text) {
         Ok(document) => return Some(document.into_inner()),
         Err(error) => error,
     };
-    let errors = if text.len() <= SMALL { DeTable::parse_recoverable(text).1 } else { vec![error] };
-    let mut lookups = LOOKUPS;
+    let errors = if text.len() <= MAX_RECOVERED { DeTable::parse_recoverable(text).1 } else { vec![error] };
+    let mut lookups = MAX_LOOKUPS;
     let mut repeated = 0..0;
     for error in errors {
         // A table defined twice has every key of it twice; that goes without saying.
@@ -113,7 +113,7 @@ impl Outline {
             match byte {
                 b'.' => {
                     dots += 1;
-                    if dots > DEPTH {
+                    if dots > MAX_DEPTH {
                         return Self { too_deep: Some(at), cut };
                     }
                     at += 1;
@@ -127,7 +127,7 @@ impl Outline {
                 b'"' | b'\'' => at = after_quotes(bytes, at),
                 b'[' | b'{' => {
                     depth += 1;
-                    if depth > DEPTH {
+                    if depth > MAX_DEPTH {
                         return Self { too_deep: Some(at), cut };
                     }
                     at += 1;
@@ -138,7 +138,7 @@ impl Outline {
                 }
                 b'\n' => {
                     at += 1;
-                    if depth == 0 && at <= BEGINNING {
+                    if depth == 0 && at <= BEGINNING_BYTES {
                         cut = at;
                     }
                 }

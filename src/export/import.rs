@@ -29,13 +29,13 @@ impl ImportError {
     /// Draws the errors in colour, for a terminal.
     #[must_use]
     pub fn styled(&self) -> String {
-        self.diagnostics.render(&self.sources, true)
+        self.diagnostics.render_colored(&self.sources)
     }
 }
 
 impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostics.render(&self.sources, false))
+        f.write_str(&self.diagnostics.render(&self.sources))
     }
 }
 

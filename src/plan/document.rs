@@ -204,12 +204,14 @@ impl Document {
         self.steps.iter().filter(|step| step.refused)
     }
 
-    /// In a line: `Nothing to do.`, or `Plan: ` and what there is to do.
+    /// Sums the plan up in a line: `Nothing to do.`, or the [counts](Self::counts) behind `Plan: `.
     #[must_use]
     pub fn summary_line(&self) -> String {
-        if self.is_empty() {
-            return "Nothing to do.".to_string();
-        }
+        if self.is_empty() { "Nothing to do.".to_string() } else { format!("Plan: {}.", self.counts()) }
+    }
+
+    /// Counts the steps by action, the refused ones and the conflicts: `2 create, 1 refused`. Empty for an empty plan.
+    pub(crate) fn counts(&self) -> String {
         let mut parts: Vec<String> = self
             .summary
             .iter()
@@ -224,7 +226,7 @@ impl Document {
             let count = self.conflicts.len();
             parts.push(format!("{count} {}", if count == 1 { "conflict" } else { "conflicts" }));
         }
-        format!("Plan: {}.", parts.join(", "))
+        parts.join(", ")
     }
 }
 

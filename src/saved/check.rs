@@ -69,7 +69,7 @@ impl Saved {
         let Some(digest) = &self.map_keys else { return map::read(&self.map, Some(places)).map(Ok) };
         let mut loaded = config::load(&self.map_files);
         loaded.read_keys(places);
-        let problems = loaded.render(false);
+        let problems = loaded.render();
         let map = loaded.map.ok_or(SavedError::Map(problems))?;
         Ok(if map::canonical(&map) != self.map {
             Err(Change::Map)

@@ -111,7 +111,7 @@ mod tests {
              key = {{ hex = \"{key}\" }}, device = \"/dev/sda\", length = 8 }}]"
         );
         let loaded = config::parse_str("map", &text);
-        let problems = loaded.render(false);
+        let problems = loaded.render();
         loaded.map.unwrap_or_else(|| panic!("{problems}"))
     }
 

@@ -23,7 +23,7 @@ pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     if let Some(places) = places {
         loaded.read_keys(places);
     }
-    let problems = loaded.render(false);
+    let problems = loaded.render();
     loaded.map.ok_or(SavedError::Map(problems))
 }
 

@@ -18,7 +18,7 @@ fn every_map_is_valid_and_what_is_called_refused_is() {
             let text = if whole { block.text.clone() } else { format!("format = 1\n{}", block.text) };
             let loaded = config::parse_str("map.toml", &text);
             let refused = block.remarks() == ["refused"];
-            let says = loaded.render(false);
+            let says = loaded.render();
             assert_eq!(loaded.map.is_none(), refused, "{}:\n{text}\n{says}", name(&path));
             if !refused {
                 let document = serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap();

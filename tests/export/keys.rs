@@ -61,7 +61,7 @@ fn with_keys(kernel: &Simulated, key: &[u8]) -> (tempfile::TempDir, config::Map)
     let text = text.replace("/etc/dmctl/keys", folder.path().to_str().unwrap());
     let mut loaded = config::parse_str("map.toml", &text);
     loaded.read_keys(&Places { credentials: None, user: nix::unistd::geteuid().as_raw() });
-    let says = loaded.render(false);
+    let says = loaded.render();
     (folder, loaded.map.unwrap_or_else(|| panic!("{says}\n{text}")))
 }
 

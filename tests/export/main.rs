@@ -64,7 +64,7 @@ fn kernel(block_devices: Vec<Disk>, mappings: Vec<MappingState>) -> Simulated {
 /// The map that a text is; it must be one.
 fn read(text: &str) -> Map {
     let loaded = config::parse_str("map.toml", text);
-    let says = loaded.render(false);
+    let says = loaded.render();
     loaded.map.unwrap_or_else(|| panic!("{says}\n{text}"))
 }
 

@@ -95,7 +95,7 @@ fn kernel_before(folder: &Path) -> State {
 fn read_map(path: &Path) -> Map {
     let mut loaded = config::load(&[path.to_path_buf()]);
     loaded.read_keys(&Places { credentials: None, user: geteuid().as_raw() });
-    let report = loaded.render(false);
+    let report = loaded.render();
     loaded.map.unwrap_or_else(|| panic!("{report}"))
 }
 

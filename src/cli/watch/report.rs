@@ -245,11 +245,7 @@ fn summary(observation: &Observation) -> String {
         Observation::InSync { mappings: 1 } => "in sync, 1 mapping".to_string(),
         Observation::InSync { mappings } => format!("in sync, {mappings} mappings"),
         Observation::Unclear { failure } => failure.to_string(),
-        Observation::Differs { plan, .. } => {
-            let line = plan.summary_line();
-            let steps = line.trim_start_matches("Plan: ").trim_end_matches('.');
-            format!("drift: {steps}")
-        }
+        Observation::Differs { plan, .. } => format!("drift: {}", plan.counts()),
     }
 }
 

@@ -57,7 +57,7 @@ fn scaled(text: &str) -> String {
 fn read(path: &Path) -> Result<Map> {
     let mut loaded = config::load(&[path.to_path_buf()]);
     loaded.read_keys(&Places { credentials: Some(CREDENTIALS.into()), user: 0 });
-    let says = loaded.render(false);
+    let says = loaded.render();
     loaded.map.with_context(|| says)
 }
 

@@ -164,6 +164,6 @@ impl Scene {
 /// Reads a map.
 pub fn read(path: &str) -> Result<Map> {
     let loaded = config::load(&[path.into()]);
-    let says = loaded.render(false);
+    let says = loaded.render();
     loaded.map.ok_or_else(|| anyhow::anyhow!("{says}"))
 }

@@ -185,7 +185,7 @@ fn try_row(guest: &Guest, row: Row) -> Result<&'static str> {
 fn exported(guest: &Guest) -> Result<()> {
     let text = export::map(&guest.kernel, &Selection::default())?;
     let loaded = config::parse_str("the export", &text);
-    let map = loaded.map.as_ref().with_context(|| format!("{}\n{text}", loaded.render(false)))?;
+    let map = loaded.map.as_ref().with_context(|| format!("{}\n{text}", loaded.render()))?;
     let plan = plan::plan(&guest.kernel, map, &BTreeSet::new())?;
     let adopts = plan.steps.iter().all(|step| step.action() == plan::Action::SetUuid);
     ensure!(plan.conflicts.is_empty() && adopts && !text.contains("Left out"), "{text}");

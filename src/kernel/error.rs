@@ -24,7 +24,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// What the call does, for a sentence: "the kernel refused to ...".
+    /// Returns the verb of the call, for a sentence: "the kernel refused to ...".
     #[must_use]
     pub fn verb(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Call {
         }
     }
 
-    /// What the call does and to which device; `device` is empty for a call that is about none.
+    /// Returns the verb and the device; `device` is empty for a call that is not about a device.
     pub(super) fn on(self, device: &str) -> String {
         format!("{} {device}", self.verb()).trim_end().to_string()
     }
@@ -59,7 +59,7 @@ pub enum KernelError {
     Refused {
         /// The call.
         call: Call,
-        /// The device, as a person knows it; empty for a call that is about none.
+        /// The device, as a person knows it; empty for a call that is not about a device.
         device: String,
         /// The kernel's answer.
         errno: Errno,
@@ -75,25 +75,25 @@ pub enum KernelError {
     /// A block device or the system's own files could not be read.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The attempt, as a verb and its object.
         what: String,
-        /// What the system answered.
+        /// The system's answer.
         source: std::io::Error,
     },
-    /// The file of a simulated kernel is no such file.
+    /// The file of a simulated kernel does not hold a valid state.
     #[error("{0}")]
     State(String),
 }
 
 impl KernelError {
-    /// The errno of a refusal.
+    /// Returns the errno of a refusal.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         if let Self::Refused { errno, .. } = self { Some(*errno) } else { None }
     }
 }
 
-/// The symbol and the words of an errno: `EBUSY, device or resource busy`.
+/// Returns the symbol and the words of an errno: `EBUSY, device or resource busy`.
 fn describe(errno: Errno) -> String {
     format!("{errno:?}, {}", errno.desc().to_lowercase())
 }

@@ -1,17 +1,17 @@
 //! Keeps this process in memory while devices are suspended.
 //!
 //! A page that must come back from a suspended device, be it of the program, of a library or of swap space,
-//! would make whoever should resume the device wait for it, for ever.
+//! would make the process that should resume the device wait for it, for ever.
 
 use nix::sys::mman::{MlockAllFlags, mlockall, munlockall};
 
-/// Nothing of this process is paged out until this is dropped.
+/// Keeps this process from being paged out until it is dropped.
 #[derive(Debug)]
 pub struct MemoryLock(());
 
 impl MemoryLock {
-    /// Locks all memory, that of now and that of later. None where that is not allowed: then there is nothing
-    /// to be done about it, and a device that this process needs is seldom one that is suspended.
+    /// Locks all memory, that of now and that of later. `None` where that is not allowed: dmctl goes on without,
+    /// for a device that this process needs is seldom one that is suspended.
     #[must_use]
     pub fn acquire() -> Option<Self> {
         mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)

@@ -127,10 +127,10 @@ pub struct BlockDevice {
     pub logical_block_size: u32,
 }
 
-/// Who uses a block device.
+/// The users of a block device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
-    /// Devices that stand on it (`holders` in sysfs), by number.
+    /// The numbers of the devices above it (`holders` in sysfs).
     pub holders: Vec<DevNum>,
     /// Where it is mounted, in this process's mount namespace.
     pub mounts: Vec<String>,
@@ -141,7 +141,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Takes in what was learnt of more users, each once.
+    /// Adds more users, each once.
     pub fn add(&mut self, more: Users) {
         self.holders.extend(more.holders);
         self.holders.sort_unstable();
@@ -166,7 +166,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// What it does with the device, as in `dd (pid 812) has it open`.
+    /// Describes its use of the device, as in `dd (pid 812) has it open`.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.mount {
@@ -209,44 +209,44 @@ impl std::fmt::Display for Version {
 
 /// A kernel that can be read.
 pub trait ReadKernel: Sync {
-    /// The version of the ioctl interface.
+    /// Reads the version of the ioctl interface.
     fn version(&self) -> Result<Version, KernelError>;
 
-    /// Every device: one call, however many there are.
+    /// Lists every mapped device: one call, however many there are.
     fn list(&self) -> Result<Vec<ListEntry>, KernelError>;
 
-    /// One device with one of its tables, or none when it does not exist. One call.
+    /// Reads one mapped device with one of its tables; `None` when it does not exist. One call.
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError>;
 
-    /// The target types that are loaded, with their versions.
+    /// Lists the target types that are loaded, with their versions.
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;
 
-    /// The number of the block device that was written as `device`, or none when there is no such device.
+    /// Finds the number of the block device that is written as `device`; `None` when it does not exist.
     /// A [`Form::Mapping`](crate::device::Form::Mapping) is not known here.
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError>;
 
-    /// A block device, or none when no device has this number.
+    /// Reads a block device; `None` when no device has this number.
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;
 
-    /// Every block device, mapped ones included, by number.
+    /// Lists the numbers of all block devices, mapped ones included.
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError>;
 
-    /// Where each block device is found below `/dev`: its own node first, then the links to it.
+    /// Lists the paths of each block device below `/dev`: its own node first, then the links to it.
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError>;
 
-    /// Who uses a block device, as far as the kernel keeps books about it.
+    /// Reads the users of a block device that the kernel records.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;
 
-    /// Who has these block devices open beyond what [`users`](Self::users) tells: processes, and loop devices.
-    /// That takes a look at every process of the machine, so it is asked once for all the devices that are open
-    /// and nobody knows why. What can't be seen is left out.
+    /// Finds the users of these block devices that [`users`](Self::users) does not know: processes, and loop
+    /// devices. This reads every process of the machine, so it is called once, for all devices that are open
+    /// without a known user. A process that can't be read is left out.
     fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users>;
 
-    /// `length` bytes of a block device from byte `offset` on, or none when they can't be read.
+    /// Reads `length` bytes of a block device from byte `offset` on; `None` when they can't be read.
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>>;
 
-    /// Whether the start of a block device can be read now. The disks of a kernel that is no running one always
-    /// can, whether or not it is known what they hold.
+    /// Tells whether the start of a block device can be read now. The disks of a kernel that is not running
+    /// always can, whether or not their content is known.
     fn answers(&self, number: DevNum) -> bool {
         let _ = number;
         true
@@ -255,16 +255,16 @@ pub trait ReadKernel: Sync {
 
 /// A kernel that can be changed.
 pub trait ChangeKernel: ReadKernel {
-    /// Makes a device without a table.
+    /// Creates a device without a table.
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError>;
 
-    /// Puts a table into the inactive slot, in place of one that is there.
+    /// Loads a table into the inactive slot, and replaces the one in it.
     fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError>;
 
     /// Empties the inactive slot. It may be empty already.
     fn clear(&self, id: &Id) -> Result<(), KernelError>;
 
-    /// Holds I/O back, after what is in flight.
+    /// Suspends a device: holds new I/O back, once the I/O in flight has ended.
     fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError>;
 
     /// Makes the inactive table live, if there is one, and lets I/O through.
@@ -282,22 +282,22 @@ pub trait ChangeKernel: ReadKernel {
     /// Sends a message to the target at `sector`, and returns its answer if it gives one.
     fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError>;
 
-    /// Keeps this process in memory as long as what is given lives: for the time in which devices are
-    /// suspended. None where that is not needed, or not allowed.
+    /// Keeps this process in memory until the lock is dropped: for the time in which devices are suspended.
+    /// `None` where that is not needed, or not allowed.
     fn lock_memory(&self) -> Option<MemoryLock> {
         None
     }
 
-    /// Gets ready for a batch of changes: what it may take that can run out is taken now, before anything is
-    /// changed. Whoever does not call it gets what is there.
+    /// Prepares a batch of changes: takes the resources that can run out before anything is changed. A batch
+    /// without this call takes them when they are needed.
     fn begin(&self) -> Result<(), KernelError> {
         Ok(())
     }
 
-    /// Waits, within a limit, until those who look at each changed device (udev) are done with the changes up
-    /// to now: before a device that is busy is tried again. No other call waits for them.
+    /// Waits, within a limit, until udev has handled the changes up to now: before a device that is busy is
+    /// tried again. No other call waits for udev.
     fn catch_up(&self) {}
 
-    /// Lets the outside world catch up: device nodes, links. Called at the end of a batch of changes.
+    /// Waits for device nodes and links to follow the changes. Called at the end of a batch.
     fn settle(&self) -> Result<(), KernelError>;
 }

@@ -1,4 +1,4 @@
-//! Removing a device that somebody may hold for a moment.
+//! Removes a device that another program may hold open for a moment.
 
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -8,17 +8,17 @@ use nix::errno::Errno;
 
 use super::{ChangeKernel, Id, KernelError, Slot};
 
-/// How long a device may be busy before that is taken for an answer. What looks at every new device (udev,
-/// blkid) has let go by then.
+/// The time that a device may be busy before the removal fails. Programs that read every new device (udev,
+/// blkid) have closed it by then.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// Stops nothing.
+/// A flag that is never set: the removal is not stopped.
 pub static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Removes a device. One that is open is tried again until `patience` is over, or `hurry` says so; one that went
-/// away by itself meanwhile is gone all the same.
+/// Removes a device. While it is open the call is repeated, until `patience` is over or `hurry` returns true. A
+/// device that another program removed meanwhile counts as removed.
 pub fn remove(
     kernel: &dyn ChangeKernel,
     id: &Id,

@@ -14,18 +14,18 @@ use crate::kernel::{BlockDevice, KernelError};
 /// Where sysfs lists block devices by number.
 const SYSFS: &str = "/sys/dev/block";
 
-/// The number in a node's `st_rdev`.
+/// Returns the number in a node's `st_rdev`.
 pub(super) fn numbered(rdev: u64) -> DevNum {
     let part = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
     DevNum::new(part(major(rdev)), part(minor(rdev)))
 }
 
-/// The folder of a device in sysfs.
+/// Returns the folder of a device in sysfs.
 pub(super) fn folder(number: DevNum) -> PathBuf {
     Path::new(SYSFS).join(number.to_string())
 }
 
-/// The number of the block device at `path`, through any links; none when there is no block device.
+/// Reads the number of the block device at `path`, through any links; `None` when it is not a block device.
 pub(super) fn at_path(path: &Path) -> Result<Option<DevNum>, KernelError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.file_type().is_block_device().then(|| numbered(metadata.rdev()))),
@@ -61,7 +61,7 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
     };
     match read() {
         Ok(device) => Ok(Some(device)),
-        // It may go away while it is looked at.
+        // It may be removed while it is read.
         Err(_) if !exists(number)? => Ok(None),
         Err(error) => Err(error),
     }
@@ -80,14 +80,14 @@ pub(super) fn all() -> Result<Vec<DevNum>, KernelError> {
     Ok(numbers)
 }
 
-/// Where devtmpfs has the node of a device: below `/dev`, under the kernel's own name for it.
+/// Returns the path of a device's node in devtmpfs: below `/dev`, under the kernel's own name for it.
 pub(super) fn node(number: DevNum) -> Option<PathBuf> {
     let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
     let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
     Some(Path::new("/dev").join(name))
 }
 
-/// Whether a device has this number. Without sysfs nothing can be said, and that is an error.
+/// Tells whether a device has this number. Without sysfs that is not known, which is an error.
 fn exists(number: DevNum) -> Result<bool, KernelError> {
     match fs::metadata(folder(number)) {
         Ok(_) => Ok(true),
@@ -101,7 +101,7 @@ fn exists(number: DevNum) -> Result<bool, KernelError> {
     }
 }
 
-/// The number that a file of sysfs holds.
+/// Reads the number in a file of sysfs.
 fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
     let text = fs::read_to_string(path).map_err(|error| failed("read", path, error))?;
     text.trim().parse().map_err(|_| {

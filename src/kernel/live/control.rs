@@ -1,4 +1,4 @@
-//! The control node: opening it, and calls on it.
+//! Opens the control node, and makes calls on it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use super::raw::{self, Command};
 use super::wire::{Answer, HEADER, Malformed, Request, Unwritable, flag};
 use crate::kernel::{Call, Id, KernelError};
 
-/// Where Device Mapper takes its commands.
+/// The control node of Device Mapper.
 pub(super) const CONTROL: &str = "/dev/mapper/control";
 /// The largest buffer the kernel takes.
 const MAX_ROOM: usize = 1 << 30;
@@ -20,14 +20,13 @@ const MAX_ROOM: usize = 1 << 30;
 /// The open control node.
 pub(super) struct Control {
     dm: DM,
-    /// How many calls were made. Counted and told at the end, for nothing may be logged while a device is
-    /// suspended: the log may be on it.
+    /// The number of calls. It is logged at the end, because the log may be on a device that is suspended.
     calls: AtomicU64,
 }
 
 impl Control {
     pub fn open() -> Result<Self, KernelError> {
-        // The crate's error is a text; which of the reasons it is shows in the error of the open itself.
+        // The crate's error is a text; the error of a plain open tells the reason.
         File::open(CONTROL).map_err(|error| missing(&error))?;
         let dm = DM::new().map_err(|error| missing(&io::Error::other(error)))?;
         let control = Self { dm, calls: AtomicU64::new(0) };
@@ -38,13 +37,14 @@ impl Control {
         }
     }
 
-    /// The same node, for one call that the devicemapper crate makes.
+    /// Gives the node to the devicemapper crate, for one call.
     pub fn dm(&self) -> &DM {
         self.calls.fetch_add(1, Ordering::Relaxed);
         &self.dm
     }
 
-    /// Performs `command` and gives the answer as much room as it needs, little at first: all of it is wiped later.
+    /// Performs `command`, and repeats it with more room until the answer fits. The first try has little room, because
+    /// all of it is wiped later.
     pub fn call(&self, command: Command, request: &Request) -> Result<Answer, Errno> {
         let mut room = first_room(command);
         loop {
@@ -62,14 +62,14 @@ impl Control {
     }
 }
 
-/// The room that an answer gets at first.
+/// Returns the room, in bytes, that an answer gets at first.
 fn first_room(command: Command) -> usize {
     match command {
-        // A message does what it does: it can't be sent again for an answer that found no room.
+        // A message takes effect each time: it can't be sent again when the answer did not fit.
         Command::ListDevices | Command::TargetMessage => 16 * 1024,
         // The tables of most devices are one row.
         Command::TableStatus => 512,
-        // The header is all there is.
+        // The answer is only the header.
         _ => HEADER,
     }
 }
@@ -80,7 +80,7 @@ impl Drop for Control {
     }
 }
 
-/// Why the control node can't be used, and what helps.
+/// Explains why the control node can't be used, and how to mend that.
 pub(super) fn missing(error: &io::Error) -> KernelError {
     let why = match error.kind() {
         ErrorKind::PermissionDenied => {
@@ -96,13 +96,13 @@ pub(super) fn missing(error: &io::Error) -> KernelError {
     KernelError::NoControl { says: format!("{why}. A simulated kernel (`--kernel FILE`) works without it") }
 }
 
-/// The errno in an error of the devicemapper crate.
+/// Returns the errno in an error of the devicemapper crate.
 pub(super) fn errno(error: &DmError) -> Option<Errno> {
     if let DmError::Core(errors::Error::Ioctl(_, _, _, errno)) = error { Some(**errno) } else { None }
 }
 
-/// An error of the devicemapper crate as one of dmctl. What the crate says of itself is left out where the
-/// kernel answered: its text is a dump of both headers.
+/// Converts an error of the devicemapper crate. Where the kernel answered, the crate's text is left out: it is a
+/// dump of both headers.
 pub(super) fn refused(call: Call, device: String, error: DmError) -> KernelError {
     match errno(&error) {
         Some(errno) => KernelError::Refused { call, device, errno, log: None },
@@ -110,7 +110,7 @@ pub(super) fn refused(call: Call, device: String, error: DmError) -> KernelError
     }
 }
 
-/// A request that could not be made, as an error.
+/// Converts the error of a request that can't be written.
 pub(super) fn unwritable(call: Call, device: &str, why: Unwritable) -> KernelError {
     let why = match why {
         Unwritable::Nul => "it holds a NUL character, where the kernel would cut it",
@@ -120,13 +120,13 @@ pub(super) fn unwritable(call: Call, device: &str, why: Unwritable) -> KernelErr
     KernelError::Io { what: call.on(device), source }
 }
 
-/// An answer that makes no sense, as an error.
+/// Converts the error of an answer that is malformed.
 pub(super) fn malformed(call: Call, device: &str, _: Malformed) -> KernelError {
     let source = io::Error::new(ErrorKind::InvalidData, "the kernel's answer is cut short");
     KernelError::Io { what: call.on(device), source }
 }
 
-/// The device, as a person knows it.
+/// Returns the device as a person knows it.
 pub(super) fn label(id: &Id) -> String {
     match id {
         Id::Name(name) => name.to_string(),

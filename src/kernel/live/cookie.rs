@@ -1,13 +1,13 @@
 //! Cookies: the semaphores that udev answers with.
 //!
-//! Whoever waits for udev makes a semaphore whose key is a magic number and 16 random bits, the cookie. Every
-//! call that makes an event carries the cookie and has raised the semaphore before; the kernel hands it on
-//! with the event, and udev's last rule (`95-dm-notify.rules`) has `dmsetup udevcomplete` lower it again. One
-//! more is the waiter's own: once that is taken back, zero means that everything was answered.
+//! A process that waits for udev makes a semaphore whose key is a magic number and 16 random bits, the cookie.
+//! Every call that makes an event raises the semaphore and carries the cookie; the kernel passes it on with the
+//! event, and udev's last rule (`95-dm-notify.rules`) has `dmsetup udevcomplete` lower it again. The semaphore
+//! also counts the waiter itself: once the waiter has lowered it, zero means that everything was answered.
 //!
-//! A process that is killed leaves its semaphore behind. That is harmless: nobody waits for it, udev's answers
-//! still find it, and it takes one of some thousand places. [`sweep`] takes it away all the same. It can tell,
-//! because dmctl's sets have a second semaphore, which udev never touches: who changed that last made the set.
+//! A process that is killed leaves its semaphore behind. That is harmless: no process waits for it, udev's answers
+//! still find it, and it takes one of some thousand places. [`sweep`] removes it all the same. It knows the maker,
+//! because dmctl's sets have a second semaphore, which udev never changes: the last process that did made the set.
 
 use std::fs;
 use std::path::Path;
@@ -21,17 +21,17 @@ use super::raw;
 
 /// The upper half of the keys (`DM_COOKIE_MAGIC` in libdevmapper).
 const MAGIC: key_t = 0x0d4d << 16;
-/// Where the kernel lists all sets of semaphores.
+/// The kernel's list of all sets of semaphores.
 const LIST: &str = "/proc/sysvipc/sem";
-/// How often another cookie is tried when one is taken. There are 65,535.
-const TRIES: usize = 100;
+/// The most cookies that are tried after one that is taken. There are 65,535.
+const MAX_TRIES: usize = 100;
 
-/// The semaphore of a set that udev lowers, and the one that tells who made the set.
+/// The semaphore of a set that udev lowers, and the one that tells the process that made the set.
 const ANSWERS: u16 = 0;
 const MAKER: u16 = 1;
 const SEMAPHORES: c_int = 2;
 
-/// A cookie, for as long as somebody waits for it.
+/// A cookie, for as long as this process waits for it.
 #[derive(Debug)]
 pub(super) struct Cookie {
     set: c_int,
@@ -39,9 +39,9 @@ pub(super) struct Cookie {
 }
 
 impl Cookie {
-    /// A cookie that nobody has: ENOSPC when there is no room for another semaphore.
+    /// Makes a cookie that no other process has: ENOSPC when there is no room for another semaphore.
     pub fn new() -> Result<Self, Errno> {
-        let mut tries = 0..TRIES;
+        let mut tries = 0..MAX_TRIES;
         loop {
             let bits = random()?;
             match raw::make_semaphores(MAGIC | key_t::from(bits), SEMAPHORES) {
@@ -56,28 +56,28 @@ impl Cookie {
         }
     }
 
-    /// The lower half of what udev is told.
+    /// Returns the lower half of the value that udev gets.
     pub fn bits(&self) -> u16 {
         self.bits
     }
 
-    /// As `dmsetup udevcookies` shows it.
+    /// Formats it as `dmsetup udevcookies` does.
     pub fn name(&self) -> String {
         format!("{:#x}", MAGIC | key_t::from(self.bits))
     }
 
-    /// One answer more is waited for. It fails when 32,767 are.
+    /// Waits for one answer more. It fails at the 32,768th.
     pub fn raise(&self) -> Result<(), Errno> {
         raw::change_semaphore(self.set, ANSWERS, 1)
     }
 
-    /// One answer less is waited for.
+    /// Waits for one answer less.
     pub fn lower(&self) {
-        // Whoever removed the set let the waiter go as well.
+        // A process that removed the set has ended the wait as well.
         let _ = raw::change_semaphore(self.set, ANSWERS, -1);
     }
 
-    /// Waits for all answers: EAGAIN when `limit` is over, EIDRM when somebody removed the set.
+    /// Waits for all answers: EAGAIN when `limit` is over, EIDRM when another process removed the set.
     pub fn wait(&self, limit: Duration) -> Result<(), Errno> {
         raw::await_zero(self.set, ANSWERS, limit)
     }
@@ -85,12 +85,12 @@ impl Cookie {
 
 impl Drop for Cookie {
     fn drop(&mut self) {
-        // It may be gone: `dmsetup udevcomplete_all` takes all of them.
+        // It may be gone: `dmsetup udevcomplete_all` removes all of them.
         let _ = raw::remove_semaphores(self.set);
     }
 }
 
-/// Sixteen bits, not all of them zero: that is no cookie.
+/// Draws sixteen random bits that are not all zero: zero is not a cookie.
 fn random() -> Result<u16, Errno> {
     let mut bytes = [0; 2];
     while bytes == [0; 2] {
@@ -99,19 +99,19 @@ fn random() -> Result<u16, Errno> {
     Ok(u16::from_ne_bytes(bytes))
 }
 
-/// Takes away the cookies of processes that died with them: dmctl's, of this user, in this PID namespace.
+/// Removes the cookies of processes that were killed: dmctl's, of this user, in this PID namespace.
 pub(super) fn sweep() {
     let list = fs::read_to_string(LIST).unwrap_or_default();
     for set in own_sets(&list, geteuid().as_raw()) {
         let dead = |maker: c_int| maker > 0 && !Path::new(&format!("/proc/{maker}")).exists();
         if raw::last_changed_by(set, MAKER).is_ok_and(dead) {
-            // Somebody else may have been quicker.
+            // Another process may have removed it already.
             let _ = raw::remove_semaphores(set);
         }
     }
 }
 
-/// The sets in the kernel's list that look like dmctl's and belong to `user`: key, set, mode, count, user.
+/// Lists the sets in the kernel's list that look like dmctl's and belong to `user`: key, set, mode, count, user.
 fn own_sets(list: &str, user: u32) -> impl Iterator<Item = c_int> {
     list.lines().skip(1).filter_map(move |line| {
         let mut words = line.split_whitespace();

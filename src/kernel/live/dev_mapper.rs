@@ -1,7 +1,7 @@
-//! What stands around the devices: nodes and links in `/dev/mapper`.
+//! The nodes and links of the devices in `/dev/mapper`.
 //!
-//! The kernel knows nothing of them, and a call succeeds whatever becomes of them; what goes wrong here is kept
-//! until the batch settles. Where udev answers they are its own, and dmctl only looks at what it did.
+//! The kernel does not know them, and a call succeeds whether or not they are right; an error here is kept until
+//! the batch settles. Where udev answers it makes the links, and dmctl only checks them.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -14,23 +14,24 @@ use super::udev::Ended;
 use crate::identity::Name;
 use crate::kernel::{Id, KernelError, ListEntry, ReadKernel};
 
-/// As many names as a person reads.
+/// The most names in one message.
 const MAX_SHOWN: usize = 5;
 
 impl Live {
-    /// Gets what it takes to wait for udev.
+    /// Gets the cookie that udev answers with.
     pub(super) fn begin_beside_udev(&self) -> Result<(), KernelError> {
         self.udev.begin().map_err(no_semaphore)
     }
 
-    /// Does something to the nodes, where they are dmctl's to keep.
+    /// Changes the nodes, where dmctl keeps them.
     pub(super) fn with_nodes(&self, act: impl FnOnce(&Nodes) -> Result<(), KernelError>) {
         if self.udev.is_alone() {
             self.note(act(&self.nodes));
         }
     }
 
-    /// Refuses a name that can't have its node, before a device has it. A name that is taken is the kernel's to refuse.
+    /// Refuses a name that can't have its node, before a device has it. A name that a device has is refused by the
+    /// kernel.
     pub(super) fn check_node(&self, name: &Name) -> Result<(), KernelError> {
         if !self.udev.is_alone() {
             return Ok(());
@@ -47,7 +48,8 @@ impl Live {
         }
     }
 
-    /// Waits until udev has answered, and looks at what it did. Nothing is told yet: a device may be suspended.
+    /// Waits until udev has answered, and checks its links. Warnings are kept for later: the log may be on a device
+    /// that is suspended.
     pub(super) fn wait_for_udev(&self) {
         match self.udev.wait() {
             Ended::Nothing => {}
@@ -63,8 +65,8 @@ impl Live {
         self.warnings.lock().push(warning);
     }
 
-    /// Sees to the nodes of devices that udev is done with. Its links are right as they are; but it may have
-    /// gone away before it made them, be in the way of an older node, or make them in another `/dev`.
+    /// Puts right the nodes of devices that udev is done with. Its links stay as they are; but udev may have stopped
+    /// before it made them, have met an older node, or have made them in another `/dev`.
     fn follow(&self, names: &[Name]) {
         if names.is_empty() {
             return;
@@ -79,7 +81,7 @@ impl Live {
         }
     }
 
-    /// What is to be said of devices that udev did not get done with.
+    /// Writes the warning about devices that udev did not answer for in time.
     fn late(&self, names: &[Name], cookie: &str, waited: Duration) -> String {
         let devices = self.list().unwrap_or_default();
         let lagging: Vec<Name> =
@@ -93,15 +95,15 @@ impl Live {
         )
     }
 
-    /// Tells what is to be told, and, where nobody else does, puts right what is wrong in `/dev/mapper`.
+    /// Logs the warnings, and puts `/dev/mapper` right where udev does not. Returns the first error of the batch.
     pub(super) fn keep_nodes(&self) -> Result<(), KernelError> {
         for warning in self.warnings.lock().drain(..) {
             tracing::warn!("{warning}");
         }
         if self.udev.is_alone() {
             let devices = self.list()?;
-            // What a crash may have left, of this map or of another: nobody who settles now has to answer for a
-            // node that can't be put right.
+            // A crash may have left these nodes, for this map or another one: one that can't be put right is not an
+            // error of this batch.
             let there = self.nodes.sweep(&devices);
             let missing = |device: &&ListEntry| is_ours(device) && !there.contains(&device.number);
             for device in devices.iter().filter(missing) {
@@ -112,7 +114,7 @@ impl Live {
     }
 }
 
-/// Why there is nothing to wait for udev with, and what helps.
+/// Explains why there is no semaphore to wait for udev with, and how to mend that.
 fn no_semaphore(errno: Errno) -> KernelError {
     let source = match errno {
         Errno::ENOSPC => io::Error::new(
@@ -128,7 +130,7 @@ fn is_ours(device: &ListEntry) -> bool {
     device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some())
 }
 
-/// Some names, and how many more there are.
+/// Lists the first names, and counts the rest.
 fn enumerate(names: &[Name]) -> String {
     let shown: Vec<String> = names.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
     let more = names.len() - shown.len();

@@ -1,10 +1,10 @@
-//! What the running kernel tells by itself: that some device changed.
+//! The events of the running kernel: some device changed.
 //!
 //! Device Mapper counts global events, and its control node can be polled (`dm_poll` in `drivers/md/dm-ioctl.c`,
 //! since Linux 4.14): it is readable once more were counted than when it was armed. Creating,
 //! removing and renaming a device count, and so do a swap of tables and an event of a target. Suspending one, a
-//! resume that swaps nothing, and loading a table into the inactive slot do not: of those the kernel tells nobody.
-//! What was armed belongs to the open file, so this is one of its own.
+//! resume that swaps nothing, and loading a table into the inactive slot do not: for those there is no event.
+//! Arming belongs to the open file, so events have an open file of their own.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,15 +23,15 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// [`KernelError::NoControl`] says what is missing; a kernel before Linux 4.14 refuses to arm.
+    /// [`KernelError::NoControl`] names the missing part; a kernel before Linux 4.14 refuses to arm.
     pub fn open() -> Result<Self, KernelError> {
         let events = Self(File::open(CONTROL).map_err(|error| missing(&error))?);
         events.arm()?;
         Ok(events)
     }
 
-    /// From now on the descriptor is readable as soon as something happens. Whoever reads the kernel after this
-    /// misses nothing.
+    /// Arms the descriptor: it is readable as soon as a device changes after this call. Changes before it are seen by
+    /// reading the kernel after it.
     pub fn arm(&self) -> Result<(), KernelError> {
         let mut buffer = Request::new(0).buffer(0);
         raw::ioctl(self.as_fd(), Command::ArmPoll, &mut buffer).map_err(|errno| KernelError::Refused {

@@ -1,8 +1,8 @@
-//! What the kernel log says about a refusal.
+//! Finds the line of the kernel log about a refusal.
 //!
 //! The kernel's answer to a bad table is EINVAL; the sentence that names the mistake goes to the kernel log.
-//! Whoever makes a call that may be refused listens from before it. All of this is best effort: without the
-//! right to read the log there is no sentence, and nothing else is lost.
+//! So dmctl begins to listen before a call that may be refused. This is best effort: without the right to read
+//! the log the sentence is missing, and nothing else.
 //!
 //! The log is opened once, before any device is suspended: to open it takes memory, for which the kernel may have
 //! to wait. To listen takes none.
@@ -17,13 +17,13 @@ use nix::libc;
 use crate::identity::{DevNum, printable};
 use crate::sync::Mutex;
 
-/// What every line of Device Mapper starts with.
+/// The start of every line of Device Mapper.
 const PREFIX: &str = "device-mapper: ";
-/// More than this of the log is no help in an error message.
+/// The most characters of the log in an error message.
 const MAX_LENGTH: usize = 300;
-/// The longest record of `/dev/kmsg` (`CONSOLE_EXT_LOG_MAX`).
+/// The longest record of `/dev/kmsg`, in bytes (`CONSOLE_EXT_LOG_MAX`).
 const MAX_RECORD: usize = 8192;
-/// So many records are looked at; a log that fills faster than it is read must not hold anyone up.
+/// The most records that are read at once: a log that fills faster than it is read must not delay a call.
 const MAX_RECORDS: usize = 1000;
 
 /// The kernel log, as far as this process listens.
@@ -32,22 +32,22 @@ pub(super) struct Log(Mutex<Heard>);
 
 #[derive(Default)]
 struct Heard {
-    /// None as long as it was not opened, or can't be.
+    /// `None` while it is not open, or when it can't be opened.
     file: Option<File>,
     tried: bool,
-    /// How many listen. The log is read on from where the first of them began.
+    /// The number of listeners. The log is read from where the first of them began.
     listeners: usize,
-    /// What Device Mapper has logged since, as far as somebody has looked.
+    /// The lines of Device Mapper since then, up to the last read.
     lines: Vec<String>,
 }
 
 impl Log {
-    /// Opens it, once.
+    /// Opens the log, once.
     pub fn open(&self) {
         self.heard().open();
     }
 
-    /// Listens until what is returned is dropped.
+    /// Listens until the listener is dropped.
     pub fn listen(&self) -> Listener<'_> {
         let mut heard = self.heard();
         if heard.listeners == 0 {
@@ -79,7 +79,7 @@ impl Heard {
         let Some(log) = &mut self.file else { return };
         let mut record = [0; MAX_RECORD];
         for _ in 0..MAX_RECORDS {
-            // EAGAIN is the end; EPIPE says that records were overwritten, and reading goes on after them.
+            // EAGAIN is the end; EPIPE means that records were overwritten, and reading goes on after them.
             let length = match log.read(&mut record) {
                 Ok(length) => length,
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => continue,
@@ -91,11 +91,11 @@ impl Heard {
     }
 }
 
-/// Somebody who listens to the log.
+/// A listener to the log: one call that may be refused.
 pub(super) struct Listener<'l>(&'l Log);
 
 impl Listener<'_> {
-    /// What Device Mapper has logged since, about the device `number` or about none in particular.
+    /// Returns the lines of Device Mapper since then that are about the device `number` or do not name a device.
     pub fn lines(&self, number: Option<DevNum>) -> Option<String> {
         let mut heard = self.0.heard();
         heard.catch_up();
@@ -111,7 +111,7 @@ impl Drop for Listener<'_> {
     }
 }
 
-/// The text of a record `priority,sequence,time,flags;text`, when Device Mapper wrote it.
+/// Returns the text of a record `priority,sequence,time,flags;text`, when Device Mapper wrote it.
 fn message(record: &[u8]) -> Option<String> {
     let record = String::from_utf8_lossy(record);
     let (_, text) = record.split_once(';')?;
@@ -120,7 +120,7 @@ fn message(record: &[u8]) -> Option<String> {
     (line != "ioctl: error adding target to table").then(|| line.trim_end().to_string())
 }
 
-/// Whether a line may be about this device: lines of the table code name theirs, `table: 254:0: ...`.
+/// Tells whether a line may be about this device: lines of the table code name theirs, `table: 254:0: ...`.
 fn is_about(line: &str, number: Option<DevNum>) -> bool {
     let named = line.strip_prefix("table: ").and_then(|rest| rest.split_once(": "));
     match (named.and_then(|(named, _)| DevNum::parse(named)), number) {
@@ -129,7 +129,7 @@ fn is_about(line: &str, number: Option<DevNum>) -> bool {
     }
 }
 
-/// With what could harm a terminal escaped, and not too long.
+/// Escapes the characters that could harm a terminal, and cuts the text at [`MAX_LENGTH`].
 fn shortened(text: &str) -> String {
     printable(text).chars().take(MAX_LENGTH).collect()
 }

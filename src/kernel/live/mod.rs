@@ -2,8 +2,8 @@
 //!
 //! [`Live`] is Device Mapper's control node, opened. The devicemapper crate makes the calls it has; what it
 //! lacks goes over the same descriptor: `raw` is the ioctl and `wire` its layouts. Reading a table and
-//! loading one always ask the kernel to wipe its buffers, whatever the target: who knows which words of an
-//! unknown target are a key.
+//! loading one always ask the kernel to wipe its buffers, whatever the target: any word of an unknown target may
+//! be a key.
 //!
 //! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `openers`, `peek`). Where udev answers
 //! (`udevd`) it makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`);
@@ -54,16 +54,16 @@ use crate::identity::{DevNum, Name, Uuid};
 use crate::sync::Mutex;
 use crate::table::RawRow;
 
-/// Where Device Mapper's nodes are.
+/// The folder of Device Mapper's nodes.
 const NODES: &str = "/dev/mapper";
 
-/// What is done about udev.
+/// How dmctl works with udev.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Udev {
     /// Where it answers, it makes the links in `/dev/mapper` and is waited for; elsewhere dmctl keeps nodes there.
     #[default]
     Auto,
-    /// dmctl keeps the nodes, and waits for nobody.
+    /// dmctl keeps the nodes, and does not wait for udev.
     Off,
 }
 
@@ -93,12 +93,12 @@ pub struct Live {
     control: Control,
     log: Log,
     udev: UdevSync,
-    /// Kept by dmctl where udev does not answer.
+    /// The nodes, which dmctl keeps where udev does not answer.
     nodes: Nodes,
-    /// What is to be said about udev at the next [`settle`](ChangeKernel::settle).
+    /// Warnings about udev, to be logged at the next [`settle`](ChangeKernel::settle).
     warnings: Mutex<Vec<String>>,
-    /// What went wrong with nodes since the last [`settle`](ChangeKernel::settle): the devices themselves
-    /// are as they should be, so the calls that changed them succeeded.
+    /// Errors of nodes since the last [`settle`](ChangeKernel::settle): the devices themselves are as they should
+    /// be, so the calls that changed them succeeded.
     troubles: Mutex<Vec<KernelError>>,
 }
 
@@ -107,20 +107,19 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`KernelError::NoControl`] says what is missing and what helps.
+    /// [`KernelError::NoControl`] names the missing part and how to get it.
     pub fn open(udev: Udev) -> Result<Self, KernelError> {
         Ok(Self {
             control: Control::open()?,
             log: Log::default(),
-            udev: UdevSync::new(udev == Udev::Auto),
+            udev: UdevSync::new(udev),
             nodes: Nodes::new(NODES),
             warnings: Mutex::default(),
             troubles: Mutex::default(),
         })
     }
 
-    /// Waits for udev as long as `limit` (30 s unless said otherwise), and a few seconds at most once `stop`
-    /// is true.
+    /// Waits for udev as long as `limit` (default 30 s), and a few seconds at most once `stop` is true.
     #[must_use]
     pub fn patient(mut self, limit: Duration, stop: Arc<AtomicBool>) -> Self {
         self.udev.limit = limit;
@@ -139,7 +138,7 @@ impl Live {
         answer.map_err(|errno| KernelError::Refused { call, device: label(id), errno, log: None })
     }
 
-    /// The state of a device, or none when it does not exist.
+    /// Reads the state of a device; `None` when it does not exist.
     fn info(&self, id: &Id) -> Result<Option<super::Info>, KernelError> {
         let request = Request::about(id, 0).map_err(|why| unwritable(Call::Table, &label(id), why))?;
         let answer = self.ask(Call::Table, Command::DeviceStatus, id, &request);
@@ -175,7 +174,7 @@ impl Live {
         answer.info().map(|info| info.number).map_err(|why| malformed(call, &label(&id), why))
     }
 
-    /// Runs a call that the kernel may refuse with no more than an errno, and adds what its log says.
+    /// Runs a call that the kernel may refuse with only an errno, and adds the line of its log.
     fn explained<T>(&self, id: &Id, act: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
         let listener = self.log.listen();
         act().map_err(|error| match error {
@@ -325,12 +324,12 @@ impl ChangeKernel for Live {
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
         let request = Request::about(id, if deferred { flag::DEFERRED_REMOVE } else { 0 })
             .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
-        // Once it is gone nobody can tell what number it had, and the next device may get it.
+        // Once it is removed its number is not known any more, and the next device may get it.
         let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
         self.ioctl_with_cookie(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
             self.with_nodes(|nodes| {
-                // One whose removal waits for the last close is still there.
+                // A device whose removal waits for the last close still exists.
                 let is_gone = !deferred || self.info(&Id::Name(info.name.clone()))?.is_none();
                 if is_gone { nodes.remove(&info.name, Some(info.number), || self.list()) } else { Ok(()) }
             });

@@ -1,10 +1,10 @@
-//! The names of mappings, as sysfs tells them to everybody: to ask the kernel for them takes root.
+//! The names of mappings, from sysfs, which every user can read: the control node needs root.
 
 use std::fs;
 
 use crate::identity::Name;
 
-/// The names of the mappings of the running kernel, in no order; none where sysfs does not tell.
+/// Lists the names of the mappings of the running kernel, in no order; an empty list without sysfs.
 #[must_use]
 pub fn names() -> Vec<Name> {
     let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();

@@ -1,9 +1,9 @@
 //! Nodes in `/dev/mapper`, where no udev makes them.
 //!
-//! A node is only ever made, moved or taken away together with the device it leads to. What is already
-//! there under the name decides: the right node stays as it is; one that leads nowhere any more is replaced;
-//! anything else is somebody's, and no device is made or renamed to that name. A crash can leave nodes behind, and
-//! the next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
+//! A node is only made, moved or removed together with its device. An entry that already has the name decides:
+//! the right node stays as it is; a node or link without a device is replaced; any other entry belongs to another
+//! program, and a device is not created with that name or renamed to it. A crash can leave nodes behind, and the
+//! next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -23,7 +23,7 @@ pub(super) struct Nodes {
     folder: PathBuf,
 }
 
-/// What is there under a name.
+/// The entry of a name.
 #[derive(Debug, PartialEq, Eq)]
 enum There {
     Nothing,
@@ -40,7 +40,7 @@ impl Nodes {
         Self { folder: folder.into() }
     }
 
-    /// Makes the node of a device. `list` is asked for when something is in the way.
+    /// Makes the node of a device. `list` is called when another entry has its name.
     pub fn make(
         &self,
         name: &Name,
@@ -55,8 +55,8 @@ impl Nodes {
         }
     }
 
-    /// Whether a device that is not there yet can have its node. `list` is asked for when something is in the
-    /// way.
+    /// Checks that a device can have its node, before it is created. `list` is called when another entry has its
+    /// name.
     pub fn check(
         &self,
         name: &Name,
@@ -84,15 +84,15 @@ impl Nodes {
         if look(&path)? == There::Leads(number) { unlink(&path) } else { Ok(()) }
     }
 
-    /// Takes away the node of a name that no device has any more; one that was removed just now had this number.
-    /// `list` is asked for when the node leads to another.
+    /// Removes the node of a name that no device has any more. A device that was removed just now had `number`.
+    /// `list` is called when the node has another number.
     pub fn remove(
         &self,
         name: &Name,
         number: Option<DevNum>,
         list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
     ) -> Result<(), KernelError> {
-        // Nobody made a node for a device whose name can't have one.
+        // A device whose name can't have a node never got one.
         let Ok(path) = self.path(name) else { return Ok(()) };
         match look(&path)? {
             There::Dangling => unlink(&path),
@@ -101,7 +101,7 @@ impl Nodes {
         }
     }
 
-    /// Whether a name is not there for a device that is, or still there for one that is not.
+    /// Tells whether the node of a device is missing, or outlives the device.
     pub fn lag(&self, name: &Name, devices: &[ListEntry]) -> bool {
         let there = self.path(name).and_then(|path| look(&path));
         match devices.iter().find(|device| device.name == *name) {
@@ -110,9 +110,9 @@ impl Nodes {
         }
     }
 
-    /// Takes away every node that leads to no device, or to a device of dmctl that now has another name, as far as
-    /// it can, and gives the numbers of the devices whose own nodes are there.
-    /// Links are left alone: no crash of dmctl leaves one.
+    /// Removes, as far as it can, every node without a device, or of a device of dmctl that now has another name.
+    /// Returns the numbers of the devices that have their own nodes.
+    /// Links stay: a crash of dmctl leaves none.
     pub fn sweep(&self, devices: &[ListEntry]) -> HashSet<DevNum> {
         let devices: HashMap<DevNum, &ListEntry> =
             devices.iter().map(|device| (device.number, device)).collect();
@@ -134,7 +134,7 @@ impl Nodes {
         there
     }
 
-    /// The path of a name. A device that another tool named `control` has no node: that is Device Mapper's.
+    /// Returns the path of a name. A device that another tool named `control` has no node: that is the control node.
     fn path(&self, name: &Name) -> Result<PathBuf, KernelError> {
         let name = name.kernel();
         if matches!(name, "" | "." | ".." | "control") || name.contains('/') {
@@ -145,12 +145,12 @@ impl Nodes {
         Ok(self.folder.join(name))
     }
 
-    /// Puts the node in place of what is there, without a moment in which there is neither.
+    /// Replaces an entry by the node in one step: the name always has one of the two.
     fn replace(&self, path: &Path, number: DevNum) -> Result<(), KernelError> {
         let aside = self.folder.join(format!(".dmctl-{}-{}", number.major, number.minor));
         make_node(&aside, number).map_err(|errno| failed("make", &aside, errno.into()))?;
         fs::rename(&aside, path).map_err(|error| {
-            // The error to tell is the one of the rename.
+            // The error of the rename is the one to report.
             let _ = fs::remove_file(&aside);
             failed("replace", path, error)
         })
@@ -174,13 +174,13 @@ fn look(path: &Path) -> Result<There, KernelError> {
     }
 }
 
-/// Whether `number` is one of Device Mapper's that `path` should not lead to.
+/// Tells whether `number` is one of Device Mapper's that `path` should not have.
 fn is_stale(number: DevNum, path: &Path, devices: &[ListEntry]) -> bool {
     leads_astray(number, path, devices.iter().find(|device| device.number == number))
 }
 
-/// The same, when it is known which device has the number: none has, or one of dmctl's, under another name. Numbers
-/// of other drivers are never judged.
+/// Tells the same when the device of the number is known: there is no such device, or dmctl's has another name.
+/// Numbers of other drivers are never stale.
 fn leads_astray(number: DevNum, path: &Path, device: Option<&ListEntry>) -> bool {
     match device {
         Some(device) => {
@@ -191,7 +191,7 @@ fn leads_astray(number: DevNum, path: &Path, device: Option<&ListEntry>) -> bool
     }
 }
 
-/// Whether Device Mapper has this major number: it is given out when the module is loaded.
+/// Tells whether this is Device Mapper's major number, which is assigned when the module is loaded.
 fn is_device_mapper(major: u32) -> bool {
     let devices = fs::read_to_string("/proc/devices").unwrap_or_default();
     let block = devices.split_once("Block devices:").map_or("", |(_, block)| block);

@@ -1,8 +1,8 @@
-//! Who has a block device open that sysfs does not tell of: processes, mounts in other mount namespaces, loop
+//! Finds the users of a block device that sysfs does not list: processes, mounts in other mount namespaces, loop
 //! devices.
 //!
-//! A mount that leaked into the namespace of a container or a service keeps its device open though nothing is
-//! to be seen of it from here: each namespace that some process is in is looked at once.
+//! A mount that leaked into the namespace of a container or a service keeps its device open, and is not seen from
+//! this namespace: so the mounts of each namespace that has a process are read once.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -48,7 +48,7 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
     found
 }
 
-/// The processes there are, but for this one, by number.
+/// Lists all processes but this one, by number.
 fn processes() -> BTreeMap<u32, PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pid = |name: &OsString| name.to_str()?.parse::<u32>().ok();
@@ -58,26 +58,26 @@ fn processes() -> BTreeMap<u32, PathBuf> {
         .collect()
 }
 
-/// The block devices that a process has open.
+/// Lists the block devices that a process has open.
 fn opened(process: &Path) -> BTreeSet<DevNum> {
     let entries = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     entries.filter_map(|entry| block_device(&entry.path())).collect()
 }
 
-/// The block device behind an open file. Nobody is asked who may not answer: what is known here and now is
-/// enough, for a file of a server that is gone is no block device.
+/// Returns the block device behind an open file. Only facts that the kernel has in memory are read: a call to a
+/// network file system whose server is gone would hang, and such a file is not a block device.
 fn block_device(open: &Path) -> Option<DevNum> {
     let stat = statx(rustix::fs::CWD, open, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE).ok()?;
     let block = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::BlockDevice;
     block.then(|| DevNum::new(stat.stx_rdev_major, stat.stx_rdev_minor))
 }
 
-/// The mount namespace that a process is in.
+/// Returns the mount namespace that a process is in.
 fn namespace(process: &Path) -> Option<PathBuf> {
     fs::read_link(process.join("ns/mnt")).ok()
 }
 
-/// The loop devices that serve a block device, as pairs of that and the loop device.
+/// Lists the loop devices over block devices, as pairs of the block device and the loop device.
 fn loops() -> Vec<(DevNum, DevNum)> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let served = |folder: PathBuf| {

@@ -1,4 +1,4 @@
-//! Where block devices are found below `/dev`: their own nodes, those of Device Mapper, and udev's links.
+//! Lists the paths of block devices below `/dev`: their own nodes, those of Device Mapper, and udev's links.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::block::{all, at_path, node};
 use crate::identity::DevNum;
 use crate::kernel::KernelError;
 
-/// Where udev makes links, a folder for each way to tell disks apart.
+/// The folder of udev's links: a subfolder for each way to identify disks.
 const LINKS: &str = "/dev/disk";
 
 /// See [`ReadKernel::paths`](crate::kernel::ReadKernel::paths).
@@ -18,7 +18,7 @@ pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
     let nodes = all()?.into_iter().filter_map(node);
     let links = entries(Path::new(LINKS)).into_iter().flat_map(|folder| entries(&folder));
     for path in nodes.chain(entries(Path::new(NODES))).chain(links) {
-        // A name that is no text can't be written into a file.
+        // A name that is not UTF-8 can't be written into a map.
         if let (Some(text), Some(number)) = (path.to_str(), at_path(&path).ok().flatten()) {
             paths.entry(number).or_default().push(text.to_string());
         }
@@ -26,7 +26,7 @@ pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
     Ok(paths)
 }
 
-/// What is in a folder, by name; nothing where there is none.
+/// Lists the entries of a folder, by name; an empty list where the folder does not exist.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let read = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut entries: Vec<PathBuf> = read.map(|entry| entry.path()).collect();

@@ -1,7 +1,7 @@
-//! Looking at a few bytes of a block device, read-only and past the page cache.
+//! Reads a few bytes of a block device, past the page cache.
 //!
 //! The kernel's targets read and write their metadata behind the page cache, so what the cache holds may be
-//! older than the disk. A device that is suspended, or stands on one that is, is not looked at: the read
+//! older than the disk. A device that is suspended, or has a suspended device below it, is not read: the read
 //! would wait for the resume.
 
 use std::fs::{self, File, OpenOptions};
@@ -17,14 +17,14 @@ use crate::identity::DevNum;
 
 /// Direct reads begin, end and are stored at multiples of this; no disk has larger logical blocks.
 const BLOCK: usize = 4096;
-/// Metadata that is worth a look is shorter than this.
+/// The most bytes that are read: metadata is shorter.
 const MAX_LENGTH: usize = 1 << 20;
-/// Stacks are not deeper than this.
+/// The deepest stack that is followed.
 const MAX_DEPTH: usize = 16;
 
 /// See [`ReadKernel::peek`](crate::kernel::ReadKernel::peek).
 pub(super) fn read_direct(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
-    // Some drivers make a device when a node of it is opened: what isn't there is not to be opened.
+    // Some drivers create a device when its node is opened: so a device that does not exist is not opened.
     let there = folder(number).exists();
     if !there || length > MAX_LENGTH || is_held(number, MAX_DEPTH) {
         return None;
@@ -55,7 +55,7 @@ fn read_up_to(file: &File, buffer: &mut [u8], from: u64) -> usize {
     read
 }
 
-/// Whether reads of a device would wait: it, or something below it, is suspended.
+/// Tells whether reads of a device would wait: it, or a device below it, is suspended.
 fn is_held(number: DevNum, depth: usize) -> bool {
     let folder = folder(number);
     let suspended = fs::read_to_string(folder.join("dm/suspended")).is_ok_and(|text| text.trim() == "1");
@@ -87,7 +87,7 @@ fn open_node(path: &Path, number: DevNum) -> Option<File> {
 fn open_own_node(number: DevNum) -> Option<File> {
     let path = PathBuf::from(format!("/dev/.dmctl-peek-{}-{}", number.major, number.minor));
     let device = stat::makedev(number.major.into(), number.minor.into());
-    // One that a killed dmctl left behind does as well: its number is checked when it is opened.
+    // A node that a killed dmctl left behind will do: its number is checked when it is opened.
     let _ = stat::mknod(&path, SFlag::S_IFBLK, Mode::S_IRUSR, device);
     let file = open_node(&path, number);
     let _ = fs::remove_file(&path);

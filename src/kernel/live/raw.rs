@@ -1,12 +1,12 @@
-//! System calls that no crate offers, and all the `unsafe` there is in dmctl: the ioctl itself, and System V
+//! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, and System V
 //! semaphores.
 //!
 //! Every call of the Device Mapper interface passes one buffer: the header, 312 bytes, and what follows it.
-//! The kernel reads and writes as many bytes as the header's `data_size` says, so that field is filled in
+//! The kernel reads and writes as many bytes as the header's `data_size` gives, so that field is filled in
 //! here, from the length of the buffer, and nowhere else.
 //!
-//! A set of semaphores is a number that the kernel gives and judges: a wrong one is an error, and nothing
-//! worse.
+//! A set of semaphores is a number that the kernel gives and checks: a wrong one is an error, and does no other
+//! harm.
 
 #![expect(
     unsafe_code,
@@ -66,7 +66,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Makes a set of `count` semaphores, all 0, that nobody has under this key yet (semget(2)).
+/// Makes a set of `count` semaphores, all 0, under a key that no set has yet (semget(2)).
 pub(super) fn make_semaphores(key: libc::key_t, count: c_int) -> Result<c_int, Errno> {
     // SAFETY: only numbers are passed.
     Errno::result(unsafe { libc::semget(key, count, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) })
@@ -77,7 +77,7 @@ pub(super) fn change_semaphore(set: c_int, index: u16, by: i16) -> Result<(), Er
     operate(set, libc::sembuf { sem_num: index, sem_op: by, sem_flg: 0 }, Duration::ZERO)
 }
 
-/// Waits until a semaphore is 0: EAGAIN when `limit` is over, EIDRM when somebody removed the set.
+/// Waits until a semaphore is 0: EAGAIN when `limit` is over, EIDRM when another process removed the set.
 pub(super) fn await_zero(set: c_int, index: u16, limit: Duration) -> Result<(), Errno> {
     operate(set, libc::sembuf { sem_num: index, sem_op: 0, sem_flg: 0 }, limit)
 }
@@ -91,13 +91,13 @@ fn operate(set: c_int, mut operation: libc::sembuf, limit: Duration) -> Result<(
     Errno::result(unsafe { semtimedop(set, &raw mut operation, 1, &raw const limit) }).map(drop)
 }
 
-/// The process that changed a semaphore last; 0 when that is in another PID namespace.
+/// Returns the process that changed a semaphore last; 0 when it is in another PID namespace.
 pub(super) fn last_changed_by(set: c_int, index: u16) -> Result<c_int, Errno> {
     // SAFETY: only numbers are passed; this command takes no fourth argument.
     Errno::result(unsafe { libc::semctl(set, index.into(), libc::GETPID) })
 }
 
-/// Removes a set of semaphores, and lets go whoever waits for it.
+/// Removes a set of semaphores, and ends every wait for it.
 pub(super) fn remove_semaphores(set: c_int) -> Result<(), Errno> {
     // SAFETY: only numbers are passed; this command takes no fourth argument.
     Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }).map(drop)

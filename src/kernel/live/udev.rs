@@ -1,13 +1,13 @@
-//! Working beside udev.
+//! Synchronises with udev.
 //!
 //! Three calls make an event that udev answers: a resume, a rename, a remove. All events of a *batch* carry
-//! one [`Cookie`], which is had before the first of them, for a device that is suspended must not wait for a
-//! semaphore. The calls themselves wait for nobody: each raises the cookie, and lowers it by itself when the
-//! kernel refused or made no event. Only [`UdevSync::wait`] waits, as long as it is given, until all was
-//! answered. Whatever happens on the way, a batch that is dropped takes its cookie with it.
+//! one [`Cookie`], which is made before the first of them, for a device that is suspended must not wait for a
+//! semaphore. The calls themselves do not wait: each raises the cookie, and lowers it itself when the kernel
+//! refused or made no event. Only [`UdevSync::wait`] waits, within its limit, until udev has answered them all.
+//! A batch that is dropped removes its cookie, also after an error.
 //!
-//! A udev that did not answer in time is not waited for again before the next batch is begun on purpose: an
-//! apply is held up once, not at every turn.
+//! A udev that did not answer in time is not waited for again until [`UdevSync::begin`] opens the next batch: an
+//! apply is delayed once, not at every call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,63 +15,64 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use super::Udev;
 use super::cookie::{self, Cookie};
 use super::udevd::{self, Absence};
 use super::wire::{Answer, flag};
 use crate::identity::Name;
 use crate::sync::Mutex;
 
-/// What udev is told of every event: it was made on purpose, by a program that leaves the links to udev
+/// The flags that udev gets with every event: it was made on purpose, by a program that leaves the links to udev
 /// (`DM_UDEV_PRIMARY_SOURCE_FLAG`, `DM_UDEV_DISABLE_LIBRARY_FALLBACK`).
 ///
-/// A temporary name is told like any other. Rules that are switched off for it would take the links of what
-/// is *on* the device away, too, and with a link systemd takes away what is mounted by it.
+/// An event of a temporary name has the same flags. Rules that are switched off for it would also remove the links
+/// to the content *on* the device, and with a link systemd unmounts what is mounted by it.
 const FLAGS: u32 = 0x40 | 0x20;
-/// How often it is looked whether udev is still there while it is waited for.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long udev is waited for at most once this process was told to stop.
-const HURRY: Duration = Duration::from_secs(5);
+/// The interval, within a wait, at which dmctl checks that udev still runs.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest wait for udev once this process was told to stop.
+const MAX_WAIT_AFTER_STOP: Duration = Duration::from_secs(5);
 
-/// This process beside udev.
+/// The synchronisation of this process with udev.
 pub(super) struct UdevSync {
-    wanted: bool,
-    /// How long a batch is waited for.
+    udev: Udev,
+    /// The longest wait for a batch.
     pub limit: Duration,
-    /// Once it is true, the wait is cut short.
+    /// Once it is true, the wait is at most [`MAX_WAIT_AFTER_STOP`].
     pub stop: Option<Arc<AtomicBool>>,
     state: Mutex<State>,
 }
 
-/// How things stand with udev.
+/// The state of the synchronisation.
 enum State {
-    /// Nobody has looked yet.
+    /// Not checked yet.
     Unknown,
-    /// It does not answer, or nobody wants it to.
+    /// It does not answer, or is not wanted: dmctl keeps the nodes.
     Alone,
-    /// It answers, and nothing is waited for.
+    /// It answers, and no batch is open.
     Idle,
-    /// Something is.
+    /// It answers, and a batch is open.
     Open(Arc<Batch>),
-    /// Within a batch no cookie could be had.
+    /// A batch is open without a cookie: none could be made.
     Without(Errno),
-    /// It did not answer in time, or that can't be told.
+    /// It did not answer in time, or there are no semaphores to wait with.
     GivenUp,
 }
 
 /// The events that carry one cookie.
 pub(super) struct Batch {
     cookie: Cookie,
-    /// The devices they are about.
+    /// The names of their devices.
     names: Mutex<Vec<Name>>,
 }
 
 /// How a batch ended.
 pub(super) enum Ended {
-    /// Nothing was waited for.
+    /// There was no batch to wait for.
     Nothing,
-    /// Everything was answered, or udev went away: these devices can be looked after.
+    /// Everything was answered, or udev stopped: the nodes of these devices can be checked.
     Answered(Vec<Name>),
-    /// Nothing could be waited for.
+    /// There was no cookie to wait for.
     Without(Errno),
     /// Time ran out.
     Late {
@@ -79,19 +80,19 @@ pub(super) enum Ended {
         names: Vec<Name>,
         /// Its cookie.
         cookie: String,
-        /// How long it was waited for.
+        /// The length of the wait.
         waited: Duration,
     },
 }
 
 impl UdevSync {
-    /// Nobody has looked yet. Where udev is not `wanted` it is as if it were not there.
-    pub fn new(wanted: bool) -> Self {
+    /// Creates a synchronisation that has not looked for udev yet. With [`Udev::Off`] it never does.
+    pub fn new(udev: Udev) -> Self {
         let state = Mutex::new(State::Unknown);
-        Self { wanted, limit: Duration::from_secs(30), stop: None, state }
+        Self { udev, limit: Duration::from_secs(30), stop: None, state }
     }
 
-    /// Begins a batch, unless one is open: looks for udev, and gets a cookie. ENOSPC when there is none left.
+    /// Begins a batch, unless one is open: looks for udev, and makes a cookie. ENOSPC when there is no room for one.
     pub fn begin(&self) -> Result<(), Errno> {
         let mut state = self.state.lock();
         if !matches!(*state, State::Open(_)) {
@@ -100,7 +101,7 @@ impl UdevSync {
         self.open(&mut state)
     }
 
-    /// Whether nobody but dmctl keeps the nodes.
+    /// Tells whether dmctl alone keeps the nodes.
     pub fn is_alone(&self) -> bool {
         let mut state = self.state.lock();
         if matches!(*state, State::Unknown) {
@@ -110,7 +111,7 @@ impl UdevSync {
     }
 
     fn look(&self) -> State {
-        if !self.wanted {
+        if self.udev == Udev::Off {
             return State::Alone;
         }
         match udevd::look() {
@@ -132,7 +133,7 @@ impl UdevSync {
             cookie::sweep();
             *state = match Cookie::new() {
                 Ok(cookie) => State::Open(Arc::new(Batch { cookie, names: Mutex::default() })),
-                // A kernel without System V semaphores: nobody can wait there.
+                // A kernel without System V semaphores: there is no way to wait.
                 Err(Errno::ENOSYS) => State::GivenUp,
                 Err(errno) => return Err(errno),
             };
@@ -140,7 +141,7 @@ impl UdevSync {
         Ok(())
     }
 
-    /// The batch that a call belongs to.
+    /// Returns the batch that a call belongs to.
     fn batch(&self) -> Option<Arc<Batch>> {
         let mut state = self.state.lock();
         if let Err(errno) = self.open(&mut state) {
@@ -149,8 +150,8 @@ impl UdevSync {
         if let State::Open(batch) = &*state { Some(Arc::clone(batch)) } else { None }
     }
 
-    /// Makes a call whose event udev answers. `call` is given what goes with the event, `also` is a name that
-    /// the device gets by it.
+    /// Makes a call whose event udev answers. `call` takes the value that goes with the event; `also` is the name that
+    /// the device gets by the call.
     pub fn call<E>(
         &self,
         also: Option<&Name>,
@@ -166,7 +167,7 @@ impl UdevSync {
         Ok(answer)
     }
 
-    /// Waits until udev has answered everything, or time is over.
+    /// Waits until udev has answered everything, or the limit is over.
     pub fn wait(&self) -> Ended {
         let batch = {
             let mut state = self.state.lock();
@@ -183,15 +184,15 @@ impl UdevSync {
             }
         };
         let began = Instant::now();
-        // From here on every answer that is not there yet is one of udev's.
+        // From here on only udev's answers are missing.
         batch.cookie.lower();
         let ended = loop {
             let left = self.limit().saturating_sub(began.elapsed());
-            match batch.cookie.wait(left.min(LOOK)) {
+            match batch.cookie.wait(left.min(CHECK_INTERVAL)) {
                 Err(Errno::EAGAIN | Errno::EINTR) if left.is_zero() => break None,
                 Err(Errno::EAGAIN) if !udevd::listens() => break Some(State::Alone),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // Somebody removed the semaphore, as `dmsetup udevcomplete_all` does to let everybody go.
+                // Another process removed the semaphore, as `dmsetup udevcomplete_all` does to end every wait.
                 Ok(()) | Err(_) => break Some(State::Idle),
             }
         };
@@ -214,23 +215,23 @@ impl UdevSync {
 
     fn limit(&self) -> Duration {
         let stopped = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
-        if stopped { self.limit.min(HURRY) } else { self.limit }
+        if stopped { self.limit.min(MAX_WAIT_AFTER_STOP) } else { self.limit }
     }
 }
 
-/// An answer that is waited for; no more when this is dropped before there is an event.
+/// A raised cookie, which is lowered again when this is dropped before there is an event.
 struct Raised {
     batch: Arc<Batch>,
     event: bool,
 }
 
 impl Raised {
-    /// None when the cookie can't be raised: then udev is told without, and not waited for.
+    /// Raises the cookie; `None` when that fails: then the event has no cookie, and there is no wait for it.
     fn new(batch: Arc<Batch>) -> Option<Self> {
         batch.cookie.raise().ok().map(|()| Self { batch, event: false })
     }
 
-    /// The event was made: udev lowers the cookie.
+    /// Leaves the cookie raised, because the event was made: udev lowers it.
     fn keep(mut self, names: impl Iterator<Item = Name>) {
         self.event = true;
         self.batch.names.lock().extend(names);

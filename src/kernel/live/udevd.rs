@@ -1,7 +1,7 @@
-//! Whether there is a udev that answers.
+//! Finds out whether a udev answers.
 //!
-//! A socket in `/run/udev` outlives the udevd that made it, so it is connected to: that fails at once when
-//! nobody listens. Whoever listens must see the same semaphores, and have the rule that answers; a container
+//! A socket in `/run/udev` outlives the udevd that made it, so dmctl connects to it: that fails at once when
+//! no process listens. The listener must see the same semaphores, and have the rule that answers; a container
 //! that was given the socket of its host often has neither.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
-/// Where udevd takes orders: the socket of its own protocol, and that of varlink, which takes its place.
+/// The sockets that udevd listens at: that of its own protocol, and that of varlink, which replaces it.
 const SOCKETS: [(&str, SockType); 2] =
     [("/run/udev/control", SockType::SeqPacket), ("/run/udev/io.systemd.Udev", SockType::Stream)];
 /// The first IPC namespace, that of the host (`PROC_IPC_INIT_INO` in `linux/proc_ns.h`).
@@ -25,7 +25,7 @@ const RULES: &[&str] = &["etc", "run", "usr/local/lib", "usr/lib", "lib"];
 /// Why udev is not waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absence {
-    /// Nobody listens.
+    /// No process listens.
     NotRunning,
     /// It can't see a semaphore of this process.
     Elsewhere,
@@ -52,14 +52,14 @@ pub(super) fn look() -> Result<(), Absence> {
         Ok(theirs) if theirs != own => Err(Absence::Elsewhere),
         Ok(_) if !has_rule(&process.join("root")) => Err(Absence::Mute),
         Ok(_) => Ok(()),
-        // It is in another PID namespace, or what began to listen made a daemon of itself. A host has one
-        // udevd, and that is in the host's namespace.
+        // It is in another PID namespace, or the process that began to listen forked and exited. A host has
+        // one udevd, and that is in the host's namespace.
         Err(_) if own == Path::new(FIRST) => Ok(()),
         Err(_) => Err(Absence::Elsewhere),
     }
 }
 
-/// Whether somebody still listens.
+/// Tells whether a process still listens.
 pub(super) fn listens() -> bool {
     any_listener().is_some()
 }
@@ -68,19 +68,19 @@ fn any_listener() -> Option<i32> {
     SOCKETS.iter().find_map(|(path, kind)| listener(Path::new(path), *kind))
 }
 
-/// The process that began to listen at this socket; 0 when it is in another PID namespace.
+/// Returns the process that began to listen at this socket; 0 when it is in another PID namespace.
 fn listener(path: &Path, kind: SockType) -> Option<i32> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, kind, flags, None).ok()?;
     match connect(socket.as_raw_fd(), &UnixAddr::new(path).ok()?) {
         Ok(()) => getsockopt(&socket, PeerCredentials).ok().map(|peer| peer.pid()),
-        // It listens, and is behind: stopped, for instance.
+        // It listens, but does not accept: it may be stopped.
         Err(Errno::EAGAIN) => Some(0),
         Err(_) => None,
     }
 }
 
-/// Whether it has the rule, as far as its files can be seen.
+/// Tells whether udevd has the rule, as far as its files can be read.
 fn has_rule(root: &Path) -> bool {
     fs::metadata(root).is_err()
         || RULES.iter().any(|folder| root.join(folder).join("udev/rules.d").join(RULE).exists())

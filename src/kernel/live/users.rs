@@ -1,4 +1,4 @@
-//! Who uses a block device: devices that stand on it, file systems, swap.
+//! Reads the users of a block device: devices above it, file systems, swap.
 
 use std::fs;
 use std::io;
@@ -22,19 +22,19 @@ fn read(path: &str) -> Result<String, KernelError> {
     lossy(Path::new(path)).map_err(|error| failed("read", Path::new(path), error))
 }
 
-/// The text of a file. A mount point can be any bytes; one that is no UTF-8 must not hide the others.
+/// Reads the text of a file. A mount point can be any bytes; one that is not UTF-8 must not hide the others.
 pub(super) fn lossy(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
-/// The devices whose tables, arrays or the like name this one.
+/// Lists the devices directly above this one: mappings, arrays and the like.
 fn holders(number: DevNum) -> Result<Vec<DevNum>, KernelError> {
     let path = folder(number).join("holders");
     let Ok(entries) = fs::read_dir(&path) else { return Ok(Vec::new()) };
     let mut holders = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| failed("read", &path, error))?;
-        // A holder that has just gone away has no number any more.
+        // A holder that was removed just now has no number.
         let text = fs::read_to_string(entry.path().join("dev")).unwrap_or_default();
         holders.extend(DevNum::parse(text.trim()));
     }
@@ -42,7 +42,7 @@ fn holders(number: DevNum) -> Result<Vec<DevNum>, KernelError> {
     Ok(holders)
 }
 
-/// The mount points in the text of a `mountinfo` whose file system is on this device.
+/// Lists the mount points in the text of a `mountinfo` whose file system is on this device.
 ///
 /// Most file systems carry the number of their device. One that can have several (btrfs) carries a number
 /// of its own, with major 0, and names the device it was mounted by.
@@ -63,7 +63,7 @@ pub(super) fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
     mountinfo.lines().filter(on_device).filter_map(point).collect()
 }
 
-/// Whether the text of `/proc/swaps` names this device.
+/// Tells whether the text of `/proc/swaps` names this device.
 fn is_swap(swaps: &str, number: DevNum) -> bool {
     swaps
         .lines()
@@ -72,7 +72,7 @@ fn is_swap(swaps: &str, number: DevNum) -> bool {
         .any(|path| at_path(Path::new(&unescaped(path))).is_ok_and(|at| at == Some(number)))
 }
 
-/// A path as the kernel writes it into these files: blanks, tabs, line ends and backslashes as `\ooo`.
+/// Undoes the kernel's escapes in the paths of these files: blanks, tabs, line ends and backslashes are `\ooo`.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

@@ -54,12 +54,12 @@ pub(super) mod flag {
     pub const DEFERRED_REMOVE: u32 = 1 << 17;
 }
 
-/// Marks a record of the list that carries a uuid (`DM_NAME_LIST_FLAG_HAS_UUID`), and one that says that
-/// the device has none. Kernels before 4.45 of the interface write neither.
+/// Marks a record of the list that carries a uuid (`DM_NAME_LIST_FLAG_HAS_UUID`), and one of a device that
+/// has no uuid. Kernels before 4.45 of the interface write neither.
 const RECORD_HAS_UUID: u32 = 1;
 const RECORD_HAS_NO_UUID: u32 = 2;
 
-/// An answer that does not hold what it says it holds.
+/// An answer that is shorter than its own fields claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -72,11 +72,11 @@ pub(super) enum Unwritable {
     TooLong,
 }
 
-/// What is sent to the kernel.
+/// A request to the kernel.
 pub(super) struct Request(ZeroizingBuf);
 
 impl Request {
-    /// A request about no device in particular.
+    /// Creates a request that is not about a device.
     pub fn new(flags: u32) -> Self {
         let mut bytes = ZeroizingBuf::zeroes(HEADER);
         put(&mut bytes, VERSION, &4u32.to_ne_bytes());
@@ -85,7 +85,7 @@ impl Request {
         Self(bytes)
     }
 
-    /// A request about a device.
+    /// Creates a request about a device.
     pub fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
         let mut request = Self::new(flags);
         match id {
@@ -95,20 +95,20 @@ impl Request {
         Ok(request)
     }
 
-    /// The same request with a uuid beside the name.
+    /// Adds a uuid beside the name.
     pub fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
         put_text(&mut self.0, UUID, UUID_LENGTH, uuid.text())?;
         Ok(self)
     }
 
-    /// What udev is told with the event that the call makes: flags in the upper half, and a cookie in the
-    /// lower one when somebody waits for its answer.
+    /// Adds the value that udev gets with the event of the call: flags in the upper half, and in the lower half a
+    /// cookie when a process waits for the answer.
     pub fn for_udev(mut self, cookie: u32) -> Self {
         put(&mut self.0, EVENT_NR, &cookie.to_ne_bytes());
         self
     }
 
-    /// The same request about the device whose name is these bytes.
+    /// Makes the request one about the device whose name is these bytes.
     pub fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
         let mut request = Self(self.0.clone());
         request.0[NAME..NAME + NAME_LENGTH].fill(0);
@@ -161,7 +161,7 @@ impl Request {
         Ok(self)
     }
 
-    /// The request in a buffer of `room` bytes or more, for the answer to go to.
+    /// Writes the request into a buffer of `room` bytes or more, which the answer replaces.
     pub fn buffer(&self, room: usize) -> ZeroizingBuf {
         let mut buffer = ZeroizingBuf::zeroes(room.max(self.0.len()));
         put(&mut buffer, 0, &self.0);
@@ -169,7 +169,7 @@ impl Request {
     }
 }
 
-/// The length of a row in a request: its fixed part, its parameters and their NUL, up to the next multiple
+/// Returns the length of a row in a request: its fixed part, its parameters and their NUL, up to the next multiple
 /// of 8, which is where the kernel wants the next one.
 fn spec_length(params: &str) -> usize {
     (SPEC + params.len() + 1).next_multiple_of(8)
@@ -192,8 +192,8 @@ fn put_text(bytes: &mut [u8], at: usize, room: usize, text: impl AsRef<[u8]>) ->
     Ok(())
 }
 
-/// The bytes of a name that was no UTF-8 when it was listed. They are shown like mangled ones (`\xff`), and
-/// only the kernel can tell whether a device has the bytes or the text.
+/// Returns the bytes of a name that was not UTF-8 when it was listed. They are shown like mangled ones (`\xff`),
+/// and only the kernel can tell whether a device has the bytes or the text.
 pub(super) fn broken_name(name: &Name) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(MAX_NAME);
     let mut rest = name.kernel();
@@ -206,23 +206,23 @@ pub(super) fn broken_name(name: &Name) -> Option<Vec<u8>> {
     std::str::from_utf8(&bytes).is_err().then_some(bytes)
 }
 
-/// What the kernel wrote back.
+/// The answer of the kernel.
 pub(super) struct Answer(pub ZeroizingBuf);
 
 impl Answer {
-    /// The flags of the header.
+    /// Reads the flags of the header.
     pub fn flags(&self) -> Result<u32, Malformed> {
         u32_at(&self.0, FLAGS)
     }
 
-    /// What follows the header: at most as much as it says, and as there is.
+    /// Returns the bytes after the header: as many as its `data_size` counts, within the buffer.
     fn data(&self) -> Result<&[u8], Malformed> {
         let start = index(u32_at(&self.0, DATA_START)?)?;
         let end = index(u32_at(&self.0, DATA_SIZE)?)?.min(self.0.len());
         Ok(self.0.get(start..end.max(start)).unwrap_or_default())
     }
 
-    /// The state of the device that was asked for.
+    /// Reads the state of the requested device.
     pub fn info(&self) -> Result<Info, Malformed> {
         let flags = self.flags()?;
         let has = |bit: u32| flags & bit != 0;
@@ -241,13 +241,13 @@ impl Answer {
         })
     }
 
-    /// The rows of the table that was asked for. Trailing blanks, which some targets print, are left out.
+    /// Reads the rows of the requested table. Trailing blanks, which some targets print, are left out.
     pub fn table(&self) -> Result<Table, Malformed> {
         let data = self.data()?;
         let mut table = Table::new();
         let (mut at, mut past) = (0, 0);
         for _ in 0..u32_at(&self.0, TARGET_COUNT)? {
-            // Rows follow one another: one that leads back would never end.
+            // Offsets grow from row to row: one that points backwards would never end.
             let row = if at < past { None } else { data.get(at..) }.ok_or(Malformed)?;
             past = at + SPEC;
             let kind = String::from_utf8_lossy(text(field(row, 24, SPEC_TYPE)?));
@@ -260,7 +260,7 @@ impl Answer {
         Ok(table)
     }
 
-    /// What a target answered to a message, when it did.
+    /// Reads the answer of a target to a message; `None` when it gave none.
     pub fn reply(&self) -> Result<Option<String>, Malformed> {
         if self.flags()? & flag::DATA_OUT == 0 {
             return Ok(None);
@@ -268,7 +268,7 @@ impl Answer {
         Ok(Some(String::from_utf8_lossy(text(self.data()?)).into_owned()))
     }
 
-    /// Every device, with its uuid where this kernel lists uuids.
+    /// Reads the list of devices, with their uuids where this kernel lists uuids.
     pub fn list(&self) -> Result<Vec<Entry>, Malformed> {
         let version = Version(u32_at(&self.0, 0)?, u32_at(&self.0, 4)?, u32_at(&self.0, 8)?);
         let mut rest = self.data()?;
@@ -293,7 +293,7 @@ impl Answer {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub listed: ListEntry,
-    /// Whether the kernel said what uuid the device has, or that it has none.
+    /// Whether the record tells the uuid, or that the device has none.
     pub uuid_known: bool,
 }
 
@@ -342,12 +342,12 @@ fn index(value: u32) -> Result<usize, Malformed> {
     usize::try_from(value).map_err(|_| Malformed)
 }
 
-/// A text up to its NUL, or all of a field that has none.
+/// Reads a text up to its NUL, or all of a field without one.
 fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// A text up to its NUL, which must be there.
+/// Reads a text up to its NUL, which must be there.
 fn terminated(bytes: &[u8]) -> Result<&[u8], Malformed> {
     bytes.iter().position(|byte| *byte == 0).map(|end| &bytes[..end]).ok_or(Malformed)
 }

@@ -1,5 +1,5 @@
-//! Bytes that may hold a key. They are wiped at one go: `Zeroizing` wipes a vector byte by byte, which for all the
-//! buffers of an apply is more work than all the rest that is done to them.
+//! Bytes that may hold a key. They are wiped in one call: `Zeroizing` wipes a vector byte by byte, which for all
+//! buffers of an apply takes longer than everything else that is done with them.
 
 use std::ops::{Deref, DerefMut};
 
@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub(super) struct ZeroizingBuf(Vec<u8>);
 
 impl ZeroizingBuf {
-    /// So many zeroes.
+    /// Creates `count` zero bytes.
     pub fn zeroes(count: usize) -> Self {
         Self(vec![0; count])
     }

@@ -50,13 +50,13 @@ pub enum Rule {
     /// The kernel takes one device at least.
     #[error("there is no device, and an empty one is an error")]
     NoDevice,
-    /// The kernel reads [`MAX_TEXT`] bytes.
+    /// The kernel reads `MAX_TEXT` bytes.
     #[error("all of it has {bytes} bytes, the kernel reads {MAX_TEXT}")]
     TextLength {
         /// The length of the text.
         bytes: usize,
     },
-    /// The kernel makes [`MAX_DEVICES`] devices.
+    /// The kernel makes `MAX_DEVICES` devices.
     #[error("there are {count} devices, the kernel makes {MAX_DEVICES}")]
     DeviceCount {
         /// The count of the devices.
@@ -76,13 +76,13 @@ pub enum Rule {
         /// The character.
         character: char,
     },
-    /// A minor number is at most [`MAX_MINOR`].
+    /// A minor number is at most `MAX_MINOR`.
     #[error("its minor number would be {minor}, the largest that is taken for one is {MAX_MINOR}")]
     Minor {
         /// The minor number.
         minor: u32,
     },
-    /// The kernel takes [`MAX_TARGETS`] targets a device.
+    /// The kernel takes `MAX_TARGETS` targets a device.
     #[error("it has {count} targets, the kernel takes {MAX_TARGETS}")]
     TargetCount {
         /// The count of the targets.

@@ -89,7 +89,7 @@ fn rename_along(steps: &mut IndexVec<StepId, Step>) {
     let moving = steps.iter().filter(|step| matches!(step.operation, Operation::Rename { .. }));
     let renamed: HashSet<Uuid> = moving.filter_map(|step| step.uuid.clone()).collect();
     let mut names: HashMap<Uuid, Name> = HashMap::new();
-    for step in steps.iter_mut() {
+    for step in &mut *steps {
         let Some(uuid) = step.uuid.as_ref().filter(|uuid| renamed.contains(*uuid)) else { continue };
         if let Some(name) = names.get(uuid).filter(|_| !matches!(step.operation, Operation::Create(_))) {
             step.name = name.clone();

@@ -28,7 +28,7 @@ pub fn judge(
     allow: &BTreeSet<Class>,
 ) {
     let released = released_before(steps.iter(), observed);
-    for step in steps.iter_mut() {
+    for step in &mut *steps {
         let change = step.mapping.as_ref().filter(|_| changes.index.guarded).and_then(|key| changes.get(key));
         let replaced = change.is_some_and(Change::is_replaced);
         if replaced && matches!(step.operation, Operation::Create(_) | Operation::Remove(_)) {
@@ -58,7 +58,7 @@ pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
 /// Refuses the removals of devices that somebody still holds when their turn comes.
 pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
     let released = released_before(steps.iter(), observed);
-    for step in steps.iter_mut() {
+    for step in &mut *steps {
         step.refused = held(step, &released, observed);
     }
 }

@@ -143,7 +143,9 @@ impl<P: Position> Stacks<P> {
             if level.is_empty() {
                 return sorted;
             }
-            level.iter().for_each(|node| taken[*node] = true);
+            for node in &level {
+                taken[*node] = true;
+            }
             let mut next = Vec::new();
             for upper in level.iter().flat_map(|node| self.above(*node)) {
                 open[*upper] -= 1;
@@ -202,12 +204,16 @@ impl<P: Position> Stacks<P> {
         // Of two nodes that the search left, the one left last is below the other only in a circle with it (Kosaraju). So what
         // is above it, and not yet taken, is in that circle.
         let mut taken = IndexVec::filled(true, self.len());
-        left.iter().for_each(|node| taken[*node] = false);
+        for node in &left {
+            taken[*node] = false;
+        }
         let mut inside = IndexVec::filled(false, self.len());
         for node in left.iter().rev() {
             let knot = flood(*node, &mut taken, |lower| self.above(lower).iter().copied());
             let circle = knot.len() > 1 || self.below(*node).contains(node);
-            knot.into_iter().for_each(|node| inside[node] |= circle);
+            for node in knot {
+                inside[node] |= circle;
+            }
         }
         left.retain(|node| !inside[*node]);
         Circular { inside: self.positions().filter(|node| inside[*node]).collect(), above: left }

@@ -91,6 +91,7 @@ impl<P: Position, T> IndexVec<P, T> {
     }
 
     /// Lists the items with their positions.
+    #[must_use]
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = (P, &T)> + ExactSizeIterator {
         self.items.iter().enumerate().map(|(index, item)| (P::new(index), item))
     }
@@ -136,6 +137,15 @@ impl<'v, P: Position, T> IntoIterator for &'v IndexVec<P, T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.items.iter()
+    }
+}
+
+impl<'v, P, T> IntoIterator for &'v mut IndexVec<P, T> {
+    type Item = &'v mut T;
+    type IntoIter = std::slice::IterMut<'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter_mut()
     }
 }
 

@@ -28,7 +28,9 @@ fn numbers(nodes: &[Node]) -> Vec<usize> {
 /// For each pair whether the first uses the second, directly or not, by trying every way.
 fn reach(uses: &[(usize, usize)]) -> [[bool; COUNT]; COUNT] {
     let mut reach = [[false; COUNT]; COUNT];
-    uses.iter().for_each(|(upper, lower)| reach[*upper][*lower] = true);
+    for (upper, lower) in uses {
+        reach[*upper][*lower] = true;
+    }
     for through in 0..COUNT {
         for upper in 0..COUNT {
             for lower in 0..COUNT {

@@ -99,7 +99,7 @@ struct Module {
 
 impl Module {
     fn read(file: &str, text: &str) -> Self {
-        let tokens = without_tests(tokens(text));
+        let tokens = without_tests(&tokens(text));
         let mut module = Self {
             file: file.to_string(),
             bound: HashMap::new(),
@@ -300,7 +300,7 @@ fn is_word(token: &str) -> bool {
 }
 
 /// Leaves out each item that is for tests alone.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::with_capacity(tokens.len());
     let mut at = 0;

@@ -161,8 +161,8 @@ impl Live {
     }
 
     /// Gives the device `name` a name or a uuid, and returns its number.
-    fn identify(&self, name: &Name, given: Given<'_>) -> Result<DevNum, KernelError> {
-        let (call, flags, text, also) = match given {
+    fn identify(&self, name: &Name, given: &Given<'_>) -> Result<DevNum, KernelError> {
+        let (call, flags, text, also) = match *given {
             Given::Name(new) => (Call::Rename, 0, new.kernel().into(), Some(new)),
             Given::Uuid(uuid) => (Call::SetUuid, flag::UUID, uuid.text(), None),
         };
@@ -312,13 +312,13 @@ impl ChangeKernel for Live {
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
         self.check_node(new)?;
-        let number = self.identify(name, Given::Name(new))?;
+        let number = self.identify(name, &Given::Name(new))?;
         self.with_nodes(|nodes| nodes.rename(name, new, number, || self.list()));
         Ok(())
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
-        self.identify(name, Given::Uuid(uuid)).map(drop)
+        self.identify(name, &Given::Uuid(uuid)).map(drop)
     }
 
     fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {

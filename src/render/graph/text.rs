@@ -46,7 +46,7 @@ struct Tree<'g> {
     lines: Vec<Line<'g>>,
 }
 
-impl<'g> Tree<'g> {
+impl Tree<'_> {
     /// Draws a device and all that stands on it. A stack is as deep as somebody made it, so nothing here calls
     /// itself.
     fn grow(&mut self, root: NodeId) {

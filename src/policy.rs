@@ -28,11 +28,11 @@ pub enum Class {
 }
 
 impl Class {
-    /// Every class, from harmless to dangerous.
+    /// All classes, from harmless to dangerous.
     pub const ALL: [Self; 7] =
         [Self::Settle, Self::Create, Self::Reload, Self::Remove, Self::Remap, Self::Format, Self::Loss];
 
-    /// Whether a step of this class passes without approval.
+    /// Returns whether a step of this class passes without approval.
     #[must_use]
     pub fn allowed_unasked(self) -> bool {
         !matches!(self, Self::Remap | Self::Format | Self::Loss)

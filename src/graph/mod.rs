@@ -1,7 +1,7 @@
 //! Lists every mapped device of a kernel, of any owner, with its lower devices down to the disks.
 //!
 //! A [`Graph`] is plain data, read once; [`crate::render::graph`] draws it. With a map it also holds what is
-//! missing, how each mapping stands, and what would be done about it.
+//! missing, the status of each mapping, and the actions that a plan would take.
 
 mod pending;
 mod read;

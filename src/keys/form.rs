@@ -193,7 +193,7 @@ impl<'de> Deserialize<'de> for KeySource {
 }
 
 impl Serialize for KeySource {
-    /// Writes the form of the map; [`REDACTED`] stands in place of a key itself.
+    /// Writes the form of the map, with [`REDACTED`] in place of a key itself.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {

@@ -12,7 +12,7 @@ use crate::table::RawRow;
 /// How a device is created. By default it is writable and gets a random uuid.
 #[derive(Debug, Clone)]
 pub struct CreateOptions {
-    /// The uuid of the device. `None` stands for a random one of RFC 4122, version 4, which carries no mark of an
+    /// The uuid of the device. `None` takes a random one of RFC 4122, version 4, which carries no mark of an
     /// owner: a map never takes the device for its own.
     pub uuid: Option<Uuid>,
     /// Whether the device refuses writes.

@@ -76,7 +76,7 @@ fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Resul
         .ok_or_else(|| OpError::NotMapped(path.to_string()))
 }
 
-/// Returns the state of the device of this name. Unlike [`info`](super::info) it fails when there is none.
+/// Returns the state of the device of this name. Unlike [`info`](super::info) it fails when the device does not exist.
 ///
 /// ```
 /// # use dmctl::{identity::Name, kernel::ReadKernel, ops::{self, OpError}};
@@ -87,7 +87,7 @@ fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Resul
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`] when there is none, [`OpError::Kernel`] when the kernel can't be read.
+/// [`OpError::Missing`] when the device does not exist, [`OpError::Kernel`] when the kernel can't be read.
 pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
     state_of(kernel, name).map(|state| state.info)
 }

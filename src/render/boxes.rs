@@ -1,12 +1,12 @@
-//! Devices as boxes with lines between them, in SVG: what the drawing of a graph and that of a plan are made of.
+//! Draws devices as boxes with lines between them, in SVG: the elements of the drawings of a graph and of a plan.
 //!
-//! Where the boxes stand is up to each drawing: one grows to the right like a list, for any number of devices; one grows
-//! upwards, and fits beside another one on a page.
+//! Each drawing places the boxes itself: that of a graph is a list with levels to the right, for any number of devices;
+//! that of a plan grows upwards, and fits beside another one on a page.
 
 use super::escape::Text;
 use crate::text::{push, push_line, width};
 
-/// Where a box stands, in pixels from the left and the top.
+/// The place of a box, in pixels from the left and the top.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
     pub x: usize,
@@ -15,40 +15,40 @@ pub struct Place {
     pub height: usize,
 }
 
-/// How lines of text stand in a box.
+/// The alignment of text in a box.
 #[derive(Debug, Clone, Copy)]
 pub enum Align {
     Left,
     Middle,
 }
 
-/// How all boxes of a drawing look.
+/// The look of all boxes of a drawing, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     /// The radius of the corners.
     pub corner: usize,
-    /// How far below the top of a box the first line of text stands.
+    /// The distance from the top of a box to the first line of text.
     pub first_line: usize,
-    /// How far below each line of text the next one stands.
+    /// The distance from one line of text to the next.
     pub line: usize,
     pub align: Align,
 }
 
-/// What is written in a box.
+/// The text of a box, and its attributes.
 #[derive(Debug)]
 pub struct Label {
     /// The attributes of the group of box and text.
     pub group: String,
     /// The attributes of the box.
     pub frame: String,
-    /// All that can be told, which shows under a pointer.
+    /// The whole text, which a browser shows under the pointer.
     pub whole: String,
-    /// The lines of text, cut to fit: the name, and what is written smaller below it.
+    /// The lines of text, cut to fit: the name, and smaller lines below it.
     pub lines: Vec<String>,
 }
 
 impl Style {
-    /// Draws a device.
+    /// Draws a box with its label.
     pub fn draw(self, out: &mut String, label: &Label, Place { x, y, width, height }: Place) {
         let Label { group, frame, whole, lines } = label;
         push!(
@@ -70,7 +70,7 @@ impl Style {
     }
 }
 
-/// Draws a line through four points: where it begins, where it bends twice, where it ends.
+/// Draws a curve from the first point to the last; the two between are its control points.
 pub fn curve(out: &mut String, attributes: &str, [from, leave, arrive, to]: [(usize, usize); 4]) {
     push_line!(
         out,
@@ -86,7 +86,7 @@ pub fn curve(out: &mut String, attributes: &str, [from, leave, arrive, to]: [(us
     );
 }
 
-/// Cuts a name that is longer than `columns`. Its end is kept, where paths differ.
+/// Cuts a name that is wider than `columns`. It keeps the end, where paths differ.
 pub fn end_of(text: &str, columns: usize) -> String {
     let all = text.chars().count();
     match fitting(text, columns, text.chars().rev()) {
@@ -95,7 +95,7 @@ pub fn end_of(text: &str, columns: usize) -> String {
     }
 }
 
-/// Cuts a text that is longer than `columns`. Its beginning is kept.
+/// Cuts a text that is wider than `columns`. It keeps the beginning.
 pub fn start_of(text: &str, columns: usize) -> String {
     match fitting(text, columns, text.chars()) {
         kept if kept == text.chars().count() => text.to_string(),

@@ -1,11 +1,11 @@
-//! Text from outside on a page.
+//! Escapes text from outside for a page.
 
 use std::fmt;
 
 use crate::identity::printable;
 
-/// Prints a text so that it is a text wherever it stands: no markup, no end of an attribute, nothing that
-/// hides or turns what stands beside it.
+/// Prints a text that stays text anywhere on a page: it can't be markup, end an attribute, or hide or reverse its
+/// neighbours.
 pub struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {

@@ -1,7 +1,7 @@
-//! What an apply tells a program while it goes on: a line of JSON for each event.
+//! The events of `apply --json`, a line of JSON each, printed while the apply goes on.
 //!
-//! The first line is the plan, as `plan --json` prints it but on one line. Each line carries the version of
-//! the format; kinds of events that a program does not know it can pass over.
+//! The first line is the plan, as `plan --json` prints it but on one line. Each line carries the version of the format.
+//! A program can pass over events that it does not know.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub struct Which<'a> {
 }
 
 impl<'a> Which<'a> {
-    /// The step at this place.
+    /// Describes the step at an index.
     #[must_use]
     pub fn of(place: StepId, step: &'a Step) -> Self {
         Self { step: place.index(), action: step.action(), name: step.name.to_string().into() }
@@ -69,11 +69,11 @@ impl<'a> Which<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// How an apply ended that failed; none when it had not begun.
+    /// Returns the event of a failed apply; `None` when it had not begun.
     #[must_use]
     pub fn of(error: &'a ApplyError) -> Option<Self> {
         match error {
-            // Of the devices nothing is left: it is a node.
+            // The devices are as planned: only a device node does not follow.
             ApplyError::Unsettled(_) => Some(Self::Left { error: error.to_string(), left: &[] }),
             ApplyError::Conflicts(_) | ApplyError::Refused(_) | ApplyError::Read(_) => None,
             ApplyError::Left { left, .. } => Some(Self::Left { error: error.to_string(), left }),
@@ -82,7 +82,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The schema of a line.
+/// Returns the schema of a line.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     versioned::<Event<'_>>()

@@ -1,4 +1,4 @@
-//! What dmctl knows, as JSON. Every document carries [`FORMAT_VERSION`].
+//! Writes plans and their schemas as JSON. Every document carries [`FORMAT_VERSION`].
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -10,20 +10,20 @@ use crate::plan::document::Document;
 /// The version of every JSON document that dmctl writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A plan. Whoever prints it adds the version.
+/// Returns a plan, without the version, which the caller adds.
 #[must_use]
 pub fn plan(plan: &Plan) -> Document {
     Document::of(plan)
 }
 
-/// The schema of a plan as [`plan`] gives it, with its version. A saved plan keeps to it, too, and has
-/// further fields of its own.
+/// Returns the schema of a plan as [`plan`] gives it, with its version. A saved plan keeps to the schema, too, and has
+/// further fields.
 #[must_use]
 pub fn plan_schema() -> Value {
     versioned::<Document>()
 }
 
-/// The schema of a document that is printed with its version.
+/// Returns the schema of a document that is printed with its version.
 pub(super) fn versioned<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
     let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut);

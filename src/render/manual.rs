@@ -1,5 +1,5 @@
-//! The reference manual of the targets, `docs/targets.md`, made from what the targets say of themselves:
-//! their documentation, their traits, and the schema of their fields.
+//! Writes the reference manual of the targets, `docs/targets.md`, from their documentation, their traits and the schema
+//! of their fields.
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use crate::targets::{KINDS, Kind, Mode, Traits};
 use crate::text::{push, push_line};
 
-/// How deep fields may lie in one another; no target comes near it.
+/// The most levels of nested fields; every target has fewer.
 const MAX_DEPTH: usize = 8;
 
-/// What stands before the targets.
+/// The text before the first target.
 const PREFACE: &str = "\
 # Targets
 
@@ -33,7 +33,7 @@ Any target may instead be written as the row it is, with `params` in place of th
 type that is not listed here can only be written so, and its words are compared one by one.
 ";
 
-/// The manual, in Markdown.
+/// Returns the manual, in Markdown.
 #[must_use]
 pub fn targets() -> String {
     let mut kinds: Vec<&Kind> = KINDS.iter().collect();
@@ -45,13 +45,13 @@ pub fn targets() -> String {
     out
 }
 
-/// One target.
+/// Adds the chapter of a target.
 fn section(kind: &Kind) -> String {
     let doc = &kind.doc;
     let mut out = format!("## {}\n\n{}\n\n", kind.name, doc.summary);
     out += &table(&fields(kind));
-    let mut fact = |name: &str, says: &str| {
-        push_line!(out, "- **{name}**: {says}");
+    let mut fact = |name: &str, value: &str| {
+        push_line!(out, "- **{name}**: {value}");
     };
     fact("A change", doc.changes);
     fact("Written at load", doc.writes);
@@ -64,32 +64,32 @@ fn section(kind: &Kind) -> String {
     out
 }
 
-/// What the kernel wants of tables with a target.
+/// Lists the demands of the kernel on tables with a target.
 fn traits(traits: Traits) -> Vec<&'static str> {
     let mode = match traits.mode {
         Mode::Any => None,
         Mode::ReadOnly => Some("always loaded read-only"),
         Mode::Writable => Some("never loaded read-only"),
     };
-    let says = [
+    let rules = [
         (traits.singleton, "it must be the only target of its table"),
         (traits.immutable, "once live, only a table of the same type can take its place"),
         (traits.suspend_before_load, "the device is suspended before a new table is loaded"),
         (traits.secret, "it may hold a key, which dmctl never shows"),
     ];
-    mode.into_iter().chain(says.into_iter().filter(|(on, _)| *on).map(|(_, says)| says)).collect()
+    mode.into_iter().chain(rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule)).collect()
 }
 
 /// A field of a target, or of a table inside one.
 struct Field {
-    /// The path to it: `stripes[].device`.
+    /// The path to the field: `stripes[].device`.
     name: String,
-    /// What may be written there.
+    /// The values it takes.
     takes: String,
-    /// What holds when it is left out.
+    /// The default, which holds when the field is left out.
     default: String,
-    /// What it means.
-    says: String,
+    /// The meaning of the field and of its values.
+    meaning: String,
 }
 
 fn table(fields: &[Field]) -> String {
@@ -97,13 +97,13 @@ fn table(fields: &[Field]) -> String {
         return "It has no fields.\n\n".to_string();
     }
     let mut out = "| field | takes | default | meaning |\n|---|---|---|---|\n".to_string();
-    for Field { name, takes, default, says } in fields {
-        push_line!(out, "| `{name}` | {takes} | {default} | {says} |");
+    for Field { name, takes, default, meaning } in fields {
+        push_line!(out, "| `{name}` | {takes} | {default} | {meaning} |");
     }
     out + "\n"
 }
 
-/// The fields of a target in the order a person reads them: those that must be there first.
+/// Returns the fields of a target, those without a default first.
 fn fields(kind: &Kind) -> Vec<Field> {
     let mut generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
     let schema = (kind.schema)(&mut generator).to_value();
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
                 } else {
                     self.default(property)
                 },
-                says: self.meaning(property),
+                meaning: self.meaning(property),
                 name: path.clone(),
             });
             if depth < MAX_DEPTH {
@@ -145,8 +145,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What `schema` is under its references, its alternative of nothing and its list; and what a path says
-    /// of that.
+    /// Returns `schema` without its references, its null alternative and its list, and the `[]` that a path gets for a
+    /// list.
     fn inside<'b>(&'b self, schema: &'b Value) -> (&'b Value, &'static str) {
         let schema = self.present(schema);
         match schema.get("items") {
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `schema` without references and without the alternative of nothing.
+    /// Returns `schema` without references and without the null alternative.
     fn present<'b>(&'b self, schema: &'b Value) -> &'b Value {
         let mut schema = schema;
         for _ in 0..MAX_DEPTH {
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         schema
     }
 
-    /// What may be written for `schema`, in a few words.
+    /// Describes the values of `schema` in a few words.
     fn takes(&self, schema: &Value, depth: usize) -> String {
         if let Some(word) = name(schema).and_then(known) {
             return word.to_string();
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What holds when an optional field is left out. A flag is off then, whether its schema says so or not.
+    /// Describes the default of an optional field. A flag is off by default, even when its schema does not tell.
     fn default(&self, schema: &Value) -> String {
         match &schema["default"] {
             Value::Null if kind_of(self.present(schema)) == Some("boolean") => "`false`".to_string(),
@@ -216,25 +216,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a field means, and what each of its values does where that is told.
+    /// Returns the meaning of a field, and of each of its values that has a description.
     fn meaning(&'a self, schema: &'a Value) -> String {
-        let mut says = text(schema).unwrap_or_default();
+        let mut all = text(schema).unwrap_or_default();
         let variants = self.inside(schema).0["oneOf"].as_array();
         for variant in variants.into_iter().flatten() {
             if let (Some(value), Some(meaning)) = (variant["const"].as_str(), text(variant)) {
-                push!(says, " `{value}`: {meaning}");
+                push!(all, " `{value}`: {meaning}");
             }
         }
-        says.trim().to_string()
+        all.trim().to_string()
     }
 }
 
-/// The name of the definition that `schema` refers to.
+/// Returns the name of the definition that `schema` refers to.
 fn name(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.rsplit('/').next()
 }
 
-/// The words for definitions that a person knows by another name.
+/// Returns the plain words for some definitions.
 fn known(definition: &str) -> Option<&'static str> {
     match definition {
         "Device" => Some("device"),
@@ -245,20 +245,20 @@ fn known(definition: &str) -> Option<&'static str> {
     }
 }
 
-/// The description of `schema` in one line, fit for a cell.
+/// Returns the description of `schema` in one line, escaped for a cell.
 fn text(schema: &Value) -> Option<String> {
     let text = schema["description"].as_str()?;
     Some(text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|"))
 }
 
-/// The alternatives of `schema`, nothing left out of them. Values of an enumeration are none.
+/// Returns the alternatives of `schema` without null. Values of an enumeration are not alternatives.
 fn alternatives(schema: &Value) -> Vec<&Value> {
     let lists = ["anyOf", "oneOf"].into_iter().filter_map(|list| schema[list].as_array());
     let all = lists.flatten().filter(|schema| schema["type"] != "null");
     if values(schema).is_some() { Vec::new() } else { all.collect() }
 }
 
-/// The values of an enumeration.
+/// Returns the values of an enumeration.
 fn values(schema: &Value) -> Option<Vec<&str>> {
     let listed = schema["enum"].as_array().map(|values| values.iter().filter_map(Value::as_str).collect());
     let described = || {
@@ -268,7 +268,7 @@ fn values(schema: &Value) -> Option<Vec<&str>> {
     listed.or_else(described).or_else(|| schema["const"].as_str().map(|value| vec![value]))
 }
 
-/// The type of `schema`, nothing set aside.
+/// Returns the type of `schema`, other than null.
 fn kind_of(schema: &Value) -> Option<&str> {
     match &schema["type"] {
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),

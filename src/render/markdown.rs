@@ -1,14 +1,14 @@
-//! A plan for a pull request.
+//! Draws a plan in Markdown, for a pull request.
 
 use super::{Heading, step_text, table};
 use crate::identity::printable;
 use crate::plan::document::{Document, Step};
 use crate::text::push_line;
 
-/// Characters that mean something somewhere in Markdown, or in the HTML that may stand in it.
+/// Characters that have a meaning anywhere in Markdown, or in HTML within it.
 const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$'];
 
-/// Draws a plan. What comes from outside is escaped.
+/// Draws a plan. Text from outside is escaped.
 #[must_use]
 pub fn markdown(plan: &Document, heading: &Heading) -> String {
     let mut out = format!("## {}\n", escape(&plan.summary_line()));
@@ -17,8 +17,8 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     }
     if !heading.stale.is_empty() {
         out.push_str("\n> **Stale: this plan can't be applied any more.**\n");
-        for says in &heading.stale {
-            push_line!(out, "> - {}", escape(says));
+        for reason in &heading.stale {
+            push_line!(out, "> - {}", escape(reason));
         }
     }
     risks(&mut out, plan);
@@ -38,7 +38,7 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     out
 }
 
-/// What must be looked at before anything else.
+/// Draws what a reviewer must read first.
 fn risks(out: &mut String, plan: &Document) {
     let mut lines: Vec<String> = plan
         .conflicts
@@ -72,14 +72,14 @@ fn row(out: &mut String, number: usize, step: &Step) {
     );
 }
 
-/// The tables of a step, and what becomes of its sectors.
+/// Draws the tables of a step, and the change of its sectors.
 fn detail(out: &mut String, number: usize, step: &Step) {
     let lines = table::lines(step);
     let sectors = step.sectors.as_deref().map(step_text::sectors).unwrap_or_default();
-    let mut says: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
-    says.extend(step.message.clone());
-    says.extend(step_text::reasons(step));
-    if lines.is_empty() && says.is_empty() {
+    let mut remarks: Vec<String> = (!sectors.is_empty()).then_some(sectors).into_iter().collect();
+    remarks.extend(step.message.clone());
+    remarks.extend(step_text::reasons(step));
+    if lines.is_empty() && remarks.is_empty() {
         return;
     }
     push_line!(out, "\n**{number}. {} {}**\n", step.action.name(), code(&step_text::title(step)));
@@ -89,12 +89,12 @@ fn detail(out: &mut String, number: usize, step: &Step) {
         let fence = "`".repeat(longest_run(&body).max(2) + 1);
         push_line!(out, "{fence}diff\n{body}\n{fence}");
     }
-    for says in &says {
-        push_line!(out, "- {}", escape(says));
+    for remark in &remarks {
+        push_line!(out, "- {}", escape(remark));
     }
 }
 
-/// Text from outside within a line.
+/// Escapes text from outside for a line.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in printable(text).chars() {
@@ -106,11 +106,11 @@ fn escape(text: &str) -> String {
             _ => escaped.push(character),
         }
     }
-    // Nobody follows a link that stands in the name of a device.
+    // A device may be named like a link: it must not become one.
     escaped.replace("://", "\\://")
 }
 
-/// A name. Within a table even code ends at a `|`, so that is written otherwise.
+/// Writes a name as code. A `|` ends even code within a table, so it is replaced.
 fn code(text: &str) -> String {
     let text = printable(text);
     if text.contains(['`', '|', '\\']) {

@@ -1,4 +1,4 @@
-//! A plan and a status, drawn: for a person, or for a program. Nothing here reads a kernel.
+//! Draws plans, statuses and graphs, as text or for a program. Nothing here reads a kernel.
 //!
 //! Every drawing of a plan is made from its [`Document`](crate::plan::document::Document), so one that was
 //! read from a file looks as it did when it was made.
@@ -21,11 +21,11 @@ pub use markdown::markdown;
 pub use status::text as status;
 pub use text::{ColorMode, TextStyle, draw, text};
 
-/// What a drawing says of a saved plan beside the plan itself.
+/// The facts about a saved plan that a drawing puts above the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heading {
-    /// When and with which dmctl it was made.
+    /// When and with which dmctl the plan was made.
     pub made: Option<String>,
-    /// Why it can't be applied any more, a sentence each; empty while it can.
+    /// The reasons why the plan can't be applied any more, a sentence each; empty while it can.
     pub stale: Vec<String>,
 }

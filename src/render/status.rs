@@ -1,4 +1,4 @@
-//! The status of mappings as a person reads it.
+//! Draws the status of mappings as text.
 
 use anstyle::AnsiColor;
 
@@ -7,7 +7,7 @@ use crate::identity::printable;
 use crate::status::{Entry, Word};
 use crate::text::push_line;
 
-/// One line a mapping: its name, one word, and what differs.
+/// Draws a line for each mapping: its name, its status in one word, and the differences.
 #[must_use]
 pub fn text(entries: &[Entry], mode: ColorMode) -> String {
     let widest = entries.iter().map(|entry| entry.name.to_string().chars().count()).max().unwrap_or(0);

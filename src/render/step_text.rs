@@ -1,4 +1,4 @@
-//! The words for a step, whatever it is drawn as.
+//! The words for a step, which all drawings of a plan share.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::plan::document::{FieldChange, Sectors, Step};
 use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
-/// The name, or the old and the new one.
+/// Returns the name, or the old and the new one of a rename.
 pub fn title(step: &Step) -> Cow<'_, str> {
     match &step.to {
         Some(to) => format!("{} -> {to}", step.name).into(),
@@ -16,7 +16,7 @@ pub fn title(step: &Step) -> Cow<'_, str> {
     }
 }
 
-/// The size of the device, before and after where it changes; empty for a step that is about no table.
+/// Returns the size of the device, before and after where it changes; empty for a step without a table.
 pub fn size(step: &Step) -> SmolStr {
     let human = |sectors: u64| units::Sectors(sectors).human();
     match (step.size_before(), step.size_after()) {
@@ -28,20 +28,20 @@ pub fn size(step: &Step) -> SmolStr {
     }
 }
 
-/// Number, users, what happens to I/O, the uuid where the step sets it.
+/// Joins the number, the users, a suspend for the swap, the uuid and the access where the step sets them.
 pub fn device(step: &Step) -> String {
-    let mut says = step.number.as_deref().unwrap_or_default().to_string();
+    let mut text = step.number.as_deref().unwrap_or_default().to_string();
     let users = step.users.as_ref().map(|users| users.describe()).unwrap_or_default();
-    if !says.is_empty() && !users.is_empty() {
-        says.push_str(", ");
+    if !text.is_empty() && !users.is_empty() {
+        text.push_str(", ");
     }
-    says.push_str(&users);
+    text.push_str(&users);
     if let Some(suspended) = step.suspended {
-        says.push_str(if suspended { "; resumed by the swap" } else { "; suspended for the swap" });
+        text.push_str(if suspended { "; resumed by the swap" } else { "; suspended for the swap" });
     }
     let mut add = |more: &str| {
-        says.push_str(if says.is_empty() { "" } else { "  " });
-        says.push_str(more);
+        text.push_str(if text.is_empty() { "" } else { "  " });
+        text.push_str(more);
     };
     if let Some(uuid) =
         step.uuid.as_deref().filter(|_| matches!(step.action, Action::Create | Action::SetUuid))
@@ -54,10 +54,10 @@ pub fn device(step: &Step) -> String {
         (Some(false), Some(true)) => add("becomes writable"),
         _ => {}
     }
-    says
+    text
 }
 
-/// What becomes of the sectors, in sizes a person reads: `keeps 0..20.0 GiB, adds 20.0..30.0 GiB`.
+/// Describes the change of the sectors, in rounded sizes: `keeps 0..20.0 GiB, adds 20.0..30.0 GiB`.
 pub fn sectors(sectors: &Sectors) -> String {
     kinds(sectors)
         .iter()
@@ -67,18 +67,18 @@ pub fn sectors(sectors: &Sectors) -> String {
         .join(", ")
 }
 
-/// Ranges in sizes: `0..20.0 GiB and 30.0..40.0 GiB`.
+/// Writes ranges in rounded sizes: `0..20.0 GiB and 30.0..40.0 GiB`.
 pub fn ranges(ranges: &[(u64, u64)]) -> String {
-    let shown: Vec<String> = ranges.iter().take(MOST_RANGES).map(|pair| range(*pair)).collect();
-    let more = ranges.len().saturating_sub(MOST_RANGES);
+    let shown: Vec<String> = ranges.iter().take(MAX_RANGES).map(|pair| range(*pair)).collect();
+    let more = ranges.len().saturating_sub(MAX_RANGES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", shown.join(" and "))
 }
 
-/// More ranges of a kind than this are only counted.
-const MOST_RANGES: usize = 8;
+/// The most ranges of a kind that are listed; the rest is counted.
+const MAX_RANGES: usize = 8;
 
-/// Every kind of range, with the verb that says what becomes of it.
+/// Returns the ranges of each kind, with the verb of the kind.
 pub fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
     [
         ("keeps", &sectors.keeps),
@@ -88,18 +88,18 @@ pub fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
     ]
 }
 
-/// A range in sizes, the unit once when both have the same.
+/// Writes a range in rounded sizes, with the unit once when both bounds have the same.
 pub fn range((start, end): (u64, u64)) -> String {
     let bound = |sector: u64| if sector == 0 { "0".to_string() } else { units::Sectors(sector).human() };
     let (start, end) = (bound(start), bound(end));
     match (start.split_once(' '), end.split_once(' ')) {
-        // Two bounds that round to the same say nothing.
+        // Two bounds that round to the same text keep their units.
         (Some((one, unit)), Some((_, other))) if unit == other && start != end => format!("{one}..{end}"),
         _ => format!("{start}..{end}"),
     }
 }
 
-/// Who a message goes to.
+/// Returns the receiver of a message.
 pub fn addressee(step: &Step, message: &str) -> String {
     if message.starts_with('@') {
         return "to Device Mapper".to_string();
@@ -107,7 +107,7 @@ pub fn addressee(step: &Step, message: &str) -> String {
     format!("to the target at sector {}", step.sector.unwrap_or_default())
 }
 
-/// Why a step is needed, and what is at stake, as far as it does not speak for itself.
+/// Returns why a step is needed, and what is at stake, as far as the drawing does not show it.
 pub fn reasons(step: &Step) -> Vec<String> {
     let plain = step.refusal.is_none() && step.class.allowed_unasked();
     match step.action {
@@ -118,8 +118,7 @@ pub fn reasons(step: &Step) -> Vec<String> {
     }
 }
 
-/// What the two tables, drawn one above the other, don't show: differences in a row that stays, and what is
-/// at stake.
+/// Returns what the drawn tables do not show: differences in a row that stays, and what is at stake.
 fn beyond_tables(step: &Step) -> Vec<String> {
     let changes = step.changes.as_deref().unwrap_or_default();
     let is_drawn = |index: usize| changes.get(index).is_some_and(FieldChange::is_in_rows);
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn many_ranges_are_counted() {
         let ranges: Vec<(u64, u64)> = (0..100).map(|n| (n * 16, n * 16 + 8)).collect();
-        let says = sectors(&Sectors { moves: ranges, ..Sectors::default() });
-        assert!(says.starts_with("moves 0..4.0 KiB and ") && says.ends_with(" and 92 more"), "{says}");
+        let text = sectors(&Sectors { moves: ranges, ..Sectors::default() });
+        assert!(text.starts_with("moves 0..4.0 KiB and ") && text.ends_with(" and 92 more"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of the tables of a step: those that stay, those that go and those that come, in columns.
+//! Compares the tables of a step: the rows that stay, that go and that come, in columns.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
@@ -6,14 +6,14 @@ use crate::identity::printable;
 use crate::plan::document::{RowData, Step};
 use crate::targets::MAX_TYPE;
 
-/// Of more rows in a run that stays, only the first and the last few are drawn.
-const LONG_RUN: usize = 8;
-/// How many of them.
+/// The longest run of rows that stay which is drawn whole.
+const MAX_RUN: usize = 8;
+/// The rows that are drawn at each end of a longer run.
 const EDGE: usize = 3;
-/// Comparing takes time that grows with the square of the rows that differ.
-const LONGEST_COMPARED: usize = 5000;
+/// The most rows that are compared one by one: that takes time in proportion to the square of the rows that differ.
+const MAX_COMPARED: usize = 5000;
 
-/// One line of a drawing.
+/// A line of a drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// `+` for a row that comes, `-` for one that goes, a blank for one that stays.
@@ -22,7 +22,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// The lines of a step's tables. Nothing for a step that loads none.
+/// Returns the lines for the tables of a step; empty for a step that does not load a table.
 pub fn lines(step: &Step) -> Vec<Line> {
     let Some(new) = &step.table else { return Vec::new() };
     let old = step.old_table.as_deref().unwrap_or_default();
@@ -39,12 +39,12 @@ pub fn lines(step: &Step) -> Vec<Line> {
     shortened(&signed, line)
 }
 
-/// How many digits a number has.
+/// Counts the decimal digits of a number.
 fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |power| power as usize + 1)
 }
 
-/// Both tables as one, in order: the rows that stay, and between them those that go before those that come.
+/// Merges both tables in order: the rows that stay, and between them those that go before those that come.
 fn signed<'r>(new: &'r [RowData], old: &'r [RowData]) -> Vec<(char, &'r RowData)> {
     if old.is_empty() {
         return new.iter().map(|row| ('+', row)).collect();
@@ -62,22 +62,22 @@ fn signed<'r>(new: &'r [RowData], old: &'r [RowData]) -> Vec<(char, &'r RowData)
     signed
 }
 
-/// How one table becomes the other. Tables too long to be compared row by row, as somebody else's plan may
-/// hold, go and come as a whole.
+/// Finds the changes from one table to the other. Tables with too many rows, which a plan from a file may hold, go and
+/// come as a whole.
 fn changes(old: &[String], new: &[String]) -> Vec<DiffOp> {
-    if old != new && old.len().max(new.len()) > LONGEST_COMPARED {
+    if old != new && old.len().max(new.len()) > MAX_COMPARED {
         return vec![DiffOp::Replace { old_index: 0, old_len: old.len(), new_index: 0, new_len: new.len() }];
     }
     capture_diff_slices(Algorithm::Patience, old, new)
 }
 
-/// The lines, with the middle of long runs that stay left out and counted.
+/// Draws the lines, and counts the middle rows of a long run that stays.
 fn shortened(signed: &[(char, &RowData)], line: impl Fn(char, &RowData) -> Line) -> Vec<Line> {
     let mut lines = Vec::new();
     for run in signed.chunk_by(|(one, _), (two, _)| one == two) {
         let draw =
             |part: &[(char, &RowData)]| part.iter().map(|(sign, row)| line(*sign, row)).collect::<Vec<_>>();
-        if run[0].0 != ' ' || run.len() <= LONG_RUN {
+        if run[0].0 != ' ' || run.len() <= MAX_RUN {
             lines.extend(draw(run));
             continue;
         }

@@ -1,4 +1,4 @@
-//! A plan as a person reads it in a terminal.
+//! Draws a plan as text, for a terminal or a file.
 
 use anstyle::{AnsiColor, Style as Ansi};
 use smol_str::{SmolStr, format_smolstr};
@@ -10,8 +10,8 @@ use crate::plan::document::{Document, Remark, Step};
 use crate::plan::{Action, Plan};
 use crate::text::{push_padded, width, wrap};
 
-/// Names and sizes longer than this do not push everything else to the right.
-const WIDEST: usize = 40;
+/// The widest name or size that the columns are aligned to. A wider one moves only its own line.
+const MAX_ALIGNED: usize = 40;
 /// The column of the lines below a step.
 const INDENT: usize = 4;
 const MARGIN: &str = "    ";
@@ -37,7 +37,7 @@ impl ColorMode {
     }
 }
 
-/// The form of a text: that of the terminal or file that it is drawn on.
+/// The form of a text, as the terminal or the file wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextStyle {
     /// Whether the text has colours.
@@ -81,7 +81,7 @@ pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     page.out
 }
 
-/// The first line of each step up to its class, without colours, and where the classes end.
+/// Returns the first line of each step up to its class, without colours, and the column where the classes end.
 fn heads(plan: &Document) -> (Vec<String>, usize) {
     let columns = Columns::of(plan);
     let heads: Vec<String> = plan.steps.iter().map(|step| columns.head(step)).collect();
@@ -103,7 +103,8 @@ impl Columns {
         let mut columns = Self::default();
         for step in &plan.steps {
             let widen = |column: &mut usize, text: &str| {
-                *column = Some(width(text)).filter(|width| *width <= WIDEST).max(Some(*column)).unwrap_or(0);
+                *column =
+                    Some(width(text)).filter(|width| *width <= MAX_ALIGNED).max(Some(*column)).unwrap_or(0);
             };
             widen(&mut columns.verb, &verb(step));
             widen(&mut columns.name, &printable(&step_text::title(step)));
@@ -112,7 +113,7 @@ impl Columns {
         columns
     }
 
-    /// The first line of a step up to its class, without colours.
+    /// Returns the first line of a step up to its class, without colours.
     fn head(&self, step: &Step) -> String {
         let mut head = String::with_capacity(128);
         push_padded(&mut head, &verb(step), self.verb + 2);
@@ -128,7 +129,7 @@ impl Columns {
     }
 }
 
-/// The sign and the verb of a step.
+/// Returns the sign and the verb of a step.
 fn verb(step: &Step) -> SmolStr {
     let sign = match step.action {
         Action::Create => '+',
@@ -188,8 +189,8 @@ impl Page {
         }
         if !heading.stale.is_empty() {
             self.line(&self.style.mode.with("Stale: this plan can't be applied any more.", AnsiColor::Red));
-            for says in &heading.stale {
-                self.indented("", &printable(says), None);
+            for reason in &heading.stale {
+                self.indented("", &printable(reason), None);
             }
         }
         if !self.out.is_empty() {
@@ -218,16 +219,15 @@ impl Page {
                 None,
             );
         }
-        for says in step_text::reasons(step) {
-            self.indented("", &printable(&says), None);
+        for reason in step_text::reasons(step) {
+            self.indented("", &printable(&reason), None);
         }
         if let Some(refusal) = &step.refusal {
             self.indented("refused: ", &printable(refusal), Some(AnsiColor::Red));
         }
     }
 
-    /// The first line of a step, or the lines it takes when the columns are few: the class stands at the
-    /// right of the last of them.
+    /// Adds the first line of a step, or several when the columns are few. The class is at the right of the last one.
     fn head(&mut self, step: &Step, head: &str, end: usize) {
         let class = class(step);
         if self.style == PLAIN {
@@ -263,14 +263,14 @@ impl Page {
 
     fn remark(&mut self, sign: &str, remark: &Remark, lead: &str, colour: AnsiColor) {
         let head = format!("{}  {}  ", self.style.mode.with(sign, colour), printable(&remark.name));
-        let says = format!("{lead}{}", printable(&remark.reason));
+        let reason = format!("{lead}{}", printable(&remark.reason));
         let taken = width(sign) + width(&printable(&remark.name)) + 4;
         match self.style.columns {
-            Some(columns) if taken + width(&says) > columns => {
+            Some(columns) if taken + width(&reason) > columns => {
                 self.line(&head);
-                self.indented("", &says, None);
+                self.indented("", &reason, None);
             }
-            _ => self.line(&format!("{head}{says}")),
+            _ => self.line(&format!("{head}{reason}")),
         }
     }
 }

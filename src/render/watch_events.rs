@@ -82,7 +82,7 @@ pub enum WatchEvent<'a> {
     },
 }
 
-/// Gives the schema of a line.
+/// Returns the schema of a line.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     versioned::<WatchEvent<'_>>()

@@ -138,7 +138,7 @@ mod tests {
     fn every_target_reads_back_as_it_is() {
         for kind in crate::targets::KINDS {
             let text = format!("format = 1\n[mappings.x]\n[[mappings.x.targets]]\n{}", kind.doc.example);
-            // An example may stand on mappings that only a whole map declares.
+            // An example may use mappings that only a whole map declares.
             let Some(map) = config::parse_str("example", &text).map else { continue };
             let wanted = canonical(&map);
             if wanted.to_string().contains(crate::secret::REDACTED) {

@@ -1,19 +1,19 @@
-//! A walk through stacks that yields each node after the nodes below it, and learns what is below on the way.
+//! A walk through stacks that yields each node after the nodes below it, and learns the lower nodes on the way.
 //!
 //! It is a depth-first search that keeps its own path, for a stack may be deeper than that of a thread.
 
 use super::position::{IndexVec, Position};
 use super::{Edge, Positions, Stacks};
 
-/// How far the search has come with a node.
+/// The state of a node in the search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
     Ahead,
-    /// On the path: the search is among what is below it.
+    /// On the path: the search is among its lower nodes.
     Inside,
-    /// Left, with all below it.
+    /// Left, as are all nodes below it.
     Done,
-    /// Left; it is in a circle, or above one.
+    /// Left, and in a circle or above one.
     Circular,
 }
 
@@ -21,26 +21,26 @@ enum Search {
 struct Frame<P> {
     position: P,
     lowers: Positions<P>,
-    /// How many of `lowers` the search went to.
+    /// The count of `lowers` that the search went to.
     taken: usize,
     circular: bool,
 }
 
-/// What the search comes to next.
+/// The next event of the search.
 pub(super) enum Visit<P> {
-    /// The node that the search is at uses this one, from which the path led to it.
+    /// The last node of the path uses this one, which is on the path as well: a circle.
     Back(P),
-    /// The search leaves a node, after all below it.
+    /// The search leaves a node, after all nodes below it.
     Leave {
         position: P,
         lowers: Positions<P>,
-        /// Whether it is in a circle, or above one.
+        /// Whether the node is in a circle, or above one.
         circular: bool,
     },
 }
 
-/// The nodes of stacks, lower ones first, in the order of their positions where that leaves a choice. What is below a
-/// node is asked when the walk comes to it, once; so it may depend on what was yielded before.
+/// The nodes of stacks, lower ones first, in the order of their positions where that leaves a choice. The lower nodes of
+/// a node are asked for once, when the walk comes to it; so they may depend on the nodes that were yielded before.
 ///
 /// All of a walk takes time in proportion to nodes and uses, and allocates nothing for a node that uses at most four.
 pub struct LowerFirst<P> {
@@ -59,7 +59,7 @@ impl<P: Position> LowerFirst<P> {
         Self { search, begun: 0, path: Vec::new(), left: Vec::new() }
     }
 
-    /// Yields the next node with what `below` says is below it. Nodes in a circle and nodes above one are never yielded,
+    /// Yields the next node with its lower nodes, as `below` returns them. Nodes in a circle and nodes above one are never yielded,
     /// but [`left`](Self::left).
     pub fn next(&mut self, mut below: impl FnMut(P) -> Positions<P>) -> Option<(P, Positions<P>)> {
         loop {
@@ -71,7 +71,7 @@ impl<P: Position> LowerFirst<P> {
         }
     }
 
-    /// Returns the nodes in a circle or above one, by position, with what is below them. It is complete once
+    /// Returns the nodes in a circle or above one, by position, with their lower nodes. It is complete once
     /// [`next`](Self::next) yields no more.
     #[must_use]
     pub fn left(mut self) -> Vec<(P, Positions<P>)> {

@@ -1,20 +1,20 @@
-//! What uses what: nodes, and below each the nodes it uses.
+//! Stacks: nodes, and below each the nodes that it uses.
 //!
-//! A node is anything of that shape: a mapping of a map, a block device of a kernel (mapped or not), a step that waits
-//! for other steps. Nothing here knows which. A node is a [`Position`], a dense number with a type of its own; where
-//! callers know nodes by a device number or a key, [`NamedStacks`] finds the position. What a node is stays with the
-//! caller, in an [`IndexVec`] of the same positions.
+//! A node is any item of that shape: a mapping of a map, a block device of a kernel (mapped or not), a step that waits
+//! for other steps. This module does not know which. A node is a [`Position`], a dense number with a type of its own; where
+//! callers know nodes by a device number or a key, [`NamedStacks`] finds the position. The items stay with the caller, in
+//! an [`IndexVec`] of the same positions.
 //!
 //! | question | answer |
 //! |---|---|
-//! | what is below, what is above | [`Stacks::below`], [`Stacks::above`] |
+//! | the nodes below or above a node | [`Stacks::below`], [`Stacks::above`] |
 //! | lower nodes first, all known | [`Stacks::bottom_up`]: level by level |
 //! | lower nodes first, learnt on the way | [`LowerFirst`]: depth first |
-//! | how far above the lowest | [`Stacks::levels`] |
-//! | what has to do with each other | [`Stacks::parts`] |
-//! | circles | [`Stacks::circles`] with their paths, [`Stacks::circular`] for what is in one and what is above one |
-//! | does one use another | [`Stacks::path`] |
-//! | all that can be reached, learnt on the way | [`Reach`] |
+//! | the distance from the lowest node | [`Stacks::levels`] |
+//! | the nodes that are connected | [`Stacks::parts`] |
+//! | circles | [`Stacks::circles`] with their paths, [`Stacks::circular`] for the nodes in a circle and above one |
+//! | whether one node uses another | [`Stacks::path`] |
+//! | all nodes that can be reached, learnt on the way | [`Reach`] |
 //!
 //! Every answer about all nodes takes time in proportion to nodes and uses, but for sorting by position; none calls
 //! itself, so a chain of a hundred thousand nodes is no deeper than any other. Up to four lower nodes are stored in place.
@@ -40,7 +40,7 @@ pub(crate) use position::position;
 pub use position::{IndexVec, Position};
 pub use reach::Reach;
 
-/// A few positions: of most nodes, all that are below or above.
+/// A few positions: most nodes have no more below or above them.
 pub type Positions<P> = SmallVec<[P; 4]>;
 
 /// A node that uses another.
@@ -50,16 +50,16 @@ pub struct Edge<P> {
     pub upper: P,
     /// The node that is used.
     pub lower: P,
-    /// Where `lower` is among those that are below `upper`, from 0.
+    /// The index of `lower` among the lower nodes of `upper`, from 0.
     pub nth: usize,
 }
 
-/// The nodes from which there is no way down to the end.
+/// The nodes in circles and above them: a way down from these may never end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circular<P> {
-    /// Those in a circle, by position: each uses itself, directly or through others.
+    /// The nodes in a circle, by position: each uses itself, directly or through others.
     pub inside: Vec<P>,
-    /// Those that use one in a circle and are in none, lower ones first.
+    /// The nodes above a circle that are not in one themselves, lower ones first.
     pub above: Vec<P>,
 }
 
@@ -67,7 +67,7 @@ pub struct Circular<P> {
 #[derive(Clone)]
 pub struct Stacks<P> {
     lowers: IndexVec<P, Positions<P>>,
-    /// For each node, those that use it; made when it is first asked for.
+    /// The upper nodes of each node, found at the first use.
     uppers: OnceLock<IndexVec<P, Positions<P>>>,
 }
 
@@ -96,7 +96,7 @@ impl<P: Position> Stacks<P> {
         self.lowers.len()
     }
 
-    /// Returns whether there is no node.
+    /// Returns whether the stacks are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lowers.is_empty()
@@ -171,7 +171,7 @@ impl<P: Position> Stacks<P> {
         levels.iter().map(|level| level.unwrap_or_default()).collect()
     }
 
-    /// Takes the nodes apart into those that have to do with each other. The parts are sorted by their first nodes, and
+    /// Splits the nodes into connected parts. The parts are sorted by their first nodes, and
     /// each by position.
     #[must_use]
     pub fn parts(&self) -> Vec<Vec<P>> {
@@ -201,17 +201,17 @@ impl<P: Position> Stacks<P> {
                 left.push(position);
             }
         }
-        // Of two nodes that the search left, the one left last is below the other only in a circle with it (Kosaraju). So what
-        // is above it, and not yet taken, is in that circle.
+        // Of two nodes that the search left, the one left last is below the other only in a circle with it (Kosaraju). So
+        // each node above it that is not taken yet is in that circle.
         let mut taken = IndexVec::filled(true, self.len());
         for node in &left {
             taken[*node] = false;
         }
         let mut inside = IndexVec::filled(false, self.len());
         for node in left.iter().rev() {
-            let knot = flood(*node, &mut taken, |lower| self.above(lower).iter().copied());
-            let circle = knot.len() > 1 || self.below(*node).contains(node);
-            for node in knot {
+            let component = flood(*node, &mut taken, |lower| self.above(lower).iter().copied());
+            let circle = component.len() > 1 || self.below(*node).contains(node);
+            for node in component {
                 inside[node] |= circle;
             }
         }
@@ -257,7 +257,7 @@ fn way_along<P: Position>(trail: &[(P, usize)], mut from: usize, last: P) -> Vec
     way
 }
 
-/// Takes what can be reached from `first` and was not taken before; nothing, if that was.
+/// Takes `first` and all nodes that can be reached from it, without those taken before.
 fn flood<P: Position, I: Iterator<Item = P>>(
     first: P,
     taken: &mut IndexVec<P, bool>,

@@ -27,8 +27,8 @@ impl<N: Eq + Hash, P: Position> NamedStacks<N, P> {
     }
 }
 
-/// From names and, for each, the names of what is below it. Positions are in this order; a name that comes again is left
-/// out, and so are lower names that are not there.
+/// Builds stacks from names and, for each, the names of its lower nodes. Positions are in this order; a repeated name is
+/// left out, and so are unknown lower names.
 impl<N: Eq + Hash, P: Position, L: IntoIterator<Item = N>> FromIterator<(N, L)> for NamedStacks<N, P> {
     fn from_iter<I: IntoIterator<Item = (N, L)>>(nodes: I) -> Self {
         let (mut names, mut below) = (IndexSet::new(), Vec::new());

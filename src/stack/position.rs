@@ -1,6 +1,6 @@
-//! Positions that are types of their own, and lists that only the right one opens.
+//! Positions that are types of their own, and lists that only positions of the right type index.
 //!
-//! A plan counts mappings, devices, steps and tasks, each from 0. A position of one list says nothing in another, so
+//! A plan counts mappings, devices, steps and tasks, each from 0. A position of one list has no meaning in another, so
 //! each has a type: [`position!`] declares it. Positions take four bytes, for a plan may hold several for each of a
 //! hundred thousand mappings.
 
@@ -73,7 +73,7 @@ impl<P: Position, T> IndexVec<P, T> {
         self.items.len()
     }
 
-    /// Returns whether there is no item.
+    /// Returns whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

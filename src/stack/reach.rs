@@ -1,12 +1,12 @@
-//! A walk to everything that can be reached, where what is next is learnt on the way.
+//! A walk to every node that can be reached, which learns the next nodes on the way.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
-/// Nodes still to be looked at, each once, nearest first. The caller takes a [`next`](Self::next) one and adds
-/// what is below or above it with `extend`, until there is none.
+/// The nodes that are still to be visited, each once, nearest first. The caller takes the [`next`](Self::next) node, adds
+/// the nodes below or above it with `extend`, and ends when no node is left.
 ///
-/// No circle holds it up, and no depth: it takes memory in proportion to the nodes that are reached.
+/// A circle does not stop the walk, and it does not recurse: it takes memory in proportion to the nodes that are reached.
 #[derive(Debug)]
 pub struct Reach<N> {
     seen: HashSet<N>,
@@ -14,7 +14,7 @@ pub struct Reach<N> {
 }
 
 impl<N: Copy + Eq + Hash> Reach<N> {
-    /// Takes the next node.
+    /// Takes the next node to visit.
     #[expect(clippy::should_implement_trait, reason = "the caller adds nodes between two calls")]
     pub fn next(&mut self) -> Option<N> {
         self.left.pop_front()

@@ -25,7 +25,7 @@ fn numbers(nodes: &[Node]) -> Vec<usize> {
     nodes.iter().map(|node| node.index()).collect()
 }
 
-/// For each pair whether the first uses the second, directly or not, by trying every way.
+/// Returns for each pair whether the first uses the second, directly or not, found by trying every way.
 fn reach(uses: &[(usize, usize)]) -> [[bool; COUNT]; COUNT] {
     let mut reach = [[false; COUNT]; COUNT];
     for (upper, lower) in uses {
@@ -54,7 +54,7 @@ fn lower_first(stacks: &Stacks<Node>) -> (Vec<usize>, Vec<usize>) {
     (came, walk.left().iter().map(|(node, _)| node.index()).collect())
 }
 
-/// The order of [`Stacks::bottom_up`] as one would do it by hand: what is free of all that is left comes next.
+/// Returns the order of [`Stacks::bottom_up`], found the slow way: nodes that use none of the remaining ones come next.
 fn level_by_level(uses: &[(usize, usize)]) -> Vec<usize> {
     let (mut left, mut sorted): (Vec<usize>, Vec<usize>) = ((0..COUNT).collect(), Vec::new());
     while !left.is_empty() {
@@ -144,7 +144,7 @@ proptest! {
             let nodes: std::collections::BTreeSet<Node> = circle.iter().map(|edge| edge.upper).collect();
             prop_assert_eq!(nodes.len(), circle.len());
         }
-        // Without the use that closes each there is no circle.
+        // Without the use that closes each circle the stacks have none.
         let mut cut = uses;
         for Edge { upper, lower, .. } in circles.iter().filter_map(|circle| circle.last()) {
             let place = cut.iter().position(|pair| *pair == (upper.index(), lower.index()));
@@ -212,7 +212,7 @@ fn all_that_can_be_reached_comes_once_and_nearest_first() {
     assert_eq!(found, [5, 4, 2, 3, 1]);
 }
 
-/// What would be quadratic, or call itself, does not come back from a chain of this length.
+/// A walk that is quadratic or recursive would not end on a chain of this length.
 #[test]
 fn a_chain_may_be_long() {
     const LONG: usize = 100_000;

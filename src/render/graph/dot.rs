@@ -1,10 +1,10 @@
-//! The language of Graphviz: arrows lead from a device to what it stands on.
+//! Draws a graph in the language of Graphviz: an arrow leads from each device to each of its lower devices.
 
 use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
 use crate::text::push_line;
 
-/// Writes it.
+/// Writes the graph.
 #[must_use]
 pub fn dot(graph: &Graph) -> String {
     let mut out = "digraph dmctl {\n  rankdir = RL;\n  node [shape = box, style = \"rounded,filled\", fontname = \"sans-serif\"];\n".to_string();
@@ -33,7 +33,7 @@ pub fn dot(graph: &Graph) -> String {
     out + "}\n"
 }
 
-/// A text within quotes: a backslash and a quote are taken as they are.
+/// Quotes a text, and escapes backslashes and quotes in it.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }

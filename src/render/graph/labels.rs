@@ -1,4 +1,4 @@
-//! The words and the tone of one device in a drawing, which all forms of a drawing share.
+//! The words and the tone of one device, which all drawings of a graph share.
 
 use crate::graph::{Kind, Node, State};
 use crate::identity::printable;
@@ -9,13 +9,13 @@ use crate::units::Sectors;
 pub(super) enum Tone {
     /// The device is not mapped.
     Ground,
-    /// Nothing is wrong with it.
+    /// The device is as it should be.
     Calm,
-    /// Another owner has it.
+    /// The device belongs to another owner.
     Foreign,
-    /// The map would change it.
+    /// The map would change the device.
     Pending,
-    /// It does not exist, or I/O to it waits.
+    /// The device does not exist, or I/O to it waits.
     Alarm,
 }
 

@@ -1,11 +1,11 @@
-//! The language of Mermaid, which many pages draw by themselves.
+//! Draws a graph in the language of Mermaid, which many sites draw by themselves.
 
 use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
 use crate::stack::Position;
 use crate::text::{push, push_line};
 
-/// Writes it.
+/// Writes the graph.
 #[must_use]
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = "flowchart RL\n".to_string();
@@ -39,8 +39,7 @@ pub fn mermaid(graph: &Graph) -> String {
     out
 }
 
-/// A text within quotes: what could mean something to Mermaid or to the page becomes the number of its
-/// character.
+/// Quotes a text. Characters with a meaning to Mermaid or to the page are written as numbers.
 fn escaped(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || " .,:/+-_=@()\u{b7}".contains(c);
     let mut escaped = String::with_capacity(text.len());

@@ -1,7 +1,7 @@
-//! A drawing: disks to the left, what stands on them to the right, a line for each device that stands on another.
+//! Draws a graph in SVG: disks to the left, upper devices to the right, and a line for each use of a lower device.
 //!
-//! Each device is drawn beside the one it stands on first, and has as many lines as stand on it; so a drawing grows
-//! downwards with the number of devices, like a list, and can be read at any number.
+//! Each device is placed to the right of one of its lower devices. So a drawing grows downwards with the number of
+//! devices, like a list, and can be read at any number.
 
 use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::{Graph, Node, NodeId};
@@ -13,13 +13,13 @@ const LINE: usize = 15;
 const GAP: usize = 10;
 const BETWEEN: usize = 60;
 const MARGIN: usize = 16;
-/// How much of the height a device takes that has nothing beside it.
+/// The height of a device without an upper device to its right, with the gap.
 const SLOT: usize = 3 * LINE + 6 + GAP;
-/// How many columns of text a box holds: of a name, and of what is written smaller below it.
+/// The columns of text that a box holds: of a name, and of the smaller lines below it.
 const NAME_COLUMNS: usize = 32;
 const COLUMNS: usize = 35;
 
-/// The look; the colours follow those of whoever looks.
+/// The style; the colours are light or dark as the reader's screen prefers.
 const STYLE: &str = "\
 svg{background:#fff;font:12px ui-monospace,monospace;color-scheme:light dark}\
 rect{fill:#fff;stroke:#777}text{fill:#111}.small{fill:#555;font-size:11px}path{fill:none;stroke:#999}\
@@ -28,10 +28,10 @@ rect{fill:#fff;stroke:#777}text{fill:#111}.small{fill:#555;font-size:11px}path{f
 @media(prefers-color-scheme:dark){svg{background:#16181d}rect{fill:#22252c;stroke:#888}text{fill:#eee}.small{fill:#aaa}\
 .ground rect{fill:#33373f}.calm rect{fill:#1f3524}.pending rect{fill:#453712}.alarm rect{fill:#4b1d22}}";
 
-/// How the boxes look.
+/// The look of the boxes.
 const BOXES: Style = Style { corner: 5, first_line: 14, line: LINE, align: Align::Left };
 
-/// Draws it.
+/// Draws the graph.
 #[must_use]
 pub fn svg(graph: &Graph) -> String {
     let stacks = graph.stacks();
@@ -58,12 +58,12 @@ pub fn svg(graph: &Graph) -> String {
 fn edge(out: &mut String, lower: Place, upper: Place) {
     let (x1, y1) = (lower.x + BOX_WIDTH, lower.y + lower.height / 2);
     let (x2, y2) = (upper.x, upper.y + upper.height / 2);
-    // Close to the upper one, so that a line to a device further off keeps clear of those between.
+    // The bend is close to the upper device, so that a long line keeps clear of the devices between.
     let bend = x2.saturating_sub(BETWEEN / 2);
     curve(out, "", [(x1, y1), (bend, y1), (bend, y2), (x2, y2)]);
 }
 
-/// Returns what is written in the box of a device.
+/// Returns the label of a device.
 fn label(node: &Node) -> Label {
     let class = match tone(node) {
         Tone::Ground => "ground",
@@ -79,13 +79,13 @@ fn label(node: &Node) -> Label {
     Label { group: format!(" class=\"{class}\""), frame: String::new(), whole, lines }
 }
 
-/// Each device as far to the right as it is above the lowest, and beside what stands on it first.
+/// Places each device: in the column of its level, and in the height of its upper devices to the right.
 fn layout(labels: &IndexVec<NodeId, Label>, stacks: &Stacks<NodeId>) -> IndexVec<NodeId, Place> {
     let levels = stacks.levels();
     let mut beside = IndexVec::filled(Vec::new(), stacks.len());
     let mut roots = Vec::new();
     for place in stacks.positions() {
-        // Beside the highest of those it stands on; in a circle a device can't stand beside one that follows.
+        // To the right of its highest lower device; in a circle, only of one that comes before it.
         let below = stacks.below(place).iter().filter(|lower| **lower < place);
         match below.max_by_key(|lower| (levels[**lower], std::cmp::Reverse(**lower))) {
             Some(lower) => beside[*lower].push(place),
@@ -101,7 +101,8 @@ fn layout(labels: &IndexVec<NodeId, Label>, stacks: &Stacks<NodeId>) -> IndexVec
             order.push(place);
             left.extend(beside[place].iter().rev());
         }
-        // From the lowest up: a device is as high as what stands beside it, and in the middle of that.
+        // Each device without upper devices to its right gets a slot. Then each other one is centred on those to its right,
+        // upper devices first.
         let height_of = |place: NodeId| labels[place].lines.len() * LINE + 6;
         for place in &order {
             let x = MARGIN + levels[*place] * (BOX_WIDTH + BETWEEN);

@@ -1,6 +1,6 @@
-//! A tree of lines, as `lsblk` draws one: disks to the left, what stands on them below and to the right.
+//! Draws a graph as a tree of lines, as `lsblk` does: disks to the left, upper devices below and to the right.
 //!
-//! A device that stands on several is there once below each; what stands on it is drawn the first time.
+//! A device with several lower devices has a line below each; its own upper devices follow the first line only.
 
 use anstyle::AnsiColor;
 
@@ -13,15 +13,15 @@ use crate::text::{pad, width};
 
 /// A line of the tree.
 struct Line<'g> {
-    /// Branches and name.
+    /// The branches and the name.
     tree: String,
     /// The device.
     node: &'g Node,
-    /// Whether it was drawn before, with what stands on it.
+    /// Whether the device has an earlier line, with its upper devices.
     again: bool,
 }
 
-/// Draws it.
+/// Draws the graph.
 #[must_use]
 pub fn text(graph: &Graph, mode: ColorMode) -> String {
     let stacks = graph.stacks();
@@ -47,8 +47,7 @@ struct Tree<'g> {
 }
 
 impl Tree<'_> {
-    /// Draws a device and all that stands on it. A stack is as deep as somebody made it, so nothing here calls
-    /// itself.
+    /// Draws a device and all devices above it. A stack may be of any depth, so this does not recurse.
     fn grow(&mut self, root: NodeId) {
         let mut left = vec![(root, String::new(), String::new())];
         while let Some((place, first, rest)) = left.pop() {
@@ -86,20 +85,20 @@ fn lines(lines: &[Line<'_>], mode: ColorMode) -> String {
     let mut out = String::new();
     for (line, row) in lines.iter().zip(&columns) {
         let node = line.node;
-        let mut said = remarks(node).join("  ");
+        let mut remarks = remarks(node).join("  ");
         if line.again {
-            said = format!("(above)  {said}");
+            remarks = format!("(above)  {remarks}");
         }
-        let said = match tone(node) {
-            Tone::Ground | Tone::Calm | Tone::Foreign => said,
-            Tone::Pending => mode.with(&said, AnsiColor::Yellow),
-            Tone::Alarm => mode.with(&said, AnsiColor::Red),
+        let remarks = match tone(node) {
+            Tone::Ground | Tone::Calm | Tone::Foreign => remarks,
+            Tone::Pending => mode.with(&remarks, AnsiColor::Yellow),
+            Tone::Alarm => mode.with(&remarks, AnsiColor::Red),
         };
         let [tree, number, size, kinds] = row;
         let blanks = " ".repeat(widths[2].saturating_sub(width(size)));
         let columns =
             [pad(tree, widths[0]), pad(number, widths[1]), format!("{blanks}{size}"), pad(kinds, widths[3])];
-        push_line!(out, "{}", format!("{}  {said}", columns.join("  ")).trim_end());
+        push_line!(out, "{}", format!("{}  {remarks}", columns.join("  ")).trim_end());
     }
     out
 }

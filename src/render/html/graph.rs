@@ -1,4 +1,4 @@
-//! What stands on what, before a plan and after it: as far as the plan's tables tell.
+//! Collects the stacks before and after a plan, as far as the tables of the plan tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ position! {
     pub struct DeviceId;
 }
 
-/// The devices of one moment.
+/// The stacks of one moment.
 #[derive(Debug)]
 pub struct Picture {
-    /// Which device is below which.
+    /// The lower devices of each device.
     pub stacks: Stacks<DeviceId>,
-    /// What is written of each.
+    /// The labels, at the same positions.
     pub devices: IndexVec<DeviceId, Node>,
 }
 
@@ -28,38 +28,38 @@ pub struct Picture {
 struct Collected {
     /// The devices by their numbers, or as the map writes them.
     nodes: BTreeMap<SmolStr, Node>,
-    /// Each device with one that is below it.
+    /// The ids of an upper and a lower device.
     edges: BTreeSet<(SmolStr, SmolStr)>,
 }
 
-/// A device.
+/// A device, as it is labelled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Its name, or how the map writes it.
+    /// The name, or the form in which the map writes the device.
     pub label: SmolStr,
-    /// Number and size.
+    /// The number and the size.
     pub detail: SmolStr,
-    /// What the plan does to it.
+    /// The change that the plan makes.
     pub mark: Mark,
 }
 
-/// What a plan does to a device; the last of several counts.
+/// The change that a plan makes to a device; of several the last in this order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// Nothing: something stands on it, that is all.
+    /// None: a device of the plan uses it.
     #[default]
     Plain,
-    /// It is a device of the plan, and its table stays.
+    /// The table stays; the name, the uuid or the state changes.
     Settled,
-    /// It gets another table.
+    /// The table is replaced.
     Changed,
-    /// It is new.
+    /// The device is created.
     Added,
-    /// It goes away.
+    /// The device is removed.
     Removed,
 }
 
-/// The devices before and after `plan`.
+/// Returns the stacks before and after `plan`.
 pub fn both(plan: &Document) -> (Picture, Picture) {
     let (mut before, mut after) = (Collected::default(), Collected::default());
     for step in &plan.steps {
@@ -76,7 +76,7 @@ pub fn both(plan: &Document) -> (Picture, Picture) {
     (before.place(), after.place())
 }
 
-/// How the map writes devices, by number: what the kernel prints is their number alone.
+/// Returns how the map writes devices, by number: the kernel prints their numbers alone.
 fn names(plan: &Document) -> BTreeMap<&str, &str> {
     let rows = plan.steps.iter().flat_map(|step| step.table.iter().flatten());
     let lowers = rows.flat_map(|row| &row.lowers);
@@ -97,14 +97,14 @@ impl Collected {
             let number = step.number.as_deref().unwrap_or("new");
             node.detail = format_smolstr!("{number} \u{b7} {size}");
             for lower in table.iter().flat_map(|row| &row.lowers) {
-                self.stand(&id, lower);
+                self.add_lower(&id, lower);
             }
         } else if node.detail.is_empty() {
             node.detail = step.number.clone().unwrap_or_else(|| step_text::size(step));
         }
     }
 
-    fn stand(&mut self, upper: &str, lower: &Lower) {
+    fn add_lower(&mut self, upper: &str, lower: &Lower) {
         let id = lower.number.clone().unwrap_or_else(|| lower.device.clone());
         let node = self.nodes.entry(id.clone()).or_default();
         if node.label.is_empty() {
@@ -125,7 +125,7 @@ impl Collected {
         }
     }
 
-    /// Finds which device is below which. Positions are in the order of the ids.
+    /// Gives each device its position, in the order of the ids.
     fn place(self) -> Picture {
         let Self { nodes, edges } = self;
         let below = |id| {

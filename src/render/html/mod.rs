@@ -1,11 +1,10 @@
-//! A plan as a page of its own, for a review: what is at risk first, then the stacks before and after, then
-//! every step.
+//! Draws a plan as a page of its own, for a review: the risks first, then the stacks before and after, then every step.
 //!
 //! The page is one file. It fetches nothing, runs nothing, and its own policy forbids both.
 
+mod drawing;
 mod graph;
 mod sectors;
-mod stack;
 mod steps;
 
 use super::escape::Text;
@@ -13,10 +12,10 @@ use super::{Heading, step_text};
 use crate::plan::document::{Document, Step};
 use crate::text::{push, push_line};
 
-/// What the page looks like, on a screen large or small, light or dark, and on paper.
+/// The style of the page, on a screen large or small, light or dark, and on paper.
 const STYLE: &str = include_str!("page.css");
 
-/// Draws a plan. What comes from outside is escaped.
+/// Draws a plan. Text from outside is escaped.
 #[must_use]
 pub fn page(plan: &Document, heading: &Heading) -> String {
     let mut out = String::new();
@@ -37,7 +36,7 @@ pub fn page(plan: &Document, heading: &Heading) -> String {
     stale(&mut out, heading);
     risks(&mut out, plan);
     if !plan.steps.is_empty() {
-        stack::draw(&mut out, plan);
+        drawing::draw(&mut out, plan);
         steps::draw(&mut out, plan);
     }
     out.push_str("</main>\n</body>\n</html>\n");
@@ -49,13 +48,13 @@ fn stale(out: &mut String, heading: &Heading) {
         return;
     }
     out.push_str("<div class=\"note stop\"><b>Stale: this plan can't be applied any more.</b>\n<ul>\n");
-    for says in &heading.stale {
-        push_line!(out, "<li>{}</li>", Text(says));
+    for reason in &heading.stale {
+        push_line!(out, "<li>{}</li>", Text(reason));
     }
     out.push_str("</ul></div>\n");
 }
 
-/// What must be looked at before anything else.
+/// Draws what a reviewer must read first: conflicts, refused and risky steps, devices in use, and what is left alone.
 fn risks(out: &mut String, plan: &Document) {
     out.push_str("<section>\n<h2>What is at risk</h2>\n");
     let before = out.len();
@@ -63,13 +62,13 @@ fn risks(out: &mut String, plan: &Document) {
         note(out, "stop", "conflict", &conflict.name, &conflict.reason);
     }
     for step in plan.steps.iter().filter(|step| step.refused) {
-        let says = format!("{}; {}", step.need(), step.refusal.as_deref().unwrap_or_default());
+        let message = format!("{}; {}", step.need(), step.refusal.as_deref().unwrap_or_default());
         note(
             out,
             "stop",
             &format!("refused: {} [{}]", step.action.name(), step.class),
             &step_text::title(step),
-            &says,
+            &message,
         );
     }
     for step in plan.steps.iter().filter(|step| !step.refused && !step.class.allowed_unasked()) {
@@ -102,12 +101,12 @@ fn risks(out: &mut String, plan: &Document) {
     out.push_str("</section>\n");
 }
 
-fn note(out: &mut String, kind: &str, what: &str, name: &str, says: &str) {
-    let (what, name, says) = (Text(what), Text(name), Text(says));
-    push_line!(out, "<div class=\"note {kind}\"><b>{what} <code>{name}</code></b><br>{says}</div>");
+fn note(out: &mut String, kind: &str, title: &str, name: &str, message: &str) {
+    let (title, name, message) = (Text(title), Text(name), Text(message));
+    push_line!(out, "<div class=\"note {kind}\"><b>{title} <code>{name}</code></b><br>{message}</div>");
 }
 
-/// Whether somebody notices the step: the device is mounted, swap space, held or open.
+/// Returns whether a user of the device notices the step: it is mounted, swap space, held or open.
 fn in_use(step: &Step) -> bool {
     step.users.as_ref().is_some_and(|users| !users.describe().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Every step of a plan, in order.
+//! Draws every step of a plan, in order.
 
 use super::sectors;
 use crate::plan::document::{Document, Step};
@@ -6,7 +6,7 @@ use crate::render::escape::Text;
 use crate::render::{step_text, table};
 use crate::text::{push, push_line};
 
-/// Draws them.
+/// Draws the steps.
 pub fn draw(out: &mut String, plan: &Document) {
     out.push_str("<section>\n<h2>The steps, in order</h2>\n");
     for (index, step) in plan.steps.iter().enumerate() {
@@ -40,8 +40,8 @@ fn draw_step(out: &mut String, number: usize, step: &Step) {
         let addressee = step_text::addressee(step, message);
         push_line!(out, "<p class=\"says\">{addressee}: <code>{}</code></p>", Text(message));
     }
-    for says in step_text::reasons(step) {
-        push_line!(out, "<p class=\"says\">{}</p>", Text(&says));
+    for reason in step_text::reasons(step) {
+        push_line!(out, "<p class=\"says\">{}</p>", Text(&reason));
     }
     if let Some(refusal) = &step.refusal {
         push_line!(out, "<p class=\"refusal\">refused: {}</p>", Text(refusal));

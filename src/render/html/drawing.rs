@@ -1,4 +1,4 @@
-//! The stacks before and after a plan, drawn.
+//! Draws the stacks before and after a plan.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,20 +10,20 @@ use crate::render::boxes::{Align, Label, Place, Style, curve, end_of};
 use crate::stack::{IndexVec, Stacks};
 use crate::text::push_line;
 
-/// More devices than this are not read as a drawing any more.
+/// The most devices that can be read as a drawing.
 const MAX_NODES: usize = 120;
 
 const BOX_WIDTH: usize = 152;
 const BOX_HEIGHT: usize = 46;
 const GAP: usize = 14;
 const RISE: usize = 40;
-/// How many columns of text a box holds.
+/// The columns of text that a box holds.
 const COLUMNS: usize = 19;
 
-/// How the boxes look.
+/// The look of the boxes.
 const BOXES: Style = Style { corner: 7, first_line: 20, line: 16, align: Align::Middle };
 
-/// Draws both.
+/// Draws both moments, or tells that there are too many devices.
 pub fn draw(out: &mut String, plan: &Document) {
     let (before, after) = graph::both(plan);
     out.push_str("<section>\n<h2>The stacks, before and after</h2>\n");
@@ -59,7 +59,7 @@ fn svg(out: &mut String, when: &str, picture: &Picture, rows: &[Vec<DeviceId>]) 
     let columns = rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
     let (width, height) =
         (columns * (BOX_WIDTH + GAP) - GAP + 4, rows.len() * (BOX_HEIGHT + RISE) - RISE + 4);
-    // On a narrow screen it shrinks, but not so far that it can't be read.
+    // On a narrow screen the drawing shrinks, but not so far that it can't be read.
     let least = width * 6 / 10;
     let mut places = BTreeMap::new();
     for (level, row) in rows.iter().enumerate() {
@@ -93,7 +93,7 @@ fn edge(out: &mut String, upper: Place, lower: Place) {
     curve(out, " class=\"edge\"", [(x1, y1), (x1, middle), (x2, middle), (x2, y2)]);
 }
 
-/// Returns what is written in the box of a device.
+/// Returns the label of a device.
 fn label(node: &Node) -> Label {
     let class = match node.mark {
         Mark::Plain => "",
@@ -124,7 +124,7 @@ fn rows(
         }
         rows[level].push(device);
     }
-    // Devices above the same ones stand side by side, and those below follow.
+    // Upwards, devices that share lower devices come next to each other. Then downwards, each row follows the upper one.
     for level in 1..rows.len() {
         let (below, here) = rows.split_at_mut(level);
         order(&mut here[0], &below[level - 1], |device| stacks.below(device));
@@ -136,7 +136,7 @@ fn rows(
     rows
 }
 
-/// Sorts a row by where its neighbours stand in another one, on average.
+/// Sorts a row by the mean position in `fixed` of the devices that each is joined to.
 fn order<'s>(row: &mut [DeviceId], fixed: &[DeviceId], joined: impl Fn(DeviceId) -> &'s [DeviceId]) {
     row.sort_by_cached_key(|device| {
         let joined = joined(*device);

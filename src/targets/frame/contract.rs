@@ -2,8 +2,8 @@
 //!
 //! A target implements two traits. [`Target`] is what the rest of dmctl works with, as `dyn Target`: lower
 //! devices, checks, lengths, metadata, hazards. [`TargetKind`] adds what names the type itself: its name, its
-//! manual, reading a row, printing one, comparing two. What `dyn Target` needs of the latter stands in
-//! [`ErasedTarget`], which is implemented once for all.
+//! manual, reading a row, printing one, comparing two. [`ErasedTarget`] is what `dyn Target` needs of the
+//! latter without the type in its signatures; it is implemented once for all.
 
 use std::any::Any;
 
@@ -11,10 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::erased::ErasedTarget;
 use super::{
     DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, ParamsError, Prepare, Printer,
-    Problems, RemainingLength, SizeOf, Traits, Words,
+    Problems, RemainingLength, SizeOf, Style, Traits, Words,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -153,5 +152,86 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
     #[must_use]
     fn redact(params: &str) -> String {
         params.to_string()
+    }
+}
+
+/// The part of a target whose signatures would name its own type, for callers that do not know that type.
+/// Implemented once for every target type.
+pub trait ErasedTarget {
+    /// Returns the name of the type.
+    fn kind(&self) -> &str;
+    /// Returns how the kernel treats tables with it.
+    fn traits(&self) -> Traits;
+    /// Prints the parameters in `style`.
+    fn params(&self, style: Style) -> String;
+    /// See [`TargetKind::compare`]. `None` when the two are of different types.
+    fn compare(&self, live: &dyn Target) -> Option<Differences>;
+    /// See [`TargetKind::compare_suspended`]. `None` when the two are of different types.
+    fn compare_suspended(&self, live: &dyn Target) -> Option<Differences>;
+    /// See [`TargetKind::for_export`].
+    fn for_export(&self) -> Box<dyn Target>;
+    /// See [`TargetKind::for_reload`]. A copy when the two are of different types.
+    fn for_reload(&self, live: &dyn Target) -> Box<dyn Target>;
+    /// Returns the fields as a map file writes them.
+    fn fields(&self) -> toml::Table;
+    /// Copies the target.
+    fn boxed(&self) -> Box<dyn Target>;
+}
+
+impl<T: TargetKind> ErasedTarget for T {
+    fn kind(&self) -> &str {
+        T::NAME
+    }
+
+    fn traits(&self) -> Traits {
+        T::TRAITS
+    }
+
+    fn params(&self, style: Style) -> String {
+        let mut out = Printer::new(style);
+        self.print(&mut out);
+        out.finish()
+    }
+
+    fn compare(&self, live: &dyn Target) -> Option<Differences> {
+        let mut differences = Differences::default();
+        TargetKind::compare(self, of_type(live)?, &mut differences);
+        Some(differences)
+    }
+
+    fn compare_suspended(&self, live: &dyn Target) -> Option<Differences> {
+        let mut differences = Differences::default();
+        TargetKind::compare_suspended(self, of_type(live)?, &mut differences);
+        Some(differences)
+    }
+
+    fn for_export(&self) -> Box<dyn Target> {
+        Box::new(TargetKind::for_export(self))
+    }
+
+    fn for_reload(&self, live: &dyn Target) -> Box<dyn Target> {
+        match of_type(live) {
+            Some(live) => Box::new(TargetKind::for_reload(self, live)),
+            None => self.boxed(),
+        }
+    }
+
+    fn fields(&self) -> toml::Table {
+        toml::Table::try_from(self).unwrap_or_default()
+    }
+
+    fn boxed(&self) -> Box<dyn Target> {
+        Box::new(self.clone())
+    }
+}
+
+/// Returns the target behind `dyn Target` when it is a `T`.
+fn of_type<T: TargetKind>(target: &dyn Target) -> Option<&T> {
+    (target as &dyn Any).downcast_ref()
+}
+
+impl Clone for Box<dyn Target> {
+    fn clone(&self) -> Self {
+        self.as_ref().boxed()
     }
 }

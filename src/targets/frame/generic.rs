@@ -1,8 +1,8 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
 
-use super::erased::ErasedTarget;
 use super::{
-    Change, DeviceAccess, DeviceUse, Differences, Effect, ParamsError, Printer, Style, Target, Traits, Words,
+    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, ParamsError, Printer, Style, Target,
+    Traits, Words,
 };
 use crate::device::{Device, Form};
 

@@ -1,16 +1,15 @@
 //! What all targets share: the contract that each implements, and the tools to implement it with.
 //!
-//! [`contract`] has the two traits, [`words`] reads a row, [`printer`] prints one, [`options`] does both, and more, for the optional words of a row; [`problems`] collects what the
-//! kernel would refuse, [`difference`] how a wanted target differs from a live one,
-//! [`value`] the values of a difference. [`generic`] stands in for
-//! a target that dmctl does not know.
+//! [`contract`] has the traits. [`words`] reads a row, [`printer`] prints one, and [`options`] does both for
+//! the optional words of a row, and compares and checks them. [`problems`] collects what the kernel would
+//! refuse, [`difference`] how a wanted target differs from a live one, with the values of [`value`].
+//! [`generic`] takes the place of a target that dmctl does not know.
 
 pub mod argument;
 pub(crate) mod choice;
 mod contract;
 mod device_use;
 mod difference;
-mod erased;
 pub mod failed;
 pub mod generic;
 pub(crate) mod keyed;
@@ -25,14 +24,13 @@ mod traits;
 mod value;
 mod words;
 
-pub use contract::{Target, TargetKind};
+pub use contract::{ErasedTarget, Target, TargetKind};
 pub use device_use::{DeviceAccess, DeviceUse, Handover, Hazards, Prepare};
 pub use difference::{Change, Difference, Differences, Effect};
-pub use erased::ErasedTarget;
 pub use kind::Kind;
 pub use metadata::{Found, Metadata, begins_with};
-pub(crate) use operand::{Given, Operand};
-pub(crate) use options::{Alternative, OptionRow, Options, Syntax, alternatives, option};
+pub(crate) use operand::{Given, Operand, Syntax};
+pub(crate) use options::{Alternative, OptionRow, Options, alternatives, option};
 pub use printer::{Printer, Style};
 pub use problems::{Problem, Problems};
 pub use remaining_length::{RemainingLength, SizeOf, in_whole_blocks};

@@ -1,10 +1,24 @@
 //! The fields that an option can set, and how the value behind its word is read and printed.
 
-use super::options::Syntax;
 use super::{FieldValue, ParamsError, Printer, Unit, Value, Words};
 use crate::device::Device;
 use crate::mistake::Mistake;
 use crate::units::{Bytes, Sectors};
+
+/// How an option and its value are written.
+#[derive(Clone, Copy)]
+pub(crate) enum Syntax {
+    /// As two words, `option value`, in any case.
+    Spaced {
+        /// The beginning of the message for an unknown word, up to that word.
+        unknown: &'static str,
+    },
+    /// As one word, `option:value`. The word may be a key, so no message shows it.
+    Colon {
+        /// Whether the kernel takes an option without a value in any case.
+        flags_ignore_case: bool,
+    },
+}
 
 /// The value of an option as a row has it.
 pub(crate) struct Given<'w, 'a> {

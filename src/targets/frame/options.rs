@@ -17,7 +17,7 @@
 //! The order of the lines is the order in which the kernel prints the words. An option without an effect is
 //! compared by the target itself, or is an order, which is never compared.
 
-use super::operand::{Given, OptionField, Shown};
+use super::operand::{Given, OptionField, Shown, Syntax};
 use super::{Change, Differences, Effect, ParamsError, Printer, Problems, Unit, Value, Words};
 
 /// The options of a target.
@@ -26,21 +26,6 @@ pub(crate) struct Options<T: 'static> {
     pub(crate) syntax: Syntax,
     /// The options, in the order in which the kernel prints them.
     pub(crate) all: &'static [OptionRow<T>],
-}
-
-/// How an option and its value are written.
-#[derive(Clone, Copy)]
-pub(crate) enum Syntax {
-    /// As two words, `option value`, in any case.
-    Spaced {
-        /// The beginning of the message for an unknown word, up to that word.
-        unknown: &'static str,
-    },
-    /// As one word, `option:value`. The word may be a key, so no message shows it.
-    Colon {
-        /// Whether the kernel takes an option without a value in any case.
-        flags_ignore_case: bool,
-    },
 }
 
 /// One option: a line of the table.

@@ -1,6 +1,6 @@
 //! A lower device as a map writes it, and as the kernel knows it.
 //!
-//! Text names a device in many ways; the kernel knows one: its number. A [`Device`] keeps what was
+//! Text names a device in many ways; the kernel names it by its number alone. A [`Device`] keeps the text as
 //! written, for people, and the number once it is known, for everything else.
 
 use std::borrow::Cow;
@@ -53,7 +53,7 @@ impl Tag {
     }
 }
 
-/// Text that names no device.
+/// The error for a text that does not name a device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", names_no_device(.0))]
 pub struct DeviceSyntax(pub String);
@@ -72,13 +72,13 @@ impl From<DeviceSyntax> for Mistake {
 /// A lower device.
 #[derive(Debug, Clone, Eq)]
 pub struct Device {
-    /// As it was written.
+    /// The device as it was written.
     pub form: Form,
-    /// Its number, once resolved. A mapping that does not exist yet has none.
+    /// The device number, once resolved. `None` for a mapping that does not exist yet.
     pub number: Option<DevNum>,
 }
 
-/// The device 0:0, which is not a block device: it stands in fields that are filled in later.
+/// The device 0:0, which is not a block device: a placeholder in fields that are filled in later.
 impl Default for Device {
     fn default() -> Self {
         Self::numbered(DevNum::new(0, 0))
@@ -86,10 +86,11 @@ impl Default for Device {
 }
 
 impl Device {
-    /// Reads what a map or a table says.
+    /// Reads a device as a map or a table names it.
     pub fn parse(text: &str) -> Result<Self, DeviceSyntax> {
         let syntax = || DeviceSyntax(text.to_string());
-        // The table's own grammar splits at blanks and unquotes backslashes: no device is written with them.
+        // The grammar of a table splits at blanks and unquotes backslashes, so a device can't be written with
+        // them.
         if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(syntax());
         }
@@ -111,25 +112,25 @@ impl Device {
         Ok(Self { form, number })
     }
 
-    /// A device known by its number, as the kernel prints it.
+    /// Makes a device known by its number, as the kernel prints it.
     #[must_use]
     pub fn numbered(number: DevNum) -> Self {
         Self { form: Form::Number(number), number: Some(number) }
     }
 
-    /// A mapping of the same map.
+    /// Makes a reference to a mapping of the same map.
     #[must_use]
     pub fn mapping(key: Key) -> Self {
         Self { form: Form::Mapping(key), number: None }
     }
 
-    /// The key when this is a mapping of the same map.
+    /// Returns the key when the device is a mapping of the same map.
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         if let Form::Mapping(key) = &self.form { Some(key) } else { None }
     }
 
-    /// The path to look up, for the forms that have one.
+    /// Returns the path to look up, for the forms that have one.
     #[must_use]
     pub fn path(&self) -> Option<Cow<'_, str>> {
         match &self.form {
@@ -139,7 +140,7 @@ impl Device {
         }
     }
 
-    /// As it was written, to keep.
+    /// Returns the device as it was written, to keep.
     #[must_use]
     pub fn text(&self) -> SmolStr {
         match &self.form {
@@ -148,7 +149,7 @@ impl Device {
         }
     }
 
-    /// For a person: what was written, with the number behind it where that says more.
+    /// Describes the device for a person: as written, with the number behind it where that tells more.
     #[must_use]
     pub fn described(&self) -> String {
         match (&self.form, self.number) {
@@ -158,14 +159,14 @@ impl Device {
     }
 }
 
-/// As udev writes a label into the name of a link.
+/// Escapes a label as udev does in the name of a link.
 fn encode(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c) || !c.is_ascii();
     value.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\x{:02x}", u32::from(c)) }).collect()
 }
 
 impl PartialEq for Device {
-    /// By number, never by spelling; two devices without numbers by what was written.
+    /// Compares by number, never by spelling; two devices without numbers by their text.
     fn eq(&self, other: &Self) -> bool {
         match (self.number, other.number) {
             (Some(one), Some(two)) => one == two,

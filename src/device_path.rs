@@ -1,16 +1,16 @@
-//! By which of its paths a lower device is written: one that leads to the same disk after the next boot, and
-//! tells a person which that is.
+//! Picks the path by which a lower device is written: one that names the same disk after the next boot, and
+//! tells a person which disk that is.
 //!
-//! The order is that of [`RANKS`]: first the label somebody gave the partition, then what the disk or the
-//! partition says of itself, then what stands on it, then where it is plugged in. A node named by its driver
-//! comes last, and a number is written where there is no path at all.
+//! The order is that of [`RANKS`]: first the label of the partition, then the identity of the disk or the
+//! partition itself, then that of its content, then the place where it is plugged in. A node named by its
+//! driver comes last, and a number is written where the device does not have a path.
 
 use std::collections::BTreeMap;
 
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 
-/// Folders of links, the best first. What is not in one of them comes after.
+/// Folders of links, the best first. A path outside them comes after.
 const RANKS: [&str; 7] = [
     "/dev/mapper/",
     "/dev/disk/by-partlabel/",
@@ -21,13 +21,13 @@ const RANKS: [&str; 7] = [
     "/dev/disk/by-path/",
 ];
 
-/// Links that say nothing to a person, or that are given out anew at each boot.
+/// Links that tell a person nothing, or that may name another disk after each boot.
 const POOR: [&str; 6] = ["wwn-", "nvme-eui.", "scsi-3", "dm-uuid-", "lvm-pv-uuid-", "md-uuid-"];
 
-/// Every path of every device.
+/// The paths of every device.
 pub(crate) type Paths = BTreeMap<DevNum, Vec<String>>;
 
-/// The best path of a device, if it has one that can be written.
+/// Returns the best path of a device, if it has one that can be written.
 pub(crate) fn best(paths: &Paths, number: DevNum) -> Option<Device> {
     let all = paths.get(&number)?.iter().filter(|path| !path.starts_with("/dev/disk/by-diskseq/"));
     let parsed = all.filter_map(|path| Some((path, Device::parse(path).ok()?)));
@@ -35,19 +35,19 @@ pub(crate) fn best(paths: &Paths, number: DevNum) -> Option<Device> {
     Some(Device { number: Some(number), ..device })
 }
 
-/// The best path of a device, for a person.
+/// Returns the best path of a device, for a person.
 pub(crate) fn best_path(paths: &Paths, number: DevNum) -> Option<String> {
     best(paths, number).map(|device| device.to_string())
 }
 
-/// The lower the better.
+/// Ranks a path: the lower the better.
 fn rank(path: &str) -> (usize, bool) {
     let rank = RANKS.iter().position(|folder| path.starts_with(folder)).unwrap_or(RANKS.len());
     let name = path.rsplit('/').next().unwrap_or_default();
     (rank, POOR.iter().any(|poor| name.starts_with(poor)))
 }
 
-/// Whether a device that is written like this may be another one after the next boot.
+/// Tells whether this path may name another device after the next boot.
 pub(crate) fn is_unstable(device: &Device) -> bool {
     match &device.form {
         Form::Number(_) => true,
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(chosen(&all[..3]), "/dev/disk/by-path/pci-1-part1");
         assert_eq!(chosen(&all[..1]), "/dev/sda1");
         assert_eq!(chosen(&["/dev/dm-3", "/dev/mapper/data"]), "/dev/mapper/data");
-        // A path that no row can hold is none.
+        // A path that does not fit into a row is left out.
         assert_eq!(chosen(&["/dev/disk/by-partlabel/a\\x20b", "/dev/vda1"]), "/dev/vda1");
         assert_eq!(chosen(&["/dev/disk/by-partlabel/a b"]), "none");
     }

@@ -1,7 +1,7 @@
 //! Compares the table a mapping should have with the one it has, by meaning.
 //!
-//! What the kernel prints back is not what was loaded, so text is never compared: each row is read into
-//! its typed form and the target says itself what a difference means.
+//! The kernel prints a table differently from how it was loaded, so text is never compared: each row is read
+//! into its typed form and the target itself tells what a difference means.
 
 mod difference;
 
@@ -18,39 +18,39 @@ use crate::table::RawRow;
 use crate::table::Row;
 use crate::targets::{self, Effect, Mode};
 
-/// How two tables of one mapping compare.
+/// The result of comparing two tables of one mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// They mean the same.
+    /// The tables mean the same.
     Equal,
-    /// Loading the wanted one makes them equal.
+    /// Loading the wanted table makes them equal.
     Reload(TableDiff),
-    /// The kernel would refuse or ignore the wanted one: the device must be made anew.
+    /// The kernel would refuse or ignore the wanted table: the device must be created again.
     Recreate(TableDiff),
     /// The live table can't be judged, so it is left alone.
     Unknown(String),
 }
 
-/// What differs between two tables.
+/// The differences between two tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableDiff {
-    /// What becomes of the sectors.
+    /// The effect on the sectors.
     pub map: SectorMap,
-    /// Each difference.
+    /// The differences, in the order of the rows.
     pub differences: Vec<Difference>,
     /// Whether something reads differently afterwards though no sector moves (a key, say).
     pub remaps: bool,
 }
 
 impl TableDiff {
-    /// Whether any sector that stays leads elsewhere, reads differently, or is gone.
+    /// Tells whether any remaining sector is remapped or reads differently, or any sector is gone.
     #[must_use]
     pub fn disturbs(&self) -> bool {
         self.remaps || self.map.disturbs()
     }
 }
 
-/// Every difference as a person reads it.
+/// Words every difference for a person.
 impl fmt::Display for TableDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, difference) in self.differences.iter().enumerate() {
@@ -61,7 +61,7 @@ impl fmt::Display for TableDiff {
     }
 }
 
-/// Reads the rows the kernel printed, or says why one can't be judged.
+/// Reads the rows that the kernel printed; the error tells why a row can't be judged.
 pub fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
     table
         .iter()
@@ -74,7 +74,7 @@ pub fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
         .collect()
 }
 
-/// The devices that a table stands on, as far as its rows can be read.
+/// Lists the lower devices of a table, as far as its rows can be read.
 #[must_use]
 pub fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
     let mut numbers = BTreeSet::new();
@@ -86,8 +86,8 @@ pub fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
     numbers
 }
 
-/// Turns the table that is wanted into the one to load over the live one: without orders that the kernel
-/// has carried out already.
+/// Turns the wanted table into the one to load over the live table: without orders that the kernel has
+/// carried out already.
 pub fn over(wanted: &mut [Row], live: &[RawRow]) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
@@ -99,13 +99,13 @@ pub fn over(wanted: &mut [Row], live: &[RawRow]) {
     }
 }
 
-/// Compares the table that is wanted with the live one.
+/// Compares the wanted table with the live one.
 #[must_use]
 pub fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> Verdict {
     judge(wanted, access, device).0
 }
 
-/// As [`compare`], with what no table changes: values that the kernel would take and ignore.
+/// Compares as [`compare`] does, and lists the values that the kernel would accept and ignore.
 #[must_use]
 pub fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
     let mut ignored = Vec::new();
@@ -145,8 +145,8 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
     if recreate { Verdict::Recreate(diff) } else { Verdict::Reload(diff) }
 }
 
-/// Notes how two rows that start at the same sector differ. Gives the heaviest effect, or why the live one
-/// can't be judged.
+/// Adds the differences of two rows that start at the same sector. Returns the heaviest effect; the error
+/// tells why the live row can't be judged.
 fn compare_row(
     row: &Row,
     live: &Row,
@@ -176,7 +176,7 @@ fn compare_row(
     Ok(heaviest)
 }
 
-/// Whether the target decides by itself whether its device is read-only.
+/// Tells whether the target decides by itself whether its device is read-only.
 fn follows_target(wanted: &[Row], access: Access) -> bool {
     wanted.iter().any(|row| match row.target.traits().mode {
         Mode::Any => false,
@@ -185,8 +185,8 @@ fn follows_target(wanted: &[Row], access: Access) -> bool {
     })
 }
 
-/// Whether the kernel lets the wanted table replace the live one: an immutable type only by itself or by
-/// `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`).
+/// Tells whether the kernel lets the wanted table replace the live one: an immutable type only by itself or
+/// by `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`).
 fn may_replace(wanted: &[Row], live: &[Row]) -> bool {
     let Some(immutable) = live.iter().find(|row| row.target.traits().immutable) else {
         return true;

@@ -9,35 +9,35 @@ use unicode_width::UnicodeWidthStr;
 use crate::identity::printable;
 use crate::redact::redact_line;
 
-/// How much of a line is shown before the mark, marked, and after it, in characters.
+/// The most characters of a line that are shown before the mark, marked, and after it.
 const MAX_BEFORE: usize = 60;
 const MAX_MARKED: usize = 80;
 const MAX_AFTER: usize = 50;
-/// How far beyond that a key is looked for, in bytes.
+/// How far beyond the shown part a key is looked for, in bytes.
 const MAX_AROUND: usize = 4096;
 
 /// A line with a mark in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Excerpt {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Counted in characters from 1.
+    /// The column, counted in characters from 1.
     pub column: usize,
-    /// What to show of the line.
+    /// The part of the line to show.
     pub text: String,
     /// The bytes of `text` to mark.
     pub mark: Range<usize>,
 }
 
 impl Excerpt {
-    /// What stands at a line and a column, both counted from 1, the latter in bytes.
+    /// Takes the excerpt at a line and a column, both counted from 1, the column in bytes.
     pub fn of_place(text: &str, line: usize, column: usize) -> Self {
         let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let at = before.saturating_add(column.saturating_sub(1)).min(text.len());
         Self::of(text, &(at..at.saturating_add(1)))
     }
 
-    /// The first line of `span`.
+    /// Takes the first line of `span`.
     pub fn of(text: &str, span: &Range<usize>) -> Self {
         let start = floor(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -81,7 +81,7 @@ impl Redacted {
         Self { text: redact_line(&text[start..end]), start }
     }
 
-    /// The part that stands at `range` of the whole text. A mark may end inside of a hidden character.
+    /// Returns the part at `range` of the whole text. A mark may end inside of a hidden character.
     fn slice(&self, range: Range<usize>) -> &str {
         let (start, end) =
             (floor(&self.text, range.start - self.start), floor(&self.text, range.end - self.start));
@@ -89,28 +89,28 @@ impl Redacted {
     }
 }
 
-/// Tabs as blanks, and what could move a cursor as an escape.
+/// Replaces tabs with blanks, and characters that could move a cursor with escapes.
 fn readable(text: &str) -> String {
     printable(&text.replace('\t', "    ")).into_owned()
 }
 
-/// The boundary of a character at or before `at`.
+/// Returns the boundary of a character at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// `count` characters back from `from`, not further than `limit`.
+/// Returns the place `count` characters back from `from`, not further than `limit`.
 fn back(text: &str, limit: usize, from: usize, count: usize) -> usize {
     text[limit..from].char_indices().rev().take(count).last().map_or(from, |(at, _)| limit + at)
 }
 
-/// `count` characters on from `from`, not further than `limit`.
+/// Returns the place `count` characters on from `from`, not further than `limit`.
 fn forth(text: &str, limit: usize, from: usize, count: usize) -> usize {
     text[from..limit].char_indices().nth(count).map_or(limit, |(at, _)| from + at)
 }
 
 impl fmt::Display for Excerpt {
-    /// The line with a mark below it, as errors show it; begins with a line end.
+    /// Draws the line with a mark below it, as errors show it; begins with a line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());

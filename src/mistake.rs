@@ -1,4 +1,4 @@
-//! What is wrong with something that was written, and what would be right, kept apart.
+//! A mistake in a map or a table: what is wrong, and what would be right, kept apart.
 //!
 //! A person reads both in one sentence, or each at its place in a diagnostic. serde hands on nothing but text, so a
 //! mistake goes through it in a form of its own ([`to_serde`], [`Mistake::from_serde`]).
@@ -13,19 +13,19 @@ use serde::de;
 pub struct Mistake {
     /// What is wrong.
     pub message: Cow<'static, str>,
-    /// What to write in its place, as an order: `write a path`.
+    /// The text to write in its place, as an order: `write a path`.
     pub advice: Option<Cow<'static, str>>,
     /// The text that was probably meant.
     pub nearest: Option<String>,
 }
 
 impl Mistake {
-    /// Makes one without advice.
+    /// Makes a mistake without advice.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
         Self { message: message.into(), advice: None, nearest: None }
     }
 
-    /// Adds what to write in its place.
+    /// Adds the advice: the text to write in its place.
     #[must_use]
     pub fn advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
         Self { advice: Some(advice.into()), ..self }
@@ -37,13 +37,13 @@ impl Mistake {
         Self { nearest: nearest.map(ToString::to_string), ..self }
     }
 
-    /// Puts what it is about in front of it: `the origin: ...`.
+    /// Puts the subject in front of the mistake: `the origin: ...`.
     #[must_use]
     pub fn about(self, subject: &str) -> Self {
         Self { message: format!("{subject}: {}", self.message).into(), ..self }
     }
 
-    /// Reads what [`to_serde`] wrote; nothing when `text` is a message of serde's own.
+    /// Reads a mistake that [`to_serde`] wrote; `None` when `text` is a message of serde's own.
     #[must_use]
     pub fn from_serde(text: &str) -> Option<Self> {
         let mut parts = text.split(BORDER).map(ToString::to_string);
@@ -57,7 +57,7 @@ impl Mistake {
     }
 }
 
-/// The border between two parts on their way through serde: a character that no message holds.
+/// The border between two parts on their way through serde: a character that a message never holds.
 const BORDER: char = '\u{1e}';
 
 /// Hands a mistake to serde, as an error.
@@ -67,7 +67,7 @@ pub fn to_serde<E: de::Error>(mistake: impl Into<Mistake>) -> E {
     E::custom(parts.map(|part| part.replace(BORDER, " ")).join(&BORDER.to_string()))
 }
 
-/// What is wrong, behind a colon the advice, behind a semicolon what was probably meant.
+/// Writes what is wrong, behind a colon the advice, behind a semicolon what was probably meant.
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

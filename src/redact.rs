@@ -1,8 +1,8 @@
 //! Hides keys in the lines of a map that an error shows.
 //!
-//! It works on the text alone, because the map may be too broken to say where its keys are: whatever is
-//! assigned to a field that takes a key, and any long word of hexadecimal digits where a table would have
-//! one, is replaced by as many stars. Hiding too much costs a little; hiding too little can't be undone.
+//! It works on the text alone, because a broken map may not tell where its keys are: any value of a field
+//! that takes a key, and any long word of hexadecimal digits where a table would have one, is replaced by as
+//! many stars. Hiding too much costs a little; hiding too little can't be undone.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use std::ops::Range;
 const KEYS: [&str; 2] = ["key", "hex"];
 /// Fields whose text is an algorithm and, in the kernel's own writing, a key behind its colon.
 const ALGORITHMS: [&str; 3] = ["internal_hash", "journal_crypt", "journal_mac"];
-/// Fields that hold long hexadecimal words which are no secret.
+/// Fields that hold long hexadecimal words which are not secret.
 const OPEN: [&str; 4] = ["root_hash", "salt", "uuid", "name"];
 /// The shortest hexadecimal word taken for a key, in digits.
 const MIN_KEY: usize = 16;
 
-/// `line`, as long as before, with a star for every byte that may be part of a key.
+/// Returns `line`, as long as before, with a star for every byte that may be part of a key.
 pub(crate) fn redact_line(line: &str) -> String {
     let mut bytes = line.as_bytes().to_vec();
     for range in assigned_keys(line).into_iter().chain(key_words(line)) {
@@ -24,7 +24,7 @@ pub(crate) fn redact_line(line: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// A message, with what it quotes between backticks redacted, but for numbers of sectors.
+/// Redacts the text between backticks in a message, but for numbers of sectors.
 pub(crate) fn redact_quoted(message: &str) -> String {
     let number = |part: &str| part.len() <= 20 && part.bytes().all(|byte| byte.is_ascii_digit());
     let redacted = |(index, part): (usize, &str)| {
@@ -33,7 +33,7 @@ pub(crate) fn redact_quoted(message: &str) -> String {
     message.split('`').enumerate().map(redacted).collect::<Vec<_>>().join("`")
 }
 
-/// What is assigned to the fields that take a key.
+/// Finds the values that are assigned to the fields that take a key.
 fn assigned_keys(line: &str) -> Vec<Range<usize>> {
     line.match_indices('=')
         .filter_map(|(at, _)| {
@@ -51,7 +51,7 @@ fn assigned_keys(line: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The bare or quoted key that ends before the `=` at `at`.
+/// Returns the bare or quoted key that ends before the `=` at `at`.
 fn field_before(line: &str, at: usize) -> &str {
     let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
     let start = before
@@ -60,7 +60,8 @@ fn field_before(line: &str, at: usize) -> &str {
     &before[start..]
 }
 
-/// The inside of the quotes that open, after blanks, at `at`; up to the end of the line where none close.
+/// Returns the inside of the quotes that open, after blanks, at `at`; up to the end of the line where they do
+/// not close.
 fn quoted_after(line: &str, at: usize) -> Option<Range<usize>> {
     let rest = &line[at..];
     let quotes = rest.trim_start();
@@ -74,7 +75,7 @@ fn quoted_after(line: &str, at: usize) -> Option<Range<usize>> {
     Some(start..end)
 }
 
-/// Words that look like keys wherever they stand, and the third part of `internal_hash:algorithm:key`.
+/// Finds words that look like keys anywhere in a line, and the third part of `internal_hash:algorithm:key`.
 fn key_words(line: &str) -> Vec<Range<usize>> {
     let ends_word = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '`');
     let mut found = Vec::new();
@@ -85,7 +86,7 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
             let before = line[..start].trim_end_matches(['"', '\'']).trim_end();
             before.ends_with('=') && OPEN.contains(&field_before(before, before.len() - 1))
         };
-        // An integer of TOML has no quotes, and a key has.
+        // An integer of TOML does not have quotes; a key has them.
         let integer = line[..start].trim_end().ends_with('=');
         if !open && !integer {
             let part = word.rfind(':').map_or(start, |colon| start + colon + 1);

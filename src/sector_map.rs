@@ -1,5 +1,5 @@
-//! Where the sectors of a mapping lead before and after: which keep their place, which move, which appear,
-//! which vanish.
+//! Compares how the sectors of a mapping are mapped before and after a change: which keep their place, which
+//! move, which appear, which vanish.
 
 use std::ops::Range;
 
@@ -7,23 +7,23 @@ use serde::Serialize;
 
 use crate::table::Row;
 
-/// What becomes of the sectors of a mapping. Each list is in order, and neighbours are merged.
+/// The effect of a change on the sectors of a mapping. Each list is in order, and neighbours are merged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SectorMap {
-    /// These lead where they led before.
+    /// Sectors that are mapped to the same place as before.
     pub keeps: Vec<Range<u64>>,
-    /// These are there before and after, and lead elsewhere or read differently.
+    /// Sectors that exist before and after, and are remapped or read differently.
     pub moves: Vec<Range<u64>>,
-    /// These are new.
+    /// Sectors that are new.
     pub appears: Vec<Range<u64>>,
-    /// These are gone.
+    /// Sectors that are gone.
     pub vanishes: Vec<Range<u64>>,
 }
 
 impl SectorMap {
     /// Compares two tables of one mapping.
     ///
-    /// Both are in order and without gaps, so one pass over their borders is enough.
+    /// Both tables are in order and without gaps, so one pass over their borders is enough.
     #[must_use]
     pub fn of(wanted: &[Row], live: &[Row]) -> Self {
         let mut map = Self::default();
@@ -50,19 +50,19 @@ impl SectorMap {
         map
     }
 
-    /// Whether some sector that was there before leads elsewhere or is gone.
+    /// Tells whether some sector that existed before is remapped or gone.
     #[must_use]
     pub fn disturbs(&self) -> bool {
         !self.moves.is_empty() || !self.vanishes.is_empty()
     }
 }
 
-/// Whether the sectors that two rows share lead to the same place.
+/// Tells whether the sectors that two rows share are mapped to the same place.
 fn keeps_place(wanted: &Row, live: &Row) -> bool {
     if let (Some((device, offset)), Some((live_device, live_offset))) =
         (wanted.target.linear_map(), live.target.linear_map())
     {
-        // Sector n leads to offset + n - start: the same for all n when these differences are equal.
+        // Sector n is mapped to offset + n - start: the same for all n when these differences are equal.
         return device == live_device
             && i128::from(offset) - i128::from(wanted.start)
                 == i128::from(live_offset) - i128::from(live.start);
@@ -124,7 +124,7 @@ mod tests {
         assert!(!SectorMap::of(&new, &old).disturbs());
     }
 
-    /// Where one sector leads, told in the plainest way.
+    /// Describes where one sector is mapped, in the plainest way.
     fn place(rows: &[Row], sector: u64) -> Option<String> {
         let row = rows.iter().find(|row| row.start <= sector && sector < row.end())?;
         Some(match row.target.linear_map() {

@@ -1,4 +1,4 @@
-//! How each mapping stands against the kernel right now, in one word and a sentence.
+//! Compares each mapping with its device in the kernel, in one word and a sentence.
 
 mod remark;
 
@@ -17,26 +17,26 @@ use crate::plan::{self, ChangeId, Changes, Drift};
 /// One word for a mapping or a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Word {
-    /// As the map says.
+    /// As the map declares.
     InSync,
-    /// Different from what the map says.
+    /// Different from the map.
     Drifted,
-    /// Not there.
+    /// The device does not exist.
     Missing,
-    /// Holding I/O back though the map does not say so.
+    /// Suspended, though the map does not declare it suspended.
     Suspended,
-    /// Going away as soon as it is closed.
+    /// Removed as soon as its last user closes it.
     Pending,
     /// Owned, and no mapping declares it.
     Leftover,
-    /// The name is taken by a device of somebody else.
+    /// The name belongs to a foreign device.
     Foreign,
-    /// Can't be judged.
+    /// The device or its table can't be judged.
     Unknown,
 }
 
 impl Word {
-    /// As it is shown.
+    /// Returns the word that is shown for the state.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -58,24 +58,24 @@ impl Serialize for Word {
     }
 }
 
-/// How one mapping, or one owned device, stands.
+/// The status of one mapping or one owned device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// The mapping; none for a device whose uuid holds no key.
+    /// The key of the mapping; `None` for a device whose uuid does not hold a key.
     pub mapping: Option<Key>,
     /// The name of the device.
     pub name: Name,
-    /// Its number, when it exists.
+    /// The number of the device, when it exists.
     pub number: Option<DevNum>,
-    /// In a word.
+    /// The state in one word.
     #[serde(rename = "status")]
     pub word: Word,
-    /// What differs, and what else there is to tell.
+    /// The differences and remarks, in a sentence.
     #[serde(rename = "says")]
     pub remarks: Vec<Remark>,
 }
 
-/// Compares a map with a kernel.
+/// Compares a map with the devices of a kernel.
 pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = plan::compare(map, &observed);
@@ -107,7 +107,7 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
     Ok(entries)
 }
 
-/// What a crash may have left of a device.
+/// Describes what a crash may have left of a device.
 fn left_behind(seen: &Seen) -> Vec<Remark> {
     let Some(info) = seen.mapped.as_ref().map(|mapped| &mapped.info) else { return Vec::new() };
     let states = [
@@ -118,7 +118,7 @@ fn left_behind(seen: &Seen) -> Vec<Remark> {
     states.into_iter().filter(|(is, _)| *is).map(|(_, remark)| remark).collect()
 }
 
-/// Looks at every device that any dmctl owner has, without a map: only what the kernel alone shows.
+/// Returns the status of every device of any dmctl owner, without a map: only what the kernel alone shows.
 pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let owned = Uuid::is_prefixed;
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
@@ -147,7 +147,7 @@ fn is_leaving(device: Option<&DeviceState>) -> bool {
     device.is_some_and(|device| device.info.deferred_remove)
 }
 
-/// The remark on a device that was removed while it was open.
+/// Words the remark on a device that was removed while it was open.
 fn leaving(device: Option<&DeviceState>) -> Option<Remark> {
     is_leaving(device).then_some(Remark::RemovalPending)
 }
@@ -209,7 +209,7 @@ fn of_change(
                 (false, false) => Word::Drifted,
             };
         }
-        // No plan can change it, so it is no drift.
+        // A plan can't change it, so it is not drift.
         remarks.extend(changes.ignored_at(place).iter().cloned().map(Remark::Ignored));
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)

@@ -10,9 +10,9 @@ use crate::secret::Secret;
 use crate::targets::{self, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
 
-/// One row of a table: so many sectors from `start` on are served by a target of this type.
+/// One row of a table: `length` sectors from `start` on are served by a target of this type.
 ///
-/// This is the raw row. What its parameters mean is known to [`crate::targets`].
+/// This is the raw row. The meaning of its parameters is known to [`crate::targets`].
 ///
 /// ```
 /// use dmctl::table::RawRow;
@@ -24,38 +24,38 @@ use crate::units::{MAX_BYTES, SECTOR};
 pub struct RawRow {
     /// The first sector of the mapping that this target serves.
     pub start: u64,
-    /// How many sectors it serves.
+    /// The number of sectors that this target serves.
     pub length: u64,
     /// The name of the target type, at most 15 bytes.
     pub kind: SmolStr,
-    /// The rest of the row. It may hold a key, so it is kept like one.
+    /// The parameters of the row. They may hold a key, so they are kept like one.
     params: Secret,
 }
 
 /// A row whose target is understood.
 #[derive(Clone)]
 pub struct Row {
-    /// The first sector of the mapping that it serves.
+    /// The first sector of the mapping that the target serves.
     pub start: u64,
-    /// How many sectors.
+    /// The number of sectors.
     pub length: u64,
-    /// What serves them.
+    /// The target that serves the sectors.
     pub target: Box<dyn Target>,
-    /// Sent after each load.
+    /// The messages sent to the target after each load.
     pub messages: Vec<String>,
-    /// Whether the length is that of a first load only: how long the target may be is known after that
-    /// ([`Target::first_length`](crate::targets::Target::first_length)).
+    /// Whether the length is that of a first load only: the length that the target may have is known after
+    /// that load ([`Target::first_length`](crate::targets::Target::first_length)).
     pub provisional: bool,
 }
 
 impl Row {
-    /// The first sector after this row.
+    /// Returns the first sector after this row.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
 
-    /// The row as one line: `start length type params`.
+    /// Prints the row as one line: `start length type params`.
     #[must_use]
     pub fn line(&self, style: Style) -> String {
         let params = self.target.params(style);
@@ -65,7 +65,7 @@ impl Row {
 }
 
 impl fmt::Display for Row {
-    /// As `dmsetup table` prints it, with keys replaced.
+    /// Prints the row as `dmsetup table` does, with keys replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line(Style::Redacted))
     }
@@ -80,49 +80,49 @@ impl fmt::Debug for Row {
 /// A table: its targets in order, from sector 0, without gaps.
 pub type Table = Vec<RawRow>;
 
-/// A table as a kernel has it: what was read once is handed on, not copied, with the keys in it.
+/// A table as a kernel has it: shared instead of copied once it is read, with the keys in it.
 pub type ReadTable = Arc<[RawRow]>;
 
-/// Why a text is no table.
+/// Why a text is not a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TableError {
-    /// No row at all.
+    /// The text does not hold any row.
     #[error("the table has no row: write `start length type params`, one target a line")]
     Empty,
-    /// A row that lacks one of its first three words, or has a number that is none.
+    /// A row lacks one of its first three words, or one of its numbers can't be read.
     #[error("line {line}: {what}: write `start length type params`, with start and length in sectors")]
     Row {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the row.
         what: String,
     },
-    /// A row that does not start where the one before it ends.
+    /// A row does not start where the row before ends.
     #[error("line {line}: this target starts at {start}, the one before it ends at {expected}")]
     Gap {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Where it starts.
+        /// The sector at which the row starts.
         start: u64,
-        /// Where it must start.
+        /// The sector at which the row must start.
         expected: u64,
     },
-    /// Longer than a device can be.
+    /// The table is longer than a device can be.
     #[error("line {line}: the table reaches past 2^63-1 bytes, the largest device the kernel accepts")]
     TooLarge {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
 }
 
 impl RawRow {
-    /// A row from its parts; `params` are the words after the type, blanks between them.
+    /// Makes a row of its parts; `params` are the words after the type, with blanks between them.
     #[must_use]
     pub fn new(start: u64, length: u64, kind: &str, params: String) -> Self {
         Self { start, length, kind: kind.into(), params: Secret::new(params) }
     }
 
-    /// Reads one row as dmsetup writes it.
+    /// Reads one row as `dmsetup` prints it.
     pub fn parse(line: &str) -> Result<Self, TableError> {
         Self::parse_line(line, 1)
     }
@@ -162,20 +162,20 @@ impl RawRow {
         Ok(Self::new(start, length, kind, rest.trim_end().to_string()))
     }
 
-    /// The parameters, one blank between words, keys and all. What shows a row to a person prints the
-    /// row itself instead.
+    /// Returns the parameters with one blank between words, keys included. To show a row to a person, print
+    /// the row itself instead.
     #[must_use]
     pub fn params(&self) -> &str {
         self.params.reveal()
     }
 
-    /// The parameters with every key replaced.
+    /// Returns the parameters with every key replaced.
     #[must_use]
     pub fn redacted_params(&self) -> String {
         targets::redact(&self.kind, self.params())
     }
 
-    /// The first sector after this target.
+    /// Returns the first sector after this target.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
@@ -183,7 +183,7 @@ impl RawRow {
 }
 
 impl fmt::Display for RawRow {
-    /// As `dmsetup table` prints it, with keys replaced.
+    /// Prints the row as `dmsetup table` does, with keys replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.start, self.length, self.kind)?;
         let params = self.redacted_params();
@@ -221,7 +221,7 @@ pub fn parse_table(text: &str) -> Result<Table, TableError> {
     if table.is_empty() { Err(TableError::Empty) } else { Ok(table) }
 }
 
-/// The size of the device that a table makes, in sectors.
+/// Returns the size of the device that a table makes, in sectors.
 #[must_use]
 pub fn sectors(table: &[RawRow]) -> u64 {
     table.last().map_or(0, RawRow::end)

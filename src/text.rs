@@ -16,7 +16,7 @@ macro_rules! push {
     }};
 }
 
-/// As [`push!`], with the end of a line after it.
+/// Appends as [`push!`] does, with the end of a line after it.
 macro_rules! push_line {
     ($text:expr, $($format:tt)+) => {{
         use std::fmt::Write as _;

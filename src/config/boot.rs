@@ -1,4 +1,4 @@
-//! What a mapping says about how it comes up at boot: the words that `crypttab` has for the same.
+//! How a mapping comes up at boot: the words that `crypttab` has for the same.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,16 +24,16 @@ pub enum BootOption {
     InitrdAttach,
 }
 
-/// A word that is none.
+/// The error for a word that is not a boot option.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{}` is no boot option: it is one of nofail, noauto, _netdev, x-initrd.attach", .0.escape_debug())]
 pub struct NoBootOption(pub String);
 
 impl BootOption {
-    /// All of them.
+    /// Every boot option.
     pub const ALL: [Self; 4] = [Self::NoFail, Self::NoAuto, Self::NetDev, Self::InitrdAttach];
 
-    /// As a map writes it.
+    /// Returns the word that a map uses for the option.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

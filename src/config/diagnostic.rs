@@ -1,18 +1,18 @@
 //! What is wrong with a map, where, and what would be right.
 //!
-//! A [`Diagnostic`] is made where the rule is known and holds its place as a [`Spot`]: a span of the text,
-//! or the path of keys that leads there. Finding the text of a path means parsing the file once more, so
-//! it is done for what is shown, and only when something is wrong.
+//! A [`Diagnostic`] is made where the rule is known and holds its place as a [`Spot`]: a span of the text, or
+//! the path of keys to it. Finding the text of a path means parsing the file once more, so it is done for
+//! what is shown, and only when something is wrong.
 
 use std::ops::Range;
 
 use super::model::{Origin, Place};
 use crate::mistake::Mistake;
 
-/// How many diagnostics of one severity are kept; the rest is counted.
+/// The most diagnostics of one severity that are kept; the rest is counted.
 const MAX_KEPT: usize = 200;
 
-/// Whether a map can be used in spite of it.
+/// Whether a map can be used in spite of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The map is refused.
@@ -24,35 +24,35 @@ pub enum Severity {
 /// A place in a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spot {
-    /// In no file.
+    /// Not in a file.
     Nowhere,
     /// These bytes of a file.
     Span {
-        /// Which of the map's files, from 0.
+        /// The number of the file among those of the map, from 0.
         file: usize,
-        /// The bytes.
+        /// The range of bytes.
         span: Range<usize>,
     },
-    /// What stands at this path of keys.
+    /// The text at this path of keys.
     At(Origin),
     /// The first text below this path that is, or has among its words, one of these.
     Text(Origin, Vec<String>),
 }
 
-/// One thing that is wrong.
+/// One error or warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether it refuses the map.
+    /// Whether the diagnostic refuses the map.
     pub severity: Severity,
     /// What is wrong, in a sentence.
     pub message: String,
-    /// Where.
+    /// The place of the error.
     pub spot: Spot,
-    /// What stands beside the mark.
+    /// The words beside the mark.
     pub label: Option<String>,
-    /// What would be right.
+    /// The advice: what would be right.
     pub help: Vec<String>,
-    /// Other places it is about, and what each is.
+    /// Other places that belong to the error, each with a label.
     pub related: Vec<(Spot, String)>,
 }
 
@@ -62,33 +62,33 @@ impl Diagnostic {
         Self { severity, message: message.into(), spot: Spot::Nowhere, label, help, related }
     }
 
-    /// Something that refuses the map.
+    /// Makes an error, which refuses the map.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message)
     }
 
-    /// Something that works, for now.
+    /// Makes a warning: the map works, for now.
     #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message)
     }
 
-    /// Says where.
+    /// Sets the place.
     #[must_use]
     pub fn at(mut self, spot: impl Into<Spot>) -> Self {
         self.spot = spot.into();
         self
     }
 
-    /// Says what stands at the mark.
+    /// Sets the words beside the mark.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Says what would be right.
+    /// Adds advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
@@ -101,13 +101,13 @@ impl Diagnostic {
         self.helps(nearest.map(|nearest| format!("did you mean `{nearest}`?")))
     }
 
-    /// Adds each help.
+    /// Adds each piece of advice.
     #[must_use]
     pub fn helps<H: Into<String>>(self, helps: impl IntoIterator<Item = H>) -> Self {
         helps.into_iter().fold(self, Self::help)
     }
 
-    /// Says what else it is about.
+    /// Adds another place that belongs to the error.
     #[must_use]
     pub fn related(mut self, spot: impl Into<Spot>, label: impl Into<String>) -> Self {
         self.related.push((spot.into(), label.into()));
@@ -128,7 +128,7 @@ impl From<Origin> for Spot {
     }
 }
 
-/// A span of a file.
+/// Makes a spot of a span of a file.
 impl From<(usize, Range<usize>)> for Spot {
     fn from((file, span): (usize, Range<usize>)) -> Self {
         Self::Span { file, span }
@@ -136,13 +136,13 @@ impl From<(usize, Range<usize>)> for Spot {
 }
 
 impl Origin {
-    /// The place of a mapping.
+    /// Returns the place of a mapping.
     #[must_use]
     pub fn mapping(file: usize, key: &str) -> Self {
         Self { file, path: vec!["mappings".into(), key.into()] }
     }
 
-    /// The place one step further down.
+    /// Returns the place one step further down.
     #[must_use]
     pub fn below(&self, place: impl Into<Place>) -> Self {
         let mut path = Vec::with_capacity(self.path.len() + 1);
@@ -151,7 +151,7 @@ impl Origin {
         Self { file: self.file, path }
     }
 
-    /// The place that a path in text leads to from here: `stripes[1].offset`.
+    /// Follows a path in text from here: `stripes[1].offset`.
     #[must_use]
     pub fn field(&self, field: &str) -> Self {
         let mut origin = self.clone();
@@ -177,7 +177,7 @@ impl From<usize> for Place {
     }
 }
 
-/// All that is wrong with a map.
+/// The errors and warnings of a map.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -186,7 +186,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds a diagnostic.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let count = match diagnostic.severity {
             Severity::Error => &mut self.errors,
@@ -198,30 +198,30 @@ impl Diagnostics {
         }
     }
 
-    /// How many refuse the map.
+    /// Returns the number of errors.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.errors
     }
 
-    /// How many only warn.
+    /// Returns the number of warnings.
     #[must_use]
     pub fn warnings(&self) -> usize {
         self.warnings
     }
 
-    /// Whether nothing refuses the map.
+    /// Tells whether the map is free of errors.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.errors == 0
     }
 
-    /// Whether there are so many errors that looking for more helps nobody.
+    /// Tells whether there are enough errors that looking for more is of no use.
     pub(super) fn is_full(&self) -> bool {
         self.errors >= MAX_KEPT
     }
 
-    /// The first few hundred, errors before warnings, each in the order of the text.
+    /// Iterates over the first few hundred, errors before warnings, each in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.kept.iter()
     }

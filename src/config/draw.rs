@@ -10,22 +10,22 @@ use crate::excerpt::Excerpt;
 use crate::identity::printable;
 use crate::redact::redact_quoted;
 
-/// How many are drawn; the rest is counted.
+/// The most diagnostics that are drawn; the rest is counted.
 const MAX_DRAWN: usize = 20;
 
-/// Where a diagnostic stands, as an editor counts.
+/// The place of a diagnostic, as an editor counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// The name of the file.
     pub file: String,
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Counted in characters from 1.
+    /// The column, counted in characters from 1.
     pub column: usize,
 }
 
 impl Diagnostics {
-    /// Finds the places of all that is kept, and puts errors first, each in the order of the text.
+    /// Finds the places of all kept diagnostics, and sorts them: errors first, each in the order of the text.
     pub(super) fn settle(&mut self, sources: &[Source]) {
         let mut locator = Locator::new(sources);
         let mut find = |spot: &mut super::Spot| {
@@ -69,7 +69,7 @@ impl Diagnostics {
         drawn
     }
 
-    /// The line that counts what was not drawn.
+    /// Words the line that counts the diagnostics that were not drawn.
     fn rest(&self) -> String {
         let shown = |severity| self.iter().take(MAX_DRAWN).filter(|shown| shown.severity == severity).count();
         let counts = [
@@ -86,19 +86,19 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
-    /// What is wrong, as it may be shown: no key, nothing that moves a cursor.
+    /// Returns the message fit to be shown: without keys and without characters that move a cursor.
     #[must_use]
     pub fn shown(&self) -> String {
         clean(&self.message)
     }
 
-    /// What would be right, as it may be shown.
+    /// Returns the advice fit to be shown.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         self.help.iter().map(|help| clean(help)).collect()
     }
 
-    /// Where it stands; none when that is in no file.
+    /// Returns the place; `None` when it is not in a file.
     #[must_use]
     pub fn position(&self, sources: &[Source]) -> Option<Position> {
         let (file, span) = Locator::new(sources).find(&self.spot)?;
@@ -164,7 +164,7 @@ fn place<'a>(
         .annotation(kind.span(mark).label(label.map(|label| clean(label))))
 }
 
-/// Text that may quote the file, fit to be shown.
+/// Makes text that may quote the file fit to be shown.
 fn clean(text: &str) -> String {
     printable(&redact_quoted(text)).into_owned()
 }

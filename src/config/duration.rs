@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::mistake::Mistake;
 
-/// Text that is no span of time.
+/// The error for a text that is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", not_a_duration(.0))]
 pub struct DurationSyntax(pub String);

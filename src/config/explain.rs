@@ -1,4 +1,4 @@
-//! Finds out all that is wrong with the tables that did not read.
+//! Finds every error of the tables that did not read.
 //!
 //! serde stops at the first error of a table. Here the offending entry is taken out and the table is read
 //! again, so that a target with three wrong fields has three errors.
@@ -17,7 +17,7 @@ use super::tables::{Failed, Shape, is_type_name, read, split_common};
 use super::wording::{Context, Wording, reword};
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 
-/// The most errors of one table that are looked for.
+/// The most times that one table is read again, each time without the error before.
 const MAX_ATTEMPTS: usize = 20;
 
 /// Keys that a target may have besides the fields of its type.
@@ -125,14 +125,14 @@ impl<'i, 'd> Explainer<'i, 'd> {
         }
     }
 
-    /// Reads `table` again and again, each time without what was wrong the time before.
+    /// Reads `table` again and again, each time without the entry that was wrong before.
     fn all_of(
         &mut self,
         subject: &Subject<'_>,
         mut table: DeTable<'i>,
         attempt: &dyn Fn(DeTable<'i>) -> Result<(), Error>,
     ) {
-        // Fields whose absence needs no word of its own: taken out here, or written under a wrong name.
+        // Fields whose absence is not an error of its own: taken out here, or written under a wrong name.
         let mut excused = vec!["format".to_string()];
         for _ in 0..MAX_ATTEMPTS {
             let Err(error) = attempt(table.clone()) else { return };
@@ -185,11 +185,11 @@ impl<'i, 'd> Explainer<'i, 'd> {
         self.push(diagnostic, (self.file, field.span()));
     }
 
-    /// A row that its type refuses, or that is no row.
+    /// Explains a row that its type refuses, or a value that is not a row.
     fn params(&mut self, kind: &str, value: &Spanned<DeValue<'i>>) {
         let mut alone = DeTable::new();
         alone.insert(Spanned::new(0..0, "params".into()), value.clone());
-        // One that is no list of words is explained with the fields that every target has.
+        // A value that is not a list of words is explained with the fields that every target has.
         let Ok(Some(params)) = read::<OnlyParams>(alone).map(|only| only.params) else { return };
         let Err(error) = targets::parse(kind, &params.text) else { return };
         let span = self.word(value, error.word).unwrap_or_else(|| value.span());
@@ -197,7 +197,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
         self.push(mistake.into(), (self.file, span));
     }
 
-    /// The place of a word of a row.
+    /// Returns the place of a word of a row.
     fn word(&self, params: &Spanned<DeValue<'_>>, index: usize) -> Option<Range<usize>> {
         if let DeValue::Array(words) = params.get_ref() {
             return words.get(index).map(Spanned::span);
@@ -212,7 +212,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
     }
 }
 
-/// A row and nothing else.
+/// The table of a target with its row alone.
 #[derive(serde::Deserialize)]
 struct OnlyParams {
     params: Option<Params>,
@@ -233,7 +233,7 @@ fn missing_field(error: &Error) -> Option<&str> {
     error.message().strip_prefix("missing field `")?.strip_suffix('`')
 }
 
-/// The table that a path leads to.
+/// Returns the table at a path.
 fn table_at<'d, 'i>(document: &'d DeTable<'i>, path: &[Place]) -> Option<&'d DeTable<'i>> {
     let Some((first, rest)) = path.split_first() else { return Some(document) };
     let Place::Key(first) = first else { return None };
@@ -244,7 +244,7 @@ fn table_at<'d, 'i>(document: &'d DeTable<'i>, path: &[Place]) -> Option<&'d DeT
     value.get_ref().as_table()
 }
 
-/// The path to the key or the value that stands at `span`.
+/// Returns the path to the key or the value at `span`.
 fn path_to(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Place>> {
     table.iter().find_map(|(key, value)| {
         let place = Place::Key(key.get_ref().as_ref().into());
@@ -264,7 +264,7 @@ fn path_in(place: Place, value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> O
     rest.map(|rest| std::iter::once(place).chain(rest).collect())
 }
 
-/// Takes out what a path leads to.
+/// Removes the entry at a path.
 fn remove(table: &mut DeTable<'_>, path: &[Place]) -> bool {
     match path {
         [Place::Key(key)] => table.remove(key.as_str()).is_some(),
@@ -290,7 +290,7 @@ fn remove_in(value: &mut DeValue<'_>, path: &[Place]) -> bool {
     }
 }
 
-/// A path as a person writes it: `stripes[1].offset`.
+/// Prints a path as a person writes it: `stripes[1].offset`.
 fn shown(path: &[Place]) -> String {
     let mut shown = String::new();
     for place in path {

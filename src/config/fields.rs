@@ -1,7 +1,7 @@
 //! The tables of a map file as types: what serde reads, and what the JSON schema is made of.
 //!
-//! `mappings`, `targets` and a target's own fields are taken out before serde sees the table around them,
-//! so that every table is read by itself and an error in one leaves the others readable. They stand here
+//! `mappings`, `targets` and a target's own fields are taken out before serde sees the table around them, so
+//! that every table is read by itself and an error in one leaves the others readable. They are listed here
 //! for the schema, and so that an error can name them.
 
 use std::borrow::Cow;
@@ -154,7 +154,7 @@ fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     )))
 }
 
-/// A field of text that `read` understands.
+/// Reads a field of text with `read`.
 fn text<'de, D, T, E>(deserializer: D, read: fn(&str) -> Result<T, E>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,7 +1,7 @@
-//! Finds the text that a path of keys leads to.
+//! Finds the text at a path of keys.
 //!
-//! A map that is right never needs this: the places of its mappings are kept as paths, and a file is
-//! parsed again only to show where something is wrong in it.
+//! A map without errors never needs this: the places of its mappings are kept as paths, and a file is parsed
+//! again only to show where something is wrong in it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,7 +27,7 @@ impl<'a> Locator<'a> {
         Self { sources, documents: BTreeMap::new() }
     }
 
-    /// The bytes of a place; none for a place in no file.
+    /// Returns the bytes of a place; `None` for a place that is not in a file.
     pub fn find(&mut self, spot: &Spot) -> Option<Found> {
         match spot {
             Spot::Nowhere => None,
@@ -62,7 +62,7 @@ impl<'a> Locator<'a> {
     }
 }
 
-/// Where a path ends.
+/// The end of a path.
 struct Reached<'d, 'i> {
     span: Range<usize>,
     value: Option<&'d Spanned<DeValue<'i>>>,
@@ -93,7 +93,8 @@ fn walk<'d, 'i>(document: &'d DeTable<'i>, path: &[Place]) -> Option<Reached<'d,
     reached
 }
 
-/// What to mark of a value: a target by its type, another table by its key, and anything else whole.
+/// Returns the part of a value to mark: a target by its type, another table by its key, and any other value
+/// whole.
 fn mark(key: Option<Range<usize>>, value: &Spanned<DeValue<'_>>) -> Range<usize> {
     match value.get_ref() {
         DeValue::Table(table) => match (table.get("type"), key) {
@@ -108,7 +109,7 @@ fn mark(key: Option<Range<usize>>, value: &Spanned<DeValue<'_>>) -> Range<usize>
     }
 }
 
-/// The first string at or below `value` that is one of `texts`, or has one of them among its words.
+/// Returns the first string at or below `value` that is one of `texts`, or has one of them among its words.
 fn find_text(value: &Spanned<DeValue<'_>>, texts: &[String]) -> Option<Range<usize>> {
     match value.get_ref() {
         DeValue::String(text) => {

@@ -1,4 +1,4 @@
-//! Several files are one map.
+//! Merges several files into one map.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,23 +9,23 @@ use crate::device::{Device, Form};
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::mistake::Mistake;
 
-/// Where the devices of mappings have their nodes.
+/// The folder in which the devices of mappings have their nodes.
 const FOLDER: &str = "/dev/mapper/";
 
-/// All that the files declare, as one.
+/// The declarations of all files in one.
 pub(super) struct Merged {
     pub owner: Owner,
     pub policy: Policy,
     pub mappings: Mappings,
-    /// Mappings of which not all was read.
+    /// Mappings that were not read in full.
     pub in_part: HashSet<Key>,
-    /// What the map says of whether a mapping is read-only, where it does.
+    /// The field `readonly` of each mapping that has it.
     pub readonly: HashMap<Key, bool>,
-    /// Whether every file could be read: if not, what is missing may stand in one that could not.
+    /// Whether every file could be read: if not, a missing mapping may be in a file that could not.
     pub complete: bool,
 }
 
-/// Puts the files together; a file that could not be read is none.
+/// Puts the files together; a file that could not be read is `None`.
 pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics) -> Merged {
     let complete = files.iter().all(|file| file.as_ref().is_some_and(|file| file.complete));
     let (mut owners, mut policies, mut mappings) = (Vec::new(), Vec::new(), Vec::new());
@@ -66,8 +66,7 @@ pub(super) fn merge(files: Vec<Option<FileDraft>>, diagnostics: &mut Diagnostics
     merged
 }
 
-/// In the order of the keys, and of the files where one is there twice. Keys are sorted by themselves: drafts are
-/// large.
+/// Sorts by key, and by file where two have the same key. Keys are sorted by themselves: drafts are large.
 fn by_key(drafts: Vec<MappingDraft>) -> impl Iterator<Item = MappingDraft> {
     let mut order: Vec<(Key, usize)> =
         drafts.iter().enumerate().map(|(place, draft)| (draft.key.clone(), place)).collect();
@@ -80,7 +79,7 @@ fn top(file: usize) -> Origin {
     Origin { file, path: Vec::new() }
 }
 
-/// The one value that the files agree on.
+/// Returns the one value that the files agree on.
 fn one_of<T: PartialEq>(
     written: Vec<(usize, T)>,
     field: &str,
@@ -158,7 +157,7 @@ fn mapping(draft: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
     })
 }
 
-/// Makes `@key` of `/dev/mapper/NAME` where that is a mapping of this map, in whichever file.
+/// Replaces `/dev/mapper/NAME` with `@key` where that is a mapping of this map, in whichever file.
 fn name_mappings(mappings: &mut Mappings) {
     let is_node = |device: &mut Device| matches!(&device.form, Form::Path(path) if path.starts_with(FOLDER));
     if !devices(mappings).any(is_node) {
@@ -179,7 +178,7 @@ fn name_mappings(mappings: &mut Mappings) {
     }
 }
 
-/// The lower devices of all mappings.
+/// Iterates over the lower devices of all mappings.
 fn devices(mappings: &mut Mappings) -> impl Iterator<Item = &mut Device> {
     let rows = mappings.values_mut().flat_map(|mapping| &mut mapping.rows);
     rows.flat_map(|row| row.target.devices_mut())

@@ -5,10 +5,11 @@
 //!                                └───────┴────────┴────────┴──────> Diagnostics -> draw
 //! ```
 //!
-//! [`source`] reads the files and refuses what is none. The text of each is parsed a mapping at a time, or as a whole
-//! when something is wrong with it, and every table in it read by itself, so that one wrong target does not hide another.
-//! The files become one map, and the map is checked against every rule that needs no kernel. What is wrong is collected
-//! with its place and drawn with the line it stands in; a [`Map`] comes out only when nothing is.
+//! [`source`] reads the files and refuses what is not a map file. The text of each is parsed a mapping at a
+//! time, or as a whole when something is wrong with it, and every table in it is read by itself, so that one
+//! wrong target does not hide another. The files become one map, and the map is checked against every rule
+//! that does not need a kernel. Errors are collected with their places and drawn with their lines; a [`Map`]
+//! comes out only when there are none.
 
 mod boot;
 mod diagnostic;
@@ -49,13 +50,13 @@ pub use schema::schema;
 pub use source::Source;
 pub use stacks::Stack;
 
-/// What came of reading a map.
+/// The result of reading a map.
 pub struct Loaded {
-    /// The map, when nothing refuses it.
+    /// The map, when it is free of errors.
     pub map: Option<Map>,
-    /// What is wrong with it, and what is doubtful.
+    /// The errors and warnings.
     pub diagnostics: Diagnostics,
-    /// Its files.
+    /// The files of the map.
     pub sources: Vec<Source>,
 }
 
@@ -72,7 +73,8 @@ impl Loaded {
         self.diagnostics.render_colored(&self.sources)
     }
 
-    /// Stands for what was read: the same for the same text, in files of the same owners and permissions.
+    /// Identifies the content that was read: the same for the same text, in files of the same owners and
+    /// permissions.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -80,12 +82,12 @@ impl Loaded {
         hash.finalize().into()
     }
 
-    /// Who else than `user` and root could have written the map, or read a key in it. Whether that is
-    /// refused or said is up to the caller.
+    /// Lists the ways in which users other than `user` and root could have written the map, or read a key in
+    /// it. The caller decides whether that is refused or only reported.
     #[must_use]
     pub fn laxness(&self, user: u32) -> Vec<trust::Laxness> {
         let mut all: Vec<_> = self.sources.iter().flat_map(|source| source.laxness(user)).collect();
-        // Files of one directory share what is said of it.
+        // Files of one directory share its findings.
         all.dedup();
         all
     }
@@ -102,7 +104,7 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
     understand(sources, diagnostics)
 }
 
-/// Reads a map from text; `name` stands for its file in messages.
+/// Reads a map from text; `name` is the name of its file in messages.
 ///
 /// ```
 /// let loaded = dmctl::config::parse_str("map.toml", r#"

@@ -1,4 +1,4 @@
-//! What a map says, once its text is understood.
+//! The content of a map, once its text is understood.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::kernel::Suspend;
 use crate::policy::Class;
 use crate::targets::Target;
 
-/// A whole map: what should be, in the words of the file, and nothing about what is.
+/// A whole map: the wanted state in the words of the file, and nothing about the actual state.
 #[derive(Clone, Default)]
 pub struct Map {
-    /// Whose devices these are.
+    /// The owner of the devices.
     pub owner: Owner,
-    /// What the map approves beforehand.
+    /// The approvals that the map gives beforehand.
     pub policy: Policy,
     /// The mappings.
     pub mappings: Mappings,
@@ -40,64 +40,65 @@ pub struct Policy {
 /// One mapping.
 #[derive(Clone)]
 pub struct Mapping {
-    /// Its identity within the owner.
+    /// The identity of the mapping within the owner.
     pub key: Key,
-    /// The name of its device.
+    /// The name of the device.
     pub name: Name,
-    /// The uuid of its device: owned unless the map writes one itself.
+    /// The uuid of the device: owned unless the map itself gives one.
     pub uuid: Uuid,
-    /// What should become of it.
+    /// The state that the device should be in.
     pub state: State,
-    /// Whether its table is loaded read-only.
+    /// Whether the table is loaded read-only.
     pub readonly: bool,
     /// Never removed, recreated or remapped, whatever is allowed.
     pub protect: bool,
-    /// May write to sectors that another mapping of the map writes to, if that one says so too.
+    /// Whether the mapping may write to sectors that another mapping of the map writes to, if that one is
+    /// `shared` too.
     pub shared: bool,
-    /// The name of a device without uuid that is this mapping.
+    /// The name of a device without uuid that is this mapping, to be renamed.
     pub renamed_from: Option<Name>,
     /// Whether a device of this name without uuid is taken over.
     pub adopt: bool,
-    /// How it is suspended when it must be.
+    /// How the device is suspended when it must be.
     pub suspend: Suspend,
-    /// How long apply waits for its lower devices.
+    /// How long apply waits for the lower devices.
     pub wait: Duration,
-    /// How it comes up at boot.
+    /// How the device comes up at boot.
     pub boot: BTreeSet<BootOption>,
-    /// Its table.
+    /// The rows of the table.
     pub rows: Rows,
-    /// Which of the map's files defines it, from 0.
+    /// The number of the file that defines the mapping, from 0.
     pub file: usize,
 }
 
 impl Mapping {
-    /// Where the map defines it.
+    /// Returns the place where the map defines the mapping.
     #[must_use]
     pub fn origin(&self) -> Origin {
         Origin::mapping(self.file, self.key.as_str())
     }
 
-    /// Tells whether its device exists once the map is applied.
+    /// Tells whether the device exists once the map is applied.
     pub(super) fn is_present(&self) -> bool {
         self.state != State::Absent
     }
 
-    /// Tells whether its device is to refuse writes.
+    /// Tells whether the device is to refuse writes.
     #[must_use]
     pub const fn access(&self) -> Access {
         Access::from_read_only(self.readonly)
     }
 }
 
-/// What should become of a mapping.
+/// The state that the device of a mapping should be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// It exists and serves I/O.
+    /// The device exists and serves I/O.
     #[default]
     Active,
-    /// It exists and holds I/O back.
+    /// The device exists and is suspended.
     Suspended,
-    /// It does not exist.
+    /// The device does not exist.
     Absent,
 }
 
@@ -107,29 +108,29 @@ pub type Rows = SmallVec<[MappingRow; 1]>;
 /// One row of the table of a mapping, as the map writes it.
 #[derive(Clone)]
 pub struct MappingRow {
-    /// The first sector; none where it follows from the row before, whose length is not known yet.
+    /// The first sector; `None` where it follows from the row before, whose length is not known yet.
     pub start: Option<u64>,
-    /// How many sectors.
+    /// The number of sectors.
     pub length: Length,
-    /// What serves them.
+    /// The target that serves the sectors.
     pub target: Box<dyn Target>,
-    /// Sent after each load.
+    /// The messages sent to the target after each load.
     pub messages: Vec<String>,
 }
 
 /// The length of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// As written.
+    /// The length in sectors, as written.
     Sectors(u64),
     /// Up to the end of the one lower device: resolved when the plan is made.
     Rest,
 }
 
-/// Where in the map something stands: the file, and the path of keys within it.
+/// A place in the map: the file, and the path of keys within it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Which of the map's files, from 0.
+    /// The number of the file among those of the map, from 0.
     pub file: usize,
     /// The keys from the top of the file.
     pub path: Vec<Place>,

@@ -1,11 +1,11 @@
-//! What the writer of a wrong word most likely meant.
+//! Finds the word that the writer of a wrong word most likely meant.
 
 use strsim::damerau_levenshtein;
 
-/// Words longer than this are no typing mistakes; comparing them would only take time.
+/// Longer words, in bytes, are not typing mistakes; comparing them would only take time.
 const MAX_LENGTH: usize = 64;
 
-/// The candidate closest to `word`, if one is close enough to be meant: about a third of it may differ.
+/// Returns the candidate closest to `word`, if one is close enough: about a third of it may differ.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_LENGTH {
         return None;
@@ -18,8 +18,8 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits between two words, if there are at most `allowed`; `-` for `_` and a capital for a small letter are
-/// no edit worth counting.
+/// Counts the edits between two words, if there are at most `allowed`; `-` for `_` and a capital for a small
+/// letter do not count.
 fn distance(word: &str, candidate: &str, allowed: usize) -> Option<usize> {
     // A word cut short or drawn out (`dev`, `devices`) is meant more often than its edits say.
     let stem = |long: &str, short: &str| short.len() >= 3 && long.starts_with(short);

@@ -68,7 +68,7 @@ impl Secret {
 }
 
 impl PartialEq for Secret {
-    /// In time that depends on the lengths alone.
+    /// Compares in time that depends on the lengths alone.
     fn eq(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }

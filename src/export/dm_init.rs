@@ -168,11 +168,11 @@ mod tests {
         ] {
             let name = spec.name.clone();
             let broken = check(&[spec]);
-            let told = broken.iter().any(|broken| {
+            let found = broken.iter().any(|broken| {
                 *broken == Broken::of(&name, broken.rule.clone())
                     && broken.rule.to_string().contains(expected)
             });
-            assert!(told, "{expected}: {broken:?}");
+            assert!(found, "{expected}: {broken:?}");
         }
         let all = vec![fine; 257];
         let rules: Vec<String> = check(&all).into_iter().map(|broken| broken.rule.to_string()).collect();

@@ -98,9 +98,9 @@ fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<Syn
     let references = References::new(&named, &keys, major);
     let (mut mappings, mut notes) = (Vec::new(), Vec::new());
     for ((device, (name, uuid)), key) in named.iter().zip(&keys) {
-        let mut said = Vec::new();
-        let rows = rows(device, key, &references, &mut said, &mut wrong);
-        notes.push(said);
+        let mut comments = Vec::new();
+        let rows = rows(device, key, &references, &mut comments, &mut wrong);
+        notes.push(comments);
         // A device without a uuid is adopted: it may exist already, made from the text.
         let mapping = draft::mapping(key.clone(), name.clone(), uuid.clone(), &whose, rows);
         mappings.push(Mapping { readonly: device.spec.read_only, ..mapping });

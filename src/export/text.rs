@@ -99,10 +99,10 @@ fn fields(owner: &Owner, mapping: &Mapping) -> Vec<(&'static str, Value)> {
         fields.push(("state", "suspended".into()));
     }
     let implied = mapping.rows.iter().any(|row| row.target.traits().mode == Mode::ReadOnly);
-    for (field, said) in
+    for (field, is_set) in
         [("readonly", mapping.readonly && !implied), ("shared", mapping.shared), ("adopt", mapping.adopt)]
     {
-        if said {
+        if is_set {
             fields.push((field, true.into()));
         }
     }

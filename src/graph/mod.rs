@@ -33,23 +33,23 @@ pub struct Node {
     pub id: String,
     /// The name; of a block device that is not a mapping, the most stable path.
     pub name: String,
-    /// What it is.
+    /// Whether it is a mapped device.
     pub kind: Kind,
-    /// Its uuid.
+    /// The uuid, if the device has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// The owner and the key, or the subsystem that made the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
-    /// Its size, where it is known.
+    /// The size in sectors, where it is known.
     pub sectors: Option<u64>,
-    /// Whether it serves I/O.
+    /// Whether the device serves I/O.
     pub state: State,
-    /// Whether it refuses writes.
+    /// Whether the device refuses writes.
     pub read_only: bool,
-    /// The types of its targets, each once.
+    /// The target types of the live table, each once.
     pub targets: Vec<String>,
-    /// Where it is mounted, and `swap` for swap space.
+    /// The paths where the device is mounted, and `swap` for swap space.
     pub users: Vec<String>,
     /// The ids of the lower devices.
     pub below: Vec<String>,
@@ -61,7 +61,7 @@ pub struct Node {
     pub pending: Vec<String>,
 }
 
-/// What a device is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -75,18 +75,18 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It does.
+    /// The device serves I/O.
     Active,
-    /// It holds I/O back.
+    /// The device holds I/O back.
     Suspended,
-    /// It has no table to serve it with.
+    /// The device has no live table.
     Empty,
-    /// It is not there.
+    /// The device does not exist.
     Missing,
 }
 
 impl State {
-    /// As it is shown.
+    /// Returns the state in a word, as every drawing shows it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -99,7 +99,7 @@ impl State {
 }
 
 impl Graph {
-    /// Returns which device is below which, at the positions of `nodes`.
+    /// Returns the stacks of the devices, at the positions of `nodes`.
     #[must_use]
     pub fn stacks(&self) -> Stacks<NodeId> {
         let stacks: NamedStacks<&str, NodeId> =

@@ -1,8 +1,9 @@
 //! The key lengths that a cipher takes.
 //!
 //! dm-crypt names ciphers in two ways: `cipher[:keycount]-mode-ivmode[:ivopts]`, and `capi:` before a name
-//! of the kernel's crypto API. A cipher that is not known here accepts any length, and the kernel decides. Kernel sources: `drivers/md/dm-crypt.c` (`crypt_ctr_cipher_old`,
-//! `crypt_ctr_cipher_new`), `crypto/xts.c`, `crypto/lrw.c`, `crypto/authenc.c`.
+//! of the kernel's crypto API. A cipher that is not known here accepts any length, and the kernel decides. Kernel
+//! sources: `drivers/md/dm-crypt.c` (`crypt_ctr_cipher_old`, `crypt_ctr_cipher_new`), `crypto/xts.c`, `crypto/lrw.c`,
+//! `crypto/authenc.c`.
 
 use std::fmt;
 

@@ -27,9 +27,9 @@ const BOXES: Style = Style { corner: 7, first_line: 20, line: 16, align: Align::
 pub fn draw(out: &mut String, plan: &Document) {
     let (before, after) = graph::both(plan);
     out.push_str("<section>\n<h2>The stacks, before and after</h2>\n");
-    let most = before.devices.len().max(after.devices.len());
-    if most > MAX_NODES {
-        push_line!(out, "<p class=\"facts\">{most} devices are too many to draw.</p>");
+    let count = before.devices.len().max(after.devices.len());
+    if count > MAX_NODES {
+        push_line!(out, "<p class=\"facts\">{count} devices are too many to draw.</p>");
     } else {
         out.push_str("<div class=\"stacks\">\n");
         figure(out, "before", &before);
@@ -60,7 +60,7 @@ fn svg(out: &mut String, when: &str, picture: &Picture, rows: &[Vec<DeviceId>]) 
     let (width, height) =
         (columns * (BOX_WIDTH + GAP) - GAP + 4, rows.len() * (BOX_HEIGHT + RISE) - RISE + 4);
     // On a narrow screen the drawing shrinks, but not so far that it can't be read.
-    let least = width * 6 / 10;
+    let min_width = width * 6 / 10;
     let mut places = BTreeMap::new();
     for (level, row) in rows.iter().enumerate() {
         let free = (columns - row.len()) * (BOX_WIDTH + GAP) / 2;
@@ -72,7 +72,7 @@ fn svg(out: &mut String, when: &str, picture: &Picture, rows: &[Vec<DeviceId>]) 
     }
     push_line!(
         out,
-        "<svg style=\"min-width:{least}px\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the stacks {when}\">"
+        "<svg style=\"min-width:{min_width}px\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the stacks {when}\">"
     );
     for (device, upper) in &places {
         for lower in picture.stacks.below(*device) {

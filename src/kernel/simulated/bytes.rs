@@ -19,7 +19,7 @@ pub(super) struct Write {
     pub disk: DevNum,
     pub offset: u64,
     pub bytes: Vec<u8>,
-    /// Whether there was nothing before, for certain.
+    /// Whether the place is known to have been blank.
     pub onto_blank: bool,
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Write {
 pub(super) struct Run {
     pub disk: DevNum,
     pub sector: u64,
-    /// How many sectors there are.
+    /// The number of sectors.
     pub length: u64,
 }
 
 impl World {
-    /// Where sector `sector` of a device is in the end, down through mappings that lead straight on.
+    /// Finds the place of sector `sector` of a device below all linear mappings.
     pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
         let mut run = Run { disk: number, sector, length: u64::MAX };
         for _ in 0..MAX_DEPTH {
@@ -51,7 +51,7 @@ impl World {
         None
     }
 
-    /// Bytes of a device.
+    /// Reads bytes of a device.
     pub(super) fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         if length > MAX_PEEK {
             return None;
@@ -68,7 +68,7 @@ impl World {
         Some(bytes)
     }
 
-    /// Carries out writes.
+    /// Writes to the disks.
     pub(super) fn write(&mut self, writes: Vec<Write>) {
         for write in writes {
             if let Some(disk) = self.disks.get_mut(&write.disk) {
@@ -79,7 +79,7 @@ impl World {
 }
 
 impl Disk {
-    /// Bytes of the disk, none where it is not known what stands there.
+    /// Reads bytes of the disk; `None` where its content is not known.
     pub(super) fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
         let offset = usize::try_from(offset).ok()?;
         let head = self.head.as_ref().map_or(&[][..], |head| head.0.as_slice());
@@ -92,7 +92,7 @@ impl Disk {
         Some(bytes)
     }
 
-    /// Writes within the head that is kept; what lies further behind is not kept.
+    /// Writes within the head that is kept; bytes behind it are dropped.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let Ok(offset) = usize::try_from(offset) else { return };
         let Some(end) = offset.checked_add(bytes.len()).filter(|end| *end <= MAX_HEAD) else { return };

@@ -1,7 +1,7 @@
-//! The calls that change something.
+//! The calls that change the kernel.
 //!
-//! The life cycle is that of `drivers/md/dm-ioctl.c`: a resume is what swaps the tables, a rename and a uuid
-//! are events, a device that is open is not removed.
+//! The life cycle is that of `drivers/md/dm-ioctl.c`: a resume swaps the tables, a rename and a uuid are events,
+//! a device that is open is not removed.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
 use crate::table::RawRow;
 
 impl Inner {
-    /// What a person calls the device `id` finds.
+    /// Returns the label of the device that `id` finds.
     fn called(&self, id: &Id) -> SmolStr {
         called(self.world.find(id), id)
     }
 
-    /// Carries out a changing call, unless a fault is in its way.
+    /// Carries out a changing call, unless a fault refuses it.
     fn change<T>(
         &mut self,
         call: Call,
@@ -48,13 +48,13 @@ impl Inner {
             return Err(refused(Refusal::silent(errno)));
         }
         let result = work(&mut self.world, fault).map_err(refused);
-        // Of all calls only a resume changes anything when it fails.
+        // A resume is the only call that changes the kernel when it fails.
         self.changed |= result.is_ok() || call == Call::Resume;
         result
     }
 }
 
-/// What a person calls the device that `id` finds, if it does.
+/// Returns the label of a device for errors and the log of calls: its name, or the `id` that does not find it.
 pub(super) fn called(found: Option<&Mapping>, id: &Id) -> SmolStr {
     match (found, id) {
         (Some(mapping), _) => mapping.name.to_smolstr(),
@@ -63,13 +63,13 @@ pub(super) fn called(found: Option<&Mapping>, id: &Id) -> SmolStr {
     }
 }
 
-/// The number of the device that was looked for.
+/// Returns the number of a device that was found; ENXIO when it was not.
 fn number(found: Option<&Mapping>) -> Result<DevNum, Refusal> {
     found.map(|mapping| mapping.number).ok_or_else(|| Refusal::silent(Errno::ENXIO))
 }
 
 impl Simulated {
-    /// Carries out a changing call on a device that is there.
+    /// Carries out a changing call on a device that exists.
     fn on<T>(
         &self,
         call: Call,
@@ -155,7 +155,7 @@ impl ChangeKernel for Simulated {
     }
 
     fn settle(&self) -> Result<(), KernelError> {
-        // Nobody but the calls themselves looks at this kernel: there is nothing to wait for.
+        // There is no udev and no `/dev` for this kernel: nothing to wait for.
         Ok(())
     }
 }
@@ -188,7 +188,10 @@ fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum,
 
 fn load(world: &mut World, number: DevNum, table: &[RawRow], access: Access) -> Result<(), Refusal> {
     let passed = check::load(world, number, table, access)?;
-    thin::open(world, &passed.loaded, passed.writes.iter().any(|write| write.onto_blank));
+    if passed.writes.iter().any(|write| write.onto_blank) {
+        thin::format(world, &passed.loaded);
+    }
+    thin::open(world, &passed.loaded);
     world.write(passed.writes);
     if let Some(mapping) = world.mapping_mut(number) {
         mapping.queue.get_or_insert(passed.queue);
@@ -228,7 +231,7 @@ fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(),
     Ok(())
 }
 
-/// Makes the inactive table live, if there is one. It is out of its slot whether that works or not, and the
+/// Makes the inactive table live, if there is one. Whether that works or not, its slot is empty afterwards and the
 /// device is suspended.
 fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
     let Some(mapping) = world.mapping_mut(number) else { return Ok(()) };
@@ -278,7 +281,7 @@ fn set_uuid(world: &mut World, name: &Name, uuid: &Uuid) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Counts an event. They are those of the live table: a device without one counts none.
+/// Counts an event of the live table; a device without one counts none.
 fn event(world: &mut World, number: DevNum) {
     if let Some(mapping) = world.mapping_mut(number).filter(|mapping| mapping.live.is_some()) {
         mapping.event_nr = mapping.event_nr.wrapping_add(1);

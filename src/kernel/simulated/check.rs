@@ -1,9 +1,8 @@
-//! What the kernel refuses when a table is loaded, and what only when it is made live.
+//! The refusals of the kernel: when a table is loaded, and when it is made live.
 //!
 //! The order and the words are those of `dm_table_add_target` and `table_load` in `drivers/md/dm-table.c`
-//! and `dm-ioctl.c`. Two checks are where one would not look for them: the size of the devices below is
-//! checked at load for the first table of a device only, for later tables at resume; and the devices are
-//! opened, so claimed, at load.
+//! and `dm-ioctl.c`. Two checks are in unexpected places: the size of the lower devices is checked at load for the
+//! first table of a device only, for later tables at resume; and the lower devices are opened, so claimed, at load.
 
 use std::collections::BTreeSet;
 
@@ -22,11 +21,11 @@ use crate::targets::generic::Generic;
 use crate::targets::{self, Mode, Problems, Style, Target, Traits};
 use crate::units::{MAX_BYTES, SECTOR};
 
-/// A table that passed, not in its slot yet.
+/// A table that passed the checks and is not in its slot yet.
 pub(super) struct Passed {
     pub loaded: Loaded,
     pub queue: Queue,
-    /// What loading it writes to the devices below.
+    /// The writes of the load to the lower devices.
     pub writes: Vec<Write>,
 }
 
@@ -67,7 +66,7 @@ pub(super) fn load(
     Ok(Passed { loaded, queue, writes })
 }
 
-/// Whether `row` may follow the rows `before` it in one table.
+/// Checks that `row` may follow the rows `before` it in one table.
 fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], access: Access) -> Result<(), Refusal> {
     let kind = printable(&row.kind);
     let fail = |log: &str| Err(Refusal::invalid(format!("{kind}: {log}")));
@@ -120,7 +119,7 @@ fn construct(
     let known = targets::find(&row.kind).is_some();
     for device in typed.devices_mut() {
         let Some(number) = lookup(world, device).filter(|number| world.sectors(*number).is_some()) else {
-            // A number in the row of an unknown type may be no device at all.
+            // A number in the row of an unknown type may not be a device.
             if !known && matches!(device.form, Form::Number(_)) {
                 continue;
             }
@@ -137,7 +136,7 @@ fn construct(
     Ok(typed)
 }
 
-/// The number of a device as a row names it.
+/// Finds the number of a device as a row names it.
 fn lookup(world: &World, device: &Device) -> Option<DevNum> {
     match &device.form {
         Form::Number(number) => Some(*number),
@@ -146,7 +145,7 @@ fn lookup(world: &World, device: &Device) -> Option<DevNum> {
     }
 }
 
-/// Whether a table may take the place of what the device has.
+/// Checks that a table may replace the one of the device.
 fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result<(), Refusal> {
     let Some(mapping) = world.mapping(holder) else { return Err(Refusal::silent(Errno::ENXIO)) };
     let live = mapping.live.as_ref().and_then(|live| live.rows.first());
@@ -160,7 +159,7 @@ fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result
     }
     match mapping.queue {
         None => areas(world, new),
-        // `error` serves both ways of queueing.
+        // `error` works with both queues.
         Some(old) if old != queue && new.rows.iter().any(|row| row.kind != "error") => {
             Err(Refusal::invalid("can't change device type after initial table load."))
         }
@@ -168,15 +167,15 @@ fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result
     }
 }
 
-/// How the requests of a device with this table are queued.
+/// Returns the queue of a device with this table.
 pub(super) fn queue(rows: &[RawRow]) -> Queue {
     let by_bio = |row: &RawRow| row.params().to_ascii_lowercase().contains("queue_mode bio");
     let request = rows.iter().any(|row| row.kind == "multipath" && !by_bio(row));
     if request { Queue::Request } else { Queue::Bio }
 }
 
-/// Whether the devices below are as large as a table says, and its rows lie on their blocks
-/// (`device_area_is_invalid`). A device of no size is not checked.
+/// Checks that the lower devices are as large as a table needs, and that its rows are aligned to their blocks
+/// (`device_area_is_invalid`). A device of size 0 is not checked.
 pub(super) fn areas(world: &World, table: &Loaded) -> Result<(), Refusal> {
     for row in table.rows.iter() {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
@@ -208,8 +207,8 @@ fn area(world: &World, number: DevNum, size: u64, (start, length): (u64, u64)) -
     Ok(())
 }
 
-/// The parameters of an array as they are printed: how far it may be behind is taken in sectors and printed in
-/// KiB (`raid_status` in `drivers/md/dm-raid.c`).
+/// Returns the parameters of an array as they are printed: the limit of writes behind is loaded in sectors and
+/// printed in KiB (`raid_status` in `drivers/md/dm-raid.c`).
 fn in_kib(params: &str) -> String {
     let mut halved = false;
     let words = params.split(' ').map(|word| {
@@ -220,14 +219,14 @@ fn in_kib(params: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A table that is in its slot already: taken as it is, whether or not it would pass today.
+/// Reads a table that is in its slot already, whether or not it would pass the checks now.
 pub(super) fn as_found(world: &World, rows: Table, access: Access) -> Loaded {
     let mut devices = BTreeSet::new();
     let rows = rows.into_iter().map(|row| found_row(world, row, &mut devices)).collect();
     Loaded { rows, access, devices }
 }
 
-/// A row with its devices by number, as the kernel prints it. One written by the kernel is left alone.
+/// Returns a row with its devices by number, as the kernel prints it. A row that the kernel printed stays as it is.
 fn found_row(world: &World, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawRow {
     let parsed = targets::parse(&row.kind, row.params()).ok();
     let words =

@@ -1,4 +1,4 @@
-//! From the file to the model and back. Whatever a file says is checked here; the model takes it for true.
+//! Converts the file to the model and back. Every value of a file is checked here; the model relies on that.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::targets::MAX_TYPE;
 use crate::units::{MAX_BYTES, SECTOR};
 
 impl World {
-    /// The model of a state. An error says which part of the state can't be.
+    /// Builds the model of a state. An error names the part of the state that is not valid.
     pub(super) fn from_state(state: &State) -> Result<Self, String> {
         let mut world = Self::new(state.kernel.clone());
         for (index, disk) in state.block_devices.iter().enumerate() {
@@ -22,7 +22,7 @@ impl World {
             check_disk(disk).map_err(|says| format!("{}: {says}", place()))?;
             world.add_disk(disk.clone()).map_err(|says| format!("{}: {says}", place()))?;
         }
-        // By name, as they are read afterwards: what is read one after the other then lies side by side.
+        // In the order of names, in which they are read later: then they are neighbours in memory.
         let mut by_name: Vec<(usize, &MappingState)> = state.mappings.iter().enumerate().collect();
         by_name.sort_by(|(_, one), (_, two)| one.name.cmp(&two.name));
         for (index, mapping) in &by_name {
@@ -33,7 +33,7 @@ impl World {
         for disk in world.disks.values_mut() {
             disk.holders.retain(|holder| !mappings.contains(holder));
         }
-        // Tables may name devices that come later in the file, so they wait until all are there.
+        // Tables may name devices that come later in the file, so they are loaded once all devices exist.
         for (index, mapping) in &by_name {
             let place = format!("mappings[{index}] ({})", printable(&mapping.name));
             world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
@@ -100,7 +100,7 @@ impl World {
 
     fn add_tables(&mut self, state: &MappingState, mappings: &BTreeSet<DevNum>) -> Result<(), String> {
         let load = |rows: &Option<Vec<StateRow>>, slot: &str, access: Access| {
-            // An empty table is no table: the kernel loads none without rows.
+            // A table without rows is an empty slot: the kernel does not load one.
             let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
             let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
             Ok::<_, String>(Some(check::as_found(self, rows, access)))
@@ -117,7 +117,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes the opens of mappings out of the open counts of the file: those are known by the tables.
+    /// Subtracts the opens by mappings from the open counts of the file: the tables give those.
     fn separate_open_counts(&mut self, state: &State) {
         for mapping in &state.mappings {
             let by_mappings = self.open_count(mapping.number);
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// The state of this model.
+    /// Returns the state of this model.
     pub(super) fn to_state(&self) -> State {
         let disks = self.disks.values().map(|disk| {
             let holders = self.held_by(disk.number).into_iter().chain(disk.holders.iter().copied());
@@ -174,7 +174,7 @@ impl World {
     }
 }
 
-/// What the tables of a mapping tell about its queue.
+/// Finds the queue of a mapping by its tables.
 fn queue_of(state: &MappingState) -> Option<Queue> {
     let rows = [&state.live, &state.inactive].into_iter().flatten().find(|rows| !rows.is_empty())?;
     let targets: Vec<RawRow> = rows.iter().map(RawRow::from).collect();
@@ -205,7 +205,7 @@ fn checked_name(name: &str) -> Result<Name, String> {
     Ok(Name::from_kernel(name.as_bytes()))
 }
 
-/// An empty uuid is none.
+/// Checks a uuid; an empty one is `None`.
 fn checked_uuid(uuid: &str) -> Result<Option<Uuid>, String> {
     if uuid.len() > MAX_UUID {
         return Err(format!("a uuid has at most {MAX_UUID} bytes, this one {}", uuid.len()));

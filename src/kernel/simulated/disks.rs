@@ -1,4 +1,4 @@
-//! A new simulated kernel from a list of disks: `dmctl simulate STATE.json --disk /dev/sda=10GiB`.
+//! Makes a new simulated kernel from a list of disks: `dmctl simulate STATE.json --disk /dev/sda=10GiB`.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -20,10 +20,10 @@ pub struct DiskSpec {
     pub read_only: bool,
 }
 
-/// Why disks can't be simulated.
+/// The reason why disks can't be simulated.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DiskError {
-    /// Not of the form of a disk.
+    /// A text without the form of a disk.
     #[error("`{}` describes no disk: write PATH=SIZE or PATH=SIZE,ro, such as /dev/sda=10GiB", .0.escape_debug())]
     Syntax(String),
     /// A path that can't be a node.
@@ -32,12 +32,12 @@ pub enum DiskError {
     /// A path that mappings have.
     #[error("`{}` is where mappings appear: choose another path for a disk", .0.escape_debug())]
     Mapper(String),
-    /// A size that is none.
+    /// A size that is not valid.
     #[error("the size of `{}`: {error}", .path.escape_debug())]
     Size {
         /// The disk.
         path: String,
-        /// What is wrong with its size.
+        /// The error of its size.
         error: SizeError,
     },
     /// A disk without sectors.
@@ -86,8 +86,8 @@ fn check_path(path: &str) -> Result<(), DiskError> {
 }
 
 impl State {
-    /// A kernel that has these disks, blank ones, and no mapping. They get the numbers that Linux gives
-    /// such nodes: `/dev/ramN` 1:N, `/dev/loopN` 7:N, `/dev/sdX` and `/dev/vdX` 8 and 252 in steps of 16, any
+    /// Creates a kernel with these disks, which are blank, and without mappings. They get the numbers that Linux
+    /// gives such nodes: `/dev/ramN` 1:N, `/dev/loopN` 7:N, `/dev/sdX` and `/dev/vdX` 8 and 252 in steps of 16, any
     /// other one of 259.
     pub fn from_disks(disks: &[DiskSpec]) -> Result<Self, DiskError> {
         let mut taken = BTreeSet::new();
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-/// The number Linux gives a node of this name, if it always gives the same.
+/// Returns the number that Linux gives a node of this name, if it always gives the same.
 fn usual_number(path: &str) -> Option<DevNum> {
     let name = path.strip_prefix("/dev/")?;
     let numbered = |prefix: &str| name.strip_prefix(prefix)?.parse::<u32>().ok().filter(|n| *n < 1 << 20);

@@ -1,4 +1,4 @@
-//! Faults on demand, and the log of calls: what tests do to a simulated kernel, and how they watch it.
+//! Faults on demand, and the log of calls: for tests with a simulated kernel.
 
 use nix::errno::Errno;
 use smol_str::SmolStr;
@@ -17,13 +17,13 @@ pub enum Fault {
     /// A resume in which the new table's target gave up: the new table is live, the old one is gone, the
     /// device is left suspended. Any other call is refused with EINVAL.
     Preresume,
-    /// A load that is taken, and of which the parameters are ignored: where the live table has a target of the
-    /// same type, the new one is as that is. Any other call is refused with EINVAL.
+    /// A load that is accepted but ignores its parameters: a target whose type is also in the live table keeps the
+    /// parameters that it has there. Any other call is refused with EINVAL.
     Ignore,
 }
 
 impl Fault {
-    /// What `call` is refused with before it does anything; none when it goes wrong in another way.
+    /// Returns the errno that `call` is refused with before it has an effect; `None` when it fails in another way.
     pub(super) fn refuses(self, call: Call) -> Option<Errno> {
         match (self, call) {
             (Self::Refuse(errno), _) => Some(errno),
@@ -33,23 +33,23 @@ impl Fault {
     }
 }
 
-/// What is to fail, and what was called.
+/// The faults to come, and the log of calls.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// How many changing calls there were.
+    /// The number of changing calls.
     pub changes: usize,
-    /// By the number of the changing call.
+    /// The faults by the number of the changing call.
     pub nth: Vec<(usize, Fault)>,
-    /// By the device that is resumed.
+    /// The faults by the name of the device that is resumed.
     pub resumes: Vec<(Name, Fault)>,
     /// The last changing call that still works.
     pub dies_after: Option<usize>,
-    /// Every call, with the device it was for.
+    /// Every call, with its device.
     pub calls: Vec<(Call, SmolStr)>,
 }
 
 impl Faults {
-    /// Notes a changing call, and says how it is to fail, if it is.
+    /// Records a changing call, and returns its fault, if it has one.
     pub(super) fn change(&mut self, call: Call, device: SmolStr) -> Result<Option<Fault>, KernelError> {
         self.changes += 1;
         let now = self.changes;

@@ -1,4 +1,4 @@
-//! The file that a simulated kernel is kept in.
+//! Reads and writes the file of a simulated kernel.
 
 use std::io;
 use std::path::Path;

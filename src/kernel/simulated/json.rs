@@ -1,11 +1,11 @@
-//! The text of a state file: read, with errors that show the form of a line and no value in it, and printed.
+//! Reads and prints the text of a state file. Errors show the form of a line and never a value in it.
 
 use super::state::{FORMAT_VERSION, State};
 use crate::excerpt::Excerpt;
 
 impl State {
-    /// Reads the text of a state file. `origin` names it in errors. What it says is not checked here but
-    /// when a [`Simulated`](super::Simulated) is made of it.
+    /// Reads the text of a state file. `origin` names the file in errors. The state itself is checked when a
+    /// [`Simulated`](super::Simulated) is made of it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| {
             let place = only_fields(&Excerpt::of_place(text, error.line(), error.column()));
@@ -20,21 +20,21 @@ impl State {
         Ok(state)
     }
 
-    /// The text of a state file; the same state gives the same text.
+    /// Prints the text of a state file; the same state gives the same text.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut sorted = self.clone();
         sorted.block_devices.sort_by_key(|disk| disk.number);
         sorted.mappings.sort_by(|one, two| one.name.cmp(&two.name));
         sorted.pools.sort_by_key(|pool| (pool.metadata, pool.sector));
-        // Nothing in a state can fail to serialize: no map with keys that are no text, no foreign error.
+        // A state can't fail to serialize: the keys of its maps are text, and no field has an error of its own.
         let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
         text.push('\n');
         text
     }
 }
 
-/// What serde says, without text out of the file: a misplaced row could hold a key.
+/// Returns the message of serde without text from the file: a misplaced row could hold a key.
 fn without_values(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
@@ -47,7 +47,7 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-/// The line of an error with nothing left of it but its form and the names of fields: any text could hold a key.
+/// Reduces the line of an error to its form and the names of fields: any other text could hold a key.
 fn only_fields(excerpt: &Excerpt) -> Excerpt {
     let text = excerpt.text.as_str();
     let ends_a_field =
@@ -65,7 +65,7 @@ fn only_fields(excerpt: &Excerpt) -> Excerpt {
         }
         rest = &rest[step..];
     }
-    // Characters of several bytes have become one: the mark is counted in characters.
+    // A character of several bytes has become one byte, so the mark is counted in characters.
     let before = text[..excerpt.mark.start].chars().count();
     let marked = text[excerpt.mark.clone()].chars().count();
     Excerpt { line: excerpt.line, column: excerpt.column, mark: before..before + marked, text: shown }

@@ -1,6 +1,6 @@
-//! Messages to targets: which ones a target understands.
+//! Messages to targets, and which of them a target accepts.
 //!
-//! Only those to a thin pool change something that is seen from outside, so only those are carried out
+//! Only those to a thin pool change state that other calls can see, so only those are carried out
 //! ([`thin`](super::thin)). The others tune how a target works, which a model that does no I/O can't show:
 //! they are accepted or refused as the kernel would, and leave no trace.
 
@@ -11,8 +11,8 @@ use super::refusal::Refusal;
 use super::thin;
 use crate::identity::DevNum;
 
-/// The first words of the messages a target takes, in lower case. `*` stands for any word: targets that
-/// take names of settings, which their policies define.
+/// The first words of the messages that a target accepts, in lower case. `*` is any word, for targets that accept
+/// names of settings, which their policies define.
 const UNDERSTOOD: &[(&str, &[&str])] = &[
     ("cache", &["*"]),
     ("clone", &["enable_hydration", "disable_hydration", "hydration_threshold", "hydration_batch_size"]),
@@ -59,7 +59,7 @@ pub(super) fn send(world: &mut World, number: DevNum, sector: u64, text: &str) -
         return to_core(world, number, &words);
     }
     let live = world.mapping(number).and_then(|mapping| mapping.live.as_ref());
-    // Without a table nobody is there to refuse it: the kernel lets the message vanish (seen on 6.1).
+    // Without a table there is no target to refuse it: the kernel drops the message (seen on 6.1).
     let Some(live) = live else { return Ok(()) };
     let Some(row) = live.rows.iter().find(|row| (row.start..row.end()).contains(&sector)) else {
         return Err(Refusal::new(Errno::EINVAL, "Target message sector outside device."));

@@ -1,8 +1,7 @@
 //! The metadata that targets look for on their devices.
 //!
-//! Several targets write fresh metadata when they find zeros where it should be: most when the table is
-//! loaded, a few when it is made live. Something else in its place they refuse. The model writes the
-//! signature that each looks for and no more.
+//! Several targets write fresh metadata when they find zeros in its place: most when the table is loaded, a few
+//! when it is made live. They refuse any other content. The model writes only the signature that each looks for.
 
 use nix::errno::Errno;
 
@@ -22,17 +21,17 @@ enum When {
     Resume,
 }
 
-/// The one whose metadata tells its length.
+/// The target type whose metadata holds its length.
 const INTEGRITY: &str = "integrity";
 
 /// The signature of a target's metadata.
 struct Signature {
     kind: &'static str,
-    /// Where it is, in bytes from the start of the metadata.
+    /// Its offset, in bytes from the start of the metadata.
     at: u64,
     bytes: &'static [u8],
     when: When,
-    /// How a load with something else in that place ends.
+    /// The refusal of a load that finds other content there.
     refusal: Option<(Errno, &'static str)>,
 }
 
@@ -101,10 +100,10 @@ const SIGNATURES: &[Signature] = &[
     Signature::at_resume("mirror", b"rRiM\x02\0\0\0"),
 ];
 
-/// How many bytes of a signature tell a target; versions follow.
+/// The number of bytes of a signature that identify a target; versions follow.
 const MAGIC: usize = 4;
 
-/// Whether the first bytes of a device are the metadata of some target.
+/// Tells whether the first bytes of a device are the metadata of a target.
 #[must_use]
 pub fn is_metadata(head: &[u8]) -> bool {
     let there = |signature: &Signature| {
@@ -114,12 +113,12 @@ pub fn is_metadata(head: &[u8]) -> bool {
     SIGNATURES.iter().any(|signature| there(signature) == Some(true))
 }
 
-/// What loading a target writes, or why it is refused.
+/// Returns the writes of a load of a target, or its refusal.
 pub(super) fn at_load(world: &World, typed: &dyn Target) -> Result<Vec<Write>, Refusal> {
     writes(world, typed, When::Load)
 }
 
-/// What making a table live writes.
+/// Returns the writes of a resume that makes a table live.
 pub(super) fn at_resume(world: &World, table: &Loaded) -> Vec<Write> {
     let typed = table.rows.iter().filter_map(|row| targets::parse(&row.kind, row.params()).ok());
     typed.flat_map(|typed| writes(world, typed.as_ref(), When::Resume).unwrap_or_default()).collect()
@@ -134,12 +133,12 @@ fn writes(world: &World, typed: &dyn Target, when: When) -> Result<Vec<Write>, R
         let Some(number) = metadata.device.number else { continue };
         let found = world.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
         match (found, signature.refusal) {
-            // No kernel outlives what is fatal; the model takes it like any other.
+            // Fatal content crashes a kernel; the model handles it like other content.
             (Some(Found::Right), _) | (Some(Found::Other | Found::Fatal), None) => {}
             (Some(Found::Other | Found::Fatal), Some((errno, log))) => {
                 return Err(Refusal::new(errno, format!("{}: {log}", typed.kind())));
             }
-            // What can't be read is taken for blank, as the planner takes it.
+            // A place that can't be read counts as blank, as it does in a plan.
             (Some(Found::Blank) | None, _) => {
                 let write = fresh(world, number, &metadata, signature);
                 writes.extend(write.map(|write| Write { onto_blank: found.is_some(), ..write }));
@@ -149,11 +148,11 @@ fn writes(world: &World, typed: &dyn Target, when: When) -> Result<Vec<Write>, R
     Ok(writes)
 }
 
-/// Fresh metadata: the signature, and zeros as far as anyone looks.
+/// Makes fresh metadata: the signature, and zeros as far as the target reads.
 fn fresh(world: &World, number: DevNum, metadata: &Metadata<'_>, signature: &Signature) -> Option<Write> {
     let sector = metadata.offset / SECTOR;
     let run = world.below(number, sector)?;
-    // Where what is looked at starts, inside the metadata: at its head or at the signature itself.
+    // The part that the target reads starts, inside the metadata, at its head or at the signature itself.
     let inside = metadata.offset % SECTOR;
     let at = usize::try_from(signature.at.max(inside)).ok()?;
     let looked_at = usize::try_from(inside).ok()?.checked_add(metadata.length)?;
@@ -166,9 +165,9 @@ fn fresh(world: &World, number: DevNum, metadata: &Metadata<'_>, signature: &Sig
     Some(Write { disk: run.disk, offset: run.sector.checked_mul(SECTOR)?, bytes, onto_blank: false })
 }
 
-/// How much of a device `integrity` leaves for data. The kernel's own count follows from the tag, the journal and
-/// the interleaving (`get_provided_data_sectors` in `drivers/md/dm-integrity.c`); the model takes what is left
-/// after a superblock, a journal of a 128th and four bytes of tag a sector, about what it comes to by default.
+/// Returns the sectors that `integrity` leaves for data. The kernel's own count depends on the tag, the journal and
+/// the interleaving (`get_provided_data_sectors` in `drivers/md/dm-integrity.c`); the model subtracts a superblock,
+/// a journal of a 128th and four bytes of tag a sector, which is close to the kernel's default.
 fn provided(sectors: u64) -> u64 {
     let left = sectors.saturating_sub(8 + (sectors >> 7));
     (left - left / 129) / 8 * 8
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
     use crate::kernel::simulated::Disk;
 
-    /// A type whose fresh metadata it would not take for its own tomorrow would be formatted on every run.
+    /// A type that would not recognise its own fresh metadata would be formatted on every run.
     #[test]
     fn every_signature_is_the_one_its_target_looks_for() {
         for signature in SIGNATURES {

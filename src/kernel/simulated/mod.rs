@@ -1,12 +1,12 @@
 //! A model of the kernel, kept in a file.
 //!
-//! It stands in for the kernel wherever there is none to touch: to try a map on a laptop, without root,
-//! against a snapshot of a real host, and to let every call fail in turn in a test. It knows the two tables
-//! of a device and when they are swapped, who has whom open, the kernel's own refusals with its errnos, and
-//! the two ways in which a resume fails. It follows Linux 6.1. It does no I/O, and of what targets keep on
-//! disk it knows only their signatures and the volumes of thin pools.
+//! It replaces the running kernel: to try a map on a laptop, without root, against a snapshot of a real host, and
+//! to let every call fail in turn in a test. It models the two tables of a device and when they are swapped, which
+//! device has which open, the kernel's own refusals with their errnos, and the two ways in which a resume fails.
+//! It follows Linux 6.1. It does no I/O, and of the data that targets keep on disk it knows only their signatures
+//! and the volumes of thin pools.
 //!
-//! `state` is what the file holds, `model` the devices, `check` what is refused, `faults` what fails on demand.
+//! `state` is the content of the file, `model` the devices, `check` the refusals, `faults` the failures on demand.
 //! The cases in `tests/kernel_cases` run on this model and on a real kernel; where the two differ, the
 //! model is wrong.
 
@@ -57,26 +57,26 @@ pub struct Simulated {
     inner: Mutex<Inner>,
 }
 
-/// What the calls work on.
+/// The state that the calls change, behind one lock.
 #[derive(Debug)]
 struct Inner {
     world: World,
     faults: Faults,
-    /// Whether the file is older than the world.
+    /// Whether the world has changes that the file lacks.
     changed: bool,
-    /// The slot behind that of the device that was read last: whoever read the list reads one after the other.
+    /// The place after the device that was read last: devices are mostly read in the order of the list.
     next: usize,
 }
 
 impl Simulated {
-    /// A kernel in memory. An error says what in `state` can't be.
+    /// Creates a kernel in memory. An error names the part of `state` that is not valid.
     pub fn new(state: &State) -> Result<Self, KernelError> {
         let world = World::from_state(state).map_err(KernelError::State)?;
         let inner = Inner { world, faults: Faults::default(), changed: false, next: 0 };
         Ok(Self { path: None, inner: Mutex::new(inner) })
     }
 
-    /// The kernel in the file at `path`. An error names the file and the place in it.
+    /// Opens the kernel in the file at `path`. An error names the file and the place in it.
     pub fn open(path: &Path) -> Result<Self, KernelError> {
         let kernel = Self::new(&file::read(path)?).map_err(|error| match error {
             KernelError::State(says) => KernelError::State(format!("{}: {says}", path.display())),
@@ -85,21 +85,21 @@ impl Simulated {
         Ok(Self { path: Some(path.to_path_buf()), ..kernel })
     }
 
-    /// A kernel that [`save`](Self::save) will put into a file at `path`, in place of one that is there.
+    /// Creates a kernel that [`save`](Self::save) will write to a file at `path`, and replace an existing one.
     pub fn create(path: &Path, state: &State) -> Result<Self, KernelError> {
         let kernel = Self::new(state)?;
         kernel.inner().changed = true;
         Ok(Self { path: Some(path.to_path_buf()), ..kernel })
     }
 
-    /// Whether a call changed something since it was opened or saved.
+    /// Tells whether a call has changed the kernel since it was opened or saved.
     #[must_use]
     pub fn changed(&self) -> bool {
         self.inner().changed
     }
 
-    /// Writes changes back to its file, whole or not at all. One without changes, or in memory, writes
-    /// nothing.
+    /// Writes changes back to its file, whole or not at all. A kernel without changes, or in memory, is not
+    /// written.
     pub fn save(&self) -> Result<(), KernelError> {
         let mut inner = self.inner();
         if let Some(path) = self.path.as_deref().filter(|_| inner.changed) {
@@ -109,7 +109,7 @@ impl Simulated {
         Ok(())
     }
 
-    /// All of it, as its file would have it.
+    /// Returns its state, as its file would hold it.
     #[must_use]
     pub fn state(&self) -> State {
         self.inner().world.to_state()
@@ -133,26 +133,26 @@ impl Simulated {
     }
 
     /// Lets `n` more changing calls work, and every one after them fail as if this process had died: without
-    /// any effect. What [`state`](Self::state) shows then is what the next process would find.
+    /// any effect. [`state`](Self::state) then returns the state that the next process would find.
     pub fn die_after(&self, n: usize) {
         let mut inner = self.inner();
         inner.faults.dies_after = Some(inner.faults.changes.saturating_add(n));
     }
 
-    /// Every call up to now, with the device it was for: the plain name, or the uuid when it was found by
-    /// that and isn't there. Calls for no device have an empty one.
+    /// Lists every call up to now with its device: the plain name, or the uuid when a device of that uuid does not
+    /// exist. The device of a call that is not about one is empty.
     #[must_use]
     pub fn calls(&self) -> Vec<(Call, String)> {
         self.inner().faults.calls.iter().map(|(call, device)| (*call, device.to_string())).collect()
     }
 
-    /// How often `call` was called.
+    /// Returns how often `call` was called.
     #[must_use]
     pub fn count(&self, call: Call) -> usize {
         self.inner().faults.calls.iter().filter(|(other, _)| *other == call).count()
     }
 
-    /// How many changing calls there were, failed ones included.
+    /// Returns the number of changing calls, failed ones included.
     #[must_use]
     pub fn changes(&self) -> usize {
         self.inner().faults.changes
@@ -164,7 +164,7 @@ impl Simulated {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // No call leaves the world half changed, so one that panicked leaves it as good as before.
+        // A call changes the world as a whole or not at all, so the state after a panic is valid.
         self.inner.lock()
     }
 }

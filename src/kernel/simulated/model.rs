@@ -1,6 +1,6 @@
-//! The devices of a simulated kernel, and who holds whom.
+//! The devices of a simulated kernel, and which of them holds which open.
 //!
-//! A table that is loaded, live or not, opens the devices it stands on. The kernel does that once for each
+//! A table that is loaded, live or not, opens its lower devices. The kernel does that once for each
 //! mapping, device and mode (`dm_get_table_device` in `drivers/md/dm.c`): a second table of the same mapping
 //! over the same device opens nothing new. Open counts and holders follow from that alone; the part of an
 //! open count that mappings don't explain is kept as it was found.
@@ -19,8 +19,8 @@ use crate::table::{self, ReadTable};
 
 /// The major number of mappings in a kernel that has none yet.
 const USUAL_MAJOR: u32 = 254;
-/// How many mappings deep a stack is followed. The kernel finds no longer cycle, so neither may this one run
-/// around in one.
+/// The deepest stack that is followed, in mappings. The kernel does not reject a longer cycle, so this model must
+/// not loop in one.
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// A table in a slot.
@@ -28,13 +28,13 @@ pub(super) const MAX_DEPTH: usize = 64;
 pub(super) struct Loaded {
     /// Its rows, as the kernel prints them.
     pub rows: ReadTable,
-    /// As which it was loaded.
+    /// The mode it was loaded with.
     pub access: Access,
-    /// The devices it stands on.
+    /// Its lower devices.
     pub devices: BTreeSet<DevNum>,
 }
 
-/// Mappings that have a device open, or devices that a mapping has open, and whether only to be read.
+/// The mappings that have a device open, or the devices that a mapping has open, each with the mode.
 type Opens = BTreeSet<(DevNum, Access)>;
 
 /// A mapping.
@@ -46,22 +46,22 @@ pub(super) struct Mapping {
     pub paths: Vec<String>,
     pub suspended: bool,
     pub access: Access,
-    /// How often all but mappings have it open.
+    /// How often it is open, not counting mappings.
     pub opened: u32,
     pub event_nr: u32,
     pub live: Option<Loaded>,
     pub inactive: Option<Loaded>,
     /// The mappings that have it open.
     pub above: Opens,
-    /// What it has open.
+    /// The devices that it has open.
     pub below: Opens,
     pub deferred_remove: bool,
     pub mounts: Vec<String>,
     pub swap: bool,
     pub processes: Vec<Process>,
-    /// Devices on top of it that are no mappings.
+    /// Devices above it that are not mappings.
     pub holders: Vec<DevNum>,
-    /// Decided by the first load. Until then it is no block device that anything could open.
+    /// Decided by the first load. Until then the mapping can't be opened.
     pub queue: Option<Queue>,
 }
 
@@ -89,17 +89,17 @@ impl Mapping {
         }
     }
 
-    /// How often it is open.
+    /// Returns how often it is open.
     pub(super) fn open_count(&self) -> u32 {
         self.opened.saturating_add(u32::try_from(self.above.len()).unwrap_or(u32::MAX))
     }
 
-    /// The size of the device its live table makes, in sectors.
+    /// Returns the size of its live table, in sectors.
     pub(super) fn sectors(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| table::sectors(&live.rows))
     }
 
-    /// What its tables open: each device once for each mode.
+    /// Returns the devices that its tables open, each once for each mode.
     fn opens(&self) -> Opens {
         let tables = [&self.live, &self.inactive].into_iter().flatten();
         tables.flat_map(|table| table.devices.iter().map(|device| (*device, table.access))).collect()
@@ -116,11 +116,11 @@ pub(super) struct World {
     /// Thin pools, by the place of their metadata.
     pub pools: BTreeMap<(DevNum, u64), Pool>,
     mappings: Slab<Mapping>,
-    // Where in the slab they are. Those of a file came by name.
+    // Their places in the slab, which for the mappings of a file are in the order of names.
     names: BTreeMap<Name, usize>,
     numbers: IndexMap<DevNum, usize>,
     uuids: IndexMap<Uuid, usize>,
-    /// By device that is no mapping, the mappings that have it open.
+    /// The mappings that have a device open, by device; only for devices that are not mappings.
     above: HashMap<DevNum, Opens>,
 }
 
@@ -151,12 +151,12 @@ impl World {
         self.numbers.get(&number).map(|slot| &mut self.mappings[*slot])
     }
 
-    /// All of them, in no order.
+    /// Iterates over all mappings, in no order.
     pub(super) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
         self.mappings.iter().map(|(_, mapping)| mapping)
     }
 
-    /// By name, in the kernel's order.
+    /// Iterates over all mappings by name, in the kernel's order.
     pub(super) fn by_name(&self) -> impl Iterator<Item = &Mapping> {
         self.names.values().map(|slot| &self.mappings[*slot])
     }
@@ -173,7 +173,7 @@ impl World {
         self.find_near(id, usize::MAX).map(|(_, mapping)| mapping)
     }
 
-    /// As [`find`](Self::find), with the slot it is in. Slot `likely` is looked at first.
+    /// Finds a mapping and its place in the slab. Tries the place `likely` first.
     pub(super) fn find_near(&self, id: &Id, likely: usize) -> Option<(usize, &Mapping)> {
         let is_it = |mapping: &&Mapping| match id {
             Id::Name(name) => mapping.name == *name,
@@ -189,19 +189,19 @@ impl World {
         slot.map(|slot| (*slot, &self.mappings[*slot]))
     }
 
-    /// The major number of mappings.
+    /// Returns the major number of mappings.
     pub(super) fn major(&self) -> u32 {
         self.numbers.keys().next().map_or(USUAL_MAJOR, |number| number.major)
     }
 
-    /// The lowest number that no device has.
+    /// Returns the lowest number that no device has.
     pub(super) fn free_number(&self) -> Option<DevNum> {
         let major = self.major();
         let mut numbers = (0..MINORS).map(|minor| DevNum::new(major, minor));
         numbers.find(|number| !self.numbers.contains_key(number) && !self.disks.contains_key(number))
     }
 
-    /// The size of a device that can be opened, in sectors.
+    /// Returns the size of a device that can be opened, in sectors.
     pub(super) fn sectors(&self, number: DevNum) -> Option<u64> {
         if let Some(disk) = self.disk(number) {
             return Some(disk.sectors);
@@ -209,7 +209,7 @@ impl World {
         self.mapping(number).filter(|mapping| mapping.queue.is_some()).map(Mapping::sectors)
     }
 
-    /// The smallest unit of a device, in bytes: the largest of those of the disks below.
+    /// Returns the logical block size of a device, in bytes: the largest of those of the disks below.
     pub(super) fn block_size(&self, number: DevNum) -> u32 {
         let mut largest = 512;
         let mut reach = Reach::from_iter([number]);
@@ -221,12 +221,12 @@ impl World {
         largest
     }
 
-    /// How often the mapping of this number is open.
+    /// Returns how often the mapping of this number is open.
     pub(super) fn open_count(&self, number: DevNum) -> u32 {
         self.mapping(number).map_or(0, Mapping::open_count)
     }
 
-    /// The mappings that have a device open.
+    /// Returns the mappings that have a device open, with their modes.
     fn above(&self, number: DevNum) -> Option<&Opens> {
         self.mapping(number).map(|mapping| &mapping.above).or_else(|| self.above.get(&number))
     }
@@ -238,14 +238,14 @@ impl World {
         }
     }
 
-    /// The mappings that have a device open.
+    /// Returns the numbers of the mappings that have a device open.
     pub(super) fn held_by(&self, number: DevNum) -> BTreeSet<DevNum> {
         self.above(number).into_iter().flatten().map(|(holder, _)| *holder).collect()
     }
 
-    /// Whether something that is no mapping has a device for itself alone.
+    /// Tells whether another user than a mapping has claimed a device for itself alone.
     pub(super) fn is_claimed(&self, number: DevNum) -> bool {
-        // All mappings share one claim, and nothing else can claim what they have.
+        // All mappings share one claim, and no other user can claim their devices.
         if self.above(number).is_some_and(|above| !above.is_empty()) {
             return false;
         }
@@ -283,7 +283,7 @@ impl World {
         self.mappings[*slot].uuid = Some(uuid);
     }
 
-    /// Opens and closes what the tables of a mapping say now. To be called after every change of one.
+    /// Opens and closes devices as the tables of a mapping now want them. Call it after every change of a table.
     pub(super) fn retable(&mut self, number: DevNum) {
         let closed = self.reopen(number);
         self.remove_deferred(closed);
@@ -295,7 +295,7 @@ impl World {
         self.remove_deferred(closed);
     }
 
-    /// Destroys those of `closed` that waited for being closed, and in turn those that this closes.
+    /// Destroys the mappings of `closed` whose removal is deferred, and in turn those that this closes.
     fn remove_deferred(&mut self, mut closed: Vec<DevNum>) {
         while let Some(number) = closed.pop() {
             if self.mapping(number).is_some_and(|m| m.deferred_remove) && self.open_count(number) == 0 {
@@ -304,7 +304,7 @@ impl World {
         }
     }
 
-    /// Brings the books up to what the tables of a mapping open, and returns what they closed.
+    /// Records the devices that the tables of a mapping open now, and returns those that they closed.
     fn reopen(&mut self, number: DevNum) -> Vec<DevNum> {
         let Some(mapping) = self.mapping_mut(number) else { return Vec::new() };
         let opens = mapping.opens();
@@ -312,7 +312,7 @@ impl World {
         self.book(number, &before, &opens)
     }
 
-    /// Notes with the devices that a mapping had open, and has open now, that it does, and returns those that it closed.
+    /// Updates the devices that a mapping opened or closed, and returns those that it closed.
     fn book(&mut self, number: DevNum, before: &Opens, now: &Opens) -> Vec<DevNum> {
         for (device, access) in now.difference(before) {
             self.above_mut(*device).insert((number, *access));
@@ -324,7 +324,7 @@ impl World {
         closed.map(|(device, _)| *device).collect()
     }
 
-    /// Takes a mapping out of the books, and returns what it had open.
+    /// Deletes a mapping from all records, and returns the devices that it had open.
     fn forget(&mut self, number: DevNum) -> Vec<DevNum> {
         let Some(slot) = self.numbers.swap_remove(&number) else { return Vec::new() };
         let mapping = self.mappings.remove(slot);

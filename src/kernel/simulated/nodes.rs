@@ -1,9 +1,9 @@
-//! From paths to numbers: the nodes and links of a host that has no `/dev` of its own.
+//! Resolves paths to numbers: the nodes and links of a host without a `/dev` of its own.
 
 use super::model::World;
 use crate::identity::{DevNum, Name, Uuid};
 
-/// The minor number in `/dev/dm-N`.
+/// Reads the minor number in `/dev/dm-N`.
 pub(super) fn dm_minor(path: &str) -> Option<u32> {
     let digits = path.strip_prefix("/dev/dm-")?;
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -12,7 +12,7 @@ pub(super) fn dm_minor(path: &str) -> Option<u32> {
 }
 
 impl World {
-    /// The device at `path`: `.` and `..` are followed as if no folder on the way were a link.
+    /// Finds the device at `path`: `.` and `..` are followed as if no folder on the way were a link.
     pub(super) fn at_path(&self, path: &str) -> Option<DevNum> {
         let path = normal(path)?;
         if let Some(number) = self.paths.get(&path) {
@@ -30,7 +30,7 @@ impl World {
         self.with_uuid(&Uuid::from_kernel(uuid.as_bytes())?).map(|mapping| mapping.number)
     }
 
-    /// What the kernel calls a device in its log: `sda`, `dm-3`.
+    /// Returns the kernel's own name of a device, as in its log: `sda`, `dm-3`.
     pub(super) fn disk_name(&self, number: DevNum) -> String {
         if self.mapping(number).is_some() {
             return format!("dm-{}", number.minor);
@@ -40,7 +40,7 @@ impl World {
     }
 }
 
-/// An absolute path without empty parts, `.` and `..`.
+/// Normalises an absolute path: drops empty parts, `.` and `..`.
 fn normal(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.strip_prefix('/')?.split('/') {

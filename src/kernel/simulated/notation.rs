@@ -1,4 +1,4 @@
-//! How the file of a simulated kernel writes bytes, versions and parameters.
+//! The notation of bytes, versions and parameters in the file of a simulated kernel.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn version<E: de::Error>(text: &str) -> Result<Version, E> {
     parse_version(text).ok_or_else(|| E::custom("a version is written as `4.47.0`"))
 }
 
-/// Stands for a version in the schema.
+/// A version in the schema.
 pub(super) struct Dotted;
 
 impl JsonSchema for Dotted {

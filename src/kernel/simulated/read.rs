@@ -121,8 +121,8 @@ impl ReadKernel for Simulated {
     }
 }
 
-/// A mapping with one of its tables. Asked for the inactive one, the kernel answers with that table's mode
-/// and count of targets (`__dev_status`).
+/// Returns a mapping with one of its tables. With the inactive table the kernel answers with that table's mode and
+/// count of targets (`__dev_status`).
 fn mapped(mapping: &Mapping, slot: Slot) -> DeviceState {
     let table: Option<&Loaded> = match slot {
         Slot::Live => mapping.live.as_ref(),

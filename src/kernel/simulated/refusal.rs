@@ -1,4 +1,4 @@
-//! How the simulated kernel refuses a call: with an errno and, mostly, a line in its log.
+//! A refusal of the simulated kernel: an errno and, mostly, a line in its log.
 
 use nix::errno::Errno;
 

@@ -1,4 +1,4 @@
-//! The JSON schema of the file of a simulated kernel, made of the types that read it.
+//! Makes the JSON schema of the file of a simulated kernel from the types that read it.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::state::{FORMAT_VERSION, State};
 /// The other names under which a mapping's tables are read.
 const ALIASES: [(&str, &str); 2] = [("live", "live_table"), ("inactive", "inactive_table")];
 
-/// The schema of a simulated kernel, as editors and scripts take it.
+/// Returns the schema of a simulated kernel, for editors and scripts.
 #[must_use]
 pub fn schema() -> Value {
     let generator = SchemaSettings::draft07().into_generator();

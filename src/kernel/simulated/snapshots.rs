@@ -1,4 +1,5 @@
-//! Snapshots: who has the blocks of a COW device. A merge takes them over from the snapshot, and that must be suspended.
+//! Snapshots: which mapping has the blocks of a COW device. A merge takes them over from the snapshot, which must be
+//! suspended.
 //! Kernel source: `snapshot_preresume` in `drivers/md/dm-snap.c`.
 
 use nix::errno::Errno;
@@ -8,13 +9,13 @@ use super::refusal::Refusal;
 use crate::identity::DevNum;
 use crate::table::RawRow;
 
-/// The COW device in a row of one of these types.
+/// Returns the COW device in a row of one of these types.
 fn cow(row: &RawRow, kinds: &[&str]) -> Option<DevNum> {
     let is_one = kinds.contains(&row.kind.as_str());
     is_one.then(|| DevNum::parse(row.params().split_whitespace().nth(1)?)).flatten()
 }
 
-/// Whether what `number` is about to serve has nobody else at its COW devices.
+/// Checks that no other active mapping has the COW devices of the table that `number` is about to serve.
 pub(super) fn preresume(world: &World, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
     let wanted: Vec<DevNum> =
         table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();

@@ -2,8 +2,8 @@
 //!
 //! The file is JSON, written by `dmctl simulate`, by `dmctl export --format json` on a real host, or by
 //! hand. Only `format_version`, the numbers and sizes of block devices, and the names and numbers of
-//! mappings have to be there; all else has the value of a device nobody touched yet. Tables stand in the
-//! file as the kernel holds them, keys included, because for whoever uses it the file *is* the kernel.
+//! mappings are required; every other field defaults to the value of a new device. Tables are in the file as
+//! the kernel holds them, keys included, because the file *is* the kernel of the one who uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +103,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A disk that nobody uses, without a node.
+    /// Creates a disk without users and without a node.
     #[must_use]
     pub fn new(number: DevNum, sectors: u64) -> Self {
         Self {

@@ -1,11 +1,10 @@
-//! Thin pools: what their metadata remembers, and what loads, resumes and messages make of it.
+//! Thin pools: the content of their metadata, and its changes by loads, resumes and messages.
 //!
-//! A pool remembers its block size, how many blocks of data it was given, and the thin volumes that were
-//! created by message. All that is in the metadata, so it outlives the mapping. Kernel source:
+//! A pool keeps its block size, its number of data blocks, and the thin volumes that were created by message.
+//! All that is in the metadata, so it outlives the mapping. Kernel source:
 //! `drivers/md/dm-thin.c`.
 //!
-//! Rows are taken by their words here: the first five of a pool and the first two of a volume are all that
-//! counts.
+//! Rows are read by their words here: only the first five of a pool and the first two of a volume matter.
 
 use std::collections::BTreeSet;
 
@@ -46,30 +45,27 @@ impl PoolRow {
         table.rows.first().and_then(|row| Self::parse(&row.kind, row.length, row.params()))
     }
 
-    /// Where its metadata is in the end, whatever mappings are in between.
+    /// Finds the disk and sector of its metadata, below all linear mappings.
     fn place(&self, world: &World) -> (DevNum, u64) {
         world.below(self.metadata, 0).map_or((self.metadata, 0), |run| (run.disk, run.sector))
     }
 
-    /// Its metadata, fresh when nothing is known of it or it was `formatted` just now.
-    fn open<'a>(&self, world: &'a mut World, formatted: bool) -> &'a mut Pool {
+    /// Opens its metadata, which is fresh when it is not known yet.
+    fn open<'a>(&self, world: &'a mut World) -> &'a mut Pool {
         let place = self.place(world);
-        if formatted {
-            world.pools.remove(&place);
-        }
         let (metadata, sector) = place;
         let ids = BTreeSet::new();
         let fresh = Pool { metadata, sector, block_size: self.block_size, data_blocks: 0, ids };
         world.pools.entry(place).or_insert(fresh)
     }
 
-    /// How many whole blocks of data it has.
+    /// Returns the number of whole blocks of data.
     fn blocks(&self) -> u64 {
         self.length / self.block_size
     }
 }
 
-/// The pool device and the id in the row of a volume.
+/// Returns the pool device and the id in the row of a volume.
 fn volume(row: &RawRow) -> Option<(DevNum, u32)> {
     if row.kind != "thin" {
         return None;
@@ -78,8 +74,8 @@ fn volume(row: &RawRow) -> Option<(DevNum, u32)> {
     Some((DevNum::parse(words.next()?)?, words.next()?.parse().ok()?))
 }
 
-/// Checks a row of a pool or a volume as its constructor does. `params` are its parameters by number; what
-/// is returned is what the kernel will print.
+/// Checks a row of a pool or a volume as its constructor does. `params` are its parameters with devices by number.
+/// Returns the parameters that the kernel will print.
 pub(super) fn load(world: &World, holder: DevNum, row: &RawRow, params: String) -> Result<String, Refusal> {
     if let Some(new) = PoolRow::parse(&row.kind, row.length, &params) {
         return load_pool(world, holder, &new, params);
@@ -147,10 +143,18 @@ fn load_volume(world: &World, pool: DevNum, id: u32) -> Result<(), Refusal> {
     }
 }
 
-/// Opens the metadata of the pool in a table that was loaded: makes it anew when there was none.
-pub(super) fn open(world: &mut World, table: &Loaded, formatted: bool) {
+/// Opens the metadata of the pool in a table that was loaded.
+pub(super) fn open(world: &mut World, table: &Loaded) {
     if let Some(row) = PoolRow::of(table) {
-        row.open(world, formatted);
+        row.open(world);
+    }
+}
+
+/// Drops what is known of the metadata of the pool in a table, because the load formats it.
+pub(super) fn format(world: &mut World, table: &Loaded) {
+    if let Some(row) = PoolRow::of(table) {
+        let place = row.place(world);
+        world.pools.remove(&place);
     }
 }
 
@@ -171,13 +175,13 @@ pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal
     Ok(())
 }
 
-/// Takes the pools and volumes that are there already into the books.
+/// Records the pools and volumes that exist already.
 pub(super) fn adopt(world: &mut World) {
     let live = || world.mappings().filter_map(|mapping| mapping.live.as_ref());
     let pools: Vec<PoolRow> = live().filter_map(PoolRow::of).collect();
     let volumes: Vec<(DevNum, u32)> = live().flat_map(|table| table.rows.iter()).filter_map(volume).collect();
     for row in pools {
-        let pool = row.open(world, false);
+        let pool = row.open(world);
         pool.data_blocks = pool.data_blocks.max(row.blocks());
     }
     for (device, id) in volumes {

@@ -42,7 +42,7 @@ const KNOWN: &[(&str, Version)] = &[
     ("inlinecrypt", Version(1, 0, 0)),
 ];
 
-/// Every type, by name.
+/// Returns the version of every type, by name.
 pub(super) fn all() -> BTreeMap<String, Version> {
     let known = KNOWN.iter().map(|(name, version)| ((*name).to_string(), *version));
     let mut versions: BTreeMap<String, Version> = known.collect();

@@ -14,7 +14,7 @@ const PLAIN: &[&str] = &[
     "src/export",
     "src/graph",
     "src/identity",
-    "src/kernel/live",
+    "src/kernel",
     "src/keys",
     "src/lock",
     "src/mistake.rs",
@@ -33,6 +33,9 @@ const PLAIN: &[&str] = &[
     "src/watch",
     "tests",
 ];
+
+/// Files in them whose doc comments are texts of a schema: users read those.
+const SCHEMAS: &[&str] = &["src/kernel/simulated/state.rs"];
 
 /// What is not said there, in small letters.
 const DIALECT: &[&str] = &[
@@ -85,7 +88,8 @@ fn found(text: &str) -> Vec<(usize, &'static str)> {
 
 #[test]
 fn comments_are_plain_where_a_room_is_done() {
-    let plain: Vec<File> = sources().into_iter().filter(|file| file.is_in(PLAIN)).collect();
+    let plain: Vec<File> =
+        sources().into_iter().filter(|file| file.is_in(PLAIN) && !file.is_in(SCHEMAS)).collect();
     let hits = plain.iter().flat_map(|file| {
         let hits = found(&file.text).into_iter();
         hits.map(|(number, phrase)| format!("{}:{number}: {phrase}", file.path))

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::error::ApplyError;
-use super::journal::Journal;
+use super::journal::UndoLog;
 use super::rollback::rollback;
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
@@ -17,7 +17,7 @@ use crate::plan::Plan;
 
 /// A plan that was carried out, with the way back.
 pub struct Applied {
-    journal: Journal,
+    journal: UndoLog,
     /// The devices that it touched, as it left them.
     left: HashMap<Id, (Name, Option<DeviceState>)>,
     /// Why a device node does not follow.
@@ -29,7 +29,7 @@ impl Applied {
     pub(super) fn new(
         kernel: &dyn ReadKernel,
         plan: &Plan,
-        journal: Journal,
+        journal: UndoLog,
         settled: Result<(), KernelError>,
     ) -> Self {
         // One that can't be read now will have changed later, and be left alone: that is safe, and told.

@@ -1,4 +1,4 @@
-//! What was done, so that it can be undone, last things first.
+//! Records each change that an apply makes, so that it can be undone, the last one first.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use crate::table::RawRow;
 
 use super::swap::Members;
 
-/// One change that was made.
-pub enum Done {
+/// A change that was made.
+pub enum UndoEntry {
     /// A device was made. It may have a table by now.
     Created {
         /// The device.
@@ -19,10 +19,10 @@ pub enum Done {
         /// Its name.
         name: Name,
     },
-    /// A device that somebody made and left without a table was given one.
+    /// A device that was found without a table was given its first one.
     Finished {
         /// The device as it was.
-        shell: Old,
+        shell: PriorState,
     },
     /// A table was put into an inactive slot.
     Loaded {
@@ -45,26 +45,26 @@ pub enum Done {
         /// Its new name.
         to: Name,
     },
-    /// A device was destroyed.
+    /// A device was removed.
     Removed {
         /// The device as it was.
-        old: Old,
+        old: PriorState,
     },
-    /// A removal was called off that waited for the last close.
+    /// A deferred removal was cancelled.
     Kept {
         /// The device.
         id: Id,
         /// Its name.
         name: Name,
     },
-    /// I/O was held back.
+    /// A device was suspended.
     Suspended {
         /// The device.
         id: Id,
         /// Its name.
         name: Name,
     },
-    /// I/O was let through.
+    /// A device was resumed.
     Resumed {
         /// The device.
         id: Id,
@@ -73,35 +73,35 @@ pub enum Done {
     },
 }
 
-/// A device as it was before it was destroyed.
+/// The state of a device before it was changed.
 #[derive(Clone)]
-pub struct Old {
+pub struct PriorState {
     /// Its name.
     pub name: Name,
     /// Its uuid.
     pub uuid: Option<Uuid>,
     /// Its number.
     pub number: Option<DevNum>,
-    /// Its live table; without rows when it had none.
+    /// Its live table, without rows when it had none.
     pub live: LiveTable,
     /// Whether it was suspended.
     pub suspended: bool,
 }
 
-impl Old {
-    /// The state of `device`.
+impl PriorState {
+    /// Takes the state of `device`.
     pub fn of(device: DeviceState) -> Self {
         let live = LiveTable::of(&device);
         let Info { name, uuid, number, suspended, .. } = device.info;
         Self { name, uuid, number: Some(number), live, suspended }
     }
 
-    /// How the kernel is asked about it.
+    /// Returns the identity by which the kernel is asked about the device.
     pub fn id(&self) -> Id {
         Id::stable(&self.name, self.uuid.as_ref())
     }
 
-    /// What is told when it can't be made again.
+    /// Returns the message for a device that can't be created again.
     pub fn lost(&self, error: &KernelError) -> String {
         format!(
             "{0} was removed, and can't be made again as it was: {error}; `dmctl create {0}` makes it from its old table:{1}",
@@ -111,30 +111,29 @@ impl Old {
     }
 }
 
-/// All changes that were made, in the order in which they were done. What waits for a change begins after that
-/// is noted, so backwards is a way back, whatever was done side by side.
+/// All changes that were made, in the order in which they were made. A task that waits for a change begins only after
+/// the change is recorded, so backwards is a way back, whichever tasks ran at the same time.
 #[derive(Default)]
-pub struct Journal(Mutex<Vec<Done>>);
+pub struct UndoLog(Mutex<Vec<UndoEntry>>);
 
-impl Journal {
-    /// Notes a change.
-    pub fn push(&self, done: Done) {
-        self.0.lock().push(done);
+impl UndoLog {
+    /// Records a change.
+    pub fn push(&self, entry: UndoEntry) {
+        self.0.lock().push(entry);
     }
 
-    /// Forgets what was done to `these` devices: it is not undone.
+    /// Drops the changes of `these` devices: they are not undone.
     #[must_use]
     pub fn leave(mut self, these: &HashSet<Id>) -> Self {
-        let done = self.0.get_mut();
-        done.retain_mut(|done| match done {
-            Done::Created { id, .. }
-            | Done::Loaded { id, .. }
-            | Done::Renamed { id, .. }
-            | Done::Suspended { id, .. }
-            | Done::Resumed { id, .. }
-            | Done::Kept { id, .. } => !these.contains(id),
-            Done::Finished { shell: old } | Done::Removed { old } => !these.contains(&old.id()),
-            Done::Swapped { members } => {
+        self.0.get_mut().retain_mut(|entry| match entry {
+            UndoEntry::Created { id, .. }
+            | UndoEntry::Loaded { id, .. }
+            | UndoEntry::Renamed { id, .. }
+            | UndoEntry::Suspended { id, .. }
+            | UndoEntry::Resumed { id, .. }
+            | UndoEntry::Kept { id, .. } => !these.contains(id),
+            UndoEntry::Finished { shell: old } | UndoEntry::Removed { old } => !these.contains(&old.id()),
+            UndoEntry::Swapped { members } => {
                 let all = std::mem::take(members).into_vec().into_iter();
                 *members = all.filter(|member| !these.contains(&member.id)).collect();
                 !members.is_empty()
@@ -143,13 +142,13 @@ impl Journal {
         self
     }
 
-    /// Returns the changes, last things first.
-    pub fn backwards(self) -> impl Iterator<Item = Done> {
+    /// Returns the changes, the last one first.
+    pub fn backwards(self) -> impl Iterator<Item = UndoEntry> {
         self.0.into_inner().into_iter().rev()
     }
 }
 
-/// The rows of a table, for a person to load again; keys are left out.
+/// Returns the rows of a table as text that a user can load again. Keys are left out.
 fn table(table: &[RawRow]) -> String {
     table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

@@ -4,7 +4,7 @@
 //! kernel checks them, and new devices are made from the bottom up. Then the tables are *swapped*, a stack at
 //! a time. Then names, messages and removals *settle*, and at last everything is read again and *verified*.
 //!
-//! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `crew` does
+//! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `workers` does
 //! it, some side by side, as far as `overlap` lets it. `run` carries out one task and notes each change in a
 //! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`rollback`, `undo`,
 //! `rollback_swap`). Whatever ends this process on the way, the next plan finds it by
@@ -12,7 +12,6 @@
 //! temporary names are all differences from the map like any other.
 
 mod applied;
-mod crew;
 mod error;
 mod journal;
 mod notices;
@@ -28,9 +27,11 @@ mod rows;
 mod run;
 mod stacks;
 mod swap;
+mod swapped;
 mod tasks;
 mod undo;
 mod verify;
+mod workers;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -41,7 +42,7 @@ use crate::plan::{Plan, Refusal, Step, StepId};
 
 pub use applied::Applied;
 pub use error::ApplyError;
-use journal::Journal;
+use journal::UndoLog;
 pub use overlap::{JOBS, MAX_JOBS};
 pub use removal::once_closed;
 pub use repair::repair;
@@ -135,7 +136,7 @@ fn carry_out(
     plan: &Plan,
     options: Options<'_>,
     progress: &mut dyn Progress,
-) -> Result<(Journal, Result<(), KernelError>), ApplyError> {
+) -> Result<(UndoLog, Result<(), KernelError>), ApplyError> {
     permit(plan)?;
     kernel.begin()?;
     let (journal, failure) = match Run::carry_out(kernel, plan, options, progress) {

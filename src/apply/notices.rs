@@ -1,16 +1,16 @@
-//! What is told of an apply while it goes on, by whoever looks on and when nothing is held back.
+//! Collects the progress of an apply while it goes on, and passes it on while no device is suspended for a swap.
 //!
-//! The tasks note what they begin and end. The calling thread hands that on, but never while a stack is
-//! suspended for a swap: whoever is told may be waiting for one of its devices.
+//! The tasks note the steps that they begin and end. The calling thread passes these notices on, but never while a
+//! stack is suspended: the receiver may wait for one of its devices.
 
 use std::sync::MutexGuard;
 
 use super::Progress;
-use super::tasks::Swapped;
+use super::swapped::Swapped;
 use crate::plan::{Plan, StepId};
 use crate::sync::Mutex;
 
-/// Something to be told; steps are told by their places in the plan.
+/// A notice that a step began or was carried out. A step is given by its place in the plan.
 #[derive(Debug, Clone, Copy)]
 enum Notice {
     Begun(StepId),
@@ -20,40 +20,51 @@ enum Notice {
 #[derive(Default)]
 struct Noted {
     notices: Vec<Notice>,
-    /// How many swaps are going on.
+    /// The number of swaps that are going on.
     swaps: usize,
 }
 
-/// What was noted and not told yet.
+/// How the swap of a stack ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwapEnd {
+    /// All tables of the stack are live.
+    CarriedOut,
+    /// The kernel refused a call.
+    Failed,
+}
+
+/// The notices that were collected and not passed on yet.
 #[derive(Default)]
 pub struct Notices(Mutex<Noted>);
 
 impl Notices {
-    /// A step begins.
+    /// Notes that a step begins.
     pub fn begun(&self, step: StepId) {
         self.noted().notices.push(Notice::Begun(step));
     }
 
-    /// A step was carried out.
+    /// Notes that a step was carried out.
     pub fn done(&self, step: StepId) {
         self.noted().notices.push(Notice::Done(step));
     }
 
-    /// The steps of a stack begin. Until they end nothing is told.
+    /// Notes that the steps of a stack begin. Until they end no notice is passed on.
     pub fn swap_begun(&self, stack: &[Swapped<'_>]) {
         let mut noted = self.noted();
         noted.swaps += 1;
         noted.notices.extend(stack.iter().map(|swapped| Notice::Begun(swapped.place)));
     }
 
-    /// The steps of a stack were carried out, or failed.
-    pub fn swap_ended(&self, stack: &[Swapped<'_>], done: bool) {
+    /// Notes how the steps of a stack ended.
+    pub fn swap_ended(&self, stack: &[Swapped<'_>], end: SwapEnd) {
         let mut noted = self.noted();
         noted.swaps -= 1;
-        noted.notices.extend(stack.iter().filter(|_| done).map(|swapped| Notice::Done(swapped.place)));
+        if end == SwapEnd::CarriedOut {
+            noted.notices.extend(stack.iter().map(|swapped| Notice::Done(swapped.place)));
+        }
     }
 
-    /// Tells what was noted, unless something is suspended.
+    /// Passes the notices on, unless a stack is suspended.
     pub fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
         let mut noted = self.noted();
         if noted.swaps > 0 {

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use super::journal::{Done, Journal};
+use super::journal::{UndoEntry, UndoLog};
 use crate::device::Device;
 use crate::diff;
 use crate::identity::DevNum;
@@ -18,7 +18,7 @@ pub struct Lower<'a> {
     /// The kernel.
     pub kernel: &'a dyn ChangeKernel,
     /// Where a device that stays suspended is noted.
-    pub journal: &'a Journal,
+    pub journal: &'a UndoLog,
     /// The identity that the kernel is asked by.
     pub id: &'a Id,
 }
@@ -44,7 +44,7 @@ impl Lower<'_> {
         self.kernel.suspend(&id, Suspend::default()).map_err(|error| error.to_string())?;
         let sent = self.send(message);
         if let Err(error) = self.kernel.resume(&id).or_else(|_| self.kernel.resume(&id)) {
-            self.journal.push(Done::Suspended { id, name: info.name.clone() });
+            self.journal.push(UndoEntry::Suspended { id, name: info.name.clone() });
             return Err(error.to_string());
         }
         sent

@@ -1,6 +1,6 @@
 //! Lets I/O through to a device that was left suspended.
 
-use super::journal::{Done, Journal};
+use super::journal::{UndoEntry, UndoLog};
 use super::rows;
 use crate::diff;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
@@ -9,13 +9,13 @@ use crate::table::RawRow;
 /// Resumes a device on the table that it has. Where that reads its metadata while suspended it is loaded anew first:
 /// what such a target has in memory may be spoilt, if it was left suspended because a disk failed it, and to go on
 /// with that would spoil the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits what it has).
-pub fn resume(kernel: &dyn ChangeKernel, journal: &Journal, id: &Id) -> Result<(), KernelError> {
+pub fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> Result<(), KernelError> {
     let found = kernel.device(id, Slot::Live)?;
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {
         return kernel.resume(id);
     };
     kernel.load(id, &rows::again(&now.table), now.info.access())?;
-    journal.push(Done::Loaded { id: id.clone(), name: now.info.name });
+    journal.push(UndoEntry::Loaded { id: id.clone(), name: now.info.name });
     kernel.resume(id)
 }
 

@@ -1,26 +1,26 @@
 //! How each change in the journal is undone, last things first.
 
-use super::journal::{Done, Journal};
+use super::journal::{UndoEntry, UndoLog};
 use super::rollback_swap::rollback_swap;
 use super::undo::Undo;
 use crate::kernel::Suspend;
 
 /// Undoes every change of `journal`, last things first.
-pub fn rollback(journal: Journal, undo: &mut Undo<'_>) {
+pub fn rollback(journal: UndoLog, undo: &mut Undo<'_>) {
     journal.backwards().for_each(|done| one(undo, done));
 }
 
-fn one(undo: &mut Undo<'_>, done: Done) {
+fn one(undo: &mut Undo<'_>, done: UndoEntry) {
     let kernel = undo.kernel;
     match done {
-        Done::Created { id, name } => {
+        UndoEntry::Created { id, name } => {
             let outcome = undo.remove(&id);
             let says = |error| {
                 format!("{name} is there and should not be: {error}; `dmctl remove {name}` removes it")
             };
             undo.note(outcome, says);
         }
-        Done::Finished { shell } => {
+        UndoEntry::Finished { shell } => {
             let outcome = undo.empty(&shell);
             let says = |error| {
                 format!(
@@ -31,26 +31,26 @@ fn one(undo: &mut Undo<'_>, done: Done) {
             undo.note(outcome, says);
         }
         // A swap that came after has emptied the slot; clearing it again does no harm.
-        Done::Loaded { id, name } => {
+        UndoEntry::Loaded { id, name } => {
             let outcome = undo.twice(|| kernel.clear(&id));
             let says = |error| {
                 format!("{name} keeps a table in its inactive slot: {error}; `dmctl repair` clears it")
             };
             undo.note(outcome, says);
         }
-        Done::Swapped { members } => rollback_swap(undo, &members),
-        Done::Renamed { from, to, .. } => {
+        UndoEntry::Swapped { members } => rollback_swap(undo, &members),
+        UndoEntry::Renamed { from, to, .. } => {
             let outcome = undo.twice(|| kernel.rename(&to, &from));
             let says =
                 |error| format!("{from} is called {to}: {error}; `dmctl rename {to} {from}` renames it");
             undo.note(outcome, says);
         }
-        Done::Removed { old } => {
+        UndoEntry::Removed { old } => {
             let outcome = undo.make_again(&old);
             undo.note(outcome, |error| old.lost(&error));
         }
-        Done::Kept { id, name } => {
-            let outcome = undo.let_go(&id);
+        UndoEntry::Kept { id, name } => {
+            let outcome = undo.restore_deferred_remove(&id);
             let says = |error| {
                 format!(
                     "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
@@ -58,12 +58,12 @@ fn one(undo: &mut Undo<'_>, done: Done) {
             };
             undo.note(outcome, says);
         }
-        Done::Suspended { id, name } => {
+        UndoEntry::Suspended { id, name } => {
             let outcome = undo.twice(|| kernel.resume(&id));
             let says = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
             undo.note(outcome, says);
         }
-        Done::Resumed { id, name } => {
+        UndoEntry::Resumed { id, name } => {
             let outcome = undo.twice(|| kernel.suspend(&id, Suspend::default()));
             let says = |error| {
                 format!("{name} is not suspended as it was: {error}; `dmctl suspend {name}` suspends it")

@@ -5,14 +5,15 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 
-use super::crew::{self, Work};
 use super::error::{Failure, Why};
-use super::journal::{Done, Journal, Old};
-use super::notices::Notices;
+use super::journal::{PriorState, UndoEntry, UndoLog};
+use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
 use super::swap::{self, Member, Members};
-use super::tasks::{self, Swapped, Task, Tasks};
+use super::swapped::Swapped;
+use super::tasks::{self, LoadTime, Task, Tasks};
+use super::workers::{self, Executor};
 use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
@@ -29,11 +30,10 @@ pub struct Run<'k, 'p> {
     plan: &'p Plan,
     tasks: IndexVec<TaskId, Task<'p>>,
     /// What was done so far.
-    journal: Journal,
+    journal: UndoLog,
     made: Mutex<Made>,
     notices: Notices,
-    /// See [`tasks::is_unsettled`].
-    unsettled: bool,
+    load_time: LoadTime,
     /// Something failed: nobody waits for anybody any more.
     failed: AtomicBool,
     /// How many threads more than one the swaps may have, all together.
@@ -67,23 +67,23 @@ impl<'k, 'p> Run<'k, 'p> {
         plan: &'p Plan,
         options: Options<'k>,
         progress: &mut dyn Progress,
-    ) -> Result<Journal, (Journal, Failure)> {
+    ) -> Result<UndoLog, (UndoLog, Failure)> {
         let Tasks { tasks, items } = Tasks::of(plan);
         let run = Self {
             kernel,
             options,
             plan,
             tasks,
-            journal: Journal::default(),
+            journal: UndoLog::default(),
             made: Mutex::default(),
             notices: Notices::default(),
-            unsettled: tasks::is_unsettled(plan),
+            load_time: LoadTime::of(plan),
             failed: AtomicBool::new(false),
             helpers: AtomicUsize::new(options.jobs.saturating_sub(1)),
             memory: OnceLock::new(),
         };
         let look = &mut || run.notices.tell(plan, progress);
-        let failed = crew::carry_out(Queue::new(&items, options.jobs.max(1)), &run, look);
+        let failed = workers::carry_out(Queue::new(&items, options.jobs.max(1)), &run, look);
         let outcome = first(failed).map_or_else(|| run.end(), Err);
         match outcome {
             Ok(()) => Ok(run.journal),
@@ -113,13 +113,13 @@ impl<'k, 'p> Run<'k, 'p> {
         self.kernel
             .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
-        self.journal.push(Done::Loaded { id, name: step.name.clone() });
+        self.journal.push(UndoEntry::Loaded { id, name: step.name.clone() });
         Ok(())
     }
 
     /// Makes the tables of a stack live.
     fn swap(&self, stack: &[Swapped<'p>]) -> Result<(), Failure> {
-        if !self.unsettled {
+        if self.load_time == LoadTime::Early {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
         let members: Members = stack.iter().map(|swapped| self.member(swapped)).collect();
@@ -129,7 +129,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let helpers = self.borrow_helpers(members.len().saturating_sub(1));
         let outcome = swap::swap(self.kernel, &members, helpers + 1);
         self.helpers.fetch_add(helpers, Ordering::Relaxed);
-        self.journal.push(Done::Swapped { members });
+        self.journal.push(UndoEntry::Swapped { members });
         outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
     }
 
@@ -159,14 +159,14 @@ impl<'k, 'p> Run<'k, 'p> {
             name: step.name.clone(),
             number: step.number,
             new: rows::over(&self.complete(step, &reload.table), &reload.old.rows),
-            load_late: tasks::loads_late(&reload.table, self.unsettled),
+            load_late: tasks::loads_late(&reload.table, self.load_time),
             reload: Arc::clone(reload),
         }
     }
 
     fn make(&self, step: &Step) -> Result<(), Failure> {
         let number = self.kernel.create(&step.name, step.uuid.as_ref()).map_err(refused(step))?;
-        self.journal.push(Done::Created { id: step.id(), name: step.name.clone() });
+        self.journal.push(UndoEntry::Created { id: step.id(), name: step.name.clone() });
         self.made().numbers.extend(step.mapping.clone().map(|key| (key, number)));
         Ok(())
     }
@@ -179,7 +179,7 @@ impl<'k, 'p> Run<'k, 'p> {
             Operation::Reload(reload) => self.finish(step, reload),
             Operation::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
-                self.journal.push(Done::Renamed { id, from: name, to: to.clone() });
+                self.journal.push(UndoEntry::Renamed { id, from: name, to: to.clone() });
                 Ok(())
             }
             Operation::SetUuid => match &step.uuid {
@@ -189,7 +189,7 @@ impl<'k, 'p> Run<'k, 'p> {
             Operation::Remove(_) => self.remove(step, &id),
             Operation::Suspend { how, .. } => {
                 self.kernel.suspend(&id, *how).map_err(refused)?;
-                self.journal.push(Done::Suspended { id, name });
+                self.journal.push(UndoEntry::Suspended { id, name });
                 Ok(())
             }
             Operation::Resume { clear } => {
@@ -197,7 +197,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     self.kernel.clear(&id).map_err(&refused)?;
                 }
                 resume::resume(self.kernel, &self.journal, &id).map_err(refused)?;
-                self.journal.push(Done::Resumed { id, name });
+                self.journal.push(UndoEntry::Resumed { id, name });
                 Ok(())
             }
             Operation::Clear => self.kernel.clear(&id).map_err(refused),
@@ -208,14 +208,14 @@ impl<'k, 'p> Run<'k, 'p> {
     /// Gives a device that was made and never got a table its first one.
     fn finish(&self, step: &Step, reload: &Reload) -> Result<(), Failure> {
         let live = LiveTable::none(reload.old.access);
-        let shell = Old {
+        let shell = PriorState {
             name: step.name.clone(),
             uuid: step.uuid.clone(),
             number: step.number,
             live,
             suspended: reload.suspended,
         };
-        self.journal.push(Done::Finished { shell });
+        self.journal.push(UndoEntry::Finished { shell });
         self.serve(step, &reload.table, reload.access)
     }
 
@@ -227,7 +227,7 @@ impl<'k, 'p> Run<'k, 'p> {
         }
         self.kernel.message(&id, message.sector, &message.text).map_err(refused(step))?;
         if message.cancels_removal() {
-            self.journal.push(Done::Kept { id, name: step.name.clone() });
+            self.journal.push(UndoEntry::Kept { id, name: step.name.clone() });
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ impl<'k, 'p> Run<'k, 'p> {
             refused(step)(error)
         })?;
         if let Some(device) = before {
-            self.journal.push(Done::Removed { old: Old::of(device) });
+            self.journal.push(UndoEntry::Removed { old: PriorState::of(device) });
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 }
 
-impl Work for Run<'_, '_> {
+impl Executor for Run<'_, '_> {
     type Error = Failure;
 
     /// Ends here when it was told to stop: no device of this task is suspended yet.
@@ -316,7 +316,8 @@ impl Work for Run<'_, '_> {
             }
             Task::Swap(stack) => {
                 let outcome = self.swap(stack);
-                self.notices.swap_ended(stack, outcome.is_ok());
+                let end = if outcome.is_ok() { SwapEnd::CarriedOut } else { SwapEnd::Failed };
+                self.notices.swap_ended(stack, end);
                 outcome
             }
         };

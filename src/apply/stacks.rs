@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::tasks::Swapped;
+use super::swapped::Swapped;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::plan::{Plan, StepId};

@@ -10,9 +10,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::crew::{self, Work};
 use super::overlap::Lane;
 use super::queue::{Item, Queue, TaskId};
+use super::workers::{self, Executor};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
@@ -60,7 +60,7 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result
         return kernel.resume(&alone.id).map_err(|error| said((first, error)));
     }
     let swap = Swap::new(kernel, members);
-    let failed = crew::carry_out(swap.queue(jobs), &swap, &mut || ());
+    let failed = workers::carry_out(swap.queue(jobs), &swap, &mut || ());
     match failed.into_iter().next() {
         Some((call, error)) => Err(said((swap.calls[call].step.member(), error))),
         None => Ok(()),
@@ -140,7 +140,7 @@ impl<'s> Swap<'s> {
     }
 }
 
-impl Work for Swap<'_> {
+impl Executor for Swap<'_> {
     type Error = KernelError;
 
     fn perform(&self, call: TaskId) -> Result<(), KernelError> {

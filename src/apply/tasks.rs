@@ -6,26 +6,15 @@
 //! are then made live together, in one task.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::overlap::Lane;
 use super::queue::{Item, TaskId};
 use super::stacks::stacks;
+use super::swapped::Swapped;
 use crate::identity::{DevNum, Key};
-use crate::plan::{Operation, Plan, Reload, Step, StepId};
+use crate::plan::{Operation, Plan, Step, StepId};
 use crate::stack::IndexVec;
 use crate::table::Row;
-
-/// A step that swaps the table of a device.
-#[derive(Clone, Copy)]
-pub struct Swapped<'p> {
-    /// The place of the step in the plan.
-    pub place: StepId,
-    /// The step.
-    pub step: &'p Step,
-    /// Its operation.
-    pub reload: &'p Arc<Reload>,
-}
 
 /// What is done at one go; steps are told by their places in the plan.
 pub enum Task<'p> {
@@ -98,7 +87,7 @@ struct Sorting<'p> {
     loads: IndexVec<StepId, Option<TaskId>>,
     /// For each step, the task with which it ends, as soon as that is there.
     ends: IndexVec<StepId, Option<TaskId>>,
-    unsettled: bool,
+    load_time: LoadTime,
 }
 
 impl<'p> Sorting<'p> {
@@ -109,7 +98,7 @@ impl<'p> Sorting<'p> {
             tasks: Tasks::default(),
             loads: IndexVec::filled(None, count),
             ends: IndexVec::filled(None, count),
-            unsettled: is_unsettled(plan),
+            load_time: LoadTime::of(plan),
         }
     }
 
@@ -117,7 +106,7 @@ impl<'p> Sorting<'p> {
         self.loads_at_once();
         let mut reloads = Vec::new();
         for (place, step) in self.plan.steps.entries() {
-            if let Some(swapped) = swapped(place, step) {
+            if let Some(swapped) = Swapped::of(place, step) {
                 reloads.push(swapped);
             } else {
                 self.swaps(&reloads);
@@ -138,9 +127,9 @@ impl<'p> Sorting<'p> {
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
         let known = |row: &Row| row.target.lower_devices(row.length).iter().all(|l| there(l.device.number));
         for (place, step) in steps.entries() {
-            let Some(swapped) = swapped(place, step) else { continue };
+            let Some(swapped) = Swapped::of(place, step) else { continue };
             let table = &swapped.reload.table;
-            let waits = loads_late(table, self.unsettled)
+            let waits = loads_late(table, self.load_time)
                 || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
             if !waits && table.iter().all(known) {
                 self.loads[place] =
@@ -153,7 +142,7 @@ impl<'p> Sorting<'p> {
     fn swaps(&mut self, reloads: &[Swapped<'p>]) {
         for swapped in reloads {
             let place = swapped.place;
-            if self.loads[place].is_none() && !loads_late(&swapped.reload.table, self.unsettled) {
+            if self.loads[place].is_none() && !loads_late(&swapped.reload.table, self.load_time) {
                 let before = self.before(place);
                 self.loads[place] =
                     Some(self.tasks.push(Task::Load(*swapped), Phase::Stage, Lane::Load, before));
@@ -198,27 +187,31 @@ impl<'p> Sorting<'p> {
     }
 }
 
-/// Whether a device of the plan is suspended from the start. Then every table is loaded only once all below
-/// it serve I/O again: a target may read its devices when it is loaded, and would wait for ever.
-pub fn is_unsettled(plan: &Plan) -> bool {
-    plan.steps.iter().any(|step| match &step.operation {
-        Operation::Reload(reload) => reload.suspended,
-        Operation::Resume { .. } => true,
-        _ => false,
-    })
+/// When the tables of a plan are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadTime {
+    /// Before the swap, unless a target must be suspended first.
+    Early,
+    /// Only once all devices below the table serve I/O again.
+    Late,
+}
+
+impl LoadTime {
+    /// Returns when the tables of `plan` are loaded: late if one of its devices is suspended from the start, because a
+    /// target may read its devices when it is loaded, and would wait for ever.
+    pub fn of(plan: &Plan) -> Self {
+        let suspended = plan.steps.iter().any(|step| match &step.operation {
+            Operation::Reload(reload) => reload.suspended,
+            Operation::Resume { .. } => true,
+            _ => false,
+        });
+        if suspended { Self::Late } else { Self::Early }
+    }
 }
 
 /// Whether a table is loaded only while its device is suspended.
-pub fn loads_late(table: &[Row], unsettled: bool) -> bool {
-    unsettled || table.iter().any(|row| row.target.traits().suspend_before_load)
-}
-
-/// The step at `place` if it swaps a table: a reload that gives a device its first table does not.
-fn swapped(place: StepId, step: &Step) -> Option<Swapped<'_>> {
-    match &step.operation {
-        Operation::Reload(reload) if !reload.is_first_table() => Some(Swapped { place, step, reload }),
-        _ => None,
-    }
+pub fn loads_late(table: &[Row], load_time: LoadTime) -> bool {
+    load_time == LoadTime::Late || table.iter().any(|row| row.target.traits().suspend_before_load)
 }
 
 /// The device that a step gives its first table.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::journal::Old;
+use super::journal::PriorState;
 use super::{removal, rows};
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
@@ -22,7 +22,7 @@ pub struct Undo<'k> {
     numbers: HashMap<DevNum, DevNum>,
     /// Devices that were made again, and do not have their tables yet: what they stand on may be too small until
     /// it is put back itself. Lower ones first.
-    waiting: Vec<Old>,
+    waiting: Vec<PriorState>,
     left: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl<'k> Undo<'k> {
 
     /// Lets a device go away when it is closed, as it was to. One that was closed meanwhile stays: better a device
     /// too many than one too few.
-    pub fn let_go(&self, id: &Id) -> Result<(), KernelError> {
+    pub fn restore_deferred_remove(&self, id: &Id) -> Result<(), KernelError> {
         match self.kernel.device(id, Slot::Live)? {
             Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, true)),
             _ => Ok(()),
@@ -78,7 +78,7 @@ impl<'k> Undo<'k> {
 
     /// Takes the table of a device away that had none. A live table is there for good, so the device is made
     /// anew.
-    pub fn empty(&mut self, shell: &Old) -> Result<(), KernelError> {
+    pub fn empty(&mut self, shell: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, shell.id());
         match kernel.device(&id, Slot::Live)? {
             Some(now) if !now.info.live_table && now.info.suspended == shell.suspended => {
@@ -92,7 +92,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Makes a device again as it was. Should it not get its table now, it waits for it.
-    pub fn make_again(&mut self, old: &Old) -> Result<(), KernelError> {
+    pub fn make_again(&mut self, old: &PriorState) -> Result<(), KernelError> {
         let number = self.twice(|| self.kernel.create(&old.name, old.uuid.as_ref()))?;
         if let Some(was) = old.number.filter(|was| *was != number) {
             self.numbers.insert(was, number);
@@ -110,7 +110,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Gives a device that was made again what it had.
-    fn serve(&self, old: &Old) -> Result<(), KernelError> {
+    fn serve(&self, old: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, old.id());
         if !old.live.rows.is_empty() {
             let table = rows::again(&self.as_now(&old.live.rows));

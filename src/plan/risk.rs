@@ -35,7 +35,7 @@ pub fn judge(
             step.class = step.class.max(Class::Remap);
         }
         let protected = change.is_some_and(|change| change.mapping.protect);
-        step.refused = if protected && disturbs(step, replaced) {
+        step.refused = if protected && disturbs(step, change) {
             Some(Refusal::Protected)
         } else if let Some(held) = held(step, &released, observed) {
             Some(held)
@@ -63,11 +63,11 @@ pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
     }
 }
 
-/// Whether a step does what `protect` forbids.
-fn disturbs(step: &Step, replaced: bool) -> bool {
+/// Whether a step does something to the device of `change` that `protect` forbids.
+fn disturbs(step: &Step, change: Option<&Change>) -> bool {
     match step.operation {
         Operation::Remove(_) => true,
-        Operation::Create(_) => replaced,
+        Operation::Create(_) => change.is_some_and(Change::is_replaced),
         _ => step.class >= Class::Remap,
     }
 }

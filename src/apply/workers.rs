@@ -1,11 +1,11 @@
-//! Carries tasks out side by side.
+//! Carries tasks out on worker threads.
 //!
-//! What waits for the kernel costs a thread and next to nothing else, so there is a thread for each task that may run
-//! at the same time. Whoever calls looks on meanwhile. Once a task has failed none is begun any more, and those that
-//! run are waited for.
+//! A task that waits for the kernel costs a thread and next to nothing else, so there is a thread for each task that
+//! may run at the same time. The calling thread watches meanwhile. Once a task has failed no other is begun, and the
+//! running ones are waited for.
 //!
-//! No task waits for memory: all threads, with room for their calls, are there before the first begins. A task may
-//! suspend the very device to which the kernel would write memory, to have some to give.
+//! No task waits for memory: all threads, with room for their calls, are there before the first task begins. A task
+//! may suspend the very device to which the kernel would swap memory out to free some.
 
 use std::hint;
 use std::panic::{self, AssertUnwindSafe};
@@ -16,36 +16,36 @@ use std::time::Duration;
 use super::queue::{Queue, TaskId};
 use crate::sync::{Condvar, Mutex};
 
-/// How much room a thread has for its calls. All of it is kept in memory while devices are suspended.
-const STACK: usize = 512 << 10;
+/// The stack of a thread in bytes. All of it is kept in memory while devices are suspended.
+const STACK_SIZE: usize = 512 << 10;
 
-/// How much room for its calls each thread has from the start, in pieces as large as the kernel's answers. The C
-/// library gives less than 128 KiB back to nobody (`M_TRIM_THRESHOLD` of mallopt(3)).
+/// The heap that each thread has from the start, in pieces as large as the kernel's answers, each in bytes. glibc does
+/// not return less than 128 KiB to the system (`M_TRIM_THRESHOLD` of mallopt(3)).
 const PIECES: usize = 3;
 const PIECE: usize = 32 << 10;
 
-/// How often whoever looks on does so when nothing happens.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the calling thread calls `look` when nothing happens.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is done for a task.
-pub trait Work: Sync {
+/// Carries out a single task.
+pub trait Executor: Sync {
     /// Why a task fails.
     type Error: Send;
 
-    /// A task is about to be carried out. If that fails it is not.
+    /// Prepares a task. On an error the task is not carried out.
     fn begin(&self, _task: TaskId) -> Result<(), Self::Error> {
         Ok(())
     }
 
-    /// Carries a task out.
+    /// Carries out a task that was begun.
     fn perform(&self, task: TaskId) -> Result<(), Self::Error>;
 
-    /// The error of a task that panicked.
+    /// Returns the error of a task that panicked.
     fn panicked(&self, task: TaskId) -> Self::Error;
 }
 
-/// Carries out all of `queue`, and gives the tasks that failed. In between, the calling thread calls `look`.
-pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec<(TaskId, W::Error)> {
+/// Carries out all tasks of `queue`, and returns those that failed. The calling thread calls `look` meanwhile.
+pub fn carry_out<E: Executor>(queue: Queue, executor: &E, look: &mut dyn FnMut()) -> Vec<(TaskId, E::Error)> {
     let threads = queue.width();
     let shared = Shared {
         state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),
@@ -53,9 +53,9 @@ pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec
         end: Condvar::new(),
     };
     if threads > 1 {
-        side_by_side(&shared, threads, work, look);
+        on_workers(&shared, threads, executor, look);
     } else {
-        one_by_one(&shared, work, look);
+        on_this_thread(&shared, executor, look);
     }
     let mut failed = shared.state.into_inner().failed;
     failed.sort_by_key(|(task, _)| *task);
@@ -64,44 +64,45 @@ pub fn carry_out<W: Work>(queue: Queue, work: &W, look: &mut dyn FnMut()) -> Vec
 
 struct Shared<E> {
     state: Mutex<State<E>>,
-    /// Where the crew waits for tasks. Whoever takes one and sees another wakes one more, for to wake all of them
-    /// each time would cost more than most tasks.
+    /// Signalled when a task may begin. A worker that takes a task and sees another wakes one more worker: to wake all
+    /// of them each time would cost more than most tasks.
     tasks: Condvar,
-    /// Where whoever looks on waits for the threads, and for the end.
+    /// Signalled when a worker is ready, and when all tasks have ended. The calling thread waits for it.
     end: Condvar,
 }
 
 struct State<E> {
     queue: Queue,
-    /// How many threads are there, with room for their calls.
+    /// The number of threads that have room for their calls.
     ready: usize,
-    /// Whether tasks are begun.
+    /// Whether tasks may begin.
     is_open: bool,
-    /// How many tasks were taken and have not ended.
+    /// The number of tasks that were taken and have not ended.
     running: usize,
     failed: Vec<(TaskId, E)>,
 }
 
 impl<E> State<E> {
+    /// Takes the next task that may begin.
     fn next(&mut self) -> Option<TaskId> {
         let task = if self.is_open && self.failed.is_empty() { self.queue.next() } else { None };
         self.running += usize::from(task.is_some());
         task
     }
 
-    /// Whether nothing will be begun any more.
+    /// Whether no other task will begin.
     fn is_closed(&self) -> bool {
         !self.failed.is_empty() || self.queue.is_done()
     }
 
-    /// Whether nothing will be begun any more, and nothing runs.
+    /// Whether no other task will begin, and no task runs.
     fn is_over(&self) -> bool {
         self.is_closed() && self.running == 0
     }
 }
 
 impl<E> Shared<E> {
-    /// This thread takes part from now on.
+    /// Makes this thread a worker.
     fn join(&self) -> MutexGuard<'_, State<E>> {
         make_room();
         let mut state = self.state();
@@ -110,7 +111,7 @@ impl<E> Shared<E> {
         state
     }
 
-    /// Tasks are begun from now on, with this many threads.
+    /// Lets tasks begin, once this many threads are ready.
     fn open(&self, threads: usize) {
         let mut state = self.state();
         while state.ready < threads {
@@ -125,6 +126,7 @@ impl<E> Shared<E> {
         self.state.lock()
     }
 
+    /// Records that a task has ended, and wakes the threads that this concerns.
     fn ended(&self, task: TaskId, outcome: Result<(), E>) {
         let mut state = self.state();
         state.queue.ended(task);
@@ -139,27 +141,27 @@ impl<E> Shared<E> {
     }
 }
 
-/// Takes memory and gives it back to the heap of this thread, which keeps it.
+/// Allocates memory and frees it to the heap of this thread, which keeps it.
 fn make_room() {
     hint::black_box([PIECE; PIECES].map(|piece| vec![1_u8; piece]));
 }
 
-fn one_by_one<W: Work>(shared: &Shared<W::Error>, work: &W, look: &mut dyn FnMut()) {
+fn on_this_thread<E: Executor>(shared: &Shared<E::Error>, executor: &E, look: &mut dyn FnMut()) {
     drop(shared.join());
     shared.open(1);
     loop {
         let Some(task) = shared.state().next() else { break };
-        let outcome = work.begin(task).and_then(|()| {
+        let outcome = executor.begin(task).and_then(|()| {
             look();
-            perform(work, task)
+            perform(executor, task)
         });
         shared.ended(task, outcome);
         look();
     }
 }
 
-fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, look: &mut dyn FnMut()) {
-    let lane = || {
+fn on_workers<E: Executor>(shared: &Shared<E::Error>, threads: usize, executor: &E, look: &mut dyn FnMut()) {
+    let worker = || {
         let mut state = shared.join();
         loop {
             if let Some(task) = state.next() {
@@ -167,7 +169,7 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
                     shared.tasks.notify_one();
                 }
                 drop(state);
-                shared.ended(task, work.begin(task).and_then(|()| perform(work, task)));
+                shared.ended(task, executor.begin(task).and_then(|()| perform(executor, task)));
                 state = shared.state();
             } else if state.is_closed() {
                 return;
@@ -177,11 +179,11 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
         }
     };
     thread::scope(|scope| {
-        let start = |_| Builder::new().stack_size(STACK).spawn_scoped(scope, lane).ok();
-        let crew: Vec<_> = (0..threads).map_while(start).collect();
-        shared.open(crew.len());
-        if crew.is_empty() {
-            return lane();
+        let start = |_| Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, worker).ok();
+        let workers: Vec<_> = (0..threads).map_while(start).collect();
+        shared.open(workers.len());
+        if workers.is_empty() {
+            return worker();
         }
         loop {
             look();
@@ -189,13 +191,13 @@ fn side_by_side<W: Work>(shared: &Shared<W::Error>, threads: usize, work: &W, lo
             if state.is_over() {
                 return;
             }
-            drop(shared.end.wait_timeout(state, LOOK));
+            drop(shared.end.wait_timeout(state, LOOK_INTERVAL));
         }
     });
     look();
 }
 
-fn perform<W: Work>(work: &W, task: TaskId) -> Result<(), W::Error> {
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| work.perform(task)));
-    outcome.unwrap_or_else(|_| Err(work.panicked(task)))
+fn perform<E: Executor>(executor: &E, task: TaskId) -> Result<(), E::Error> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| executor.perform(task)));
+    outcome.unwrap_or_else(|_| Err(executor.panicked(task)))
 }

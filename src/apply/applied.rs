@@ -1,7 +1,7 @@
-//! What was applied, kept for as long as it may have to be put back.
+//! Keeps an applied plan for as long as it may have to be rolled back.
 //!
-//! The journal knows everything that is needed, old tables and their keys included, so it is kept in memory and
-//! nowhere else. Time passes meanwhile: a device that somebody else has changed since is left to them.
+//! The journal holds all that this needs, old tables and their keys included, so it is kept in memory only. Time passes
+//! meanwhile: a device that another program has changed since is left as it is.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,45 +15,45 @@ use crate::identity::Name;
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot};
 use crate::plan::Plan;
 
-/// A plan that was carried out, with the way back.
+/// A plan that was carried out, with its undo log.
 pub struct Applied {
     journal: UndoLog,
-    /// The devices that it touched, as it left them.
+    /// The devices that the plan touched, as they were at its end.
     left: HashMap<Id, (Name, Option<DeviceState>)>,
-    /// Why a device node does not follow.
+    /// Why a device node is not up to date.
     unsettled: Option<ApplyError>,
 }
 
 impl Applied {
-    /// Looks at the devices of `plan`, which was just carried out.
+    /// Reads the devices of `plan`, which was just carried out.
     pub(super) fn new(
         kernel: &dyn ReadKernel,
         plan: &Plan,
         journal: UndoLog,
         settled: Result<(), KernelError>,
     ) -> Self {
-        // One that can't be read now will have changed later, and be left alone: that is safe, and told.
+        // A device that can't be read now counts as changed later, and is then left alone: that is safe, and reported.
         let look = |id: &Id| kernel.device(id, Slot::Live).ok().flatten();
         let steps = plan.steps.iter().map(|step| (step.id(), step.name.clone()));
         let left = steps.map(|(id, name)| (id.clone(), (name, look(&id)))).collect();
         Self { journal, left, unsettled: settled.err().map(ApplyError::Unsettled) }
     }
 
-    /// Why a device node does not follow, if so. The devices are as the plan says all the same.
+    /// Returns why a device node is not up to date, if so. The devices are as planned all the same.
     #[must_use]
     pub fn unsettled(&self) -> Option<&ApplyError> {
         self.unsettled.as_ref()
     }
 
-    /// Itself, with every device node in its place.
+    /// Returns `self` if every device node is up to date.
     ///
     /// # Errors
-    /// [`ApplyError::Unsettled`] where one does not follow.
+    /// [`ApplyError::Unsettled`] if a device node is not up to date.
     pub fn settled(mut self) -> Result<Self, ApplyError> {
         self.unsettled.take().map_or(Ok(self), Err)
     }
 
-    /// Puts everything back as it was before, and says what could not be, with what to do about it.
+    /// Rolls every change back. Returns a message for each device that is not as before, with the command that helps.
     #[must_use]
     pub fn put_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
         let mut undo = Undo::new(kernel, patience);
@@ -80,7 +80,7 @@ impl Applied {
     }
 }
 
-/// Whether a device is as it was, give or take what changes by itself.
+/// Whether a device is as it was, apart from values that change by themselves.
 fn same(then: Option<&DeviceState>, now: Option<&DeviceState>) -> bool {
     match (then, now) {
         (None, None) => true,

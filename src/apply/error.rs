@@ -1,4 +1,4 @@
-//! Why a plan was not carried out, and what is left of it.
+//! The errors of an apply: why a plan was not carried out, and in which state the devices are.
 
 use thiserror::Error;
 
@@ -8,28 +8,28 @@ use crate::plan::Conflict;
 /// Why a plan was not carried out.
 #[derive(Debug, Error)]
 pub enum ApplyError {
-    /// Something stands in the way of the map. Nothing was changed.
+    /// The map has conflicts. No device was changed.
     #[error("{}", list("conflicts stand in the way, so nothing was changed", .0.iter().map(|c| format!("{}: {}", c.name, c.reason))))]
     Conflicts(Vec<Conflict>),
-    /// A step may not be carried out. Nothing was changed.
+    /// A step may not be carried out. No device was changed.
     #[error("{}", list("refused, so nothing was changed", .0.iter().cloned()))]
     Refused(Vec<String>),
-    /// A device that should be removed is in use. Nothing is changed any more.
+    /// A device that should be removed is in use. All changes were undone.
     #[error("{name} can't be removed: in use: {by}; everything else was put back")]
     InUse {
         /// The device.
         name: String,
-        /// Who uses it.
+        /// The users of the device, as a list in words.
         by: String,
     },
-    /// The kernel could not be read. Nothing was changed.
+    /// The kernel could not be read. No device was changed.
     #[error(transparent)]
     Read(#[from] KernelError),
-    /// Every step was carried out, and a device node does not follow. The devices are as the plan says, so nothing
-    /// was put back.
+    /// Every step was carried out, but a device node is not up to date. The devices are as planned, so no change was
+    /// undone.
     #[error("the plan is carried out, but a device node could not be brought up to date: {0}")]
     Unsettled(KernelError),
-    /// The kernel refused a step, and everything was put back.
+    /// The kernel refused a step, and all changes were undone.
     #[error("{step}: {cause}; everything was put back")]
     PutBack {
         /// The step.
@@ -37,20 +37,20 @@ pub enum ApplyError {
         /// The kernel's answer.
         cause: String,
     },
-    /// It was told to stop, and everything was put back.
+    /// The apply was told to stop, and all changes were undone.
     #[error("stopped before {step}; everything was put back")]
     Interrupted {
         /// The first step that was not begun.
         step: String,
     },
-    /// Something failed, and so did putting it back.
+    /// A step failed, and so did undoing the changes.
     #[error("{}", list(&format!("{step}: {cause}; putting everything back failed too"), left.iter().cloned()))]
     Left {
         /// The step.
         step: String,
-        /// What failed.
+        /// The kernel's answer.
         cause: String,
-        /// What is left as it should not be, and what to do.
+        /// A message for each device that is not as before, with the command that helps.
         left: Vec<String>,
     },
 }
@@ -59,31 +59,31 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
     items.fold(format!("{title}:"), |text, item| format!("{text}\n  {item}"))
 }
 
-/// What went wrong on the way.
+/// The failure of a step.
 pub struct Failure {
     /// The step.
     pub step: String,
-    /// What was wrong with it.
+    /// The cause of the failure.
     pub why: Why,
 }
 
-/// How it went wrong.
+/// The cause of a failure.
 pub enum Why {
-    /// The kernel refused it, or took it and did something else.
+    /// The kernel refused the step, or accepted it and did something else.
     Refused(String),
-    /// A device to be removed is used by somebody.
+    /// A device to be removed is in use: its name, and its users in words.
     InUse(String, String),
-    /// It was told to stop.
+    /// The apply was told to stop.
     Stopped,
 }
 
 impl Failure {
-    /// The kernel refused `step`, or took it and did something else.
+    /// Creates the failure of a step that the kernel refused, or accepted while it did something else.
     pub(super) fn new(step: impl Into<String>, cause: &impl ToString) -> Self {
         Self { step: step.into(), why: Why::Refused(cause.to_string()) }
     }
 
-    /// The error, when all but `left` was put back.
+    /// Turns the failure into an error, once all changes except those of `left` were undone.
     pub(super) fn with(self, left: Vec<String>) -> ApplyError {
         let Self { step, why } = self;
         if !left.is_empty() {

@@ -1,15 +1,15 @@
-//! Carries a plan out, or leaves everything as it was.
+//! Carries out a plan, or leaves everything as it was.
 //!
-//! First everything that disturbs nobody is *staged*: changed tables are loaded into inactive slots, where the
-//! kernel checks them, and new devices are made from the bottom up. Then the tables are *swapped*, a stack at
-//! a time. Then names, messages and removals *settle*, and at last everything is read again and *verified*.
+//! First all harmless changes are *staged*: changed tables are loaded into inactive slots, where the kernel checks them,
+//! and new devices are created from the bottom up. Then the tables are *swapped*, a stack at a time. Then names, messages
+//! and removals *settle*, and at last all devices are read again and *verified*.
 //!
-//! `tasks` takes the plan apart into what is done at one go, `queue` says which of that may begin, and `workers` does
-//! it, some side by side, as far as `overlap` lets it. `run` carries out one task and notes each change in a
-//! `journal`; when something fails nothing more is begun, and the journal is undone backwards (`rollback`, `undo`,
-//! `rollback_swap`). Whatever ends this process on the way, the next plan finds it by
-//! looking at the kernel: devices that are suspended, tables in inactive slots, devices without a table, and
-//! temporary names are all differences from the map like any other.
+//! `tasks` turns the steps of the plan into tasks, `queue` decides which task may begin, and `workers` carries tasks out,
+//! several at the same time as far as `overlap` allows. `run` carries out one task and records each change in a
+//! `journal`. When a task fails no other begins, and the journal is undone backwards (`rollback`, `undo`,
+//! `rollback_swap`). If this process ends on the way, the next plan finds the state that it left by reading the kernel:
+//! suspended devices, tables in inactive slots, devices without a table, and temporary names are differences from the
+//! map like any other.
 
 mod applied;
 mod error;
@@ -54,10 +54,10 @@ use undo::Undo;
 pub struct Options<'a> {
     /// How long a removal waits for a device that is open.
     pub patience: Duration,
-    /// How much is done side by side, at most; 1 carries the steps out one by one, in the order of the plan.
+    /// The largest number of tasks that run at the same time; 1 carries out the steps in the order of the plan.
     pub jobs: usize,
-    /// Once it is true, nothing more is begun, and what was done is undone. It is looked at only while no
-    /// device is suspended for a swap.
+    /// Set to stop the apply: no other task begins, and all changes are undone. Read only while no device is suspended
+    /// for a swap.
     pub stop: &'a AtomicBool,
 }
 
@@ -67,27 +67,27 @@ impl Default for Options<'_> {
     }
 }
 
-/// What an apply tells while it goes on. Nothing is told while a device is suspended.
+/// Receives the progress of an apply. It is not called while a device is suspended.
 pub trait Progress {
-    /// A step is begun; `place` is its place in the plan. Several may be on their way at once.
+    /// Called when the step at `place` in the plan begins. Several steps may run at the same time.
     fn begun(&mut self, _place: StepId, _step: &Step) {}
 
-    /// A step was carried out.
+    /// Called when a step was carried out.
     fn done(&mut self, _place: StepId, _step: &Step) {}
 
-    /// Something failed, and everything is about to be undone.
+    /// Called when a task has failed, before the changes are undone.
     fn undoing(&mut self) {}
 
-    /// Time passes: called every now and then.
+    /// Called every now and then.
     fn tick(&mut self) {}
 }
 
-/// Tells nobody.
+/// Ignores the progress.
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// Says whether a plan may be carried out at all: conflicts first, then refusals.
+/// Checks whether a plan may be carried out at all: conflicts first, then refusals.
 pub fn permit(plan: &Plan) -> Result<(), ApplyError> {
     if !plan.conflicts.is_empty() {
         return Err(ApplyError::Conflicts(plan.conflicts.clone()));
@@ -106,8 +106,8 @@ fn refusal(step: &Step, why: &Refusal) -> String {
     format!("{} {} [{}]: {}; {way_out}", step.action().name(), step.name, step.class, step.reason)
 }
 
-/// Carries `plan` out. When it returns an error other than [`ApplyError::Left`], the kernel is as it was, but
-/// for the uuid of a device that was taken over: that can't be taken back.
+/// Carries out `plan`. After an error other than [`ApplyError::Left`] the kernel is as it was, except for the uuid of a
+/// device that was adopted: a uuid can't be taken back.
 pub fn apply(
     kernel: &dyn ChangeKernel,
     plan: &Plan,
@@ -118,9 +118,8 @@ pub fn apply(
     settled.map_err(ApplyError::Unsettled)
 }
 
-/// As [`apply`], with a way back for later, also when a device node does not follow
-/// ([`Applied::settled`]). What a message did and the uuid of a device that was taken over stay
-/// all the same.
+/// Carries out `plan` as [`apply`] does, and returns its undo log for later, also when a device node is not up to date
+/// ([`Applied::settled`]). The effect of a message and the uuid of an adopted device can't be undone.
 pub fn reversibly(
     kernel: &dyn ChangeKernel,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! What of an apply may be done side by side, and how much of it.
+//! How many tasks of an apply may run at the same time.
 //!
 //! Measured on Linux 6.12 with two processors, 300 devices, by a program that does nothing but the calls, in
 //! milliseconds:
@@ -9,9 +9,9 @@
 //! | 4 | 1621 | 319 | 140 | 1483 |
 //! | 16 | 1937 | 1401 | 78 | 718 |
 //!
-//! A suspend and a remove wait for grace periods of the kernel, and those overlap. A create and a load work,
-//! and those who do it at the same time are in each other's way. But a device can be loaded and resumed while the next
-//! is created. By such a program, on a machine that was less busy, in milliseconds from the first call to the last:
+//! A suspend and a remove wait for grace periods of the kernel, and those overlap. A create and a load use the
+//! processor and locks, so several at the same time delay each other. But a device can be loaded and resumed while the
+//! next is created. By such a program, on a machine that was less busy, in milliseconds from the first call to the last:
 //!
 //! | threads that create | that load and resume | |
 //! |---|---|---|
@@ -24,31 +24,30 @@
 //!
 //! To load changed tables with two threads or with four makes no difference.
 
-/// How much is done side by side on the running kernel, unless something else was asked for: more than this
-/// makes nothing faster.
+/// The number of tasks that run at the same time on the running kernel by default: more than this makes nothing faster.
 pub const JOBS: usize = 32;
 
-/// The most that can be asked for. Each costs a thread, which is kept in memory while devices are suspended.
+/// The largest number of jobs. Each costs a thread, which is kept in memory while devices are suspended.
 pub const MAX_JOBS: usize = 256;
 
-/// What a task does with its time.
+/// The lane of a task: tasks of one lane use the same resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// It makes a device. Those who did that together would wait for one lock.
+    /// Creates a device. Several at the same time would wait for one lock.
     Make,
-    /// It loads a table: work, and sometimes a read of the disk.
+    /// Loads a table: processor time, and sometimes a read of the disk.
     Load,
-    /// It speaks to a target. Two messages to one pool must not meet, nor two copies of one volume.
+    /// Sends a message to a target. Two messages to one pool must not meet, nor two copies of one volume.
     Message,
-    /// It waits for the kernel.
+    /// Waits for the kernel.
     Wait,
 }
 
 impl Lane {
-    /// All of them.
+    /// Every lane, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Make, Self::Load, Self::Message, Self::Wait];
 
-    /// How many tasks of the lane are done at the same time, when there are `jobs` altogether.
+    /// Returns how many tasks of the lane may run at the same time, of `jobs` altogether.
     pub fn room(self, jobs: usize) -> usize {
         match self {
             Self::Make | Self::Message => 1,

@@ -1,6 +1,6 @@
-//! Messages that make a lower device ready for a table: the volumes of a thin pool.
+//! Sends messages that prepare a lower device for a table: the volumes of a thin pool.
 //!
-//! A volume that is copied must stand still meanwhile. The kernel leaves that to whoever sends the message
+//! A volume must not change while it is copied. The kernel leaves that to the sender of the message
 //! (`Documentation/admin-guide/device-mapper/thin-provisioning.rst`), so the device that serves it is
 //! suspended around the message.
 
@@ -13,7 +13,7 @@ use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
 use crate::plan::{Message, Preparation};
 
-/// The device that a message makes ready.
+/// The device that a message prepares.
 pub struct Lower<'a> {
     /// The kernel.
     pub kernel: &'a dyn ChangeKernel,
@@ -24,7 +24,7 @@ pub struct Lower<'a> {
 }
 
 impl Lower<'_> {
-    /// Sends `message`. That the volume it makes is there already is not a failure.
+    /// Sends `message`. A volume that exists already is not a failure.
     pub fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
         let user = match preparation.copies {
             Some(volume) => user_of(self.kernel, self.id, volume).map_err(|error| error.to_string())?,
@@ -63,7 +63,7 @@ fn id_of(device: &DeviceState) -> Id {
     Id::stable(&info.name, info.uuid.as_ref())
 }
 
-/// The device that serves a volume of the device `lower`, if one does.
+/// Returns the device that serves a volume of the device `lower`.
 fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<DeviceState>, KernelError> {
     let Some(pool) = kernel.device(lower, Slot::Live)? else { return Ok(None) };
     let holders = kernel.users(pool.info.number)?.holders;

@@ -1,7 +1,7 @@
-//! Tasks that wait for each other, and which of them may begin.
+//! Decides which task may begin.
 //!
-//! A task begins when all that it waits for have ended, when every task of an earlier phase has, and when there
-//! is room in its lane. Of several the first in the order begins: one at a time, they begin in the order.
+//! A task may begin when all tasks that it waits for have ended, when every task of an earlier phase has ended, and when
+//! there is room in its lane. Of several the first in the order begins: one at a time, they begin in the order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,41 +14,41 @@ position! {
     pub struct TaskId;
 }
 
-/// A task, as far as it matters when it may begin.
+/// The facts that decide when a task may begin.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// Nothing of a phase begins before all earlier ones have ended. No task is of an earlier phase than one that
-    /// it waits for.
+    /// The phase of the task: it begins once all tasks of earlier phases have ended. A task is not of an earlier phase
+    /// than one that it waits for.
     pub phase: usize,
-    /// What it does with its time.
+    /// The lane of the task, whose room limits how many of its tasks run.
     pub lane: Lane,
-    /// The tasks that it waits for; all come before it in the order.
+    /// The tasks that the task waits for; all come before it in the order.
     pub before: Vec<TaskId>,
 }
 
-/// Tasks in their order, some of them begun, some of them ended.
+/// Tasks in their order. Some have begun, some have ended.
 #[derive(Debug)]
 pub struct Queue {
     lanes: IndexVec<TaskId, Lane>,
     phases: IndexVec<TaskId, usize>,
-    /// How many tasks each task still waits for.
+    /// For each task, the number of tasks that it still waits for.
     open: IndexVec<TaskId, usize>,
     /// For each task, those that wait for it.
     after: IndexVec<TaskId, Vec<TaskId>>,
-    /// How many more tasks of each lane may begin.
+    /// For each lane, the number of tasks that may begin beside the running ones.
     room: [usize; Lane::ALL.len()],
-    /// For each lane, the tasks that wait for no other, by phase and place.
+    /// For each lane, the tasks that do not wait for another, by phase and place.
     ready: [BinaryHeap<Reverse<(usize, TaskId)>>; Lane::ALL.len()],
-    /// How many tasks of each phase have not ended.
+    /// For each phase, the number of tasks that have not ended.
     left: Vec<usize>,
-    /// All phases before this one have ended.
+    /// The first phase that has not ended.
     phase: usize,
     width: usize,
 }
 
 impl Queue {
-    /// Tasks of which none has begun. At most `jobs` of them run at the same time. One at a time they begin in
-    /// their order, whatever their phases.
+    /// Creates a queue of which at most `jobs` tasks run at the same time. With one job the tasks begin in their order,
+    /// whatever their phases.
     pub fn new(items: &IndexVec<TaskId, Item>, jobs: usize) -> Self {
         let count = items.len();
         let phases: IndexVec<TaskId, usize> =
@@ -73,7 +73,7 @@ impl Queue {
             open: items.iter().map(|item| item.before.len()).collect(),
             after,
             room,
-            // While devices are suspended nothing need be allocated.
+            // With this capacity no heap grows while devices are suspended.
             ready: Lane::ALL.map(|_| BinaryHeap::with_capacity(count)),
             left,
             phase: 0,
@@ -84,7 +84,7 @@ impl Queue {
         queue
     }
 
-    /// How many tasks may run at the same time, at most.
+    /// Returns the largest number of tasks that may run at the same time.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -102,7 +102,7 @@ impl Queue {
         self.first().is_some()
     }
 
-    /// The first task that may begin, and its lane.
+    /// Returns the first task that may begin, and its lane.
     fn first(&self) -> Option<(TaskId, usize)> {
         let of_lane = |lane: usize| {
             let Reverse((phase, task)) = self.ready[lane].peek()?;
@@ -111,7 +111,7 @@ impl Queue {
         Lane::ALL.iter().filter_map(|lane| of_lane(*lane as usize)).min()
     }
 
-    /// A task that was taken has ended.
+    /// Records that a task that was taken has ended.
     pub fn ended(&mut self, task: TaskId) {
         self.room[self.lanes[task] as usize] += 1;
         self.left[self.phases[task]] -= 1;
@@ -127,7 +127,7 @@ impl Queue {
         self.phase == self.left.len()
     }
 
-    /// Goes on to the first phase that has not ended.
+    /// Moves on to the first phase that has not ended.
     fn pass_phases(&mut self) {
         while self.left.get(self.phase).is_some_and(|left| *left == 0) {
             self.phase += 1;

@@ -1,4 +1,4 @@
-//! Removing a device that somebody may hold for a moment, and saying who it is when it is for longer.
+//! Removes a device that a program may hold open for a moment, and names its users when it stays open.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ pub use crate::kernel::retry::remove;
 use crate::kernel::{Process, ReadKernel};
 use crate::plan::Plan;
 
-/// How often a plan is made again while it waits for a close.
+/// The interval at which a plan is made again while it waits for a close.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
-/// Makes a plan, and makes it again while nothing but programs that have a device open stands in its way:
-/// what looks at every new device has let go when `patience` is over.
+/// Makes a plan, and makes it again while only programs that have a device open keep it from being carried out. Programs
+/// that read every new device, as udev does, have closed it when `patience` is over.
 pub fn once_closed<E>(patience: Duration, mut plan: impl FnMut() -> Result<Plan, E>) -> Result<Plan, E> {
     let deadline = Instant::now() + patience;
     loop {
@@ -24,7 +24,7 @@ pub fn once_closed<E>(patience: Duration, mut plan: impl FnMut() -> Result<Plan,
     }
 }
 
-/// Who uses a device, in a few words.
+/// Lists the users of a device in words.
 pub fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
     let mut users = number.and_then(|number| kernel.users(number).ok()).unwrap_or_default();
     kernel.openers(&number.into_iter().collect()).into_values().for_each(|more| users.add(more));

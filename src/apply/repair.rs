@@ -1,4 +1,4 @@
-//! Sets devices right: each step by itself, so that one that fails takes nothing from the others.
+//! Repairs devices: each step is applied by itself, so that a failure does not affect the others.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,8 @@ use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
 use crate::plan::repair::{self, Left, Repair};
 use crate::plan::{Plan, Step};
 
-/// Carries `repair` out, and looks again: what is still not as it should be is returned. Empty when all is
-/// well. What stands on a device that can't be helped is left alone, for it would wait for that device.
+/// Carries out `repair`, reads the devices again, and returns those that are still not in order. A device above one that
+/// can't be repaired is left alone, because it would wait for that device.
 pub fn repair(
     kernel: &dyn ChangeKernel,
     owner: &Owner,
@@ -36,13 +36,13 @@ pub fn repair(
     Ok(still_wrong(repair::find(kernel, owner)?, &says))
 }
 
-/// A call may fail for what is gone a moment later: a signal, a shortage of memory.
+/// Applies a step, and once more when it fails: the cause may be gone by then, as a signal or a shortage of memory.
 fn once_more(kernel: &dyn ChangeKernel, step: &Step, options: Options<'_>) -> Result<(), ApplyError> {
     let plan = Plan::of_step(step.clone());
     apply(kernel, &plan, options, &mut Silent).or_else(|_| apply(kernel, &plan, options, &mut Silent))
 }
 
-/// The device below the one of `step` that could not be helped, if there is one.
+/// Returns a device below the one of `step` that could not be repaired.
 fn stuck_below(
     kernel: &dyn ChangeKernel,
     step: &Step,
@@ -59,7 +59,7 @@ fn stuck_below(
     Ok(None)
 }
 
-/// What a second look finds, with what went wrong the first time.
+/// Lists the devices that a second look finds, each with the error of the first attempt.
 fn still_wrong(found: Repair, says: &[(DevNum, String)]) -> Vec<Left> {
     let steps = found.steps.into_iter().filter_map(|step| {
         Some(Left { number: step.number?, name: step.name, reason: step.reason.to_string() })

@@ -1,4 +1,4 @@
-//! Lets I/O through to a device that was left suspended.
+//! Resumes a device that was left suspended.
 
 use super::journal::{UndoEntry, UndoLog};
 use super::rows;
@@ -6,9 +6,9 @@ use crate::diff;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
 use crate::table::RawRow;
 
-/// Resumes a device on the table that it has. Where that reads its metadata while suspended it is loaded anew first:
-/// what such a target has in memory may be spoilt, if it was left suspended because a disk failed it, and to go on
-/// with that would spoil the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits what it has).
+/// Resumes a device on the table that it has. A table whose target reads its metadata while suspended is loaded again
+/// first: if the device is suspended because a disk failed, the target's copy in memory may be damaged, and would then be
+/// written to the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits it).
 pub fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> Result<(), KernelError> {
     let found = kernel.device(id, Slot::Live)?;
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {

@@ -1,11 +1,11 @@
-//! How each change in the journal is undone, last things first.
+//! Undoes the changes of a journal, the last one first.
 
 use super::journal::{UndoEntry, UndoLog};
 use super::rollback_swap::rollback_swap;
 use super::undo::Undo;
 use crate::kernel::Suspend;
 
-/// Undoes every change of `journal`, last things first.
+/// Undoes every change of `journal`, the last one first.
 pub fn rollback(journal: UndoLog, undo: &mut Undo<'_>) {
     journal.backwards().for_each(|done| one(undo, done));
 }
@@ -30,7 +30,7 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
             };
             undo.note(outcome, says);
         }
-        // A swap that came after has emptied the slot; clearing it again does no harm.
+        // A later swap has emptied the slot; clearing it again is harmless.
         UndoEntry::Loaded { id, name } => {
             let outcome = undo.twice(|| kernel.clear(&id));
             let says = |error| {

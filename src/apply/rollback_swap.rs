@@ -1,4 +1,4 @@
-//! Puts the old tables of a stack back, whatever state a swap left it in.
+//! Loads the old tables of a stack again, whatever state a swap left it in.
 //!
 //! A resume that fails leaves its device suspended (`do_resume` in `drivers/md/dm-ioctl.c`): on the old
 //! table, with the new one destroyed, when the swap itself failed; on the new table, with the old one gone,
@@ -15,13 +15,13 @@ use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 use crate::stack::Position as _;
 use crate::table::{self, RawRow, Table};
 
-/// Puts the old tables of `members` back, and notes each device that is left otherwise.
+/// Loads the old tables of `members` again, and records each device that is not as before.
 pub fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     let kernel = undo.kernel;
     let ways: Vec<WayBack<'_>> = members.iter().map(|member| WayBack::of(member, undo)).collect();
     let _memory = kernel.lock_memory();
     attempt(kernel, &ways);
-    // A device that was made again, and uses one of these, may itself be used by others.
+    // A recreated device that uses one of these may itself be used by others.
     undo.serve_waiting();
     for way in &ways {
         if way.is_back(kernel) {
@@ -29,7 +29,7 @@ pub fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
         }
         let tried = attempt(kernel, slice::from_ref(way));
         if !way.is_back(kernel) {
-            // How far that got is seen by looking.
+            // The devices are read below, which shows how far that got.
             let _ = way.through_error(kernel);
         }
         if !way.is_back(kernel) {
@@ -39,8 +39,7 @@ pub fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     }
 }
 
-/// Loads the old tables, and makes them live. Returns the last error; whether it did any harm is seen by
-/// looking.
+/// Loads the old tables, and makes them live. Returns the last error. Only reading the devices shows whether it matters.
 fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelError> {
     let mut trouble = None;
     let mut note = |outcome: Result<bool, KernelError>| {
@@ -63,12 +62,12 @@ fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelErro
     trouble
 }
 
-/// The way back of one member.
+/// The rollback of one member.
 struct WayBack<'m> {
     member: &'m Member,
-    /// The table it had, with the numbers that its lower devices have now.
+    /// The old table, with the numbers that its lower devices have now.
     old: Table,
-    /// What is loaded to have that table again.
+    /// The table to load so that the kernel shows the old one again.
     load: Table,
 }
 
@@ -98,7 +97,7 @@ impl<'m> WayBack<'m> {
         kernel.load(self.id(), &self.member.new, self.member.reload.access)
     }
 
-    /// Readies the device for its old table: true when that had to be loaded again.
+    /// Prepares the device for its old table. Returns whether that had to be loaded again.
     fn stage(&self, kernel: &dyn ChangeKernel) -> Result<bool, KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(false) };
         if *now.table == *self.old && now.info.access() == self.member.reload.old.access {
@@ -111,7 +110,7 @@ impl<'m> WayBack<'m> {
         Ok(true)
     }
 
-    /// Lets I/O through, unless it was held back before.
+    /// Resumes the device, unless it was suspended before.
     fn resume(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
         if now.info.inactive_table || (now.info.suspended && !self.was_suspended()) {
@@ -122,9 +121,9 @@ impl<'m> WayBack<'m> {
         if self.was_suspended() { kernel.suspend(self.id(), self.suspend_flags()) } else { Ok(()) }
     }
 
-    /// Brings an old table back that may not take the place of the new one, as no other type may take that of
-    /// verity: `error` may, and anything that of `error`. Not while the device is open, for its users would get
-    /// errors.
+    /// Brings back an old table that the kernel does not accept in place of the new one, such as another type in place
+    /// of verity: it does accept `error`, and any table in place of `error`. Not while the device is open, because its
+    /// users would get errors.
     fn through_error(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
         if now.info.open_count > 0 || now.table.is_empty() || self.has_old_table(&now) {
@@ -141,19 +140,19 @@ impl<'m> WayBack<'m> {
         back
     }
 
-    /// Lets I/O through to the new table of a device whose old one is refused: some changes have no way back. A
-    /// thin pool that was given more space can't be made smaller.
+    /// Resumes a device on its new table when the old one is refused: some changes can't be undone. A thin pool that was
+    /// given more space can't be made smaller.
     fn serve_at_least(&self, kernel: &dyn ChangeKernel) {
         let now = kernel.device(self.id(), Slot::Live);
         let suspended = now.is_ok_and(|now| now.is_some_and(|now| now.info.suspended));
         if suspended && !self.was_suspended() {
-            // Whether that helped is seen by looking, and what is left is told then.
+            // The device is read afterwards, and its state is reported then.
             let _ = self.load_new(kernel);
             let _ = kernel.resume(self.id()).or_else(|_| kernel.resume(self.id()));
         }
     }
 
-    /// Whether the device is as it was. One that can't be read is not.
+    /// Whether the device is as it was. A device that can't be read is not.
     fn is_back(&self, kernel: &dyn ChangeKernel) -> bool {
         let Ok(Some(now)) = kernel.device(self.id(), Slot::Live) else { return false };
         let info = &now.info;
@@ -165,12 +164,12 @@ impl<'m> WayBack<'m> {
         if *now.table == *self.old {
             return now.info.access() == access;
         }
-        // The kernel may print a table otherwise than before, and mean the same.
+        // The kernel may print a table differently than before, and mean the same.
         let old = diff::understand(&self.old);
         old.is_ok_and(|old| diff::compare(&old, access, now) == Verdict::Equal)
     }
 
-    /// The state that the device is left in, and the command that helps.
+    /// Describes the state of the device, with the command that helps.
     fn left(&self, kernel: &dyn ChangeKernel, error: Option<&KernelError>) -> String {
         let name = &self.member.name;
         let why = error.map(|error| format!(": {error}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tables as the kernel is given them: those of the plan, and the old ones when they are put back.
+//! Builds the tables that are loaded: those of the plan, and the old ones in a rollback.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,17 +10,17 @@ use crate::table::Row;
 use crate::table::{RawRow, Table};
 use crate::targets::{self, Style, Target};
 
-/// What is known only since something was made.
+/// Facts that are known only once devices were created.
 #[derive(Default)]
 pub struct Made {
-    /// The numbers of mappings.
+    /// The device numbers of mappings.
     pub numbers: BTreeMap<Key, DevNum>,
-    /// How long the targets of mappings turned out to be, where only a first load could tell.
+    /// The lengths of mappings in sectors, where only a first load could tell them.
     pub lengths: BTreeMap<Key, u64>,
 }
 
 impl Made {
-    /// The rows of `table`, which is one of the mapping `key`, with all that is known by now.
+    /// Completes the rows of `table`, a table of the mapping `key`, with the numbers and lengths known by now.
     pub fn complete(&self, table: &[Row], key: Option<&Key>) -> Vec<Row> {
         let mut table = table.to_vec();
         for row in &mut table {
@@ -39,12 +39,12 @@ impl Made {
     }
 }
 
-/// What is loaded to have `table` on a new device.
+/// Returns `table` as it is loaded on a new device.
 pub fn first(table: &[Row]) -> Table {
     table.iter().map(|row| raw(row, row.target.as_ref())).collect()
 }
 
-/// What is loaded to have `table` in the place of `live`: without orders that `live` has carried out.
+/// Returns `table` as it is loaded in place of `live`: without orders that `live` has carried out.
 pub fn over(table: &[Row], live: &[RawRow]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
     let row = |row: &Row| {
@@ -61,7 +61,7 @@ fn raw(row: &Row, target: &dyn Target) -> RawRow {
     RawRow::new(row.start, row.length, target.kind(), target.params(Style::Kernel))
 }
 
-/// An old table as the kernel prints it once devices it stands on were made again, with other numbers.
+/// Returns an old table as the kernel prints it once its lower devices were recreated with other numbers.
 pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
     change(old, |target| {
         let mut changed = false;
@@ -75,7 +75,7 @@ pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
     })
 }
 
-/// What is loaded to have an old table again: some targets print something else than they take.
+/// Returns an old table as it is loaded again: some targets print other parameters than they accept.
 pub fn again(old: &[RawRow]) -> Table {
     change(old, |target| {
         let again = target.for_export();
@@ -85,7 +85,7 @@ pub fn again(old: &[RawRow]) -> Table {
     })
 }
 
-/// The rows with what `act` makes of them; those that it leaves alone, or that can't be read, word for word.
+/// Changes the rows with `act`, which returns whether it did. The others, and rows that can't be parsed, stay as text.
 fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table {
     let row = |row: &RawRow| {
         let mut target = targets::parse(&row.kind, row.params()).ok()?;
@@ -94,8 +94,8 @@ fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table 
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
 }
 
-/// What the kernel said when it refused to load `table`, with the row that it means, where that can be told:
-/// its log names the type only.
+/// Describes the error of a load of `table`, with the row at fault where that is certain: the kernel's log names the
+/// target type only.
 pub fn blame(table: &[RawRow], error: &KernelError) -> String {
     let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
     let log = log.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One apply on its way: what is done for each task.
+//! Carries out the tasks of one apply.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
@@ -23,26 +23,26 @@ use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
 use crate::table::Row;
 
-/// One apply on its way.
+/// The state of one apply.
 pub struct Run<'k, 'p> {
     kernel: &'k dyn ChangeKernel,
     options: Options<'k>,
     plan: &'p Plan,
     tasks: IndexVec<TaskId, Task<'p>>,
-    /// What was done so far.
+    /// The changes so far.
     journal: UndoLog,
     made: Mutex<Made>,
     notices: Notices,
     load_time: LoadTime,
-    /// Something failed: nobody waits for anybody any more.
+    /// Set once a task has failed: the other tasks stop waiting for devices to be closed.
     failed: AtomicBool,
-    /// How many threads more than one the swaps may have, all together.
+    /// The number of threads beyond the first that all swaps together may use.
     helpers: AtomicUsize,
     /// Held from the first swap of a stack on.
     memory: OnceLock<Option<MemoryLock>>,
 }
 
-/// How long a target may be, as its metadata tells after a first load.
+/// Reads the length of a target in sectors from its metadata, after a first load.
 fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
     let metadata = row.target.metadata();
     let first = metadata.first()?;
@@ -50,7 +50,7 @@ fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
     row.target.length_on_disk(&head)
 }
 
-/// The step in a few words.
+/// Names the step: action and device.
 fn describe(step: &Step) -> String {
     format!("{} {}", step.action().name(), step.name)
 }
@@ -60,8 +60,8 @@ fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
 }
 
 impl<'k, 'p> Run<'k, 'p> {
-    /// Carries out `plan`, and looks whether each step had its effect. Gives what was done, for it to be undone,
-    /// and what failed.
+    /// Carries out `plan`, and verifies that each step had its effect. Returns the journal, on a failure together with
+    /// that.
     pub fn carry_out(
         kernel: &'k dyn ChangeKernel,
         plan: &'p Plan,
@@ -91,7 +91,7 @@ impl<'k, 'p> Run<'k, 'p> {
         }
     }
 
-    /// What is left to do when all tasks are done.
+    /// Verifies the plan once all tasks have ended.
     fn end(&self) -> Result<(), Failure> {
         verify::all(self.kernel, self.plan, &self.made()).map_err(|(step, cause)| {
             Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
@@ -102,7 +102,7 @@ impl<'k, 'p> Run<'k, 'p> {
         self.made.lock()
     }
 
-    /// A table of a step with all that is known by now.
+    /// Completes a table of a step with the numbers and lengths known by now.
     fn complete(&self, step: &Step, table: &[Row]) -> Vec<Row> {
         self.made().complete(table, step.mapping.as_ref())
     }
@@ -117,7 +117,7 @@ impl<'k, 'p> Run<'k, 'p> {
         Ok(())
     }
 
-    /// Makes the tables of a stack live.
+    /// Makes the loaded tables of a stack live.
     fn swap(&self, stack: &[Swapped<'p>]) -> Result<(), Failure> {
         if self.load_time == LoadTime::Early {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
@@ -133,8 +133,9 @@ impl<'k, 'p> Run<'k, 'p> {
         outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
     }
 
-    /// A target that reads its metadata only while its device is suspended must find it. Otherwise no table could be
-    /// loaded, and a target that writes there to begin, as era does, could not be resumed on the old one either.
+    /// Checks that a target that reads its metadata only while its device is suspended can read it. Otherwise no table
+    /// could be loaded, and a target that begins with a write there, as era does, could not be resumed on the old one
+    /// either.
     fn check_metadata(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
         let table = self.complete(step, &reload.table);
         let late = table.iter().filter(|row| row.target.traits().suspend_before_load);
@@ -146,7 +147,7 @@ impl<'k, 'p> Run<'k, 'p> {
         })
     }
 
-    /// Takes as many threads as are left, and not more than these.
+    /// Takes as many helper threads as are left, at most `most`. The caller returns them.
     fn borrow_helpers(&self, most: usize) -> usize {
         let take = |left: usize| Some(left - left.min(most));
         let before = self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
@@ -205,7 +206,7 @@ impl<'k, 'p> Run<'k, 'p> {
         }
     }
 
-    /// Gives a device that was made and never got a table its first one.
+    /// Gives a device that was found without a table its first one.
     fn finish(&self, step: &Step, reload: &Reload) -> Result<(), Failure> {
         let live = LiveTable::none(reload.old.access);
         let shell = PriorState {
@@ -232,7 +233,7 @@ impl<'k, 'p> Run<'k, 'p> {
         Ok(())
     }
 
-    /// Gives a device that has no table its first one, and lets I/O through.
+    /// Gives a device that has no table its first one, and resumes it.
     fn serve(&self, step: &Step, table: &[Row], access: Access) -> Result<(), Failure> {
         let id = step.id();
         let serve = |table: &[Row]| {
@@ -252,12 +253,12 @@ impl<'k, 'p> Run<'k, 'p> {
         serve(&self.complete(step, table))
     }
 
-    /// Removes a device, after a look at what must be made again should the rest fail.
+    /// Removes a device, after reading the state to recreate should a later step fail.
     fn remove(&self, step: &Step, id: &Id) -> Result<(), Failure> {
         let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
         removal::remove(self.kernel, id, self.options.patience, &|| self.ends_early()).map_err(|error| {
             if error.errno() == Some(Errno::EBUSY) {
-                // Told to stop while it waited for a close.
+                // The apply was told to stop while it waited for a close.
                 if self.is_stopped() {
                     return Failure { step: describe(step), why: Why::Stopped };
                 }
@@ -272,7 +273,7 @@ impl<'k, 'p> Run<'k, 'p> {
         Ok(())
     }
 
-    /// The step in a few words that is told of when a task fails as a whole.
+    /// Names the step that is reported when the whole task fails.
     fn told_of(&self, task: TaskId) -> String {
         self.tasks[task].step().map(|step| describe(&self.plan.steps[step])).unwrap_or_default()
     }
@@ -289,7 +290,7 @@ impl<'k, 'p> Run<'k, 'p> {
 impl Executor for Run<'_, '_> {
     type Error = Failure;
 
-    /// Ends here when it was told to stop: no device of this task is suspended yet.
+    /// Fails when the apply was told to stop: no device of this task is suspended yet.
     fn begin(&self, task: TaskId) -> Result<(), Failure> {
         if self.is_stopped() {
             return Err(Failure { step: self.told_of(task), why: Why::Stopped });
@@ -330,8 +331,8 @@ impl Executor for Run<'_, '_> {
     }
 }
 
-/// The failure that is told of several: what the kernel refused rather than a wait that was cut short for it, then
-/// the first in the order of the plan.
+/// Selects the failure to report: one that the kernel caused rather than a wait that was cut short for it, then the first
+/// in the order of the plan.
 fn first(failed: Vec<(TaskId, Failure)>) -> Option<Failure> {
     let rank = |failure: &Failure| match failure.why {
         Why::Refused(_) => 0,

@@ -1,4 +1,4 @@
-//! Which reloads are swapped together.
+//! Groups reloads that are swapped together.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,8 +13,7 @@ position! {
     struct ReloadId;
 }
 
-/// Sorts reloads into stacks that have nothing to do with each other. Each keeps the order of the plan, lower devices
-/// first.
+/// Groups reloads into independent stacks. Each keeps the order of the plan, lower devices first.
 pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>> {
     let reloads: IndexVec<ReloadId, Swapped<'p>> = reloads.iter().copied().collect();
     let by_number: HashMap<DevNum, ReloadId> =
@@ -22,7 +21,7 @@ pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>>
     let by_step: HashMap<StepId, ReloadId> =
         reloads.entries().map(|(id, swapped)| (swapped.place, id)).collect();
     let below = |swapped: &Swapped<'p>| {
-        // A lower device that is not swapped itself ties nothing together.
+        // A lower device that is not swapped itself does not connect two reloads.
         let lowers = lowers(swapped).into_iter().filter_map(|number| by_number.get(&number));
         let waits = plan.dependencies.below(swapped.place).iter().filter_map(|step| by_step.get(step));
         lowers.chain(waits).copied().collect()
@@ -32,7 +31,7 @@ pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>>
     stacks.parts().into_iter().map(stack).collect()
 }
 
-/// The devices below a device, before its reload and afterwards.
+/// Returns the lower devices of a device, before its reload and after it.
 fn lowers(Swapped { reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
     let mut lowers = diff::lower_devices(&reload.old.rows);
     for row in &*reload.table {

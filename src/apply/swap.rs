@@ -1,10 +1,10 @@
-//! Makes staged tables live.
+//! Makes loaded tables live.
 //!
-//! A device by itself is only resumed: the kernel suspends it, swaps and resumes. A stack is suspended from
-//! the top down, so that no I/O is caught between two levels, and resumed from the bottom up; the devices of one
-//! level side by side, for a suspend is a wait. Between the first suspend and the last resume nothing is logged,
-//! waited for or read, no thread is made, and this process stays in memory: what it would be paged in from may
-//! be one of these devices.
+//! A single device is only resumed: the kernel suspends it, swaps the tables and resumes it. A stack is suspended from
+//! the top down, so that no I/O is caught between two levels, and resumed from the bottom up. The devices of one level
+//! are suspended at the same time, because a suspend is a wait. Between the first suspend and the last resume this
+//! process does not log, read or wait for other programs, does not start threads, and stays in memory: it might be paged
+//! in from one of these devices.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -28,11 +28,11 @@ pub struct Member {
     pub name: Name,
     /// Its number.
     pub number: Option<DevNum>,
-    /// What the plan says of the swap.
+    /// The reload as planned.
     pub reload: Arc<Reload>,
-    /// The table that it gets, as it is loaded.
+    /// The new table, as it is loaded.
     pub new: Table,
-    /// Whether that is loaded only once the device is suspended and all devices below it serve I/O.
+    /// Whether the new table is loaded only once the device is suspended and all devices below it serve I/O.
     pub load_late: bool,
 }
 
@@ -44,15 +44,15 @@ position! {
 /// The devices of a stack.
 pub type Members = IndexVec<MemberId, Member>;
 
-/// Whether the kernel does all of the swap by itself, in one resume.
+/// Whether one resume makes the kernel do the whole swap.
 pub fn is_alone(members: &Members) -> bool {
     let mut all = members.iter();
     let alone = all.next().filter(|_| members.len() == 1);
     alone.is_some_and(|alone| alone.reload.suspend == Suspend::default() && !alone.load_late)
 }
 
-/// Makes the staged tables of one stack live, `jobs` devices at a time. On failure returns the member, and what the
-/// kernel said; the members are then to be rolled back. The caller keeps this process in memory, unless the stack is one
+/// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
+/// answer; the members must then be rolled back. The caller keeps this process in memory, unless the stack is one
 /// device that [`is_alone`].
 pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result<(), (MemberId, String)> {
     let said = |(member, error): (MemberId, KernelError)| (member, error.to_string());
@@ -67,8 +67,8 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result
     }
 }
 
-/// The order in which a stack is suspended: a device after all devices above it. Each device is given with its number
-/// and its table.
+/// Returns the order in which a stack is suspended: a device after all devices above it. `stack` gives the number and
+/// the table of each device.
 pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> Vec<MemberId> {
     from_the_top(&levels(stack))
 }
@@ -79,7 +79,7 @@ fn from_the_top(levels: &IndexVec<MemberId, usize>) -> Vec<MemberId> {
     order
 }
 
-/// How many levels of the stack are below each device.
+/// Counts the levels of the stack below each device.
 fn levels<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> IndexVec<MemberId, usize> {
     let stack: IndexVec<MemberId, _> = stack.collect();
     let members: HashMap<DevNum, MemberId> =
@@ -92,7 +92,7 @@ fn levels<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> In
 
 /// One call of a swap.
 struct Call {
-    /// The calls of a level are made side by side, after those of the level before.
+    /// The calls of a level are made at the same time, after those of the level before.
     level: usize,
     step: Step,
 }

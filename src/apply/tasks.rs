@@ -1,9 +1,9 @@
-//! The tasks of a plan: what is done at one go, and what it waits for.
+//! Turns the steps of a plan into tasks.
 //!
-//! A step is one task, but for two. A device is made in one and given its table in another, for only the first
-//! must be done one at a time. And a changed table is loaded in a task of its own, as early as can be: most of
-//! what the kernel may refuse it refuses there, when there is next to nothing to undo. The reloads of a stack
-//! are then made live together, in one task.
+//! A step is one task, with two exceptions. A device is created in one task and given its table in another, because only
+//! creations must be done one at a time. And a changed table is loaded in a task of its own, as early as possible: the
+//! kernel refuses most faults there, when there is next to nothing to undo. The reloads of a stack are then made live
+//! together, in one task.
 
 use std::collections::HashSet;
 
@@ -16,22 +16,22 @@ use crate::plan::{Operation, Plan, Step, StepId};
 use crate::stack::IndexVec;
 use crate::table::Row;
 
-/// What is done at one go; steps are told by their places in the plan.
+/// A unit of work. Steps are given by their places in the plan.
 pub enum Task<'p> {
     /// Loads a changed table into the inactive slot.
     Load(Swapped<'p>),
-    /// Makes a device.
+    /// Creates a device.
     Make(StepId),
-    /// Gives a device that was made its table.
+    /// Gives a created device its table.
     Serve(StepId),
     /// Makes the changed tables of a stack live, lower devices first.
     Swap(Vec<Swapped<'p>>),
-    /// Carries a step out as a whole.
+    /// Carries out a whole step.
     Step(StepId),
 }
 
 impl Task<'_> {
-    /// The place of the step that is told of when the task fails as a whole.
+    /// Returns the place of the step that is named when the whole task fails.
     pub fn step(&self) -> Option<StepId> {
         match self {
             Self::Load(swapped) => Some(swapped.place),
@@ -41,22 +41,22 @@ impl Task<'_> {
     }
 }
 
-/// When something is done: what disturbs nobody comes first, what destroys comes last.
+/// The phase of a task: harmless changes come first, destructive ones last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     /// The kernel checks changed tables.
     Check,
-    /// New devices are made, and leftovers cleared.
+    /// New devices are created, and inactive slots cleared.
     Stage,
     /// Changed tables become live.
     Swap,
-    /// Names, messages.
+    /// Devices are renamed, and messages sent.
     Settle,
-    /// Devices are held back and removed.
+    /// Devices are suspended and removed.
     End,
 }
 
-/// The tasks of a plan in their order, and what each waits for.
+/// The tasks of a plan in their order, and when each may begin.
 #[derive(Default)]
 pub struct Tasks<'p> {
     /// The tasks.
@@ -66,7 +66,7 @@ pub struct Tasks<'p> {
 }
 
 impl<'p> Tasks<'p> {
-    /// The tasks of `plan`.
+    /// Creates the tasks of `plan`.
     pub fn of(plan: &'p Plan) -> Self {
         Sorting::new(plan).all()
     }
@@ -79,13 +79,13 @@ impl<'p> Tasks<'p> {
     }
 }
 
-/// A plan that is taken apart.
+/// The state of turning a plan into tasks.
 struct Sorting<'p> {
     plan: &'p Plan,
     tasks: Tasks<'p>,
     /// For each step, the task that loads its table.
     loads: IndexVec<StepId, Option<TaskId>>,
-    /// For each step, the task with which it ends, as soon as that is there.
+    /// For each step, its last task, once that exists.
     ends: IndexVec<StepId, Option<TaskId>>,
     load_time: LoadTime,
 }
@@ -118,7 +118,7 @@ impl<'p> Sorting<'p> {
         self.tasks
     }
 
-    /// Loads of tables whose devices are all there already.
+    /// Adds loads of the tables whose lower devices all exist already.
     fn loads_at_once(&mut self) {
         let steps = &self.plan.steps;
         let prepared: HashSet<&Key> = steps.iter().filter_map(prepared_mapping).collect();
@@ -138,7 +138,7 @@ impl<'p> Sorting<'p> {
         }
     }
 
-    /// Neighbouring reloads: those that are not loaded yet are, and then they are swapped, a stack at a time.
+    /// Adds the tasks of neighbouring reloads: loads of the tables that are not loaded yet, and then a swap per stack.
     fn swaps(&mut self, reloads: &[Swapped<'p>]) {
         for swapped in reloads {
             let place = swapped.place;
@@ -181,7 +181,7 @@ impl<'p> Sorting<'p> {
         self.ends[place] = Some(self.tasks.push(Task::Step(place), phase, lane, before));
     }
 
-    /// The tasks that a step waits for, as far as they are there: those of the same stack are not.
+    /// Returns the tasks that a step waits for, as far as they exist: those of the same stack do not yet.
     fn before(&self, place: StepId) -> Vec<TaskId> {
         self.plan.dependencies.below(place).iter().filter_map(|before| self.ends[*before]).collect()
     }
@@ -214,7 +214,7 @@ pub fn loads_late(table: &[Row], load_time: LoadTime) -> bool {
     load_time == LoadTime::Late || table.iter().any(|row| row.target.traits().suspend_before_load)
 }
 
-/// The device that a step gives its first table.
+/// Returns the device that a step gives its first table.
 fn unfinished(step: &Step) -> Option<DevNum> {
     match &step.operation {
         Operation::Reload(reload) if reload.is_first_table() => step.number,
@@ -222,7 +222,7 @@ fn unfinished(step: &Step) -> Option<DevNum> {
     }
 }
 
-/// The mapping that a step makes a lower device ready for.
+/// Returns the mapping for which a step prepares a lower device.
 fn prepared_mapping(step: &Step) -> Option<&Key> {
     match &step.operation {
         Operation::Message(message) if message.prepares.is_some() => step.mapping.as_ref(),

@@ -1,8 +1,7 @@
-//! The way back: what is the same for everything that is undone.
+//! Undoes changes: the rules and the state that all kinds of undo entries share.
 //!
-//! A call that fails is made once more, for what stood in its way may be gone: a signal, a shortage of
-//! memory, a program that had the device open. What fails twice is noted, and the rest is undone all the
-//! same.
+//! A call that fails is made once more, because its cause may be gone: a signal, a shortage of memory, a program that
+//! had the device open. A call that fails twice is recorded, and the other changes are undone all the same.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,26 +12,26 @@ use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
 use crate::table::{RawRow, Table};
 
-/// The way back.
+/// The state of a rollback.
 pub struct Undo<'k> {
     /// The kernel.
     pub kernel: &'k dyn ChangeKernel,
     patience: Duration,
-    /// The numbers of devices that were made again, by those they had.
+    /// The new numbers of recreated devices, by their old numbers.
     numbers: HashMap<DevNum, DevNum>,
-    /// Devices that were made again, and do not have their tables yet: what they stand on may be too small until
-    /// it is put back itself. Lower ones first.
+    /// Recreated devices that do not have their tables yet: a lower device may be too small until it is rolled back
+    /// itself. Lower devices come first.
     waiting: Vec<PriorState>,
     left: Vec<String>,
 }
 
 impl<'k> Undo<'k> {
-    /// A way back on which a device that is open is waited for as long as `patience`.
+    /// Begins a rollback that waits up to `patience` for an open device to be closed.
     pub fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
         Self { kernel, patience, numbers: HashMap::new(), waiting: Vec::new(), left: Vec::new() }
     }
 
-    /// What is left as it should not be, and what to do about it.
+    /// Ends the rollback. Returns a message for each device that is not as before, with the command that helps.
     pub fn end(mut self) -> Vec<String> {
         for old in std::mem::take(&mut self.waiting) {
             let outcome = self.serve(&old);
@@ -44,30 +43,30 @@ impl<'k> Undo<'k> {
         self.left
     }
 
-    /// Notes something that is left.
-    pub fn left(&mut self, says: String) {
-        self.left.push(says);
+    /// Records a message for a device that is not as before.
+    pub fn left(&mut self, message: String) {
+        self.left.push(message);
     }
 
-    /// Notes what is left when `outcome` is an error.
-    pub fn note(&mut self, outcome: Result<(), KernelError>, says: impl FnOnce(KernelError) -> String) {
+    /// Records the message that `message` makes of an error.
+    pub fn note(&mut self, outcome: Result<(), KernelError>, message: impl FnOnce(KernelError) -> String) {
         if let Err(error) = outcome {
-            self.left.push(says(error));
+            self.left.push(message(error));
         }
     }
 
     /// Makes a call, and once more when it fails.
-    #[expect(clippy::unused_self, reason = "the rule belongs to the way back")]
+    #[expect(clippy::unused_self, reason = "the rule belongs to the rollback")]
     pub fn twice<T>(&self, call: impl Fn() -> Result<T, KernelError>) -> Result<T, KernelError> {
         call().or_else(|_| call())
     }
 
-    /// Removes a device, if it is there. Nothing stops the way back.
+    /// Removes a device, if it exists. A rollback is not interrupted.
     pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
         self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false))
     }
 
-    /// Lets a device go away when it is closed, as it was to. One that was closed meanwhile stays: better a device
+    /// Requests the deferred removal of a device again. A device that was closed meanwhile stays: better a device
     /// too many than one too few.
     pub fn restore_deferred_remove(&self, id: &Id) -> Result<(), KernelError> {
         match self.kernel.device(id, Slot::Live)? {
@@ -76,8 +75,8 @@ impl<'k> Undo<'k> {
         }
     }
 
-    /// Takes the table of a device away that had none. A live table is there for good, so the device is made
-    /// anew.
+    /// Takes the table away from a device that had none. A live table can't be taken away, so such a device is
+    /// recreated.
     pub fn empty(&mut self, shell: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, shell.id());
         match kernel.device(&id, Slot::Live)? {
@@ -91,7 +90,7 @@ impl<'k> Undo<'k> {
         }
     }
 
-    /// Makes a device again as it was. Should it not get its table now, it waits for it.
+    /// Recreates a device as it was. If its table can't be loaded yet, the device waits for it.
     pub fn make_again(&mut self, old: &PriorState) -> Result<(), KernelError> {
         let number = self.twice(|| self.kernel.create(&old.name, old.uuid.as_ref()))?;
         if let Some(was) = old.number.filter(|was| *was != number) {
@@ -103,13 +102,13 @@ impl<'k> Undo<'k> {
         Ok(())
     }
 
-    /// Gives the devices that wait for their tables those that fit by now.
+    /// Loads the tables of waiting devices, as far as the kernel accepts them by now.
     pub fn serve_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = waiting.into_iter().filter(|old| self.serve(old).is_err()).collect();
     }
 
-    /// Gives a device that was made again what it had.
+    /// Gives a recreated device its table, and suspends it if it was suspended.
     fn serve(&self, old: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, old.id());
         if !old.live.rows.is_empty() {
@@ -120,7 +119,7 @@ impl<'k> Undo<'k> {
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }
     }
 
-    /// An old table with the numbers that its devices have now.
+    /// Returns an old table with the numbers that its lower devices have now.
     pub fn as_now(&self, old: &[RawRow]) -> Table {
         if self.numbers.is_empty() { old.to_vec() } else { rows::renumbered(old, &self.numbers) }
     }

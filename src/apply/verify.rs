@@ -1,4 +1,4 @@
-//! Reads everything again: the kernel may take a table and ignore a part of it.
+//! Reads the devices again after an apply: the kernel may accept a table and ignore a part of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::identity::{Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
 use crate::plan::{Operation, Plan, Step};
 
-/// Checks that every step of a plan had its effect, or says which had not and how.
+/// Checks that every step of a plan had its effect. The error is the step that had not, and a message.
 pub fn all<'p>(
     kernel: &dyn ReadKernel,
     plan: &'p Plan,
@@ -21,13 +21,13 @@ pub fn all<'p>(
     Ok(())
 }
 
-/// What is known of the devices after all steps.
+/// The names and uuids of devices after all steps.
 struct End<'p> {
-    /// What each device is called, by uuid.
+    /// The new names of renamed devices, by uuid.
     names: BTreeMap<&'p Uuid, &'p Name>,
-    /// The uuids that devices found by name were given.
+    /// The uuids that adopted devices were given, by mapping.
     given: HashMap<&'p Key, &'p Uuid>,
-    /// Those of devices that are made, some of them again.
+    /// The uuids of created devices, recreated ones included.
     created: HashSet<&'p Uuid>,
 }
 

@@ -142,7 +142,7 @@ struct Moved {
     real: String,
 }
 
-/// A place: where it is, and its line with the mark.
+/// Draws a place: file, line and column, and the line with the mark.
 fn place<'a>(
     sources: &[Source],
     (file, span): &Found,

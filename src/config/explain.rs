@@ -85,7 +85,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
         self.all_of(&subject, table, &|table| read::<MappingFields>(table).map(drop));
     }
 
-    /// `[mappings.a.b]` is a table `b` in the mapping `a`, where most often the key `a.b` was meant.
+    /// Reports `[mappings.a.b]`, a table `b` in the mapping `a`, where most often the key `a.b` was meant.
     fn dotted_keys(&mut self, table: &mut DeTable<'i>) {
         let is_key = |key: &str, value: &DeValue<'_>| value.is_table() && key != "suspend";
         let keys: Vec<_> = table

@@ -1,8 +1,8 @@
-//! Which mappings write to the same sectors of a device.
+//! Finds mappings that write to the same sectors of a device.
 //!
-//! The map is checked offline, where devices are told apart by what they are called, and again when a plan
-//! is made, where they are told apart by number. Both sort the claims of all mappings and sweep over them
-//! once: a map may have a hundred thousand.
+//! The map is checked offline, where devices are told apart by their text, and again when a plan is made,
+//! where they are told apart by number. Both sort the claims of all mappings and sweep over them once: a map
+//! may have a hundred thousand.
 
 use std::fmt;
 
@@ -15,19 +15,19 @@ use crate::targets::DeviceAccess;
 pub struct Claim<'m, D> {
     /// The mapping.
     pub mapping: &'m Mapping,
-    /// Its row.
+    /// The index of the row in the mapping.
     pub row: usize,
     /// The device, as the map calls it.
     pub device: &'m Device,
-    /// What tells it from other devices.
+    /// The identity by which the device is compared with others.
     pub identity: D,
     /// The first sector.
     pub start: u64,
     /// The first sector after it; `u64::MAX` for all up to the end of the device.
     pub end: u64,
-    /// What the row does there.
+    /// The way in which the row uses the sectors.
     pub access: DeviceAccess,
-    /// Whether the mapping says that it shares.
+    /// Whether the mapping is `shared`.
     pub shared: bool,
 }
 
@@ -53,14 +53,14 @@ impl fmt::Display for SharedSectors {
 
 /// Two claims that can't both be kept.
 pub struct Overlap<'m, D> {
-    /// The one that starts first.
+    /// The claim that starts first.
     pub first: Claim<'m, D>,
-    /// The other.
+    /// The claim that overlaps it.
     pub second: Claim<'m, D>,
 }
 
 impl<D> Overlap<'_, D> {
-    /// The sectors that both claim.
+    /// Returns the sectors that both claim.
     #[must_use]
     pub fn sectors(&self) -> SharedSectors {
         SharedSectors {
@@ -70,7 +70,7 @@ impl<D> Overlap<'_, D> {
     }
 }
 
-/// The claims of `mappings` on every device that `identity_of` knows.
+/// Lists the claims of `mappings` on every device that `identity_of` knows.
 pub fn claims<'m, D>(
     mappings: impl Iterator<Item = &'m Mapping>,
     identity_of: impl Fn(&Device) -> Option<D>,
@@ -110,9 +110,9 @@ pub fn claim<'m, D>(
     }
 }
 
-/// The claims that can't both be kept: both write, not both by a design that shares, not both in mappings
-/// that say `shared`, and not in one row, which answers for itself. A claim is reported once, together
-/// with the one before it that reaches furthest.
+/// Finds the claims that can't both be kept: both write, not both by a design that shares, not both in
+/// mappings that are `shared`, and not in one row, whose target checks itself. A claim is reported once,
+/// together with the earlier claim that reaches furthest.
 #[must_use]
 pub fn overlaps<D: Ord + Clone>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>> {
     let mut claims: Vec<_> = claims
@@ -152,7 +152,7 @@ impl<D> Default for Reach<'_, '_, D> {
 }
 
 impl<'c, 'm, D> Reach<'c, 'm, D> {
-    /// The kinds of claims: whether design shares, and whether the mapping says it.
+    /// Numbers the kinds of claims: whether the target shares by design, and whether the mapping is `shared`.
     fn kind(claim: &Claim<'_, D>) -> usize {
         usize::from(claim.access == DeviceAccess::Shared) * 2 + usize::from(claim.shared)
     }
@@ -196,12 +196,12 @@ mod tests {
     use super::super::parse_str;
     use super::*;
 
-    /// The pairs that overlap in a map of `(shared, start, length)` rows of one device, a mapping each.
+    /// Lists the pairs that overlap in a map of `(shared, start, length)` rows of one device, a mapping each.
     fn pairs(rows: &[(bool, u64, u64)]) -> Vec<String> {
         let mut text = "format = 1\n".to_string();
         for (index, (shared, start, length)) in rows.iter().enumerate() {
             let key = char::from(b'a' + u8::try_from(index).unwrap());
-            // A device each, or the map itself would be refused.
+            // Each mapping has a device of its own, or the map itself would be refused.
             text.extend([format!(
                 "[mappings.{key}]\nshared = {shared}\ntargets = [{{ type = \"linear\", length = {length}, \
                  device = \"1:{index}\", offset = {start} }}]\n"

@@ -1,9 +1,9 @@
-//! From the text of one file to what it declares.
+//! Reads the declarations of one file from its text.
 //!
-//! The text is parsed a mapping at a time where it can be taken apart, and every table in it is handed to serde by
-//! itself: the top, each mapping, each target. When anything is wrong the text is parsed again, as a whole: a table
-//! that does not read leaves the others alone and is noted, and what is wrong with it is found out afterwards by
-//! [`explain`](super::explain), on one more parse. Only a wrong file pays for these.
+//! The text is parsed a mapping at a time where it can be taken apart, and every table in it is handed to
+//! serde by itself: the top, each mapping, each target. When anything is wrong the text is parsed again, as a
+//! whole: a table that does not read leaves the others alone and is noted, and its errors are found
+//! afterwards by [`explain`](super::explain), on one more parse. Only a wrong file pays for these.
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Deserializer};
@@ -20,35 +20,35 @@ use crate::identity::{Key, Owner};
 use crate::mistake::Mistake;
 use crate::targets::{self, Kind, Target};
 
-/// What one file declares.
+/// The declarations of one file.
 pub(super) struct FileDraft {
     pub owner: Option<Owner>,
     pub policy: Option<super::Policy>,
     pub mappings: Vec<MappingDraft>,
-    /// Whether a key stands in the file in clear.
+    /// Whether the file holds a key in clear.
     pub holds_keys: bool,
-    /// Whether every mapping is there, if only in part.
+    /// Whether the draft has every mapping, if only in part.
     pub complete: bool,
 }
 
-/// What a file says of one mapping.
+/// The declaration of one mapping in a file.
 pub(super) struct MappingDraft {
     pub key: Key,
     pub file: usize,
     pub fields: MappingFields,
     pub rows: Rows,
-    /// Whether it was read in full. Of one that was not, nothing is checked that could follow from that.
+    /// Whether the mapping was read in full. If not, rules that depend on the missing part are not checked.
     pub whole: bool,
 }
 
-/// Reads the text of file number `file`. None when not even its syntax can be read.
+/// Reads the text of file number `file`. Returns `None` when not even its syntax can be read.
 pub(super) fn parse(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
     let outline = syntax::outline(file, text, diagnostics)?;
     let in_parts = Parts::of(text).and_then(|parts| in_parts(file, &parts));
     in_parts.or_else(|| whole(file, text, &outline, diagnostics))
 }
 
-/// Reads a mapping at a time. None as soon as anything is wrong.
+/// Reads a mapping at a time. Returns `None` as soon as anything is wrong.
 fn in_parts(file: usize, parts: &Parts<'_>) -> Option<FileDraft> {
     let head = DeTable::parse(parts.head).ok()?.into_inner();
     if other_format(&head).is_some() {
@@ -71,7 +71,7 @@ fn in_parts(file: usize, parts: &Parts<'_>) -> Option<FileDraft> {
     good.then_some(draft)
 }
 
-/// The one mapping that a part is about.
+/// Returns the one mapping of a part.
 fn only_mapping(mut document: DeTable<'_>) -> Option<Entry<'_>> {
     let mappings = document.remove("mappings").filter(|_| document.is_empty())?;
     let DeValue::Table(mappings) = mappings.into_inner() else { return None };
@@ -79,7 +79,7 @@ fn only_mapping(mut document: DeTable<'_>) -> Option<Entry<'_>> {
     entries.next().filter(|_| entries.next().is_none())
 }
 
-/// Reads all at once, and says what is wrong.
+/// Reads the whole text at once, and reports every error.
 fn whole(file: usize, text: &str, outline: &Outline, diagnostics: &mut Diagnostics) -> Option<FileDraft> {
     let document = syntax::parse(file, text, outline, diagnostics)?;
     if let Some(other) = other_format(&document) {
@@ -99,7 +99,8 @@ fn whole(file: usize, text: &str, outline: &Outline, diagnostics: &mut Diagnosti
     Some(draft)
 }
 
-/// The format of a file, when it is a number but not ours: nothing else in the file means what it says.
+/// Returns the format of a file, when it is a number but not ours: the rest of the file may then have another
+/// meaning.
 fn other_format<'d, 'i>(document: &'d DeTable<'i>) -> Option<&'d Spanned<DeValue<'i>>> {
     let ours = |written: &DeInteger<'_>| i64::from_str_radix(written.as_str(), written.radix()) == Ok(FORMAT);
     document.get("format").filter(|value| value.get_ref().as_integer().is_some_and(|written| !ours(written)))
@@ -122,12 +123,12 @@ struct Walk<'d> {
 }
 
 impl Walk<'_> {
-    /// Whether nothing was wrong so far.
+    /// Tells whether the file is free of errors so far.
     fn is_good(&self) -> bool {
         self.failed.is_empty() && self.diagnostics.is_usable()
     }
 
-    /// The top of the file without its mappings, and these.
+    /// Takes the mappings out of the top of the file and returns both.
     fn top<'i>(&mut self, mut document: DeTable<'i>) -> (FileDraft, Vec<Entry<'i>>) {
         let mappings = document.remove("mappings");
         let mut draft =
@@ -238,7 +239,7 @@ impl Walk<'_> {
     }
 
     fn fail(&mut self, origin: Origin, shape: Shape) {
-        // Enough to fill the screen many times: what follows is not even noted.
+        // Enough to fill the screen many times: further errors are not even noted.
         if self.failed.len() < 100 {
             self.failed.push(Failed { origin, shape });
         } else {
@@ -255,7 +256,7 @@ impl Walk<'_> {
     }
 }
 
-/// A row of the map from its two halves.
+/// Makes a row of the map from its two halves.
 fn row(common: RowFields, target: Box<dyn Target>) -> MappingRow {
     MappingRow {
         start: common.start.map(|start| start.0),
@@ -265,7 +266,7 @@ fn row(common: RowFields, target: Box<dyn Target>) -> MappingRow {
     }
 }
 
-/// Whether a key stands in a target in clear.
+/// Tells whether a target holds a key in clear.
 fn holds_key(kind: Option<&Kind>, common: &RowFields, fields: &DeTable<'_>) -> bool {
     fn has_hex(value: &DeValue<'_>) -> bool {
         value.as_table().is_some_and(|table| {

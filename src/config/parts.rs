@@ -1,24 +1,24 @@
-//! A map in parts: what stands before its mappings, and each mapping by itself.
+//! Takes a map apart: the text before its mappings, and each mapping by itself.
 //!
 //! The tree that the parser makes of a text takes many times the memory of the map that comes of it. Where every
 //! mapping has headers of its own, `[mappings.KEY]` and those below it, the text of each is a document as well, and
 //! the tree of only one has to be there at a time.
 //!
-//! Text of several lines, or an array, may hold a line that looks like a header. The part before it has no end
-//! then and is no TOML, so whoever reads all parts can be sure that they are parts.
+//! Text of several lines, or an array, may hold a line that looks like a header. The part before it does not
+//! have an end then and is not TOML, so a reader that can parse all parts can be sure that they are parts.
 
 use std::collections::HashSet;
 
 /// The parts of a text.
 pub(super) struct Parts<'i> {
-    /// All before the first mapping.
+    /// The text before the first mapping.
     pub head: &'i str,
-    /// The key of each mapping, and all of the text that is about it.
+    /// The key of each mapping, and all of its text.
     pub mappings: Vec<(&'i str, &'i str)>,
 }
 
 impl<'i> Parts<'i> {
-    /// Takes a text apart; none when its headers don't allow that.
+    /// Takes a text apart; returns `None` when its headers don't allow that.
     pub fn of(text: &'i str) -> Option<Self> {
         let lines = text.match_indices("\n[").map(|(at, _)| at + 1);
         let headers = text.starts_with('[').then_some(0).into_iter().chain(lines);
@@ -42,7 +42,7 @@ impl<'i> Parts<'i> {
     }
 }
 
-/// The key of the mapping that the header at the start of `text` is of.
+/// Returns the key of the mapping in the header at the start of `text`.
 fn key(text: &str) -> Option<&str> {
     let path = text.strip_prefix('[')?;
     let path = path.strip_prefix('[').unwrap_or(path).strip_prefix("mappings.")?;

@@ -1,5 +1,5 @@
-//! What every target of a map has, whatever its type, as serde reads it: where it starts, how long it is, its messages,
-//! and its parameters where they are written as the kernel takes them.
+//! The fields of every target of a map, whatever its type, as serde reads them: start, length, messages, and
+//! the parameters where they are written as the kernel takes them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,7 +34,7 @@ pub(super) struct RowFields {
 }
 
 impl RowFields {
-    /// The fields that are taken out of a target before its own are read.
+    /// The fields that are taken out of a target before those of its type are read.
     pub const NAMES: [&'static str; 5] = ["type", "start", "length", "messages", "params"];
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::fields::MapFields;
 
-/// The schema of a map, as editors take it.
+/// Returns the schema of a map, as editors take it.
 #[must_use]
 pub fn schema() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
@@ -17,7 +17,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// TOML has no null: a field that may be left out is left out.
+/// Removes null from what the schema allows: TOML does not have it, an optional field is left out instead.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,7 +1,7 @@
-//! Where the text of a map comes from: files, directories of files, pipes.
+//! Reads the text of a map: from files, directories of files, pipes.
 //!
-//! Nothing here understands TOML. What comes out is text with a name, and who could have written it; what
-//! is too large, no text, or no file at all is refused before anything looks at it.
+//! TOML is not understood here. The result is text with a name, and who could have written it; a source that
+//! is too large, not text, or not a file at all is refused before it is parsed.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -14,19 +14,19 @@ use thiserror::Error;
 
 use super::trust::{Guard, Laxness};
 
-/// The most a map may hold, in bytes.
+/// The most bytes that a map may hold.
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// One file of a map.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// What it is called in messages.
+    /// The name of the file in messages.
     pub name: String,
-    /// What it says. Bytes that are no UTF-8 are replaced.
+    /// The text of the file. Bytes that are not UTF-8 are replaced.
     pub text: String,
-    /// Where the first byte stands that is no UTF-8, if there is one.
+    /// The place of the first byte that is not UTF-8, if there is one.
     pub(super) broken_at: Option<usize>,
-    /// Whether it holds a key in clear.
+    /// Whether the file holds a key in clear.
     pub(super) holds_keys: bool,
     guards: Vec<Guard>,
 }
@@ -34,7 +34,7 @@ pub struct Source {
 /// Why a map could not be read.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// The system's own reason.
+    /// The system refuses to read it.
     #[error("can't read `{}`: {error}", .path.escape_debug())]
     Read {
         /// The file or directory.
@@ -42,27 +42,28 @@ pub enum SourceError {
         /// The reason.
         error: io::Error,
     },
-    /// A directory that holds no map.
+    /// The directory does not hold a map.
     #[error("the directory `{}` holds no `*.toml` file", .0.escape_debug())]
     EmptyDirectory(String),
-    /// A terminal, a disk, or something else that has no end.
+    /// The path names a terminal, a disk, or another file without an end.
     #[error("`{}` is {kind}: a map is a regular file, a pipe or a directory of `*.toml` files", .path.escape_debug())]
     Kind {
         /// The file.
         path: String,
-        /// What it is.
+        /// The kind of file.
         kind: &'static str,
     },
-    /// More than [`MAX_BYTES`].
+    /// The map is larger than [`MAX_BYTES`].
     #[error("`{}` holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
     TooLarge(String),
-    /// Not a single file was named.
+    /// The list of paths is empty.
     #[error("no map is named: give a file, a directory of `*.toml` files, or `-` for standard input")]
     Nothing,
 }
 
 impl Source {
-    /// Text that is there already, from no file that anyone could have written.
+    /// Makes a source of text that is in memory already: it does not have a file that others could have
+    /// written.
     #[must_use]
     pub fn from_text(name: &str, text: &str) -> Self {
         Self::new(name.to_string(), text.as_bytes().to_vec(), Vec::new())
@@ -79,17 +80,18 @@ impl Source {
         Self { name, text, broken_at, holds_keys: false, guards }
     }
 
-    /// Adds all that there is to know about it to a hash.
+    /// Adds name, text and permissions to a hash.
     pub(super) fn feed(&self, hash: &mut Sha256) {
         for part in [&self.name, &self.text, &format!("{:?}", self.guards)] {
-            // With its length, or the parts of two sources could make those of two others.
+            // The length is added too, or the parts of two sources could make those of two others.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
     }
 
-    /// Who else than `user` and root could have written this file or put it where it is; and, when it holds
-    /// a key in clear, who could have read it. Whether that is refused or said is up to the caller.
+    /// Lists the ways in which users other than `user` and root could have written this file or put it in its
+    /// place; and, when it holds a key in clear, could have read it. The caller decides whether that is
+    /// refused or only reported.
     #[must_use]
     pub fn laxness(&self, user: u32) -> Vec<Laxness> {
         let written = self.guards.iter().flat_map(|guard| guard.writers(user));
@@ -98,8 +100,8 @@ impl Source {
     }
 }
 
-/// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order,
-/// `-` as standard input. What can't be read is reported, all of it.
+/// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order, `-`
+/// as standard input. Reports every file that can't be read.
 #[must_use]
 pub fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
     let mut sources = Vec::new();
@@ -135,7 +137,7 @@ fn read_directory(path: &Path) -> Result<Results, SourceError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(fail)? {
         let name = entry.map_err(fail)?.file_name();
-        // As a shell reads `*.toml`: what starts with a dot is an editor's own.
+        // As a shell reads `*.toml`: a name that starts with a dot belongs to an editor.
         let bytes = name.as_encoded_bytes();
         if bytes.ends_with(b".toml") && !bytes.starts_with(b".") {
             files.push(path.join(name));
@@ -150,7 +152,7 @@ fn read_directory(path: &Path) -> Result<Results, SourceError> {
 
 fn read_file(path: &Path, directory: Option<Guard>) -> Result<Source, SourceError> {
     let fail = |error| unreadable(path, error);
-    // Looked at before it is opened: opening a device can set it in motion.
+    // The type is checked before the file is opened: opening a device can set it in motion.
     check_kind(path, fs::metadata(path).map_err(fail)?.file_type())?;
     let file = File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
@@ -168,7 +170,7 @@ fn read_standard_input() -> Result<Source, SourceError> {
     if !metadata.file_type().is_socket() {
         check_kind(path, metadata.file_type())?;
     }
-    // A pipe has no owner worth judging: whoever started dmctl put it there.
+    // The owner of a pipe is not judged: the user who started dmctl put it there.
     let guards = if metadata.is_file() { vec![Guard::of(&shown(path), &metadata)] } else { Vec::new() };
     Ok(Source::new(shown(path), read_whole(path, file)?, guards))
 }

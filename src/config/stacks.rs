@@ -1,7 +1,7 @@
-//! The stacks of a map: mappings that stand on one another, and nothing else, are one.
+//! Divides a map into stacks: mappings that use one another as lower devices.
 //!
-//! A stack comes up and goes down by itself. At boot it has a unit of its own, so that one whose disk is
-//! missing holds no other up.
+//! A stack comes up and goes down by itself. At boot it has a unit of its own, so that a stack whose disk is
+//! missing does not hold up the others.
 
 use std::collections::BTreeSet;
 
@@ -11,29 +11,29 @@ use crate::identity::Key;
 use crate::stack::{IndexVec, NamedStacks, position};
 
 position! {
-    /// A mapping among those that should be there, and after these any other that one of them uses.
+    /// The position of a mapping: first those that should exist, then the others that they use.
     struct Place;
 }
 
-/// Mappings that stand on one another.
+/// Mappings that use one another as lower devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
     /// The key of the mapping at its top; where there are several, the first of them.
     pub name: Key,
-    /// All of them, by key.
+    /// The mappings, by key.
     pub keys: BTreeSet<Key>,
-    /// What its mappings say about boot: what one of them says holds for all.
+    /// The boot options of its mappings: an option of one of them holds for all.
     pub boot: BTreeSet<BootOption>,
 }
 
 impl Map {
-    /// Its stacks, by name. Mappings that should not exist are in none.
+    /// Divides the map into its stacks, by name. Mappings that should not exist belong to none of them.
     #[must_use]
     pub fn stacks(&self) -> Vec<Stack> {
         let present: IndexVec<Place, &Mapping> =
             self.mappings.values().filter(|mapping| mapping.state != State::Absent).collect();
         let nodes = present.iter().map(|mapping| (&mapping.key, below(mapping).collect()));
-        // What is not there ties those together that should use it.
+        // An absent lower mapping joins the mappings that use it.
         let others = present.iter().flat_map(|mapping| below(mapping)).map(|key| (key, Vec::new()));
         let uses: NamedStacks<&Key, Place> = nodes.chain(others).collect();
         let stack = |part: Vec<Place>| {
@@ -50,15 +50,15 @@ impl Map {
         stacks
     }
 
-    /// These mappings and no others. Nothing is pruned by such a part: what it does not declare, the whole
-    /// may.
+    /// Returns the part of the map with these mappings alone. Such a part never prunes: a device that it does
+    /// not declare may belong to the rest of the map.
     pub fn keep(&mut self, keys: &BTreeSet<Key>) {
         self.mappings.retain(|key, _| keys.contains(key));
         self.policy.prune = false;
     }
 }
 
-/// The mappings of the map that a mapping stands on.
+/// Iterates over the lower mappings of a mapping.
 fn below(mapping: &Mapping) -> impl Iterator<Item = &Key> {
     let lowers = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
     lowers.filter_map(|lower| lower.device.key())

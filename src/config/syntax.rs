@@ -1,8 +1,8 @@
-//! From text to TOML, within bounds.
+//! Parses text as TOML, within bounds.
 //!
-//! A map comes from a person, and now and then from something that writes 64 MiB of garbage. What it costs
-//! to refuse that is bounded before the parser sees it: nesting, by counting brackets, and a large file
-//! that can't be a map, by its beginning.
+//! A map is written by hand, and now and then it is 64 MiB of garbage from a program. The cost of refusing
+//! that is bounded before the parser sees it: nesting, by counting brackets, and a large file that can't be a
+//! map, by its beginning.
 
 use std::ops::Range;
 
@@ -10,19 +10,19 @@ use toml::de::{DeTable, Error};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 
-/// How deep arrays and tables may stand in one another. The parser's own limit is a little higher.
+/// The deepest nesting of arrays and tables. The parser's own limit is a little higher.
 const MAX_DEPTH: usize = 64;
-/// Up to this size, in bytes, every error of a file is looked for; in a larger one, the first.
+/// The largest file, in bytes, of which every error is looked for; of a larger one, only the first is.
 const MAX_RECOVERED: usize = 4 << 20;
-/// How much of a larger file is parsed by itself before the whole is.
+/// How many bytes of a larger file are parsed by themselves before the whole is.
 const BEGINNING_BYTES: usize = 1 << 20;
 
-/// What the parser says of a key or a table that stands there already.
+/// The message of the parser for a key or a table that is defined already.
 const DUPLICATE: &str = "duplicate key";
-/// How often the first of two definitions is looked for.
+/// The most times that the first of two definitions is looked for.
 const MAX_LOOKUPS: usize = 5;
 
-/// Looks over the text of file number `file`; none when it nests too deep for a map.
+/// Looks over the text of file number `file`; returns `None` when it nests too deep for a map.
 pub(super) fn outline(file: usize, text: &str, diagnostics: &mut Diagnostics) -> Option<Outline> {
     let outline = Outline::of(text);
     if let Some(at) = outline.too_deep {
@@ -36,7 +36,7 @@ pub(super) fn outline(file: usize, text: &str, diagnostics: &mut Diagnostics) ->
     Some(outline)
 }
 
-/// Parses the text of file number `file`; none when it is no TOML.
+/// Parses the text of file number `file`; returns `None` when it is not TOML.
 pub(super) fn parse<'i>(
     file: usize,
     text: &'i str,
@@ -54,7 +54,7 @@ pub(super) fn parse<'i>(
     let mut lookups = MAX_LOOKUPS;
     let mut repeated = 0..0;
     for error in errors {
-        // A table defined twice has every key of it twice; that goes without saying.
+        // A table defined twice has every key twice; that is not reported again.
         let at = error.span().map_or(0, |span| span.start);
         if error.message() == DUPLICATE {
             if repeated.contains(&at) {
@@ -73,7 +73,7 @@ pub(super) fn parse<'i>(
     None
 }
 
-/// Whether the beginning of a large file looks like a map.
+/// Tells whether the beginning of a large file looks like a map.
 fn begins_well(file: usize, text: &str, cut: usize, diagnostics: &mut Diagnostics) -> bool {
     if !text.contains("format") {
         diagnostics.push(
@@ -93,13 +93,13 @@ fn begins_well(file: usize, text: &str, cut: usize, diagnostics: &mut Diagnostic
     }
 }
 
-/// What the brackets and quotes of a text say about it, without parsing it.
+/// The findings from the brackets and quotes of a text, without parsing it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// Where the first bracket stands that opens too deep.
+    /// The place of the first bracket that opens too deep.
     too_deep: Option<usize>,
-    /// The end of a line near the end of the beginning, outside of all brackets and quotes; 0 when there
-    /// is none.
+    /// The end of a line near the end of the beginning, outside of all brackets and quotes; 0 when there is
+    /// not such a line.
     cut: usize,
 }
 
@@ -149,7 +149,8 @@ impl Outline {
     }
 }
 
-/// The first byte after the text that opens at `at`. Text of one line ends with the line at the latest.
+/// Returns the first byte after the text that opens at `at`. Text of one line ends with the line at the
+/// latest.
 fn after_quotes(bytes: &[u8], at: usize) -> usize {
     let quote = bytes[at];
     let long = bytes[at..].starts_with(&[quote; 3]);
@@ -160,7 +161,7 @@ fn after_quotes(bytes: &[u8], at: usize) -> usize {
             b'\n' if !long => return end,
             byte if *byte == quote && !long => return end + 1,
             byte if *byte == quote && bytes[end..].starts_with(&[quote; 3]) => {
-                // Up to two quotes may stand before the three that close.
+                // Up to two quotes may come before the three that close.
                 let run = bytes[end..].iter().take(5).take_while(|byte| **byte == quote).count();
                 return end + run;
             }
@@ -170,7 +171,8 @@ fn after_quotes(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// What the parser says, with the place, and the other place where a key is written twice.
+/// Makes a diagnostic of an error of the parser, with its place, and the other place where a key is written
+/// twice.
 fn describe(file: usize, text: &str, error: &Error, lookups: &mut usize) -> Diagnostic {
     let span = error.span().unwrap_or_default();
     if error.message() == DUPLICATE {
@@ -201,7 +203,8 @@ fn describe_duplicate(file: usize, text: &str, span: Range<usize>, lookups: &mut
     }
 }
 
-/// The text of a table from its header at `at` to the next header; nothing when no header is there.
+/// Returns the text of a table from its header at `at` to the next header; empty when there is not a header
+/// at `at`.
 fn table_from(text: &str, at: usize) -> Range<usize> {
     if !line_at(text, at).trim_start().starts_with('[') {
         return 0..0;
@@ -209,13 +212,13 @@ fn table_from(text: &str, at: usize) -> Range<usize> {
     at..text[at..].find("\n[").map_or(text.len(), |length| at + length)
 }
 
-/// The line in which `at` stands.
+/// Returns the line around `at`.
 fn line_at(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     text[start..].lines().next().unwrap_or_default()
 }
 
-/// Where the key or the table that is defined again at `span` was defined before.
+/// Finds the first definition of the key or the table that is defined again at `span`.
 fn first_definition(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
     let before = text.get(..span.start)?;
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -234,7 +237,7 @@ fn first_definition(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
     })
 }
 
-/// Where the table whose header stands in the line at `line_start` was defined before.
+/// Finds the first definition of the table whose header is in the line at `line_start`.
 fn first_table(text: &str, line_start: usize) -> Option<Range<usize>> {
     let header = DeTable::parse(line_at(text, line_start)).ok()?;
     let mut path = Vec::new();
@@ -244,7 +247,7 @@ fn first_table(text: &str, line_start: usize) -> Option<Range<usize>> {
         let Some(next) = value.get_ref().as_table() else { break };
         table = next;
     }
-    // All before this line is known to be right but for other keys defined twice.
+    // The text before this line is known to be right but for other keys defined twice.
     let before = DeTable::parse_recoverable(text.get(..line_start)?).0;
     let (last, parents) = path.split_last()?;
     let parent =

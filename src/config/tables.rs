@@ -9,13 +9,13 @@ use crate::targets;
 
 /// A table that did not read.
 pub(super) struct Failed {
-    /// Where it is.
+    /// The place of the table.
     pub origin: Origin,
-    /// What it should be.
+    /// The kind of table that was expected.
     pub shape: Shape,
 }
 
-/// What a table should be.
+/// The kinds of tables.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Top,
@@ -23,12 +23,12 @@ pub(super) enum Shape {
     Target,
 }
 
-/// Whether the kernel could have a target type of this name.
+/// Tells whether the kernel could have a target type of this name.
 pub(super) fn is_type_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= targets::MAX_TYPE && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Takes out of a target what every target has.
+/// Takes the fields that every target has out of a target.
 pub(super) fn split_common<'i>(table: &mut DeTable<'i>) -> DeTable<'i> {
     let mut common = DeTable::new();
     for name in RowFields::NAMES {
@@ -44,7 +44,7 @@ pub(super) fn read<'i, T: serde::Deserialize<'i>>(table: DeTable<'i>) -> Result<
     T::deserialize(Deserializer::from(Spanned::new(0..0, table)))
 }
 
-/// A value in words.
+/// Describes the type of a value in words.
 pub(super) fn described(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",

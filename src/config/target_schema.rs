@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::row_fields::RowFields;
 use crate::targets::{KINDS, Kind};
 
-/// Stands for a target: any of the known ones by its fields, or a row of any type.
+/// The type of a target in the schema: any of the known ones by its fields, or a row of any type.
 pub(super) struct TargetSchema;
 
 impl JsonSchema for TargetSchema {
@@ -32,7 +32,7 @@ impl JsonSchema for TargetSchema {
     }
 }
 
-/// The fields of one type, with those that every target has.
+/// Returns the schema of one type: its own fields, and those that every target has.
 fn typed(kind: &Kind, common: &Map<String, Value>, schema: Schema) -> Value {
     let mut schema = schema.to_value();
     let Some(object) = schema.as_object_mut() else { return schema };

@@ -1,4 +1,4 @@
-//! Who could have written a file, and who could have read it.
+//! Tells who could have written a file, and who could have read it.
 //!
 //! A map decides what root's kernel does, and a key file decides who reads a disk. Both are believed only
 //! as far as the permissions of the file go.
@@ -13,7 +13,7 @@ use crate::identity::printable;
 /// One way in which a file is open to others.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Laxness {
-    /// Its group or everyone may write to it.
+    /// Its group or everyone may write to the file.
     #[error(
         "`{}` can be written by others than its owner (mode {mode:04o}): whoever can write it decides what dmctl does; run `chmod go-w`",
         printable(.path)
@@ -21,18 +21,18 @@ pub enum Laxness {
     Writable {
         /// The file or directory.
         path: String,
-        /// Its permissions.
+        /// The permissions of the file.
         mode: u32,
     },
-    /// Someone who is neither root nor the reader owns it.
+    /// The owner of the file is neither root nor the reading user.
     #[error("`{}` belongs to user {owner}: its owner decides what dmctl does; run `chown`", printable(.path))]
     Foreign {
         /// The file or directory.
         path: String,
-        /// The number of its owner.
+        /// The user number of the owner.
         owner: u32,
     },
-    /// It holds a key, and its group or everyone may read it.
+    /// The file holds a key, and its group or everyone may read it.
     #[error(
         "`{}` holds a key and can be read by others than its owner (mode {mode:04o}); run `chmod go-rwx`",
         printable(.path)
@@ -40,7 +40,7 @@ pub enum Laxness {
     Readable {
         /// The file.
         path: String,
-        /// Its permissions.
+        /// The permissions of the file.
         mode: u32,
     },
 }
@@ -54,13 +54,13 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Those of the file called `path` in messages.
+    /// Takes owner and permissions of the file called `path` in messages.
     #[must_use]
     pub fn of(path: &str, metadata: &Metadata) -> Self {
         Self { path: path.to_string(), owner: metadata.uid(), mode: metadata.mode() & 0o7777 }
     }
 
-    /// Who else than `user` and root may write.
+    /// Lists the ways in which users other than `user` and root may write.
     #[must_use]
     pub fn writers(&self, user: u32) -> Vec<Laxness> {
         let path = || self.path.clone();
@@ -70,7 +70,7 @@ impl Guard {
         writable.into_iter().chain(foreign).collect()
     }
 
-    /// Who else than `user` and root may read.
+    /// Returns the way in which users other than `user` and root may read, if there is one.
     #[must_use]
     pub fn readers(&self, user: u32) -> Option<Laxness> {
         let path = || self.path.clone();

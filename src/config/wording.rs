@@ -18,17 +18,17 @@ use crate::mistake::Mistake;
 pub(super) struct Wording {
     /// What is wrong.
     pub message: String,
-    /// What is at the mark.
+    /// The words at the mark.
     pub label: Option<String>,
     /// The key or value that was probably meant.
     pub nearest: Option<String>,
-    /// What would be right.
+    /// The advice: what would be right.
     pub help: Option<String>,
 }
 
-/// Where a message comes from.
+/// The source of a message.
 pub(super) struct Context<'a> {
-    /// What the table is: "a mapping", "a `linear` target".
+    /// The kind of table: "a mapping", "a `linear` target".
     pub table: &'a str,
     /// The field, as a path below that table; empty for the table itself.
     pub field: &'a str,
@@ -76,7 +76,7 @@ impl From<Mistake> for Wording {
 fn unknown_field(rest: &str, context: &Context<'_>) -> Wording {
     let mut words = backticked(rest);
     let wrong = if words.is_empty() { "" } else { words.remove(0) };
-    // The keys of the table around it stand beside its own, unless the wrong key stands deeper.
+    // The keys of the surrounding table are suggested as well, unless the wrong key is deeper.
     let nested = context.field.contains(['.', '[']);
     words.extend(context.more.iter().filter(|_| !nested));
     let known = if words.is_empty() { "no keys".to_string() } else { words.join(", ") };
@@ -103,14 +103,15 @@ fn missing_field(rest: &str, context: &Context<'_>) -> Wording {
     Wording::new(format!("`{name}` is missing")).label(format!("{owner} needs `{name}`"))
 }
 
-/// The two halves of `invalid type: FOUND, expected WANTED`, and of the same about a value or a length.
+/// Splits `invalid type: FOUND, expected WANTED`, and the same about a value or a length, into its two
+/// halves.
 fn mismatch(message: &str) -> Option<(&str, &str)> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
-    // What was found may itself be text with this word in it; what is expected is not.
+    // The found value may itself be text with this word in it; the expected part is not.
     rest.rsplit_once(", expected ").or(Some((rest, "something else")))
 }
 
-/// What stands there, without the value where it is text.
+/// Describes the found value, without the value itself where it is text.
 fn finding(found: &str) -> String {
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     match kind {
@@ -124,7 +125,7 @@ fn finding(found: &str) -> String {
     }
 }
 
-/// What should stand there.
+/// Describes the expected value.
 fn expectation(expected: &str) -> String {
     match expected {
         "a string" | "string" | "str" => "text in quotes".to_string(),
@@ -146,7 +147,7 @@ fn quoted(field: &str) -> String {
     format!("`{field}`")
 }
 
-/// The words between backticks.
+/// Iterates over the words between backticks.
 fn backticked(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

@@ -1,5 +1,5 @@
-//! The devices that mappings stand on: those of the map itself are collected, and those whose name may
-//! mean another disk tomorrow are pointed out.
+//! Collects the lower devices of mappings that are mappings of the map themselves, and warns of those whose
+//! name may mean another disk tomorrow.
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
@@ -8,13 +8,13 @@ use crate::device::Form;
 use crate::identity::Key;
 use crate::targets::DeviceUse;
 
-/// One mapping of the map that stands on another.
+/// A mapping of the map that uses another as a lower device.
 pub(super) struct Use {
-    /// The upper one.
+    /// The upper mapping.
     pub upper: Key,
-    /// Its row, where the number is that of the file.
+    /// The index of its row, where that is the index in the file.
     pub row: Option<usize>,
-    /// The lower one, which may not exist.
+    /// The lower mapping, which may not exist.
     pub lower: Key,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) -> Vec<Use> 
     for (upper, mapping) in &merged.mappings {
         let whole = !merged.in_part.contains(upper);
         for (row, target) in mapping.rows.iter().map(|row| &row.target).enumerate() {
-            // Of a mapping that was not read in full, some rows are missing before this one.
+            // If a mapping was not read in full, some rows before this one are missing.
             let row = Some(row).filter(|_| whole);
             for DeviceUse { device, .. } in target.lower_devices(0) {
                 match &device.form {
@@ -42,7 +42,7 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) -> Vec<Use> 
     uses
 }
 
-/// Whether a path is given out anew at each boot, in the order in which disks are found.
+/// Tells whether a path is assigned at each boot, in the order in which disks are found.
 fn is_unstable(path: &str) -> bool {
     let is_disk = |name: &str| {
         let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! No two mappings have one name or one uuid, and none is to be kept and to go.
+//! Checks that two mappings never share a name or a uuid, and that none is both protected and absent.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -18,8 +18,8 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     clashes(mappings, "uuid", |mapping| &mapping.uuid, marked, diagnostics);
 }
 
-/// Mappings of which two have the same `field`. What is made of keys differs as they do: of two that clash, one
-/// was written.
+/// Reports mappings that have the same `field`. A value that is made of the key differs as keys do: of two
+/// equal values, at least one was written.
 fn clashes<V: Eq + Hash>(
     mappings: &Mappings,
     field: &str,
@@ -49,7 +49,7 @@ fn contradiction(mapping: &Mapping) -> Diagnostic {
 
 fn clash(first: &Mapping, second: &Mapping, field: &str) -> Diagnostic {
     let what = if field == "name" { second.name.to_string() } else { second.uuid.to_string() };
-    // Where the field is left out, the key stands for it.
+    // Where the field is left out, the place is that of the key.
     Diagnostic::error(format!("`{}` and `{}` have the same {field} `{what}`", first.key, second.key))
         .at(second.origin().field(field))
         .label("taken")

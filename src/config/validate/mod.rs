@@ -1,4 +1,4 @@
-//! What a map must hold to beyond its form: the rules that need no kernel.
+//! Checks a map beyond its form: the rules that do not need a kernel.
 
 mod devices;
 mod identity;
@@ -10,7 +10,7 @@ mod sectors;
 use super::diagnostic::Diagnostics;
 use super::merge::Merged;
 
-/// Checks all of it, and fills in what follows from it: where rows start, and what is read-only.
+/// Checks the whole map, and fills in the derived values: where rows start, and which mappings are read-only.
 pub(super) fn check(merged: &mut Merged, diagnostics: &mut Diagnostics) {
     identity::check(merged, diagnostics);
     for mapping in merged.mappings.values_mut() {

@@ -1,10 +1,10 @@
-//! Where in a map a rule points: at a row, or at the text in it that refers to another mapping.
+//! Finds the places in a map that a rule reports: a row, or the text in it that refers to another mapping.
 
 use super::super::diagnostic::Spot;
 use super::super::model::{Mapping, Origin};
 use crate::identity::Key;
 
-/// The place in a mapping that refers to `key`, by either of its names.
+/// Returns the place in a mapping that refers to `key`, by either of its names.
 pub(super) fn reference(mapping: &Mapping, row: Option<usize>, key: &Key, target: Option<&Mapping>) -> Spot {
     let mut texts = vec![format!("@{key}")];
     if let Some(target) = target {
@@ -14,7 +14,7 @@ pub(super) fn reference(mapping: &Mapping, row: Option<usize>, key: &Key, target
     Spot::Text(row_origin(mapping, row), texts)
 }
 
-/// The place of a row, or of its mapping where its number is not known.
+/// Returns the place of a row, or of its mapping where its index is not known.
 pub(super) fn row_origin(mapping: &Mapping, row: Option<usize>) -> Origin {
     match row {
         Some(row) => mapping.origin().below("targets").below(row),

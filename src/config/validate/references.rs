@@ -1,4 +1,4 @@
-//! `@key` leads to a mapping that is there, and never back to where it came from.
+//! Checks that `@key` names a mapping of the map, and that references never form a circle.
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
@@ -10,13 +10,13 @@ use crate::identity::Key;
 use crate::stack::{Edge, IndexVec, NamedStacks, Positions, position};
 
 position! {
-    /// A mapping that uses another, and after these the others that are used.
+    /// The position of a mapping: first those that use another, then the others that are used.
     struct Place;
 }
 
-/// How many suggestions are looked for; each is compared with every key of the map.
+/// The most suggestions that are looked for; each is compared with every key of the map.
 const MAX_SUGGESTIONS: usize = 20;
-/// How many mappings of a long cycle are named.
+/// The most mappings of a long cycle that are named.
 const MAX_NAMED: usize = 12;
 
 pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics) {
@@ -69,7 +69,7 @@ fn unknown(key: &Key, meant: Option<&str>) -> Diagnostic {
     }
 }
 
-/// Finds the uses that lead in a circle, each circle once. `uses` are sorted by the upper mapping.
+/// Finds the uses that close a circle, each circle once. `uses` are sorted by the upper mapping.
 fn cycles<'u>(uses: &[&'u Use]) -> Vec<Vec<&'u Use>> {
     let by_upper: IndexVec<Place, &[&Use]> = uses.chunk_by(|one, two| one.upper == two.upper).collect();
     let below = |edges: &'_ [&'u Use]| edges.iter().map(|edge| &edge.lower).collect::<Positions<_>>();

@@ -1,4 +1,4 @@
-//! The rows of one table: they follow one another from sector 0, and each is a legal target.
+//! Checks the rows of one table: they follow one another from sector 0, and each is a legal target.
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::model::{Length, Mapping, MappingRow, Origin};
@@ -9,7 +9,7 @@ use crate::units::{MAX_BYTES, SECTOR, Sectors};
 /// The most sectors a device can have.
 const MAX_SECTORS: u64 = MAX_BYTES / SECTOR;
 
-/// `readonly` is what the map says of it, if it does.
+/// Checks the rows of `mapping`. `readonly` is the field of the map, if it is given.
 pub(super) fn check(mapping: &mut Mapping, readonly: Option<bool>, diagnostics: &mut Diagnostics) {
     if mapping.rows.is_empty() && mapping.is_present() {
         diagnostics.push(no_targets(mapping));
@@ -34,8 +34,8 @@ fn no_targets(mapping: &Mapping) -> Diagnostic {
         )
 }
 
-/// Checks where a row starts and how long it is, fills in its start, and gives the start of the next one,
-/// as far as it is known.
+/// Checks the start and the length of a row, fills in its start, and returns the start of the next one, as
+/// far as it is known.
 fn place(
     row: &mut MappingRow,
     expected: Option<u64>,
@@ -88,7 +88,7 @@ fn misplaced(start: u64, expected: u64) -> Diagnostic {
         .help("a table has no gaps; left out, `start` follows from the targets before")
 }
 
-/// So many sectors, and how much that is.
+/// Prints a number of sectors, and their size in bytes.
 fn count(sectors: u64) -> String {
     format!("{sectors} sector{} ({})", if sectors == 1 { "" } else { "s" }, Sectors(sectors).human())
 }
@@ -100,7 +100,7 @@ fn needs_length(row: &MappingRow) -> Diagnostic {
         .help("write `length = \"10GiB\"`, or an integer of 512-byte sectors")
 }
 
-/// What the target says of itself.
+/// Reports the problems that the target itself finds.
 fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
     let length = match row.length {
         Length::Sectors(0) => return,
@@ -127,7 +127,7 @@ fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &m
     }
 }
 
-/// Some targets must be the only one of their table.
+/// Checks that a target that must be alone is the only one of its table.
 fn check_alone(mapping: &Mapping, diagnostics: &mut Diagnostics) {
     if mapping.rows.len() < 2 {
         return;
@@ -145,7 +145,7 @@ fn check_alone(mapping: &Mapping, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Whether the table is read-only: said by the map, implied or forbidden by its targets.
+/// Tells whether the table is read-only: declared by the map, implied or forbidden by its targets.
 fn settle_mode(mapping: &mut Mapping, written: Option<bool>, diagnostics: &mut Diagnostics) {
     let find = |mode| mapping.rows.iter().position(|row| row.target.traits().mode == mode);
     let (read_only, writable) = (find(Mode::ReadOnly), find(Mode::Writable));

@@ -1,4 +1,4 @@
-//! No two mappings write to the same sectors unless they mean to.
+//! Checks that two mappings never write to the same sectors unless both are `shared`.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// What tells devices apart offline: what they are called. A label is the link that udev makes of it.
+/// Returns the identity of a device offline: its text. A label becomes the link that udev makes of it.
 fn spelling(device: &Device) -> SmolStr {
     match device.path() {
         Some(Cow::Owned(link)) => link.into(),

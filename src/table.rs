@@ -44,7 +44,7 @@ pub struct Row {
     /// The messages sent to the target after each load.
     pub messages: Vec<String>,
     /// Whether the length is that of a first load only: the length that the target may have is known after
-    /// that load ([`Target::first_length`](crate::targets::Target::first_length)).
+    /// that load ([`Target::first_length`]).
     pub provisional: bool,
 }
 

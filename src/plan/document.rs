@@ -204,7 +204,7 @@ impl Document {
         self.steps.iter().filter(|step| step.refused)
     }
 
-    /// Sums the plan up in a line: `Nothing to do.`, or the [counts](Self::counts) behind `Plan: `.
+    /// Sums the plan up in a line: `Nothing to do.`, or the counts behind `Plan: `.
     #[must_use]
     pub fn summary_line(&self) -> String {
         if self.is_empty() { "Nothing to do.".to_string() } else { format!("Plan: {}.", self.counts()) }

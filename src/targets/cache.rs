@@ -100,7 +100,10 @@ impl Cache {
             } else if word == "no_discard_passdown" {
                 self.no_discard_passdown = true;
             } else {
-                return Err(features.wrong(format!("a cache has no feature `{}`", word.escape_debug())));
+                let (word, modes) = (word.escape_debug(), CacheMode::words());
+                return Err(features.wrong(format!(
+                    "a cache has no feature `{word}`; there are metadata2, {modes}, no_discard_passdown"
+                )));
             }
         }
         if modes > 1 {

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -17,8 +17,6 @@ const MAGIC: u64 = 0x8af2_7f64;
 const REGION_LEAST: u64 = 8;
 /// The largest region (`MAX_REGION_SIZE`): 1 GiB.
 const REGION_MOST: u64 = 2_097_152;
-/// What hydration takes unless it is told (`DEFAULT_HYDRATION_THRESHOLD`, `DEFAULT_HYDRATION_BATCH_SIZE`).
-const DEFAULT: u32 = 1;
 
 /// A copy that can be used while it is being made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,35 +45,19 @@ pub struct Clone {
 }
 
 impl Clone {
-    fn parse_features(&mut self, features: &mut Words<'_>) -> Result<(), ParamsError> {
-        while features.left() > 0 {
-            match features.next("a feature")?.to_ascii_lowercase().as_str() {
-                "no_hydration" => self.no_hydration = true,
-                "no_discard_passdown" => self.no_discard_passdown = true,
-                other => {
-                    return Err(features.wrong(format!("a clone has no feature `{}`", other.escape_debug())));
-                }
-            }
-        }
-        Ok(())
-    }
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a clone has no feature" },
+        all: &[option!(no_hydration), option!(no_discard_passdown).tune()],
+    };
 
-    fn parse_core(&mut self, core: &mut Words<'_>) -> Result<(), ParamsError> {
-        while core.left() > 0 {
-            let word = core.next("a core argument")?.to_ascii_lowercase();
-            let value = match word.as_str() {
-                "hydration_threshold" => &mut self.hydration_threshold,
-                "hydration_batch_size" => &mut self.hydration_batch_size,
-                other => {
-                    return Err(
-                        core.wrong(format!("a clone has no core argument `{}`", other.escape_debug()))
-                    );
-                }
-            };
-            *value = Some(core.number(&word)?);
-        }
-        Ok(())
-    }
+    /// The core arguments, with `DEFAULT_HYDRATION_THRESHOLD` and `DEFAULT_HYDRATION_BATCH_SIZE`.
+    const CORE: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a clone has no core argument" },
+        all: &[
+            option!(hydration_threshold).tune().default(1),
+            option!(hydration_batch_size).tune().default(1),
+        ],
+    };
 }
 
 impl TargetKind for Clone {
@@ -107,25 +89,20 @@ impl TargetKind for Clone {
             hydration_threshold: None,
             hydration_batch_size: None,
         };
-        clone.parse_features(&mut words.counted("features")?)?;
-        clone.parse_core(&mut words.counted("core arguments")?)?;
+        Self::FEATURES.parse(&mut clone, &mut words.counted("features")?)?;
+        Self::CORE.parse(&mut clone, &mut words.counted("core arguments")?)?;
         Ok(clone)
     }
 
     fn print(&self, out: &mut Printer) {
         out.device(&self.metadata).device(&self.destination).device(&self.source).word(self.region_size);
-        let features = |out: &mut Printer| {
-            out.flag(self.no_hydration, "no_hydration").flag(self.no_discard_passdown, "no_discard_passdown");
-        };
+        let features = |out: &mut Printer| Self::FEATURES.print(self, out);
         // The core arguments can't stand without a count of features before them.
         if self.hydration_threshold.or(self.hydration_batch_size).is_none() {
             out.counted(features);
             return;
         }
-        out.always_counted(features).counted(|out| {
-            out.value("hydration_threshold", self.hydration_threshold)
-                .value("hydration_batch_size", self.hydration_batch_size);
-        });
+        out.always_counted(features).counted(|out| Self::CORE.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -145,15 +122,8 @@ impl TargetKind for Clone {
         let why =
             if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
         differences.field_with_reason("no_hydration", &wanted, &printed, Effect::Tune, why);
-        let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
-        differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
-        for (field, wanted, printed) in [
-            ("hydration_threshold", self.hydration_threshold, live.hydration_threshold),
-            ("hydration_batch_size", self.hydration_batch_size, live.hydration_batch_size),
-        ] {
-            let (wanted, printed) = (wanted.unwrap_or(DEFAULT), printed.unwrap_or(DEFAULT));
-            differences.field(field, &wanted, &printed, Effect::Tune);
-        }
+        Self::FEATURES.compare(self, live, differences);
+        Self::CORE.compare(self, live, differences);
     }
 }
 

@@ -193,7 +193,10 @@ impl TargetKind for Mirror {
                 "handle_errors" => mirror.handle_errors = true,
                 "keep_log" => mirror.keep_log = true,
                 other => {
-                    return Err(features.wrong(format!("a mirror has no feature `{}`", other.escape_debug())));
+                    return Err(features.wrong(format!(
+                        "a mirror has no feature `{}`; there are handle_errors, keep_log",
+                        other.escape_debug()
+                    )));
                 }
             }
         }

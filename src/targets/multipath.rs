@@ -237,7 +237,13 @@ impl Multipath {
                         return Err(words.wrong("the queue mode must be bio, rq or mq"));
                     }
                 }
-                _ => return Err(words.wrong(format!("`{}` is no feature of multipath", name.escape_debug()))),
+                _ => {
+                    return Err(words.wrong(format!(
+                        "`{}` is no feature of multipath; there are queue_if_no_path, \
+                         retain_attached_hw_handler, pg_init_retries, pg_init_delay_msecs, queue_mode",
+                        name.escape_debug()
+                    )));
+                }
             }
         }
         Ok(())

@@ -69,7 +69,10 @@ impl Pcache {
                     }
                 }
                 name => {
-                    return Err(words.wrong(format!("`{}` is no option of pcache", name.escape_debug())));
+                    return Err(words.wrong(format!(
+                        "`{}` is no option of pcache; there are cache_mode, data_crc",
+                        name.escape_debug()
+                    )));
                 }
             }
         }

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, begins_with,
+    option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -58,6 +59,11 @@ impl Snapshot {
         }
     }
 
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a snapshot has no feature" },
+        all: &[option!(discard_zeroes_cow).tune(), option!(discard_passdown_origin).tune()],
+    };
+
     /// The header on the COW device wins over the table, and a table that waits for its resume may print 0.
     fn compare_chunk(&self, live: &Self, differences: &mut Differences) {
         let (wanted, printed) = (self.chunk, live.chunk);
@@ -104,27 +110,13 @@ impl TargetKind for Snapshot {
             discard_zeroes_cow: false,
             discard_passdown_origin: false,
         };
-        let mut features = words.counted("features")?;
-        while features.left() > 0 {
-            match features.next("a feature")?.to_ascii_lowercase().as_str() {
-                "discard_zeroes_cow" => snapshot.discard_zeroes_cow = true,
-                "discard_passdown_origin" => snapshot.discard_passdown_origin = true,
-                other => {
-                    return Err(
-                        features.wrong(format!("a snapshot has no feature `{}`", other.escape_debug()))
-                    );
-                }
-            }
-        }
+        Self::FEATURES.parse(&mut snapshot, &mut words.counted("features")?)?;
         Ok(snapshot)
     }
 
     fn print(&self, out: &mut Printer) {
         out.device(&self.origin).device(&self.cow).word(self.store()).word(self.chunk);
-        out.counted(|out| {
-            out.flag(self.discard_zeroes_cow, "discard_zeroes_cow")
-                .flag(self.discard_passdown_origin, "discard_passdown_origin");
-        });
+        out.counted(|out| Self::FEATURES.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -134,10 +126,7 @@ impl TargetKind for Snapshot {
         differences.field_with_reason("persistent", &wanted, &printed, Effect::Recreate, Self::ANEW);
         differences.field("overflow", &self.overflow, &live.overflow, Effect::Tune);
         self.compare_chunk(live, differences);
-        let (wanted, printed) = (self.discard_zeroes_cow, live.discard_zeroes_cow);
-        differences.field("discard_zeroes_cow", &wanted, &printed, Effect::Tune);
-        let (wanted, printed) = (self.discard_passdown_origin, live.discard_passdown_origin);
-        differences.field("discard_passdown_origin", &wanted, &printed, Effect::Tune);
+        Self::FEATURES.compare(self, live, differences);
     }
 }
 

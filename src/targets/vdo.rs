@@ -102,7 +102,12 @@ impl Vdo {
                     problems.at(&field, format!("{field} must be \"on\" or \"off\", `{value}` is neither"));
                 }
             } else {
-                problems.at(&field, format!("vdo has no option `{}`", name.escape_debug()));
+                let all =
+                    NUMBERS.iter().map(|setting| setting.0).chain(SWITCHES.iter().map(|switch| switch.0));
+                let all = all.collect::<Vec<_>>().join(", ");
+                problems
+                    .at(&field, format!("vdo has no option `{}`", name.escape_debug()))
+                    .help(format!("it has {all}"));
             }
         }
         let threads = ["hash", "logical", "physical"].map(|name| self.number(name));

@@ -170,6 +170,23 @@ impl fmt::Display for Fec {
 
 impl FieldValue for Fec {}
 
+/// The words of all options, for the message about an unknown one.
+const OPTIONS: [&str; 13] = [
+    "ignore_corruption",
+    "restart_on_corruption",
+    "panic_on_corruption",
+    "restart_on_error",
+    "panic_on_error",
+    "ignore_zero_blocks",
+    "check_at_most_once",
+    "try_verify_in_tasklet",
+    "use_fec_from_device",
+    "fec_blocks",
+    "fec_start",
+    "fec_roots",
+    "root_hash_sig_key_desc",
+];
+
 /// Sets a choice that can be made once.
 fn choose<T>(words: &Words<'_>, choice: &mut Option<T>, made: T) -> Result<(), ParamsError> {
     match choice.replace(made) {
@@ -220,7 +237,10 @@ impl Verity {
                 "root_hash_sig_key_desc" => {
                     self.root_hash_sig_key_desc = Some(words.next("the description of a key")?.to_string());
                 }
-                _ => return Err(words.wrong(format!("verity has no option `{}`", word.escape_debug()))),
+                _ => {
+                    let (word, all) = (word.escape_debug(), OPTIONS.join(", "));
+                    return Err(words.wrong(format!("verity has no option `{word}`; there are {all}")));
+                }
             }
         }
         self.fec = fec.finish(words)?;

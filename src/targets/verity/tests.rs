@@ -126,6 +126,15 @@ fn what_the_kernel_refuses_is_refused() {
 }
 
 #[test]
+fn an_unknown_option_is_answered_with_all_that_are_known() {
+    let error = |tail: &str| kit::try_parse::<Verity>(&row(tail)).err().unwrap_or_default();
+    assert!(error("1 foo").contains("verity has no option `foo`; there are ignore_corruption, restart"));
+    for option in OPTIONS {
+        assert!(!error(&format!("2 {option} foo")).contains(&format!("no option `{option}`")), "{option}");
+    }
+}
+
+#[test]
 fn wrong_values_are_found() {
     let fields = |row: &str, length| {
         let typed = kit::typed("verity", row);

@@ -19,7 +19,7 @@ const MAGIC: u64 = 0o614_2003;
 /// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 32 KiB.
 const BLOCK_STEP: u64 = 64;
 /// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
-const BLOCK_MOST: u64 = 2_097_152;
+const MAX_BLOCK_SIZE: u64 = 2_097_152;
 /// The settings of a policy (`process_config_option` in `dm-cache-target.c`), and those that only `mq` takes
 /// (`mq_set_config_value` in `dm-cache-policy-smq.c`).
 const SETTINGS: [&str; 6] = [
@@ -218,7 +218,7 @@ impl Target for Cache {
     }
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, MAX_BLOCK_SIZE);
         if self.metadata == self.cache || self.metadata == self.origin {
             problems.at("metadata", "the metadata must be on a device of its own");
         }

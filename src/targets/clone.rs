@@ -14,9 +14,9 @@ use crate::units::Sectors;
 /// `SUPERBLOCK_MAGIC` of `dm-clone-metadata.c`.
 const MAGIC: u64 = 0x8af2_7f64;
 /// The smallest region (`MIN_REGION_SIZE`): 4 KiB.
-const REGION_LEAST: u64 = 8;
+const MIN_REGION_SIZE: u64 = 8;
 /// The largest region (`MAX_REGION_SIZE`): 1 GiB.
-const REGION_MOST: u64 = 2_097_152;
+const MAX_REGION_SIZE: u64 = 2_097_152;
 
 /// A copy that can be used while it is being made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,7 +141,7 @@ impl Target for Clone {
     }
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.power_of_two("region_size", self.region_size.0, REGION_LEAST, REGION_MOST);
+        problems.power_of_two("region_size", self.region_size.0, MIN_REGION_SIZE, MAX_REGION_SIZE);
         if self.source == self.destination {
             problems.at("destination", "the destination must be another device than the source");
         }

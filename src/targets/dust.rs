@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The largest block: 1 GiB.
-const LARGEST: u64 = 1 << 30;
+const MAX_BLOCK_SIZE: u64 = 1 << 30;
 
 /// A device on which blocks can be declared bad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ impl Target for Dust {
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        problems.power_of_two("block_size", self.block_size.0, SECTOR, LARGEST);
+        problems.power_of_two("block_size", self.block_size.0, SECTOR, MAX_BLOCK_SIZE);
         if let Some(length) = length.filter(|length| self.block_size.0 / SECTOR > *length) {
             problems.at(
                 "block_size",

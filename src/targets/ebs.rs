@@ -8,10 +8,10 @@ use crate::device::Device;
 use crate::units::{SECTOR, Sectors};
 
 /// The largest emulated block in sectors: a page, which has 4 KiB on x86 and up to 64 KiB elsewhere.
-const LARGEST_EMULATED: u64 =
+const MAX_EMULATED: u64 =
     if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 4096 / SECTOR } else { 65536 / SECTOR };
 /// The largest underlying block in sectors: the largest power of two in the 16 bits the kernel reads.
-const LARGEST_UNDERLYING: u64 = 1 << 15;
+const MAX_UNDERLYING: u64 = 1 << 15;
 
 /// Smaller logical blocks than the device has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,9 +86,9 @@ impl Target for Ebs {
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        problems.power_of_two("emulated_sectors", self.emulated_sectors.0, 1, LARGEST_EMULATED);
+        problems.power_of_two("emulated_sectors", self.emulated_sectors.0, 1, MAX_EMULATED);
         if let Some(underlying) = self.underlying_sectors {
-            problems.power_of_two("underlying_sectors", underlying.0, 1, LARGEST_UNDERLYING);
+            problems.power_of_two("underlying_sectors", underlying.0, 1, MAX_UNDERLYING);
         }
         // The emulated block becomes the logical block of the device, and rows must be made of whole ones.
         if let Some(length) = length.filter(|_| self.emulated_sectors.0 > 0) {

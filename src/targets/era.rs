@@ -16,7 +16,7 @@ const MAGIC: u64 = 2_126_579_579;
 /// What every block is a multiple of (`MIN_BLOCK_SIZE`).
 const BLOCK_STEP: u64 = 8;
 /// The largest multiple that the kernel keeps: 32 bits of sectors.
-const BLOCK_MOST: u64 = (u32::MAX as u64) / BLOCK_STEP * BLOCK_STEP;
+const MAX_BLOCK_SIZE: u64 = (u32::MAX as u64) / BLOCK_STEP * BLOCK_STEP;
 
 /// A device that records which blocks were written in which era.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +82,7 @@ impl Target for Era {
     }
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, BLOCK_MOST);
+        problems.multiple("block_size", self.block_size.0, BLOCK_STEP, BLOCK_STEP, MAX_BLOCK_SIZE);
         if self.metadata == self.origin {
             problems.at("metadata", "the metadata must be on another device than the origin");
         }
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(metadata in device(), origin in device(), blocks in 1..BLOCK_MOST / 8) {
+        fn what_is_printed_reads_back(metadata in device(), origin in device(), blocks in 1..MAX_BLOCK_SIZE / 8) {
             let era = Era { metadata, origin, block_size: Sectors(blocks * 8) };
             prop_assert_eq!(kit::reread(&era), era);
         }

@@ -15,9 +15,9 @@ use crate::units::Sectors;
 /// `MIRROR_MAGIC` of `dm-log.c`, the first 4 bytes of a log device (`struct log_header_disk`): `MiRr`.
 const MAGIC: u32 = 0x4d69_5272;
 /// The most legs the kernel takes (`MAX_NR_MIRRORS`).
-const LEGS_MOST: u64 = 9;
+const MAX_LEGS: u64 = 9;
 /// The largest power of two in 32 bits.
-const REGION_MOST: u64 = 1 << 31;
+const MAX_REGION_SIZE: u64 = 1 << 31;
 
 /// The same data on several devices, with a log of what may differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,7 +121,8 @@ impl Log {
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        let most = length.and_then(u64::checked_ilog2).map_or(REGION_MOST, |power| 1 << power.clamp(1, 31));
+        let most =
+            length.and_then(u64::checked_ilog2).map_or(MAX_REGION_SIZE, |power| 1 << power.clamp(1, 31));
         problems.power_of_two("log.region_size", self.region_size.0, 2, most);
         match (self.kind, &self.device) {
             (LogKind::Disk, None) => {
@@ -239,7 +240,7 @@ impl Target for Mirror {
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
         self.log.check(length, problems);
-        problems.range("legs", self.legs.len() as u64, 2, LEGS_MOST);
+        problems.range("legs", self.legs.len() as u64, 2, MAX_LEGS);
         for (place, leg) in self.legs.iter().enumerate() {
             if self.legs[..place].contains(leg) {
                 problems.at(

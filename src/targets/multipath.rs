@@ -20,14 +20,14 @@ use super::{
 use crate::device::Device;
 
 /// The most words of features the kernel reads.
-const MOST_FEATURES: usize = 8;
+const MAX_FEATURES: usize = 8;
 /// How many groups, and paths of a group, are looked at one by one: as many as there may be. A map with more is
 /// refused for their number.
-const MOST_CHECKED: usize = 1024;
+const MAX_CHECKED: usize = 1024;
 /// `pg_init_delay_msecs` when it is left out.
 const DEFAULT_DELAY: u32 = 2000;
 /// The most groups, paths in a group, and arguments of one thing.
-const MOST: u64 = 1024;
+const MAX_COUNT: u64 = 1024;
 
 /// One disk over several paths.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -217,8 +217,8 @@ impl Multipath {
     }
 
     fn parse_features(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        if words.left() > MOST_FEATURES {
-            return Err(words.wrong(format!("multipath takes at most {MOST_FEATURES} words of features")));
+        if words.left() > MAX_FEATURES {
+            return Err(words.wrong(format!("multipath takes at most {MAX_FEATURES} words of features")));
         }
         while words.left() > 0 {
             let name = words.next("a feature")?;
@@ -300,9 +300,9 @@ impl TargetKind for Multipath {
         }
         let groups: u64 = words.number("the number of groups")?;
         let next: u64 = words.number("the next group")?;
-        if groups > MOST || next > MOST || (groups == 0) != (next == 0) {
+        if groups > MAX_COUNT || next > MAX_COUNT || (groups == 0) != (next == 0) {
             return Err(words.wrong(format!(
-                "the next group must be from 1 to the number of groups (at most {MOST}), or 0 where there is none"
+                "the next group must be from 1 to the number of groups (at most {MAX_COUNT}), or 0 where there is none"
             )));
         }
         for _ in 0..groups {
@@ -365,13 +365,13 @@ impl Target for Multipath {
             problems.range("pg_init_retries", retries.into(), 1, 50);
         }
         problems.range("pg_init_delay_msecs", self.pg_init_delay_msecs.unwrap_or(0).into(), 0, 60_000);
-        problems.range("groups", self.groups.len() as u64, 0, MOST);
+        problems.range("groups", self.groups.len() as u64, 0, MAX_COUNT);
         if let Some(handler) = &self.hw_handler {
             selector::check_name("hw_handler.name", &handler.name, problems);
             // The name of the handler counts as one of the words.
-            problems.range("hw_handler.args", handler.args.len() as u64, 0, MOST - 1);
+            problems.range("hw_handler.args", handler.args.len() as u64, 0, MAX_COUNT - 1);
         }
-        for (index, group) in self.groups.iter().enumerate().take(MOST_CHECKED) {
+        for (index, group) in self.groups.iter().enumerate().take(MAX_CHECKED) {
             selector::check(group, &format!("groups[{index}]"), problems);
         }
     }

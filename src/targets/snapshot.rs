@@ -15,7 +15,7 @@ use crate::units::Sectors;
 /// `SNAP_MAGIC` of `drivers/md/dm-snap-persistent.c`, the first 4 bytes of the COW device: `SnAp`.
 const MAGIC: u32 = 0x7041_6e53;
 /// The largest power of two the kernel keeps as a chunk (`INT_MAX >> SECTOR_SHIFT`).
-const CHUNK_MOST: u64 = 2_097_152;
+const MAX_CHUNK: u64 = 2_097_152;
 
 /// An origin as it was, with the changes since kept on another device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -144,7 +144,7 @@ impl Target for Snapshot {
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
         if self.chunk.0 != 0 {
-            problems.power_of_two("chunk", self.chunk.0, 1, CHUNK_MOST);
+            problems.power_of_two("chunk", self.chunk.0, 1, MAX_CHUNK);
         } else if !self.persistent {
             problems.at(
                 "chunk",

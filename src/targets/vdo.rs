@@ -23,13 +23,13 @@ const MAGIC: &[u8] = b"dmvdo001";
 /// Sectors in a block of 4096 bytes.
 const BLOCK: u64 = 8;
 /// The longest a volume can be, in sectors: 4 PiB.
-const LONGEST: u64 = 1 << 43;
+const MAX_LENGTH: u64 = 1 << 43;
 /// The most blocks of storage: 256 TiB.
-const MOST_BLOCKS: u64 = 1 << 36;
+const MAX_BLOCKS: u64 = 1 << 36;
 /// The fewest blocks by which the storage may grow at once.
-const LEAST_GROWTH: u64 = 32_832;
+const MIN_GROWTH: u64 = 32_832;
 /// The most threads of one kind.
-const MOST_THREADS: u64 = 100;
+const MAX_THREADS: u64 = 100;
 
 /// An option: its name, the least and the most it takes, its default, and whether it may change while the
 /// volume runs.
@@ -37,11 +37,11 @@ struct Setting(&'static str, u64, u64, u32, bool);
 
 /// The options that are numbers.
 const NUMBERS: &[Setting] = &[
-    Setting("ack", 0, MOST_THREADS, 1, false),
-    Setting("bio", 1, MOST_THREADS, 4, false),
+    Setting("ack", 0, MAX_THREADS, 1, false),
+    Setting("bio", 1, MAX_THREADS, 4, false),
     Setting("bioRotationInterval", 1, 1024, 64, false),
-    Setting("cpu", 1, MOST_THREADS, 1, false),
-    Setting("hash", 0, MOST_THREADS, 0, false),
+    Setting("cpu", 1, MAX_THREADS, 1, false),
+    Setting("hash", 0, MAX_THREADS, 0, false),
     Setting("logical", 0, 60, 0, false),
     Setting("physical", 0, 16, 0, false),
     Setting("maxDiscard", 1, u32::MAX as u64 / 4096, 1, true),
@@ -187,7 +187,7 @@ impl TargetKind for Vdo {
         differences.field("device", &self.device, &live.device, Effect::Remap);
         match self.storage_blocks.checked_sub(live.storage_blocks) {
             Some(0) => {}
-            Some(more) if more >= LEAST_GROWTH => {
+            Some(more) if more >= MIN_GROWTH => {
                 differences.field("storage_blocks", &self.storage_blocks, &live.storage_blocks, Effect::Tune);
             }
             Some(more) => differences.field_with_reason(
@@ -195,7 +195,7 @@ impl TargetKind for Vdo {
                 &self.storage_blocks,
                 &live.storage_blocks,
                 Effect::Recreate,
-                format!("{more} blocks more, the kernel wants at least {LEAST_GROWTH}"),
+                format!("{more} blocks more, the kernel wants at least {MIN_GROWTH}"),
             ),
             None => differences.field_with_reason(
                 "storage_blocks",
@@ -232,7 +232,7 @@ impl Target for Vdo {
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        problems.range("storage_blocks", self.storage_blocks, 1, MOST_BLOCKS);
+        problems.range("storage_blocks", self.storage_blocks, 1, MAX_BLOCKS);
         if !matches!(self.minimum_io_size.0, 512 | 4096) {
             let nearest = if self.minimum_io_size.0 < 2304 { 512 } else { 4096 };
             let message = format!("minimum_io_size must be 512 or 4096, {} is neither", self.minimum_io_size);
@@ -241,7 +241,7 @@ impl Target for Vdo {
         problems.range("cache_blocks", u64::from(self.cache_blocks), 32_768, u64::from(u32::MAX));
         problems.range("era_length", u64::from(self.era_length), 1, 16_380);
         if let Some(length) = length {
-            problems.multiple("length", length, BLOCK, BLOCK, LONGEST);
+            problems.multiple("length", length, BLOCK, BLOCK, MAX_LENGTH);
         }
         self.check_options(problems);
     }
@@ -290,7 +290,7 @@ mod tests {
         #[test]
         fn rows_read_back(
             device in device(),
-            storage_blocks in 1u64..=MOST_BLOCKS,
+            storage_blocks in 1u64..=MAX_BLOCKS,
             small in any::<bool>(),
             cache_blocks in 32_768u32..,
             era_length in 1u32..=16_380,

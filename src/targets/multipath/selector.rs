@@ -64,16 +64,16 @@ pub(super) fn check_name(field: &str, name: &str, problems: &mut Problems) {
 /// Checks the words of a group.
 pub(super) fn check(group: &Group, name: &str, problems: &mut Problems) {
     check_name(&format!("{name}.selector"), &group.selector, problems);
-    problems.range(&format!("{name}.paths"), group.paths.len() as u64, 1, super::MOST);
+    problems.range(&format!("{name}.paths"), group.paths.len() as u64, 1, super::MAX_COUNT);
     let first = group.paths.first().map_or(0, |path| path.args.len());
-    let (own, least, most) = counts(&group.selector).unwrap_or((super::MOST, 0, super::MOST));
+    let (own, least, most) = counts(&group.selector).unwrap_or((super::MAX_COUNT, 0, super::MAX_COUNT));
     count(&format!("{name}.selector_args"), group.selector_args.len(), 0, own, problems);
     if group.selector == "historical-service-time" {
         let [weight, threshold] = [0, 1].map(|index| or_default(&group.selector_args, index, 0));
         number(&format!("{name}.selector_args[0]"), &weight, 1023, problems);
         number(&format!("{name}.selector_args[1]"), &threshold, u32::MAX.into(), problems);
     }
-    for (index, path) in group.paths.iter().enumerate().take(super::MOST_CHECKED) {
+    for (index, path) in group.paths.iter().enumerate().take(super::MAX_CHECKED) {
         let field = format!("{name}.paths[{index}].args");
         count(&field, path.args.len(), least, most, problems);
         if path.args.len() != first {

@@ -30,17 +30,17 @@ pub struct Change<'a> {
 /// How a mapping and its device compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drift {
-    /// There is no device, and there should be none.
+    /// The device does not exist, and should not.
     AbsentOk,
-    /// There is no device, and there should be one.
+    /// The device does not exist, and should.
     Missing,
-    /// There is a device, and there should be none.
+    /// The device exists, and should not.
     Extra,
-    /// There is a device, there should be none, and the kernel removes it with its last close.
+    /// The device exists and should not, and the kernel removes it with its last close.
     RemovalPending,
     /// The tables mean the same.
     InSync,
-    /// The device was made and never got a table.
+    /// The device exists without a table.
     NoTable,
     /// Another table makes them equal.
     Differs(Arc<TableDiff>),
@@ -48,42 +48,42 @@ pub enum Drift {
     Replaced(Arc<TableDiff>),
     /// The live table can't be judged.
     Unknown(String),
-    /// A conflict stands in the way.
+    /// A conflict blocks the mapping.
     Blocked,
 }
 
 impl<'a> Change<'a> {
-    /// The state of its device.
+    /// Returns the state of the device.
     #[must_use]
     pub fn device(&self) -> Option<&'a DeviceState> {
         self.found.and_then(|found| found.seen.mapped.as_ref())
     }
 
-    /// The number of its device.
+    /// Returns the number of the device.
     #[must_use]
     pub fn number(&self) -> Option<DevNum> {
         self.found.map(|found| found.seen.listed.number)
     }
 
-    /// The number of its device, unless that is replaced.
+    /// Returns the number of the device, unless the device is replaced.
     #[must_use]
     pub fn lasting_number(&self) -> Option<DevNum> {
         self.number().filter(|_| !self.is_replaced())
     }
 
-    /// Whether it is given another device in place of the one it has.
+    /// Whether a new device replaces the one that the mapping has.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         matches!(self.drift, Drift::Replaced(_))
     }
 
-    /// Whether a conflict stands in the way.
+    /// Whether a conflict blocks the mapping.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.drift == Drift::Blocked
     }
 
-    /// Whether it needs no step: its device is as the map says, or nothing can be done.
+    /// Whether the mapping does not need a step: its device is as the map says, or can't be changed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let suspended = self.mapping.state == State::Suspended;
@@ -103,7 +103,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The rows of the table that it is given; empty where it keeps the one it has, or gets none.
+    /// Returns the rows of the table that the device is given. Empty where it keeps its table, or does not get one.
     #[must_use]
     pub fn new_rows(&self) -> &[Row] {
         match self.drift {
@@ -112,7 +112,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The devices that it uses after the plan and not before, each once.
+    /// Returns the lower devices that the mapping uses after the plan and not before, each once.
     #[must_use]
     pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
         let mut new = SmallVec::new();

@@ -1,5 +1,5 @@
-//! The few changes that need a second look, noted while each is at hand: a map may have a hundred thousand mappings, and
-//! need not be gone through again for each question.
+//! Indexes the few changes that later passes need: a map may have a hundred thousand mappings, and need not be searched
+//! again for each question.
 
 use super::change::{Change, Drift};
 use super::position::ChangeId;
@@ -7,7 +7,7 @@ use crate::config::State;
 use crate::identity::DevNum;
 use crate::table::Row;
 
-/// Where the changes are that need a second look.
+/// The places of the changes that later passes need.
 #[derive(Default)]
 pub struct ChangeIndex {
     /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping.
@@ -20,14 +20,14 @@ pub struct ChangeIndex {
     pub busy: Vec<ChangeId>,
     /// Whether a mapping is protected or replaced.
     pub guarded: bool,
-    /// The devices of mappings that something may be done to.
+    /// The devices of mappings that a step may change.
     pub touched: Vec<DevNum>,
     /// The devices that mappings use after the plan and not before, some more than once.
     pub entered: Vec<DevNum>,
 }
 
 impl ChangeIndex {
-    /// Notes where `change` belongs.
+    /// Adds `change` to the lists that it belongs to.
     pub fn note(&mut self, id: ChangeId, change: &Change<'_>) {
         if change.rows.iter().any(is_demanding) {
             self.demanding.push(id);
@@ -51,7 +51,7 @@ fn is_demanding(row: &Row) -> bool {
     row.target.volume().is_some() || row.target.handover().is_some()
 }
 
-/// Whether something may be done to the device of a mapping.
+/// Whether a step may change the device of a mapping.
 fn is_touched(change: &Change<'_>) -> bool {
     let suspended = change.device().is_some_and(|device| device.info.suspended);
     !matches!(change.drift, Drift::InSync | Drift::Unknown(_) | Drift::AbsentOk | Drift::RemovalPending)

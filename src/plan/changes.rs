@@ -24,7 +24,7 @@ pub struct Changes<'a> {
     pub lowers: IndexVec<ChangeId, Positions<ChangeId>>,
     /// Owned devices that no mapping declares.
     pub orphans: Vec<&'a Seen>,
-    /// What stands in the way.
+    /// The conflicts that the comparison found.
     pub conflicts: Vec<Conflict>,
     /// Where the changes are that need a second look.
     pub(super) index: ChangeIndex,
@@ -36,7 +36,7 @@ pub struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// Creates changes of which none is known yet.
+    /// Creates an empty list of changes.
     pub(super) fn new(map: &'a Map, mappings: Mappings<'a>, orphans: Vec<&'a Seen>) -> Self {
         let removed = if map.policy.prune { orphans.as_slice() } else { &[] };
         let pruned = removed.iter().map(|seen| (seen.listed.number, &seen.listed.name)).collect();
@@ -62,7 +62,7 @@ impl<'a> Changes<'a> {
         self.lowers.push(lowers);
     }
 
-    /// Notes what the kernel would take and ignore of the mapping that is pushed next.
+    /// Records the values that the kernel would accept and ignore, of the mapping that is pushed next.
     pub(super) fn note_ignored(&mut self, ignored: Vec<String>) {
         if !ignored.is_empty() {
             self.index.ignored.push((ChangeId::new(self.all.len()), ignored));

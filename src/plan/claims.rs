@@ -1,7 +1,7 @@
-//! Lower devices that something else has for itself.
+//! Finds lower devices that are claimed outside of Device Mapper.
 //!
-//! Device Mapper claims what it stands on, once for all its tables; what is mounted, swap space or part of
-//! an array is claimed by somebody else, and the kernel refuses the table (`bd_prepare_to_claim`).
+//! Device Mapper claims its lower devices once for all its tables. A device that is mounted, swap space or part of an
+//! array has another claimant, and the kernel refuses the table (`bd_prepare_to_claim`).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use super::conflict::{Claimant, Conflict, Obstacle};
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
-/// A conflict for each lower device that a mapping would use, and something else claims.
+/// Returns a conflict for each lower device that a mapping would use, and that has another claimant.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let entered: BTreeSet<DevNum> = changes.index.entered.iter().copied().collect();
     let claimed = entered.into_iter().filter_map(|number| Some((number, claimed_by(number, observed)?)));
@@ -37,7 +37,7 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     conflicts
 }
 
-/// Who has a device for himself. What a mapped device stands on is open to all of them.
+/// Returns the claimant of a device. A lower device of a mapped device is open to all mapped devices.
 fn claimed_by(number: DevNum, observed: &Observed) -> Option<Claimant> {
     let users = observed.users(number)?;
     if users.holders.iter().any(|holder| observed.by_number(*holder).is_some()) {

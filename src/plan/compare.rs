@@ -1,7 +1,7 @@
 //! Compares each mapping with its device, from the bottom of the stacks up.
 //!
-//! The order matters: how long an upper table may be, and which device numbers are in it, follows from what becomes of
-//! the mappings below.
+//! The order matters: the length of an upper table, and the device numbers in it, follow from the changes of the
+//! mappings below.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl<'a> Comparison<'a> {
             self.changes.note_ignored(ignored);
             self.replaced_below(drift, found, lowers)
         };
-        // How long a device is that must be loaded to tell is not known yet.
+        // A provisional length is known only after a first load.
         let known = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = known.then(|| rows.last().map_or(0, Row::end));
         Change { mapping, found, rows: rows.into(), drift, size, block }

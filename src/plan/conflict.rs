@@ -1,4 +1,4 @@
-//! What stands in the way of a map, as data. The sentence is made where it is shown.
+//! Conflicts of a map, as data. The sentence is made where it is shown.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,19 +11,19 @@ use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::targets::Problem;
 use crate::units::SECTOR;
 
-/// Something that stands in the way of the map as a whole: nothing is applied while it does.
+/// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// The mapping that can't be had.
+    /// The mapping with the conflict.
     pub mapping: Key,
     /// Its name.
     pub name: Name,
-    /// What stands in the way, and the way out.
+    /// The obstacle, whose sentence also tells how to remove it.
     pub reason: Obstacle,
 }
 
 impl Conflict {
-    /// Sorts conflicts by mapping, name and sentence, and drops those that are there already.
+    /// Sorts conflicts by mapping, name and sentence, and drops duplicates.
     pub fn sort(conflicts: &mut Vec<Self>) {
         conflicts.sort_by_cached_key(|conflict| {
             (conflict.mapping.clone(), conflict.name.clone(), conflict.reason.to_string())
@@ -58,7 +58,7 @@ impl PartialEq for Written {
 
 impl Eq for Written {}
 
-/// What stands in the way of a mapping.
+/// An obstacle to a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// A row is given a start that is not the end of the row before.
@@ -137,7 +137,7 @@ pub enum Obstacle {
     LowerClaimed {
         /// The lower device as the map writes it, or else its number.
         device: Result<Written, DevNum>,
-        /// What has it.
+        /// The claimant.
         by: Claimant,
     },
     /// The mapping is in a circle of mappings.
@@ -183,7 +183,7 @@ pub enum Obstacle {
         name: Name,
         /// The number of the device.
         number: DevNum,
-        /// What that device is.
+        /// The kind of that device.
         by: NameHolder,
     },
     /// The device that hands its blocks over is not suspended.
@@ -214,7 +214,7 @@ pub enum NameHolder {
     Foreign(Uuid),
 }
 
-/// What has a block device to itself, so that the kernel gives it to no table (`bd_prepare_to_claim`).
+/// The claimant of a block device: the kernel refuses a table that uses the device (`bd_prepare_to_claim`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimant {
     /// A file system, mounted here.

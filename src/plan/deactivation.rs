@@ -1,4 +1,4 @@
-//! The way down: the devices of a map that nobody uses are removed, and the others stay.
+//! Plans the deactivation of a map: its unused devices are removed, and the others stay.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use crate::identity::Key;
 use crate::kernel::{KernelError, ReadKernel};
 use crate::policy::Class;
 
-/// What can go, and what stays.
+/// The removals of a deactivation, and the devices that stay.
 pub struct Deactivation {
     /// The removals, upper devices first. None of them is refused.
     pub plan: Plan,
@@ -17,7 +17,7 @@ pub struct Deactivation {
 }
 
 impl Deactivation {
-    /// Whether a device stays because somebody uses it, who may let go of it.
+    /// Whether a device stays because it is in use, which may end.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse(_))))
@@ -30,7 +30,7 @@ impl Deactivation {
     }
 }
 
-/// Plans to remove every device of `map` that may go. What a device that stays stands on stays too.
+/// Plans to remove every device of `map` that may be removed. The lower devices of a device that stays also stay.
 pub fn deactivate(
     kernel: &dyn ReadKernel,
     map: &Map,
@@ -49,7 +49,7 @@ pub fn deactivate(
         if refused.is_empty() {
             return Ok(Deactivation { plan, kept });
         }
-        // Without them in the map they are holders like any other of what is below.
+        // Once they are not in the map, they are holders of their lower devices like any other.
         let stays: HashSet<&Key> = refused.iter().filter_map(|step| step.mapping.as_ref()).collect();
         map.mappings.retain(|key, _| !stays.contains(key));
         kept.extend(refused);

@@ -1,4 +1,4 @@
-//! Which step waits for which, and why.
+//! Finds which step waits for which other, and why.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
@@ -46,7 +46,7 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Finds what follows from the steps themselves and from the stacks.
+    /// Finds the dependencies that follow from the steps themselves and from the stacks.
     pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
         let Unsorted { steps, ranges, actions } = unsorted;
         let count = steps.len();
@@ -161,7 +161,7 @@ impl Dependencies {
         }
     }
 
-    /// Whether a step that may come before a rename finds its device by uuid, whatever it is called.
+    /// Whether a step may come before or after a rename, because it finds its device by uuid.
     fn finds_by_uuid(&self, step: UnsortedId) -> bool {
         let step = &self.steps[step];
         matches!(step.operation, Operation::Reload(_) | Operation::Message(_)) && step.uuid.is_some()
@@ -194,7 +194,7 @@ impl Dependencies {
     }
 
     /// A table is loaded, and I/O let through, after the steps of the lower devices; a lower device is suspended after
-    /// those above it, for I/O that is caught between the two would never end.
+    /// those above it, because I/O that is caught between the two would not end.
     fn uses_lower(&mut self, changes: &Changes<'_>, ranges: &StepRanges) {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
         for change in ranges.changes() {
@@ -248,7 +248,7 @@ impl Dependencies {
 /// Where each unsorted step is in the plan.
 pub type Places = IndexVec<UnsortedId, StepId>;
 
-/// What a message makes ready: it waits as the table does that needs it, and for the mapping whose volume it copies.
+/// Returns the preparation that a message does. It waits as its table does, and for the mapping whose volume it copies.
 fn preparation(step: &Step) -> Option<&Preparation> {
     let Operation::Message(message) = &step.operation else { return None };
     message.prepares.as_deref()

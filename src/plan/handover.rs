@@ -1,5 +1,6 @@
-//! Blocks that a mapping takes over from another one, which must be suspended first, or the kernel refuses
-//! (`snapshot_preresume` in `drivers/md/dm-snap.c`): a suspend is a step of the end, so that takes an apply of its own.
+//! Checks handovers: a mapping takes over blocks from another one. The giver must be suspended first, or the kernel
+//! refuses (`snapshot_preresume` in `drivers/md/dm-snap.c`). A suspend is a step of the end, so it takes an apply of its
+//! own.
 
 use super::change::Change;
 use super::changes::Changes;
@@ -9,7 +10,7 @@ use crate::observed::{Observed, Seen};
 use crate::table::RawRow;
 use crate::targets::{self, Handover};
 
-/// A conflict for each device that would have to give, and is not suspended.
+/// Returns a conflict for each giver that is not suspended.
 pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for change in changes.demanding() {
@@ -27,7 +28,7 @@ pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     conflicts
 }
 
-/// The devices whose blocks a mapping takes over with its new table.
+/// Returns the devices whose blocks a mapping takes over with its new table.
 fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
     change.new_rows().iter().filter_map(|row| match row.target.handover()? {
         Handover::Takes(device) => device.number,

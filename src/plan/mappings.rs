@@ -17,32 +17,32 @@ pub struct Mappings<'a> {
 }
 
 impl<'a> Mappings<'a> {
-    /// Those of `map`; `by_device` tells which of them each device is.
+    /// Takes the mappings of `map`. `by_device` holds the mapping of each device.
     pub fn new(map: &'a Map, by_device: Vec<Option<MappingId>>) -> Self {
         Self { all: &map.mappings, by_device }
     }
 
-    /// How many there are.
+    /// Returns the number of mappings.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// A mapping.
+    /// Returns a mapping.
     pub fn get(&self, id: MappingId) -> &'a Mapping {
         &self.all[id.index()]
     }
 
-    /// The mapping of this key.
+    /// Returns the mapping of this key.
     pub fn of_key(&self, key: &Key) -> Option<MappingId> {
         self.all.get_index_of(key).map(MappingId::new)
     }
 
-    /// The mapping whose device has this number.
+    /// Returns the mapping whose device has this number.
     pub fn of_number(&self, number: DevNum, observed: &Observed) -> Option<MappingId> {
         self.by_device[observed.place_of_number(number)?]
     }
 
-    /// The mapping that `device` is, however that is written.
+    /// Returns the mapping that `device` is, however the map writes it.
     pub fn of_device(&self, device: &Device, observed: &Observed) -> Option<MappingId> {
         match device.key() {
             Some(key) => self.of_key(key),
@@ -50,7 +50,7 @@ impl<'a> Mappings<'a> {
         }
     }
 
-    /// The mappings that a mapping should stand on, each once.
+    /// Returns the mappings that a mapping should use, each once.
     pub fn below(&self, id: MappingId, observed: &Observed) -> Positions<MappingId> {
         let mapping = &self.all[id.index()];
         let mut below = Positions::new();

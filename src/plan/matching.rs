@@ -1,7 +1,7 @@
-//! Which device of the kernel each mapping is.
+//! Finds the device of each mapping.
 //!
-//! By uuid first, for that is the identity. Then, for a device that carries no uuid at all, by the name
-//! that `renamed_from` gives or, with `adopt`, by the mapping's own. Never by name alone.
+//! A device is found by uuid first: that is its identity. A device without a uuid is found by the name that
+//! `renamed_from` gives or, with `adopt`, by the name of the mapping. A device with another uuid is not found by its name.
 
 use super::conflict::{Conflict, NameHolder, Obstacle};
 use super::position::MappingId;
@@ -15,24 +15,24 @@ use crate::stack::{IndexVec, Position as _};
 pub struct Match<'a> {
     /// The device.
     pub seen: &'a Seen,
-    /// Whether it has yet to be given the mapping's uuid.
+    /// Whether the device still has to be given the mapping's uuid.
     pub taken_over: bool,
 }
 
-/// Which devices the mappings have.
+/// The devices of all mappings.
 pub struct Matches<'a> {
     /// For each mapping its device, if it has one.
     pub found: IndexVec<MappingId, Option<Match<'a>>>,
-    /// For each mapping whether it can't be told which device it has.
+    /// For each mapping, whether a conflict prevents its match.
     pub in_conflict: IndexVec<MappingId, bool>,
     /// For each device, by its place in the list, its mapping.
     pub by_device: Vec<Option<MappingId>>,
 }
 
-/// Finds the devices of all mappings. A device is one mapping only.
+/// Finds the devices of all mappings. A device belongs to one mapping only.
 pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
-    // A host that has nothing yet need not be searched for a hundred thousand.
+    // On a host without devices, a search for each of a hundred thousand mappings is a waste.
     if observed.devices.is_empty() {
         return Matches {
             found: IndexVec::filled(None, count),
@@ -73,7 +73,8 @@ fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
     }
 }
 
-/// `likely` is the place of a device that it may be, and afterwards the place behind that which it is.
+/// Finds the device of one mapping, and its place in the list. `likely` is the place to try first, and is moved behind
+/// the place that was found.
 fn of<'a>(
     mapping: &Mapping,
     observed: &'a Observed,
@@ -98,15 +99,15 @@ fn of<'a>(
                 name: mapping.name.clone(),
                 reason: Obstacle::RenamedFromUuid { name: name.clone(), uuid: uuid.clone() },
             }),
-            // Its own name being taken by a stranger is found with every other taken name.
+            // A foreign device with the mapping's own name is reported with all other taken names.
             Some(_) => {}
         }
     }
     None
 }
 
-/// What to say of a name that a device has which goes on having it. `declared` is the mapping it is, if the
-/// map declares it.
+/// Returns the conflict about a name that the device `by` keeps. `declared` is the mapping of that device, if the map
+/// declares it.
 pub fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, owner: &Owner) -> Conflict {
     let pending = || by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
     let holder = match (&by.listed.uuid, declared) {

@@ -1,12 +1,12 @@
-//! The plan: the steps that make a kernel equal to a map, in the order in which they are carried out.
+//! Plans the steps that make a kernel equal to a map, in the order in which they are carried out.
 //!
-//! Planning is pure. It is given a map and what was read of a kernel ([`crate::observed`]) and asks
-//! neither of them anything more; the same input gives the same plan, ties broken by name.
+//! Planning is pure. Its input is a map and the state that was read of a kernel ([`crate::observed`]); it reads neither
+//! again. The same input gives the same plan, ties broken by name.
 //!
-//! [`repair`] finds what a crash left, where there is no map.
+//! [`repair`] plans without a map: it repairs the devices that a crash left in disorder.
 //!
-//! `matching` finds the device of each mapping, `compare` compares the two from the bottom of the stacks
-//! up, `steps` says what must happen, `order` in which order, and `risk` what is at stake.
+//! `matching` finds the device of each mapping, `compare` compares the two from the bottom of the stacks up, `steps`
+//! creates the steps, `order` sorts them, and `risk` gives each its risk class.
 
 mod action;
 mod change;
@@ -63,46 +63,46 @@ pub use usage::InUse;
 pub struct Plan {
     /// The steps, in an order in which they can be carried out one by one.
     pub steps: IndexVec<StepId, Step>,
-    /// Below each step those before it that it waits for. Steps of which none waits for the other can be carried out side
-    /// by side.
+    /// Below each step the earlier ones that it waits for. Steps that do not wait for each other can be carried out at the
+    /// same time.
     pub dependencies: Stacks<StepId>,
-    /// What stands in the way.
+    /// The conflicts of the map; with any, the plan can't be carried out.
     pub conflicts: Vec<Conflict>,
-    /// Devices that are left alone.
+    /// The devices that can't be judged, and are left alone.
     pub unjudged: Vec<Unjudged>,
-    /// What is asked for and stays as it is.
+    /// The values that the kernel would accept and ignore.
     pub ignored: Vec<Ignored>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
 
 impl Plan {
-    /// A plan of one step.
+    /// Creates a plan of one step.
     #[must_use]
     pub fn of_step(step: Step) -> Self {
         let dependencies = Stacks::from_iter([Positions::new()]);
         Self { steps: vec![step].into(), dependencies, ..Self::default() }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the plan has neither steps nor conflicts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()
     }
 
-    /// The steps that may not be carried out.
+    /// Returns the steps that may not be carried out.
     pub fn refused(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.refused.is_some())
     }
 
-    /// Whether all that keeps it from being carried out may pass by itself: programs that have a device open.
+    /// Whether the plan can't be carried out only because programs have devices open, which may pass by itself.
     #[must_use]
     pub fn awaits_a_close(&self) -> bool {
         let mut refusals = self.refused().filter_map(|step| step.refused.as_ref()).peekable();
         self.conflicts.is_empty() && refusals.peek().is_some() && refusals.all(Refusal::is_passing)
     }
 
-    /// How many steps of each action there are.
+    /// Counts the steps of each action.
     #[must_use]
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut summary = BTreeMap::new();
@@ -113,7 +113,7 @@ impl Plan {
     }
 }
 
-/// Plans with a kernel that can only be read: what `plan`, `status` and the start of `apply` do.
+/// Reads the kernel and plans: for `plan`, `status` and the start of `apply`.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = compare(map, &observed);
@@ -121,7 +121,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     Ok(make(&changes, &observed, allow))
 }
 
-/// Plans from what was read and compared: pure.
+/// Plans from a comparison. Pure.
 #[must_use]
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();

@@ -1,12 +1,11 @@
-//! In which order the steps are carried out.
+//! Sorts the steps into the order in which they are carried out.
 //!
-//! A step waits for others for five reasons: it stands on what they make, it takes away what they still
-//! stand on, it needs a name or a uuid that they free, or it is about the same device. Everything else is
-//! free, and sorted by kind and name: what disturbs nobody first, what destroys last.
+//! A step waits for others for five reasons: it uses a device that they create, it removes a device that they still use,
+//! it needs a name or a uuid that they free, or it is about the same device. Otherwise steps are sorted by kind and name:
+//! harmless ones first, destructive ones last.
 //!
 //! Names can wait in a circle (`a <-> b`). Such a circle is cut at a name: one device passes through a
-//! temporary one. Its uuid says what it should be called, so a crash in between is repaired by the next
-//! plan.
+//! temporary one. Its uuid tells its mapping, so a crash in between is repaired by the next plan.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -100,7 +99,7 @@ fn rename_along(steps: &mut IndexVec<StepId, Step>) {
     }
 }
 
-/// What is taken first: by kind, by depth where that counts, by name. The step itself comes last.
+/// The priority of a step: by kind, by depth where that counts, by name, and by id at last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Priority {
     kind: u8,
@@ -109,10 +108,10 @@ struct Priority {
     step: UnsortedId,
 }
 
-/// How deep in the stacks a step is. Those of one kind all have the same variant.
+/// The depth of a step in the stacks. Steps of one kind all have the same variant.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
-    /// It does not count.
+    /// The depth does not count.
     Any,
     /// In the stacks as they are, lower devices first: to clear a table or to let I/O through may itself do I/O to the
     /// devices below.
@@ -124,7 +123,7 @@ enum Depth {
 /// The rank of each step by its name.
 fn name_ranks(steps: &IndexVec<UnsortedId, Step>) -> IndexVec<UnsortedId, NameRank> {
     let ranks = (0..steps.len()).map(NameRank::new);
-    // Those of a map mostly are in the order of their names already.
+    // The steps of a map are mostly in the order of their names already.
     if steps.iter().is_sorted_by(|one, two| one.name <= two.name) {
         return ranks.collect();
     }
@@ -144,7 +143,7 @@ struct Order<'c, 'a> {
     dependencies: Dependencies,
     device_ranks: HashMap<DevNum, DeviceRank>,
     name_ranks: IndexVec<UnsortedId, NameRank>,
-    /// How many steps each step still waits for.
+    /// For each step, the number of steps that it still waits for.
     open: IndexVec<UnsortedId, u32>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
     late: IndexVec<UnsortedId, bool>,

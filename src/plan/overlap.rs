@@ -1,6 +1,6 @@
-//! Which mappings write to the same sectors, now that devices are known by number.
+//! Finds mappings that write to the same sectors, by device number.
 //!
-//! The map was checked offline, where a device is what it is called. Two names of one device show here.
+//! The map was checked without the kernel, by the names of devices. Two names of one device are found here.
 
 use super::change::Change;
 use super::changes::Changes;
@@ -12,25 +12,25 @@ use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::{IndexVec, Positions};
 
-/// What tells one device from another: of a mapping its place, for it may have no number yet.
+/// The identity of a device. For a mapping this is its place, because it may not have a number yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
     Mapping(ChangeId),
     Other(DevNum),
 }
 
-/// What mappings claim of the devices below them, noted while each is at hand.
+/// The sectors that mappings claim of their lower devices, collected while the mappings are compared.
 pub struct Claims<'a> {
-    /// Those on devices that are written as no mapping of the map.
+    /// The claims on devices that are not written as `@key`.
     grounded: Vec<Claim<'a, Identity>>,
-    /// For each mapping, by its place, whether a row stands on it.
+    /// For each mapping, by its place, whether a row uses it.
     carries: IndexVec<ChangeId, bool>,
-    /// For each mapping, by its place, whether more than one row may stand on it. Most carry one.
+    /// For each mapping, by its place, whether more than one row may use it. Most are used by one.
     contested: IndexVec<ChangeId, bool>,
 }
 
 impl<'a> Claims<'a> {
-    /// None yet, of that many mappings.
+    /// Creates an empty collection for this number of mappings.
     pub fn of(mappings: usize) -> Self {
         Self {
             grounded: Vec::new(),
@@ -39,7 +39,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Notes what a mapping claims, after those below it.
+    /// Adds the claims of a mapping. Those of the mappings below come first.
     pub fn note(
         &mut self,
         change: &Change<'a>,
@@ -61,7 +61,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// A conflict for each mapping that writes where another one does.
+    /// Returns a conflict for each mapping that writes where another one does.
     pub fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
         let Self { grounded: mut claims, contested, .. } = self;
         if contested.iter().any(|contested| *contested) {
@@ -80,13 +80,13 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Whether a row stands on something that is written as no mapping. The resolved row does not tell: there a device
-/// that is made anew is a mapping, however the map writes it.
+/// Whether a row uses a device that is not written as `@key`. The resolved row does not tell: there a device that is
+/// recreated is a mapping, however the map writes it.
 fn is_grounded(row: &MappingRow) -> bool {
     row.target.lower_devices(0).iter().any(|lower| lower.device.key().is_none())
 }
 
-/// Whether a mapping will be there to claim anything.
+/// Whether a mapping will have a table whose claims count.
 fn has_claims(change: &Change<'_>) -> bool {
     change.mapping.state != State::Absent && !change.is_blocked()
 }

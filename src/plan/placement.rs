@@ -1,4 +1,4 @@
-//! Where mappings and devices are in the stacks, lower ones first.
+//! Sorts mappings and devices by their place in the stacks, lower ones first.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::stack::{Circular, NamedStacks, Position as _, Positions, position};
 pub struct Placement {
     /// The mapping.
     pub id: MappingId,
-    /// Those below it, each once.
+    /// The mappings below, each once.
     pub lowers: Positions<MappingId>,
     /// Set when it is in a circle or above one.
     pub circle: Option<Obstacle>,

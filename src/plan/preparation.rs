@@ -20,7 +20,7 @@ struct Receiver {
     number: Option<DevNum>,
 }
 
-/// Adds the messages that the table of `change` needs. What its live table shows to be there needs none.
+/// Adds the messages that the table of `change` needs. A volume that the live table uses does not need one.
 pub fn push(
     change: &Change<'_>,
     changes: &Changes<'_>,
@@ -37,7 +37,7 @@ pub fn push(
         let target =
             before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref()));
         let Some(prepare) = target.prepare() else { continue };
-        // Of a device that is no mapped device the kernel refuses the table, and says so.
+        // If the device is not a mapped device, the kernel refuses the table with a message of its own.
         let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };
         let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, volumes));
         let volume = Volume {
@@ -69,7 +69,7 @@ fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Opti
         return Some(Receiver { name, uuid, number: device.number });
     };
     let mapping = change.mapping;
-    // Before it is taken over it is found by its name only.
+    // A device that is adopted is found by its name until it has its uuid.
     let taken_over = change.found.is_some_and(|found| found.taken_over);
     Some(Receiver {
         name: change.found.map_or_else(|| mapping.name.clone(), |found| found.seen.listed.name.clone()),

@@ -13,15 +13,15 @@ use crate::policy::Class;
 pub struct Reason {
     /// Whether no mapping declares the device.
     pub orphan: bool,
-    /// What makes the step needed.
+    /// The cause of the step.
     pub cause: Cause,
-    /// What follows from it.
+    /// The consequence of the cause, where one is worth a mention.
     pub consequence: Option<Consequence>,
     /// What the tables of the step put at stake, beyond its action.
     pub stake: Option<Stake>,
 }
 
-/// What makes a step needed.
+/// The cause of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// The map declares the device, and it does not exist.
@@ -30,9 +30,9 @@ pub enum Cause {
     Absent,
     /// No mapping declares the device, and the map removes such devices.
     Pruned,
-    /// Only another device in its place can be as the map says: the removal of the old one.
+    /// Only a new device can be as the map says: the removal of the old one.
     Replaced(Arc<TableDiff>),
-    /// The device is made again in place of the old one.
+    /// The device is recreated in place of the old one.
     Recreated,
     /// Another table is wanted.
     Differs(Arc<TableDiff>),
@@ -46,7 +46,7 @@ pub enum Cause {
     InactiveTable,
     /// A table is in the inactive slot, which may use a device that is recreated.
     InactiveTableInTheWay,
-    /// The device would go away with its last close.
+    /// The kernel would remove the device with its last close.
     RemovalPending,
     /// Each load of the table is followed by this message.
     AfterLoad,
@@ -73,7 +73,7 @@ pub struct Volume {
     pub suspended: Option<Key>,
 }
 
-/// What follows from the cause of a step.
+/// A consequence of the cause of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
     /// The length is known only after a first load.
@@ -89,12 +89,12 @@ pub enum Consequence {
 pub enum Stake {
     /// This is lost with the live table.
     Loses(&'static str),
-    /// Metadata would be written afresh.
+    /// Metadata would be formatted.
     Formats(&'static str),
 }
 
 impl Stake {
-    /// The risk class of a step with this at stake.
+    /// Returns the risk class of a step with this at stake.
     #[must_use]
     pub fn class(self) -> Class {
         match self {
@@ -111,13 +111,13 @@ impl From<Cause> for Reason {
 }
 
 impl Reason {
-    /// This reason with a consequence.
+    /// Returns this reason with a consequence.
     #[must_use]
     pub fn with(self, consequence: Consequence) -> Self {
         Self { consequence: Some(consequence), ..self }
     }
 
-    /// The sentence. Most reasons are one that need not be put together.
+    /// Returns the sentence. Most reasons have a fixed one.
     #[must_use]
     pub fn text(&self) -> Cow<'static, str> {
         match self.cause.sentence() {

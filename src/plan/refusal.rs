@@ -8,7 +8,7 @@ use crate::policy::Class;
 /// Why a step may not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its class is not allowed; `--allow` with this class would allow it.
+    /// The class of the step is not allowed; `--allow` with this class would allow it.
     Policy(Class),
     /// The mapping is protected, which no flag overrides.
     Protected,
@@ -17,7 +17,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether it may pass by itself: programs have the device open, and that is all.
+    /// Whether the refusal may pass by itself: programs have the device open, and it is not used otherwise.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::InUse(users) if users.only_open())

@@ -1,4 +1,4 @@
-//! What a plan leaves as it is: devices that can't be judged, and values that the kernel would ignore.
+//! Remarks about state that a plan leaves as it is: devices that can't be judged, and values that the kernel would ignore.
 
 use crate::identity::{Key, Name};
 
@@ -13,13 +13,13 @@ pub struct Unjudged {
     pub reason: String,
 }
 
-/// A value that the kernel would take and ignore, so that no plan can bring it.
+/// A value that the kernel would accept and ignore, so that a plan can't set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
     /// The mapping.
     pub mapping: Key,
     /// Its name.
     pub name: Name,
-    /// The value, and what would bring it.
+    /// The value, and how to set it.
     pub reason: String,
 }

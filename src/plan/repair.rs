@@ -1,8 +1,8 @@
-//! What sets the devices of one owner right, without a map: from what the kernel shows alone.
+//! Plans the repair of one owner's devices without a map: from the state of the kernel alone.
 //!
-//! An apply that was killed may leave a device suspended, a table in an inactive slot, a device without a table,
-//! a temporary name. A map would say more: what should be suspended, what a device is called, which table it
-//! should have. Here a device is active, its inactive slot is empty, and a name that is nobody's is its key's.
+//! An apply that was killed may leave a suspended device, a table in an inactive slot, a device without a table, or a
+//! temporary name. Only a map tells which devices should be suspended, and their names and tables. Without one, a device
+//! should be active, its inactive slot should be empty, and a temporary name should give way to the device's key.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,28 +12,27 @@ use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 
-/// What is to be done, and what can't be.
+/// The steps of a repair, and the devices that can't be repaired.
 #[derive(Clone, Default)]
 pub struct Repair {
-    /// The steps, in order. Each stands for itself: one that fails takes nothing from the others, but from those
-    /// that stand on its device.
+    /// The steps, in order. They are independent: a failure affects only the steps of devices above its own.
     pub steps: Vec<Step>,
-    /// What nothing can be done about from here.
+    /// The devices that can't be repaired without a map.
     pub left: Vec<Left>,
 }
 
-/// Something that is not as it should be, and stays so.
+/// A device that is not in order, and stays so.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Left {
-    /// The device.
+    /// The name of the device.
     pub name: Name,
-    /// Its number.
+    /// The number of the device.
     pub number: DevNum,
-    /// What is wrong, and the way out.
+    /// A message: the problem, and the command that helps.
     pub reason: String,
 }
 
-/// Finds what is to be done with a kernel that can only be read.
+/// Reads the devices of `owner`, and plans their repair.
 pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelError> {
     let observed =
         Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
@@ -42,11 +41,11 @@ pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelErro
     Ok(of(&observed))
 }
 
-/// Finds it in what was read: every device that was read with its table is one of the owner. Pure.
+/// Plans the repair from what was observed: every device that was read with its table is one of the owner. Pure.
 #[must_use]
 pub fn of(observed: &Observed) -> Repair {
     let stacks = placement::devices(observed);
-    // Whoever frees memory of a table may write to its devices first, so they serve I/O by then.
+    // A target may write to its lower devices when its table is freed, so they serve I/O by then.
     let mut steps: Vec<Step> = stacks.iter().filter_map(|seen| serve(seen)).collect();
     steps.extend(stacks.iter().rev().filter_map(|seen| remove(seen, observed)));
     risk::refuse_held(&mut steps, observed);
@@ -89,24 +88,24 @@ fn step(seen: &Seen, reason: Reason, operation: Operation) -> Step {
     }
 }
 
-/// Lets I/O through, and empties the inactive slot.
+/// Returns the step that resumes a device or clears its inactive slot.
 pub(super) fn serve(seen: &Seen) -> Option<Step> {
     let info = info(seen)?;
     if info.suspended && info.live_table {
         return Some(step(seen, suspended(info), Operation::Resume { clear: info.inactive_table }));
     }
-    // A device without a table goes, with the table in its inactive slot.
+    // A device without a table is removed, with the table in its inactive slot.
     let clear = info.inactive_table && info.live_table;
     clear.then(|| step(seen, Cause::InactiveTable.into(), Operation::Clear))
 }
 
-/// Why a suspended device is resumed.
+/// Returns the reason to resume a suspended device.
 pub(super) fn suspended(info: &Info) -> Reason {
     let consequence = info.inactive_table.then_some(Consequence::InactiveCleared);
     Reason { consequence, ..Cause::Suspended.into() }
 }
 
-/// Removes a device that never got its table.
+/// Returns the step that removes a device that never got its table.
 pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
     let mapped =
         seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
@@ -127,7 +126,7 @@ fn held(step: &Step) -> Option<Left> {
     })
 }
 
-/// The key of a device whose name is the temporary one.
+/// Returns the key of a device that has its temporary name.
 fn on_the_way(seen: &Seen) -> Option<Key> {
     let (owner, key) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
     (Name::temporary(&owner, &key) == seen.listed.name).then_some(key)

@@ -1,7 +1,7 @@
-//! The rows of a mapping as a table: numbers for devices, lengths for `rest`, and a check of what is below.
+//! Turns the rows of a mapping into a table: numbers for devices, lengths for `rest`, and a check of the lower devices.
 //!
-//! The kernel checks little of this, and late: the size of a lower device only when a table is made live,
-//! a shrunken lower mapping never, blocks larger than a sector not before the load.
+//! The kernel checks little of this, and late: the size of a lower device only when a table is made live, a shrunken
+//! lower mapping not at all, blocks larger than a sector not before the load.
 
 use super::change::Change;
 use super::changes::Changes;
@@ -23,18 +23,18 @@ pub struct Resolver<'r, 'a> {
     changes: &'r Changes<'a>,
     mapping: &'r Mapping,
     device: Option<&'r DeviceState>,
-    /// The mappings it stands on, as far as that is known: their places among all.
+    /// The places of the mappings below, as far as they are known.
     lowers: &'r [ChangeId],
-    /// What stands in the way.
+    /// The obstacles that were found in the rows.
     pub obstacles: Vec<Obstacle>,
-    /// Whether something below stands in the way, of which is told there.
+    /// Set when a mapping below is blocked by a conflict. That conflict is reported there.
     pub blocked: bool,
-    /// The size of the blocks of what is below, in sectors.
+    /// The largest logical block size of the lower devices, in sectors.
     pub block: u64,
 }
 
 impl<'r, 'a> Resolver<'r, 'a> {
-    /// For the rows of `mapping`, which has this device and stands on these mappings.
+    /// Creates a resolver for the rows of `mapping`, which has this device and uses these mappings.
     pub fn new(
         observed: &'r Observed,
         changes: &'r Changes<'a>,
@@ -45,7 +45,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         Self { observed, changes, mapping, device, lowers, obstacles: Vec::new(), blocked: false, block: 1 }
     }
 
-    /// The table, as far as it can be had.
+    /// Returns the table, up to the first row that can't be resolved.
     pub fn table(&mut self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.mapping.rows.len());
         let mut start = 0;
@@ -70,7 +70,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
             Length::Sectors(length) => (length, false),
             Length::Rest => self.rest(target.as_ref(), start)?,
         };
-        // Offline this is known only as far as no length was left out before.
+        // Without the devices this is known only if no row before leaves its length out.
         if let Some(given) = row.start.filter(|given| *given != start) {
             self.obstacles.push(Obstacle::RowStart { kind: target.kind().into(), start, given });
         }
@@ -83,7 +83,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         Some(Row { start, length, target, messages: row.messages.clone(), provisional })
     }
 
-    /// The length of a row that the map leaves out, and whether it is that of a first load.
+    /// Returns the length of a row whose length the map leaves out, and whether it is only that of a first load.
     fn rest(&mut self, target: &dyn Target, start: u64) -> Option<(u64, bool)> {
         if let Some(first) = target.first_length() {
             let known = self.on_disk(target);
@@ -102,8 +102,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    /// The length that the metadata of a target tells; where that can't be read, as that of a device that is
-    /// suspended, the one that it has.
+    /// Returns the length that the metadata of a target holds. Where that can't be read, as on a suspended device, it is the
+    /// length of the live row.
     fn on_disk(&self, target: &dyn Target) -> Option<u64> {
         let metadata = target.metadata();
         let first = metadata.first()?;
@@ -113,14 +113,14 @@ impl<'r, 'a> Resolver<'r, 'a> {
             .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
     }
 
-    /// What could not be told before lengths and numbers were known.
+    /// Checks the parameters again, now that lengths and numbers are known.
     fn check_fields(&mut self, target: &dyn Target, length: u64) {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
         self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
     }
 
-    /// What must not be loaded at all where its metadata is not there.
+    /// Checks that the kernel may load a target with the metadata that its devices hold.
     fn check_metadata(&mut self, target: &dyn Target) {
         for metadata in target.metadata() {
             let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
@@ -145,16 +145,16 @@ impl<'r, 'a> Resolver<'r, 'a> {
         device.number = Some(number);
         if let Some(below) = self.below(device) {
             self.resolve_mapping(device, number, below);
-        } else if let Some(name) = self.changes.pruned(number).filter(|_| !self.stands_on(number)) {
+        } else if let Some(name) = self.changes.pruned(number).filter(|_| !self.uses_already(number)) {
             self.obstacles.push(Obstacle::LowerPruned { device: (&*device).into(), name: name.clone() });
         }
     }
 
-    /// A mapping of this map that is not written as `@key`.
+    /// Resolves a device that is a mapping of this map, and is not written as `@key`.
     fn resolve_mapping(&mut self, device: &mut Device, number: DevNum, below: &Change<'_>) {
         let lower = below.mapping;
         if lower.state == State::Absent {
-            if !self.stands_on(number) {
+            if !self.uses_already(number) {
                 self.obstacles
                     .push(Obstacle::LowerAbsent { device: (&*device).into(), key: lower.key.clone() });
             }
@@ -173,13 +173,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
         self.blocked |= below.is_blocked();
         if below.lasting_number().is_none() {
-            // It will have another number.
+            // The mapping will have another number.
             *device = Device::mapping(lower.key.clone());
         }
     }
 
-    /// Whether its device stands there already: then that one is in use, which is told where it is removed.
-    fn stands_on(&self, number: DevNum) -> bool {
+    /// Whether the live device uses this lower device already. The removal of that one is then refused as in use.
+    fn uses_already(&self, number: DevNum) -> bool {
         self.device.is_some_and(|device| diff::lower_devices(&device.table).contains(&number))
     }
 
@@ -189,18 +189,18 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    /// The mapping of this map that a device is.
+    /// Returns the mapping of this map that `device` is.
     fn below(&self, device: &Device) -> Option<&'r Change<'a>> {
         let id = self.changes.id_of_lower(self.lowers, device, self.observed);
         id.map(|id| &self.changes.all[id])
     }
 
-    /// Another device, by its number.
+    /// Returns the block device with the number of `device`.
     fn block(&self, device: &Device) -> Option<&'r BlockDevice> {
         device.number.and_then(|number| self.observed.block(number))
     }
 
-    /// The size a lower device will have: a mapping of the map that of its new table.
+    /// Returns the size that a lower device will have, in sectors: for a mapping of the map, that of its new table.
     fn size(&self, device: &Device) -> Option<u64> {
         match self.below(device) {
             Some(below) => below.size,
@@ -231,7 +231,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    /// Rows begin and end at the blocks of the devices below (`device_area_is_invalid` and
+    /// Checks that rows begin and end at the blocks of the lower devices (`device_area_is_invalid` and
     /// `validate_hardware_logical_block_alignment` in `drivers/md/dm-table.c`).
     fn check_blocks(&mut self, lower: &DeviceUse<'_>, block: u64, start: u64, length: u64) {
         let Some(part) = lower.length else { return };

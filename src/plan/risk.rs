@@ -1,4 +1,4 @@
-//! What is at stake in each step, and whether it may be carried out.
+//! Gives each step its risk class, and refuses the steps that may not be carried out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -19,8 +19,8 @@ use crate::table::RawRow;
 use crate::table::Row;
 use crate::targets::Found;
 
-/// Says what is at stake in steps that were [weighed](weigh) and have their final order, and refuses those that may
-/// not pass.
+/// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
+/// may not be carried out.
 pub fn judge(
     steps: &mut IndexVec<StepId, Step>,
     changes: &Changes<'_>,
@@ -47,7 +47,7 @@ pub fn judge(
     }
 }
 
-/// Gives a step the class that its tables make it, where they put more at stake than its action does.
+/// Raises the risk class of a step where its tables put more at stake than its action does.
 pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
     if let Some(stake) = stake(step, map, observed).filter(|stake| stake.class() > step.class) {
         step.class = stake.class();
@@ -55,7 +55,7 @@ pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
     }
 }
 
-/// Refuses the removals of devices that somebody still holds when their turn comes.
+/// Refuses the removals of devices that are still in use when their turn comes.
 pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
     let released = released_before(steps.iter(), observed);
     for step in &mut *steps {
@@ -72,7 +72,7 @@ fn disturbs(step: &Step, change: Option<&Change>) -> bool {
     }
 }
 
-/// What the tables of a step put at stake.
+/// Returns what the tables of a step put at stake.
 fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
     match &step.operation {
         Operation::Remove(removal) => loss(&removal.old.rows, &[]),
@@ -85,8 +85,8 @@ fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
     }
 }
 
-/// What would be lost with the live table. Where a row of the same type takes the place of an old one, only
-/// what its target keeps nowhere but in memory.
+/// Returns the data that would be lost with the live table. Where a row of the same type replaces an old one, this is
+/// only data that its target keeps in memory alone.
 fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
     let old = diff::understand(old).ok()?;
     old.iter().find_map(|row| {
@@ -101,13 +101,14 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
     })
 }
 
-/// Which metadata the kernel would write afresh: decided by looking, and what can't be read counts as blank.
+/// Returns the metadata that the kernel would format. The metadata is read for this, and counts as blank if it can't be
+/// read.
 fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Option<Stake> {
     if table.iter().all(|row| row.target.metadata().is_empty()) {
         return None;
     }
     let old = diff::understand(old).unwrap_or_default();
-    // Metadata that the live table uses for the same is there.
+    // Metadata that the live table uses for the same purpose exists.
     let in_use: HashSet<(&str, DevNum, u64)> = old
         .iter()
         .flat_map(|row| row.target.metadata().into_iter().map(|found| (row.target.kind(), found)))
@@ -128,7 +129,7 @@ fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Opti
     })
 }
 
-/// For each device that is removed, the devices that used it and released it before.
+/// For each device that is removed, the devices that used it and have released it by then.
 type Released = HashMap<DevNum, HashSet<DevNum>>;
 
 fn released_before<'s>(steps: impl Iterator<Item = &'s Step> + Clone, observed: &Observed) -> Released {
@@ -150,7 +151,7 @@ fn released_before<'s>(steps: impl Iterator<Item = &'s Step> + Clone, observed: 
     released
 }
 
-/// Refuses the removal of a device that is still in use when its turn comes.
+/// Returns a refusal if the step removes a device that is still in use when its turn comes.
 fn held(step: &Step, released: &Released, observed: &Observed) -> Option<Refusal> {
     let Operation::Remove(removal) = &step.operation else { return None };
     let (number, none) = (step.number?, HashSet::new());

@@ -12,7 +12,7 @@ use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::table::{ReadTable, Row};
 
-/// The message to Device Mapper itself that calls off a deferred removal (`message_for_md` in
+/// The message to Device Mapper itself that cancels a deferred removal (`message_for_md` in
 /// `drivers/md/dm-ioctl.c`).
 pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
 
@@ -27,7 +27,7 @@ pub struct Step {
     pub uuid: Option<Uuid>,
     /// The number of the device, when it exists already.
     pub number: Option<DevNum>,
-    /// What is at stake.
+    /// The risk class.
     pub class: Class,
     /// Why the step may not be carried out, if it may not.
     pub refused: Option<Refusal>,
@@ -60,7 +60,7 @@ pub enum Operation {
         /// The users of the device.
         users: Box<InUse>,
     },
-    /// Let I/O through.
+    /// Resume the device.
     Resume {
         /// Whether a table in the inactive slot is cleared first, so that it does not become live.
         clear: bool,
@@ -71,12 +71,12 @@ pub enum Operation {
     Message(Message),
 }
 
-/// A device that is made.
+/// The creation of a device.
 #[derive(Clone)]
 pub struct Create {
-    /// The table it gets. Its lower devices have numbers as far as they exist.
+    /// The table of the device. Its lower devices have numbers as far as they exist.
     pub table: Arc<[Row]>,
-    /// How that is loaded.
+    /// The access with which the table is loaded.
     pub access: Access,
 }
 
@@ -85,19 +85,19 @@ pub struct Create {
 pub struct LiveTable {
     /// The rows; empty for a device that never got a table.
     pub rows: ReadTable,
-    /// How that was loaded.
+    /// The access with which the table was loaded.
     pub access: Access,
 }
 
-/// A table that takes the place of another.
+/// A table that replaces another.
 pub struct Reload {
-    /// The table that the device gets.
+    /// The new table.
     pub table: Arc<[Row]>,
-    /// How that is loaded.
+    /// The access with which the new table is loaded.
     pub access: Access,
     /// The table that the device has.
     pub old: LiveTable,
-    /// How the two differ.
+    /// The difference of the two tables.
     pub diff: Arc<TableDiff>,
     /// The flags of the suspend for the swap.
     pub suspend: Suspend,
@@ -107,7 +107,7 @@ pub struct Reload {
     pub users: InUse,
 }
 
-/// A device that is destroyed.
+/// The removal of a device.
 #[derive(Clone)]
 pub struct Removal {
     /// The table that the device has.
@@ -119,15 +119,15 @@ pub struct Removal {
 /// A message to a target, or to Device Mapper itself.
 #[derive(Clone)]
 pub struct Message {
-    /// The sector whose target gets it.
+    /// A sector of the target that receives the message.
     pub sector: u64,
     /// The words.
     pub text: String,
-    /// Set when it goes to a lower device, to make that ready for a table.
+    /// Set when the message prepares a lower device for a table.
     pub prepares: Option<Box<Preparation>>,
 }
 
-/// What a message to a lower device makes ready. A lower device that is ready already is not a failure.
+/// The preparation that a message to a lower device does. A lower device that is prepared already is not a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preparation {
     /// The volume that is copied. The device that serves it is suspended meanwhile.
@@ -159,7 +159,7 @@ impl Reload {
 }
 
 impl Message {
-    /// Whether it calls off a removal that waits for the last close.
+    /// Whether the message or step cancels a deferred removal.
     #[must_use]
     pub fn cancels_removal(&self) -> bool {
         self.text == CANCEL_REMOVAL
@@ -200,7 +200,7 @@ impl Step {
         }
     }
 
-    /// Whether it calls off a removal that waits for the last close.
+    /// Whether the message or step cancels a deferred removal.
     #[must_use]
     pub fn cancels_removal(&self) -> bool {
         matches!(&self.operation, Operation::Message(message) if message.cancels_removal())

@@ -1,4 +1,4 @@
-//! Which unsorted steps each mapping has: they are together, in the order of the changes; steps of orphans come last.
+//! The range of unsorted steps of each mapping: in the order of the changes; steps of orphans come last.
 
 use super::position::{ChangeId, UnsortedId};
 use crate::stack::{IndexVec, Position as _};

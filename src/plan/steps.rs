@@ -1,4 +1,4 @@
-//! What must happen, in no order yet: one device at a time.
+//! Creates the steps, one device at a time, not sorted yet.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::policy::Class;
 use crate::stack::{IndexVec, Position as _};
 use crate::table::Row;
 
-/// Steps in no order yet, but that those of a mapping are together.
+/// Steps that are not sorted yet. Those of a mapping are together.
 pub struct Unsorted {
     /// The steps.
     pub steps: IndexVec<UnsortedId, Step>,
@@ -32,7 +32,7 @@ pub struct Unsorted {
     pub actions: ActionSet,
 }
 
-/// The steps of all mappings, and the conflicts that only they show.
+/// Creates the steps of all mappings and orphans. Also returns the conflicts that only the steps show.
 pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
     let busy = &changes.index.busy;
     let mut steps = Vec::with_capacity(busy.len());
@@ -62,7 +62,7 @@ pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict
     (Unsorted { steps: steps.into(), ranges, actions }, conflicts)
 }
 
-/// The steps of one mapping. `prepare` adds what must be done before its table is loaded.
+/// Adds the steps of one mapping. `prepare` adds those that must come before its table is loaded.
 fn of_mapping(
     change: &Change<'_>,
     observed: &Observed,
@@ -88,7 +88,7 @@ fn of_mapping(
     }
 }
 
-/// A device that is made.
+/// Adds the steps of a device that is created.
 fn make(change: &Change<'_>, cause: Cause, observed: &Observed, steps: &mut Vec<Step>) {
     steps.push(create(change, cause));
     push_messages(change, steps);
@@ -97,7 +97,7 @@ fn make(change: &Change<'_>, cause: Cause, observed: &Observed, steps: &mut Vec<
     }
 }
 
-/// A device that stays.
+/// Adds the steps of a device that stays.
 fn stay(
     change: &Change<'_>,
     device: &DeviceState,
@@ -111,7 +111,7 @@ fn stay(
         steps.push(cancel_removal(change));
     }
     if reloaded {
-        if device.info.inactive_table && stands_on_new(change) {
+        if device.info.inactive_table && uses_new_device(change) {
             let cause = Cause::InactiveTableInTheWay;
             steps.push(step(change, Class::Settle, cause.into(), Operation::Clear));
         }
@@ -130,14 +130,14 @@ fn stay(
     }
 }
 
-/// Whether something below is made by this plan.
-fn stands_on_new(change: &Change<'_>) -> bool {
+/// Whether this plan creates a lower device.
+fn uses_new_device(change: &Change<'_>) -> bool {
     let made =
         |row: &Row| row.target.lower_devices(row.length).iter().any(|lower| lower.device.number.is_none());
     change.rows.iter().any(made)
 }
 
-/// The step for the mapping of `change` that does this to its device.
+/// Creates a step for the mapping of `change` with this operation.
 fn step(change: &Change<'_>, class: Class, reason: Reason, operation: Operation) -> Step {
     Step {
         mapping: Some(change.mapping.key.clone()),
@@ -153,7 +153,7 @@ fn step(change: &Change<'_>, class: Class, reason: Reason, operation: Operation)
     }
 }
 
-/// The uuid that the kernel is asked by: a device that is taken over has none before its uuid is set.
+/// Returns the uuid by which the kernel is asked. An adopted device does not have one before its uuid is set.
 fn addressed_by(change: &Change<'_>, operation: &Operation) -> Option<Uuid> {
     let before = change.found.is_some_and(|found| found.taken_over)
         && matches!(
@@ -204,7 +204,7 @@ fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Ste
     step(change, class, cause.into(), Operation::Reload(Arc::new(reload)))
 }
 
-/// Clears the inactive slot, and lets I/O through: what is left to do when the tables are equal.
+/// Adds the steps that clear the inactive slot or resume the device, when the tables are equal.
 fn settle(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     let info = &device.info;
     if info.suspended && change.mapping.state != State::Suspended {
@@ -215,7 +215,7 @@ fn settle(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     }
 }
 
-/// Calls off a removal that waits for the last close; the map wants the device to stay.
+/// Creates the step that cancels a deferred removal: the map wants the device to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
     let message = Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
     step(change, Class::Settle, Cause::RemovalPending.into(), Operation::Message(message))
@@ -235,7 +235,7 @@ fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
             let message = Message { sector: row.start, text: text.clone(), prepares: None };
             let mut step = step(change, Class::Create, Cause::AfterLoad.into(), Operation::Message(message));
             if matches!(change.drift, Drift::Replaced(_)) {
-                // It is sent after the device was made.
+                // The message is sent after the device was recreated.
                 step.name = change.mapping.name.clone();
                 step.number = None;
             }
@@ -249,8 +249,8 @@ fn remove(change: &Change<'_>, observed: &Observed, cause: Cause) -> Option<Step
     removal(found.seen, Some(change.mapping.key.clone()), observed, cause)
 }
 
-/// A device that no mapping declares is left alone, but not as a crash leaves it: suspended, with a table in its
-/// inactive slot, or without any.
+/// Creates the step that repairs an orphan. It is left alone otherwise, but not as a crash leaves it: suspended, with a
+/// table in its inactive slot, or without a table.
 fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
     let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
     let step = repair::serve(seen).or_else(unfinished)?;
@@ -258,7 +258,7 @@ fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<
     Some(Step { mapping: orphan_key(seen, changes), reason, ..step })
 }
 
-/// Whether nothing keeps a device but tables in inactive slots: those go.
+/// Whether a device is used at most by tables in inactive slots, which are cleared.
 fn is_free(seen: &Seen, observed: &Observed) -> bool {
     let number = seen.listed.number;
     let staged =
@@ -300,7 +300,7 @@ fn users(device: &DeviceState, observed: &Observed) -> InUse {
     InUse::of(device.info.number, device.info.open_count, &HashSet::new(), observed)
 }
 
-/// Names that a step wants and a device has that no step moves out of the way.
+/// Returns a conflict for each name that a step needs and that a device keeps.
 fn taken_names(
     changes: &Changes<'_>,
     observed: &Observed,

@@ -1,4 +1,4 @@
-//! Who uses a device, and who would feel it if it stopped: its blast radius.
+//! The users of a device, and all that the devices above it are used for: its blast radius.
 
 use std::collections::HashSet;
 
@@ -29,8 +29,7 @@ pub struct InUse {
 }
 
 impl InUse {
-    /// From what was read of the device `number`, with names for numbers. Holders that `left` are not
-    /// counted.
+    /// Collects the users of the device `number`, with names for numbers. Holders that have `left` are not counted.
     #[must_use]
     pub fn of(number: DevNum, open_count: u32, left: &HashSet<DevNum>, observed: &Observed) -> Self {
         let gone = u32::try_from(left.len()).unwrap_or(u32::MAX);
@@ -48,14 +47,14 @@ impl InUse {
         }
     }
 
-    /// Whether programs have it open and that is all.
+    /// Whether the device is open by programs, and not used otherwise.
     #[must_use]
     pub fn only_open(&self) -> bool {
         let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
         self.open_count > 0 && !mounted && !self.swap && self.holders.is_empty()
     }
 
-    /// In a few words: `mounted on /srv, under lv-data, open 2`. Empty when nobody uses it.
+    /// Describes the users in words: `mounted on /srv, under lv-data, open 2`. Empty for an unused device.
     #[must_use]
     pub fn describe(&self) -> String {
         let mut parts = Vec::new();
@@ -88,7 +87,7 @@ fn name(number: DevNum, observed: &Observed) -> String {
     }
 }
 
-/// What devices and all that stands on them are used for, the lowest first.
+/// Lists the uses of devices and of all devices above them, the lowest first.
 fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
     let mut says = Vec::new();
     let mut seen: HashSet<DevNum> = HashSet::new();
@@ -114,14 +113,14 @@ fn used_for(users: &Users) -> String {
     mounted.into_iter().chain(swap).collect::<Vec<_>>().join(" and ")
 }
 
-/// In whose mount namespaces a device is mounted, and where.
+/// Lists the processes in whose mount namespaces a device is mounted, and where.
 fn mounted_elsewhere(processes: &[&Process]) -> String {
     some_of(&processes.iter().map(|process| process.describe()).collect::<Vec<_>>())
 }
 
-/// The first of many, and how many more there are.
+/// Lists the first few items, and counts the others.
 fn some_of(all: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown = all[..all.len().min(SHOWN)].join(", ");
-    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
+    const MAX_SHOWN: usize = 4;
+    let shown = all[..all.len().min(MAX_SHOWN)].join(", ");
+    if all.len() > MAX_SHOWN { format!("{shown} and {} more", all.len() - MAX_SHOWN) } else { shown }
 }

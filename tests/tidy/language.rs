@@ -5,6 +5,7 @@ use super::{File, none, sources};
 /// The rooms whose comments are held to it.
 const PLAIN: &[&str] = &[
     "benches",
+    "src/apply",
     "src/boot",
     "src/config/diagnostic.rs",
     "src/config/draw.rs",
@@ -44,6 +45,7 @@ const PLAIN: &[&str] = &[
     "src/mistake.rs",
     "src/observed",
     "src/ops",
+    "src/plan",
     "src/redact.rs",
     "src/render",
     "src/saved",
@@ -59,7 +61,7 @@ const PLAIN: &[&str] = &[
 ];
 
 /// Files in them whose doc comments are texts of a schema: users read those.
-const SCHEMAS: &[&str] = &["src/kernel/simulated/state.rs"];
+const SCHEMAS: &[&str] = &["src/kernel/simulated/state.rs", "src/plan/document.rs", "src/plan/usage.rs"];
 
 /// What is not said there, in small letters.
 const DIALECT: &[&str] = &[

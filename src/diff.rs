@@ -38,7 +38,7 @@ pub struct TableDiff {
     pub map: SectorMap,
     /// The differences, in the order of the rows.
     pub differences: Vec<Difference>,
-    /// Whether something reads differently afterwards though no sector moves (a key, say).
+    /// Whether some data reads differently afterwards though its sector does not move (with another key, say).
     pub remaps: bool,
 }
 
@@ -127,7 +127,7 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
             diff.differences.push(Difference::RowBegins { start: row.start, kind });
             continue;
         };
-        match compare_row(row, &live[index], device.info.suspended, &mut diff, ignored) {
+        match compare_row(row, &live[index], device, &mut diff, ignored) {
             Ok(effect) => recreate |= effect == Some(Effect::Recreate),
             Err(why) => return Verdict::Unknown(why),
         }
@@ -150,11 +150,11 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
 fn compare_row(
     row: &Row,
     live: &Row,
-    suspended: bool,
+    device: &DeviceState,
     diff: &mut TableDiff,
     ignored: &mut Vec<String>,
 ) -> Result<Option<Effect>, String> {
-    let compared = if suspended {
+    let compared = if device.info.suspended {
         row.target.compare_suspended(live.target.as_ref())
     } else {
         row.target.compare(live.target.as_ref())

@@ -11,7 +11,7 @@ use crate::keys::{self, Places};
 impl Loaded {
     /// Reads every key that a mapping of the map needs, from the file or the credential that the map names. A
     /// key that can't be read, that others can read, or whose length its cipher doesn't take is an error like
-    /// any other, with its place in the map; there is no map then.
+    /// any other, with its place in the map; then a map does not come out.
     pub fn read_keys(&mut self, places: &Places) {
         let Some(map) = &mut self.map else { return };
         let mut troubles = Vec::new();

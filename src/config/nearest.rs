@@ -21,7 +21,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 /// Counts the edits between two words, if there are at most `allowed`; `-` for `_` and a capital for a small
 /// letter do not count.
 fn distance(word: &str, candidate: &str, allowed: usize) -> Option<usize> {
-    // A word cut short or drawn out (`dev`, `devices`) is meant more often than its edits say.
+    // A word cut short or drawn out (`dev`, `devices`) is meant more often than the number of its edits suggests.
     let stem = |long: &str, short: &str| short.len() >= 3 && long.starts_with(short);
     if stem(word, candidate) || stem(candidate, word) {
         return Some(usize::from(word != candidate));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::journal::PriorState;
 use super::{removal, rows};
 use crate::identity::DevNum;
-use crate::kernel::{ChangeKernel, Id, KernelError, Slot, Suspend};
+use crate::kernel::{ChangeKernel, Id, KernelError, Removal, Slot, Suspend};
 use crate::table::{RawRow, Table};
 
 /// The state of a rollback.
@@ -70,7 +70,7 @@ impl<'k> Undo<'k> {
     /// too many than one too few.
     pub fn restore_deferred_remove(&self, id: &Id) -> Result<(), KernelError> {
         match self.kernel.device(id, Slot::Live)? {
-            Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, true)),
+            Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, Removal::Deferred)),
             _ => Ok(()),
         }
     }

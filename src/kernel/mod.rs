@@ -197,6 +197,15 @@ impl Default for Suspend {
     }
 }
 
+/// How a device that is open is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// The call is refused with EBUSY.
+    Now,
+    /// The device goes away when it is closed.
+    Deferred,
+}
+
 /// A version of three numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Version(pub u32, pub u32, pub u32);
@@ -276,8 +285,8 @@ pub trait ChangeKernel: ReadKernel {
     /// Gives a device that has no uuid its uuid.
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError>;
 
-    /// Destroys a device. With `deferred` one that is open goes away when it is closed.
-    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError>;
+    /// Destroys a device.
+    fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError>;
 
     /// Sends a message to the target at `sector`, and returns its answer if it gives one.
     fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError>;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::{ChangeKernel, Id, KernelError, Slot};
+use super::{ChangeKernel, Id, KernelError, Removal, Slot};
 
 /// The time that a device may be busy before the removal fails. Programs that read every new device (udev,
 /// blkid) have closed it by then.
@@ -27,7 +27,7 @@ pub fn remove(
 ) -> Result<(), KernelError> {
     let deadline = Instant::now() + patience;
     loop {
-        let Err(error) = kernel.remove(id, false) else { return Ok(()) };
+        let Err(error) = kernel.remove(id, Removal::Now) else { return Ok(()) };
         match error.errno() {
             Some(Errno::EBUSY) if Instant::now() < deadline && !hurry() => {
                 // Most often it is udev, which looks at what was changed just now.

@@ -10,7 +10,7 @@ use super::settle::settled;
 use super::{Foreign, OpError, Usage, by_name};
 use crate::identity::Name;
 use crate::kernel::retry::{self, NEVER, PATIENCE};
-use crate::kernel::{ChangeKernel, Id, Info, Slot};
+use crate::kernel::{ChangeKernel, Id, Info, Removal, Slot};
 
 /// How a device is removed. By default the call waits up to five seconds for a device that is open.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ pub fn remove(
 
 fn defer(kernel: &dyn ChangeKernel, info: &Info) -> Result<Removed, OpError> {
     let id = stable_id(info);
-    kernel.remove(&id, true).map_err(OpError::refused)?;
+    kernel.remove(&id, Removal::Deferred).map_err(OpError::refused)?;
     // The kernel answers the same whether the device is gone or will go.
     Ok(if kernel.device(&id, Slot::Live)?.is_some() { Removed::WhenClosed } else { Removed::Gone })
 }

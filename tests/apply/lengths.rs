@@ -6,7 +6,7 @@ use dmctl::apply::{self, Options, Silent};
 use dmctl::config;
 use dmctl::identity::Name;
 use dmctl::kernel::simulated::{Simulated, State};
-use dmctl::kernel::{Call, ChangeKernel, Id};
+use dmctl::kernel::{Call, ChangeKernel, Id, Removal};
 use dmctl::plan;
 use dmctl::policy::Class;
 
@@ -26,7 +26,7 @@ fn it_is_loaded_with_one_block_and_then_with_all_that_it_offers() {
     assert!(plan::plan(&kernel, &map, &all).unwrap().is_empty());
 
     // Formatted already, it needs no first load: not even without being asked.
-    kernel.remove(&Id::Name(Name::new("data").unwrap()), false).unwrap();
+    kernel.remove(&Id::Name(Name::new("data").unwrap()), Removal::Now).unwrap();
     kernel.forget_calls();
     let again = plan::plan(&kernel, &map, &BTreeSet::new()).unwrap();
     apply::apply(&kernel, &again, Options::default(), &mut Silent).unwrap();

@@ -6,7 +6,7 @@ use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config;
 use dmctl::identity::Name;
 use dmctl::kernel::simulated::{Simulated, State};
-use dmctl::kernel::{Call, ChangeKernel, Id};
+use dmctl::kernel::{Call, ChangeKernel, Id, Removal};
 use dmctl::plan;
 use dmctl::policy::Class;
 
@@ -39,7 +39,7 @@ fn a_volume_that_is_there_already_is_made_only_once() {
     assert_eq!(calls[3..], ["message pool", "create one", "load one", "resume one"]);
     assert!(apply(&kernel, &text).unwrap().is_empty());
     // As after a boot: the pool knows the volume, and no device serves it.
-    kernel.remove(&Id::Name(Name::new("one").unwrap()), false).unwrap();
+    kernel.remove(&Id::Name(Name::new("one").unwrap()), Removal::Now).unwrap();
     assert_eq!(apply(&kernel, &text).unwrap().len(), 4);
     // A device of that volume that only grows needs no message.
     let calls = apply(&kernel, &text.replace("1024", "2048")).unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use dmctl::access::Access;
 use dmctl::identity::{DevNum, Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, Info, KernelError, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, Info, KernelError, Removal, Slot, Suspend};
 use dmctl::table::{RawRow, parse_table};
 use nix::errno::Errno;
 
@@ -75,7 +75,7 @@ impl<'k> Device<'k> {
     }
 
     pub fn remove(&self) -> Result<(), KernelError> {
-        self.kernel.remove(&self.id(), false)
+        self.kernel.remove(&self.id(), Removal::Now)
     }
 
     pub fn rename(&self, new: &Name) -> Result<(), KernelError> {

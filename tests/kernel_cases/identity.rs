@@ -2,7 +2,7 @@
 
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, Removal, Slot, Suspend};
 use nix::errno::Errno;
 
 use super::device::{Device, fails, plain, refused, same, uuid, works};
@@ -166,8 +166,8 @@ fn every_call_refuses_a_device_that_is_not_there(kernel: &dyn ChangeKernel, _: &
     refused("clear", kernel.clear(&id), Errno::ENXIO)?;
     refused("suspend", kernel.suspend(&id, Suspend::default()), Errno::ENXIO)?;
     refused("resume", kernel.resume(&id), Errno::ENXIO)?;
-    refused("remove", kernel.remove(&id, false), Errno::ENXIO)?;
-    refused("deferred remove", kernel.remove(&id, true), Errno::ENXIO)?;
+    refused("remove", kernel.remove(&id, Removal::Now), Errno::ENXIO)?;
+    refused("deferred remove", kernel.remove(&id, Removal::Deferred), Errno::ENXIO)?;
     refused("message", kernel.message(&id, 0, "hello"), Errno::ENXIO)?;
     refused("set uuid", kernel.set_uuid(&name, &uuid("CASE-absent")?), Errno::ENXIO)
 }

@@ -1,6 +1,6 @@
 //! Which device has which other open, and what that forbids.
 
-use dmctl::kernel::{ChangeKernel, Version};
+use dmctl::kernel::{ChangeKernel, Removal, Version};
 use nix::errno::Errno;
 
 use super::device::{Device, refused, same, works};
@@ -181,7 +181,7 @@ fn goes_away(kernel: &dyn ChangeKernel, device: &Device<'_>) -> Outcome {
 
 fn a_deferred_remove_of_a_closed_device_is_a_remove(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
     let lower = lower(kernel, disks)?;
-    works("remove", kernel.remove(&lower.id(), true))?;
+    works("remove", kernel.remove(&lower.id(), Removal::Deferred))?;
     same("exists", lower.exists()?, false)
 }
 
@@ -189,7 +189,7 @@ fn a_deferred_remove_waits_for_the_last_close(kernel: &dyn ChangeKernel, disks: 
     let lower = lower(kernel, disks)?;
     let one = Device::active(kernel, "case-one", &over(&lower))?;
     let two = Device::active(kernel, "case-two", &over(&lower))?;
-    works("remove", kernel.remove(&lower.id(), true))?;
+    works("remove", kernel.remove(&lower.id(), Removal::Deferred))?;
     same("deferred", lower.info()?.deferred_remove, true)?;
     works("remove one", one.remove())?;
     same("exists", lower.exists()?, true)?;
@@ -201,8 +201,8 @@ fn a_deferred_remove_runs_down_a_stack(kernel: &dyn ChangeKernel, disks: &Disks)
     let lower = lower(kernel, disks)?;
     let middle = Device::active(kernel, "case-middle", &over(&lower))?;
     let upper = Device::active(kernel, "case-upper", &over(&middle))?;
-    works("remove lower", kernel.remove(&lower.id(), true))?;
-    works("remove middle", kernel.remove(&middle.id(), true))?;
+    works("remove lower", kernel.remove(&lower.id(), Removal::Deferred))?;
+    works("remove middle", kernel.remove(&middle.id(), Removal::Deferred))?;
     works("remove upper", upper.remove())?;
     goes_away(kernel, &middle)?;
     goes_away(kernel, &lower)
@@ -211,7 +211,7 @@ fn a_deferred_remove_runs_down_a_stack(kernel: &dyn ChangeKernel, disks: &Disks)
 fn a_deferred_remove_can_be_called_off(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
     let lower = lower(kernel, disks)?;
     let upper = Device::active(kernel, "case-upper", &over(&lower))?;
-    works("remove", kernel.remove(&lower.id(), true))?;
+    works("remove", kernel.remove(&lower.id(), Removal::Deferred))?;
     works("message", lower.message(0, "@cancel_deferred_remove"))?;
     same("deferred", lower.info()?.deferred_remove, false)?;
     works("remove upper", upper.remove())?;

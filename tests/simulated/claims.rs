@@ -3,7 +3,7 @@
 use dmctl::device::Device;
 use dmctl::identity::{DevNum, Uuid};
 use dmctl::kernel::simulated::{Simulated, State};
-use dmctl::kernel::{ChangeKernel, ReadKernel};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal};
 use nix::errno::Errno;
 
 use super::{disks, id, info, kernel, live, load, make, name};
@@ -34,7 +34,7 @@ fn a_mounted_mapping_can_be_swapped_but_not_stood_on_or_removed() {
     let kernel = Simulated::new(&state).unwrap();
     assert_eq!(info(&kernel, "a").open_count, 1);
     assert_eq!(kernel.users(DevNum::new(254, 0)).unwrap().mounts, ["/srv"]);
-    assert_eq!(kernel.remove(&id("a"), false).unwrap_err().errno(), Some(Errno::EBUSY));
+    assert_eq!(kernel.remove(&id("a"), Removal::Now).unwrap_err().errno(), Some(Errno::EBUSY));
     load(&kernel, "a", "0 16 linear 1:0 0").unwrap();
     kernel.resume(&id("a")).unwrap();
     assert_eq!(make(&kernel, "b", "0 8 linear 254:0 0").unwrap_err().errno(), Some(Errno::EBUSY));
@@ -131,7 +131,7 @@ fn mappings_in_a_circle_are_walked_once() {
     assert_eq!(kernel.peek(DevNum::new(254, 0), 0, 8), None);
     assert_eq!(kernel.block_device(DevNum::new(254, 0)).unwrap().unwrap().sectors, 8);
     assert_eq!(info(&kernel, "a").open_count, 1);
-    assert_eq!(kernel.remove(&id("a"), false).unwrap_err().errno(), Some(Errno::EBUSY));
+    assert_eq!(kernel.remove(&id("a"), Removal::Now).unwrap_err().errno(), Some(Errno::EBUSY));
     let again = Simulated::new(&kernel.state()).unwrap();
     assert_eq!(again.state(), kernel.state());
 }

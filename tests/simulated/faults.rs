@@ -1,7 +1,7 @@
 //! Calls that fail on demand, and the log of calls.
 
 use dmctl::kernel::simulated::{Fault, Simulated};
-use dmctl::kernel::{Call, ChangeKernel, KernelError, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{Call, ChangeKernel, KernelError, ReadKernel, Removal, Slot, Suspend};
 use nix::errno::Errno;
 
 use super::{id, info, kernel, live, load, make, name};
@@ -89,7 +89,7 @@ fn nothing_changes_after_death() {
     let died = make(&kernel, "a", "0 8 zero").unwrap_err();
     assert!(matches!(died, KernelError::Io { .. }), "{died}");
     let left = kernel.state();
-    assert!(kernel.remove(&id("a"), false).is_err());
+    assert!(kernel.remove(&id("a"), Removal::Now).is_err());
     assert!(kernel.create(&name("b"), None).is_err());
     assert_eq!(kernel.state(), left);
     let next = Simulated::new(&left).unwrap();

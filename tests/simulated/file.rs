@@ -7,7 +7,7 @@ use std::path::Path;
 use dmctl::access::Access;
 use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::{MAX_FILE, Simulated, State};
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot};
 
 use super::{disks, id, info, live, make, name};
 
@@ -25,7 +25,7 @@ fn changes_are_written_back_and_nothing_else_is() {
 
     let kernel = Simulated::open(&path).unwrap();
     kernel.list().unwrap();
-    assert!(kernel.remove(&id("absent"), false).is_err());
+    assert!(kernel.remove(&id("absent"), Removal::Now).is_err());
     assert!(!kernel.changed(), "a read and a refusal change nothing");
     make(&kernel, "a", "0 8 linear /dev/ram0 0").unwrap();
     assert!(kernel.changed());
@@ -35,7 +35,7 @@ fn changes_are_written_back_and_nothing_else_is() {
 
     let again = Simulated::open(&path).unwrap();
     assert_eq!(live(&again, "a"), "0 8 linear 1:0 0");
-    again.remove(&id("a"), false).unwrap();
+    again.remove(&id("a"), Removal::Now).unwrap();
     again.save().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), first);
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();

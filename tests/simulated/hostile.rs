@@ -3,7 +3,7 @@
 use dmctl::access::Access;
 use dmctl::identity::{DevNum, Uuid};
 use dmctl::kernel::simulated::{MappingState, Simulated, State};
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
 use dmctl::table::RawRow;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ enum Step {
     Resume(u8),
     Rename(u8, u8),
     SetUuid(u8, u8),
-    Remove(u8, bool),
+    Remove(u8, Removal),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -35,7 +35,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         device.clone().prop_map(Step::Resume),
         (device.clone(), device.clone()).prop_map(|(a, b)| Step::Rename(a, b)),
         (device.clone(), device.clone()).prop_map(|(a, b)| Step::SetUuid(a, b)),
-        (device, any::<bool>()).prop_map(|(d, deferred)| Step::Remove(d, deferred)),
+        (device, prop_oneof![Just(Removal::Now), Just(Removal::Deferred)])
+            .prop_map(|(d, how)| Step::Remove(d, how)),
     ];
     vec(step, 1..40)
 }
@@ -71,7 +72,7 @@ fn take(kernel: &Simulated, step: &Step) {
         Step::Resume(n) => kernel.resume(&device(n)),
         Step::Rename(a, b) => kernel.rename(&name(&format!("d{a}")), &name(&format!("d{b}"))),
         Step::SetUuid(n, u) => kernel.set_uuid(&name(&format!("d{n}")), &uuid(u)),
-        Step::Remove(n, deferred) => kernel.remove(&device(n), *deferred),
+        Step::Remove(n, how) => kernel.remove(&device(n), *how),
     };
 }
 
@@ -136,10 +137,10 @@ fn a_tall_stack_goes_away_at_once() {
     make(&kernel, "d0", "0 8 linear 1:0 0").unwrap();
     for n in 1..1000 {
         make(&kernel, &format!("d{n}"), &format!("0 8 linear 254:{} 0", n - 1)).unwrap();
-        kernel.remove(&id(&format!("d{}", n - 1)), true).unwrap();
+        kernel.remove(&id(&format!("d{}", n - 1)), Removal::Deferred).unwrap();
     }
     assert_eq!(kernel.peek(DevNum::new(254, 999), 0, 1), None, "too deep to be followed");
-    kernel.remove(&id("d999"), false).unwrap();
+    kernel.remove(&id("d999"), Removal::Now).unwrap();
     assert!(kernel.device(&id("d0"), Slot::Live).unwrap().is_none());
     assert!(kernel.list().unwrap().is_empty());
 }

@@ -2,7 +2,7 @@
 
 use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::Simulated;
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
 use nix::errno::Errno;
 
 use super::{id, info, kernel, live, load, make};
@@ -60,7 +60,7 @@ fn messages_are_refused_as_the_pool_refuses_them() {
 fn volumes_outlive_the_pool_device_and_the_file() {
     let kernel = with_pool();
     message(&kernel, "create_thin 3");
-    kernel.remove(&id("pool"), false).unwrap();
+    kernel.remove(&id("pool"), Removal::Now).unwrap();
     let kernel = Simulated::new(&kernel.state()).unwrap();
     make(&kernel, "meta", "0 32768 linear 1:0 0").unwrap();
     make(&kernel, "pool", "0 16384 thin-pool /dev/mapper/meta /dev/ram1 128 0").unwrap();
@@ -110,7 +110,7 @@ fn what_a_live_pool_takes() {
     }
     let second = make(&kernel, "second", "0 16384 thin-pool 1:0 1:2 128 0").unwrap_err();
     assert_eq!(second.errno(), Some(Errno::EBUSY), "one pool has the metadata");
-    kernel.remove(&id("pool"), false).unwrap();
+    kernel.remove(&id("pool"), Removal::Now).unwrap();
     let other = load(&kernel, "second", "0 16384 thin-pool 1:0 1:1 256 0").unwrap_err();
     assert_eq!(other.errno(), Some(Errno::EINVAL), "the block size is in the metadata");
 }

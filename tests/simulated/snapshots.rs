@@ -1,6 +1,6 @@
 //! Snapshots: a merge takes over what a snapshot holds.
 
-use dmctl::kernel::{ChangeKernel, Suspend};
+use dmctl::kernel::{ChangeKernel, Removal, Suspend};
 
 use super::{id, info, kernel, live, load, make};
 
@@ -20,5 +20,5 @@ fn a_merge_takes_over_only_a_suspended_snapshot() {
     kernel.suspend(&id("then"), Suspend::default()).unwrap();
     kernel.resume(&id("origin")).unwrap();
     assert!(live(&kernel, "origin").contains("snapshot-merge") && !info(&kernel, "origin").suspended);
-    kernel.remove(&id("then"), false).unwrap();
+    kernel.remove(&id("then"), Removal::Now).unwrap();
 }

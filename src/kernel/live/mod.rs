@@ -45,8 +45,8 @@ use udev::UdevSync;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Slot,
-    Suspend, Users, Version,
+    BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel,
+    Removal, Slot, Suspend, Users, Version,
 };
 use crate::access::Access;
 use crate::device::Device;
@@ -321,7 +321,8 @@ impl ChangeKernel for Live {
         self.identify(name, &Given::Uuid(uuid)).map(drop)
     }
 
-    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
+    fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
+        let deferred = how == Removal::Deferred;
         let request = Request::about(id, if deferred { flag::DEFERRED_REMOVE } else { 0 })
             .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
         // Once it is removed its number is not known any more, and the next device may get it.

@@ -16,7 +16,7 @@ use super::model::{Mapping, World};
 use super::{Inner, Simulated, messages, metadata, snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
-use crate::kernel::{Call, ChangeKernel, Id, KernelError, Suspend};
+use crate::kernel::{Call, ChangeKernel, Id, KernelError, Removal, Suspend};
 use crate::table::RawRow;
 
 impl Inner {
@@ -133,14 +133,14 @@ impl ChangeKernel for Simulated {
         self.inner().change(Call::SetUuid, &Id::Name(name.clone()), |world, _| set_uuid(world, name, uuid))
     }
 
-    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
+    fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
         self.on(Call::Remove, id, |world, number| {
             if world.open_count(number) == 0 {
                 world.remove(number);
                 return Ok(());
             }
             match world.mapping_mut(number) {
-                Some(mapping) if deferred => {
+                Some(mapping) if how == Removal::Deferred => {
                     mapping.deferred_remove = true;
                     Ok(())
                 }

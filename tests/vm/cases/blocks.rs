@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::device::Device;
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
 
 use crate::guest::{Disk, Guest, program};
 
@@ -85,7 +85,7 @@ pub fn users_are_named(guest: &Guest) -> Result<()> {
     program("swapoff", &["/dev/mapper/space"])?;
     ensure!(swapped.swap && swapped.mounts.is_empty(), "{swapped:?}");
     ensure!(!guest.kernel.users(mapping.number)?.swap);
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -124,7 +124,7 @@ pub fn a_suspended_device_is_not_peeked_at(guest: &Guest) -> Result<()> {
     guest.kernel.resume(&lower)?;
     ensure!(held == (false, false), "{held:?}");
     ensure!(sees(upper_number));
-    guest.kernel.remove(&upper, false)?;
-    guest.kernel.remove(&lower, false)?;
+    guest.kernel.remove(&upper, Removal::Now)?;
+    guest.kernel.remove(&lower, Removal::Now)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, Info, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, Info, ReadKernel, Removal, Slot, Suspend};
 use nix::unistd::gettid;
 
 use crate::guest::{Disk, Guest, comes, named, rows};
@@ -46,7 +46,7 @@ pub fn a_device_comes_and_goes(guest: &Guest) -> Result<()> {
     guest.disks[1].fill(8, 8, 0xa5)?;
     ensure!(Disk::mapping("data")?.read(1024, 8)? == [0xa5; 4096]);
 
-    kernel.remove(&id, false)?;
+    kernel.remove(&id, Removal::Now)?;
     ensure!(kernel.device(&id, Slot::Live)?.is_none());
     Ok(())
 }
@@ -62,7 +62,7 @@ pub fn resume_swaps_the_tables(guest: &Guest) -> Result<()> {
     guest.kernel.resume(&id)?;
     ensure!(mapping.read(0, 8)? == [2; 4096]);
     ensure!(!info(guest, &id)?.suspended);
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -74,7 +74,7 @@ pub fn clear_empties_the_inactive_slot(guest: &Guest) -> Result<()> {
     ensure!(!info(guest, &id)?.inactive_table);
     guest.kernel.clear(&id)?;
     ensure!(guest.table(&id)? == "0 8 zero");
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -107,7 +107,7 @@ pub fn suspend_holds_writes_back(guest: &Guest) -> Result<()> {
         ensure!(!info(guest, &id)?.suspended);
         ensure!(guest.disks[0].read(0, 8)? == [7; 4096]);
     }
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -119,7 +119,7 @@ pub fn a_rename_keeps_number_and_uuid(guest: &Guest) -> Result<()> {
     ensure!(renamed.number == number && renamed.name == new, "{renamed:?}");
     ensure!(renamed.uuid == Some(Uuid::new("DMCTL-lab-r")?), "{renamed:?}");
     ensure!(guest.kernel.device(&Id::Name(old), Slot::Live)?.is_none());
-    guest.kernel.remove(&Id::Name(new), false)?;
+    guest.kernel.remove(&Id::Name(new), Removal::Now)?;
     Ok(())
 }
 
@@ -131,7 +131,7 @@ pub fn a_uuid_is_given_once(guest: &Guest) -> Result<()> {
     ensure!(info(guest, &named("bare"))?.uuid == Some(uuid));
     let again = guest.kernel.set_uuid(&name, &Uuid::new("DMCTL-lab-other")?);
     ensure!(again.is_err_and(|error| error.errno() == Some(nix::errno::Errno::EINVAL)));
-    guest.kernel.remove(&named("bare"), false)?;
+    guest.kernel.remove(&named("bare"), Removal::Now)?;
     Ok(())
 }
 
@@ -145,14 +145,14 @@ pub fn a_device_is_found_by_its_uuid(guest: &Guest) -> Result<()> {
     guest.kernel.resume(&id)?;
     let found = info(guest, &id)?;
     ensure!(found.name.kernel() == "n".repeat(127) && found.uuid == Some(uuid), "{found:?}");
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
 pub fn a_deferred_remove_waits_for_the_last_close(guest: &Guest) -> Result<()> {
     let id = guest.device("open", "0 8 zero")?;
     let holder = File::open("/dev/mapper/open")?;
-    guest.kernel.remove(&id, true)?;
+    guest.kernel.remove(&id, Removal::Deferred)?;
     let pending = info(guest, &id)?;
     ensure!(pending.deferred_remove && pending.open_count == 1, "{pending:?}");
     drop(holder);
@@ -177,7 +177,7 @@ pub fn targets_take_messages_and_answer(guest: &Guest) -> Result<()> {
     let region = guest.kernel.message(&id, 0, "@stats_create - 8")?.context("no answer")?;
     let stats = guest.kernel.message(&id, 0, &format!("@stats_print {}", region.trim()))?;
     ensure!(stats.is_some_and(|text| text.lines().count() == 128));
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -187,7 +187,7 @@ pub fn calls_run_side_by_side(guest: &Guest) -> Result<()> {
             let id = guest.device(&format!("t{thread}-{n}"), "0 8 zero")?;
             guest.kernel.suspend(&id, Suspend::default())?;
             guest.kernel.resume(&id)?;
-            guest.kernel.remove(&id, false)?;
+            guest.kernel.remove(&id, Removal::Now)?;
         }
         Ok(())
     };

@@ -4,7 +4,7 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Slot};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Removal, Slot};
 
 use crate::guest::{Guest, Release, named, program};
 
@@ -18,7 +18,7 @@ pub fn the_list_has_every_uuid(guest: &Guest) -> Result<()> {
         list.iter().map(|device| (device.name.kernel(), device.uuid.as_ref(), device.number)).collect();
     ensure!(facts == [("with", Some(&uuid), with), ("without", None, without)], "{facts:?}");
     for name in ["with", "without"] {
-        guest.kernel.remove(&named(name), false)?;
+        guest.kernel.remove(&named(name), Removal::Now)?;
     }
     Ok(())
 }
@@ -44,7 +44,7 @@ pub fn foreign_names_do_not_break_the_list(guest: &Guest) -> Result<()> {
         let found = guest.kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
         let found = found.with_context(|| format!("{} is listed and not found", listed.name))?;
         ensure!(found.info.number == listed.number, "{n}");
-        guest.kernel.remove(&Id::Name(listed.name.clone()), false)?;
+        guest.kernel.remove(&Id::Name(listed.name.clone()), Removal::Now)?;
     }
     ensure!(std::path::Path::new("/dev/mapper/control").exists());
     Ok(())
@@ -70,7 +70,7 @@ pub fn a_thousand_devices_in_one_call(guest: &Guest) -> Result<()> {
         let uuid = device.uuid.as_ref().map(Uuid::text);
         ensure!(uuid.as_deref() == Some(format!("DMCTL-many-{n:04}").as_str()), "{device:?}");
     }
-    each(&|n| Ok(guest.kernel.remove(&Id::Name(name(n)?), false)?))?;
+    each(&|n| Ok(guest.kernel.remove(&Id::Name(name(n)?), Removal::Now)?))?;
     ensure!(guest.kernel.list()?.is_empty());
     Ok(())
 }

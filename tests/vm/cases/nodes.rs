@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{DevNum, Name, Uuid};
-use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel};
+use dmctl::kernel::{ChangeKernel, KernelError, ReadKernel, Removal};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::guest::{Disk, Guest, apply_ends, comes, named, program, rows};
@@ -38,7 +38,7 @@ pub fn a_node_has_number_and_mode(guest: &Guest) -> Result<()> {
     ensure!(metadata.file_type().is_block_device());
     ensure!(metadata.permissions().mode() & 0o7777 == 0o600 && metadata.uid() == 0);
     ensure!(Disk::mapping("a\\x20blank")?.number == number);
-    guest.kernel.remove(&named("a blank"), false)?;
+    guest.kernel.remove(&named("a blank"), Removal::Now)?;
     ensure!(!path("a\\x20blank").exists());
     guest.kernel.settle()?;
     Ok(())
@@ -54,8 +54,8 @@ pub fn a_rename_moves_the_node(guest: &Guest) -> Result<()> {
     ensure!(Disk::mapping("a")?.number == second && Disk::mapping("b")?.number == first);
     ensure!(!path("aside").exists());
     guest.kernel.settle()?;
-    guest.kernel.remove(&named("a"), false)?;
-    guest.kernel.remove(&named("b"), false)?;
+    guest.kernel.remove(&named("a"), Removal::Now)?;
+    guest.kernel.remove(&named("b"), Removal::Now)?;
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub fn a_file_at_the_name_is_kept(guest: &Guest) -> Result<()> {
     guest.kernel.create(&Name::new("other")?, None)?;
     ensure!(guest.kernel.rename(&Name::new("other")?, &Name::new("taken")?).is_err());
     ensure!(Disk::mapping("other")?.number == guest.state("other")?.0.number);
-    guest.kernel.remove(&named("other"), false)?;
+    guest.kernel.remove(&named("other"), Removal::Now)?;
     guest.kernel.settle()?;
     ensure!(fs::read_to_string(path("taken"))? == "mine");
     fs::remove_file(path("taken"))?;
@@ -83,7 +83,7 @@ pub fn a_node_of_another_device_is_kept(guest: &Guest) -> Result<()> {
         ensure!(Disk::mapping("taken")?.number == number);
         fs::remove_file(path("taken"))?;
     }
-    guest.kernel.remove(&named("other"), false)?;
+    guest.kernel.remove(&named("other"), Removal::Now)?;
     Ok(())
 }
 
@@ -128,11 +128,11 @@ pub fn a_stale_node_is_replaced(guest: &Guest) -> Result<()> {
         let number = guest.kernel.create(&Name::new(name)?, None)?;
         ensure!(Disk::mapping(name)?.number == number);
         ensure!(fs::symlink_metadata(path(name))?.file_type().is_block_device());
-        guest.kernel.remove(&named(name), false)?;
+        guest.kernel.remove(&named(name), Removal::Now)?;
         ensure!(!path(name).exists());
     }
     guest.kernel.settle()?;
-    guest.kernel.remove(&named("any"), false)?;
+    guest.kernel.remove(&named("any"), Removal::Now)?;
     Ok(())
 }
 
@@ -145,7 +145,7 @@ pub fn a_right_link_is_kept(guest: &Guest) -> Result<()> {
     symlink(format!("../dm-{}", number.minor), path("linked"))?;
     guest.kernel.settle()?;
     ensure!(fs::symlink_metadata(path("linked"))?.is_symlink());
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     ensure!(fs::symlink_metadata(path("linked")).is_err(), "the link outlived its device");
     Ok(())
 }
@@ -172,8 +172,8 @@ pub fn a_sweep_takes_only_what_is_stale(guest: &Guest) -> Result<()> {
     for name in ["alias", "disk"] {
         fs::remove_file(path(name))?;
     }
-    guest.kernel.remove(&named("owned"), false)?;
-    guest.kernel.remove(&named("foreign"), false)?;
+    guest.kernel.remove(&named("owned"), Removal::Now)?;
+    guest.kernel.remove(&named("foreign"), Removal::Now)?;
     Ok(())
 }
 
@@ -185,7 +185,7 @@ pub fn a_missing_node_of_ours_is_made(guest: &Guest) -> Result<()> {
     guest.kernel.settle()?;
     ensure!(Disk::mapping("ours")?.number == number);
     ensure!(!path("theirs").exists(), "a node was made for a device that is not dmctl's");
-    guest.kernel.remove(&named("ours"), false)?;
-    guest.kernel.remove(&named("theirs"), false)?;
+    guest.kernel.remove(&named("ours"), Removal::Now)?;
+    guest.kernel.remove(&named("theirs"), Removal::Now)?;
     Ok(())
 }

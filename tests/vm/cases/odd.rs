@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::access::Access;
 use dmctl::device::Form;
 use dmctl::identity::Name;
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot};
 use dmctl::table::RawRow;
 use dmctl::targets::{self, Problems, Style, Target};
 
@@ -77,7 +77,7 @@ pub fn what_dmctl_makes_of_them_is_taken(guest: &Guest) -> Result<()> {
         }
     }
     for n in 4..8 {
-        guest.kernel.remove(&named(&format!("meta{n}")), false)?;
+        guest.kernel.remove(&named(&format!("meta{n}")), Removal::Now)?;
     }
     println!("odd rows: {taken} taken, {refused} refused");
     ensure!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
@@ -115,6 +115,6 @@ fn try_row(guest: &Guest, wanted: &dyn Target, length: u64) -> Result<()> {
         Ok(())
     };
     let outcome = tried();
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     outcome
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Removal};
 
 use crate::guest::{Guest, apply_ends, program, rows};
 
@@ -48,7 +48,7 @@ pub fn strangers_survive_everything(guest: &Guest) -> Result<()> {
     apply_ends(NOTHING, &["--allow", "remap,format,loss"], 0)?;
     ensure!(guest.states()? == before, "a stranger's device was touched");
     for (info, ..) in before {
-        guest.kernel.remove(&Id::Name(info.name), false)?;
+        guest.kernel.remove(&Id::Name(info.name), Removal::Now)?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ pub fn a_name_that_is_taken_is_a_conflict(guest: &Guest) -> Result<()> {
         guest.kernel.resume(&Id::Name(name.clone()))?;
         let refused = guest.refused(OURS, &["--allow", "remap,format,loss"], 1)?;
         ensure!(refused.stderr.contains("taken"), "{refused:?}");
-        guest.kernel.remove(&Id::Name(name), false)?;
+        guest.kernel.remove(&Id::Name(name), Removal::Now)?;
     }
     Ok(())
 }

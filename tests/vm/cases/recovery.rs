@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, Removal, Suspend};
 
 use crate::guest::{Guest, dmctl, named, rows};
 
@@ -44,11 +44,11 @@ pub fn leftovers_of_a_crash_are_cleared(guest: &Guest) -> Result<()> {
     ensure!(after == before, "{after:?}");
 
     // Died between create and load.
-    guest.kernel.remove(&upper, false)?;
+    guest.kernel.remove(&upper, Removal::Now)?;
     guest.kernel.create(&Name::new("upper")?, Some(&Uuid::new("DMCTL-lab-upper")?))?;
     converges(guest)?;
     // Died between load and resume.
-    guest.kernel.remove(&upper, false)?;
+    guest.kernel.remove(&upper, Removal::Now)?;
     guest.kernel.create(&Name::new("upper")?, Some(&Uuid::new("DMCTL-lab-upper")?))?;
     guest.kernel.load(&upper, &rows("0 8 zero"), Access::Writable)?;
     converges(guest)?;
@@ -138,8 +138,8 @@ pub fn strangers_are_not_repaired(guest: &Guest) -> Result<()> {
     }
     ensure!(guest.states()? == before);
     guest.kernel.resume(&named("stranger"))?;
-    guest.kernel.remove(&named("stranger"), false)?;
-    guest.kernel.remove(&named("shell"), false)?;
+    guest.kernel.remove(&named("stranger"), Removal::Now)?;
+    guest.kernel.remove(&named("shell"), Removal::Now)?;
     guest.kernel.settle()?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
 use dmctl::identity::{Name, Uuid};
-use dmctl::kernel::{ChangeKernel, Id, KernelError, ReadKernel, Slot, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, KernelError, ReadKernel, Removal, Slot, Suspend};
 use nix::errno::Errno;
 
 use crate::guest::{Guest, Release, named, program, rows};
@@ -30,8 +30,8 @@ pub fn create_and_rename(guest: &Guest) -> Result<()> {
     refused(kernel.rename(&Name::new("absent")?, &Name::new("d")?), Errno::ENXIO)?;
     refused(kernel.set_uuid(&b, &uuid), Errno::EBUSY)?;
     refused(kernel.set_uuid(&a, &Uuid::new("DMCTL-lab-other")?), Errno::EINVAL)?;
-    kernel.remove(&Id::Name(a), false)?;
-    kernel.remove(&Id::Name(b), false)?;
+    kernel.remove(&Id::Name(a), Removal::Now)?;
+    kernel.remove(&Id::Name(b), Removal::Now)?;
     Ok(())
 }
 
@@ -40,15 +40,15 @@ pub fn remove_of_a_device_in_use(guest: &Guest) -> Result<()> {
     let lower = guest.device("lower", "0 8 zero")?;
     let number = kernel.device(&lower, Slot::Live)?.context("no such device")?.info.number;
     let upper = guest.device("upper", &format!("0 8 linear {number} 0"))?;
-    refused(kernel.remove(&lower, false), Errno::EBUSY)?;
+    refused(kernel.remove(&lower, Removal::Now), Errno::EBUSY)?;
     let holder = File::open("/dev/mapper/upper")?;
     let begin = std::time::Instant::now();
-    refused(kernel.remove(&upper, false), Errno::EBUSY)?;
+    refused(kernel.remove(&upper, Removal::Now), Errno::EBUSY)?;
     ensure!(begin.elapsed().as_millis() < 150, "a refusal was tried again");
     drop(holder);
     kernel.suspend(&upper, Suspend::default())?;
-    kernel.remove(&upper, false).context("a suspended device can be removed")?;
-    kernel.remove(&lower, false)?;
+    kernel.remove(&upper, Removal::Now).context("a suspended device can be removed")?;
+    kernel.remove(&lower, Removal::Now)?;
     Ok(())
 }
 
@@ -61,8 +61,8 @@ pub fn absent_devices(guest: &Guest) -> Result<()> {
         refused(kernel.clear(&id), Errno::ENXIO)?;
         refused(kernel.suspend(&id, Suspend::default()), Errno::ENXIO)?;
         refused(kernel.resume(&id), Errno::ENXIO)?;
-        refused(kernel.remove(&id, false), Errno::ENXIO)?;
-        refused(kernel.remove(&id, true), Errno::ENXIO)?;
+        refused(kernel.remove(&id, Removal::Now), Errno::ENXIO)?;
+        refused(kernel.remove(&id, Removal::Deferred), Errno::ENXIO)?;
         refused(kernel.message(&id, 0, "x"), Errno::ENXIO)?;
     }
     Ok(())
@@ -79,7 +79,7 @@ pub fn load_of_a_bad_table_keeps_both_slots(guest: &Guest) -> Result<()> {
     ensure!(guest.table(&id)? == "0 8 zero");
     let inactive = kernel.device(&id, Slot::Inactive)?.context("no such device")?;
     ensure!(*inactive.table == *rows("0 16 zero"));
-    kernel.remove(&id, false)?;
+    kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ pub fn load_on_a_mounted_disk(guest: &Guest) -> Result<()> {
     ensure!(text.contains("EBUSY") && text.contains("linear: Device lookup failed"), "{text}");
     ensure!(users.mounts == ["/run/mounted"], "{users:?}");
     kernel.load(&named("claim"), &rows(&format!("0 8 linear {} 0", disk.number)), Access::Writable)?;
-    kernel.remove(&named("claim"), false)?;
+    kernel.remove(&named("claim"), Removal::Now)?;
     Ok(())
 }
 
@@ -117,7 +117,7 @@ pub fn resume_that_fails_comes_back_on_the_old_table(guest: &Guest) -> Result<()
     ensure!(after.info.suspended && after.info.live_table && !after.info.inactive_table, "{after:?}");
     kernel.resume(&id)?;
     ensure!(guest.table(&id)? == format!("0 8 linear {disk} 0"));
-    kernel.remove(&id, false)?;
+    kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -133,6 +133,6 @@ pub fn the_log_says_what_the_errno_does_not(guest: &Guest) -> Result<()> {
     let count = says(&format!("0 8 linear {}", guest.disks[0].number)).context("it was loaded")?;
     ensure!(count.contains("linear: Invalid argument count"), "{count}");
     ensure!(!count.contains("nonsense"), "an older line was taken for a new one: {count}");
-    kernel.remove(&id, false)?;
+    kernel.remove(&id, Removal::Now)?;
     Ok(())
 }

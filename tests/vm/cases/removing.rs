@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot};
 
 use crate::guest::{Guest, Mounted, Ran, apply_ends, comes, dmctl, private, program, with_map};
 
@@ -170,7 +170,7 @@ pub fn a_device_in_an_array_is_left_alone(guest: &Guest) -> Result<()> {
 fn deferred_removals_are_done(guest: &Guest) -> Result<()> {
     let last = guest.device("last", "0 8 zero")?;
     let open = File::open("/dev/mapper/last")?;
-    guest.kernel.remove(&last, true)?;
+    guest.kernel.remove(&last, Removal::Deferred)?;
     drop(open);
     comes("the last removal", || Ok(guest.kernel.device(&last, Slot::Live)?.is_none()))?;
     Ok(guest.kernel.settle()?)

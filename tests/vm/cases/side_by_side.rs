@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::apply::{self, ApplyError, Options, Silent};
 use dmctl::config;
 use dmctl::identity::DevNum;
-use dmctl::kernel::ChangeKernel as _;
+use dmctl::kernel::{ChangeKernel as _, Removal};
 use dmctl::plan;
 use dmctl::policy::Class;
 
@@ -127,7 +127,7 @@ pub fn one_swap_that_fails_puts_all_back(guest: &Guest) -> Result<()> {
     let snapshot = "[mappings.bad]\ntargets = [{ type = \"snapshot\", length = 2048, origin = \"/dev/ram4\", cow = \"/dev/ram5\", persistent = true, chunk = 8 }]\n";
     let error = fails_in_the_middle(guest, &(after(MANY) + snapshot), || Ok(None))?;
     ensure!(error.contains("reload bad"), "{error}");
-    guest.kernel.remove(&stranger, false)?;
+    guest.kernel.remove(&stranger, Removal::Now)?;
     ends_with_nothing(guest)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
-use dmctl::kernel::{ChangeKernel, ReadKernel, Slot, Version};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Version};
 use dmctl::table::{RawRow, sectors};
 
 use crate::guest::{Disk, Guest, Release, rows};
@@ -32,7 +32,7 @@ pub fn keys_are_read_back_whole(guest: &Guest) -> Result<()> {
     vault.fill(0, 8, 0x11)?;
     ensure!(vault.read(0, 8)? == [0x11; 4096]);
     ensure!(guest.disks[0].read(0, 8)? != [0x11; 4096], "nothing was encrypted");
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -54,7 +54,7 @@ pub fn a_read_only_table_makes_a_read_only_device(guest: &Guest) -> Result<()> {
     guest.kernel.resume(&id)?;
     ensure!(!read_only(Slot::Live)?);
     Disk::mapping("ro")?.fill(0, 8, 0)?;
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub fn three_thousand_rows_come_back(guest: &Guest) -> Result<()> {
     let mapped = guest.kernel.device(&id, Slot::Live)?.context("no such device")?;
     ensure!(*mapped.table == *rows(&text));
     ensure!(mapped.info.target_count == 3000 && sectors(&mapped.table) == 24000);
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -85,7 +85,7 @@ pub fn both_slots_are_told_apart(guest: &Guest) -> Result<()> {
     guest.kernel.clear(&id)?;
     let empty = guest.kernel.device(&id, Slot::Inactive)?.context("no such device")?;
     ensure!(empty.table.is_empty() && !empty.info.inactive_table);
-    guest.kernel.remove(&id, false)?;
+    guest.kernel.remove(&id, Removal::Now)?;
     Ok(())
 }
 
@@ -98,7 +98,7 @@ pub fn backslashes_mean_themselves(guest: &Guest) -> Result<()> {
     guest.kernel.resume(&upper)?;
     let number = guest.kernel.device(&lower, Slot::Live)?.context("no such device")?.info.number;
     ensure!(guest.table(&upper)? == format!("0 8 linear {number} 0"));
-    guest.kernel.remove(&upper, false)?;
-    guest.kernel.remove(&lower, false)?;
+    guest.kernel.remove(&upper, Removal::Now)?;
+    guest.kernel.remove(&lower, Removal::Now)?;
     Ok(())
 }

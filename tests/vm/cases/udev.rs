@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Suspend};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Removal, Suspend};
 use dmctl::ops::{self, RemoveOptions};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
@@ -222,7 +222,7 @@ pub fn a_batch_is_shared_by_threads(guest: &Guest) -> Result<()> {
     kernel.settle()?;
     links_are_right(guest)?;
     for n in 0..4 {
-        kernel.remove(&Id::Name(Name::new(&format!("thread-{n}"))?), false)?;
+        kernel.remove(&Id::Name(Name::new(&format!("thread-{n}"))?), Removal::Now)?;
     }
     kernel.settle()?;
     links_are_right(guest)

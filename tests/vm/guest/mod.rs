@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::access::Access;
 use dmctl::identity::Name;
 use dmctl::kernel::live::{Live, Udev};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Removal};
 use dmctl::table::{Table, parse_table};
 
 use crate::waiting::until;
@@ -109,7 +109,7 @@ impl Guest {
         for _ in 0..=left.len() {
             for listed in self.kernel.list()? {
                 // A device that another one uses goes in a later round.
-                let _ = self.kernel.remove(&Id::Name(listed.name), false);
+                let _ = self.kernel.remove(&Id::Name(listed.name), Removal::Now);
             }
             if self.kernel.list()?.is_empty() {
                 left.extend(sweep_nodes()?);

@@ -16,8 +16,8 @@ use dmctl::device::Device;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{
-    BlockDevice, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Slot,
-    Suspend, Users, Version,
+    BlockDevice, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Removal,
+    Slot, Suspend, Users, Version,
 };
 use dmctl::plan;
 use dmctl::policy::Class;
@@ -162,8 +162,8 @@ impl ChangeKernel for Mortal {
         self.called(self.kernel.set_uuid(name, uuid))
     }
 
-    fn remove(&self, id: &Id, deferred: bool) -> Result<(), KernelError> {
-        self.called(self.kernel.remove(id, deferred))
+    fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
+        self.called(self.kernel.remove(id, how))
     }
 
     fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError> {

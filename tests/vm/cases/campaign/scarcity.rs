@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use dmctl::access::Access;
-use dmctl::kernel::{ChangeKernel, ReadKernel};
+use dmctl::kernel::{ChangeKernel, ReadKernel, Removal};
 
 use super::deaths::{end_after, tell};
 use super::is_whole;
@@ -205,7 +205,7 @@ pub fn a_lower_device_that_fails_in_the_swap_is_survived(guest: &Guest) -> Resul
     ensure!(guest.states()?.iter().all(|(info, ..)| !info.suspended));
     let flow = traffic.end()?;
     apply_ends("[policy]\nprune = true\n[mappings]", &ALLOW, 0)?;
-    guest.kernel.remove(&metadata, false)?;
+    guest.kernel.remove(&metadata, Removal::Now)?;
     tell("failing disks", FAILING.len() + 1, 1, &flow);
     Ok(())
 }

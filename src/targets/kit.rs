@@ -110,13 +110,13 @@ pub fn problems<T: TargetKind>(target: &T) -> Vec<String> {
     problems.into_vec().into_iter().map(|problem| problem.to_string()).collect()
 }
 
-/// The row must be refused, by reading or by checking, with words that hold `says`.
-pub fn refused<T: TargetKind>(params: &str, says: &str) {
+/// The row must be refused, by reading or by checking, with a message that holds `part`.
+pub fn refused<T: TargetKind>(params: &str, part: &str) {
     let all = match try_parse::<T>(params) {
         Ok(target) => problems(&target).join("; "),
         Err(error) => error,
     };
-    assert!(all.contains(says), "{} {params}: {all:?}", T::NAME);
+    assert!(all.contains(part), "{} {params}: {all:?}", T::NAME);
 }
 
 /// How two targets differ.
@@ -198,7 +198,7 @@ pub fn compare<T: TargetKind>(wanted: &str, live: &str) -> Differences {
     differences
 }
 
-/// What it takes to give a row of `target` another length.
+/// Returns the effect of another length of a row of `target`.
 pub fn resized<T: TargetKind>(target: &T, length: u64, live_length: u64) -> Option<Effect> {
     let mut differences = Differences::default();
     target.resized(length, live_length, &mut differences);

@@ -329,7 +329,7 @@ impl Target for Raid {
                 device,
                 offset: 0,
                 length: 512,
-                // The kernel refuses nothing here: what is no superblock is overwritten by one.
+                // The kernel refuses nothing here: any other content is overwritten by a superblock.
                 look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
                 otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
             })
@@ -351,7 +351,7 @@ impl Target for Raid {
 
 impl Raid {
     /// This, without the orders that `live` shows: they are carried out, or under way as the superblocks
-    /// know. Without superblocks they are kept, for the kernel would begin anew with something else.
+    /// know. Without superblocks they are kept, for the kernel would start with another one.
     fn without_orders_of(mut self, live: &Self) -> Self {
         if !self.remembers() {
             return self;

@@ -31,7 +31,7 @@ const MIN_GROWTH: u64 = 32_832;
 /// The most threads of one kind.
 const MAX_THREADS: u64 = 100;
 
-/// An option: its name, the least and the most it takes, its default, and whether it may change while the
+/// An option: its name, its minimum and maximum, its default, and whether it may change while the
 /// volume runs.
 struct Setting(&'static str, u64, u64, u32, bool);
 
@@ -82,7 +82,7 @@ impl Vdo {
         self.options.get(name).cloned().or_else(default)
     }
 
-    /// A numeric option, 0 where it is no number.
+    /// Returns a numeric option, 0 where it is not a number.
     fn number(&self, name: &str) -> u64 {
         self.option(name).and_then(|value| value.number()).unwrap_or(0)
     }
@@ -121,7 +121,7 @@ impl Vdo {
         }
     }
 
-    /// What a change of an option takes.
+    /// Returns the effect of a change of an option.
     fn effect_of(name: &str) -> Effect {
         let live = SWITCHES.iter().any(|(known, _)| *known == name)
             || NUMBERS.iter().any(|Setting(known, .., live)| *known == name && *live);
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(effect("V4 8:16 262144 4096 32768 16380"), Some(Effect::Remap));
         assert_eq!(effect("V4 8:0 262144 4096 32768 16380 compression on"), Some(Effect::Tune));
         assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 5"), Some(Effect::Recreate));
-        // What is spelled out as its default is no change, in whatever order.
+        // An option that is set to its default is not a change, in any order.
         assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 04 ack 1 deduplication on"), None);
     }
 

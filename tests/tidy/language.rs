@@ -54,6 +54,7 @@ const PLAIN: &[&str] = &[
     "src/stack",
     "src/status.rs",
     "src/table.rs",
+    "src/targets",
     "src/text.rs",
     "src/units",
     "src/watch",
@@ -61,7 +62,16 @@ const PLAIN: &[&str] = &[
 ];
 
 /// Files in them whose doc comments are texts of a schema: users read those.
-const SCHEMAS: &[&str] = &["src/kernel/simulated/state.rs", "src/plan/document.rs", "src/plan/usage.rs"];
+const SCHEMAS: &[&str] = &[
+    "src/kernel/simulated/state.rs",
+    "src/plan/document.rs",
+    "src/plan/usage.rs",
+    "src/targets/clone.rs",
+    "src/targets/integrity/mod.rs",
+    "src/targets/raid/level.rs",
+    "src/targets/verity/mod.rs",
+    "src/targets/writecache.rs",
+];
 
 /// What is not said there, in small letters.
 const DIALECT: &[&str] = &[

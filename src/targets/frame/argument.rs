@@ -19,7 +19,7 @@ use crate::mistake::{Mistake, to_serde};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Argument(String);
 
-/// Text that can't stand in a row as one word.
+/// Text that can't be one word of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", not_an_argument(.0))]
 pub struct ArgumentSyntax(pub String);
@@ -36,7 +36,7 @@ impl From<ArgumentSyntax> for Mistake {
 }
 
 impl Argument {
-    /// From a word of a row or the text of a map.
+    /// Reads a word of a row or the text of a map.
     pub fn new(text: &str) -> Result<Self, ArgumentSyntax> {
         if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(ArgumentSyntax(text.to_string()));
@@ -54,7 +54,7 @@ impl Argument {
         &self.0
     }
 
-    /// Its value when it is a decimal number.
+    /// Returns the value when it is a decimal number.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
         self.0.bytes().all(|b| b.is_ascii_digit()).then(|| self.0.parse().ok())?

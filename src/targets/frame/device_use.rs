@@ -15,7 +15,7 @@ pub struct DeviceUse<'a> {
     pub access: DeviceAccess,
 }
 
-/// What a target does to a lower device.
+/// How a target uses a lower device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceAccess {
     /// It only reads.
@@ -63,7 +63,7 @@ pub enum Handover<'a> {
     Takes(&'a Device),
 }
 
-/// What would be lost with a live target. Each is a sentence for the user, without a verb in front: a plan
+/// The losses with a live target. Each is a sentence for the user, without a verb in front: a plan
 /// puts "this loses" before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hazards {

@@ -1,4 +1,4 @@
-//! How a wanted target differs from a live one, and what it takes to make them equal.
+//! How a wanted target differs from a live one, and which kind of change makes them equal.
 //!
 //! A difference is data: the field, both values and their unit. What a person reads is made of it at the edge, by
 //! `Display`, so that nothing else has to take a sentence apart.
@@ -8,12 +8,12 @@ use std::fmt;
 
 use super::value::{FieldValue, Unit, Value};
 
-/// What a difference takes, from harmless to heavy.
+/// The kind of change that removes a difference, from harmless to heavy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// Another table, and every old sector keeps its place and its content.
     Tune,
-    /// Another table, and some sector leads elsewhere or reads differently: another device, offset, key.
+    /// Another table, and some sector moves or reads differently: another device, offset, key.
     Remap,
     /// The kernel would refuse or ignore another table: the device must be removed and created again.
     Recreate,
@@ -24,7 +24,7 @@ pub enum Effect {
 pub struct Difference {
     /// The field, in the words of the map file.
     pub field: String,
-    /// What it takes.
+    /// The kind of change that it needs.
     pub effect: Effect,
     /// How the two values differ.
     pub change: Change,
@@ -35,16 +35,16 @@ pub struct Difference {
 pub enum Change {
     /// From one value to another.
     Values {
-        /// The live one.
+        /// The live value.
         live: Value,
-        /// The wanted one.
+        /// The wanted value.
         wanted: Value,
-        /// What both count, where they are numbers of something.
+        /// The unit of both, where they are numbers of one.
         unit: Option<Unit>,
-        /// What makes the effect what it is, where that is not plain.
+        /// The reason of the effect, where that is not plain.
         why: Option<Cow<'static, str>>,
     },
-    /// Another key. Neither is ever held here.
+    /// Another key. Neither key is ever held here.
     Key,
     /// The parameters of a type that dmctl does not know.
     Parameters,
@@ -69,14 +69,14 @@ impl fmt::Display for Difference {
     }
 }
 
-/// All fields that differ, or why that can't be told.
+/// All fields that differ, or the reason why they can't be compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
     /// The fields, in the order they were compared.
     pub fields: Vec<Difference>,
     /// Set when the live target can't be judged: it is then never reloaded.
     pub unknown: Option<Cow<'static, str>>,
-    /// What a person should know and no reload can change: a field that was fixed when the device was
+    /// Warnings about what no reload can change: a field that was fixed when the device was
     /// formatted, and now differs from the map.
     pub warnings: Vec<String>,
 }
@@ -87,14 +87,14 @@ impl Differences {
         self.fields.push(Difference { field: field.to_string(), effect, change });
     }
 
-    /// Compares one field; `effect` is what another value takes.
+    /// Compares one field; `effect` is the change that another value needs.
     pub fn field<T: PartialEq + FieldValue>(&mut self, field: &str, wanted: &T, live: &T, effect: Effect) {
         if wanted != live {
             self.push(field, effect, Change::of(Some(wanted), Some(live), None));
         }
     }
 
-    /// Compares one field like [`field`](Self::field), and tells what makes the effect what it is.
+    /// Compares one field like [`field`](Self::field), with the reason of the effect.
     pub fn field_with_reason<T: PartialEq + FieldValue>(
         &mut self,
         field: &str,
@@ -121,7 +121,7 @@ impl Differences {
         }
     }
 
-    /// Compares a field that may be left out, and tells what makes the effect what it is.
+    /// Compares a field that may be left out, with the reason of the effect.
     pub fn optional_with_reason<T: PartialEq + FieldValue>(
         &mut self,
         field: &str,
@@ -140,7 +140,7 @@ impl Differences {
         self.unknown = Some(why.into());
     }
 
-    /// Tells a person of something that no reload can change; the two stay equal.
+    /// Adds a warning about something that no reload can change; the two stay equal.
     pub fn warn(&mut self, message: impl Into<String>) {
         self.warnings.push(message.into());
     }
@@ -151,7 +151,7 @@ impl Differences {
         self.fields.is_empty() && self.unknown.is_none()
     }
 
-    /// The heaviest effect of all.
+    /// Returns the heaviest effect of all.
     #[must_use]
     pub fn effect(&self) -> Option<Effect> {
         self.fields.iter().map(|difference| difference.effect).max()

@@ -1,7 +1,7 @@
-//! A live target that gives nothing away.
+//! A live target whose parameters the kernel does not show.
 //!
-//! Where the kernel has given up on a thin pool it prints `Fail` in place of the parameters of what stands
-//! on it, and `-` for a volume that it could not open. Such a row is real, so it must be readable, but no
+//! Where the kernel has given up on a thin pool it prints `Fail` in place of the parameters of each
+//! target above it, and `-` for a volume that it could not open. Such a row is real, so it must be readable, but no
 //! map can ask for it and no file can be written from it.
 
 use serde::ser::Error;
@@ -14,7 +14,7 @@ use super::Words;
 pub struct Failed(bool);
 
 impl Failed {
-    /// What is said about such a target.
+    /// The message about such a target.
     pub const WHY: &'static str =
         "the kernel prints `Fail` in place of its parameters: the thin pool has failed";
 
@@ -24,13 +24,13 @@ impl Failed {
         Self(failed && words.next("the failure").is_ok())
     }
 
-    /// Whether it is so.
+    /// Returns whether the target has failed.
     #[must_use]
     pub fn is(self) -> bool {
         self.0
     }
 
-    /// Whether it is not so, in the form serde asks.
+    /// Returns whether the target has not failed, in the form that serde needs.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     pub(crate) fn is_not(&self) -> bool {
         !self.0

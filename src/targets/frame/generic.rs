@@ -47,7 +47,7 @@ impl Generic {
 
 impl Target for Generic {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
-        // Whether and where it writes is unknown: all that is known is that it needs the device.
+        // Whether and where it writes is unknown; it needs the device.
         self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Read)).collect()
     }
 

@@ -1,14 +1,14 @@
 //! What targets with keys have in common: how a key is printed, compared and hidden.
 //!
 //! A row that holds a key may hold it in the wrong place. So no message about such a row repeats a word of
-//! it, and hiding a key starts from what a word looks like, not from where it should stand.
+//! it, and a key is hidden by its form, not by its place in the row.
 
 use super::{Change, Differences, Effect, ParamsError, Printer, Problems, Words};
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySource};
 use crate::secret::REDACTED;
 
-/// As many hex digits as the shortest key anyone would use.
+/// The hex digits of the shortest key in use.
 const KEY_DIGITS: usize = 16;
 
 /// Adds the key as a word of its own.
@@ -21,19 +21,19 @@ pub(crate) fn print(out: &mut Printer, key: &Key) {
     };
 }
 
-/// The next word as a key.
+/// Takes the next word as a key.
 pub(crate) fn parse(words: &mut Words<'_>) -> Result<Key, ParamsError> {
     let word = words.next("the key")?;
     Key::parse(word).map_err(|error| words.wrong(error.to_string()))
 }
 
-/// The next word as a device. Unlike [`Words::device`] it doesn't show a word that is none.
+/// Takes the next word as a device. Unlike [`Words::device`], the error doesn't show the word.
 pub(crate) fn device(words: &mut Words<'_>) -> Result<Device, ParamsError> {
     let word = words.next("the device")?;
     to_device(words, word)
 }
 
-/// `word`, the one taken last or a part of it, as a device, not shown when it is none.
+/// Reads `word`, the one taken last or a part of it, as a device. The error does not show it.
 pub(crate) fn to_device(words: &Words<'_>, word: &str) -> Result<Device, ParamsError> {
     Device::parse(word).map_err(|_| {
         words.wrong(
@@ -54,7 +54,7 @@ pub(crate) fn check(key: &Key, sizes: &KeySizes, field: &str, what: &str, proble
 }
 
 /// Compares two keys, and shows neither. A key that was left out of the file of a simulated kernel passes for
-/// the one that is wanted: the file says that there is one, and no more.
+/// the one that is wanted: the file holds only that a key is there.
 pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, live: &Key) {
     let unread = |key: &Key| {
         !matches!(key.source, KeySource::None | KeySource::Keyring(_)) && key.material().is_none()
@@ -77,7 +77,7 @@ pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
     }
 }
 
-/// The parameters with every key replaced, for targets that have the key in their second word.
+/// Replaces every key in the parameters, for targets that have the key in their second word.
 pub(crate) fn redact_second(params: &str) -> String {
     redact_words(params, |index, word| {
         if index == 1
@@ -103,7 +103,7 @@ pub(crate) fn redact_digits(word: &str) -> String {
     parts.join(":")
 }
 
-/// Whether this is a long run of hex digits, and no number of sectors.
+/// Returns whether this is a long run of hex digits and not a number of sectors.
 fn looks_like_key(text: &str) -> bool {
     text.len() >= KEY_DIGITS
         && text.bytes().all(|b| b.is_ascii_hexdigit())

@@ -17,18 +17,18 @@ pub struct Metadata<'a> {
     pub offset: u64,
     /// How many bytes to look at.
     pub length: usize,
-    /// Judges these bytes.
+    /// Compares these bytes with the magic.
     pub look: fn(&[u8]) -> Found,
-    /// What the kernel does when there is none, as a sentence for the user.
+    /// The effect of a load where the metadata is missing, as a sentence for the user.
     pub otherwise: &'static str,
 }
 
-/// What was found where metadata should be.
+/// The state of the place where metadata should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// What the target wants: nothing will be formatted.
+    /// The metadata of the target: nothing will be formatted.
     Right,
-    /// Nothing: the kernel will write fresh metadata.
+    /// Zeros: the kernel will write fresh metadata.
     Blank,
     /// Something else: the kernel will refuse it.
     Other,

@@ -1,4 +1,4 @@
-//! The parameters of a row, printed: for the kernel, or for a person.
+//! Prints the parameters of a row: for the kernel, a file or a reader.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use crate::device::Device;
 use crate::secret::{REDACTED, Secret};
 
-/// For whom a row is printed.
+/// The form in which a row is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// For the kernel: numbers for devices, keys as they are.

@@ -1,4 +1,4 @@
-//! What is wrong with the fields of a target, found before the kernel is asked.
+//! Errors in the fields of a target, found before the kernel is asked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 /// One wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Which field, as a path below the target: `chunk`, `stripes[1].offset`. Empty for the target itself.
+    /// The field, as a path below the target: `chunk`, `stripes[1].offset`. Empty for the target itself.
     pub field: String,
     /// The rule that the field breaks.
     pub message: Cow<'static, str>,
@@ -27,7 +27,7 @@ impl Problem {
         self.nearest = Some(value);
     }
 
-    /// Everything that helps to mend it, a sentence each.
+    /// Lists the advice, a sentence each.
     pub fn advice(&self) -> impl Iterator<Item = Cow<'static, str>> {
         let nearest = self.nearest.map(|value| format!("the nearest is {value}").into());
         self.help.clone().into_iter().chain(nearest)
@@ -92,20 +92,20 @@ impl Problems {
         }
     }
 
-    /// All that were found.
+    /// Returns the problems in the order they were added.
     #[must_use]
     pub fn into_vec(self) -> Vec<Problem> {
         self.0
     }
 
-    /// Whether nothing was found.
+    /// Returns whether the target has no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// The power of two closest to `value`, the larger one of two as close.
+/// Returns the power of two closest to `value`, the larger one of two as close.
 fn nearest_power(value: u64) -> u64 {
     let Some(above) = value.checked_next_power_of_two() else { return 1 << 63 };
     let below = (above / 2).max(1);

@@ -1,4 +1,4 @@
-//! What a target type is to the kernel, and what the manual tells of it.
+//! How the kernel treats a target type, and its page of the manual.
 
 /// How the kernel treats tables with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Traits {
         early: false,
     };
 
-    /// Nothing special, but for being there before anything else runs.
+    /// Nothing special, but the kernel can make it before anything else runs.
     pub const EARLY: Self = Self { early: true, ..Self::PLAIN };
 }
 

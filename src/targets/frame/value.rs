@@ -1,4 +1,4 @@
-//! The value of a field, as a difference tells it: to a person as text, to a program as what it is.
+//! The value of a field in a difference: shown as text, and kept as a number or a switch for programs.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Sectors of 512 bytes.
@@ -45,7 +45,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// As a program reads it.
+    /// Returns the name in the JSON output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,33 +57,33 @@ impl Unit {
         }
     }
 
-    /// A number of this unit, where its type does not tell the unit.
+    /// Gives a number this unit, where its type does not tell the unit.
     pub fn of(self, number: impl Into<u64>) -> Quantity {
         Quantity { number: number.into(), unit: self }
     }
 }
 
-/// A number and what it counts.
+/// A number and its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantity {
     number: u64,
     unit: Unit,
 }
 
-/// What the value of a field can be compared as.
+/// A type of which the value can be shown in a difference.
 pub trait FieldValue: fmt::Display {
-    /// The value. Text, unless the type is one of numbers or switches.
+    /// Returns the value: text, unless the type is one of numbers or switches.
     fn value(&self) -> Value {
         Value::Text(self.to_string())
     }
 
-    /// What it counts, where it is a number of something.
+    /// Returns the unit, where the value is a number of one.
     fn unit(&self) -> Option<Unit> {
         None
     }
 }
 
-/// A value that stands for itself.
+/// A value is shown as it is.
 impl FieldValue for Value {
     fn value(&self) -> Value {
         self.clone()

@@ -1,6 +1,6 @@
 //! The parameters of a row, taken word by word.
 //!
-//! The kernel's own integer parsing is no validator: it wraps (`linear` takes 18446744073709551616 for 0).
+//! The kernel's own integer parsing does not validate: it wraps (`linear` takes 18446744073709551616 for 0).
 //! Here a number is decimal digits that fit, and anything else is an error that names the word.
 
 use thiserror::Error;
@@ -15,7 +15,7 @@ use crate::units::{MAX_BYTES, SECTOR, Sectors};
 pub struct ParamsError {
     /// Which word is wrong, from 0; the count of words when one is missing.
     pub word: usize,
-    /// What is wrong, without the word itself where it may be a key.
+    /// The error, without the word itself where it may be a key.
     pub mistake: Mistake,
 }
 
@@ -37,25 +37,25 @@ impl<'a> Words<'a> {
         Ok(Self { words, at: 0 })
     }
 
-    /// An error about the word taken last.
+    /// Makes an error about the word taken last.
     #[must_use]
     pub fn wrong(&self, mistake: impl Into<Mistake>) -> ParamsError {
         ParamsError { word: self.at.saturating_sub(1), mistake: mistake.into() }
     }
 
-    /// How many words are left.
+    /// Counts the words that are left.
     #[must_use]
     pub fn left(&self) -> usize {
         self.words.len() - self.at
     }
 
-    /// The next word, left in place.
+    /// Returns the next word and leaves it in place.
     #[must_use]
     pub fn peek(&self) -> Option<&'a str> {
         self.words.get(self.at).copied()
     }
 
-    /// The next word; `what` names it when it is missing.
+    /// Takes the next word; `what` names it when it is missing.
     pub fn next(&mut self, what: &str) -> Result<&'a str, ParamsError> {
         let word = self.words.get(self.at).copied().ok_or_else(|| ParamsError {
             word: self.words.len(),
@@ -65,13 +65,13 @@ impl<'a> Words<'a> {
         Ok(word)
     }
 
-    /// The next word as a number of type `N`.
+    /// Takes the next word as a number of type `N`.
     pub fn number<N: TryFrom<u64>>(&mut self, what: &str) -> Result<N, ParamsError> {
         let word = self.next(what)?;
         self.to_number(word, what)
     }
 
-    /// `word`, the one taken last or a part of it, as a number of type `N`.
+    /// Reads `word`, the one taken last or a part of it, as a number of type `N`.
     pub fn to_number<N: TryFrom<u64>>(&self, word: &str, what: &str) -> Result<N, ParamsError> {
         if word.is_empty() || !word.bytes().all(|b| b.is_ascii_digit()) {
             return Err(self.wrong(format!("{what} must be a decimal number")));
@@ -82,7 +82,7 @@ impl<'a> Words<'a> {
             .ok_or_else(|| self.wrong(format!("{what} is too large; the kernel would wrap it around")))
     }
 
-    /// The next word as a count of sectors.
+    /// Takes the next word as a count of sectors.
     pub fn sectors(&mut self, what: &str) -> Result<Sectors, ParamsError> {
         let sectors: u64 = self.number(what)?;
         if sectors > MAX_BYTES / SECTOR {
@@ -91,13 +91,13 @@ impl<'a> Words<'a> {
         Ok(Sectors(sectors))
     }
 
-    /// The next word as a device.
+    /// Takes the next word as a device.
     pub fn device(&mut self, what: &str) -> Result<Device, ParamsError> {
         let word = self.next(what)?;
         Device::parse(word).map_err(|error| self.wrong(Mistake::from(error).about(what)))
     }
 
-    /// A count and as many words behind it, or nothing when the row ends here: the optional arguments of
+    /// Takes a count and as many words behind it, or nothing when the row ends here: the optional arguments of
     /// most targets.
     pub fn counted(&mut self, what: &str) -> Result<Words<'a>, ParamsError> {
         let count: usize = if self.left() == 0 { 0 } else { self.number(&format!("the count of {what}"))? };
@@ -110,7 +110,7 @@ impl<'a> Words<'a> {
         Ok(inner)
     }
 
-    /// A count that must be there, and as many words behind it.
+    /// Takes a count that must be there, and as many words behind it.
     pub fn always_counted(&mut self, what: &str) -> Result<Words<'a>, ParamsError> {
         match self.left() {
             0 => Err(self.wrong(format!("the count of {what} is missing; it is 0 where there are none"))),

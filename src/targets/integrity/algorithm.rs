@@ -35,7 +35,7 @@ impl Algorithm {
     pub(super) fn parse(value: &str) -> Result<Self, KeySyntax> {
         let (algorithm, key) = match value.split_once(':') {
             None => (value, Key::default()),
-            // The kernel knows no other forms here, so what looks like one is no key.
+            // The kernel knows no other forms here, so a word of such a form is not a key.
             Some((_, key)) if key.starts_with([':', '-']) => return Err(KeySyntax::Digit(1)),
             Some((name, key)) => (name, Key::parse(key)?),
         };

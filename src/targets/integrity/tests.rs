@@ -152,7 +152,7 @@ fn what_the_superblock_decides_is_a_warning_and_no_difference() {
         assert!(differences.is_equal(), "{options}: {differences:?}");
         assert_eq!(differences.warnings.len(), warnings, "{options}: {differences:?}");
     }
-    // What the superblock turned on by itself is no difference either.
+    // A flag that the superblock turned on is not a difference either.
     let on_disk =
         LIVE.replace("J 6", "J 9 recalculate").replace("internal_hash", "fix_padding fix_hmac internal_hash");
     let differences = compare("1:0 0 4 J 1 internal_hash:crc32c", &on_disk);

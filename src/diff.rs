@@ -8,7 +8,7 @@ mod difference;
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub use difference::Difference;
+pub(crate) use difference::Difference;
 
 use crate::access::Access;
 use crate::identity::DevNum;
@@ -20,7 +20,7 @@ use crate::targets::{self, Effect, Mode};
 
 /// The result of comparing two tables of one mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The tables mean the same.
     Equal,
     /// Loading the wanted table makes them equal.
@@ -62,7 +62,7 @@ impl fmt::Display for TableDiff {
 }
 
 /// Reads the rows that the kernel printed; the error tells why a row can't be judged.
-pub fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
+pub(crate) fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
     table
         .iter()
         .map(|row| {
@@ -76,7 +76,7 @@ pub fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
 
 /// Lists the lower devices of a table, as far as its rows can be read.
 #[must_use]
-pub fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
+pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
     let mut numbers = BTreeSet::new();
     for row in table {
         if let Ok(target) = targets::parse(&row.kind, row.params()) {
@@ -88,7 +88,7 @@ pub fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
 
 /// Turns the wanted table into the one to load over the live table: without orders that the kernel has
 /// carried out already.
-pub fn over(wanted: &mut [Row], live: &[RawRow]) {
+pub(crate) fn over(wanted: &mut [Row], live: &[RawRow]) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())
@@ -101,13 +101,13 @@ pub fn over(wanted: &mut [Row], live: &[RawRow]) {
 
 /// Compares the wanted table with the live one.
 #[must_use]
-pub fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> Verdict {
+pub(crate) fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> Verdict {
     judge(wanted, access, device).0
 }
 
 /// Compares as [`compare`] does, and lists the values that the kernel would accept and ignore.
 #[must_use]
-pub fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
+pub(crate) fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
     let mut ignored = Vec::new();
     let verdict = verdict(wanted, access, device, &mut ignored);
     (verdict, ignored)

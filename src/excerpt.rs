@@ -31,14 +31,14 @@ pub(crate) struct Excerpt {
 
 impl Excerpt {
     /// Takes the excerpt at a line and a column, both counted from 1, the column in bytes.
-    pub fn of_place(text: &str, line: usize, column: usize) -> Self {
+    pub(crate) fn of_place(text: &str, line: usize, column: usize) -> Self {
         let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let at = before.saturating_add(column.saturating_sub(1)).min(text.len());
         Self::of(text, &(at..at.saturating_add(1)))
     }
 
     /// Takes the first line of `span`.
-    pub fn of(text: &str, span: &Range<usize>) -> Self {
+    pub(crate) fn of(text: &str, span: &Range<usize>) -> Self {
         let start = floor(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);

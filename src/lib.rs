@@ -52,14 +52,14 @@
 
 pub mod access;
 pub mod apply;
-pub mod boot;
+mod boot;
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
-pub mod confirm;
+mod confirm;
 pub mod device;
 mod device_path;
-pub mod diff;
+mod diff;
 mod excerpt;
 pub mod export;
 pub mod graph;
@@ -67,8 +67,8 @@ pub mod identity;
 pub mod kernel;
 pub mod keys;
 pub mod lock;
-pub mod mistake;
-pub mod observed;
+mod mistake;
+mod observed;
 pub mod ops;
 pub mod plan;
 pub mod policy;
@@ -76,15 +76,15 @@ mod redact;
 pub mod render;
 pub mod saved;
 pub mod secret;
-pub mod sector_map;
-pub mod stack;
+mod sector_map;
+mod stack;
 pub mod status;
 mod sync;
 pub mod table;
 pub mod targets;
 mod text;
 pub mod units;
-pub mod watch;
+mod watch;
 mod whole_file;
 
 /// README's example.

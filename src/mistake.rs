@@ -61,7 +61,7 @@ impl Mistake {
 const BORDER: char = '\u{1e}';
 
 /// Hands a mistake to serde, as an error.
-pub fn to_serde<E: de::Error>(mistake: impl Into<Mistake>) -> E {
+pub(crate) fn to_serde<E: de::Error>(mistake: impl Into<Mistake>) -> E {
     let Mistake { message, advice, nearest } = mistake.into();
     let parts = [message, advice.unwrap_or_default(), nearest.unwrap_or_default().into()];
     E::custom(parts.map(|part| part.replace(BORDER, " ")).join(&BORDER.to_string()))

@@ -27,25 +27,25 @@ macro_rules! push_line {
 pub(crate) use {push, push_line};
 
 /// Counts the columns that a text takes.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
 /// Pads `text` with blanks up to `columns`.
-pub fn pad(text: &str, columns: usize) -> String {
+pub(crate) fn pad(text: &str, columns: usize) -> String {
     let mut padded = String::with_capacity(columns.max(text.len()));
     push_padded(&mut padded, text, columns);
     padded
 }
 
 /// Appends `text` to a line, and blanks up to `columns`.
-pub fn push_padded(line: &mut String, text: &str, columns: usize) {
+pub(crate) fn push_padded(line: &mut String, text: &str, columns: usize) {
     line.push_str(text);
     line.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));
 }
 
 /// Cuts `text` at blanks into lines of at most `columns`; a word that is longer is cut where it must be.
-pub fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else { return vec![text.to_string()] };
     let columns = columns.max(1);
     let mut lines = Vec::new();

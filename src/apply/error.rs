@@ -60,7 +60,7 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
 }
 
 /// The failure of a step.
-pub struct Failure {
+pub(crate) struct Failure {
     /// The step.
     pub step: String,
     /// The cause of the failure.
@@ -68,7 +68,7 @@ pub struct Failure {
 }
 
 /// The cause of a failure.
-pub enum Why {
+pub(crate) enum Why {
     /// The kernel refused the step, or accepted it and did something else.
     Refused(String),
     /// A device to be removed is in use: its name, and its users in words.

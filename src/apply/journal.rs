@@ -11,7 +11,7 @@ use crate::table::RawRow;
 use super::swap::Members;
 
 /// A change that was made.
-pub enum UndoEntry {
+pub(crate) enum UndoEntry {
     /// A device was made. It may have a table by now.
     Created {
         /// The device.
@@ -75,7 +75,7 @@ pub enum UndoEntry {
 
 /// The state of a device before it was changed.
 #[derive(Clone)]
-pub struct PriorState {
+pub(crate) struct PriorState {
     /// Its name.
     pub name: Name,
     /// Its uuid.
@@ -90,19 +90,19 @@ pub struct PriorState {
 
 impl PriorState {
     /// Takes the state of `device`.
-    pub fn of(device: DeviceState) -> Self {
+    pub(crate) fn of(device: DeviceState) -> Self {
         let live = LiveTable::of(&device);
         let Info { name, uuid, number, suspended, .. } = device.info;
         Self { name, uuid, number: Some(number), live, suspended }
     }
 
     /// Returns the identity by which the kernel is asked about the device.
-    pub fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> Id {
         Id::stable(&self.name, self.uuid.as_ref())
     }
 
     /// Returns the message for a device that can't be created again.
-    pub fn lost(&self, error: &KernelError) -> String {
+    pub(crate) fn lost(&self, error: &KernelError) -> String {
         format!(
             "{0} was removed, and can't be made again as it was: {error}; `dmctl create {0}` makes it from its old table:{1}",
             self.name,
@@ -114,17 +114,17 @@ impl PriorState {
 /// All changes that were made, in the order in which they were made. A task that waits for a change begins only after
 /// the change is recorded, so backwards is a way back, whichever tasks ran at the same time.
 #[derive(Default)]
-pub struct UndoLog(Mutex<Vec<UndoEntry>>);
+pub(crate) struct UndoLog(Mutex<Vec<UndoEntry>>);
 
 impl UndoLog {
     /// Records a change.
-    pub fn push(&self, entry: UndoEntry) {
+    pub(crate) fn push(&self, entry: UndoEntry) {
         self.0.lock().push(entry);
     }
 
     /// Drops the changes of `these` devices: they are not undone.
     #[must_use]
-    pub fn leave(mut self, these: &HashSet<Id>) -> Self {
+    pub(crate) fn leave(mut self, these: &HashSet<Id>) -> Self {
         self.0.get_mut().retain_mut(|entry| match entry {
             UndoEntry::Created { id, .. }
             | UndoEntry::Loaded { id, .. }
@@ -143,7 +143,7 @@ impl UndoLog {
     }
 
     /// Returns the changes, the last one first.
-    pub fn backwards(self) -> impl Iterator<Item = UndoEntry> {
+    pub(crate) fn backwards(self) -> impl Iterator<Item = UndoEntry> {
         self.0.into_inner().into_iter().rev()
     }
 }

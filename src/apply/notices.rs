@@ -26,7 +26,7 @@ struct Noted {
 
 /// How the swap of a stack ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SwapEnd {
+pub(crate) enum SwapEnd {
     /// All tables of the stack are live.
     CarriedOut,
     /// The kernel refused a call.
@@ -35,28 +35,28 @@ pub enum SwapEnd {
 
 /// The notices that were collected and not passed on yet.
 #[derive(Default)]
-pub struct Notices(Mutex<Noted>);
+pub(crate) struct Notices(Mutex<Noted>);
 
 impl Notices {
     /// Notes that a step begins.
-    pub fn begun(&self, step: StepId) {
+    pub(crate) fn begun(&self, step: StepId) {
         self.noted().notices.push(Notice::Begun(step));
     }
 
     /// Notes that a step was carried out.
-    pub fn done(&self, step: StepId) {
+    pub(crate) fn done(&self, step: StepId) {
         self.noted().notices.push(Notice::Done(step));
     }
 
     /// Notes that the steps of a stack begin. Until they end no notice is passed on.
-    pub fn swap_begun(&self, stack: &[Swapped<'_>]) {
+    pub(crate) fn swap_begun(&self, stack: &[Swapped<'_>]) {
         let mut noted = self.noted();
         noted.swaps += 1;
         noted.notices.extend(stack.iter().map(|swapped| Notice::Begun(swapped.place)));
     }
 
     /// Notes how the steps of a stack ended.
-    pub fn swap_ended(&self, stack: &[Swapped<'_>], end: SwapEnd) {
+    pub(crate) fn swap_ended(&self, stack: &[Swapped<'_>], end: SwapEnd) {
         let mut noted = self.noted();
         noted.swaps -= 1;
         if end == SwapEnd::CarriedOut {
@@ -65,7 +65,7 @@ impl Notices {
     }
 
     /// Passes the notices on, unless a stack is suspended.
-    pub fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
+    pub(crate) fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
         let mut noted = self.noted();
         if noted.swaps > 0 {
             return;

@@ -32,7 +32,7 @@ pub const MAX_JOBS: usize = 256;
 
 /// The lane of a task: tasks of one lane use the same resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// Creates a device. Several at the same time would wait for one lock.
     Make,
     /// Loads a table: processor time, and sometimes a read of the disk.
@@ -45,10 +45,10 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Make, Self::Load, Self::Message, Self::Wait];
+    pub(crate) const ALL: [Self; 4] = [Self::Make, Self::Load, Self::Message, Self::Wait];
 
     /// Returns how many tasks of the lane may run at the same time, of `jobs` altogether.
-    pub fn room(self, jobs: usize) -> usize {
+    pub(crate) fn room(self, jobs: usize) -> usize {
         match self {
             Self::Make | Self::Message => 1,
             Self::Load => jobs.min(2),

@@ -14,7 +14,7 @@ use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot
 use crate::plan::{Message, Preparation};
 
 /// The device that a message prepares.
-pub struct Lower<'a> {
+pub(crate) struct Lower<'a> {
     /// The kernel.
     pub kernel: &'a dyn ChangeKernel,
     /// Where a device that stays suspended is noted.
@@ -25,7 +25,7 @@ pub struct Lower<'a> {
 
 impl Lower<'_> {
     /// Sends `message`. A volume that exists already is not a failure.
-    pub fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
+    pub(crate) fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
         let user = match preparation.copies {
             Some(volume) => user_of(self.kernel, self.id, volume).map_err(|error| error.to_string())?,
             None => None,

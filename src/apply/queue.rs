@@ -11,12 +11,12 @@ use crate::stack::{IndexVec, position};
 
 position! {
     /// A task, in the order in which tasks begin one at a time.
-    pub struct TaskId;
+    pub(crate) struct TaskId;
 }
 
 /// The facts that decide when a task may begin.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub(crate) struct Item {
     /// The phase of the task: it begins once all tasks of earlier phases have ended. A task is not of an earlier phase
     /// than one that it waits for.
     pub phase: usize,
@@ -28,7 +28,7 @@ pub struct Item {
 
 /// Tasks in their order. Some have begun, some have ended.
 #[derive(Debug)]
-pub struct Queue {
+pub(crate) struct Queue {
     lanes: IndexVec<TaskId, Lane>,
     phases: IndexVec<TaskId, usize>,
     /// For each task, the number of tasks that it still waits for.
@@ -49,7 +49,7 @@ pub struct Queue {
 impl Queue {
     /// Creates a queue of which at most `jobs` tasks run at the same time. With one job the tasks begin in their order,
     /// whatever their phases.
-    pub fn new(items: &IndexVec<TaskId, Item>, jobs: usize) -> Self {
+    pub(crate) fn new(items: &IndexVec<TaskId, Item>, jobs: usize) -> Self {
         let count = items.len();
         let phases: IndexVec<TaskId, usize> =
             items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
@@ -85,12 +85,12 @@ impl Queue {
     }
 
     /// Returns the largest number of tasks that may run at the same time.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
     /// Takes the next task that may begin.
-    pub fn next(&mut self) -> Option<TaskId> {
+    pub(crate) fn next(&mut self) -> Option<TaskId> {
         let (task, lane) = self.first()?;
         self.ready[lane].pop();
         self.room[lane] -= 1;
@@ -98,7 +98,7 @@ impl Queue {
     }
 
     /// Whether a task may begin.
-    pub fn has_next(&self) -> bool {
+    pub(crate) fn has_next(&self) -> bool {
         self.first().is_some()
     }
 
@@ -112,7 +112,7 @@ impl Queue {
     }
 
     /// Records that a task that was taken has ended.
-    pub fn ended(&mut self, task: TaskId) {
+    pub(crate) fn ended(&mut self, task: TaskId) {
         self.room[self.lanes[task] as usize] += 1;
         self.left[self.phases[task]] -= 1;
         self.pass_phases();
@@ -123,7 +123,7 @@ impl Queue {
     }
 
     /// Whether every task has ended.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.phase == self.left.len()
     }
 

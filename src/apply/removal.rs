@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::identity::DevNum;
-pub use crate::kernel::retry::remove;
+pub(crate) use crate::kernel::retry::remove;
 use crate::kernel::{Process, ReadKernel};
 use crate::plan::Plan;
 
@@ -25,7 +25,7 @@ pub fn once_closed<E>(patience: Duration, mut plan: impl FnMut() -> Result<Plan,
 }
 
 /// Lists the users of a device in words.
-pub fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
+pub(crate) fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
     let mut users = number.and_then(|number| kernel.users(number).ok()).unwrap_or_default();
     kernel.openers(&number.into_iter().collect()).into_values().for_each(|more| users.add(more));
     let mut by: Vec<String> = users.mounts.iter().map(|mount| format!("mounted on {mount}")).collect();

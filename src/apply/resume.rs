@@ -9,7 +9,7 @@ use crate::table::RawRow;
 /// Resumes a device on the table that it has. A table whose target reads its metadata while suspended is loaded again
 /// first: if the device is suspended because a disk failed, the target's copy in memory may be damaged, and would then be
 /// written to the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits it).
-pub fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> Result<(), KernelError> {
+pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> Result<(), KernelError> {
     let found = kernel.device(id, Slot::Live)?;
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {
         return kernel.resume(id);

@@ -6,7 +6,7 @@ use super::undo::Undo;
 use crate::kernel::Suspend;
 
 /// Undoes every change of `journal`, the last one first.
-pub fn rollback(journal: UndoLog, undo: &mut Undo<'_>) {
+pub(crate) fn rollback(journal: UndoLog, undo: &mut Undo<'_>) {
     journal.backwards().for_each(|done| one(undo, done));
 }
 

@@ -16,7 +16,7 @@ use crate::stack::Position as _;
 use crate::table::{self, RawRow, Table};
 
 /// Loads the old tables of `members` again, and records each device that is not as before.
-pub fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
+pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     let kernel = undo.kernel;
     let ways: Vec<WayBack<'_>> = members.iter().map(|member| WayBack::of(member, undo)).collect();
     let _memory = kernel.lock_memory();

@@ -12,7 +12,7 @@ use crate::targets::{self, Style, Target};
 
 /// Facts that are known only once devices were created.
 #[derive(Default)]
-pub struct Made {
+pub(crate) struct Made {
     /// The device numbers of mappings.
     pub numbers: BTreeMap<Key, DevNum>,
     /// The lengths of mappings in sectors, where only a first load could tell them.
@@ -21,7 +21,7 @@ pub struct Made {
 
 impl Made {
     /// Completes the rows of `table`, a table of the mapping `key`, with the numbers and lengths known by now.
-    pub fn complete(&self, table: &[Row], key: Option<&Key>) -> Vec<Row> {
+    pub(crate) fn complete(&self, table: &[Row], key: Option<&Key>) -> Vec<Row> {
         let mut table = table.to_vec();
         for row in &mut table {
             for device in row.target.devices_mut() {
@@ -40,12 +40,12 @@ impl Made {
 }
 
 /// Returns `table` as it is loaded on a new device.
-pub fn first(table: &[Row]) -> Table {
+pub(crate) fn first(table: &[Row]) -> Table {
     table.iter().map(|row| raw(row, row.target.as_ref())).collect()
 }
 
 /// Returns `table` as it is loaded in place of `live`: without orders that `live` has carried out.
-pub fn over(table: &[Row], live: &[RawRow]) -> Table {
+pub(crate) fn over(table: &[Row], live: &[RawRow]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
     let row = |row: &Row| {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
@@ -62,7 +62,7 @@ fn raw(row: &Row, target: &dyn Target) -> RawRow {
 }
 
 /// Returns an old table as the kernel prints it once its lower devices were recreated with other numbers.
-pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
+pub(crate) fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
     change(old, |target| {
         let mut changed = false;
         for device in target.devices_mut() {
@@ -76,7 +76,7 @@ pub fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> Table {
 }
 
 /// Returns an old table as it is loaded again: some targets print other parameters than they accept.
-pub fn again(old: &[RawRow]) -> Table {
+pub(crate) fn again(old: &[RawRow]) -> Table {
     change(old, |target| {
         let again = target.for_export();
         let changed = again.params(Style::Kernel) != target.params(Style::Kernel);
@@ -96,7 +96,7 @@ fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table 
 
 /// Describes the error of a load of `table`, with the row at fault where that is certain: the kernel's log names the
 /// target type only.
-pub fn blame(table: &[RawRow], error: &KernelError) -> String {
+pub(crate) fn blame(table: &[RawRow], error: &KernelError) -> String {
     let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
     let log = log.as_deref().unwrap_or_default();
     let named = |row: &&RawRow| {

@@ -24,7 +24,7 @@ use crate::sync::Mutex;
 use crate::table::Row;
 
 /// The state of one apply.
-pub struct Run<'k, 'p> {
+pub(crate) struct Run<'k, 'p> {
     kernel: &'k dyn ChangeKernel,
     options: Options<'k>,
     plan: &'p Plan,
@@ -62,7 +62,7 @@ fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
 impl<'k, 'p> Run<'k, 'p> {
     /// Carries out `plan`, and verifies that each step had its effect. Returns the journal, on a failure together with
     /// that.
-    pub fn carry_out(
+    pub(crate) fn carry_out(
         kernel: &'k dyn ChangeKernel,
         plan: &'p Plan,
         options: Options<'k>,

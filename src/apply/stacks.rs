@@ -14,7 +14,7 @@ position! {
 }
 
 /// Groups reloads into independent stacks. Each keeps the order of the plan, lower devices first.
-pub fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>> {
+pub(crate) fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swapped<'p>>> {
     let reloads: IndexVec<ReloadId, Swapped<'p>> = reloads.iter().copied().collect();
     let by_number: HashMap<DevNum, ReloadId> =
         reloads.entries().filter_map(|(id, swapped)| Some((swapped.step.number?, id))).collect();

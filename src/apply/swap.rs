@@ -21,7 +21,7 @@ use crate::stack::{IndexVec, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
 
 /// A device whose table is swapped.
-pub struct Member {
+pub(crate) struct Member {
     /// The identity that the kernel is asked by.
     pub id: Id,
     /// Its name.
@@ -38,14 +38,14 @@ pub struct Member {
 
 position! {
     /// A member of a stack, in the order of the plan: lower devices first.
-    pub struct MemberId;
+    pub(crate) struct MemberId;
 }
 
 /// The devices of a stack.
-pub type Members = IndexVec<MemberId, Member>;
+pub(crate) type Members = IndexVec<MemberId, Member>;
 
 /// Whether one resume makes the kernel do the whole swap.
-pub fn is_alone(members: &Members) -> bool {
+pub(crate) fn is_alone(members: &Members) -> bool {
     let mut all = members.iter();
     let alone = all.next().filter(|_| members.len() == 1);
     alone.is_some_and(|alone| alone.reload.suspend == Suspend::default() && !alone.load_late)
@@ -54,7 +54,7 @@ pub fn is_alone(members: &Members) -> bool {
 /// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
 /// answer; the members must then be rolled back. The caller keeps this process in memory, unless the stack is one
 /// device that [`is_alone`].
-pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result<(), (MemberId, String)> {
+pub(crate) fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result<(), (MemberId, String)> {
     let said = |(member, error): (MemberId, KernelError)| (member, error.to_string());
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
         return kernel.resume(&alone.id).map_err(|error| said((first, error)));
@@ -69,7 +69,7 @@ pub fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result
 
 /// Returns the order in which a stack is suspended: a device after all devices above it. `stack` gives the number and
 /// the table of each device.
-pub fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> Vec<MemberId> {
+pub(crate) fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> Vec<MemberId> {
     from_the_top(&levels(stack))
 }
 

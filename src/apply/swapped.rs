@@ -6,7 +6,7 @@ use crate::plan::{Operation, Reload, Step, StepId};
 
 /// A step that swaps the table of a device.
 #[derive(Clone, Copy)]
-pub struct Swapped<'p> {
+pub(crate) struct Swapped<'p> {
     /// The place of the step in the plan.
     pub place: StepId,
     /// The step.
@@ -17,7 +17,7 @@ pub struct Swapped<'p> {
 
 impl<'p> Swapped<'p> {
     /// Returns the step at `place` if it swaps a table. A reload that gives a device its first table does not.
-    pub fn of(place: StepId, step: &'p Step) -> Option<Self> {
+    pub(crate) fn of(place: StepId, step: &'p Step) -> Option<Self> {
         match &step.operation {
             Operation::Reload(reload) if !reload.is_first_table() => Some(Self { place, step, reload }),
             _ => None,

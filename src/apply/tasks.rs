@@ -17,7 +17,7 @@ use crate::stack::IndexVec;
 use crate::table::Row;
 
 /// A unit of work. Steps are given by their places in the plan.
-pub enum Task<'p> {
+pub(crate) enum Task<'p> {
     /// Loads a changed table into the inactive slot.
     Load(Swapped<'p>),
     /// Creates a device.
@@ -32,7 +32,7 @@ pub enum Task<'p> {
 
 impl Task<'_> {
     /// Returns the place of the step that is named when the whole task fails.
-    pub fn step(&self) -> Option<StepId> {
+    pub(crate) fn step(&self) -> Option<StepId> {
         match self {
             Self::Load(swapped) => Some(swapped.place),
             Self::Make(step) | Self::Serve(step) | Self::Step(step) => Some(*step),
@@ -58,7 +58,7 @@ enum Phase {
 
 /// The tasks of a plan in their order, and when each may begin.
 #[derive(Default)]
-pub struct Tasks<'p> {
+pub(crate) struct Tasks<'p> {
     /// The tasks.
     pub tasks: IndexVec<TaskId, Task<'p>>,
     /// For each task, when it may begin.
@@ -67,7 +67,7 @@ pub struct Tasks<'p> {
 
 impl<'p> Tasks<'p> {
     /// Creates the tasks of `plan`.
-    pub fn of(plan: &'p Plan) -> Self {
+    pub(crate) fn of(plan: &'p Plan) -> Self {
         Sorting::new(plan).all()
     }
 
@@ -189,7 +189,7 @@ impl<'p> Sorting<'p> {
 
 /// When the tables of a plan are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadTime {
+pub(crate) enum LoadTime {
     /// Before the swap, unless a target must be suspended first.
     Early,
     /// Only once all devices below the table serve I/O again.
@@ -199,7 +199,7 @@ pub enum LoadTime {
 impl LoadTime {
     /// Returns when the tables of `plan` are loaded: late if one of its devices is suspended from the start, because a
     /// target may read its devices when it is loaded, and would wait for ever.
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let suspended = plan.steps.iter().any(|step| match &step.operation {
             Operation::Reload(reload) => reload.suspended,
             Operation::Resume { .. } => true,
@@ -210,7 +210,7 @@ impl LoadTime {
 }
 
 /// Whether a table is loaded only while its device is suspended.
-pub fn loads_late(table: &[Row], load_time: LoadTime) -> bool {
+pub(crate) fn loads_late(table: &[Row], load_time: LoadTime) -> bool {
     load_time == LoadTime::Late || table.iter().any(|row| row.target.traits().suspend_before_load)
 }
 

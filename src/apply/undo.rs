@@ -13,7 +13,7 @@ use crate::kernel::{ChangeKernel, Id, KernelError, Removal, Slot, Suspend};
 use crate::table::{RawRow, Table};
 
 /// The state of a rollback.
-pub struct Undo<'k> {
+pub(crate) struct Undo<'k> {
     /// The kernel.
     pub kernel: &'k dyn ChangeKernel,
     patience: Duration,
@@ -27,12 +27,12 @@ pub struct Undo<'k> {
 
 impl<'k> Undo<'k> {
     /// Begins a rollback that waits up to `patience` for an open device to be closed.
-    pub fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
+    pub(crate) fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
         Self { kernel, patience, numbers: HashMap::new(), waiting: Vec::new(), left: Vec::new() }
     }
 
     /// Ends the rollback. Returns a message for each device that is not as before, with the command that helps.
-    pub fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         for old in std::mem::take(&mut self.waiting) {
             let outcome = self.serve(&old);
             self.note(outcome, |error| old.lost(&error));
@@ -44,12 +44,12 @@ impl<'k> Undo<'k> {
     }
 
     /// Records a message for a device that is not as before.
-    pub fn left(&mut self, message: String) {
+    pub(crate) fn left(&mut self, message: String) {
         self.left.push(message);
     }
 
     /// Records the message that `message` makes of an error.
-    pub fn note(&mut self, outcome: Result<(), KernelError>, message: impl FnOnce(KernelError) -> String) {
+    pub(crate) fn note(&mut self, outcome: Result<(), KernelError>, message: impl FnOnce(KernelError) -> String) {
         if let Err(error) = outcome {
             self.left.push(message(error));
         }
@@ -57,18 +57,18 @@ impl<'k> Undo<'k> {
 
     /// Makes a call, and once more when it fails.
     #[expect(clippy::unused_self, reason = "the rule belongs to the rollback")]
-    pub fn twice<T>(&self, call: impl Fn() -> Result<T, KernelError>) -> Result<T, KernelError> {
+    pub(crate) fn twice<T>(&self, call: impl Fn() -> Result<T, KernelError>) -> Result<T, KernelError> {
         call().or_else(|_| call())
     }
 
     /// Removes a device, if it exists. A rollback is not interrupted.
-    pub fn remove(&self, id: &Id) -> Result<(), KernelError> {
+    pub(crate) fn remove(&self, id: &Id) -> Result<(), KernelError> {
         self.twice(|| removal::remove(self.kernel, id, self.patience, &|| false))
     }
 
     /// Requests the deferred removal of a device again. A device that was closed meanwhile stays: better a device
     /// too many than one too few.
-    pub fn restore_deferred_remove(&self, id: &Id) -> Result<(), KernelError> {
+    pub(crate) fn restore_deferred_remove(&self, id: &Id) -> Result<(), KernelError> {
         match self.kernel.device(id, Slot::Live)? {
             Some(now) if now.info.open_count > 0 => self.twice(|| self.kernel.remove(id, Removal::Deferred)),
             _ => Ok(()),
@@ -77,7 +77,7 @@ impl<'k> Undo<'k> {
 
     /// Takes the table away from a device that had none. A live table can't be taken away, so such a device is
     /// recreated.
-    pub fn empty(&mut self, shell: &PriorState) -> Result<(), KernelError> {
+    pub(crate) fn empty(&mut self, shell: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, shell.id());
         match kernel.device(&id, Slot::Live)? {
             Some(now) if !now.info.live_table && now.info.suspended == shell.suspended => {
@@ -91,7 +91,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Recreates a device as it was. If its table can't be loaded yet, the device waits for it.
-    pub fn make_again(&mut self, old: &PriorState) -> Result<(), KernelError> {
+    pub(crate) fn make_again(&mut self, old: &PriorState) -> Result<(), KernelError> {
         let number = self.twice(|| self.kernel.create(&old.name, old.uuid.as_ref()))?;
         if let Some(was) = old.number.filter(|was| *was != number) {
             self.numbers.insert(was, number);
@@ -103,7 +103,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Loads the tables of waiting devices, as far as the kernel accepts them by now.
-    pub fn serve_waiting(&mut self) {
+    pub(crate) fn serve_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = waiting.into_iter().filter(|old| self.serve(old).is_err()).collect();
     }
@@ -120,7 +120,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Returns an old table with the numbers that its lower devices have now.
-    pub fn as_now(&self, old: &[RawRow]) -> Table {
+    pub(crate) fn as_now(&self, old: &[RawRow]) -> Table {
         if self.numbers.is_empty() { old.to_vec() } else { rows::renumbered(old, &self.numbers) }
     }
 }

@@ -9,7 +9,7 @@ use crate::kernel::{Id, ReadKernel, Slot};
 use crate::plan::{Operation, Plan, Step};
 
 /// Checks that every step of a plan had its effect. The error is the step that had not, and a message.
-pub fn all<'p>(
+pub(crate) fn all<'p>(
     kernel: &dyn ReadKernel,
     plan: &'p Plan,
     made: &Made,

@@ -28,7 +28,7 @@ const PIECE: usize = 32 << 10;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Carries out a single task.
-pub trait Executor: Sync {
+pub(crate) trait Executor: Sync {
     /// Why a task fails.
     type Error: Send;
 
@@ -45,7 +45,7 @@ pub trait Executor: Sync {
 }
 
 /// Carries out all tasks of `queue`, and returns those that failed. The calling thread calls `look` meanwhile.
-pub fn carry_out<E: Executor>(queue: Queue, executor: &E, look: &mut dyn FnMut()) -> Vec<(TaskId, E::Error)> {
+pub(crate) fn carry_out<E: Executor>(queue: Queue, executor: &E, look: &mut dyn FnMut()) -> Vec<(TaskId, E::Error)> {
     let threads = queue.width();
     let shared = Shared {
         state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),

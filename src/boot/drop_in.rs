@@ -11,7 +11,7 @@ use crate::keys::KeySource;
 use crate::text::push_line;
 
 /// Makes the drop-in for the unit of `stack`, whose mappings are `mappings`.
-pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
+pub(crate) fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
     let has = |option| stack.boot.contains(&option);
     let mut unit = Lines::default();
     unit.put("Description", &description(stack));
@@ -51,7 +51,7 @@ pub fn of(stack: &Stack, mappings: &[&Mapping], stage: Stage) -> String {
 }
 
 /// Makes the settings that give a service the credentials that are keys of these mappings.
-pub fn credentials<'m>(mappings: impl Iterator<Item = &'m Mapping>) -> String {
+pub(crate) fn credentials<'m>(mappings: impl Iterator<Item = &'m Mapping>) -> String {
     let names: BTreeSet<String> = mappings
         .flat_map(key_sources)
         .filter_map(|source| match source {

@@ -20,12 +20,12 @@ use std::time::Duration;
 use crate::config::{BootOption, Map, Mapping, Stack};
 use needs::{lower_device_units, mapping_path};
 
-pub use needs::key_files;
-pub use stage::Stage;
+pub(crate) use needs::key_files;
+pub(crate) use stage::Stage;
 
 /// A file for systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UnitFile {
+pub(crate) enum UnitFile {
     /// A regular file with this text.
     Text(String),
     /// A symbolic link to this path.
@@ -33,7 +33,7 @@ pub enum UnitFile {
 }
 
 /// The files for systemd, by path below the folder of a generator (systemd.generator(7)).
-pub type Units = BTreeMap<String, UnitFile>;
+pub(crate) type Units = BTreeMap<String, UnitFile>;
 
 /// The path of the template of all instances, as a package installs it.
 const TEMPLATE: &str = "/usr/lib/systemd/system/dmctl@.service";
@@ -44,7 +44,7 @@ const DROP_IN: &str = "10-stack.conf";
 
 /// Makes the files by which systemd brings up the stacks of `map`.
 #[must_use]
-pub fn units(map: &Map, stage: Stage) -> Units {
+pub(crate) fn units(map: &Map, stage: Stage) -> Units {
     let mut units = Units::new();
     let mut timeouts: BTreeMap<String, Duration> = BTreeMap::new();
     for stack in map.stacks() {

@@ -7,13 +7,13 @@ const MAX_UNIT_NAME: usize = 255;
 
 /// Returns the name of the unit of `kind` for a path. `None` where systemd has no such unit: for a path that is not
 /// below `/dev`, that contains `..`, or that is too long.
-pub fn of_path(path: &str, kind: &str) -> Option<String> {
+pub(crate) fn of_path(path: &str, kind: &str) -> Option<String> {
     let name = format!("{}.{kind}", escaped(path)?);
     (name.len() <= MAX_UNIT_NAME).then_some(name)
 }
 
 /// Returns the target that starts before the users of the block device at a path, and stops after them.
-pub fn block_device_target(path: &str) -> Option<String> {
+pub(crate) fn block_device_target(path: &str) -> Option<String> {
     let name = format!("blockdev@{}.target", escaped(path)?);
     (name.len() <= MAX_UNIT_NAME).then_some(name)
 }

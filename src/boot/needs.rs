@@ -5,20 +5,20 @@ use crate::config::Mapping;
 use crate::keys::KeySource;
 
 /// Returns the path of the node of a mapping.
-pub fn mapping_path(mapping: &Mapping) -> String {
+pub(crate) fn mapping_path(mapping: &Mapping) -> String {
     format!("/dev/mapper/{}", mapping.name.kernel())
 }
 
 /// Returns the units of the lower devices of a mapping that are not mappings themselves. A device that is written as
 /// a number has none.
-pub fn lower_device_units(mapping: &Mapping) -> impl Iterator<Item = String> {
+pub(crate) fn lower_device_units(mapping: &Mapping) -> impl Iterator<Item = String> {
     let lower_devices = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
     lower_devices.filter_map(|lower| name::of_path(&lower.device.path()?, "device"))
 }
 
 /// Returns the paths of the key files of a mapping.
 #[must_use]
-pub fn key_files(mapping: &Mapping) -> Vec<String> {
+pub(crate) fn key_files(mapping: &Mapping) -> Vec<String> {
     let file = |source| match source {
         KeySource::File { path, .. } => Some(path),
         _ => None,
@@ -27,7 +27,7 @@ pub fn key_files(mapping: &Mapping) -> Vec<String> {
 }
 
 /// Returns the sources of the keys of a mapping.
-pub fn key_sources(mapping: &Mapping) -> impl Iterator<Item = KeySource> {
+pub(crate) fn key_sources(mapping: &Mapping) -> impl Iterator<Item = KeySource> {
     mapping.rows.iter().flat_map(|row| {
         let mut target = row.target.clone();
         let slots = target.keys_mut();

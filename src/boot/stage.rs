@@ -2,7 +2,7 @@
 
 /// The place that systemd runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// The initramfs, which has the stacks with the boot option `x-initrd.attach` and no others.
     Initrd,
     /// The system itself.

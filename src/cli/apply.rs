@@ -35,7 +35,7 @@ use super::show::APPLIED;
 #[command(
     after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply /etc/dmctl --stack home\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
     #[arg(value_name = "FILE", required_unless_present = "plan", conflicts_with = "plan")]
     files: Vec<PathBuf>,
@@ -68,7 +68,7 @@ pub struct Args {
 }
 
 /// Applies it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match args.confirm_within.filter(|_| !args.dry_run) {
         None => {
             with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
@@ -193,7 +193,7 @@ fn usual_jobs(context: &Context) -> usize {
 }
 
 /// Carries out a plan that was shown, or leaves everything as it was.
-pub fn perform(
+pub(crate) fn perform(
     context: &Context,
     kernel: &dyn ChangeKernel,
     plan: &Plan,

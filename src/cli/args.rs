@@ -16,7 +16,7 @@ use super::{
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
 #[derive(Debug, Parser)]
 #[command(name = "dmctl", version, max_term_width = 100, disable_help_subcommand = true)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
@@ -28,7 +28,7 @@ impl Args {
     ///
     /// To build the options of all verbs is more work than most verbs do. When the first word is a verb, that one is
     /// enough. On an error, and for help, all are built, so that the text is about the whole command.
-    pub fn of(words: &[OsString]) -> Result<Self, clap::Error> {
+    pub(crate) fn of(words: &[OsString]) -> Result<Self, clap::Error> {
         Self::of_one_verb(words).map_or_else(|| Self::of_any(words), Ok)
     }
 
@@ -46,7 +46,7 @@ impl Args {
     }
 
     /// Builds the command with the options of all verbs.
-    pub fn whole() -> Command {
+    pub(crate) fn whole() -> Command {
         let mut command = Self::command();
         command.build();
         command
@@ -56,7 +56,7 @@ impl Args {
 /// Every verb, with its options, which are built when they are needed.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
-pub enum Verb {
+pub(crate) enum Verb {
     Validate(validate::Args),
     Plan(plan::Args),
     Show(show::Args),

@@ -42,7 +42,7 @@ pub(crate) fn answer(command: impl Fn() -> Command) {
 }
 
 /// Writes the script for a shell.
-pub fn script(shell: Shell) -> Result<String, Failure> {
+pub(crate) fn script(shell: Shell) -> Result<String, Failure> {
     let failed = |message: String| Failure::new(Exit::Error, anyhow!(message));
     let name = shell.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
     let shells = Shells::builtins();
@@ -59,7 +59,7 @@ pub fn script(shell: Shell) -> Result<String, Failure> {
 }
 
 /// Lists the names of the devices of the kernel that the words name.
-pub fn names() -> ArgValueCandidates {
+pub(crate) fn names() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let names = match kernel(&words()) {
             Some(file) => simulated(&file).unwrap_or_default(),
@@ -70,7 +70,7 @@ pub fn names() -> ArgValueCandidates {
 }
 
 /// Lists the keys of the map that the words name.
-pub fn keys() -> ArgValueCandidates {
+pub(crate) fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let map = config::load(&maps(words())).map;
         candidates(map.iter().flat_map(|map| map.mappings.keys()).map(ToString::to_string).collect())
@@ -78,7 +78,7 @@ pub fn keys() -> ArgValueCandidates {
 }
 
 /// Lists the risk classes.
-pub fn classes() -> ArgValueCandidates {
+pub(crate) fn classes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(Class::ALL.iter().map(|class| class.name().to_string()).collect()))
 }
 

@@ -13,14 +13,14 @@ use super::output::print;
 #[command(
     after_help = "Examples:\n  dmctl completions bash > /etc/bash_completion.d/dmctl\n  dmctl completions zsh > /usr/local/share/zsh/site-functions/_dmctl\n  dmctl completions fish > ~/.config/fish/completions/dmctl.fish"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Which shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 /// Prints it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     print(&complete::script(args.shell)?)?;
     Ok(Exit::Done)
 }

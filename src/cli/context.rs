@@ -22,7 +22,7 @@ use super::signals;
 
 /// The kernel and the waits that the global options select.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(crate) struct Context {
     kernel: Choice,
     udev: Udev,
     udev_timeout: Duration,
@@ -44,7 +44,7 @@ enum Choice {
 
 impl Context {
     /// Creates a context from the global options.
-    pub fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global) -> Self {
         let kernel = match global.kernel.as_path() {
             live if live == Path::new("live") => Choice::Live,
             file => Choice::Simulated(file.to_path_buf()),
@@ -60,34 +60,34 @@ impl Context {
     }
 
     /// Whether the kernel is the running one.
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         matches!(self.kernel, Choice::Live)
     }
 
     /// Returns how long to wait for an open device to be closed. In a simulated kernel none is closed meanwhile.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         if self.is_live() { Options::default().patience } else { Duration::ZERO }
     }
 
     /// Copies the context for a process that catches its signals itself and sets `stop`. The copy does not wait for the
     /// lock.
-    pub fn caught(&self, stop: Arc<AtomicBool>) -> Self {
+    pub(crate) fn caught(&self, stop: Arc<AtomicBool>) -> Self {
         let kernel = self.kernel.clone();
         Self { kernel, lock_timeout: Duration::ZERO, stop, caught: true, ..*self }
     }
 
     /// Returns the file of a simulated kernel.
-    pub fn simulated(&self) -> Option<&Path> {
+    pub(crate) fn simulated(&self) -> Option<&Path> {
         if let Choice::Simulated(path) = &self.kernel { Some(path) } else { None }
     }
 
     /// Returns the flag that a signal sets, once signals are caught.
-    pub fn stop(&self) -> &AtomicBool {
+    pub(crate) fn stop(&self) -> &AtomicBool {
         &self.stop
     }
 
     /// Opens the kernel for a verb that can't change it.
-    pub fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
+    pub(crate) fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
             Choice::Live => Box::new(Live::open(self.udev)?),
             Choice::Simulated(path) => Box::new(Simulated::open(path)?),
@@ -106,7 +106,7 @@ impl Context {
     }
 
     /// Gives the kernel to `act`, with the lock held. Other processes are shown `command`, so it must not hold a key.
-    pub fn changing<T>(
+    pub(crate) fn changing<T>(
         &self,
         command: &str,
         act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>,
@@ -115,7 +115,7 @@ impl Context {
     }
 
     /// Takes the lock, for several changes.
-    pub fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
+    pub(crate) fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
         let lock = match &self.kernel {
             Choice::Live => self.lock(Path::new(lock::LIVE), &command)?,
@@ -126,7 +126,7 @@ impl Context {
     }
 
     /// Catches the signals that end a process: halfway, a device would stay suspended, or a semaphore allocated.
-    pub fn catch_signals(&self) -> Result<(), Failure> {
+    pub(crate) fn catch_signals(&self) -> Result<(), Failure> {
         if self.caught {
             return Ok(());
         }
@@ -134,7 +134,7 @@ impl Context {
     }
 
     /// Returns the path of the record of an apply that waits to be confirmed.
-    pub fn confirmation(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn confirmation(&self) -> Result<PathBuf, Failure> {
         match &self.kernel {
             Choice::Live => Ok(confirm::LIVE.into()),
             Choice::Simulated(path) => Ok(beside(path, ".confirm")?),
@@ -143,7 +143,7 @@ impl Context {
 }
 
 /// The kernel with the lock held: no other dmctl changes it while this lives.
-pub struct Held<'c> {
+pub(crate) struct Held<'c> {
     context: &'c Context,
     _lock: Lock,
 }
@@ -151,7 +151,7 @@ pub struct Held<'c> {
 impl Held<'_> {
     /// Gives the kernel to `act`. Changes of a simulated kernel are saved even when `act` fails, as a running kernel
     /// would keep them.
-    pub fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
         let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
         match kernel {
             Choice::Live => act(&Live::open(*udev)?.patient(*udev_timeout, Arc::clone(stop))),

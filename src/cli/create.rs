@@ -16,7 +16,7 @@ use super::rows::Rows;
 #[command(
     after_help = "Examples:\n  dmctl create data --table '0 2048 linear /dev/sda 0'\n  dmctl create data < rows.txt"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The name of the new device
     name: String,
     /// Its uuid; a random one without this option
@@ -32,7 +32,7 @@ pub struct Args {
 }
 
 /// Creates it.
-pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let name = ops::new_name(&args.name)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
     let table = args.rows.read()?;

@@ -29,7 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[command(
     after_help = "Examples:\n  dmctl deactivate mappings.toml\n  dmctl deactivate /etc/dmctl --stack home --wait 10s"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -43,7 +43,7 @@ pub struct Args {
 }
 
 /// Removes the devices. A device in use stays, and that is not a failure.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, context.trust_to_apply())?;
     let began = Instant::now();
     let waits = |now: &Deactivation| {

@@ -12,7 +12,7 @@ use super::output::{print, print_json};
 
 /// The format of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For a person, in a terminal
     #[default]
     Text,
@@ -26,7 +26,7 @@ pub enum Format {
 
 /// The options of a verb that draws a plan.
 #[derive(Debug, clap::Args)]
-pub struct Drawing {
+pub(crate) struct Drawing {
     /// How to draw the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -38,7 +38,7 @@ pub struct Drawing {
 
 impl Drawing {
     /// Prints `plan`. As JSON it is `data`, which may have more fields.
-    pub fn print(&self, plan: &Document, heading: &Heading, data: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn print(&self, plan: &Document, heading: &Heading, data: &impl Serialize) -> Result<(), Failure> {
         match if self.json { Format::Json } else { self.format } {
             Format::Text => print(&text(plan, heading)),
             Format::Json => print_json(data),
@@ -49,7 +49,7 @@ impl Drawing {
 }
 
 /// Draws a plan as text, as wide as the terminal if there is one.
-pub fn text(plan: &Document, heading: &Heading) -> String {
+pub(crate) fn text(plan: &Document, heading: &Heading) -> String {
     render::draw(plan, heading, TextStyle { mode: ColorMode::Colour, columns: columns() })
 }
 

@@ -20,7 +20,7 @@ use super::output::print;
 #[command(
     after_help = "Examples:\n  dmctl export > mappings.toml\n  dmctl export vg-root --format dm-init\n  dmctl export --owner lab --format concise\n  dmctl export --format json > host.json && dmctl --kernel host.json plan mappings.toml"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Devices, by name or by a path; whoever has them
     #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
@@ -49,7 +49,7 @@ enum Format {
 }
 
 /// Writes it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let kernel = kernel.as_ref();
     let format = if args.json { Format::Json } else { args.format };

@@ -19,7 +19,7 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Why a run failed, and how it ends.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     exit: Exit,
     error: anyhow::Error,
     hints: Vec<String>,
@@ -27,24 +27,24 @@ pub struct Failure {
 
 impl Failure {
     /// Creates a failure without a hint.
-    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), hints: Vec::new() }
     }
 
     /// Adds a hint.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Returns the exit code.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Prints the error and the hints on standard error. The text of an error names its causes itself.
-    pub fn report(&self) {
+    pub(crate) fn report(&self) {
         note(format_args!("{ERROR}error:{ERROR:#} {}", shown(&self.error.to_string())));
         for hint in &self.hints {
             note(format_args!("{HINT}hint:{HINT:#} {}", shown(hint)));

@@ -18,7 +18,7 @@ use super::output::{print, print_json};
 #[command(
     after_help = "Examples:\n  dmctl graph\n  dmctl graph mappings.toml\n  dmctl graph --format svg > stacks.svg\n  dmctl graph --format dot | dot -Tpng > stacks.png"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Map files; without any, only what is there is drawn
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -46,7 +46,7 @@ enum Format {
 }
 
 /// Draws it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let graph = if args.files.is_empty() {
         graph::read(context.reading()?.as_ref())?
     } else {

@@ -11,7 +11,7 @@ const MACHINE_ID: &str = "/etc/machine-id";
 
 impl Context {
     /// Returns the id of this host for a saved plan; `None` for a simulated kernel, and for a host without an id.
-    pub fn host(&self) -> Option<String> {
+    pub(crate) fn host(&self) -> Option<String> {
         let id = self.is_live().then(|| fs::read_to_string(MACHINE_ID).ok()).flatten()?;
         (!id.trim().is_empty()).then(|| saved::host(&id))
     }

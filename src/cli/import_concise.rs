@@ -19,7 +19,7 @@ use super::output::print;
 #[command(
     after_help = "Examples:\n  dmctl import-concise 'root,,,ro,0 4096 linear 8:1 0' > mappings.toml\n  dmsetup table --concise | dmctl import-concise --major 254"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The text; without it, standard input is read
     #[arg(value_name = "SPEC")]
     spec: Option<String>,
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 /// Writes it.
-pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let (origin, text) = match &args.spec {
         Some(spec) => ("SPEC", spec.clone()),
         None => ("<stdin>", standard_input()?),

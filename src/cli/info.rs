@@ -14,7 +14,7 @@ use super::output::{Output, lines};
 /// Show the state of a device; exit 1 if it does not exist
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl info data\n  dmctl info /dev/mapper/data --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -51,7 +51,7 @@ struct Absent {
 }
 
 /// Shows it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let kernel = kernel.as_ref();
     match ops::find(kernel, &args.name).and_then(|device| ops::by_name(kernel, &device.name)) {

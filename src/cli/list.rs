@@ -15,7 +15,7 @@ use super::output::{Output, lines};
 /// List the mapped devices of this machine
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl list\n  dmctl list --long\n  dmctl list --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// With number, uuid, state and size
     #[arg(short, long)]
     long: bool,
@@ -83,7 +83,7 @@ impl State {
 }
 
 /// Lists them.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let mut mappings = Vec::new();
     for device in ops::list(kernel.as_ref())? {

@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const PREFIX: &str = "DMCTL";
 
 /// Starts to log the events of the library, from `level` on.
-pub fn start(level: LevelFilter) {
+pub(crate) fn start(level: LevelFilter) {
     if is_journal()
         && let Ok(journal) = tracing_journald::layer()
     {
@@ -37,7 +37,7 @@ pub fn start(level: LevelFilter) {
 
 /// Whether standard error goes to the journal: its device and inode are those in `JOURNAL_STREAM`
 /// (systemd.exec(5)).
-pub fn is_journal() -> bool {
+pub(crate) fn is_journal() -> bool {
     let stream = env::var("JOURNAL_STREAM").ok();
     let own = fstat(io::stderr().as_fd()).ok();
     stream.zip(own).is_some_and(|(stream, own)| stream == format!("{}:{}", own.st_dev, own.st_ino))

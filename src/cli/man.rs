@@ -25,14 +25,14 @@ const NO_DATE: &str = " ";
 #[command(
     after_help = "Examples:\n  dmctl man /usr/local/share/man\n  dmctl man . && man ./man1/dmctl-apply.1"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The folder; pages go into man1 below it
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
 /// Writes the pages of `command` and of its verbs.
-pub fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
     for (file, text) in pages(command) {
         let path = args.folder.join(file);
         write(&path, &text).map_err(|error| {

@@ -16,7 +16,7 @@ use super::selection::Selection;
 
 /// The map files.
 #[derive(Debug, clap::Args)]
-pub struct Files {
+pub(crate) struct Files {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -24,7 +24,7 @@ pub struct Files {
 
 /// What to do with a map that users other than this one and root could have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// Read it, with a warning.
     Warn,
     /// Refuse it: it would be applied as root.
@@ -32,7 +32,7 @@ pub enum Trust {
 }
 
 /// A map that was read, before anything about it is printed.
-pub struct Read {
+pub(crate) struct Read {
     /// Its errors and warnings, drawn; then the warnings about the owners of its files.
     pub messages: Vec<String>,
     /// The map, or why it is refused.
@@ -48,17 +48,17 @@ impl Read {
 }
 
 /// Reads the map that `files` are, and reports everything that is wrong with it. The keys that it names stay unread.
-pub fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+pub(crate) fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     accept(config::load(files), trust)
 }
 
 /// Reports everything that is wrong with a map that was loaded, and returns it unless it is refused.
-pub fn accept(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
+pub(crate) fn accept(loaded: Loaded, trust: Trust) -> Result<Map, Failure> {
     judge(loaded, trust).report()
 }
 
 /// Reads the map that `files` are, with the keys that it names, to be compared with a kernel.
-pub fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+pub(crate) fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
     Selection::default().read_with_keys(files, trust)
 }
 
@@ -72,14 +72,14 @@ pub(crate) fn read_quietly(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) 
 
 impl Selection {
     /// Reads the selected stacks of the map that `files` are.
-    pub fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+    pub(crate) fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
         let mut loaded = config::load(files);
         self.narrow(&mut loaded)?;
         judge(loaded, trust).report()
     }
 
     /// Reads the selected stacks, with the keys that they name.
-    pub fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+    pub(crate) fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
         let mut loaded = config::load(files);
         self.narrow(&mut loaded)?;
         loaded.read_keys(&places());
@@ -88,7 +88,7 @@ impl Selection {
 }
 
 /// Returns where the keys are that a map names.
-pub fn places() -> Places {
+pub(crate) fn places() -> Places {
     let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Places { credentials, user: geteuid().as_raw() }
 }
@@ -120,7 +120,7 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
 
 impl Context {
     /// Returns whether a map that other users could have written is applied.
-    pub fn trust_to_apply(&self) -> Trust {
+    pub(crate) fn trust_to_apply(&self) -> Trust {
         // Without root its author gains nothing; and a simulated kernel is a file of this user.
         if self.is_live() && geteuid().is_root() { Trust::Refuse } else { Trust::Warn }
     }

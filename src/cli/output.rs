@@ -15,7 +15,7 @@ use crate::text::push_line;
 
 /// The format of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For a person
     #[default]
     Text,
@@ -25,7 +25,7 @@ pub enum Format {
 
 /// The options of a verb that prints data.
 #[derive(Debug, clap::Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -37,12 +37,12 @@ pub struct Output {
 
 impl Output {
     /// Prints data as `text` or as `json`, as the options want it.
-    pub fn print(&self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn print(&self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         if self.is_json() { print_json(json) } else { print(&text()) }
     }
 
     /// Whether the options want JSON.
-    pub fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
 }
@@ -56,7 +56,7 @@ struct Versioned<'a, T> {
 }
 
 /// Prints a document as JSON, with its version.
-pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| Failure::new(Exit::Error, error))?;
@@ -65,19 +65,19 @@ pub fn print_json(data: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// Writes a document as JSON on one line, with its version.
-pub fn line(data: &impl Serialize) -> Result<String, Failure> {
+pub(crate) fn line(data: &impl Serialize) -> Result<String, Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
     Ok(format!("{text}\n"))
 }
 
 /// Prints a document as JSON on one line, with its version.
-pub fn print_line(data: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn print_line(data: &impl Serialize) -> Result<(), Failure> {
     print(&line(data)?)
 }
 
 /// Writes a line for each item.
-pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
+pub(crate) fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     items.into_iter().fold(String::new(), |mut text, item| {
         push_line!(text, "{item}");
         text
@@ -85,12 +85,12 @@ pub fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
 }
 
 /// Writes to standard output. A reader that has gone away has read enough.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     is_read(text).map(drop)
 }
 
 /// Writes to standard output, and returns whether the reader is still there.
-pub fn is_read(text: &str) -> Result<bool, Failure> {
+pub(crate) fn is_read(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     // In one call: a stream that strips would write the text between two escapes in one call each.
     let mut plain = AutoStream::new(Vec::with_capacity(text.len()), AutoStream::choice(&out));

@@ -22,7 +22,7 @@ use super::selection::Selection;
 #[command(
     after_help = "Examples:\n  dmctl plan mappings.toml\n  dmctl plan /etc/dmctl --format html > review.html\n  dmctl plan mappings.toml --out plan.json\n  dmctl --kernel host.json plan mappings.toml --detailed-exitcode"
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Args {
 
 /// The risk classes approved beside those of the map.
 #[derive(Debug, clap::Args)]
-pub struct Allow {
+pub(crate) struct Allow {
     /// Risk classes that may pass beside those of the map: remap, format, loss
     #[arg(long = "allow", value_name = "CLASS,..", value_delimiter = ',', add = complete::classes())]
     classes: Vec<Class>,
@@ -49,13 +49,13 @@ pub struct Allow {
 
 impl Allow {
     /// Returns the classes as the planner takes them.
-    pub fn classes(&self) -> BTreeSet<Class> {
+    pub(crate) fn classes(&self) -> BTreeSet<Class> {
         self.classes.iter().copied().collect()
     }
 }
 
 /// Shows the plan.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;

@@ -27,7 +27,7 @@ pub(crate) fn applied(steps: usize) -> String {
 }
 
 /// The line on the terminal, if standard error is one that can be written over.
-pub struct Bar {
+pub(crate) struct Bar {
     on: bool,
     began: Instant,
     /// The time of the last drawing.
@@ -40,7 +40,7 @@ pub struct Bar {
 
 impl Bar {
     /// Creates a line for a plan of `all` steps.
-    pub fn new(all: usize) -> Self {
+    pub(crate) fn new(all: usize) -> Self {
         let plain = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self {
             on: io::stderr().is_terminal() && !plain,
@@ -113,7 +113,7 @@ fn cut(line: &str, columns: usize) -> &str {
 }
 
 /// A line of JSON for each event.
-pub struct Lines;
+pub(crate) struct Lines;
 
 impl Lines {
     /// Prints an event. On an error the apply goes on: the exit code tells its outcome, too.

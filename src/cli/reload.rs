@@ -14,7 +14,7 @@ use super::rows::Rows;
 #[command(
     after_help = "Examples:\n  dmctl reload data --table '0 4096 linear /dev/sdb 0'\n  dmctl reload data < rows.txt"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// Reloads it.
-pub fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let table = args.rows.read()?;
     context.changing(&format!("reload {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;

@@ -12,7 +12,7 @@ use super::note::note;
 /// Remove a device; one that is busy is tried for some seconds
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl remove data\n  dmctl remove data --deferred")]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Removes it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("remove {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
         let options = RemoveOptions {

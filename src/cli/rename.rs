@@ -14,7 +14,7 @@ use super::global::Consent;
 #[command(
     after_help = "Examples:\n  dmctl rename data old-data\n  dmctl rename data old-data --uuid my-own-uuid"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Renames it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let new = ops::new_name(&args.new)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;
     let options = RenameOptions { uuid, foreign: (&args.consent).into() };

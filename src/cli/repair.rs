@@ -28,7 +28,7 @@ use super::output::{Output, print, print_json};
 #[command(
     after_help = "Examples:\n  dmctl repair\n  dmctl repair --owner lab\n  dmctl repair --owner lab --dry-run"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Whose devices, as `owner` in a map
     #[arg(long, value_name = "OWNER", default_value = DEFAULT_OWNER, value_parser = Owner::new)]
     owner: Owner,
@@ -56,7 +56,7 @@ struct NotWell {
 }
 
 /// Repairs. Fails when a device could not be repaired.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let command = if args.dry_run { "repair --dry-run" } else { "repair" };
     context.changing(command, |kernel| {
         let found = repair::find(kernel, &args.owner)?;

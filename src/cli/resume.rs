@@ -11,7 +11,7 @@ use super::global::Consent;
 /// Cancel the suspension of a device; a table that waits in its inactive slot becomes live
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl resume data\n  dmctl resume /dev/mapper/data")]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 /// Resumes it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("resume {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
         ops::resume(kernel, &device.name, (&args.consent).into())?;

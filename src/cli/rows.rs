@@ -14,7 +14,7 @@ const LIMIT: u64 = 64 << 20;
 
 /// The option of both verbs.
 #[derive(Debug, clap::Args)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// The rows, `start length type params` each, one a line; standard input without this option
     #[arg(long, value_name = "TABLE", value_parser = secret)]
     table: Option<Secret>,
@@ -28,7 +28,7 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 
 impl Rows {
     /// Reads the table.
-    pub fn read(self) -> Result<Table, Failure> {
+    pub(crate) fn read(self) -> Result<Table, Failure> {
         let text =
             self.table.map_or_else(from_stdin, Ok).map_err(|error| Failure::new(Exit::Error, error))?;
         parse_table(text.reveal()).map_err(|error| Failure::new(Exit::Error, error))

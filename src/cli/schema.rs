@@ -12,7 +12,7 @@ use super::output::print;
 #[command(
     after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema events > events.schema.json\n  dmctl schema watch > watch.schema.json\n  dmctl schema state > state.schema.json"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Which document
     #[arg(value_name = "DOCUMENT")]
     document: Document,
@@ -34,7 +34,7 @@ enum Document {
 }
 
 /// Prints it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let schema = match args.document {
         Document::Map => config::schema(),
         Document::Plan => render::json::plan_schema(),

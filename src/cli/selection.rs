@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 /// The stacks that are selected.
 #[derive(Debug, Default, clap::Args)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Only the stack that this mapping is part of: what it stands on, and what stands on that. Nothing is
     /// pruned then
     #[arg(long = "stack", value_name = "KEY,..", value_delimiter = ',', value_parser = Key::new, add = complete::keys())]
@@ -21,7 +21,7 @@ pub struct Selection {
 
 impl Selection {
     /// Keeps the selected stacks of a map.
-    pub fn narrow(&self, loaded: &mut Loaded) -> Result<(), Failure> {
+    pub(crate) fn narrow(&self, loaded: &mut Loaded) -> Result<(), Failure> {
         match &mut loaded.map {
             Some(map) if !self.keys.is_empty() => self.keep(map),
             _ => Ok(()),

@@ -20,7 +20,7 @@ use super::note::note;
 #[command(
     after_help = "Examples:\n  dmctl show plan.json\n  dmctl show plan.json --format markdown\n  dmctl show plan.json --detailed-exitcode"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// What `dmctl plan --out` wrote
     #[arg(value_name = "PLAN.json")]
     plan: PathBuf,
@@ -44,7 +44,7 @@ struct Shown<'a> {
 }
 
 /// Shows a saved plan, a stale one too.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let saved = saved::read(&args.plan)?;
     let changes = match changes(context, &saved) {
         Ok(changes) => Some(changes),
@@ -78,7 +78,7 @@ fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
 }
 
 /// The text about a plan that was applied.
-pub const APPLIED: &str = "it was applied: the kernel is as the plan wants it";
+pub(crate) const APPLIED: &str = "it was applied: the kernel is as the plan wants it";
 
 fn made(made: &Made) -> String {
     match &made.created_at {

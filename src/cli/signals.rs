@@ -12,7 +12,7 @@ use signal_hook::{flag, low_level::pipe};
 
 /// Catches the signals that end a process. They make `stop` true, and an apply ends where it safely can. A second
 /// signal adds nothing. A signal that this process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
-pub fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
+pub(crate) fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         if !is_ignored(&status, signal) {
@@ -23,7 +23,7 @@ pub fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
 }
 
 /// Catches SIGINT and SIGTERM. Each of them can be read as a byte from the stream that is returned.
-pub fn wake() -> io::Result<UnixStream> {
+pub(crate) fn wake() -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
         pipe::register(signal, writer.try_clone()?)?;
@@ -39,7 +39,7 @@ fn is_ignored(status: &str, signal: i32) -> bool {
 }
 
 /// The signals to a watch.
-pub struct Signals {
+pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
 }
@@ -57,12 +57,12 @@ impl Signals {
     }
 
     /// Whether SIGINT or SIGTERM came.
-    pub fn stop(&self) -> bool {
+    pub(crate) fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Returns the flag behind [`stop`](Self::stop), for an apply to look at.
-    pub fn stopping(&self) -> Arc<AtomicBool> {
+    pub(crate) fn stopping(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 

@@ -15,7 +15,7 @@ use super::failure::Failure;
 #[command(
     after_help = "Examples:\n  dmctl simulate lab.json --disk /dev/sda=10GiB --disk /dev/sdb=4GiB,ro\n  dmctl --kernel lab.json create data --table '0 2048 linear /dev/sda 0'"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The file to make
     #[arg(value_name = "STATE.json")]
     file: PathBuf,
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Makes it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let there = fs::symlink_metadata(&args.file).is_ok_and(|file| file.len() > 0);
     if there && !args.force {
         let path = args.file.to_string_lossy();

@@ -20,7 +20,7 @@ use super::selection::Selection;
 #[command(
     after_help = "Examples:\n  dmctl stacks mappings.toml\n  dmctl stacks /etc/dmctl --boot x-initrd.attach --show types\n  dmctl stacks mappings.toml --json"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -99,7 +99,7 @@ impl Entry {
 }
 
 /// Names them.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, Trust::Warn)?;
     let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));
     let stacks = map.stacks().into_iter().filter(asked).map(|stack| Entry::new(stack, &map)).collect();

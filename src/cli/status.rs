@@ -17,7 +17,7 @@ use super::output::Output;
 /// Show how each mapping stands: in sync, drifted, missing, suspended, pending, leftover, foreign
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl status mappings.toml\n  dmctl status\n  dmctl status --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// Map files; without any, every device that a dmctl owner has is looked at
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -35,7 +35,7 @@ struct Status {
 }
 
 /// Shows the states. A mapping that is not in sync ends the run with 2.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mappings = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?
     } else {

@@ -12,7 +12,7 @@ use super::global::Consent;
 /// Flush what a device has in flight, and hold back what comes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl suspend data\n  dmctl suspend data --no-flush --no-freeze")]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Suspends it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("suspend {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;
         let how = Suspend { flush: !args.no_flush, freeze: !args.no_freeze };

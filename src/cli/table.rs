@@ -15,7 +15,7 @@ use super::output::{Output, lines};
 /// Print the table of a device: a row a target, `start length type params`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl table data\n  dmctl table data --inactive --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// The device: its name, or a path of it
     #[arg(add = complete::names())]
     name: String,
@@ -59,7 +59,7 @@ impl TableLine {
 }
 
 /// Prints them.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let device = ops::find(kernel.as_ref(), &args.name)?;
     let slot = if args.inactive { Slot::Inactive } else { Slot::Live };

@@ -10,7 +10,7 @@ use super::output::{Output, lines};
 /// List the target types that the kernel has loaded, with their versions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl targets\n  dmctl targets --json")]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     output: Output,
 }
@@ -29,7 +29,7 @@ struct Entry {
 }
 
 /// Lists them.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = context.reading()?.targets()?;
     let entry = |(name, version): (_, crate::kernel::Version)| Entry { name, version: version.to_string() };
     let targets = Targets { targets: loaded.into_iter().map(entry).collect() };

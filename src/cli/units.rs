@@ -21,7 +21,7 @@ const INITRD: &str = "/etc/initrd-release";
 #[command(
     after_help = "Examples:\n  dmctl units /tmp/units --map mappings.toml\n  dmctl units /run/systemd/generator"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The folder to write into
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -37,7 +37,7 @@ pub struct Args {
 }
 
 /// Writes the units; none where there is not a map.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let named = args.map != [Path::new("/etc/dmctl")];
     if !named && !has_maps(Path::new("/etc/dmctl")) {
         return Ok(Exit::Done);

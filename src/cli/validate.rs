@@ -15,7 +15,7 @@ use super::output::{Output, print, print_json};
 #[command(
     after_help = "Examples:\n  dmctl validate mappings.toml\n  dmctl validate /etc/dmctl\n  dmctl validate mappings.toml --json"
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -44,7 +44,7 @@ struct Said {
 }
 
 /// Checks them.
-pub fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = config::load(&args.files.files);
     if args.output.is_json() {
         print_json(&document(&loaded))?;

@@ -40,13 +40,13 @@ pub(super) struct Explainer<'i, 'd> {
 }
 
 impl<'i, 'd> Explainer<'i, 'd> {
-    pub fn new(file: usize, text: &'i str, diagnostics: &'d mut Diagnostics) -> Self {
+    pub(crate) fn new(file: usize, text: &'i str, diagnostics: &'d mut Diagnostics) -> Self {
         // It has been parsed before, so there is a document.
         let document = DeTable::parse(text).map(Spanned::into_inner).unwrap_or_default();
         Self { file, text, document, diagnostics }
     }
 
-    pub fn explain(&mut self, failed: &[Failed]) {
+    pub(crate) fn explain(&mut self, failed: &[Failed]) {
         for failed in failed {
             let before = self.diagnostics.errors();
             if let Some(table) = table_at(&self.document, &failed.origin.path).cloned() {

@@ -59,7 +59,7 @@ pub(super) struct PolicyFields {
 }
 
 impl PolicyFields {
-    pub fn into_policy(self) -> model::Policy {
+    pub(crate) fn into_policy(self) -> model::Policy {
         model::Policy { prune: self.prune, allow: self.allow.into_iter().collect() }
     }
 }

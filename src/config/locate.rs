@@ -23,12 +23,12 @@ pub(super) struct Locator<'a> {
 pub(super) type Found = (usize, Range<usize>);
 
 impl<'a> Locator<'a> {
-    pub fn new(sources: &'a [Source]) -> Self {
+    pub(crate) fn new(sources: &'a [Source]) -> Self {
         Self { sources, documents: BTreeMap::new() }
     }
 
     /// Returns the bytes of a place; `None` for a place that is not in a file.
-    pub fn find(&mut self, spot: &Spot) -> Option<Found> {
+    pub(crate) fn find(&mut self, spot: &Spot) -> Option<Found> {
         match spot {
             Spot::Nowhere => None,
             Spot::Span { file, span } => {

@@ -27,12 +27,12 @@ mod parse;
 mod parts;
 mod row_fields;
 mod schema;
-pub mod source;
+pub(crate) mod source;
 mod stacks;
 mod syntax;
 mod tables;
 mod target_schema;
-pub mod trust;
+pub(crate) mod trust;
 mod validate;
 mod wording;
 

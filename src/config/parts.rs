@@ -19,7 +19,7 @@ pub(super) struct Parts<'i> {
 
 impl<'i> Parts<'i> {
     /// Takes a text apart; returns `None` when its headers don't allow that.
-    pub fn of(text: &'i str) -> Option<Self> {
+    pub(crate) fn of(text: &'i str) -> Option<Self> {
         let lines = text.match_indices("\n[").map(|(at, _)| at + 1);
         let headers = text.starts_with('[').then_some(0).into_iter().chain(lines);
         let mut mappings: Vec<(&str, usize)> = Vec::new();

@@ -35,7 +35,7 @@ pub(super) struct RowFields {
 
 impl RowFields {
     /// The fields that are taken out of a target before those of its type are read.
-    pub const NAMES: [&'static str; 5] = ["type", "start", "length", "messages", "params"];
+    pub(crate) const NAMES: [&'static str; 5] = ["type", "start", "length", "messages", "params"];
 }
 
 /// The length of a row as it is written.

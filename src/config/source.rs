@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::trust::{Guard, Laxness};
 
 /// The most bytes that a map may hold.
-pub const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
 /// One file of a map.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct Source {
 
 /// Why a map could not be read.
 #[derive(Debug, Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// The system refuses to read it.
     #[error("can't read `{}`: {error}", .path.escape_debug())]
     Read {
@@ -103,7 +103,7 @@ impl Source {
 /// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order, `-`
 /// as standard input. Reports every file that can't be read.
 #[must_use]
-pub fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
+pub(crate) fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
     let mut sources = Vec::new();
     let mut errors = Vec::new();
     if paths.is_empty() {

@@ -47,7 +47,7 @@ pub enum Laxness {
 
 /// The owner and the permissions of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guard {
+pub(crate) struct Guard {
     path: String,
     owner: u32,
     mode: u32,
@@ -56,13 +56,13 @@ pub struct Guard {
 impl Guard {
     /// Takes owner and permissions of the file called `path` in messages.
     #[must_use]
-    pub fn of(path: &str, metadata: &Metadata) -> Self {
+    pub(crate) fn of(path: &str, metadata: &Metadata) -> Self {
         Self { path: path.to_string(), owner: metadata.uid(), mode: metadata.mode() & 0o7777 }
     }
 
     /// Lists the ways in which users other than `user` and root may write.
     #[must_use]
-    pub fn writers(&self, user: u32) -> Vec<Laxness> {
+    pub(crate) fn writers(&self, user: u32) -> Vec<Laxness> {
         let path = || self.path.clone();
         let writable = (self.mode & 0o022 != 0).then(|| Laxness::Writable { path: path(), mode: self.mode });
         let foreign = (self.owner != user && self.owner != 0)
@@ -72,7 +72,7 @@ impl Guard {
 
     /// Returns the way in which users other than `user` and root may read, if there is one.
     #[must_use]
-    pub fn readers(&self, user: u32) -> Option<Laxness> {
+    pub(crate) fn readers(&self, user: u32) -> Option<Laxness> {
         let path = || self.path.clone();
         if self.mode & 0o044 != 0 {
             Some(Laxness::Readable { path: path(), mode: self.mode })

@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 
 use crate::whole_file::folder;
 
-pub use pending::PendingApply;
-pub use record::{ConfirmState, Phase, Record};
+pub(crate) use pending::PendingApply;
+pub(crate) use record::{ConfirmState, Phase, Record};
 
 /// The path of the record for the running kernel.
-pub const LIVE: &str = "/run/dmctl-confirm.json";
+pub(crate) const LIVE: &str = "/run/dmctl-confirm.json";
 
 /// The prefix of the name of a token.
 const TOKEN: &str = ".dmctl-unconfirmed-";
 
 /// The outcome of an attempt to confirm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The changes stay.
     Kept,
     /// No apply waits.
@@ -41,7 +41,7 @@ pub enum Outcome {
 /// # Errors
 ///
 /// The error of the system when the record or the token can't be read, locked or removed.
-pub fn confirm(path: &Path) -> io::Result<Outcome> {
+pub(crate) fn confirm(path: &Path) -> io::Result<Outcome> {
     loop {
         let Some((state, file)) = record::open(path)? else { return Ok(Outcome::Nothing) };
         match (state.record.phase, state.alive) {
@@ -70,7 +70,7 @@ pub fn confirm(path: &Path) -> io::Result<Outcome> {
 /// # Errors
 ///
 /// The error of the system when a file can't be read or removed.
-pub fn forget(path: &Path) -> io::Result<()> {
+pub(crate) fn forget(path: &Path) -> io::Result<()> {
     let Some(state) = ConfirmState::read(path)?.filter(|state| !state.alive) else { return Ok(()) };
     remove(&beside(path, &state.record.token))?;
     remove(path).map(drop)

@@ -14,7 +14,7 @@ use crate::whole_file::folder;
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
 /// the lock of the kernel.
 #[derive(Debug)]
-pub struct PendingApply {
+pub(crate) struct PendingApply {
     path: PathBuf,
     record: Record,
     token: PathBuf,
@@ -28,7 +28,7 @@ impl PendingApply {
     /// # Errors
     ///
     /// The error of the system when the record or the token can't be written.
-    pub fn begin(path: &Path, steps: usize) -> io::Result<Self> {
+    pub(crate) fn begin(path: &Path, steps: usize) -> io::Result<Self> {
         forget(path)?;
         let (_, token) = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path))?.keep()?;
         let name = token.file_name().map(PathBuf::from).unwrap_or_default();
@@ -50,25 +50,25 @@ impl PendingApply {
     /// # Errors
     ///
     /// The error of the system when the record can't be written.
-    pub fn wait_until(&mut self, until: Timestamp) -> io::Result<()> {
+    pub(crate) fn wait_until(&mut self, until: Timestamp) -> io::Result<()> {
         (self.record.phase, self.record.until) = (Phase::Waiting, Some(until));
         self.write()
     }
 
     /// Returns the count of the steps that are applied.
     #[must_use]
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.record.steps
     }
 
     /// Returns the path of the token, which a confirmation removes.
     #[must_use]
-    pub fn token(&self) -> &Path {
+    pub(crate) fn token(&self) -> &Path {
         &self.token
     }
 
     /// Decides that the steps are undone. `false` when the apply was confirmed before.
-    pub fn begin_rollback(&mut self) -> bool {
+    pub(crate) fn begin_rollback(&mut self) -> bool {
         // A token that can't be removed is still there, so the apply was not confirmed.
         let decided = remove(&self.token).unwrap_or(true);
         if decided {
@@ -85,7 +85,7 @@ impl PendingApply {
     /// # Errors
     ///
     /// The error of the system when the record can't be written.
-    pub fn end_rollback(&mut self, now: Timestamp, left: Vec<String>) -> io::Result<()> {
+    pub(crate) fn end_rollback(&mut self, now: Timestamp, left: Vec<String>) -> io::Result<()> {
         let phase = if left.is_empty() { Phase::RolledBack } else { Phase::Failed };
         (self.record.phase, self.record.until, self.record.left) = (phase, Some(now), left);
         self.write()
@@ -96,7 +96,7 @@ impl PendingApply {
     /// # Errors
     ///
     /// The error of the system when a file can't be removed.
-    pub fn discard(&self) -> io::Result<()> {
+    pub(crate) fn discard(&self) -> io::Result<()> {
         remove(&self.path)?;
         remove(&self.token).map(drop)
     }

@@ -18,7 +18,7 @@ const MAX_RECORD: u64 = 1 << 20;
 /// The phase of an apply that is to be confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The process applies.
     Applying,
     /// The process waits to be confirmed.
@@ -35,7 +35,7 @@ pub enum Phase {
 
 /// The content of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The phase of the apply.
     pub phase: Phase,
     /// The id of the process.
@@ -54,7 +54,7 @@ pub struct Record {
 
 /// The state of an apply that is to be confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ConfirmState {
+pub(crate) struct ConfirmState {
     /// The content of a record.
     #[serde(flatten)]
     pub record: Record,
@@ -68,13 +68,13 @@ impl ConfirmState {
     /// # Errors
     ///
     /// The error of the system when the file can't be read or locked.
-    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
         Ok(open(path)?.map(|(state, _)| state))
     }
 
     /// Describes the state in a sentence, with advice. `now` gives the time that is left.
     #[must_use]
-    pub fn describe(&self, now: Timestamp) -> String {
+    pub(crate) fn describe(&self, now: Timestamp) -> String {
         let Record { phase, pid, steps, until, left, .. } = &self.record;
         let steps = if *steps == 1 { "1 step".to_string() } else { format!("{steps} steps") };
         let time = until.map(|until| until.strftime("%H:%M:%S UTC").to_string()).unwrap_or_default();

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::targets::{self, Kind};
 
 /// Returns the fields of a target of the type `kind` without those that have their default.
-pub fn without_defaults(kind: &str, fields: Table) -> Table {
+pub(crate) fn without_defaults(kind: &str, fields: Table) -> Table {
     let Some(kind) = targets::find(kind) else { return fields };
     let mut kept = fields.clone();
     for (field, value) in &fields {

@@ -20,7 +20,7 @@ position! {
 }
 
 /// The state of a kernel, as far as an export needs it.
-pub struct Host {
+pub(crate) struct Host {
     /// The mapped devices; those that are exported with their tables.
     pub observed: Observed,
     /// The paths of every block device.
@@ -39,13 +39,13 @@ pub struct Unreadable {
 
 impl Host {
     /// Reads the devices that are selected.
-    pub fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
+    pub(crate) fn read(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Self, KernelError> {
         let observed = Observed::read_devices(kernel, |listed| selection.contains(listed))?;
         Ok(Self { observed, paths: kernel.paths()? })
     }
 
     /// Reads a row in the form of an export, with the numbers of its lower devices.
-    pub fn target(&self, row: &RawRow) -> Result<Box<dyn Target>, Unreadable> {
+    pub(crate) fn target(&self, row: &RawRow) -> Result<Box<dyn Target>, Unreadable> {
         let unreadable = |error| Unreadable { kind: printable(&row.kind).into_owned(), error };
         let mut target = targets::parse(&row.kind, row.params()).map_err(unreadable)?.for_export();
         self.add_numbers(target.as_mut());
@@ -63,7 +63,7 @@ impl Host {
     }
 
     /// Returns the devices, each after its lower devices, and otherwise by name.
-    pub fn bottom_up(&self) -> Vec<&Seen> {
+    pub(crate) fn bottom_up(&self) -> Vec<&Seen> {
         let wanted = self.observed.devices.iter().filter_map(|seen| Some((seen, seen.mapped.as_ref()?)));
         let mut wanted: Vec<_> = wanted.collect();
         wanted.sort_by_key(|(seen, _)| &seen.listed.name);
@@ -89,7 +89,7 @@ impl Selection {
 }
 
 /// Returns the owner of the devices, if all that have one have the same.
-pub fn one_owner<'a>(devices: impl Iterator<Item = &'a Seen>) -> Option<Owner> {
+pub(crate) fn one_owner<'a>(devices: impl Iterator<Item = &'a Seen>) -> Option<Owner> {
     let owners: BTreeSet<String> = devices
         .filter_map(|seen| seen.listed.uuid.as_ref()?.parts())
         .map(|(owner, _)| owner.to_string())

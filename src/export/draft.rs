@@ -23,7 +23,7 @@ use crate::targets::{self, Problem, Problems};
 const KEY_FOLDER: &str = "/etc/dmctl/keys";
 
 /// A device as a mapping, before it is written.
-pub struct Draft {
+pub(crate) struct Draft {
     /// The mapping that describes the device.
     pub mapping: Mapping,
     /// The number of the device.
@@ -36,7 +36,7 @@ pub struct Draft {
 
 /// Why a device is not in the map that is exported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum LeftOut {
+pub(crate) enum LeftOut {
     /// A map can't hold its name or its uuid.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -64,7 +64,7 @@ pub enum LeftOut {
 }
 
 /// The mappings of a map, before it is written.
-pub struct Drafts {
+pub(crate) struct Drafts {
     /// The owner, when all devices that have one have the same.
     pub owner: Option<Owner>,
     /// The mappings, each after its lower devices.
@@ -72,7 +72,7 @@ pub struct Drafts {
 }
 
 /// Drafts a mapping for each device that is selected.
-pub fn of(host: &Host, selection: &Selection) -> Drafts {
+pub(crate) fn of(host: &Host, selection: &Selection) -> Drafts {
     let devices = host.bottom_up();
     let owner = selection.owner.clone().or_else(|| one_owner(devices.iter().copied()));
     let whose = owner.clone().unwrap_or_default();
@@ -124,7 +124,7 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
 }
 
 /// Makes a mapping with the default of every option. A device without a uuid is adopted.
-pub fn mapping(key: Key, name: Name, uuid: Option<Uuid>, owner: &Owner, rows: Vec<MappingRow>) -> Mapping {
+pub(crate) fn mapping(key: Key, name: Name, uuid: Option<Uuid>, owner: &Owner, rows: Vec<MappingRow>) -> Mapping {
     Mapping {
         adopt: uuid.is_none(),
         uuid: uuid.unwrap_or_else(|| Uuid::owned(owner, &key)),
@@ -186,7 +186,7 @@ fn rows(
 }
 
 /// Replaces each key that the kernel holds by the path of a file, and adds a note about it.
-pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
+pub(crate) fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
     for slot in target.keys_mut() {
         if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
             continue;
@@ -201,13 +201,13 @@ pub fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Not
 
 impl Drafts {
     /// Returns the mappings that are not left out.
-    pub fn written(&self) -> impl Iterator<Item = &Draft> {
+    pub(crate) fn written(&self) -> impl Iterator<Item = &Draft> {
         self.all.iter().filter(|draft| draft.left_out.is_none())
     }
 
     /// Writes each lower device as a reference where it is a mapping of the map, else as its best path that `leads_to`
     /// accepts, else as its number.
-    pub fn name_lower_devices(&mut self, host: &Host, leads_to: &dyn Fn(&Device) -> bool) {
+    pub(crate) fn name_lower_devices(&mut self, host: &Host, leads_to: &dyn Fn(&Device) -> bool) {
         let keys: BTreeMap<DevNum, Key> =
             self.written().map(|draft| (draft.number, draft.mapping.key.clone())).collect();
         for draft in &mut self.all {
@@ -230,14 +230,14 @@ impl Drafts {
     }
 
     /// Marks the mappings that share sectors of a lower device.
-    pub fn share(&mut self) {
+    pub(crate) fn share(&mut self) {
         let written = self.all.iter_mut().filter(|draft| draft.left_out.is_none());
         share(&mut written.map(|draft| &mut draft.mapping).collect::<Vec<_>>(), |device| device.number);
     }
 }
 
 /// Marks the mappings that share sectors of a lower device; `identity` tells devices apart.
-pub fn share<D: Ord + Clone>(mappings: &mut [&mut Mapping], identity: impl Fn(&Device) -> Option<D>) {
+pub(crate) fn share<D: Ord + Clone>(mappings: &mut [&mut Mapping], identity: impl Fn(&Device) -> Option<D>) {
     loop {
         let claims = config::claims(mappings.iter().map(|mapping| &**mapping), &identity);
         let shared: BTreeSet<Key> = config::overlaps(claims)

@@ -8,7 +8,7 @@
 pub mod concise;
 mod defaults;
 mod devices;
-pub mod dm_init;
+pub(crate) mod dm_init;
 mod draft;
 pub mod import;
 mod names;

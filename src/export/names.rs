@@ -6,7 +6,7 @@ use crate::identity::{Key, Name};
 
 /// The keys that are given out.
 #[derive(Debug, Default)]
-pub struct KeyAllocator {
+pub(crate) struct KeyAllocator {
     taken: BTreeSet<Key>,
     /// The next suffix of each stem: many names may lead to one stem.
     next: BTreeMap<String, u64>,
@@ -14,12 +14,12 @@ pub struct KeyAllocator {
 
 impl KeyAllocator {
     /// Takes a given key. `false` when it is taken already.
-    pub fn take(&mut self, key: &Key) -> bool {
+    pub(crate) fn take(&mut self, key: &Key) -> bool {
         self.taken.insert(key.clone())
     }
 
     /// Makes a key from a name, and takes it. It is none that is taken, and one that `free` accepts.
-    pub fn allocate(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
+    pub(crate) fn allocate(&mut self, name: &Name, free: impl Fn(&Key) -> bool) -> Key {
         let legal = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
         let mut stem: String = name.plain().chars().map(legal).take(Key::MAX_LENGTH).collect();
         if stem.is_empty() {

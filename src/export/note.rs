@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A comment about a mapping. Its `Display` is one sentence or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
+pub(crate) enum Note {
     /// The device is suspended.
     Suspended,
     /// The inactive slot of the device holds a table.

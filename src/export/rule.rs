@@ -6,13 +6,13 @@ use super::devices::Unreadable;
 use crate::targets::{self, Problem};
 
 /// The longest text (`DM_MAX_STR_SIZE` in `drivers/md/dm-init.c`), in bytes.
-pub const MAX_TEXT: usize = 4096;
+pub(crate) const MAX_TEXT: usize = 4096;
 /// The most devices (`DM_MAX_DEVICES`).
-pub const MAX_DEVICES: usize = 256;
+pub(crate) const MAX_DEVICES: usize = 256;
 /// The most targets of a device (`DM_MAX_TARGETS`).
-pub const MAX_TARGETS: usize = 256;
+pub(crate) const MAX_TARGETS: usize = 256;
 /// The largest minor number that is taken for one: the kernel reads the word as a whole device number.
-pub const MAX_MINOR: u32 = 255;
+pub(crate) const MAX_MINOR: u32 = 255;
 
 /// A rule that a device breaks, or all devices together. Its `Display` is a clause about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

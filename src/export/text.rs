@@ -15,7 +15,7 @@ use crate::units::Sectors;
 const MAX_COLUMNS: usize = 110;
 
 /// A mapping with the comments above it.
-pub struct Commented<'a> {
+pub(crate) struct Commented<'a> {
     /// The mapping.
     pub mapping: &'a Mapping,
     /// The comments.
@@ -23,7 +23,7 @@ pub struct Commented<'a> {
 }
 
 /// Writes the file: comments, the mappings, and comments at the end.
-pub fn write(head: &[String], owner: Option<&Owner>, mappings: &[Commented<'_>], tail: &[String]) -> String {
+pub(crate) fn write(head: &[String], owner: Option<&Owner>, mappings: &[Commented<'_>], tail: &[String]) -> String {
     let mut text = String::new();
     comments(&mut text, head);
     line(&mut text, "format = 1");

@@ -10,16 +10,16 @@ use super::{ChangeKernel, Id, KernelError, Removal, Slot};
 
 /// The time that a device may be busy before the removal fails. Programs that read every new device (udev,
 /// blkid) have closed it by then.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// A flag that is never set: the removal is not stopped.
-pub static NEVER: AtomicBool = AtomicBool::new(false);
+pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Removes a device. While it is open the call is repeated, until `patience` is over or `hurry` returns true. A
 /// device that another program removed meanwhile counts as removed.
-pub fn remove(
+pub(crate) fn remove(
     kernel: &dyn ChangeKernel,
     id: &Id,
     patience: Duration,

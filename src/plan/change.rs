@@ -130,6 +130,6 @@ impl<'a> Change<'a> {
 }
 
 /// Whether the kernel removes a device with its last close, and it is open.
-pub fn is_removal_pending(device: &DeviceState) -> bool {
+pub(crate) fn is_removal_pending(device: &DeviceState) -> bool {
     device.info.deferred_remove && device.info.open_count > 0
 }

@@ -9,7 +9,7 @@ use crate::table::Row;
 
 /// The places of the changes that later passes need.
 #[derive(Default)]
-pub struct ChangeIndex {
+pub(crate) struct ChangeIndex {
     /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping.
     pub demanding: Vec<ChangeId>,
     /// The changes whose devices can't be judged.
@@ -28,7 +28,7 @@ pub struct ChangeIndex {
 
 impl ChangeIndex {
     /// Adds `change` to the lists that it belongs to.
-    pub fn note(&mut self, id: ChangeId, change: &Change<'_>) {
+    pub(crate) fn note(&mut self, id: ChangeId, change: &Change<'_>) {
         if change.rows.iter().any(is_demanding) {
             self.demanding.push(id);
         }

@@ -11,7 +11,7 @@ use crate::identity::DevNum;
 use crate::observed::Observed;
 
 /// Returns a conflict for each lower device that a mapping would use, and that has another claimant.
-pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let entered: BTreeSet<DevNum> = changes.index.entered.iter().copied().collect();
     let claimed = entered.into_iter().filter_map(|number| Some((number, claimed_by(number, observed)?)));
     let claimed: HashMap<DevNum, Claimant> = claimed.collect();

@@ -17,7 +17,7 @@ use crate::stack::{IndexVec, Positions, Stacks};
 
 /// Why one step waits for another. Circles are looked for along the first of these first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dependency {
+pub(crate) enum Dependency {
     /// Both are about one device, or about one uuid.
     SameDevice,
     /// The other frees the name: the one dependency that a temporary name does away with.
@@ -32,7 +32,7 @@ pub enum Dependency {
 type Others = SmallVec<[(UnsortedId, Dependency); 1]>;
 
 /// Steps, and which of them wait for which.
-pub struct Dependencies {
+pub(crate) struct Dependencies {
     /// The steps.
     pub steps: IndexVec<UnsortedId, Step>,
     /// The actions that occur.
@@ -47,7 +47,7 @@ pub struct Dependencies {
 
 impl Dependencies {
     /// Finds the dependencies that follow from the steps themselves and from the stacks.
-    pub fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
+    pub(crate) fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
         let Unsorted { steps, ranges, actions } = unsorted;
         let count = steps.len();
         let after = IndexVec::filled(Others::new(), count);
@@ -65,7 +65,7 @@ impl Dependencies {
     }
 
     /// Lets `after` wait for `before`.
-    pub fn add(&mut self, before: UnsortedId, after: UnsortedId, why: Dependency) {
+    pub(crate) fn add(&mut self, before: UnsortedId, after: UnsortedId, why: Dependency) {
         if before != after {
             self.after[before].push((after, why));
             self.counts[after] += 1;
@@ -76,7 +76,7 @@ impl Dependencies {
     }
 
     /// Lets `after` no longer wait for `before` because of `why`.
-    pub fn drop(&mut self, before: UnsortedId, after: UnsortedId, why: Dependency) {
+    pub(crate) fn drop(&mut self, before: UnsortedId, after: UnsortedId, why: Dependency) {
         let others = &mut self.after[before];
         let count = others.len();
         others.retain(|other| *other != (after, why));
@@ -88,7 +88,7 @@ impl Dependencies {
     }
 
     /// Adds a step that does not wait yet.
-    pub fn push(&mut self, step: Step) -> UnsortedId {
+    pub(crate) fn push(&mut self, step: Step) -> UnsortedId {
         self.actions.insert(step.action());
         self.after.push(Others::new());
         self.counts.push(0);
@@ -99,12 +99,12 @@ impl Dependencies {
     }
 
     /// The steps that wait for `step`.
-    pub fn after(&self, step: UnsortedId) -> &[(UnsortedId, Dependency)] {
+    pub(crate) fn after(&self, step: UnsortedId) -> &[(UnsortedId, Dependency)] {
         &self.after[step]
     }
 
     /// The steps that `step` waits for.
-    pub fn before(&self, step: UnsortedId) -> &[(UnsortedId, Dependency)] {
+    pub(crate) fn before(&self, step: UnsortedId) -> &[(UnsortedId, Dependency)] {
         let turned = || {
             let mut turned = IndexVec::filled(Others::new(), self.steps.len());
             for (before, others) in self.after.entries() {
@@ -119,12 +119,12 @@ impl Dependencies {
     }
 
     /// For each step, for how many it waits.
-    pub fn counts(&self) -> &IndexVec<UnsortedId, u32> {
+    pub(crate) fn counts(&self) -> &IndexVec<UnsortedId, u32> {
         &self.counts
     }
 
     /// The dependencies of the steps in the order of `sorted`, each once.
-    pub fn sorted(&self, sorted: &IndexVec<StepId, UnsortedId>, places: &Places) -> Stacks<StepId> {
+    pub(crate) fn sorted(&self, sorted: &IndexVec<StepId, UnsortedId>, places: &Places) -> Stacks<StepId> {
         let mut before = IndexVec::filled(Positions::new(), sorted.len());
         for (place, step) in sorted.entries() {
             for (after, _) in &self.after[*step] {
@@ -246,7 +246,7 @@ impl Dependencies {
 }
 
 /// Where each unsorted step is in the plan.
-pub type Places = IndexVec<UnsortedId, StepId>;
+pub(crate) type Places = IndexVec<UnsortedId, StepId>;
 
 /// Returns the preparation that a message does. It waits as its table does, and for the mapping whose volume it copies.
 fn preparation(step: &Step) -> Option<&Preparation> {

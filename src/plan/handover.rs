@@ -11,7 +11,7 @@ use crate::table::RawRow;
 use crate::targets::{self, Handover};
 
 /// Returns a conflict for each giver that is not suspended.
-pub fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for change in changes.demanding() {
         for number in taken(change) {

@@ -11,39 +11,39 @@ use crate::observed::Observed;
 use crate::stack::{Position as _, Positions};
 
 /// The mappings of a map.
-pub struct Mappings<'a> {
+pub(crate) struct Mappings<'a> {
     all: &'a config::Mappings,
     by_device: Vec<Option<MappingId>>,
 }
 
 impl<'a> Mappings<'a> {
     /// Takes the mappings of `map`. `by_device` holds the mapping of each device.
-    pub fn new(map: &'a Map, by_device: Vec<Option<MappingId>>) -> Self {
+    pub(crate) fn new(map: &'a Map, by_device: Vec<Option<MappingId>>) -> Self {
         Self { all: &map.mappings, by_device }
     }
 
     /// Returns the number of mappings.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 
     /// Returns a mapping.
-    pub fn get(&self, id: MappingId) -> &'a Mapping {
+    pub(crate) fn get(&self, id: MappingId) -> &'a Mapping {
         &self.all[id.index()]
     }
 
     /// Returns the mapping of this key.
-    pub fn of_key(&self, key: &Key) -> Option<MappingId> {
+    pub(crate) fn of_key(&self, key: &Key) -> Option<MappingId> {
         self.all.get_index_of(key).map(MappingId::new)
     }
 
     /// Returns the mapping whose device has this number.
-    pub fn of_number(&self, number: DevNum, observed: &Observed) -> Option<MappingId> {
+    pub(crate) fn of_number(&self, number: DevNum, observed: &Observed) -> Option<MappingId> {
         self.by_device[observed.place_of_number(number)?]
     }
 
     /// Returns the mapping that `device` is, however the map writes it.
-    pub fn of_device(&self, device: &Device, observed: &Observed) -> Option<MappingId> {
+    pub(crate) fn of_device(&self, device: &Device, observed: &Observed) -> Option<MappingId> {
         match device.key() {
             Some(key) => self.of_key(key),
             None => self.of_number(device.number.or_else(|| observed.number(device))?, observed),
@@ -51,7 +51,7 @@ impl<'a> Mappings<'a> {
     }
 
     /// Returns the mappings that a mapping should use, each once.
-    pub fn below(&self, id: MappingId, observed: &Observed) -> Positions<MappingId> {
+    pub(crate) fn below(&self, id: MappingId, observed: &Observed) -> Positions<MappingId> {
         let mapping = &self.all[id.index()];
         let mut below = Positions::new();
         if mapping.state != State::Absent {

@@ -20,7 +20,7 @@ pub struct Match<'a> {
 }
 
 /// The devices of all mappings.
-pub struct Matches<'a> {
+pub(crate) struct Matches<'a> {
     /// For each mapping its device, if it has one.
     pub found: IndexVec<MappingId, Option<Match<'a>>>,
     /// For each mapping, whether a conflict prevents its match.
@@ -30,7 +30,7 @@ pub struct Matches<'a> {
 }
 
 /// Finds the devices of all mappings. A device belongs to one mapping only.
-pub fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
+pub(crate) fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
     let count = map.mappings.len();
     // On a host without devices, a search for each of a hundred thousand mappings is a waste.
     if observed.devices.is_empty() {
@@ -108,7 +108,7 @@ fn of<'a>(
 
 /// Returns the conflict about a name that the device `by` keeps. `declared` is the mapping of that device, if the map
 /// declares it.
-pub fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, owner: &Owner) -> Conflict {
+pub(crate) fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, owner: &Owner) -> Conflict {
     let pending = || by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
     let holder = match (&by.listed.uuid, declared) {
         (_, Some(key)) => NameHolder::Mapping(key.clone()),

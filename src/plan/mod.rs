@@ -29,7 +29,7 @@ mod preparation;
 mod reason;
 mod refusal;
 mod remark;
-pub mod repair;
+pub(crate) mod repair;
 mod resolve;
 mod risk;
 mod step;

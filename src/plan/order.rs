@@ -26,7 +26,7 @@ use crate::stack::{IndexVec, Position as _, Stacks, position};
 
 /// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a
 /// device would be removed from under another: that removal is then found in use, and refused.
-pub fn sort(
+pub(crate) fn sort(
     unsorted: Unsorted,
     changes: &Changes<'_>,
     observed: &Observed,

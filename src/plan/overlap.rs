@@ -14,13 +14,13 @@ use crate::stack::{IndexVec, Positions};
 
 /// The identity of a device. For a mapping this is its place, because it may not have a number yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
+pub(crate) enum Identity {
     Mapping(ChangeId),
     Other(DevNum),
 }
 
 /// The sectors that mappings claim of their lower devices, collected while the mappings are compared.
-pub struct Claims<'a> {
+pub(crate) struct Claims<'a> {
     /// The claims on devices that are not written as `@key`.
     grounded: Vec<Claim<'a, Identity>>,
     /// For each mapping, by its place, whether a row uses it.
@@ -31,7 +31,7 @@ pub struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     /// Creates an empty collection for this number of mappings.
-    pub fn of(mappings: usize) -> Self {
+    pub(crate) fn of(mappings: usize) -> Self {
         Self {
             grounded: Vec::new(),
             carries: IndexVec::filled(false, mappings),
@@ -40,7 +40,7 @@ impl<'a> Claims<'a> {
     }
 
     /// Adds the claims of a mapping. Those of the mappings below come first.
-    pub fn note(
+    pub(crate) fn note(
         &mut self,
         change: &Change<'a>,
         lowers: &[ChangeId],
@@ -62,7 +62,7 @@ impl<'a> Claims<'a> {
     }
 
     /// Returns a conflict for each mapping that writes where another one does.
-    pub fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
+    pub(crate) fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
         let Self { grounded: mut claims, contested, .. } = self;
         if contested.iter().any(|contested| *contested) {
             let is_contested = |lowers: &Positions<ChangeId>| lowers.iter().any(|lower| contested[*lower]);

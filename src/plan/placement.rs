@@ -11,7 +11,7 @@ use crate::observed::{Observed, Seen};
 use crate::stack::{Circular, NamedStacks, Position as _, Positions, position};
 
 /// A mapping and the mappings it should use.
-pub struct Placement {
+pub(crate) struct Placement {
     /// The mapping.
     pub id: MappingId,
     /// The mappings below, each once.
@@ -22,7 +22,7 @@ pub struct Placement {
 
 position! {
     /// A device whose table was read, in the order of the names.
-    pub struct ReadId;
+    pub(crate) struct ReadId;
 }
 
 position! {
@@ -31,7 +31,7 @@ position! {
 }
 
 /// The devices whose tables were read, lower devices first; by name where that leaves a choice.
-pub fn devices(observed: &Observed) -> Vec<&Seen> {
+pub(crate) fn devices(observed: &Observed) -> Vec<&Seen> {
     let mut read: Vec<&Seen> = observed.devices.iter().filter(|seen| seen.mapped.is_some()).collect();
     read.sort_by_key(|seen| &seen.listed.name);
     let stacks: NamedStacks<DevNum, ReadId> =
@@ -47,7 +47,7 @@ fn lowers(seen: &Seen) -> BTreeSet<DevNum> {
 }
 
 /// The mappings that are in a circle, and then those that are above one, lower ones first.
-pub fn circular(mappings: &Mappings<'_>, left: Vec<(MappingId, Positions<MappingId>)>) -> Vec<Placement> {
+pub(crate) fn circular(mappings: &Mappings<'_>, left: Vec<(MappingId, Positions<MappingId>)>) -> Vec<Placement> {
     let mut lowers: HashMap<MappingId, Positions<MappingId>> = left.iter().cloned().collect();
     let stacks: NamedStacks<MappingId, LeftId> = left.into_iter().collect();
     let Circular { inside, above } = stacks.circular();

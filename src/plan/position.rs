@@ -4,7 +4,7 @@ use crate::stack::position;
 
 position! {
     /// A mapping of the map, in the order of the keys.
-    pub struct MappingId;
+    pub(crate) struct MappingId;
 }
 
 position! {
@@ -14,7 +14,7 @@ position! {
 
 position! {
     /// A step before the steps are sorted.
-    pub struct UnsortedId;
+    pub(crate) struct UnsortedId;
 }
 
 position! {

@@ -21,7 +21,7 @@ struct Receiver {
 }
 
 /// Adds the messages that the table of `change` needs. A volume that the live table uses does not need one.
-pub fn push(
+pub(crate) fn push(
     change: &Change<'_>,
     changes: &Changes<'_>,
     volumes: &Volumes<'_>,
@@ -79,10 +79,10 @@ fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Opti
 }
 
 /// The mappings that serve volumes, by id. Of two pools the same id may be in use.
-pub type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
+pub(crate) type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
 
 /// All volumes that the map serves.
-pub fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
+pub(crate) fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
     let mut volumes = Volumes::new();
     for change in changes.demanding() {
         for (pool, id) in change.rows.iter().filter_map(|row| row.target.volume()) {

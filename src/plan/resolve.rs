@@ -18,7 +18,7 @@ use crate::targets::{DeviceAccess, DeviceUse, Found, Problems, RemainingLength, 
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
-pub struct Resolver<'r, 'a> {
+pub(crate) struct Resolver<'r, 'a> {
     observed: &'r Observed,
     changes: &'r Changes<'a>,
     mapping: &'r Mapping,
@@ -35,7 +35,7 @@ pub struct Resolver<'r, 'a> {
 
 impl<'r, 'a> Resolver<'r, 'a> {
     /// Creates a resolver for the rows of `mapping`, which has this device and uses these mappings.
-    pub fn new(
+    pub(crate) fn new(
         observed: &'r Observed,
         changes: &'r Changes<'a>,
         mapping: &'r Mapping,
@@ -46,7 +46,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// Returns the table, up to the first row that can't be resolved.
-    pub fn table(&mut self) -> Vec<Row> {
+    pub(crate) fn table(&mut self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.mapping.rows.len());
         let mut start = 0;
         for row in &self.mapping.rows {

@@ -21,7 +21,7 @@ use crate::targets::Found;
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
 /// may not be carried out.
-pub fn judge(
+pub(crate) fn judge(
     steps: &mut IndexVec<StepId, Step>,
     changes: &Changes<'_>,
     observed: &Observed,
@@ -48,7 +48,7 @@ pub fn judge(
 }
 
 /// Raises the risk class of a step where its tables put more at stake than its action does.
-pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
+pub(crate) fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
     if let Some(stake) = stake(step, map, observed).filter(|stake| stake.class() > step.class) {
         step.class = stake.class();
         step.reason.stake = Some(stake);
@@ -56,7 +56,7 @@ pub fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
 }
 
 /// Refuses the removals of devices that are still in use when their turn comes.
-pub fn refuse_held(steps: &mut [Step], observed: &Observed) {
+pub(crate) fn refuse_held(steps: &mut [Step], observed: &Observed) {
     let released = released_before(steps.iter(), observed);
     for step in &mut *steps {
         step.refused = held(step, &released, observed);

@@ -4,33 +4,33 @@ use super::position::{ChangeId, UnsortedId};
 use crate::stack::{IndexVec, Position as _};
 
 /// The range of steps of each mapping.
-pub struct StepRanges {
+pub(crate) struct StepRanges {
     /// For each change, the first step that is not of a change before; and one more for the end.
     starts: IndexVec<ChangeId, UnsortedId>,
 }
 
 impl StepRanges {
     /// Creates ranges without a step, with room for `count` mappings.
-    pub fn with_capacity(count: usize) -> Self {
+    pub(crate) fn with_capacity(count: usize) -> Self {
         Self { starts: IndexVec::with_capacity(count + 1) }
     }
 
     /// Begins the steps of `change` with the one at `step`; those before it get no more. The position behind the last
     /// change ends it.
-    pub fn begin(&mut self, change: ChangeId, step: UnsortedId) {
+    pub(crate) fn begin(&mut self, change: ChangeId, step: UnsortedId) {
         while self.starts.len() <= change.index() {
             self.starts.push(step);
         }
     }
 
     /// The steps of `change`.
-    pub fn of(&self, change: ChangeId) -> impl ExactSizeIterator<Item = UnsortedId> + use<> {
+    pub(crate) fn of(&self, change: ChangeId) -> impl ExactSizeIterator<Item = UnsortedId> + use<> {
         let end = self.starts[ChangeId::new(change.index() + 1)];
         (self.starts[change].index()..end.index()).map(UnsortedId::new)
     }
 
     /// The changes, in order.
-    pub fn changes(&self) -> impl Iterator<Item = ChangeId> + use<> {
+    pub(crate) fn changes(&self) -> impl Iterator<Item = ChangeId> + use<> {
         (0..self.starts.len().saturating_sub(1)).map(ChangeId::new)
     }
 }

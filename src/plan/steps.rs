@@ -23,7 +23,7 @@ use crate::stack::{IndexVec, Position as _};
 use crate::table::Row;
 
 /// Steps that are not sorted yet. Those of a mapping are together.
-pub struct Unsorted {
+pub(crate) struct Unsorted {
     /// The steps.
     pub steps: IndexVec<UnsortedId, Step>,
     /// The steps of each mapping.
@@ -33,7 +33,7 @@ pub struct Unsorted {
 }
 
 /// Creates the steps of all mappings and orphans. Also returns the conflicts that only the steps show.
-pub fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
+pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<Conflict>) {
     let busy = &changes.index.busy;
     let mut steps = Vec::with_capacity(busy.len());
     let mut ranges = StepRanges::with_capacity(changes.all.len());

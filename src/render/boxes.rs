@@ -8,7 +8,7 @@ use crate::text::{push, push_line, width};
 
 /// The place of a box, in pixels from the left and the top.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
+pub(crate) struct Place {
     pub x: usize,
     pub y: usize,
     pub width: usize,
@@ -17,14 +17,14 @@ pub struct Place {
 
 /// The alignment of text in a box.
 #[derive(Debug, Clone, Copy)]
-pub enum Align {
+pub(crate) enum Align {
     Left,
     Middle,
 }
 
 /// The look of all boxes of a drawing, in pixels.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(crate) struct Style {
     /// The radius of the corners.
     pub corner: usize,
     /// The distance from the top of a box to the first line of text.
@@ -36,7 +36,7 @@ pub struct Style {
 
 /// The text of a box, and its attributes.
 #[derive(Debug)]
-pub struct Label {
+pub(crate) struct Label {
     /// The attributes of the group of box and text.
     pub group: String,
     /// The attributes of the box.
@@ -49,7 +49,7 @@ pub struct Label {
 
 impl Style {
     /// Draws a box with its label.
-    pub fn draw(self, out: &mut String, label: &Label, Place { x, y, width, height }: Place) {
+    pub(crate) fn draw(self, out: &mut String, label: &Label, Place { x, y, width, height }: Place) {
         let Label { group, frame, whole, lines } = label;
         push!(
             out,
@@ -71,7 +71,7 @@ impl Style {
 }
 
 /// Draws a curve from the first point to the last; the two between are its control points.
-pub fn curve(out: &mut String, attributes: &str, [from, leave, arrive, to]: [(usize, usize); 4]) {
+pub(crate) fn curve(out: &mut String, attributes: &str, [from, leave, arrive, to]: [(usize, usize); 4]) {
     push_line!(
         out,
         "<path{attributes} d=\"M{} {}C{} {} {} {} {} {}\"/>",
@@ -87,7 +87,7 @@ pub fn curve(out: &mut String, attributes: &str, [from, leave, arrive, to]: [(us
 }
 
 /// Cuts a name that is wider than `columns`. It keeps the end, where paths differ.
-pub fn end_of(text: &str, columns: usize) -> String {
+pub(crate) fn end_of(text: &str, columns: usize) -> String {
     let all = text.chars().count();
     match fitting(text, columns, text.chars().rev()) {
         kept if kept == all => text.to_string(),
@@ -96,7 +96,7 @@ pub fn end_of(text: &str, columns: usize) -> String {
 }
 
 /// Cuts a text that is wider than `columns`. It keeps the beginning.
-pub fn start_of(text: &str, columns: usize) -> String {
+pub(crate) fn start_of(text: &str, columns: usize) -> String {
     match fitting(text, columns, text.chars()) {
         kept if kept == text.chars().count() => text.to_string(),
         kept => format!("{}\u{2026}", text.chars().take(kept).collect::<String>()),

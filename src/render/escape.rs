@@ -6,7 +6,7 @@ use crate::identity::printable;
 
 /// Prints a text that stays text anywhere on a page: it can't be markup, end an attribute, or hide or reverse its
 /// neighbours.
-pub struct Text<'a>(pub &'a str);
+pub(crate) struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

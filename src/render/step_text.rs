@@ -9,7 +9,7 @@ use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
 /// Returns the name, or the old and the new one of a rename.
-pub fn title(step: &Step) -> Cow<'_, str> {
+pub(crate) fn title(step: &Step) -> Cow<'_, str> {
     match &step.to {
         Some(to) => format!("{} -> {to}", step.name).into(),
         None => step.name.as_str().into(),
@@ -17,7 +17,7 @@ pub fn title(step: &Step) -> Cow<'_, str> {
 }
 
 /// Returns the size of the device, before and after where it changes; empty for a step without a table.
-pub fn size(step: &Step) -> SmolStr {
+pub(crate) fn size(step: &Step) -> SmolStr {
     let human = |sectors: u64| units::Sectors(sectors).human();
     match (step.size_before(), step.size_after()) {
         (Some(before), Some(after)) if before != after => {
@@ -29,7 +29,7 @@ pub fn size(step: &Step) -> SmolStr {
 }
 
 /// Joins the number, the users, a suspend for the swap, the uuid and the access where the step sets them.
-pub fn device(step: &Step) -> String {
+pub(crate) fn device(step: &Step) -> String {
     let mut text = step.number.as_deref().unwrap_or_default().to_string();
     let users = step.users.as_ref().map(|users| users.describe()).unwrap_or_default();
     if !text.is_empty() && !users.is_empty() {
@@ -58,7 +58,7 @@ pub fn device(step: &Step) -> String {
 }
 
 /// Describes the change of the sectors, in rounded sizes: `keeps 0..20.0 GiB, adds 20.0..30.0 GiB`.
-pub fn sectors(sectors: &Sectors) -> String {
+pub(crate) fn sectors(sectors: &Sectors) -> String {
     kinds(sectors)
         .iter()
         .filter(|(_, ranges)| !ranges.is_empty())
@@ -68,7 +68,7 @@ pub fn sectors(sectors: &Sectors) -> String {
 }
 
 /// Writes ranges in rounded sizes: `0..20.0 GiB and 30.0..40.0 GiB`.
-pub fn ranges(ranges: &[(u64, u64)]) -> String {
+pub(crate) fn ranges(ranges: &[(u64, u64)]) -> String {
     let shown: Vec<String> = ranges.iter().take(MAX_RANGES).map(|pair| range(*pair)).collect();
     let more = ranges.len().saturating_sub(MAX_RANGES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -79,7 +79,7 @@ pub fn ranges(ranges: &[(u64, u64)]) -> String {
 const MAX_RANGES: usize = 8;
 
 /// Returns the ranges of each kind, with the verb of the kind.
-pub fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
+pub(crate) fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
     [
         ("keeps", &sectors.keeps),
         ("moves", &sectors.moves),
@@ -89,7 +89,7 @@ pub fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
 }
 
 /// Writes a range in rounded sizes, with the unit once when both bounds have the same.
-pub fn range((start, end): (u64, u64)) -> String {
+pub(crate) fn range((start, end): (u64, u64)) -> String {
     let bound = |sector: u64| if sector == 0 { "0".to_string() } else { units::Sectors(sector).human() };
     let (start, end) = (bound(start), bound(end));
     match (start.split_once(' '), end.split_once(' ')) {
@@ -100,7 +100,7 @@ pub fn range((start, end): (u64, u64)) -> String {
 }
 
 /// Returns the receiver of a message.
-pub fn addressee(step: &Step, message: &str) -> String {
+pub(crate) fn addressee(step: &Step, message: &str) -> String {
     if message.starts_with('@') {
         return "to Device Mapper".to_string();
     }
@@ -108,7 +108,7 @@ pub fn addressee(step: &Step, message: &str) -> String {
 }
 
 /// Returns why a step is needed, and what is at stake, as far as the drawing does not show it.
-pub fn reasons(step: &Step) -> Vec<String> {
+pub(crate) fn reasons(step: &Step) -> Vec<String> {
     let plain = step.refusal.is_none() && step.class.allowed_unasked();
     match step.action {
         Action::Reload => beyond_tables(step),

@@ -15,7 +15,7 @@ const MAX_COMPARED: usize = 5000;
 
 /// A line of a drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// `+` for a row that comes, `-` for one that goes, a blank for one that stays.
     pub sign: char,
     /// The row, its columns aligned with those of the other lines.
@@ -23,7 +23,7 @@ pub struct Line {
 }
 
 /// Returns the lines for the tables of a step; empty for a step that does not load a table.
-pub fn lines(step: &Step) -> Vec<Line> {
+pub(crate) fn lines(step: &Step) -> Vec<Line> {
     let Some(new) = &step.table else { return Vec::new() };
     let old = step.old_table.as_deref().unwrap_or_default();
     let signed = signed(new, old);

@@ -11,7 +11,7 @@ const FIELD: &str = "digest";
 const HOST_PREFIX: &[u8] = b"dmctl saved plan, host ";
 
 /// Adds the digest over all other fields.
-pub fn seal(value: &mut Value) {
+pub(crate) fn seal(value: &mut Value) {
     let digest = of(value);
     if let Value::Object(fields) = value {
         fields.insert(FIELD.to_string(), json!(digest));
@@ -19,7 +19,7 @@ pub fn seal(value: &mut Value) {
 }
 
 /// Removes the digest and checks it. `None` when there is not one.
-pub fn unseal(value: &mut Value) -> Option<bool> {
+pub(crate) fn unseal(value: &mut Value) -> Option<bool> {
     let digest = value.as_object_mut()?.remove(FIELD)?;
     Some(digest == of(value))
 }
@@ -40,7 +40,7 @@ pub fn host(machine_id: &str) -> String {
 }
 
 /// Writes a digest as hex digits. It is not for keys: the text is not wiped.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         push!(text, "{byte:02x}");
         text

@@ -22,7 +22,7 @@ const MAX_ROUNDS: u32 = 1_000_000;
 
 /// A salted digest that recognises keys and does not reveal them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyDigest {
+pub(crate) struct KeyDigest {
     salt: String,
     rounds: u32,
     pbkdf2_sha256: String,
@@ -30,7 +30,7 @@ pub struct KeyDigest {
 
 impl KeyDigest {
     /// Makes the digest of keys, with a random salt.
-    pub fn new(material: &Zeroizing<String>) -> Result<Self, SavedError> {
+    pub(crate) fn new(material: &Zeroizing<String>) -> Result<Self, SavedError> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| SavedError::Random(error.to_string()))?;
         Ok(Self::with(hex(&salt), ROUNDS, material))
@@ -43,14 +43,14 @@ impl KeyDigest {
     }
 
     /// Whether the digest is of these keys.
-    pub fn is_of(&self, material: &Zeroizing<String>) -> bool {
+    pub(crate) fn is_of(&self, material: &Zeroizing<String>) -> bool {
         (1..=MAX_ROUNDS).contains(&self.rounds)
             && Self::with(self.salt.clone(), self.rounds, material) == *self
     }
 }
 
 /// Returns the keys that the map holds itself, each with its place; empty when it holds none.
-pub fn in_clear(map: &Map) -> Zeroizing<String> {
+pub(crate) fn in_clear(map: &Map) -> Zeroizing<String> {
     // The full capacity at once: a text that grows leaves copies of itself behind.
     let mut size = 0;
     visit_clear_keys(map, |place, hex| size += place.len() + hex.len() + 2);
@@ -78,7 +78,7 @@ fn visit_clear_keys(map: &Map, mut visit: impl FnMut(&str, &str)) {
 }
 
 /// Returns the absolute paths of the files of a map, if all of them can be read again.
-pub fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
+pub(crate) fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
     let whole = |path: &PathBuf| {
         let again = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
         if path == Path::new("-") || !again {

@@ -15,7 +15,7 @@ pub fn canonical(map: &Map) -> Json {
 }
 
 /// Reads the canonical form. With `places`, reads the keys that the map names as well.
-pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
+pub(crate) fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
     let no_map = |error: &dyn std::fmt::Display| SavedError::Map(error.to_string());
     let table: Table = serde_json::from_value(map.clone()).map_err(|error| no_map(&error))?;
     let text = toml::to_string(&table).map_err(|error| no_map(&error))?;
@@ -28,7 +28,7 @@ pub fn read(map: &Json, places: Option<&Places>) -> Result<Map, SavedError> {
 }
 
 /// Checks that the map reads back as it is.
-pub fn check(map: &Map) -> Result<(), SavedError> {
+pub(crate) fn check(map: &Map) -> Result<(), SavedError> {
     let wanted = canonical(map);
     if canonical(&read(&wanted, None)?) == wanted {
         Ok(())

@@ -25,7 +25,7 @@ pub struct Undo {
 }
 
 /// Returns how each step of a plan can be undone, the last step first.
-pub fn of(document: &Document) -> Vec<Undo> {
+pub(crate) fn of(document: &Document) -> Vec<Undo> {
     document.steps.iter().rev().map(of_step).collect()
 }
 

@@ -43,7 +43,7 @@ pub(super) enum Visit<P> {
 /// a node are asked for once, when the walk comes to it; so they may depend on the nodes that were yielded before.
 ///
 /// All of a walk takes time in proportion to nodes and uses, and allocates nothing for a node that uses at most four.
-pub struct LowerFirst<P> {
+pub(crate) struct LowerFirst<P> {
     search: IndexVec<P, Search>,
     /// All nodes before this one were begun.
     begun: usize,
@@ -54,14 +54,14 @@ pub struct LowerFirst<P> {
 impl<P: Position> LowerFirst<P> {
     /// Begins a walk through `count` nodes.
     #[must_use]
-    pub fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         let search = IndexVec::filled(Search::Ahead, count);
         Self { search, begun: 0, path: Vec::new(), left: Vec::new() }
     }
 
     /// Yields the next node with its lower nodes, as `below` returns them. Nodes in a circle and nodes above one are never yielded,
     /// but [`left`](Self::left).
-    pub fn next(&mut self, mut below: impl FnMut(P) -> Positions<P>) -> Option<(P, Positions<P>)> {
+    pub(crate) fn next(&mut self, mut below: impl FnMut(P) -> Positions<P>) -> Option<(P, Positions<P>)> {
         loop {
             match self.visit(&mut below)? {
                 Visit::Back(_) => {}
@@ -74,7 +74,7 @@ impl<P: Position> LowerFirst<P> {
     /// Returns the nodes in a circle or above one, by position, with their lower nodes. It is complete once
     /// [`next`](Self::next) yields no more.
     #[must_use]
-    pub fn left(mut self) -> Vec<(P, Positions<P>)> {
+    pub(crate) fn left(mut self) -> Vec<(P, Positions<P>)> {
         self.left.sort_unstable_by_key(|(position, _)| *position);
         self.left
     }

@@ -33,15 +33,15 @@ use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
-pub use lower_first::LowerFirst;
+pub(crate) use lower_first::LowerFirst;
 use lower_first::{Circles, Visit};
-pub use named::NamedStacks;
+pub(crate) use named::NamedStacks;
 pub(crate) use position::position;
-pub use position::{IndexVec, Position};
-pub use reach::Reach;
+pub(crate) use position::{IndexVec, Position};
+pub(crate) use reach::Reach;
 
 /// A few positions: most nodes have no more below or above them.
-pub type Positions<P> = SmallVec<[P; 4]>;
+pub(crate) type Positions<P> = SmallVec<[P; 4]>;
 
 /// A node that uses another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

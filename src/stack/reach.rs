@@ -8,7 +8,7 @@ use std::hash::Hash;
 ///
 /// A circle does not stop the walk, and it does not recurse: it takes memory in proportion to the nodes that are reached.
 #[derive(Debug)]
-pub struct Reach<N> {
+pub(crate) struct Reach<N> {
     seen: HashSet<N>,
     left: VecDeque<N>,
 }
@@ -16,7 +16,7 @@ pub struct Reach<N> {
 impl<N: Copy + Eq + Hash> Reach<N> {
     /// Takes the next node to visit.
     #[expect(clippy::should_implement_trait, reason = "the caller adds nodes between two calls")]
-    pub fn next(&mut self) -> Option<N> {
+    pub(crate) fn next(&mut self) -> Option<N> {
         self.left.pop_front()
     }
 }

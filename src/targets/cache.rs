@@ -37,7 +37,7 @@ const CLEANER: &str = "cleaner";
 /// A slow device with the blocks in use kept on a fast one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Cache {
+pub(crate) struct Cache {
     /// The device that records which blocks are cached.
     pub metadata: Device,
     /// The fast device, which holds the cached blocks.

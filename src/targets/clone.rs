@@ -21,7 +21,7 @@ const MAX_REGION_SIZE: u64 = 2_097_152;
 /// A copy that can be used while it is being made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Clone {
+pub(crate) struct Clone {
     /// The device that records which regions are copied.
     pub metadata: Device,
     /// The device that becomes the copy. It is overwritten.

@@ -17,7 +17,7 @@ const MAX_TAG: u64 = 480;
 /// A run of sectors of one device, encrypted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Crypt {
+pub(crate) struct Crypt {
     /// The cipher, as `cipher[:keycount]-mode-ivmode[:ivopts]` or `capi:spec-ivmode[:ivopts]`. The kernel
     /// keeps it word for word: `aes` and `aes-cbc-plain` are one cipher with two names, and differ here.
     pub cipher: String,
@@ -72,7 +72,7 @@ pub struct Crypt {
 /// The tag that is kept with a sector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Tag {
+pub(crate) struct Tag {
     /// How long it is, in bytes, from 1 to 480.
     pub tag_size: u32,
     /// What it holds.
@@ -83,7 +83,7 @@ pub struct Tag {
 /// What the tag of a sector holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum TagKind {
+pub(crate) enum TagKind {
     /// The IV, without authentication.
     None,
     /// What an AEAD cipher makes, and the IV.

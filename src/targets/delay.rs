@@ -16,7 +16,7 @@ use crate::units::Sectors;
 /// I/O that is held back for a while, and may be led to several devices by its kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Delay {
+pub(crate) struct Delay {
     /// Where reads go and how late.
     pub read: Delayed,
     /// Where writes go and how late; like reads unless given.
@@ -30,7 +30,7 @@ pub struct Delay {
 /// What happens to one kind of I/O.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Delayed {
+pub(crate) struct Delayed {
     /// The device it goes to.
     pub device: Device,
     /// The first sector used of the device.

@@ -15,7 +15,7 @@ const MAX_BLOCK_SIZE: u64 = 1 << 30;
 /// A device on which blocks can be declared bad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Dust {
+pub(crate) struct Dust {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.

@@ -16,7 +16,7 @@ const MAX_UNDERLYING: u64 = 1 << 15;
 /// Smaller logical blocks than the device has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Ebs {
+pub(crate) struct Ebs {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.

@@ -21,7 +21,7 @@ const MAX_BLOCK_SIZE: u64 = (u32::MAX as u64) / BLOCK_STEP * BLOCK_STEP;
 /// A device that records which blocks were written in which era.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Era {
+pub(crate) struct Era {
     /// The device that holds the records.
     pub metadata: Device,
     /// The device that holds the data.

@@ -9,7 +9,7 @@ use crate::device::Device;
 /// Every read and write fails.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Error {}
+pub(crate) struct Error {}
 
 impl TargetKind for Error {
     const NAME: &'static str = "error";

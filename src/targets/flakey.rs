@@ -22,7 +22,7 @@ const PROBABILITY_BASE: u64 = 1_000_000_000;
 /// A device that works for some seconds and fails for some.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Flakey {
+pub(crate) struct Flakey {
     /// The device below.
     pub device: Device,
     /// The first sector used of the device.
@@ -55,7 +55,7 @@ pub struct Flakey {
 /// One byte that is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CorruptBioByte {
+pub(crate) struct CorruptBioByte {
     /// Which byte of the request, from 1.
     pub nth_byte: u32,
     /// Whether in reads or in writes.
@@ -71,7 +71,7 @@ pub struct CorruptBioByte {
 /// Which way a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Direction {
+pub(crate) enum Direction {
     /// From the device.
     Read,
     /// To the device.

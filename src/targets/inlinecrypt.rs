@@ -23,7 +23,7 @@ const CIPHER: &str = "aes-xts-plain64";
 /// A run of sectors of one device, encrypted by the hardware below.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct InlineCrypt {
+pub(crate) struct InlineCrypt {
     /// The cipher: `aes-xts-plain64`.
     pub cipher: String,
     /// The key, or where it comes from.
@@ -53,7 +53,7 @@ pub struct InlineCrypt {
 /// What the key of an `inlinecrypt` is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum KeyType {
+pub(crate) enum KeyType {
     /// The key itself.
     #[default]
     Raw,

@@ -10,7 +10,7 @@ use crate::units::Sectors;
 /// A run of sectors of one device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Linear {
+pub(crate) struct Linear {
     /// The device that holds the sectors.
     pub device: Device,
     /// The first sector used of the device.

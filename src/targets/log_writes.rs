@@ -13,7 +13,7 @@ use crate::device::Device;
 /// Every write is also kept, in order, on a second device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LogWrites {
+pub(crate) struct LogWrites {
     /// The device that is read and written.
     pub device: Device,
     /// The device that the log is written to, from its first sector on.

@@ -22,7 +22,7 @@ const MAX_REGION_SIZE: u64 = 1 << 31;
 /// The same data on several devices, with a log of what may differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Mirror {
+pub(crate) struct Mirror {
     /// The log of the regions that may differ between the legs.
     pub log: Log,
     /// The devices, 2 to 9. Where they differ the first one is right.
@@ -38,7 +38,7 @@ pub struct Mirror {
 /// The log of a mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub(crate) struct Log {
     /// Where it is kept.
     #[serde(rename = "type")]
     pub kind: LogKind,
@@ -76,7 +76,7 @@ choice! {
 /// One leg of a mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Leg {
+pub(crate) struct Leg {
     /// The device.
     pub device: Device,
     /// The first sector used of it.

@@ -9,47 +9,43 @@
 //!
 //! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
 
-pub mod cache;
-pub mod clone;
-pub mod crypt;
-pub mod delay;
-pub mod dust;
-pub mod ebs;
-pub mod era;
-pub mod error;
-pub mod flakey;
-pub mod inlinecrypt;
-pub mod integrity;
-pub mod linear;
-pub mod log_writes;
-pub mod mirror;
-pub mod multipath;
-pub mod pcache;
-pub mod raid;
-pub mod snapshot;
-pub mod snapshot_merge;
-pub mod snapshot_origin;
-pub mod striped;
-pub mod switch;
-pub mod thin;
-pub mod thin_pool;
-pub mod unstriped;
-pub mod vdo;
-pub mod verity;
-pub mod writecache;
-pub mod zero;
-pub mod zoned;
+mod cache;
+mod clone;
+mod crypt;
+mod delay;
+mod dust;
+mod ebs;
+mod era;
+mod error;
+mod flakey;
+mod inlinecrypt;
+mod integrity;
+mod linear;
+mod log_writes;
+mod mirror;
+mod multipath;
+mod pcache;
+mod raid;
+mod snapshot;
+mod snapshot_merge;
+mod snapshot_origin;
+mod striped;
+mod switch;
+mod thin;
+mod thin_pool;
+mod unstriped;
+mod vdo;
+mod verity;
+mod writecache;
+mod zero;
+mod zoned;
 
 mod frame;
 #[cfg(test)]
 mod kit;
 
-pub use frame::{
-    Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, ErasedTarget, FieldValue, Found,
-    Handover, Hazards, Kind, Metadata, Mode, ParamsError, Prepare, Printer, Problem, Problems, Quantity,
-    RemainingLength, SizeOf, Style, Target, TargetKind, Traits, Unit, Value, Words, argument, failed,
-    generic,
-};
+pub use frame::{Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards, Kind, Mode, ParamsError, Prepare, Problem, Problems, RemainingLength, Style, Target, Traits, Unit, Value};
+pub(crate) use frame::{FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic};
 use frame::{
     Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, option,
 };

@@ -32,7 +32,7 @@ const MAX_COUNT: u64 = 1024;
 /// One disk over several paths.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Multipath {
+pub(crate) struct Multipath {
     /// Keep requests while no path works, instead of failing them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queue_if_no_path: bool,
@@ -60,7 +60,7 @@ pub struct Multipath {
 /// How requests are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum QueueMode {
+pub(crate) enum QueueMode {
     /// Bio by bio.
     Bio,
     /// Request by request.
@@ -72,7 +72,7 @@ pub enum QueueMode {
 /// A hardware handler: the kernel's knowledge of a kind of storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HwHandler {
+pub(crate) struct HwHandler {
     /// Its name: `alua`, `emc`, `rdac`, `hp_sw`.
     pub name: String,
     /// Its arguments. The kernel does not print them, so a change of them alone goes unnoticed.
@@ -83,7 +83,7 @@ pub struct HwHandler {
 /// Paths among which one selector chooses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Group {
+pub(crate) struct Group {
     /// The selector: `round-robin`, `queue-length`, `service-time`, `historical-service-time`, `io-affinity`.
     pub selector: String,
     /// Its arguments. `historical-service-time` takes a weight (default 972) and a threshold (default 0).
@@ -96,7 +96,7 @@ pub struct Group {
 /// One path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Path {
+pub(crate) struct Path {
     /// The device of the path.
     pub device: Device,
     /// What the selector is told of it, as many words on each path of a group: a repeat count, which the kernel

@@ -21,7 +21,7 @@ const MAGIC: [u8; 8] = 0x65B0_5EFA_96C5_96EF_u64.to_le_bytes();
 /// A write-back cache in persistent memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Pcache {
+pub(crate) struct Pcache {
     /// The persistent memory that caches, of at least 512 MiB; it must be capable of DAX.
     pub cache_device: Device,
     /// The device that is cached.
@@ -37,7 +37,7 @@ pub struct Pcache {
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum CacheMode {
+pub(crate) enum CacheMode {
     /// It stays in the cache at first and goes to the backing device later.
     #[default]
     Writeback,

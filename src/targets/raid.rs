@@ -19,7 +19,7 @@ use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;
 
 use check::{MAX_INT, MAX_WRITE_BEHIND};
-pub use level::{Family, JournalMode, Level, Raid10Format};
+pub(crate) use level::{Family, JournalMode, Level, Raid10Format};
 
 /// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
 const MAGIC: u32 = 0x6452_6d44;
@@ -35,7 +35,7 @@ fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> 
 /// The kernel's MD RAID behind a mapping.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Raid {
+pub(crate) struct Raid {
     /// The level with its layout: raid0, raid1, raid4, `raid5_ls`, `raid6_zr`, raid10 and their like.
     pub level: Level,
     /// How much goes to one device before the next one's turn: a power of two, at least 4 KiB. raid1 has none.
@@ -96,7 +96,7 @@ pub struct Raid {
 /// A device of an array; both left out, it is missing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The small device that holds superblock and bitmap.
     #[serde(default, deserialize_with = "half", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Device>,

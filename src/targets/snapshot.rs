@@ -20,7 +20,7 @@ const MAX_CHUNK: u64 = 2_097_152;
 /// An origin as it was, with the changes since kept on another device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The device that the snapshot is of.
     pub origin: Device,
     /// The device that takes what changes (copy on write).

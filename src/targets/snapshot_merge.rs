@@ -16,7 +16,7 @@ use crate::device::Device;
 /// Writes the changes of a persistent snapshot back into its origin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SnapshotMerge(pub Snapshot);
+pub(crate) struct SnapshotMerge(pub Snapshot);
 
 impl JsonSchema for SnapshotMerge {
     fn schema_name() -> Cow<'static, str> {

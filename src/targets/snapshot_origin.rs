@@ -13,7 +13,7 @@ use crate::device::Device;
 /// A device whose snapshots are kept up to date while it is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SnapshotOrigin {
+pub(crate) struct SnapshotOrigin {
     /// The device that has snapshots.
     pub device: Device,
 }

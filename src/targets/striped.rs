@@ -12,7 +12,7 @@ use crate::units::Sectors;
 /// Chunks dealt out over several devices in turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Striped {
+pub(crate) struct Striped {
     /// How much goes to one device before the next one's turn.
     pub chunk: Sectors,
     /// The devices, in order.
@@ -22,7 +22,7 @@ pub struct Striped {
 /// One of the devices that are striped over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Stripe {
+pub(crate) struct Stripe {
     /// The device.
     pub device: Device,
     /// The first sector used of it.

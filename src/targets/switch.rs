@@ -16,7 +16,7 @@ use crate::units::Sectors;
 /// Regions of one device, each led over a path of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Switch {
+pub(crate) struct Switch {
     /// How much is switched at once; any number of sectors from 1 to 4294967295.
     pub region_size: Sectors,
     /// The paths; messages count them from 0.
@@ -26,7 +26,7 @@ pub struct Switch {
 /// One of the ways to the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SwitchPath {
+pub(crate) struct SwitchPath {
     /// The device.
     pub device: Device,
     /// The first sector used of the device.

@@ -17,7 +17,7 @@ const MAX_ID: u64 = (1 << 24) - 1;
 /// A volume of a thin pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Thin {
+pub(crate) struct Thin {
     /// The pool.
     pub pool: Device,
     /// The id of the volume within the pool, 0 to 16777215.

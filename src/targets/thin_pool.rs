@@ -24,7 +24,7 @@ const MAX_FEATURES: usize = 4;
 /// Blocks of a data device, handed out to thin volumes as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ThinPool {
+pub(crate) struct ThinPool {
     /// The device that records which volume holds which block. At most about 16 GiB of it are used.
     pub metadata: Device,
     /// The device whose blocks are handed out.

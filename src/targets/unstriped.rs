@@ -13,7 +13,7 @@ use crate::units::Sectors;
 /// One stripe of a striped device, by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Unstriped {
+pub(crate) struct Unstriped {
     /// How many stripes the device has.
     pub stripes: u32,
     /// How much is on one stripe before the next one's turn, at most 4294967295 sectors.

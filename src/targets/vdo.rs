@@ -53,7 +53,7 @@ const SWITCHES: &[(&str, &str)] = &[("deduplication", "on"), ("compression", "of
 /// A volume that stores equal blocks once, and compressed where that is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Vdo {
+pub(crate) struct Vdo {
     /// The device below, made ready by `vdoformat`.
     pub device: Device,
     /// The size of the storage in blocks of 4096 bytes, as it is in the metadata.

@@ -32,7 +32,7 @@ const WATERMARKS: (u32, u32) = (50, 45);
 /// Writes go to a fast device first, and to their place later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Writecache {
+pub(crate) struct Writecache {
     /// Of what kind the cache device is.
     pub mode: WritecacheMode,
     /// The device where the writes belong.

@@ -9,7 +9,7 @@ use crate::device::Device;
 /// Reads give zeros, writes vanish.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Zero {}
+pub(crate) struct Zero {}
 
 impl TargetKind for Zero {
     const NAME: &'static str = "zero";

@@ -22,7 +22,7 @@ const MAGIC: u32 = 0x445a_4244;
 /// A zoned disk as one that takes writes anywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Zoned {
+pub(crate) struct Zoned {
     /// One zoned device; or a regular one, that takes random writes, and the zoned ones behind it. All of them
     /// made ready by `dmzadm --format` in this order.
     pub devices: Vec<Device>,

@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The number of applies within [`WINDOW`] that opens the breaker.
-pub const MAX_APPLIES: usize = 10;
+pub(crate) const MAX_APPLIES: usize = 10;
 /// The time in which applies are counted.
-pub const WINDOW: Duration = Duration::from_secs(60);
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 
 /// A breaker: closed while plans may be applied, open after too many failures. `M` identifies a map: another value is
 /// another map.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CircuitBreaker<M> {
+pub(crate) struct CircuitBreaker<M> {
     map: M,
     reason: Option<String>,
     applied: VecDeque<Instant>,
@@ -23,12 +23,12 @@ pub struct CircuitBreaker<M> {
 
 impl<M: PartialEq> CircuitBreaker<M> {
     /// Creates a closed breaker for a map.
-    pub fn new(map: M) -> Self {
+    pub(crate) fn new(map: M) -> Self {
         Self { map, reason: None, applied: VecDeque::new() }
     }
 
     /// Sets the map that is followed now. Another map than before closes the breaker; returns whether it is another.
-    pub fn set_map(&mut self, map: M) -> bool {
+    pub(crate) fn set_map(&mut self, map: M) -> bool {
         let other = self.map != map;
         if other {
             *self = Self::new(map);
@@ -37,18 +37,18 @@ impl<M: PartialEq> CircuitBreaker<M> {
     }
 
     /// Closes the breaker, as the user asks for.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.reason = None;
         self.applied.clear();
     }
 
     /// Opens the breaker after an apply that failed.
-    pub fn record_failure(&mut self, reason: impl Into<String>) {
+    pub(crate) fn record_failure(&mut self, reason: impl Into<String>) {
         self.reason = Some(reason.into());
     }
 
     /// Counts an apply that was carried out at `now`.
-    pub fn record_apply(&mut self, now: Instant) {
+    pub(crate) fn record_apply(&mut self, now: Instant) {
         self.applied.retain(|at| now.duration_since(*at) < WINDOW);
         self.applied.push_back(now);
         if self.applied.len() >= MAX_APPLIES {
@@ -61,7 +61,7 @@ impl<M: PartialEq> CircuitBreaker<M> {
 
     /// Returns why nothing is applied; `None` while the breaker is closed.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 }

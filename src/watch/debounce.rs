@@ -11,11 +11,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The time without an event after which the map and the kernel are compared.
-pub const QUIET: Duration = Duration::from_millis(150);
+pub(crate) const QUIET: Duration = Duration::from_millis(150);
 /// The longest time that events put a comparison off, while no file is being written.
-pub const MAX_DELAY: Duration = Duration::from_secs(1);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(1);
 /// The time for which a writer may pause with its file open.
-pub const WRITER_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const WRITER_PAUSE: Duration = Duration::from_secs(1);
 
 /// A reason to compare the map and the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -35,7 +35,7 @@ pub enum Cause {
 
 /// An event of the files or the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A change that is complete.
     Changed(Cause),
     /// A file was written to, and is still open.
@@ -44,7 +44,7 @@ pub enum Event {
 
 /// Collects events until it is time to compare.
 #[derive(Debug, Clone, Default)]
-pub struct Debounce {
+pub(crate) struct Debounce {
     pending: Option<Pending>,
 }
 
@@ -58,7 +58,7 @@ struct Pending {
 
 impl Debounce {
     /// Records an event at `now`.
-    pub fn record(&mut self, event: Event, now: Instant) {
+    pub(crate) fn record(&mut self, event: Event, now: Instant) {
         let pending = self.pending.get_or_insert_with(|| Pending {
             causes: BTreeSet::new(),
             first: now,
@@ -83,7 +83,7 @@ impl Debounce {
     }
 
     /// Puts a comparison off for `pause` from `now` on, when no event will tell that it can succeed.
-    pub fn retry_after(&mut self, now: Instant, pause: Duration) {
+    pub(crate) fn retry_after(&mut self, now: Instant, pause: Duration) {
         let at = now + pause.saturating_sub(QUIET);
         let causes = BTreeSet::from([Cause::Again]);
         self.pending.get_or_insert(Pending { causes, first: at, last: at, writing: false });
@@ -91,7 +91,7 @@ impl Debounce {
 
     /// Returns when to compare, if no event comes until then; `None` while there is no event.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.pending.as_ref().map(|pending| {
             if pending.writing {
                 pending.last + WRITER_PAUSE
@@ -102,7 +102,7 @@ impl Debounce {
     }
 
     /// Takes the causes, if it is time to compare.
-    pub fn take(&mut self, now: Instant) -> Option<BTreeSet<Cause>> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<BTreeSet<Cause>> {
         self.due().filter(|due| *due <= now)?;
         self.pending.take().map(|pending| pending.causes)
     }

@@ -23,7 +23,7 @@ const MAX_TRIES: usize = 5;
 
 /// Why files can't be followed.
 #[derive(Debug, Error)]
-pub enum WatchError {
+pub(crate) enum WatchError {
     /// inotify can't be used at all.
     #[error("files can't be followed: {0}; `sysctl fs.inotify` shows the limits of this host")]
     Notify(notify::Error),
@@ -44,7 +44,7 @@ pub enum WatchError {
 type Entries = Arc<Mutex<Vec<(WatchedEntry, Cause)>>>;
 
 /// Follows files, and wakes when one of them may have changed.
-pub struct Files {
+pub(crate) struct Files {
     watcher: RecommendedWatcher,
     entries: Entries,
     folders: BTreeSet<PathBuf>,
@@ -56,7 +56,7 @@ pub struct Files {
 
 impl Files {
     /// Follows `paths`, each with the cause that a change of it is. They need not exist.
-    pub fn new(paths: Vec<(PathBuf, Cause)>, waker: &Waker) -> Result<Self, WatchError> {
+    pub(crate) fn new(paths: Vec<(PathBuf, Cause)>, waker: &Waker) -> Result<Self, WatchError> {
         let entries = Entries::default();
         let listener = Listener { entries: Arc::clone(&entries), sender: waker.sender() };
         let watcher = notify::recommended_watcher(move |event| listener.handle(event));
@@ -68,7 +68,7 @@ impl Files {
 
     /// Resolves all paths again: after a change they may resolve to other files. A change from here on is an event, so
     /// what is read after this is not older than the last event.
-    pub fn follow(&mut self) -> Result<(), WatchError> {
+    pub(crate) fn follow(&mut self) -> Result<(), WatchError> {
         for _ in 1..MAX_TRIES {
             match self.try_follow() {
                 // The folder was there a moment ago, so the way to it has changed once more.
@@ -81,7 +81,7 @@ impl Files {
 
     /// Follows the paths of lower devices that are not there yet, in place of those that were expected before. Returns
     /// whether they are others than before; then one may have come before it was followed.
-    pub fn expect(&mut self, paths: BTreeSet<PathBuf>) -> Result<bool, WatchError> {
+    pub(crate) fn expect(&mut self, paths: BTreeSet<PathBuf>) -> Result<bool, WatchError> {
         if self.expected == paths {
             return Ok(false);
         }

@@ -40,7 +40,7 @@ mod files;
 mod path_watch;
 mod wake;
 
-pub use circuit_breaker::CircuitBreaker;
-pub use debounce::{Cause, Debounce, Event};
-pub use files::{Files, WatchError};
-pub use wake::Waker;
+pub(crate) use circuit_breaker::CircuitBreaker;
+pub(crate) use debounce::{Cause, Debounce, Event};
+pub(crate) use files::{Files, WatchError};
+pub(crate) use wake::Waker;

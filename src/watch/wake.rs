@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 
 /// The waiting end of the pipe, and the queue.
 #[derive(Debug)]
-pub struct Waker {
+pub(crate) struct Waker {
     reader: UnixStream,
     sender: Sender,
 }
@@ -28,7 +28,7 @@ pub(super) struct Sender {
 
 /// What ended a wait; neither when the time was up, or a signal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Woken {
+pub(crate) struct Woken {
     /// The waker was woken.
     pub waker: bool,
     /// The other descriptor can be read.
@@ -41,7 +41,7 @@ impl Waker {
     /// # Errors
     ///
     /// The error of the system: out of descriptors.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
@@ -49,7 +49,7 @@ impl Waker {
     }
 
     /// Gives a descriptor that wakes by any byte written to it, and queues no event: all that a signal handler can do.
-    pub fn writer(&self) -> io::Result<UnixStream> {
+    pub(crate) fn writer(&self) -> io::Result<UnixStream> {
         self.sender.writer.try_clone()
     }
 
@@ -59,7 +59,7 @@ impl Waker {
 
     /// Waits until it is woken, `other` can be read, or it is `until`; without that, for ever. A signal may end a wait
     /// early.
-    pub fn wait(&self, other: Option<BorrowedFd<'_>>, until: Option<Instant>) -> io::Result<Woken> {
+    pub(crate) fn wait(&self, other: Option<BorrowedFd<'_>>, until: Option<Instant>) -> io::Result<Woken> {
         let mut all = vec![PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)];
         all.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -73,7 +73,7 @@ impl Waker {
 
     /// Takes the queued events, oldest first.
     #[must_use]
-    pub fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         let mut bytes = [0; 256];
         while matches!((&self.reader).read(&mut bytes), Ok(count) if count > 0) {}
         std::mem::take(&mut *self.sender.events.lock())

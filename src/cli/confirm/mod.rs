@@ -23,10 +23,10 @@ pub(crate) use daemon::run as run_daemon;
 #[command(
     after_help = "Examples:\n  dmctl apply mappings.toml --confirm-within 60s && dmctl confirm\n  dmctl confirm"
 )]
-pub struct Args {}
+pub(crate) struct Args {}
 
 /// Confirms the apply that waits.
-pub fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
     let path = context.confirmation()?;
     let failed = |error| Failure::new(Exit::Error, anyhow!("it can't be confirmed: {error}"));
     match confirm::confirm(&path).map_err(failed)? {

@@ -25,7 +25,7 @@ use reconcile::{Next, Reconciler};
 use service::Service;
 
 /// Follows the map and the kernel until a signal ends it.
-pub fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     if args.files.iter().any(|file| file == Path::new("-")) {
         return Err(Failure::new(Exit::Usage, anyhow!("standard input can't be watched; name files")));
     }

@@ -25,7 +25,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub fn open() -> Result<Self, KernelError> {
+    pub(crate) fn open() -> Result<Self, KernelError> {
         // The crate's error is a text; the error of a plain open tells the reason.
         File::open(CONTROL).map_err(|error| missing(&error))?;
         let dm = DM::new().map_err(|error| missing(&io::Error::other(error)))?;
@@ -38,14 +38,14 @@ impl Control {
     }
 
     /// Gives the node to the devicemapper crate, for one call.
-    pub fn dm(&self) -> &DM {
+    pub(crate) fn dm(&self) -> &DM {
         self.calls.fetch_add(1, Ordering::Relaxed);
         &self.dm
     }
 
     /// Performs `command`, and repeats it with more room until the answer fits. The first try has little room, because
     /// all of it is wiped later.
-    pub fn call(&self, command: Command, request: &Request) -> Result<Answer, Errno> {
+    pub(crate) fn call(&self, command: Command, request: &Request) -> Result<Answer, Errno> {
         let mut room = first_room(command);
         loop {
             let mut buffer = request.buffer(room);

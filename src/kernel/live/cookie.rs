@@ -40,7 +40,7 @@ pub(super) struct Cookie {
 
 impl Cookie {
     /// Makes a cookie that no other process has: ENOSPC when there is no room for another semaphore.
-    pub fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> Result<Self, Errno> {
         let mut tries = 0..MAX_TRIES;
         loop {
             let bits = random()?;
@@ -57,28 +57,28 @@ impl Cookie {
     }
 
     /// Returns the lower half of the value that udev gets.
-    pub fn bits(&self) -> u16 {
+    pub(crate) fn bits(&self) -> u16 {
         self.bits
     }
 
     /// Formats it as `dmsetup udevcookies` does.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{:#x}", MAGIC | key_t::from(self.bits))
     }
 
     /// Waits for one answer more. It fails at the 32,768th.
-    pub fn raise(&self) -> Result<(), Errno> {
+    pub(crate) fn raise(&self) -> Result<(), Errno> {
         raw::change_semaphore(self.set, ANSWERS, 1)
     }
 
     /// Waits for one answer less.
-    pub fn lower(&self) {
+    pub(crate) fn lower(&self) {
         // A process that removed the set has ended the wait as well.
         let _ = raw::change_semaphore(self.set, ANSWERS, -1);
     }
 
     /// Waits for all answers: EAGAIN when `limit` is over, EIDRM when another process removed the set.
-    pub fn wait(&self, limit: Duration) -> Result<(), Errno> {
+    pub(crate) fn wait(&self, limit: Duration) -> Result<(), Errno> {
         raw::await_zero(self.set, ANSWERS, limit)
     }
 }

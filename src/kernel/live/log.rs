@@ -43,12 +43,12 @@ struct Heard {
 
 impl Log {
     /// Opens the log, once.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.heard().open();
     }
 
     /// Listens until the listener is dropped.
-    pub fn listen(&self) -> Listener<'_> {
+    pub(crate) fn listen(&self) -> Listener<'_> {
         let mut heard = self.heard();
         if heard.listeners == 0 {
             heard.open();
@@ -96,7 +96,7 @@ pub(super) struct Listener<'l>(&'l Log);
 
 impl Listener<'_> {
     /// Returns the lines of Device Mapper since then that are about the device `number` or do not name a device.
-    pub fn lines(&self, number: Option<DevNum>) -> Option<String> {
+    pub(crate) fn lines(&self, number: Option<DevNum>) -> Option<String> {
         let mut heard = self.0.heard();
         heard.catch_up();
         let lines: Vec<&str> =

@@ -36,12 +36,12 @@ enum There {
 }
 
 impl Nodes {
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
     /// Makes the node of a device. `list` is called when another entry has its name.
-    pub fn make(
+    pub(crate) fn make(
         &self,
         name: &Name,
         number: DevNum,
@@ -57,7 +57,7 @@ impl Nodes {
 
     /// Checks that a device can have its node, before it is created. `list` is called when another entry has its
     /// name.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         name: &Name,
         list: impl Fn() -> Result<Vec<ListEntry>, KernelError>,
@@ -72,7 +72,7 @@ impl Nodes {
     }
 
     /// Moves the node of a device that was renamed.
-    pub fn rename(
+    pub(crate) fn rename(
         &self,
         old: &Name,
         new: &Name,
@@ -86,7 +86,7 @@ impl Nodes {
 
     /// Removes the node of a name that no device has any more. A device that was removed just now had `number`.
     /// `list` is called when the node has another number.
-    pub fn remove(
+    pub(crate) fn remove(
         &self,
         name: &Name,
         number: Option<DevNum>,
@@ -102,7 +102,7 @@ impl Nodes {
     }
 
     /// Tells whether the node of a device is missing, or outlives the device.
-    pub fn lag(&self, name: &Name, devices: &[ListEntry]) -> bool {
+    pub(crate) fn lag(&self, name: &Name, devices: &[ListEntry]) -> bool {
         let there = self.path(name).and_then(|path| look(&path));
         match devices.iter().find(|device| device.name == *name) {
             Some(device) => !there.is_ok_and(|there| there == There::Leads(device.number)),
@@ -113,7 +113,7 @@ impl Nodes {
     /// Removes, as far as it can, every node without a device, or of a device of dmctl that now has another name.
     /// Returns the numbers of the devices that have their own nodes.
     /// Links stay: a crash of dmctl leaves none.
-    pub fn sweep(&self, devices: &[ListEntry]) -> HashSet<DevNum> {
+    pub(crate) fn sweep(&self, devices: &[ListEntry]) -> HashSet<DevNum> {
         let devices: HashMap<DevNum, &ListEntry> =
             devices.iter().map(|device| (device.number, device)).collect();
         let mut there = HashSet::new();

@@ -87,13 +87,13 @@ pub(super) enum Ended {
 
 impl UdevSync {
     /// Creates a synchronisation that has not looked for udev yet. With [`Udev::Off`] it never does.
-    pub fn new(udev: Udev) -> Self {
+    pub(crate) fn new(udev: Udev) -> Self {
         let state = Mutex::new(State::Unknown);
         Self { udev, limit: Duration::from_secs(30), stop: None, state }
     }
 
     /// Begins a batch, unless one is open: looks for udev, and makes a cookie. ENOSPC when there is no room for one.
-    pub fn begin(&self) -> Result<(), Errno> {
+    pub(crate) fn begin(&self) -> Result<(), Errno> {
         let mut state = self.state.lock();
         if !matches!(*state, State::Open(_)) {
             *state = State::Unknown;
@@ -102,7 +102,7 @@ impl UdevSync {
     }
 
     /// Tells whether dmctl alone keeps the nodes.
-    pub fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         let mut state = self.state.lock();
         if matches!(*state, State::Unknown) {
             *state = self.look();
@@ -152,7 +152,7 @@ impl UdevSync {
 
     /// Makes a call whose event udev answers. `call` takes the value that goes with the event; `also` is the name that
     /// the device gets by the call.
-    pub fn call<E>(
+    pub(crate) fn call<E>(
         &self,
         also: Option<&Name>,
         call: impl FnOnce(u32) -> Result<Answer, E>,
@@ -168,7 +168,7 @@ impl UdevSync {
     }
 
     /// Waits until udev has answered everything, or the limit is over.
-    pub fn wait(&self) -> Ended {
+    pub(crate) fn wait(&self) -> Ended {
         let batch = {
             let mut state = self.state.lock();
             match std::mem::replace(&mut *state, State::Idle) {

@@ -38,20 +38,20 @@ const SPEC_TYPE: usize = MAX_TYPE + 1;
 
 /// The flags of the header (`DM_*_FLAG`).
 pub(super) mod flag {
-    pub const READ_ONLY: u32 = 1 << 0;
-    pub const SUSPENDED: u32 = 1 << 1;
-    pub const STATUS_TABLE: u32 = 1 << 4;
-    pub const LIVE_TABLE: u32 = 1 << 5;
-    pub const INACTIVE_TABLE: u32 = 1 << 6;
-    pub const BUFFER_FULL: u32 = 1 << 8;
-    pub const SKIP_LOCKFS: u32 = 1 << 10;
-    pub const NO_FLUSH: u32 = 1 << 11;
-    pub const QUERY_INACTIVE: u32 = 1 << 12;
-    pub const UEVENT_GENERATED: u32 = 1 << 13;
-    pub const UUID: u32 = 1 << 14;
-    pub const SECURE_DATA: u32 = 1 << 15;
-    pub const DATA_OUT: u32 = 1 << 16;
-    pub const DEFERRED_REMOVE: u32 = 1 << 17;
+    pub(crate) const READ_ONLY: u32 = 1 << 0;
+    pub(crate) const SUSPENDED: u32 = 1 << 1;
+    pub(crate) const STATUS_TABLE: u32 = 1 << 4;
+    pub(crate) const LIVE_TABLE: u32 = 1 << 5;
+    pub(crate) const INACTIVE_TABLE: u32 = 1 << 6;
+    pub(crate) const BUFFER_FULL: u32 = 1 << 8;
+    pub(crate) const SKIP_LOCKFS: u32 = 1 << 10;
+    pub(crate) const NO_FLUSH: u32 = 1 << 11;
+    pub(crate) const QUERY_INACTIVE: u32 = 1 << 12;
+    pub(crate) const UEVENT_GENERATED: u32 = 1 << 13;
+    pub(crate) const UUID: u32 = 1 << 14;
+    pub(crate) const SECURE_DATA: u32 = 1 << 15;
+    pub(crate) const DATA_OUT: u32 = 1 << 16;
+    pub(crate) const DEFERRED_REMOVE: u32 = 1 << 17;
 }
 
 /// Marks a record of the list that carries a uuid (`DM_NAME_LIST_FLAG_HAS_UUID`), and one of a device that
@@ -77,7 +77,7 @@ pub(super) struct Request(ZeroizingBuf);
 
 impl Request {
     /// Creates a request that is not about a device.
-    pub fn new(flags: u32) -> Self {
+    pub(crate) fn new(flags: u32) -> Self {
         let mut bytes = ZeroizingBuf::zeroes(HEADER);
         put(&mut bytes, VERSION, &4u32.to_ne_bytes());
         put(&mut bytes, DATA_START, &312u32.to_ne_bytes());
@@ -86,7 +86,7 @@ impl Request {
     }
 
     /// Creates a request about a device.
-    pub fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
+    pub(crate) fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
         let mut request = Self::new(flags);
         match id {
             Id::Name(name) => put_text(&mut request.0, NAME, NAME_LENGTH, name.kernel())?,
@@ -96,20 +96,20 @@ impl Request {
     }
 
     /// Adds a uuid beside the name.
-    pub fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
+    pub(crate) fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
         put_text(&mut self.0, UUID, UUID_LENGTH, uuid.text())?;
         Ok(self)
     }
 
     /// Adds the value that udev gets with the event of the call: flags in the upper half, and in the lower half a
     /// cookie when a process waits for the answer.
-    pub fn for_udev(mut self, cookie: u32) -> Self {
+    pub(crate) fn for_udev(mut self, cookie: u32) -> Self {
         put(&mut self.0, EVENT_NR, &cookie.to_ne_bytes());
         self
     }
 
     /// Makes the request one about the device whose name is these bytes.
-    pub fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
+    pub(crate) fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
         let mut request = Self(self.0.clone());
         request.0[NAME..NAME + NAME_LENGTH].fill(0);
         put_text(&mut request.0, NAME, NAME_LENGTH, name)?;
@@ -120,7 +120,7 @@ impl Request {
     ///
     /// The kernel takes a backslash before a character for that character alone; a row means its words as
     /// they stand, so backslashes are doubled, as libdevmapper does.
-    pub fn table(mut self, rows: &[RawRow]) -> Result<Self, Unwritable> {
+    pub(crate) fn table(mut self, rows: &[RawRow]) -> Result<Self, Unwritable> {
         let count = u32::try_from(rows.len()).map_err(|_| Unwritable::TooLong)?;
         put(&mut self.0, TARGET_COUNT, &count.to_ne_bytes());
         let escaped: Vec<Zeroizing<String>> =
@@ -143,7 +143,7 @@ impl Request {
     }
 
     /// Adds a text: a new name, or a uuid.
-    pub fn text(mut self, text: &str) -> Result<Self, Unwritable> {
+    pub(crate) fn text(mut self, text: &str) -> Result<Self, Unwritable> {
         let mut grown = ZeroizingBuf::zeroes(self.0.len() + text.len() + 1);
         put(&mut grown, 0, &self.0);
         put_text(&mut grown, HEADER, text.len() + 1, text)?;
@@ -152,7 +152,7 @@ impl Request {
     }
 
     /// Adds a message for the target at `sector`.
-    pub fn message(mut self, sector: u64, text: &str) -> Result<Self, Unwritable> {
+    pub(crate) fn message(mut self, sector: u64, text: &str) -> Result<Self, Unwritable> {
         let mut grown = ZeroizingBuf::zeroes(self.0.len() + 8 + text.len() + 1);
         put(&mut grown, 0, &self.0);
         put(&mut grown, HEADER, &sector.to_ne_bytes());
@@ -162,7 +162,7 @@ impl Request {
     }
 
     /// Writes the request into a buffer of `room` bytes or more, which the answer replaces.
-    pub fn buffer(&self, room: usize) -> ZeroizingBuf {
+    pub(crate) fn buffer(&self, room: usize) -> ZeroizingBuf {
         let mut buffer = ZeroizingBuf::zeroes(room.max(self.0.len()));
         put(&mut buffer, 0, &self.0);
         buffer
@@ -211,7 +211,7 @@ pub(super) struct Answer(pub ZeroizingBuf);
 
 impl Answer {
     /// Reads the flags of the header.
-    pub fn flags(&self) -> Result<u32, Malformed> {
+    pub(crate) fn flags(&self) -> Result<u32, Malformed> {
         u32_at(&self.0, FLAGS)
     }
 
@@ -223,7 +223,7 @@ impl Answer {
     }
 
     /// Reads the state of the requested device.
-    pub fn info(&self) -> Result<Info, Malformed> {
+    pub(crate) fn info(&self) -> Result<Info, Malformed> {
         let flags = self.flags()?;
         let has = |bit: u32| flags & bit != 0;
         Ok(Info {
@@ -242,7 +242,7 @@ impl Answer {
     }
 
     /// Reads the rows of the requested table. Trailing blanks, which some targets print, are left out.
-    pub fn table(&self) -> Result<Table, Malformed> {
+    pub(crate) fn table(&self) -> Result<Table, Malformed> {
         let data = self.data()?;
         let mut table = Table::new();
         let (mut at, mut past) = (0, 0);
@@ -261,7 +261,7 @@ impl Answer {
     }
 
     /// Reads the answer of a target to a message; `None` when it gave none.
-    pub fn reply(&self) -> Result<Option<String>, Malformed> {
+    pub(crate) fn reply(&self) -> Result<Option<String>, Malformed> {
         if self.flags()? & flag::DATA_OUT == 0 {
             return Ok(None);
         }
@@ -269,7 +269,7 @@ impl Answer {
     }
 
     /// Reads the list of devices, with their uuids where this kernel lists uuids.
-    pub fn list(&self) -> Result<Vec<Entry>, Malformed> {
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, Malformed> {
         let version = Version(u32_at(&self.0, 0)?, u32_at(&self.0, 4)?, u32_at(&self.0, 8)?);
         let mut rest = self.data()?;
         let mut entries = Vec::new();

@@ -11,7 +11,7 @@ pub(super) struct ZeroizingBuf(Vec<u8>);
 
 impl ZeroizingBuf {
     /// Creates `count` zero bytes.
-    pub fn zeroes(count: usize) -> Self {
+    pub(crate) fn zeroes(count: usize) -> Self {
         Self(vec![0; count])
     }
 }

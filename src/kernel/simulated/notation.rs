@@ -51,11 +51,11 @@ impl JsonSchema for Hex {
 pub(super) mod clear {
     use super::{Deserialize, Deserializer, Secret, Serializer};
 
-    pub fn serialize<S: Serializer>(params: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(params: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(params.reveal())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         String::deserialize(deserializer).map(Secret::new)
     }
 }
@@ -88,11 +88,11 @@ impl JsonSchema for Dotted {
 pub(super) mod dotted {
     use super::{Cow, Deserialize, Deserializer, Serializer, Version};
 
-    pub fn serialize<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(version)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
         super::version(&Cow::<str>::deserialize(deserializer)?)
     }
 }
@@ -101,14 +101,14 @@ pub(super) mod dotted {
 pub(super) mod dotted_map {
     use super::{BTreeMap, Deserialize, Deserializer, Serializer, Version};
 
-    pub fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         versions: &BTreeMap<String, Version>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(versions.iter().map(|(name, version)| (name, version.to_string())))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<String, Version>, D::Error> {
         let texts = BTreeMap::<String, String>::deserialize(deserializer)?;

@@ -24,7 +24,7 @@ const COLUMNS: usize = 19;
 const BOXES: Style = Style { corner: 7, first_line: 20, line: 16, align: Align::Middle };
 
 /// Draws both moments, or tells that there are too many devices.
-pub fn draw(out: &mut String, plan: &Document) {
+pub(crate) fn draw(out: &mut String, plan: &Document) {
     let (before, after) = graph::both(plan);
     out.push_str("<section>\n<h2>The stacks, before and after</h2>\n");
     let count = before.devices.len().max(after.devices.len());

@@ -11,12 +11,12 @@ use crate::stack::{IndexVec, NamedStacks, Stacks, position};
 
 position! {
     /// A device before or after a plan.
-    pub struct DeviceId;
+    pub(crate) struct DeviceId;
 }
 
 /// The stacks of one moment.
 #[derive(Debug)]
-pub struct Picture {
+pub(crate) struct Picture {
     /// The lower devices of each device.
     pub stacks: Stacks<DeviceId>,
     /// The labels, at the same positions.
@@ -34,7 +34,7 @@ struct Collected {
 
 /// A device, as it is labelled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// The name, or the form in which the map writes the device.
     pub label: SmolStr,
     /// The number and the size.
@@ -45,7 +45,7 @@ pub struct Node {
 
 /// The change that a plan makes to a device; of several the last in this order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// None: a device of the plan uses it.
     #[default]
     Plain,
@@ -60,7 +60,7 @@ pub enum Mark {
 }
 
 /// Returns the stacks before and after `plan`.
-pub fn both(plan: &Document) -> (Picture, Picture) {
+pub(crate) fn both(plan: &Document) -> (Picture, Picture) {
     let (mut before, mut after) = (Collected::default(), Collected::default());
     for step in &plan.steps {
         if step.action != Action::Create {

@@ -13,7 +13,7 @@ const MIN_PART_WIDTH: u64 = 15;
 const MAX_PARTS: usize = 600;
 
 /// Draws the bar of a step, and below it a legend of the colours.
-pub fn draw(out: &mut String, step: &Step) {
+pub(crate) fn draw(out: &mut String, step: &Step) {
     let Some(sectors) = &step.sectors else { return };
     let size = step.size_before().max(step.size_after()).unwrap_or(0).max(1);
     let summary = step_text::sectors(sectors);

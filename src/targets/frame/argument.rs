@@ -17,7 +17,7 @@ use crate::mistake::{Mistake, to_serde};
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Argument(String);
+pub(crate) struct Argument(String);
 
 /// Text that can't be one word of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -37,7 +37,7 @@ impl From<ArgumentSyntax> for Mistake {
 
 impl Argument {
     /// Reads a word of a row or the text of a map.
-    pub fn new(text: &str) -> Result<Self, ArgumentSyntax> {
+    pub(crate) fn new(text: &str) -> Result<Self, ArgumentSyntax> {
         if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(ArgumentSyntax(text.to_string()));
         }
@@ -50,13 +50,13 @@ impl Argument {
 
     /// The word.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the value when it is a decimal number.
     #[must_use]
-    pub fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         self.0.bytes().all(|b| b.is_ascii_digit()).then(|| self.0.parse().ok())?
     }
 }

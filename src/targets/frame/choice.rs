@@ -6,17 +6,17 @@ macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        pub enum $name {
+        pub(crate) enum $name {
             $($(#[$doc])* #[serde(rename = $word)] $variant),+
         }
 
         impl $name {
             /// Every choice, in the order of the kernel's documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word in a row and in a map.
             #[must_use]
-            pub fn word(self) -> &'static str {
+            pub(crate) fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
                 }
@@ -24,13 +24,13 @@ macro_rules! choice {
 
             /// The choice that this word stands for, if it is one.
             #[must_use]
-            pub fn find(word: &str) -> Option<Self> {
+            pub(crate) fn find(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|choice| choice.word().eq_ignore_ascii_case(word))
             }
 
             /// Every word, for an error.
             #[must_use]
-            pub fn words() -> String {
+            pub(crate) fn words() -> String {
                 Self::ALL.iter().map(|choice| choice.word()).collect::<Vec<_>>().join(", ")
             }
         }

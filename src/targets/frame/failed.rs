@@ -11,11 +11,11 @@ use super::Words;
 
 /// Whether the kernel printed a failure in place of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Failed(bool);
+pub(crate) struct Failed(bool);
 
 impl Failed {
     /// The message about such a target.
-    pub const WHY: &'static str =
+    pub(crate) const WHY: &'static str =
         "the kernel prints `Fail` in place of its parameters: the thin pool has failed";
 
     /// Reads the word that stands for a failure, if the row is nothing but that.
@@ -26,7 +26,7 @@ impl Failed {
 
     /// Returns whether the target has failed.
     #[must_use]
-    pub fn is(self) -> bool {
+    pub(crate) fn is(self) -> bool {
         self.0
     }
 

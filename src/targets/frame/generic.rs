@@ -8,7 +8,7 @@ use crate::device::{Device, Form};
 
 /// A row of an unknown type.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Generic {
+pub(crate) struct Generic {
     kind: String,
     words: Vec<Word>,
 }
@@ -24,7 +24,7 @@ enum Word {
 
 impl Generic {
     /// Reads any words.
-    pub fn parse(kind: &str, params: &str) -> Result<Self, ParamsError> {
+    pub(crate) fn parse(kind: &str, params: &str) -> Result<Self, ParamsError> {
         let mut words = Words::new(params)?;
         let mut parsed = Vec::with_capacity(words.left());
         while words.left() > 0 {

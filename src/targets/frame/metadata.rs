@@ -60,7 +60,7 @@ fn persistent_data(bytes: &[u8], magic: u64) -> Found {
 
 /// Whether the bytes begin with this magic of 4 bytes, little-endian.
 #[must_use]
-pub fn begins_with(bytes: &[u8], magic: u32) -> bool {
+pub(crate) fn begins_with(bytes: &[u8], magic: u32) -> bool {
     bytes.starts_with(&magic.to_le_bytes())
 }
 

@@ -5,13 +5,13 @@
 //! refuse, [`difference`] how a wanted target differs from a live one, with the values of [`value`].
 //! [`generic`] takes the place of a target that dmctl does not know.
 
-pub mod argument;
+pub(crate) mod argument;
 pub(crate) mod choice;
 mod contract;
 mod device_use;
 mod difference;
-pub mod failed;
-pub mod generic;
+pub(crate) mod failed;
+pub(crate) mod generic;
 pub(crate) mod keyed;
 mod kind;
 mod metadata;
@@ -24,16 +24,21 @@ mod traits;
 mod value;
 mod words;
 
-pub use contract::{ErasedTarget, Target, TargetKind};
+pub use contract::{Target};
+pub(crate) use contract::{ErasedTarget, TargetKind};
 pub use device_use::{DeviceAccess, DeviceUse, Handover, Hazards, Prepare};
 pub use difference::{Change, Difference, Differences, Effect};
 pub use kind::Kind;
-pub use metadata::{Found, Metadata, begins_with};
+pub(crate) use metadata::{Found, Metadata, begins_with};
 pub(crate) use operand::{Given, Operand, Syntax};
 pub(crate) use options::{Alternative, OptionRow, Options, alternatives, option};
-pub use printer::{Printer, Style};
+pub use printer::{Style};
+pub(crate) use printer::{Printer};
 pub use problems::{Problem, Problems};
-pub use remaining_length::{RemainingLength, SizeOf, in_whole_blocks};
+pub use remaining_length::{RemainingLength};
+pub(crate) use remaining_length::{SizeOf, in_whole_blocks};
 pub use traits::{Doc, Mode, Traits};
-pub use value::{FieldValue, Quantity, Unit, Value};
-pub use words::{ParamsError, Words};
+pub use value::{Unit, Value};
+pub(crate) use value::{FieldValue};
+pub use words::{ParamsError};
+pub(crate) use words::{Words};

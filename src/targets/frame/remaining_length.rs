@@ -3,7 +3,7 @@
 use crate::device::Device;
 
 /// Returns the size of a device in sectors; `None` for a device whose size is not known yet.
-pub type SizeOf<'a> = &'a dyn Fn(&Device) -> Option<u64>;
+pub(crate) type SizeOf<'a> = &'a dyn Fn(&Device) -> Option<u64>;
 
 /// The length of a row that goes up to the end of its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl From<Result<u64, String>> for RemainingLength {
 }
 
 /// Returns how many of `sectors` are in whole blocks of `block` sectors; `None` when there is not one block.
-pub fn in_whole_blocks(sectors: u64, block: u64) -> Option<u64> {
+pub(crate) fn in_whole_blocks(sectors: u64, block: u64) -> Option<u64> {
     sectors.checked_div(block).filter(|blocks| *blocks > 0).map(|blocks| blocks * block)
 }
 

@@ -14,7 +14,7 @@ use crate::mistake::{Mistake, to_serde};
 
 /// A hash or a cipher of the kernel's crypto API, and the key that goes with it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Algorithm {
+pub(crate) struct Algorithm {
     /// Its name, such as `crc32c` or `hmac(sha256)`. Case matters.
     pub algorithm: String,
     /// The key, or where it comes from; some have none.

@@ -10,7 +10,7 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
-pub use algorithm::Algorithm;
+pub(crate) use algorithm::Algorithm;
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ const PROVIDED: usize = 16;
 /// first, which formats it, and then with all that it offers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Integrity {
+pub(crate) struct Integrity {
     /// The device that holds the data, and the tags too unless `meta_device` does.
     pub device: Device,
     /// How many sectors at the start of the device with the tags are left alone. The superblock is behind
@@ -117,7 +117,7 @@ pub struct Integrity {
 /// How data and tags are kept in step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Both go through a journal.
     #[default]
     Journal,

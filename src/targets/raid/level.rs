@@ -4,7 +4,6 @@ use super::super::choice::choice;
 
 choice! {
     /// The level, with its layout.
-    #[expect(missing_docs, reason = "each is named after the kernel's own word")]
     #[derive(Default)]
     Level {
         #[default]
@@ -55,7 +54,7 @@ choice! {
 
 /// What levels have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     /// Stripes without redundancy.
     Stripes,
     /// The same on every device.
@@ -69,7 +68,7 @@ pub enum Family {
 impl Level {
     /// Its family.
     #[must_use]
-    pub fn family(self) -> Family {
+    pub(crate) fn family(self) -> Family {
         match self {
             Self::Raid0 => Family::Stripes,
             Self::Raid1 => Family::Mirror,
@@ -90,7 +89,7 @@ impl Level {
 
     /// The fewest devices the kernel takes: a mirror may be waiting for its second one.
     #[must_use]
-    pub fn least_devices(self) -> u64 {
+    pub(crate) fn least_devices(self) -> u64 {
         match self.family() {
             Family::Stripes | Family::Mirror => 1,
             Family::Copies | Family::Parity(..2) => 2,
@@ -100,7 +99,7 @@ impl Level {
 
     /// How copies are laid out when nothing else is said.
     #[must_use]
-    pub fn raid10_format(self) -> Raid10Format {
+    pub(crate) fn raid10_format(self) -> Raid10Format {
         match self {
             Self::Raid10Far => Raid10Format::Far,
             Self::Raid10Offset => Raid10Format::Offset,

@@ -21,7 +21,7 @@ use crate::units::{Bytes, SECTOR};
 /// A read-only device, every block of which is checked against a tree of hashes when it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Verity {
+pub(crate) struct Verity {
     /// The format of the hashes: 1 (default), or 0 as the first Chromium OS had it.
     #[serde(default = "one")]
     pub version: u32,
@@ -62,7 +62,7 @@ pub struct Verity {
 /// What a `verity` reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Data {
+pub(crate) struct Data {
     /// The device.
     pub device: Device,
     /// The size of a block, in bytes: a power of two from 512 to the size of a page, default 4096.
@@ -77,7 +77,7 @@ pub struct Data {
 /// Where the hashes of a `verity` are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Hash {
+pub(crate) struct Hash {
     /// The device; it may be that of the data.
     pub device: Device,
     /// The size of a block, in bytes: a power of two, default 4096.
@@ -92,7 +92,7 @@ pub struct Hash {
 /// Forward error correction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Fec {
+pub(crate) struct Fec {
     /// The device that holds the parity.
     pub device: Device,
     /// How many blocks are covered: data, hashes, and what may stand behind them.
@@ -108,7 +108,7 @@ pub struct Fec {
 /// What becomes of a block whose hash is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum OnCorruption {
+pub(crate) enum OnCorruption {
     /// It is logged and read as it is.
     Ignore,
     /// The machine restarts.
@@ -120,7 +120,7 @@ pub enum OnCorruption {
 /// What becomes of an I/O error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum OnError {
+pub(crate) enum OnError {
     /// The machine restarts.
     Restart,
     /// The kernel panics.

@@ -15,13 +15,11 @@ pub enum Access {
 
 impl Access {
     /// Turns the boolean of a document into an access.
-    #[must_use]
     pub const fn from_read_only(read_only: bool) -> Self {
         if read_only { Self::ReadOnly } else { Self::Writable }
     }
 
     /// Tells whether writes are refused: the boolean of a document.
-    #[must_use]
     pub const fn is_read_only(self) -> bool {
         matches!(self, Self::ReadOnly)
     }

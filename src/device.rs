@@ -113,25 +113,21 @@ impl Device {
     }
 
     /// Makes a device known by its number, as the kernel prints it.
-    #[must_use]
     pub fn numbered(number: DevNum) -> Self {
         Self { form: Form::Number(number), number: Some(number) }
     }
 
     /// Makes a reference to a mapping of the same map.
-    #[must_use]
     pub fn mapping(key: Key) -> Self {
         Self { form: Form::Mapping(key), number: None }
     }
 
     /// Returns the key when the device is a mapping of the same map.
-    #[must_use]
     pub fn key(&self) -> Option<&Key> {
         if let Form::Mapping(key) = &self.form { Some(key) } else { None }
     }
 
     /// Returns the path to look up, for the forms that have one.
-    #[must_use]
     pub fn path(&self) -> Option<Cow<'_, str>> {
         match &self.form {
             Form::Path(path) => Some(Cow::Borrowed(path)),
@@ -141,7 +137,6 @@ impl Device {
     }
 
     /// Returns the device as it was written, to keep.
-    #[must_use]
     pub fn text(&self) -> SmolStr {
         match &self.form {
             Form::Path(path) => path.clone(),
@@ -150,7 +145,6 @@ impl Device {
     }
 
     /// Describes the device for a person: as written, with the number behind it where that tells more.
-    #[must_use]
     pub fn described(&self) -> String {
         match (&self.form, self.number) {
             (Form::Number(_), _) | (_, None) => self.to_string(),

@@ -44,7 +44,6 @@ pub struct TableDiff {
 
 impl TableDiff {
     /// Tells whether any remaining sector is remapped or reads differently, or any sector is gone.
-    #[must_use]
     pub fn disturbs(&self) -> bool {
         self.remaps || self.map.disturbs()
     }
@@ -75,7 +74,6 @@ pub(crate) fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
 }
 
 /// Lists the lower devices of a table, as far as its rows can be read.
-#[must_use]
 pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
     let mut numbers = BTreeSet::new();
     for row in table {
@@ -100,13 +98,11 @@ pub(crate) fn over(wanted: &mut [Row], live: &[RawRow]) {
 }
 
 /// Compares the wanted table with the live one.
-#[must_use]
 pub(crate) fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> Verdict {
     judge(wanted, access, device).0
 }
 
 /// Compares as [`compare`] does, and lists the values that the kernel would accept and ignore.
-#[must_use]
 pub(crate) fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
     let mut ignored = Vec::new();
     let verdict = verdict(wanted, access, device, &mut ignored);

@@ -8,18 +8,18 @@
 //!        kernel -> observed ┘            └----> apply -> kernel
 //! ```
 //!
-//! A map declares devices; [`config`] reads it, offline, and reports every error in it. [`observed`] reads the state of
-//! a [`kernel`], as far as the map needs it. [`plan`] compares the two, target by target and by meaning ([`diff`],
+//! A map declares devices; [`config`] reads it, offline, and reports every error in it. `observed` reads the state of
+//! a [`kernel`], as far as the map needs it. [`plan`] compares the two, target by target and by meaning (`diff`,
 //! [`targets`]), and orders the steps that must be taken, each with its risk class ([`policy`]). [`render`] shows a
 //! plan; [`apply`] carries it out, or undoes every step of it. [`saved`] keeps a plan for review. [`status`] compares
-//! each mapping with the kernel. [`boot`] makes the units by which systemd brings a map up.
+//! each mapping with the kernel. `boot` makes the units by which systemd brings a map up.
 //!
-//! [`watch`] is notified of changes, to keep a kernel equal to a map. [`confirm`] keeps the state of an apply that waits
+//! `watch` is notified of changes, to keep a kernel equal to a map. `confirm` keeps the state of an apply that waits
 //! to be confirmed.
 //!
 //! [`ops`] holds the operations on one device, for programs without a map. [`lock`] lets one process change a kernel at
 //! a time, [`keys`] reads key material and [`secret`] holds it. [`units`], [`identity`], [`device`], [`access`],
-//! [`table`], [`sector_map`] and [`stack`] are the vocabulary of all of them.
+//! [`table`], `sector_map` and `stack` are the vocabulary of all of them.
 //!
 //! The library does not use a terminal. A function that reads or changes a kernel takes it as a parameter: the running
 //! kernel, [`kernel::live::Live`], or a model of it, [`kernel::simulated::Simulated`], on which this example runs.
@@ -49,6 +49,9 @@
 //! # Ok(())
 //! # }
 //! ```
+
+// Public is what a user of the library needs. Test modules need not tell.
+#![cfg_attr(not(test), deny(unreachable_pub))]
 
 pub mod access;
 pub mod apply;
@@ -87,7 +90,6 @@ pub mod units;
 mod watch;
 mod whole_file;
 
-/// README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -11,7 +11,6 @@ use serde::de;
 /// What is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// What is wrong.
     pub message: Cow<'static, str>,
     /// The text to write in its place, as an order: `write a path`.
     pub advice: Option<Cow<'static, str>>,
@@ -26,25 +25,21 @@ impl Mistake {
     }
 
     /// Adds the advice: the text to write in its place.
-    #[must_use]
     pub fn advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
     /// Adds the text that was probably meant.
-    #[must_use]
     pub fn nearest(self, nearest: Option<&str>) -> Self {
         Self { nearest: nearest.map(ToString::to_string), ..self }
     }
 
     /// Puts the subject in front of the mistake: `the origin: ...`.
-    #[must_use]
     pub fn about(self, subject: &str) -> Self {
         Self { message: format!("{subject}: {}", self.message).into(), ..self }
     }
 
     /// Reads a mistake that [`to_serde`] wrote; `None` when `text` is a message of serde's own.
-    #[must_use]
     pub fn from_serde(text: &str) -> Option<Self> {
         let mut parts = text.split(BORDER).map(ToString::to_string);
         let (message, advice, nearest) = (parts.next()?, parts.next()?, parts.next()?);

@@ -33,13 +33,11 @@ impl Class {
         [Self::Settle, Self::Create, Self::Reload, Self::Remove, Self::Remap, Self::Format, Self::Loss];
 
     /// Returns whether a step of this class passes without approval.
-    #[must_use]
     pub fn allowed_unasked(self) -> bool {
         !matches!(self, Self::Remap | Self::Format | Self::Loss)
     }
 
     /// Returns the name, as in `--allow` and in the field `allow` of a map.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Settle => "settle",

@@ -14,13 +14,11 @@ pub struct Secret(String);
 
 impl Secret {
     /// Takes ownership of `text`, which is wiped when dropped.
-    #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
     /// Writes `bytes` as lower-case hex, the form in which a table carries a key.
-    #[must_use]
     pub fn hex(bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         // The full capacity at once: a string that grows leaves copies of itself behind.
@@ -40,7 +38,6 @@ impl Secret {
     }
 
     /// Whether both are the same hex, in either case, compared in time that depends on the lengths alone.
-    #[must_use]
     pub fn same_hex(&self, other: &Self) -> bool {
         // Bit 5 is all that tells the cases of a letter apart, and is set in every digit.
         let pairs = self.0.bytes().zip(other.0.bytes());
@@ -49,19 +46,16 @@ impl Secret {
     }
 
     /// Returns the material itself. Call this only to send it to the kernel, or to print it for `--show-keys`.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
     /// Returns the length of the text, in bytes: twice that of the key.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether the text is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

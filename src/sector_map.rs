@@ -24,7 +24,6 @@ impl SectorMap {
     /// Compares two tables of one mapping.
     ///
     /// Both tables are in order and without gaps, so one pass over their borders is enough.
-    #[must_use]
     pub fn of(wanted: &[Row], live: &[Row]) -> Self {
         let mut map = Self::default();
         let (mut new, mut old) = (wanted.iter().peekable(), live.iter().peekable());
@@ -51,7 +50,6 @@ impl SectorMap {
     }
 
     /// Tells whether some sector that existed before is remapped or gone.
-    #[must_use]
     pub fn disturbs(&self) -> bool {
         !self.moves.is_empty() || !self.vanishes.is_empty()
     }

@@ -37,7 +37,6 @@ pub enum Word {
 
 impl Word {
     /// Returns the word that is shown for the state.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::InSync => "in sync",

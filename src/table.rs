@@ -50,13 +50,11 @@ pub struct Row {
 
 impl Row {
     /// Returns the first sector after this row.
-    #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
 
     /// Prints the row as one line: `start length type params`.
-    #[must_use]
     pub fn line(&self, style: Style) -> String {
         let params = self.target.params(style);
         let line = format!("{} {} {} {params}", self.start, self.length, self.target.kind());
@@ -117,7 +115,6 @@ pub enum TableError {
 
 impl RawRow {
     /// Makes a row of its parts; `params` are the words after the type, with blanks between them.
-    #[must_use]
     pub fn new(start: u64, length: u64, kind: &str, params: String) -> Self {
         Self { start, length, kind: kind.into(), params: Secret::new(params) }
     }
@@ -164,19 +161,16 @@ impl RawRow {
 
     /// Returns the parameters with one blank between words, keys included. To show a row to a person, print
     /// the row itself instead.
-    #[must_use]
     pub fn params(&self) -> &str {
         self.params.reveal()
     }
 
     /// Returns the parameters with every key replaced.
-    #[must_use]
     pub fn redacted_params(&self) -> String {
         targets::redact(&self.kind, self.params())
     }
 
     /// Returns the first sector after this target.
-    #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
@@ -222,7 +216,6 @@ pub fn parse_table(text: &str) -> Result<Table, TableError> {
 }
 
 /// Returns the size of the device that a table makes, in sectors.
-#[must_use]
 pub fn sectors(table: &[RawRow]) -> u64 {
     table.last().map_or(0, RawRow::end)
 }

@@ -17,7 +17,6 @@ const PRIVATE: u32 = 0o600;
 pub(crate) enum Attempt {
     /// Read the file or its metadata.
     Read,
-    /// Open the file.
     Open,
     /// Create a temporary file in the folder.
     WriteBeside,
@@ -48,7 +47,6 @@ impl fmt::Display for Attempt {
 /// Why a file is not read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// A call failed.
     Failed(Attempt, io::Error),
     /// The path leads to a folder, a device or a pipe.
     NotRegular,

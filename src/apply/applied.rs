@@ -40,7 +40,6 @@ impl Applied {
     }
 
     /// Returns why a device node is not up to date, if so. The devices are as planned all the same.
-    #[must_use]
     pub fn unsettled(&self) -> Option<&ApplyError> {
         self.unsettled.as_ref()
     }
@@ -54,7 +53,6 @@ impl Applied {
     }
 
     /// Rolls every change back. Returns a message for each device that is not as before, with the command that helps.
-    #[must_use]
     pub fn put_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
         let mut undo = Undo::new(kernel, patience);
         if let Err(error) = kernel.begin() {

@@ -61,7 +61,6 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
 
 /// The failure of a step.
 pub(crate) struct Failure {
-    /// The step.
     pub step: String,
     /// The cause of the failure.
     pub why: Why,

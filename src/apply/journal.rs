@@ -13,74 +13,39 @@ use super::swap::Members;
 /// A change that was made.
 pub(crate) enum UndoEntry {
     /// A device was made. It may have a table by now.
-    Created {
-        /// The device.
-        id: Id,
-        /// Its name.
-        name: Name,
-    },
+    Created { id: Id, name: Name },
     /// A device that was found without a table was given its first one.
     Finished {
         /// The device as it was.
         shell: PriorState,
     },
     /// A table was put into an inactive slot.
-    Loaded {
-        /// The device.
-        id: Id,
-        /// Its name.
-        name: Name,
-    },
+    Loaded { id: Id, name: Name },
     /// Tables of a stack were swapped, all of them or some.
     Swapped {
         /// The stack, lower devices first.
         members: Members,
     },
     /// A device was renamed.
-    Renamed {
-        /// The device.
-        id: Id,
-        /// Its old name.
-        from: Name,
-        /// Its new name.
-        to: Name,
-    },
+    Renamed { id: Id, from: Name, to: Name },
     /// A device was removed.
     Removed {
         /// The device as it was.
         old: PriorState,
     },
     /// A deferred removal was cancelled.
-    Kept {
-        /// The device.
-        id: Id,
-        /// Its name.
-        name: Name,
-    },
+    Kept { id: Id, name: Name },
     /// A device was suspended.
-    Suspended {
-        /// The device.
-        id: Id,
-        /// Its name.
-        name: Name,
-    },
+    Suspended { id: Id, name: Name },
     /// A device was resumed.
-    Resumed {
-        /// The device.
-        id: Id,
-        /// Its name.
-        name: Name,
-    },
+    Resumed { id: Id, name: Name },
 }
 
 /// The state of a device before it was changed.
 #[derive(Clone)]
 pub(crate) struct PriorState {
-    /// Its name.
     pub name: Name,
-    /// Its uuid.
     pub uuid: Option<Uuid>,
-    /// Its number.
     pub number: Option<DevNum>,
     /// Its live table, without rows when it had none.
     pub live: LiveTable,
@@ -117,13 +82,11 @@ impl PriorState {
 pub(crate) struct UndoLog(Mutex<Vec<UndoEntry>>);
 
 impl UndoLog {
-    /// Records a change.
     pub(crate) fn push(&self, entry: UndoEntry) {
         self.0.lock().push(entry);
     }
 
     /// Drops the changes of `these` devices: they are not undone.
-    #[must_use]
     pub(crate) fn leave(mut self, these: &HashSet<Id>) -> Self {
         self.0.get_mut().retain_mut(|entry| match entry {
             UndoEntry::Created { id, .. }

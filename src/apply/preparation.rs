@@ -15,7 +15,6 @@ use crate::plan::{Message, Preparation};
 
 /// The device that a message prepares.
 pub(crate) struct Lower<'a> {
-    /// The kernel.
     pub kernel: &'a dyn ChangeKernel,
     /// Where a device that stays suspended is noted.
     pub journal: &'a UndoLog,

@@ -24,9 +24,7 @@ use crate::table::{RawRow, Table};
 pub(crate) struct Member {
     /// The identity that the kernel is asked by.
     pub id: Id,
-    /// Its name.
     pub name: Name,
-    /// Its number.
     pub number: Option<DevNum>,
     /// The reload as planned.
     pub reload: Arc<Reload>,
@@ -54,7 +52,11 @@ pub(crate) fn is_alone(members: &Members) -> bool {
 /// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
 /// answer; the members must then be rolled back. The caller keeps this process in memory, unless the stack is one
 /// device that [`is_alone`].
-pub(crate) fn swap(kernel: &dyn ChangeKernel, members: &Members, jobs: usize) -> Result<(), (MemberId, String)> {
+pub(crate) fn swap(
+    kernel: &dyn ChangeKernel,
+    members: &Members,
+    jobs: usize,
+) -> Result<(), (MemberId, String)> {
     let said = |(member, error): (MemberId, KernelError)| (member, error.to_string());
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
         return kernel.resume(&alone.id).map_err(|error| said((first, error)));

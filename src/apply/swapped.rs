@@ -9,9 +9,7 @@ use crate::plan::{Operation, Reload, Step, StepId};
 pub(crate) struct Swapped<'p> {
     /// The place of the step in the plan.
     pub place: StepId,
-    /// The step.
     pub step: &'p Step,
-    /// Its operation.
     pub reload: &'p Arc<Reload>,
 }
 

@@ -20,7 +20,6 @@ use crate::table::Row;
 pub(crate) enum Task<'p> {
     /// Loads a changed table into the inactive slot.
     Load(Swapped<'p>),
-    /// Creates a device.
     Make(StepId),
     /// Gives a created device its table.
     Serve(StepId),
@@ -59,7 +58,6 @@ enum Phase {
 /// The tasks of a plan in their order, and when each may begin.
 #[derive(Default)]
 pub(crate) struct Tasks<'p> {
-    /// The tasks.
     pub tasks: IndexVec<TaskId, Task<'p>>,
     /// For each task, when it may begin.
     pub items: IndexVec<TaskId, Item>,

@@ -14,7 +14,6 @@ use crate::table::{RawRow, Table};
 
 /// The state of a rollback.
 pub(crate) struct Undo<'k> {
-    /// The kernel.
     pub kernel: &'k dyn ChangeKernel,
     patience: Duration,
     /// The new numbers of recreated devices, by their old numbers.
@@ -49,7 +48,11 @@ impl<'k> Undo<'k> {
     }
 
     /// Records the message that `message` makes of an error.
-    pub(crate) fn note(&mut self, outcome: Result<(), KernelError>, message: impl FnOnce(KernelError) -> String) {
+    pub(crate) fn note(
+        &mut self,
+        outcome: Result<(), KernelError>,
+        message: impl FnOnce(KernelError) -> String,
+    ) {
         if let Err(error) = outcome {
             self.left.push(message(error));
         }

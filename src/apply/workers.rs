@@ -45,7 +45,11 @@ pub(crate) trait Executor: Sync {
 }
 
 /// Carries out all tasks of `queue`, and returns those that failed. The calling thread calls `look` meanwhile.
-pub(crate) fn carry_out<E: Executor>(queue: Queue, executor: &E, look: &mut dyn FnMut()) -> Vec<(TaskId, E::Error)> {
+pub(crate) fn carry_out<E: Executor>(
+    queue: Queue,
+    executor: &E,
+    look: &mut dyn FnMut(),
+) -> Vec<(TaskId, E::Error)> {
     let threads = queue.width();
     let shared = Shared {
         state: Mutex::new(State { queue, ready: 0, is_open: false, running: 0, failed: Vec::new() }),

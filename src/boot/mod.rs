@@ -43,7 +43,6 @@ const WATCH_SERVICE: &str = "dmctl-watch.service";
 const DROP_IN: &str = "10-stack.conf";
 
 /// Makes the files by which systemd brings up the stacks of `map`.
-#[must_use]
 pub(crate) fn units(map: &Map, stage: Stage) -> Units {
     let mut units = Units::new();
     let mut timeouts: BTreeMap<String, Duration> = BTreeMap::new();

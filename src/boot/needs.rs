@@ -17,7 +17,6 @@ pub(crate) fn lower_device_units(mapping: &Mapping) -> impl Iterator<Item = Stri
 }
 
 /// Returns the paths of the key files of a mapping.
-#[must_use]
 pub(crate) fn key_files(mapping: &Mapping) -> Vec<String> {
     let file = |source| match source {
         KeySource::File { path, .. } => Some(path),

@@ -5,6 +5,5 @@
 pub(crate) enum Stage {
     /// The initramfs, which has the stacks with the boot option `x-initrd.attach` and no others.
     Initrd,
-    /// The system itself.
     System,
 }

@@ -36,7 +36,6 @@ pub(crate) struct Context {
 /// The kernel that was selected.
 #[derive(Debug, Clone)]
 enum Choice {
-    /// The running kernel.
     Live,
     /// The simulated kernel in this file.
     Simulated(PathBuf),
@@ -151,7 +150,10 @@ pub(crate) struct Held<'c> {
 impl Held<'_> {
     /// Gives the kernel to `act`. Changes of a simulated kernel are saved even when `act` fails, as a running kernel
     /// would keep them.
-    pub(crate) fn change<T>(&self, act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) fn change<T>(
+        &self,
+        act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
         match kernel {
             Choice::Live => act(&Live::open(*udev)?.patient(*udev_timeout, Arc::clone(stop))),

@@ -38,7 +38,12 @@ pub(crate) struct Drawing {
 
 impl Drawing {
     /// Prints `plan`. As JSON it is `data`, which may have more fields.
-    pub(crate) fn print(&self, plan: &Document, heading: &Heading, data: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn print(
+        &self,
+        plan: &Document,
+        heading: &Heading,
+        data: &impl Serialize,
+    ) -> Result<(), Failure> {
         match if self.json { Format::Json } else { self.format } {
             Format::Text => print(&text(plan, heading)),
             Format::Json => print_json(data),

@@ -25,12 +25,10 @@ pub enum Exit {
     RolledBack = 6,
     /// The kernel refused a step, and something is not as it was.
     Inconsistent = 7,
-    /// Wrong usage.
     Usage = 64,
 }
 
 impl Exit {
-    /// Every code.
     pub const ALL: [Self; 9] = [
         Self::Done,
         Self::Error,

@@ -34,7 +34,6 @@ impl BootOption {
     pub const ALL: [Self; 4] = [Self::NoFail, Self::NoAuto, Self::NetDev, Self::InitrdAttach];
 
     /// Returns the word that a map uses for the option.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::NoFail => "nofail",

@@ -63,13 +63,11 @@ impl Diagnostic {
     }
 
     /// Makes an error, which refuses the map.
-    #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message)
     }
 
     /// Makes a warning: the map works, for now.
-    #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message)
     }
@@ -137,7 +135,6 @@ impl From<(usize, Range<usize>)> for Spot {
 
 impl Origin {
     /// Returns the place of a mapping.
-    #[must_use]
     pub fn mapping(file: usize, key: &str) -> Self {
         Self { file, path: vec!["mappings".into(), key.into()] }
     }
@@ -199,19 +196,16 @@ impl Diagnostics {
     }
 
     /// Returns the number of errors.
-    #[must_use]
     pub fn errors(&self) -> usize {
         self.errors
     }
 
     /// Returns the number of warnings.
-    #[must_use]
     pub fn warnings(&self) -> usize {
         self.warnings
     }
 
     /// Tells whether the map is free of errors.
-    #[must_use]
     pub fn is_usable(&self) -> bool {
         self.errors == 0
     }

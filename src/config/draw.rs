@@ -47,13 +47,11 @@ impl Diagnostics {
     }
 
     /// Draws the first twenty as plain text and counts the rest.
-    #[must_use]
     pub fn render(&self, sources: &[Source]) -> String {
         self.render_with(&Renderer::plain(), sources)
     }
 
     /// Draws the first twenty in the colours of a terminal and counts the rest.
-    #[must_use]
     pub fn render_colored(&self, sources: &[Source]) -> String {
         self.render_with(&Renderer::styled(), sources)
     }
@@ -87,19 +85,16 @@ impl Diagnostics {
 
 impl Diagnostic {
     /// Returns the message fit to be shown: without keys and without characters that move a cursor.
-    #[must_use]
     pub fn shown(&self) -> String {
         clean(&self.message)
     }
 
     /// Returns the advice fit to be shown.
-    #[must_use]
     pub fn advice(&self) -> Vec<String> {
         self.help.iter().map(|help| clean(help)).collect()
     }
 
     /// Returns the place; `None` when it is not in a file.
-    #[must_use]
     pub fn position(&self, sources: &[Source]) -> Option<Position> {
         let (file, span) = Locator::new(sources).find(&self.spot)?;
         let Excerpt { line, column, .. } = Excerpt::of(&sources[file].text, &span);

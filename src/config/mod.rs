@@ -5,7 +5,7 @@
 //!                                └───────┴────────┴────────┴──────> Diagnostics -> draw
 //! ```
 //!
-//! [`source`] reads the files and refuses what is not a map file. The text of each is parsed a mapping at a
+//! `source` reads the files and refuses what is not a map file. The text of each is parsed a mapping at a
 //! time, or as a whole when something is wrong with it, and every table in it is read by itself, so that one
 //! wrong target does not hide another. The files become one map, and the map is checked against every rule
 //! that does not need a kernel. Errors are collected with their places and drawn with their lines; a [`Map`]
@@ -62,20 +62,17 @@ pub struct Loaded {
 
 impl Loaded {
     /// Draws the errors and warnings as plain text; empty when there are none.
-    #[must_use]
     pub fn render(&self) -> String {
         self.diagnostics.render(&self.sources)
     }
 
     /// Draws the errors and warnings as [`Loaded::render`] does, in the colours of a terminal.
-    #[must_use]
     pub fn render_colored(&self) -> String {
         self.diagnostics.render_colored(&self.sources)
     }
 
     /// Identifies the content that was read: the same for the same text, in files of the same owners and
     /// permissions.
-    #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         self.sources.iter().for_each(|source| source.feed(&mut hash));
@@ -84,7 +81,6 @@ impl Loaded {
 
     /// Lists the ways in which users other than `user` and root could have written the map, or read a key in
     /// it. The caller decides whether that is refused or only reported.
-    #[must_use]
     pub fn laxness(&self, user: u32) -> Vec<trust::Laxness> {
         let mut all: Vec<_> = self.sources.iter().flat_map(|source| source.laxness(user)).collect();
         // Files of one directory share its findings.
@@ -94,7 +90,6 @@ impl Loaded {
 }
 
 /// Reads the map that `paths` name together: files, directories of `*.toml`, `-` for standard input.
-#[must_use]
 pub fn load(paths: &[PathBuf]) -> Loaded {
     let (sources, errors) = source::read(paths);
     let mut diagnostics = Diagnostics::default();
@@ -114,7 +109,6 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
 /// "#);
 /// assert_eq!(loaded.map.unwrap().mappings.len(), 1);
 /// ```
-#[must_use]
 pub fn parse_str(name: &str, text: &str) -> Loaded {
     understand(vec![Source::from_text(name, text)], Diagnostics::default())
 }

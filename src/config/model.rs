@@ -73,7 +73,6 @@ pub struct Mapping {
 
 impl Mapping {
     /// Returns the place where the map defines the mapping.
-    #[must_use]
     pub fn origin(&self) -> Origin {
         Origin::mapping(self.file, self.key.as_str())
     }
@@ -84,7 +83,6 @@ impl Mapping {
     }
 
     /// Tells whether the device is to refuse writes.
-    #[must_use]
     pub const fn access(&self) -> Access {
         Access::from_read_only(self.readonly)
     }

@@ -61,7 +61,6 @@ pub struct Overlap<'m, D> {
 
 impl<D> Overlap<'_, D> {
     /// Returns the sectors that both claim.
-    #[must_use]
     pub fn sectors(&self) -> SharedSectors {
         SharedSectors {
             start: self.first.start.max(self.second.start),
@@ -113,7 +112,6 @@ pub fn claim<'m, D>(
 /// Finds the claims that can't both be kept: both write, not both by a design that shares, not both in
 /// mappings that are `shared`, and not in one row, whose target checks itself. A claim is reported once,
 /// together with the earlier claim that reaches furthest.
-#[must_use]
 pub fn overlaps<D: Ord + Clone>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>> {
     let mut claims: Vec<_> = claims
         .into_iter()

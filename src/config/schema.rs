@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::fields::MapFields;
 
 /// Returns the schema of a map, as editors take it.
-#[must_use]
 pub fn schema() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<MapFields>().to_value();

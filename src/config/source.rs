@@ -39,7 +39,6 @@ pub(crate) enum SourceError {
     Read {
         /// The file or directory.
         path: String,
-        /// The reason.
         error: io::Error,
     },
     /// The directory does not hold a map.
@@ -48,7 +47,6 @@ pub(crate) enum SourceError {
     /// The path names a terminal, a disk, or another file without an end.
     #[error("`{}` is {kind}: a map is a regular file, a pipe or a directory of `*.toml` files", .path.escape_debug())]
     Kind {
-        /// The file.
         path: String,
         /// The kind of file.
         kind: &'static str,
@@ -64,7 +62,6 @@ pub(crate) enum SourceError {
 impl Source {
     /// Makes a source of text that is in memory already: it does not have a file that others could have
     /// written.
-    #[must_use]
     pub fn from_text(name: &str, text: &str) -> Self {
         Self::new(name.to_string(), text.as_bytes().to_vec(), Vec::new())
     }
@@ -92,7 +89,6 @@ impl Source {
     /// Lists the ways in which users other than `user` and root could have written this file or put it in its
     /// place; and, when it holds a key in clear, could have read it. The caller decides whether that is
     /// refused or only reported.
-    #[must_use]
     pub fn laxness(&self, user: u32) -> Vec<Laxness> {
         let written = self.guards.iter().flat_map(|guard| guard.writers(user));
         let read = self.guards.first().filter(|_| self.holds_keys).and_then(|guard| guard.readers(user));
@@ -102,7 +98,6 @@ impl Source {
 
 /// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order, `-`
 /// as standard input. Reports every file that can't be read.
-#[must_use]
 pub(crate) fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
     let mut sources = Vec::new();
     let mut errors = Vec::new();

@@ -28,7 +28,6 @@ pub struct Stack {
 
 impl Map {
     /// Divides the map into its stacks, by name. Mappings that should not exist belong to none of them.
-    #[must_use]
     pub fn stacks(&self) -> Vec<Stack> {
         let present: IndexVec<Place, &Mapping> =
             self.mappings.values().filter(|mapping| mapping.state != State::Absent).collect();

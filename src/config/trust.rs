@@ -38,7 +38,6 @@ pub enum Laxness {
         printable(.path)
     )]
     Readable {
-        /// The file.
         path: String,
         /// The permissions of the file.
         mode: u32,
@@ -55,13 +54,11 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Takes owner and permissions of the file called `path` in messages.
-    #[must_use]
     pub(crate) fn of(path: &str, metadata: &Metadata) -> Self {
         Self { path: path.to_string(), owner: metadata.uid(), mode: metadata.mode() & 0o7777 }
     }
 
     /// Lists the ways in which users other than `user` and root may write.
-    #[must_use]
     pub(crate) fn writers(&self, user: u32) -> Vec<Laxness> {
         let path = || self.path.clone();
         let writable = (self.mode & 0o022 != 0).then(|| Laxness::Writable { path: path(), mode: self.mode });
@@ -71,7 +68,6 @@ impl Guard {
     }
 
     /// Returns the way in which users other than `user` and root may read, if there is one.
-    #[must_use]
     pub(crate) fn readers(&self, user: u32) -> Option<Laxness> {
         let path = || self.path.clone();
         if self.mode & 0o044 != 0 {

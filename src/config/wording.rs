@@ -16,7 +16,6 @@ use crate::mistake::Mistake;
 /// A message in parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wording {
-    /// What is wrong.
     pub message: String,
     /// The words at the mark.
     pub label: Option<String>,

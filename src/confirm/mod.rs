@@ -26,9 +26,7 @@ const TOKEN: &str = ".dmctl-unconfirmed-";
 /// The outcome of an attempt to confirm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The changes stay.
     Kept,
-    /// No apply waits.
     Nothing,
     /// The process still applies.
     TooEarly(ConfirmState),

@@ -56,13 +56,11 @@ impl PendingApply {
     }
 
     /// Returns the count of the steps that are applied.
-    #[must_use]
     pub(crate) fn steps(&self) -> usize {
         self.record.steps
     }
 
     /// Returns the path of the token, which a confirmation removes.
-    #[must_use]
     pub(crate) fn token(&self) -> &Path {
         &self.token
     }

@@ -19,7 +19,6 @@ const MAX_RECORD: u64 = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
-    /// The process applies.
     Applying,
     /// The process waits to be confirmed.
     Waiting,
@@ -73,7 +72,6 @@ impl ConfirmState {
     }
 
     /// Describes the state in a sentence, with advice. `now` gives the time that is left.
-    #[must_use]
     pub(crate) fn describe(&self, now: Timestamp) -> String {
         let Record { phase, pid, steps, until, left, .. } = &self.record;
         let steps = if *steps == 1 { "1 step".to_string() } else { format!("{steps} steps") };

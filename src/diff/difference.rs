@@ -29,7 +29,6 @@ pub enum Difference {
     },
     /// A row that begins at a sector where the live table has none.
     RowBegins {
-        /// That sector.
         start: u64,
         /// The type of the row.
         kind: SmolStr,

@@ -31,7 +31,6 @@ pub(crate) struct Host {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("its {kind} row can't be read: {error}")]
 pub struct Unreadable {
-    /// The target type.
     pub kind: String,
     /// The problem of its parameters.
     pub error: ParamsError,

@@ -31,7 +31,7 @@ const TAGS: [(&str, &str); 2] =
 /// # Errors
 ///
 /// [`ExportError::Broken`] with every limit that is broken, [`ExportError::Kernel`] when the kernel can't be read.
-pub(crate) fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
     let host = Host::read(kernel, selection)?;
     let minors: BTreeMap<DevNum, u32> =
         host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
@@ -68,7 +68,6 @@ fn early(paths: &Paths, number: DevNum) -> Option<Device> {
 }
 
 /// Writes the value, without the quotes around it.
-#[must_use]
 pub(crate) fn print(specs: &[Spec]) -> String {
     let one = |spec: &Spec| {
         let minor = spec.minor.map(|minor| minor.to_string()).unwrap_or_default();
@@ -79,7 +78,6 @@ pub(crate) fn print(specs: &[Spec]) -> String {
 }
 
 /// Returns every limit that the devices break.
-#[must_use]
 pub(crate) fn check(specs: &[Spec]) -> Vec<Broken> {
     let mut broken = Vec::new();
     let bytes = print(specs).len();

@@ -52,7 +52,6 @@ pub(crate) enum LeftOut {
     /// A row breaks a rule of its target.
     #[error("its {kind} row can't be declared: {problem}")]
     Invalid {
-        /// The target type.
         kind: String,
         /// The problem of a field.
         problem: Problem,
@@ -124,7 +123,13 @@ fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
 }
 
 /// Makes a mapping with the default of every option. A device without a uuid is adopted.
-pub(crate) fn mapping(key: Key, name: Name, uuid: Option<Uuid>, owner: &Owner, rows: Vec<MappingRow>) -> Mapping {
+pub(crate) fn mapping(
+    key: Key,
+    name: Name,
+    uuid: Option<Uuid>,
+    owner: &Owner,
+    rows: Vec<MappingRow>,
+) -> Mapping {
     Mapping {
         adopt: uuid.is_none(),
         uuid: uuid.unwrap_or_else(|| Uuid::owned(owner, &key)),

@@ -27,7 +27,6 @@ pub struct ImportError {
 
 impl ImportError {
     /// Draws the errors in colour, for a terminal.
-    #[must_use]
     pub fn styled(&self) -> String {
         self.diagnostics.render_colored(&self.sources)
     }

@@ -1,14 +1,14 @@
 //! Exports the devices of a kernel for dmctl, for other tools and for the kernel itself, and imports a map.
 //!
 //! [`map`] writes mappings as a map file that changes nothing; [`state`] writes a whole kernel as the file of a
-//! simulated one; [`concise`] and [`dm_init`] write the forms that `dmsetup create --concise` and `dm-mod.create=` read,
+//! simulated one; [`concise`] and `dm_init` write the forms that `dmsetup create --concise` and `dm-mod.create=` read,
 //! and [`import`] makes a map of the former. An export reads with a [`ReadKernel`](crate::kernel::ReadKernel), which
 //! can't be changed, and writes no key.
 
 pub mod concise;
 mod defaults;
 mod devices;
-pub(crate) mod dm_init;
+pub mod dm_init;
 mod draft;
 pub mod import;
 mod names;

@@ -26,7 +26,11 @@ pub struct Spec {
 
 /// Returns the devices, each after its lower devices. `written` returns the form of the lower device with a number;
 /// `None` leaves the number.
-pub(crate) fn of(host: &Host, broken: &mut Vec<Broken>, written: &dyn Fn(DevNum) -> Option<Device>) -> Vec<Spec> {
+pub(crate) fn of(
+    host: &Host,
+    broken: &mut Vec<Broken>,
+    written: &dyn Fn(DevNum) -> Option<Device>,
+) -> Vec<Spec> {
     host.bottom_up().into_iter().filter_map(|seen| spec(host, seen, broken, written)).collect()
 }
 

@@ -16,14 +16,17 @@ const MAX_COLUMNS: usize = 110;
 
 /// A mapping with the comments above it.
 pub(crate) struct Commented<'a> {
-    /// The mapping.
     pub mapping: &'a Mapping,
-    /// The comments.
     pub notes: &'a [Note],
 }
 
 /// Writes the file: comments, the mappings, and comments at the end.
-pub(crate) fn write(head: &[String], owner: Option<&Owner>, mappings: &[Commented<'_>], tail: &[String]) -> String {
+pub(crate) fn write(
+    head: &[String],
+    owner: Option<&Owner>,
+    mappings: &[Commented<'_>],
+    tail: &[String],
+) -> String {
     let mut text = String::new();
     comments(&mut text, head);
     line(&mut text, "format = 1");

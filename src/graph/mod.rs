@@ -87,7 +87,6 @@ pub enum State {
 
 impl State {
     /// Returns the state in a word, as every drawing shows it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -100,7 +99,6 @@ impl State {
 
 impl Graph {
     /// Returns the stacks of the devices, at the positions of `nodes`.
-    #[must_use]
     pub fn stacks(&self) -> Stacks<NodeId> {
         let stacks: NamedStacks<&str, NodeId> =
             self.nodes.iter().map(|node| (node.id.as_str(), node.below.iter().map(String::as_str))).collect();

@@ -34,13 +34,11 @@ impl Key {
     }
 
     /// Returns the key as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the key as text that is cheap to clone.
-    #[must_use]
     pub fn text(&self) -> &SmolStr {
         &self.0
     }
@@ -75,7 +73,6 @@ impl Owner {
     }
 
     /// Returns the owner as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -62,7 +62,6 @@ impl Name {
     }
 
     /// Takes a name from the kernel, whatever it holds. Where it is not UTF-8, the bytes beyond ASCII are mangled.
-    #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(name) => Self(name.into()),
@@ -77,25 +76,21 @@ impl Name {
 
     /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash the
     /// mapping is found by its uuid.
-    #[must_use]
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
         Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))
     }
 
     /// Returns the mangled form, which the kernel stores.
-    #[must_use]
     pub fn kernel(&self) -> &str {
         &self.0
     }
 
     /// Returns the plain form as text that is cheap to clone.
-    #[must_use]
     pub fn plain_text(&self) -> SmolStr {
         unmangle(&self.0).map_or_else(|| self.0.clone(), SmolStr::from)
     }
 
     /// Returns the plain form.
-    #[must_use]
     pub fn plain(&self) -> Cow<'_, str> {
         match unmangle(&self.0) {
             Some(plain) => Cow::Owned(plain),

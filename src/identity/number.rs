@@ -19,14 +19,12 @@ pub struct DevNum {
 
 impl DevNum {
     /// Makes a number of its two parts.
-    #[must_use]
     pub fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
 
     /// Reads `major:minor`, decimal digits only. `None` for any other text, and for a number of more than 12 bits of
     /// major or 20 of minor (`include/linux/kdev_t.h`).
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = |s: &str| !s.is_empty() && s.len() <= 10 && s.bytes().all(|b| b.is_ascii_digit());
         let (major, minor) = text.split_once(':')?;

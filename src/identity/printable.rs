@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 /// Escapes in a text from outside every character that could move a cursor, turn the writing direction or stay
 /// invisible.
-#[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let hides = |c: char| {
         c.is_control()

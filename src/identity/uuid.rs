@@ -61,38 +61,32 @@ impl Uuid {
     }
 
     /// Makes the uuid of the mapping `key` of `owner`.
-    #[must_use]
     pub fn owned(owner: &Owner, key: &Key) -> Self {
         Self { prefixed: true, rest: format_smolstr!("{owner}-{key}") }
     }
 
     /// Takes a uuid from the kernel. `None` when the device has none. Bytes that are not UTF-8 are replaced.
-    #[must_use]
     pub fn from_kernel(bytes: &[u8]) -> Option<Self> {
         (!bytes.is_empty()).then(|| Self::of(&String::from_utf8_lossy(bytes)))
     }
 
     /// Whether the uuid starts with [`UUID_PREFIX`], with any owner.
-    #[must_use]
     pub fn is_prefixed(&self) -> bool {
         self.prefixed
     }
 
     /// Returns the owner and the key of the device, when a dmctl owner has it.
-    #[must_use]
     pub fn parts(&self) -> Option<(Owner, Key)> {
         let (owner, key) = self.rest.split_once('-').filter(|_| self.prefixed)?;
         Some((Owner::new(owner).ok()?, Key::new(key).ok()?))
     }
 
     /// Whether the uuid is one of `owner`.
-    #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.within(owner).is_some()
     }
 
     /// Whether the uuid is that of the mapping `key` of `owner`.
-    #[must_use]
     pub fn is_owned(&self, owner: &Owner, key: &Key) -> bool {
         self.within(owner) == Some(key.as_str())
     }
@@ -104,7 +98,6 @@ impl Uuid {
 
     /// Returns the name of the subsystem whose mark the uuid carries, such as `LVM` or `cryptsetup`. `None` for a dmctl
     /// uuid and for one without a known mark.
-    #[must_use]
     pub fn subsystem(&self) -> Option<&'static str> {
         if self.prefixed {
             return None;
@@ -116,7 +109,6 @@ impl Uuid {
     }
 
     /// Returns the uuid as text.
-    #[must_use]
     pub fn text(&self) -> SmolStr {
         if self.prefixed { format_smolstr!("{UUID_PREFIX}{}", self.rest) } else { self.rest.clone() }
     }

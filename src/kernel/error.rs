@@ -25,7 +25,6 @@ pub enum Call {
 
 impl Call {
     /// Returns the verb of the call, for a sentence: "the kernel refused to ...".
-    #[must_use]
     pub fn verb(self) -> &'static str {
         match self {
             Self::Version => "tell its version",
@@ -87,7 +86,6 @@ pub enum KernelError {
 
 impl KernelError {
     /// Returns the errno of a refusal.
-    #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         if let Self::Refused { errno, .. } = self { Some(*errno) } else { None }
     }

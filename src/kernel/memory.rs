@@ -12,7 +12,6 @@ pub struct MemoryLock(());
 impl MemoryLock {
     /// Locks all memory, that of now and that of later. `None` where that is not allowed: dmctl goes on without,
     /// for a device that this process needs is seldom one that is suspended.
-    #[must_use]
     pub fn acquire() -> Option<Self> {
         mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
             .inspect_err(|errno| tracing::debug!("memory is not locked: {errno}"))

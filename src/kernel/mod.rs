@@ -69,7 +69,6 @@ pub struct Info {
 
 impl Info {
     /// Tells whether it refuses writes.
-    #[must_use]
     pub const fn access(&self) -> Access {
         Access::from_read_only(self.read_only)
     }
@@ -105,7 +104,6 @@ pub enum Id {
 
 impl Id {
     /// Returns the id that stays with a device: its uuid, or the name of one that has no uuid.
-    #[must_use]
     pub fn stable(name: &Name, uuid: Option<&Uuid>) -> Self {
         match uuid {
             Some(uuid) => Self::Uuid(uuid.clone()),
@@ -167,7 +165,6 @@ pub struct Process {
 
 impl Process {
     /// Describes its use of the device, as in `dd (pid 812) has it open`.
-    #[must_use]
     pub fn describe(&self) -> String {
         match &self.mount {
             Some(place) => format!("mounted on {} in the mount namespace of {self}", printable(place)),

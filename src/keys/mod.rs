@@ -47,13 +47,11 @@ impl Key {
     }
 
     /// Whether the target has no key (`-` in a table).
-    #[must_use]
     pub fn is_none(&self) -> bool {
         self.source == KeySource::None
     }
 
     /// Returns the material as hex, where it is known: written in the map or the table, or already read.
-    #[must_use]
     pub fn material(&self) -> Option<&Secret> {
         match &self.source {
             KeySource::Hex(secret) => Some(secret),
@@ -62,7 +60,6 @@ impl Key {
     }
 
     /// Returns the length of the key in bytes, where it is known.
-    #[must_use]
     pub fn bytes(&self) -> Option<usize> {
         match &self.source {
             KeySource::None => Some(0),

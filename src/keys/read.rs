@@ -28,7 +28,6 @@ pub struct Places {
 
 /// Reads all keys of a target that come from files and credentials. Returns an error for each field whose key
 /// cannot be read; such a key stays unread, and the target must not be loaded.
-#[must_use]
 pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, KeyError)> {
     let mut errors = Vec::new();
     for KeySlot { field, key, sizes } in slots {

@@ -18,7 +18,6 @@ pub enum KeySizes {
 
 impl KeySizes {
     /// Returns the lengths for a cipher of dm-crypt; `mac` is `integrity_key_size` in bytes, where it is set.
-    #[must_use]
     pub fn of_cipher(spec: &str, mac: Option<usize>) -> Self {
         match spec.strip_prefix("capi:") {
             Some(api) => Self::of_api(api.rsplit_once('-').map_or(api, |(api, _)| api), mac),
@@ -27,7 +26,6 @@ impl KeySizes {
     }
 
     /// Returns the lengths for a cipher of the crypto API, such as `ctr(aes)`.
-    #[must_use]
     pub fn of_api(spec: &str, mac: Option<usize>) -> Self {
         let Some((template, inner)) = spec.strip_suffix(')').and_then(|spec| spec.split_once('(')) else {
             return Self::of_block_cipher(spec);
@@ -84,7 +82,6 @@ impl KeySizes {
     }
 
     /// Whether the cipher takes a key of `bytes` bytes, as far as is known here.
-    #[must_use]
     pub fn accepts(&self, bytes: usize) -> bool {
         match self {
             Self::Any => true,
@@ -136,7 +133,6 @@ impl<'a> Legacy<'a> {
 
 /// Checks what dm-crypt checks in the name of a cipher before it asks the crypto API. Returns the problem as a
 /// sentence with advice.
-#[must_use]
 pub fn cipher_problem(spec: &str) -> Option<String> {
     if spec.starts_with("capi:") {
         return None;

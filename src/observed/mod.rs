@@ -39,7 +39,6 @@ pub struct Seen {
 
 impl Seen {
     /// Returns the id by which the kernel finds the device again.
-    #[must_use]
     pub fn id(&self) -> Id {
         Id::stable(&self.listed.name, self.listed.uuid.as_ref())
     }
@@ -186,13 +185,11 @@ impl Observed {
     }
 
     /// Returns the device of this name: the mangled form first, then the plain one.
-    #[must_use]
     pub fn by_name(&self, name: &Name) -> Option<&Seen> {
         self.place_of_name(name).map(|place| &self.devices[place])
     }
 
     /// Returns the index of the device of this name.
-    #[must_use]
     pub fn place_of_name(&self, name: &Name) -> Option<usize> {
         let names = || self.devices.iter().map(|seen| &seen.listed.name);
         let by_name = self.by_name.get_or_init(|| names().cloned().zip(0..).collect());
@@ -208,14 +205,12 @@ impl Observed {
     }
 
     /// Returns the device of this uuid.
-    #[must_use]
     pub fn by_uuid(&self, uuid: &Uuid) -> Option<&Seen> {
         self.place_of(uuid, 0).map(|place| &self.devices[place])
     }
 
     /// Returns the index of the device of this uuid. It tries `likely` first: two lists that are sorted by name mostly
     /// have the same order, and need no search.
-    #[must_use]
     pub fn place_of(&self, uuid: &Uuid, likely: usize) -> Option<usize> {
         if self.devices.get(likely).is_some_and(|seen| seen.listed.uuid.as_ref() == Some(uuid)) {
             return Some(likely);
@@ -226,13 +221,11 @@ impl Observed {
     }
 
     /// Returns the mapped device of this number.
-    #[must_use]
     pub fn by_number(&self, number: DevNum) -> Option<&Seen> {
         self.place_of_number(number).map(|place| &self.devices[place])
     }
 
     /// Returns the index of the mapped device of this number. All mapped devices have one major number.
-    #[must_use]
     pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
         self.devices.first().filter(|seen| seen.listed.number.major == number.major)?;
         let minor = |number: DevNum| usize::try_from(number.minor).ok().filter(|_| number.minor < MINORS);
@@ -251,20 +244,17 @@ impl Observed {
     }
 
     /// Returns the number of a device in a map; `None` for a mapping, and for a device that does not exist.
-    #[must_use]
     pub fn number(&self, device: &Device) -> Option<DevNum> {
         // A mapping of the map is never looked up.
         if device.key().is_some() { None } else { self.resolved.get(&device.form).copied() }
     }
 
     /// Returns a lower device by its number.
-    #[must_use]
     pub fn block(&self, number: DevNum) -> Option<&BlockDevice> {
         self.blocks.get(&number)
     }
 
     /// Returns the metadata from byte `offset` of a device on, as the map will arrange it; `None` where it was not read.
-    #[must_use]
     pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
         self.heads.get(&self.ground(map, device, offset)?).map(Vec::as_slice)
     }

@@ -91,7 +91,6 @@ impl Observed {
     }
 
     /// Returns the users of a device; `None` where they were not read.
-    #[must_use]
     pub fn users(&self, number: DevNum) -> Option<&Users> {
         self.users.get()?.of(number, self.place_of_number(number))
     }

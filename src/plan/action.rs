@@ -42,7 +42,6 @@ impl Action {
     ];
 
     /// Its name, as in a plan's JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",

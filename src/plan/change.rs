@@ -54,37 +54,31 @@ pub enum Drift {
 
 impl<'a> Change<'a> {
     /// Returns the state of the device.
-    #[must_use]
     pub fn device(&self) -> Option<&'a DeviceState> {
         self.found.and_then(|found| found.seen.mapped.as_ref())
     }
 
     /// Returns the number of the device.
-    #[must_use]
     pub fn number(&self) -> Option<DevNum> {
         self.found.map(|found| found.seen.listed.number)
     }
 
     /// Returns the number of the device, unless the device is replaced.
-    #[must_use]
     pub fn lasting_number(&self) -> Option<DevNum> {
         self.number().filter(|_| !self.is_replaced())
     }
 
     /// Whether a new device replaces the one that the mapping has.
-    #[must_use]
     pub fn is_replaced(&self) -> bool {
         matches!(self.drift, Drift::Replaced(_))
     }
 
     /// Whether a conflict blocks the mapping.
-    #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.drift == Drift::Blocked
     }
 
     /// Whether the mapping does not need a step: its device is as the map says, or can't be changed.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         let suspended = self.mapping.state == State::Suspended;
         let as_wanted = |info: &Info| {
@@ -104,7 +98,6 @@ impl<'a> Change<'a> {
     }
 
     /// Returns the rows of the table that the device is given. Empty where it keeps its table, or does not get one.
-    #[must_use]
     pub fn new_rows(&self) -> &[Row] {
         match self.drift {
             Drift::Missing | Drift::NoTable | Drift::Differs(_) | Drift::Replaced(_) => &self.rows,
@@ -113,7 +106,6 @@ impl<'a> Change<'a> {
     }
 
     /// Returns the lower devices that the mapping uses after the plan and not before, each once.
-    #[must_use]
     pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
         let mut new = SmallVec::new();
         for row in self.new_rows() {

@@ -80,32 +80,27 @@ impl<'a> Changes<'a> {
     }
 
     /// The change of the mapping `key`.
-    #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Change<'a>> {
         self.id_of(key).map(|id| &self.all[id])
     }
 
     /// The place of the mapping `key`, once it was compared.
-    #[must_use]
     pub fn id_of(&self, key: &Key) -> Option<ChangeId> {
         self.mappings.of_key(key).and_then(|id| self.by_mapping[id])
     }
 
     /// The mapping whose device has this number.
-    #[must_use]
     pub fn key_of(&self, number: DevNum, observed: &Observed) -> Option<&'a Key> {
         self.mappings.of_number(number, observed).map(|id| &self.mappings.get(id).key)
     }
 
     /// The place of the mapping whose device has this number, once it was compared.
-    #[must_use]
     pub fn id_of_number(&self, number: DevNum, observed: &Observed) -> Option<ChangeId> {
         self.mappings.of_number(number, observed).and_then(|id| self.by_mapping[id])
     }
 
     /// The place of the mapping that `device` is, however that is written. A `@key` is mostly one of `lowers`, the
     /// mappings that the asking one uses, and found there without a search of the map.
-    #[must_use]
     pub fn id_of_lower(&self, lowers: &[ChangeId], device: &Device, observed: &Observed) -> Option<ChangeId> {
         let key = device.key();
         let known = lowers.iter().find(|id| key == Some(&self.all[**id].mapping.key));
@@ -115,7 +110,6 @@ impl<'a> Changes<'a> {
     }
 
     /// The name of an orphan that is removed.
-    #[must_use]
     pub fn pruned(&self, number: DevNum) -> Option<&'a Name> {
         self.pruned.get(&number).copied()
     }
@@ -129,14 +123,12 @@ impl<'a> Changes<'a> {
     }
 
     /// The values of the mapping at `id` that the kernel would take and ignore, a sentence for each.
-    #[must_use]
     pub fn ignored_at(&self, id: ChangeId) -> &[String] {
         let ignored = &self.index.ignored;
         ignored.binary_search_by_key(&id, |(id, _)| *id).map_or(&[], |index| &ignored[index].1)
     }
 
     /// The values that the kernel would take and ignore, of all mappings whose devices stay.
-    #[must_use]
     pub fn ignored(&self) -> Vec<Ignored> {
         let all = self.index.ignored.iter().map(|(id, reasons)| (&self.all[*id], reasons));
         let stay = all.filter(|(change, _)| matches!(change.drift, Drift::InSync | Drift::Differs(_)));
@@ -149,7 +141,6 @@ impl<'a> Changes<'a> {
     }
 
     /// The devices that can't be judged.
-    #[must_use]
     pub fn unjudged(&self) -> Vec<Unjudged> {
         let judge = |change: &Change<'_>| match &change.drift {
             Drift::Unknown(reason) => Some(Unjudged {

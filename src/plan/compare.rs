@@ -23,7 +23,6 @@ use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
 
 /// Compares every mapping of `map` with what was observed.
-#[must_use]
 pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
     let mut conflicts = Vec::new();
     let Matches { found, in_conflict, by_device } = matching::devices(map, observed, &mut conflicts);

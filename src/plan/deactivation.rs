@@ -18,13 +18,11 @@ pub struct Deactivation {
 
 impl Deactivation {
     /// Whether a device stays because it is in use, which may end.
-    #[must_use]
     pub fn is_in_use(&self) -> bool {
         self.kept.iter().any(|step| matches!(step.refused, Some(Refusal::InUse(_))))
     }
 
     /// Whether a device stays because a program has it open, perhaps only for a moment, as udev does.
-    #[must_use]
     pub fn is_looked_at(&self) -> bool {
         self.kept.iter().filter_map(|step| step.refused.as_ref()).any(Refusal::is_passing)
     }

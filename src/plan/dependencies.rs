@@ -33,7 +33,6 @@ type Others = SmallVec<[(UnsortedId, Dependency); 1]>;
 
 /// Steps, and which of them wait for which.
 pub(crate) struct Dependencies {
-    /// The steps.
     pub steps: IndexVec<UnsortedId, Step>,
     /// The actions that occur.
     pub actions: ActionSet,

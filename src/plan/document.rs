@@ -165,7 +165,6 @@ pub struct Remark {
 
 impl Document {
     /// The data of a plan.
-    #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let counted = plan.summary();
         Self {
@@ -194,7 +193,6 @@ impl Document {
     }
 
     /// Whether there is nothing to do.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()
     }
@@ -205,7 +203,6 @@ impl Document {
     }
 
     /// Sums the plan up in a line: `Nothing to do.`, or the counts behind `Plan: `.
-    #[must_use]
     pub fn summary_line(&self) -> String {
         if self.is_empty() { "Nothing to do.".to_string() } else { format!("Plan: {}.", self.counts()) }
     }
@@ -303,7 +300,6 @@ impl Step {
     }
 
     /// Why it is needed, without why it is refused.
-    #[must_use]
     pub fn need(&self) -> &str {
         self.refusal
             .as_ref()
@@ -312,7 +308,6 @@ impl Step {
     }
 
     /// Why it is needed beyond the differences of its tables: what is at stake. The whole need where there are none.
-    #[must_use]
     pub fn need_beyond_differences(&self) -> &str {
         let differences = self.differences.as_deref().unwrap_or_default().join(AND);
         let rest = self.need().strip_prefix(differences.as_str()).unwrap_or(self.need());
@@ -320,13 +315,11 @@ impl Step {
     }
 
     /// The size of the device before the step, in sectors, when it has a table then.
-    #[must_use]
     pub fn size_before(&self) -> Option<u64> {
         self.old_table.as_deref().map(size)
     }
 
     /// The size of the device after the step, in sectors, when it has a table then.
-    #[must_use]
     pub fn size_after(&self) -> Option<u64> {
         self.table.as_deref().map(size)
     }
@@ -345,13 +338,11 @@ fn size(table: &[RowData]) -> u64 {
 
 impl RowData {
     /// The rows of a table that is wanted.
-    #[must_use]
     pub fn wanted(table: &[Row]) -> Vec<Self> {
         table.iter().map(Self::of).collect()
     }
 
     /// The rows of a table as the kernel prints it.
-    #[must_use]
     pub fn live(table: &[RawRow]) -> Vec<Self> {
         match diff::understand(table) {
             Ok(typed) => Self::wanted(&typed),
@@ -388,19 +379,16 @@ impl RowData {
     }
 
     /// The first sector after it.
-    #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
     }
 
     /// The parameters for a person.
-    #[must_use]
     pub fn shown(&self) -> &str {
         self.shown.as_deref().unwrap_or(&self.params)
     }
 
     /// The row as the kernel takes it, but for its keys: `start length type params`.
-    #[must_use]
     pub fn line(&self) -> String {
         format!("{} {} {} {}", self.start, self.length, self.kind, self.params).trim_end().to_string()
     }

@@ -27,7 +27,6 @@ impl<'a> Mappings<'a> {
         self.all.len()
     }
 
-    /// Returns a mapping.
     pub(crate) fn get(&self, id: MappingId) -> &'a Mapping {
         &self.all[id.index()]
     }

@@ -13,7 +13,6 @@ use crate::stack::{IndexVec, Position as _};
 /// The device of a mapping.
 #[derive(Clone, Copy)]
 pub struct Match<'a> {
-    /// The device.
     pub seen: &'a Seen,
     /// Whether the device still has to be given the mapping's uuid.
     pub taken_over: bool,
@@ -30,7 +29,11 @@ pub(crate) struct Matches<'a> {
 }
 
 /// Finds the devices of all mappings. A device belongs to one mapping only.
-pub(crate) fn devices<'a>(map: &'a Map, observed: &'a Observed, conflicts: &mut Vec<Conflict>) -> Matches<'a> {
+pub(crate) fn devices<'a>(
+    map: &'a Map,
+    observed: &'a Observed,
+    conflicts: &mut Vec<Conflict>,
+) -> Matches<'a> {
     let count = map.mappings.len();
     // On a host without devices, a search for each of a hundred thousand mappings is a waste.
     if observed.devices.is_empty() {
@@ -108,7 +111,13 @@ fn of<'a>(
 
 /// Returns the conflict about a name that the device `by` keeps. `declared` is the mapping of that device, if the map
 /// declares it.
-pub(crate) fn taken(mapping: &Mapping, name: &Name, by: &Seen, declared: Option<&Key>, owner: &Owner) -> Conflict {
+pub(crate) fn taken(
+    mapping: &Mapping,
+    name: &Name,
+    by: &Seen,
+    declared: Option<&Key>,
+    owner: &Owner,
+) -> Conflict {
     let pending = || by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
     let holder = match (&by.listed.uuid, declared) {
         (_, Some(key)) => NameHolder::Mapping(key.clone()),

@@ -1,9 +1,9 @@
 //! Plans the steps that make a kernel equal to a map, in the order in which they are carried out.
 //!
-//! Planning is pure. Its input is a map and the state that was read of a kernel ([`crate::observed`]); it reads neither
+//! Planning is pure. Its input is a map and the state that was read of a kernel (`crate::observed`); it reads neither
 //! again. The same input gives the same plan, ties broken by name.
 //!
-//! [`repair`] plans without a map: it repairs the devices that a crash left in disorder.
+//! `repair` plans without a map: it repairs the devices that a crash left in disorder.
 //!
 //! `matching` finds the device of each mapping, `compare` compares the two from the bottom of the stacks up, `steps`
 //! creates the steps, `order` sorts them, and `risk` gives each its risk class.
@@ -29,7 +29,7 @@ mod preparation;
 mod reason;
 mod refusal;
 mod remark;
-pub(crate) mod repair;
+pub mod repair;
 mod resolve;
 mod risk;
 mod step;
@@ -78,14 +78,12 @@ pub struct Plan {
 
 impl Plan {
     /// Creates a plan of one step.
-    #[must_use]
     pub fn of_step(step: Step) -> Self {
         let dependencies = Stacks::from_iter([Positions::new()]);
         Self { steps: vec![step].into(), dependencies, ..Self::default() }
     }
 
     /// Whether the plan has neither steps nor conflicts.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()
     }
@@ -96,14 +94,12 @@ impl Plan {
     }
 
     /// Whether the plan can't be carried out only because programs have devices open, which may pass by itself.
-    #[must_use]
     pub fn awaits_a_close(&self) -> bool {
         let mut refusals = self.refused().filter_map(|step| step.refused.as_ref()).peekable();
         self.conflicts.is_empty() && refusals.peek().is_some() && refusals.all(Refusal::is_passing)
     }
 
     /// Counts the steps of each action.
-    #[must_use]
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut summary = BTreeMap::new();
         for step in &self.steps {
@@ -122,7 +118,6 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 }
 
 /// Plans from a comparison. Pure.
-#[must_use]
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (unsorted, mut conflicts) = steps::of(changes, observed);

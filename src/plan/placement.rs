@@ -12,7 +12,6 @@ use crate::stack::{Circular, NamedStacks, Position as _, Positions, position};
 
 /// A mapping and the mappings it should use.
 pub(crate) struct Placement {
-    /// The mapping.
     pub id: MappingId,
     /// The mappings below, each once.
     pub lowers: Positions<MappingId>,
@@ -47,7 +46,10 @@ fn lowers(seen: &Seen) -> BTreeSet<DevNum> {
 }
 
 /// The mappings that are in a circle, and then those that are above one, lower ones first.
-pub(crate) fn circular(mappings: &Mappings<'_>, left: Vec<(MappingId, Positions<MappingId>)>) -> Vec<Placement> {
+pub(crate) fn circular(
+    mappings: &Mappings<'_>,
+    left: Vec<(MappingId, Positions<MappingId>)>,
+) -> Vec<Placement> {
     let mut lowers: HashMap<MappingId, Positions<MappingId>> = left.iter().cloned().collect();
     let stacks: NamedStacks<MappingId, LeftId> = left.into_iter().collect();
     let Circular { inside, above } = stacks.circular();

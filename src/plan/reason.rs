@@ -95,7 +95,6 @@ pub enum Stake {
 
 impl Stake {
     /// Returns the risk class of a step with this at stake.
-    #[must_use]
     pub fn class(self) -> Class {
         match self {
             Self::Loses(_) => Class::Loss,
@@ -118,7 +117,6 @@ impl Reason {
     }
 
     /// Returns the sentence. Most reasons have a fixed one.
-    #[must_use]
     pub fn text(&self) -> Cow<'static, str> {
         match self.cause.sentence() {
             Some(sentence) if !self.orphan && self.consequence.is_none() && self.stake.is_none() => {

@@ -18,7 +18,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether the refusal may pass by itself: programs have the device open, and it is not used otherwise.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::InUse(users) if users.only_open())
     }

@@ -33,7 +33,7 @@ pub struct Left {
 }
 
 /// Reads the devices of `owner`, and plans their repair.
-pub(crate) fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelError> {
+pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelError> {
     let observed =
         Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
     let shells = observed.devices.iter().filter(|seen| info(seen).is_some_and(|info| !info.live_table));
@@ -42,7 +42,6 @@ pub(crate) fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, Ker
 }
 
 /// Plans the repair from what was observed: every device that was read with its table is one of the owner. Pure.
-#[must_use]
 pub(crate) fn of(observed: &Observed) -> Repair {
     let stacks = placement::devices(observed);
     // A target may write to its lower devices when its table is freed, so they serve I/O by then.

@@ -138,13 +138,11 @@ pub struct Preparation {
 
 impl LiveTable {
     /// The live table of `device`.
-    #[must_use]
     pub fn of(device: &DeviceState) -> Self {
         Self { rows: device.table.clone(), access: device.info.access() }
     }
 
     /// No table, of a device with this access.
-    #[must_use]
     pub fn none(access: Access) -> Self {
         Self { rows: ReadTable::default(), access }
     }
@@ -152,7 +150,6 @@ impl LiveTable {
 
 impl Reload {
     /// Whether the device never had a table before.
-    #[must_use]
     pub fn is_first_table(&self) -> bool {
         self.old.rows.is_empty()
     }
@@ -160,7 +157,6 @@ impl Reload {
 
 impl Message {
     /// Whether the message or step cancels a deferred removal.
-    #[must_use]
     pub fn cancels_removal(&self) -> bool {
         self.text == CANCEL_REMOVAL
     }
@@ -168,7 +164,6 @@ impl Message {
 
 impl Operation {
     /// The kind of operation.
-    #[must_use]
     pub fn action(&self) -> Action {
         match self {
             Self::Create(_) => Action::Create,
@@ -186,13 +181,11 @@ impl Operation {
 
 impl Step {
     /// The kind of operation.
-    #[must_use]
     pub fn action(&self) -> Action {
         self.operation.action()
     }
 
     /// The identity that the kernel is asked by: the uuid where there is one, for names can move.
-    #[must_use]
     pub fn id(&self) -> Id {
         match &self.uuid {
             Some(uuid) if !matches!(self.operation, Operation::SetUuid) => Id::Uuid(uuid.clone()),
@@ -201,13 +194,11 @@ impl Step {
     }
 
     /// Whether the message or step cancels a deferred removal.
-    #[must_use]
     pub fn cancels_removal(&self) -> bool {
         matches!(&self.operation, Operation::Message(message) if message.cancels_removal())
     }
 
     /// The table that the step loads, and how.
-    #[must_use]
     pub fn new_table(&self) -> Option<(&[Row], Access)> {
         match &self.operation {
             Operation::Create(create) => Some((&create.table, create.access)),
@@ -217,7 +208,6 @@ impl Step {
     }
 
     /// The name that the device has after the step, where the step gives it one.
-    #[must_use]
     pub fn takes_name(&self) -> Option<&Name> {
         match &self.operation {
             Operation::Create(_) => Some(&self.name),
@@ -227,7 +217,6 @@ impl Step {
     }
 
     /// The devices that the device uses before the step, and does not afterwards.
-    #[must_use]
     pub fn released_devices(&self, observed: &Observed) -> BTreeSet<DevNum> {
         let seen = || self.number.and_then(|number| observed.by_number(number));
         let inactive = || seen().map(inactive_devices).unwrap_or_default();

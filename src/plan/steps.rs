@@ -24,7 +24,6 @@ use crate::table::Row;
 
 /// Steps that are not sorted yet. Those of a mapping are together.
 pub(crate) struct Unsorted {
-    /// The steps.
     pub steps: IndexVec<UnsortedId, Step>,
     /// The steps of each mapping.
     pub ranges: StepRanges,

@@ -30,7 +30,6 @@ pub struct InUse {
 
 impl InUse {
     /// Collects the users of the device `number`, with names for numbers. Holders that have `left` are not counted.
-    #[must_use]
     pub fn of(number: DevNum, open_count: u32, left: &HashSet<DevNum>, observed: &Observed) -> Self {
         let gone = u32::try_from(left.len()).unwrap_or(u32::MAX);
         let open_count = open_count.saturating_sub(gone);
@@ -48,14 +47,12 @@ impl InUse {
     }
 
     /// Whether the device is open by programs, and not used otherwise.
-    #[must_use]
     pub fn only_open(&self) -> bool {
         let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
         self.open_count > 0 && !mounted && !self.swap && self.holders.is_empty()
     }
 
     /// Describes the users in words: `mounted on /srv, under lv-data, open 2`. Empty for an unused device.
-    #[must_use]
     pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         if !self.mounts.is_empty() {

@@ -62,7 +62,6 @@ pub struct Which<'a> {
 
 impl<'a> Which<'a> {
     /// Describes the step at an index.
-    #[must_use]
     pub fn of(place: StepId, step: &'a Step) -> Self {
         Self { step: place.index(), action: step.action(), name: step.name.to_string().into() }
     }
@@ -70,7 +69,6 @@ impl<'a> Which<'a> {
 
 impl<'a> Event<'a> {
     /// Returns the event of a failed apply; `None` when it had not begun.
-    #[must_use]
     pub fn of(error: &'a ApplyError) -> Option<Self> {
         match error {
             // The devices are as planned: only a device node does not follow.
@@ -83,7 +81,6 @@ impl<'a> Event<'a> {
 }
 
 /// Returns the schema of a line.
-#[must_use]
 pub fn schema() -> serde_json::Value {
     versioned::<Event<'_>>()
 }

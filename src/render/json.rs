@@ -11,14 +11,12 @@ use crate::plan::document::Document;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Returns a plan, without the version, which the caller adds.
-#[must_use]
 pub fn plan(plan: &Plan) -> Document {
     Document::of(plan)
 }
 
 /// Returns the schema of a plan as [`plan`] gives it, with its version. A saved plan keeps to the schema, too, and has
 /// further fields.
-#[must_use]
 pub fn plan_schema() -> Value {
     versioned::<Document>()
 }

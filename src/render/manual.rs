@@ -34,7 +34,6 @@ type that is not listed here can only be written so, and its words are compared 
 ";
 
 /// Returns the manual, in Markdown.
-#[must_use]
 pub fn targets() -> String {
     let mut kinds: Vec<&Kind> = KINDS.iter().collect();
     kinds.sort_by_key(|kind| kind.name);

@@ -9,7 +9,6 @@ use crate::text::push_line;
 const SPECIAL: &[char] = &['\\', '`', '*', '_', '[', ']', '#', '|', '~', '@', '$'];
 
 /// Draws a plan. Text from outside is escaped.
-#[must_use]
 pub fn markdown(plan: &Document, heading: &Heading) -> String {
     let mut out = format!("## {}\n", escape(&plan.summary_line()));
     if let Some(made) = &heading.made {

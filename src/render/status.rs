@@ -8,7 +8,6 @@ use crate::status::{Entry, Word};
 use crate::text::push_line;
 
 /// Draws a line for each mapping: its name, its status in one word, and the differences.
-#[must_use]
 pub fn text(entries: &[Entry], mode: ColorMode) -> String {
     let widest = entries.iter().map(|entry| entry.name.to_string().chars().count()).max().unwrap_or(0);
     let mut out = String::new();

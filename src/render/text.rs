@@ -50,13 +50,11 @@ pub struct TextStyle {
 const PLAIN: TextStyle = TextStyle { mode: ColorMode::Plain, columns: None };
 
 /// Draws a plan, with lines that are not cut.
-#[must_use]
 pub fn text(plan: &Plan, mode: ColorMode) -> String {
     draw(&Document::of(plan), &Heading::default(), TextStyle { mode, ..PLAIN })
 }
 
 /// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
-#[must_use]
 pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     let mut page = Page { out: String::with_capacity(plan.steps.len() * 128), style };
     page.heading(heading);

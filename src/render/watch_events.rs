@@ -83,7 +83,6 @@ pub enum WatchEvent<'a> {
 }
 
 /// Returns the schema of a line.
-#[must_use]
 pub fn schema() -> serde_json::Value {
     versioned::<WatchEvent<'_>>()
 }

@@ -81,7 +81,6 @@ impl Saved {
     }
 
     /// Returns the files of the map, if they are read again when the plan is applied: those of a map with keys in clear.
-    #[must_use]
     pub fn map_files(&self) -> &[PathBuf] {
         &self.map_files
     }

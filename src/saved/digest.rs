@@ -31,7 +31,6 @@ fn of(value: &Value) -> String {
 }
 
 /// Hashes a machine id to the 32 hex digits that identify the host in a saved plan.
-#[must_use]
 pub fn host(machine_id: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(HOST_PREFIX);

@@ -9,7 +9,6 @@ use crate::identity::Uuid;
 use crate::keys::Places;
 
 /// Writes the map as the JSON of a map file with every field, without comments and without keys.
-#[must_use]
 pub fn canonical(map: &Map) -> Json {
     serde_json::to_value(table(map)).unwrap_or_default()
 }

@@ -163,7 +163,6 @@ impl Saved {
     }
 
     /// Writes the file: JSON with a digest, and a line end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         digest::seal(&mut value);

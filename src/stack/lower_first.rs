@@ -53,7 +53,6 @@ pub(crate) struct LowerFirst<P> {
 
 impl<P: Position> LowerFirst<P> {
     /// Begins a walk through `count` nodes.
-    #[must_use]
     pub(crate) fn new(count: usize) -> Self {
         let search = IndexVec::filled(Search::Ahead, count);
         Self { search, begun: 0, path: Vec::new(), left: Vec::new() }
@@ -73,7 +72,6 @@ impl<P: Position> LowerFirst<P> {
 
     /// Returns the nodes in a circle or above one, by position, with their lower nodes. It is complete once
     /// [`next`](Self::next) yields no more.
-    #[must_use]
     pub(crate) fn left(mut self) -> Vec<(P, Positions<P>)> {
         self.left.sort_unstable_by_key(|(position, _)| *position);
         self.left

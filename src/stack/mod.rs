@@ -73,7 +73,6 @@ pub struct Stacks<P> {
 
 impl<P: Position> Stacks<P> {
     /// Creates stacks without a node, with room for `count`.
-    #[must_use]
     pub fn with_capacity(count: usize) -> Self {
         IndexVec::with_capacity(count).into()
     }
@@ -89,15 +88,11 @@ impl<P: Position> Stacks<P> {
         self.uppers.take();
         self.lowers[upper].push(lower);
     }
-
-    /// Counts the nodes.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.lowers.len()
     }
 
     /// Returns whether the stacks are empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lowers.is_empty()
     }
@@ -108,14 +103,12 @@ impl<P: Position> Stacks<P> {
     }
 
     /// Lists the nodes that a node uses, in the order in which they were given.
-    #[must_use]
     pub fn below(&self, node: P) -> &[P] {
         &self.lowers[node]
     }
 
     /// Lists the nodes that use a node, by position. The first call looks at all nodes; later ones cost nothing, and
     /// allocate nothing.
-    #[must_use]
     pub fn above(&self, node: P) -> &[P] {
         let uppers = self.uppers.get_or_init(|| {
             let mut uppers = IndexVec::filled(Positions::new(), self.len());
@@ -129,7 +122,6 @@ impl<P: Position> Stacks<P> {
 
     /// Sorts the nodes: level by level, lower ones first, by position within a level. A circle has no lowest node; it is
     /// entered at its first one, as late as possible.
-    #[must_use]
     pub fn bottom_up(&self) -> Vec<P> {
         let mut open: IndexVec<P, usize> = self.lowers.iter().map(SmallVec::len).collect();
         let mut taken = IndexVec::filled(false, self.len());
@@ -161,7 +153,6 @@ impl<P: Position> Stacks<P> {
 
     /// Counts for each node the uses on the longest way down from it. In a circle only those count that lead to a node
     /// which [`bottom_up`](Self::bottom_up) has earlier.
-    #[must_use]
     pub fn levels(&self) -> IndexVec<P, usize> {
         let mut levels: IndexVec<P, Option<usize>> = IndexVec::filled(None, self.len());
         for node in self.bottom_up() {
@@ -173,7 +164,6 @@ impl<P: Position> Stacks<P> {
 
     /// Splits the nodes into connected parts. The parts are sorted by their first nodes, and
     /// each by position.
-    #[must_use]
     pub fn parts(&self) -> Vec<Vec<P>> {
         let mut taken = IndexVec::filled(false, self.len());
         let beside = |node: P| self.below(node).iter().chain(self.above(node)).copied();
@@ -192,7 +182,6 @@ impl<P: Position> Stacks<P> {
     }
 
     /// Finds the nodes that are in circles, and those that are above them.
-    #[must_use]
     pub fn circular(&self) -> Circular<P> {
         let mut walk = LowerFirst::new(self.len());
         let mut left = Vec::new();
@@ -221,7 +210,6 @@ impl<P: Position> Stacks<P> {
 
     /// Finds a way down from one node to another, both included: of several the first, in the order in which lower nodes
     /// were given. From a node to itself there is a way only in a circle.
-    #[must_use]
     pub fn path(&self, upper: P, lower: P) -> Option<Vec<P>> {
         let mut taken = IndexVec::filled(false, self.len());
         // The nodes in the order of the search, each with the place in this list of the one it was reached from.
@@ -240,7 +228,6 @@ impl<P: Position> Stacks<P> {
     }
 
     /// Returns whether `upper` uses `lower`, directly or through others.
-    #[must_use]
     pub fn is_above(&self, upper: P, lower: P) -> bool {
         self.path(upper, lower).is_some()
     }

@@ -48,7 +48,6 @@ pub struct IndexVec<P, T> {
 
 impl<P: Position, T> IndexVec<P, T> {
     /// Creates an empty list with room for `count` items.
-    #[must_use]
     pub fn with_capacity(count: usize) -> Self {
         Vec::with_capacity(count).into()
     }
@@ -66,21 +65,16 @@ impl<P: Position, T> IndexVec<P, T> {
         self.items.push(item);
         P::new(self.items.len() - 1)
     }
-
-    /// Counts the items.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Returns whether the list is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Returns the item at a position, unless the list ends before it.
-    #[must_use]
     pub fn get(&self, position: P) -> Option<&T> {
         self.items.get(position.index())
     }
@@ -91,12 +85,10 @@ impl<P: Position, T> IndexVec<P, T> {
     }
 
     /// Lists the items with their positions.
-    #[must_use]
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = (P, &T)> + ExactSizeIterator {
         self.items.iter().enumerate().map(|(index, item)| (P::new(index), item))
     }
 
-    /// Lists the items.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {
         self.items.iter()
     }
@@ -107,7 +99,6 @@ impl<P: Position, T> IndexVec<P, T> {
     }
 
     /// Takes the items out.
-    #[must_use]
     pub fn into_vec(self) -> Vec<T> {
         self.items
     }

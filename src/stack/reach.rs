@@ -15,7 +15,6 @@ pub(crate) struct Reach<N> {
 
 impl<N: Copy + Eq + Hash> Reach<N> {
     /// Takes the next node to visit.
-    #[expect(clippy::should_implement_trait, reason = "the caller adds nodes between two calls")]
     pub(crate) fn next(&mut self) -> Option<N> {
         self.left.pop_front()
     }

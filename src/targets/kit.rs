@@ -23,7 +23,6 @@ pub fn device() -> impl Strategy<Value = Device> {
     (0u32..1 << 12, 0u32..1 << 20).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)))
 }
 
-/// A row, read.
 pub fn try_parse<T: TargetKind>(params: &str) -> Result<T, String> {
     let mut words = Words::new(params).map_err(|error| error.to_string())?;
     let target = T::parse(&mut words).map_err(|error| error.to_string())?;
@@ -126,7 +125,6 @@ pub fn differences<T: TargetKind>(wanted: &T, live: &T) -> Differences {
     differences
 }
 
-/// The heaviest difference.
 pub fn effect<T: TargetKind>(wanted: &T, live: &T) -> Option<Effect> {
     differences(wanted, live).effect()
 }
@@ -223,7 +221,6 @@ pub fn round_trip<T: TargetKind + Debug>(target: &T) -> Result<(), TestCaseError
 
 /// A row of `tests/data/roundtrip.tsv`.
 pub struct Sample {
-    /// What was loaded.
     pub loaded: String,
     /// What the kernel printed; none where it refused, for the reason that [`refusal`](Self::refusal) is.
     pub printed: Option<String>,

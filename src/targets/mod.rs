@@ -1,13 +1,13 @@
 //! What dmctl knows about each kernel target: one file a target.
 //!
 //! A file declares the fields of its target in the words of the kernel's documentation. It implements
-//! [`TargetKind`]: how they are read from a row, printed as one and compared with those of the kernel; and
+//! `TargetKind`: how they are read from a row, printed as one and compared with those of the kernel; and
 //! [`Target`]: the lower devices, and what is checked before the kernel is asked. The rest of dmctl sees a
 //! `dyn Target` and does not know a target by name. Optional words are a table, one line an option
 //! (`frame/options.rs`, and `writecache.rs` for an example). To add a target: write its file, declare it and
 //! add it to [`KINDS`].
 //!
-//! A type that is not in the list is handled by [`generic`]: its words are compared one by one.
+//! A type that is not in the list is handled by `generic`: its words are compared one by one.
 
 mod cache;
 mod clone;
@@ -44,8 +44,13 @@ mod frame;
 #[cfg(test)]
 mod kit;
 
-pub use frame::{Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards, Kind, Mode, ParamsError, Prepare, Problem, Problems, RemainingLength, Style, Target, Traits, Unit, Value};
-pub(crate) use frame::{FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic};
+pub use frame::{
+    Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards, Kind, Mode,
+    ParamsError, Prepare, Problem, Problems, RemainingLength, Style, Target, Traits, Unit, Value,
+};
+pub(crate) use frame::{
+    FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic,
+};
 use frame::{
     Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, option,
 };
@@ -88,7 +93,6 @@ pub static KINDS: &[Kind] = &[
 ];
 
 /// The target type of this name, if dmctl knows it.
-#[must_use]
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
@@ -102,7 +106,6 @@ pub fn parse(kind: &str, params: &str) -> Result<Box<dyn Target>, ParamsError> {
 }
 
 /// The parameters of a row with every key replaced, whatever else is wrong with them.
-#[must_use]
 pub fn redact(kind: &str, params: &str) -> String {
     find(kind).map_or_else(|| params.to_string(), |known| (known.redact)(params))
 }

@@ -157,8 +157,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::ErasedTarget;
     use crate::targets::Target;
+    use crate::targets::frame::ErasedTarget;
     use crate::targets::kit::{self, device};
 
     proptest! {

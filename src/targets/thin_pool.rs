@@ -202,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::ErasedTarget;
+    use crate::targets::frame::ErasedTarget;
     use crate::targets::kit::{self, device};
     use crate::targets::{Style, Target};
 

@@ -119,13 +119,11 @@ impl Sectors {
     }
 
     /// Returns the same length in bytes. It saturates at `u64::MAX`, far above [`MAX_BYTES`].
-    #[must_use]
     pub fn bytes(self) -> u64 {
         self.0.saturating_mul(SECTOR)
     }
 
     /// Writes the size rounded, with one decimal and the largest binary unit below it (`10.0 GiB`).
-    #[must_use]
     pub fn human(self) -> String {
         let bytes = self.bytes();
         match UNITS[..6].iter().find(|(_, unit)| bytes >= *unit) {
@@ -138,7 +136,6 @@ impl Sectors {
     }
 
     /// Writes the size exactly, in the largest binary unit that divides it (`10GiB`), else in sectors (`3s`).
-    #[must_use]
     pub fn exact(self) -> String {
         let bytes = self.bytes();
         match UNITS[..6].iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit)) {

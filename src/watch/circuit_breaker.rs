@@ -60,7 +60,6 @@ impl<M: PartialEq> CircuitBreaker<M> {
     }
 
     /// Returns why nothing is applied; `None` while the breaker is closed.
-    #[must_use]
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }

@@ -90,7 +90,6 @@ impl Debounce {
     }
 
     /// Returns when to compare, if no event comes until then; `None` while there is no event.
-    #[must_use]
     pub(crate) fn due(&self) -> Option<Instant> {
         self.pending.as_ref().map(|pending| {
             if pending.writing {

@@ -30,7 +30,6 @@ pub(crate) enum WatchError {
     /// A folder can't be watched.
     #[error("`{}` can't be watched: {why}", printable(&.folder.to_string_lossy()))]
     Folder {
-        /// The folder.
         folder: PathBuf,
         /// What the system answered.
         why: String,

@@ -72,7 +72,6 @@ impl Waker {
     }
 
     /// Takes the queued events, oldest first.
-    #[must_use]
     pub(crate) fn take_events(&self) -> Vec<Event> {
         let mut bytes = [0; 256];
         while matches!((&self.reader).read(&mut bytes), Ok(count) if count > 0) {}

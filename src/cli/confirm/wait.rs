@@ -46,7 +46,6 @@ impl RemovalWatch {
 pub(super) enum Readable {
     /// The first, whether the other can be or not.
     First,
-    /// The other alone.
     Other,
     /// Neither: time is up, or a signal came.
     Neither,

@@ -27,7 +27,6 @@ use crate::cli::signals::Signals;
 
 /// The first pause while another dmctl holds the lock. Each pause is twice the one before.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// What follows a comparison.
@@ -36,7 +35,6 @@ pub(super) enum Next {
     Wait,
     /// Compare again after this time, for no event will tell when it can succeed.
     Retry(Duration),
-    /// End the watch.
     End(Exit),
 }
 
@@ -46,7 +44,6 @@ enum Todo {
     Nothing,
 }
 
-/// Compares, and applies.
 pub(super) struct Reconciler<'a> {
     context: Context,
     args: &'a Args,

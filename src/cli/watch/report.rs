@@ -33,10 +33,7 @@ pub(super) enum Observation {
         refusal: Option<Failure>,
     },
     /// The map or the kernel can't be read.
-    Unclear {
-        /// Why not.
-        failure: Failure,
-    },
+    Unclear { failure: Failure },
 }
 
 /// A comparison of a map with the kernel.

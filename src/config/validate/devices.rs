@@ -10,7 +10,6 @@ use crate::targets::DeviceUse;
 
 /// A mapping of the map that uses another as a lower device.
 pub(super) struct Use {
-    /// The upper mapping.
     pub upper: Key,
     /// The index of its row, where that is the index in the file.
     pub row: Option<usize>,

@@ -68,7 +68,6 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Writes the devices as one text, without a line end.
-#[must_use]
 pub fn print(specs: &[Spec]) -> String {
     specs.iter().map(print_one).collect::<Vec<_>>().join(";")
 }

@@ -34,7 +34,6 @@ pub(super) fn at_path(path: &Path) -> Result<Option<DevNum>, KernelError> {
     }
 }
 
-/// See [`ReadKernel::resolve`](crate::kernel::ReadKernel::resolve).
 pub(super) fn resolve(device: &Device) -> Result<Option<DevNum>, KernelError> {
     match (&device.form, device.path()) {
         (Form::Number(number), _) => Ok(exists(*number)?.then_some(*number)),
@@ -43,7 +42,6 @@ pub(super) fn resolve(device: &Device) -> Result<Option<DevNum>, KernelError> {
     }
 }
 
-/// See [`ReadKernel::block_device`](crate::kernel::ReadKernel::block_device).
 pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
     if !exists(number)? {
         return Ok(None);
@@ -67,7 +65,6 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
     }
 }
 
-/// See [`ReadKernel::block_devices`](crate::kernel::ReadKernel::block_devices).
 pub(super) fn all() -> Result<Vec<DevNum>, KernelError> {
     let path = Path::new(SYSFS);
     let entries = fs::read_dir(path).map_err(|error| failed("read", path, error))?;

@@ -5,7 +5,6 @@ use std::fs;
 use crate::identity::Name;
 
 /// Lists the names of the mappings of the running kernel, in no order; an empty list without sysfs.
-#[must_use]
 pub fn names() -> Vec<Name> {
     let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let name = |device: fs::DirEntry| fs::read(device.path().join("dm/name")).ok();

@@ -17,7 +17,6 @@ use super::users::{lossy, mounts};
 use crate::identity::DevNum;
 use crate::kernel::{Process, Users};
 
-/// See [`ReadKernel::openers`](crate::kernel::ReadKernel::openers).
 pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
     let mut found: BTreeMap<DevNum, Users> = BTreeMap::new();
     if numbers.is_empty() {

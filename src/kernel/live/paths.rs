@@ -12,7 +12,6 @@ use crate::kernel::KernelError;
 /// The folder of udev's links: a subfolder for each way to identify disks.
 const LINKS: &str = "/dev/disk";
 
-/// See [`ReadKernel::paths`](crate::kernel::ReadKernel::paths).
 pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
     let mut paths: BTreeMap<DevNum, Vec<String>> = BTreeMap::new();
     let nodes = all()?.into_iter().filter_map(node);

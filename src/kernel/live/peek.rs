@@ -22,7 +22,6 @@ const MAX_LENGTH: usize = 1 << 20;
 /// The deepest stack that is followed.
 const MAX_DEPTH: usize = 16;
 
-/// See [`ReadKernel::peek`](crate::kernel::ReadKernel::peek).
 pub(super) fn read_direct(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
     // Some drivers create a device when its node is opened: so a device that does not exist is not opened.
     let there = folder(number).exists();

@@ -45,7 +45,6 @@ pub(super) struct UdevSync {
 
 /// The state of the synchronisation.
 enum State {
-    /// Not checked yet.
     Unknown,
     /// It does not answer, or is not wanted: dmctl keeps the nodes.
     Alone,
@@ -74,11 +73,9 @@ pub(super) enum Ended {
     Answered(Vec<Name>),
     /// There was no cookie to wait for.
     Without(Errno),
-    /// Time ran out.
     Late {
         /// The devices of the batch.
         names: Vec<Name>,
-        /// Its cookie.
         cookie: String,
         /// The length of the wait.
         waited: Duration,

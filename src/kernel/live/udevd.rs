@@ -25,7 +25,6 @@ const RULES: &[&str] = &["etc", "run", "usr/local/lib", "usr/lib", "lib"];
 /// Why udev is not waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absence {
-    /// No process listens.
     NotRunning,
     /// It can't see a semaphore of this process.
     Elsewhere,

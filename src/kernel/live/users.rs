@@ -8,7 +8,6 @@ use super::block::{at_path, failed, folder};
 use crate::identity::{DevNum, printable};
 use crate::kernel::{KernelError, Users};
 
-/// See [`ReadKernel::users`](crate::kernel::ReadKernel::users).
 pub(super) fn users(number: DevNum) -> Result<Users, KernelError> {
     Ok(Users {
         holders: holders(number)?,

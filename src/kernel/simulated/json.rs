@@ -21,7 +21,6 @@ impl State {
     }
 
     /// Prints the text of a state file; the same state gives the same text.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let mut sorted = self.clone();
         sorted.block_devices.sort_by_key(|disk| disk.number);

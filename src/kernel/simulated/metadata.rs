@@ -104,7 +104,6 @@ const SIGNATURES: &[Signature] = &[
 const MAGIC: usize = 4;
 
 /// Tells whether the first bytes of a device are the metadata of a target.
-#[must_use]
 pub fn is_metadata(head: &[u8]) -> bool {
     let there = |signature: &Signature| {
         let at = usize::try_from(signature.at).ok()?;

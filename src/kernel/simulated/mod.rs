@@ -93,7 +93,6 @@ impl Simulated {
     }
 
     /// Tells whether a call has changed the kernel since it was opened or saved.
-    #[must_use]
     pub fn changed(&self) -> bool {
         self.inner().changed
     }
@@ -110,7 +109,6 @@ impl Simulated {
     }
 
     /// Returns its state, as its file would hold it.
-    #[must_use]
     pub fn state(&self) -> State {
         self.inner().world.to_state()
     }
@@ -141,19 +139,16 @@ impl Simulated {
 
     /// Lists every call up to now with its device: the plain name, or the uuid when a device of that uuid does not
     /// exist. The device of a call that is not about one is empty.
-    #[must_use]
     pub fn calls(&self) -> Vec<(Call, String)> {
         self.inner().faults.calls.iter().map(|(call, device)| (*call, device.to_string())).collect()
     }
 
     /// Returns how often `call` was called.
-    #[must_use]
     pub fn count(&self, call: Call) -> usize {
         self.inner().faults.calls.iter().filter(|(other, _)| *other == call).count()
     }
 
     /// Returns the number of changing calls, failed ones included.
-    #[must_use]
     pub fn changes(&self) -> usize {
         self.inner().faults.changes
     }

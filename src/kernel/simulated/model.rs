@@ -30,14 +30,12 @@ pub(super) struct Loaded {
     pub rows: ReadTable,
     /// The mode it was loaded with.
     pub access: Access,
-    /// Its lower devices.
     pub devices: BTreeSet<DevNum>,
 }
 
 /// The mappings that have a device open, or the devices that a mapping has open, each with the mode.
 type Opens = BTreeSet<(DevNum, Access)>;
 
-/// A mapping.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub number: DevNum,

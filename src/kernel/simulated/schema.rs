@@ -9,7 +9,6 @@ use super::state::{FORMAT_VERSION, State};
 const ALIASES: [(&str, &str); 2] = [("live", "live_table"), ("inactive", "inactive_table")];
 
 /// Returns the schema of a simulated kernel, for editors and scripts.
-#[must_use]
 pub fn schema() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<State>().to_value();

@@ -104,7 +104,6 @@ pub struct Disk {
 
 impl Disk {
     /// Creates a disk without users and without a node.
-    #[must_use]
     pub fn new(number: DevNum, sectors: u64) -> Self {
         Self {
             number,
@@ -207,7 +206,6 @@ pub struct StateRow {
 
 impl StateRow {
     /// Whether its parameters may hold a key, going by the type alone.
-    #[must_use]
     pub fn may_hold_a_key(&self) -> bool {
         // An unknown type with words may hold anything.
         targets::find(&self.kind).map_or(!self.params.is_empty(), |kind| kind.traits.secret)
@@ -252,7 +250,6 @@ pub struct Pool {
 
 impl State {
     /// Whether a table in it may hold a key: its file is then for its owner alone.
-    #[must_use]
     pub fn may_hold_a_key(&self) -> bool {
         let tables = self.mappings.iter().flat_map(|mapping| [&mapping.live, &mapping.inactive]);
         tables.flatten().flatten().any(StateRow::may_hold_a_key)

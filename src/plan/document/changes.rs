@@ -77,7 +77,6 @@ impl FieldChange {
 
     /// Whether the rows of both tables, one above the other, show it already: a row that begins, the number of rows,
     /// a length.
-    #[must_use]
     pub fn is_in_rows(&self) -> bool {
         match (self.row, self.field.as_str()) {
             (Some(_), TYPE) => self.live.is_none(),

@@ -5,7 +5,6 @@ use crate::graph::Graph;
 use crate::text::push_line;
 
 /// Writes the graph.
-#[must_use]
 pub fn dot(graph: &Graph) -> String {
     let mut out = "digraph dmctl {\n  rankdir = RL;\n  node [shape = box, style = \"rounded,filled\", fontname = \"sans-serif\"];\n".to_string();
     for node in &graph.nodes {

@@ -6,7 +6,6 @@ use crate::stack::Position;
 use crate::text::{push, push_line};
 
 /// Writes the graph.
-#[must_use]
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = "flowchart RL\n".to_string();
     for (place, node) in graph.nodes.iter().enumerate() {

@@ -15,14 +15,12 @@ use crate::text::{pad, width};
 struct Line<'g> {
     /// The branches and the name.
     tree: String,
-    /// The device.
     node: &'g Node,
     /// Whether the device has an earlier line, with its upper devices.
     again: bool,
 }
 
 /// Draws the graph.
-#[must_use]
 pub fn text(graph: &Graph, mode: ColorMode) -> String {
     let stacks = graph.stacks();
     let drawn = IndexVec::filled(false, stacks.len());

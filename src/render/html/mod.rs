@@ -16,7 +16,6 @@ use crate::text::{push, push_line};
 const STYLE: &str = include_str!("page.css");
 
 /// Draws a plan. Text from outside is escaped.
-#[must_use]
 pub fn page(plan: &Document, heading: &Heading) -> String {
     let mut out = String::new();
     let summary = plan.summary_line();

@@ -6,7 +6,6 @@ use crate::render::escape::Text;
 use crate::render::{step_text, table};
 use crate::text::{push, push_line};
 
-/// Draws the steps.
 pub(crate) fn draw(out: &mut String, plan: &Document) {
     out.push_str("<section>\n<h2>The steps, in order</h2>\n");
     for (index, step) in plan.steps.iter().enumerate() {

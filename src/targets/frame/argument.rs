@@ -49,13 +49,11 @@ impl Argument {
     }
 
     /// The word.
-    #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the value when it is a decimal number.
-    #[must_use]
     pub(crate) fn number(&self) -> Option<u64> {
         self.0.bytes().all(|b| b.is_ascii_digit()).then(|| self.0.parse().ok())?
     }

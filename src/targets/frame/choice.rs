@@ -15,7 +15,6 @@ macro_rules! choice {
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word in a row and in a map.
-            #[must_use]
             pub(crate) fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
@@ -23,13 +22,11 @@ macro_rules! choice {
             }
 
             /// The choice that this word stands for, if it is one.
-            #[must_use]
             pub(crate) fn find(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|choice| choice.word().eq_ignore_ascii_case(word))
             }
 
             /// Every word, for an error.
-            #[must_use]
             pub(crate) fn words() -> String {
                 Self::ALL.iter().map(|choice| choice.word()).collect::<Vec<_>>().join(", ")
             }

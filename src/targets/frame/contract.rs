@@ -135,13 +135,11 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
 
     /// Returns what to load, or to write to a map, to have a live target again. The same, but for those that
     /// print something else than they were given, or orders that they have carried out.
-    #[must_use]
     fn for_export(&self) -> Self {
         self.clone()
     }
 
     /// Returns what to load over `live` to have this: without orders that `live` has carried out already.
-    #[must_use]
     fn for_reload(&self, live: &Self) -> Self {
         let _ = live;
         self.clone()
@@ -149,7 +147,6 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
 
     /// Replaces every key in the parameters. It works on the words alone: a row that does not parse must
     /// not give its key away.
-    #[must_use]
     fn redact(params: &str) -> String {
         params.to_string()
     }

@@ -29,13 +29,11 @@ pub enum DeviceAccess {
 
 impl<'a> DeviceUse<'a> {
     /// Uses `length` sectors from `start` on, for reading and writing.
-    #[must_use]
     pub fn write(device: &'a Device, start: u64, length: u64) -> Self {
         Self { device, start, length: Some(length), access: DeviceAccess::Write }
     }
 
     /// Uses the whole device.
-    #[must_use]
     pub fn whole(device: &'a Device, access: DeviceAccess) -> Self {
         Self { device, start: 0, length: None, access }
     }

@@ -146,13 +146,11 @@ impl Differences {
     }
 
     /// Whether the two are equal.
-    #[must_use]
     pub fn is_equal(&self) -> bool {
         self.fields.is_empty() && self.unknown.is_none()
     }
 
     /// Returns the heaviest effect of all.
-    #[must_use]
     pub fn effect(&self) -> Option<Effect> {
         self.fields.iter().map(|difference| difference.effect).max()
     }

@@ -25,7 +25,6 @@ impl Failed {
     }
 
     /// Returns whether the target has failed.
-    #[must_use]
     pub(crate) fn is(self) -> bool {
         self.0
     }

@@ -23,7 +23,6 @@ enum Word {
 }
 
 impl Generic {
-    /// Reads any words.
     pub(crate) fn parse(kind: &str, params: &str) -> Result<Self, ParamsError> {
         let mut words = Words::new(params)?;
         let mut parsed = Vec::with_capacity(words.left());

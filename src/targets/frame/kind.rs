@@ -14,7 +14,7 @@ pub struct Kind {
     pub doc: Doc,
     /// The schema of its fields.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// See [`TargetKind::redact`].
+    /// See `TargetKind::redact`.
     pub redact: fn(&str) -> String,
     from_words: fn(&mut Words<'_>) -> Result<Box<dyn Target>, ParamsError>,
     from_toml: fn(toml::de::Deserializer<'_>) -> Result<Box<dyn Target>, toml::de::Error>,

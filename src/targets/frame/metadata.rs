@@ -38,7 +38,6 @@ pub enum Found {
 
 impl<'a> Metadata<'a> {
     /// Describes metadata of the persistent-data library: the first block of `device`, with this magic.
-    #[must_use]
     pub fn persistent_data<const MAGIC: u64>(device: &'a Device, otherwise: &'static str) -> Self {
         Self { device, offset: 0, length: BLOCK, look: |bytes| persistent_data(bytes, MAGIC), otherwise }
     }
@@ -59,7 +58,6 @@ fn persistent_data(bytes: &[u8], magic: u64) -> Found {
 }
 
 /// Whether the bytes begin with this magic of 4 bytes, little-endian.
-#[must_use]
 pub(crate) fn begins_with(bytes: &[u8], magic: u32) -> bool {
     bytes.starts_with(&magic.to_le_bytes())
 }

@@ -52,7 +52,6 @@ impl<'a> Given<'_, 'a> {
 
 /// The value of a field, or that it is unset, as a difference shows it.
 pub(crate) trait Shown {
-    /// Returns the value.
     fn value(&self) -> Value;
     /// Returns its unit, where the type tells it.
     fn unit(&self) -> Option<Unit>;
@@ -166,7 +165,6 @@ impl OptionField for Bytes {
 
 /// The value behind the word of an option.
 pub(crate) trait Operand: FieldValue + Sized {
-    /// Reads the value.
     fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError>;
 
     /// Adds the word and the value.

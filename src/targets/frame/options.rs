@@ -62,7 +62,6 @@ pub(crate) struct Alternative<T> {
 enum Repeated {
     /// The option, and this behind it.
     Named(&'static str),
-    /// This alone.
     Whole(&'static str),
 }
 
@@ -358,7 +357,6 @@ impl<T> Options<T> {
         self.all.iter().filter(|option| option.is_set(target)).count()
     }
 
-    /// Checks the ranges.
     pub(crate) fn check(&self, target: &T, problems: &mut Problems) {
         for option in self.all {
             if let (Some((least, most)), Value::Number(value)) =

@@ -37,7 +37,6 @@ impl Printer {
         Self { style, words: Vec::new() }
     }
 
-    /// Adds a word.
     pub fn word(&mut self, word: impl Display) -> &mut Self {
         self.words.push(word.to_string());
         self

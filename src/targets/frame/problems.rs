@@ -93,13 +93,11 @@ impl Problems {
     }
 
     /// Returns the problems in the order they were added.
-    #[must_use]
     pub fn into_vec(self) -> Vec<Problem> {
         self.0
     }
 
     /// Returns whether the target has no problem.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

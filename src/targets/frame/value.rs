@@ -46,7 +46,6 @@ pub enum Unit {
 
 impl Unit {
     /// Returns the name in the JSON output.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sectors => "sectors",

@@ -38,19 +38,16 @@ impl<'a> Words<'a> {
     }
 
     /// Makes an error about the word taken last.
-    #[must_use]
     pub fn wrong(&self, mistake: impl Into<Mistake>) -> ParamsError {
         ParamsError { word: self.at.saturating_sub(1), mistake: mistake.into() }
     }
 
     /// Counts the words that are left.
-    #[must_use]
     pub fn left(&self) -> usize {
         self.words.len() - self.at
     }
 
     /// Returns the next word and leaves it in place.
-    #[must_use]
     pub fn peek(&self) -> Option<&'a str> {
         self.words.get(self.at).copied()
     }

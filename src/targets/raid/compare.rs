@@ -15,7 +15,6 @@ use crate::units::Sectors;
 const RESHAPES: &str =
     "the kernel rewrites the whole array, or refuses, or ignores it where there is no room for that";
 
-/// Notes every difference.
 pub(super) fn compare(wanted: &Raid, live: &Raid, differences: &mut Differences) {
     layout(wanted, live, differences);
     devices(wanted, live, differences);

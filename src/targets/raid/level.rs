@@ -67,7 +67,6 @@ pub(crate) enum Family {
 
 impl Level {
     /// Its family.
-    #[must_use]
     pub(crate) fn family(self) -> Family {
         match self {
             Self::Raid0 => Family::Stripes,
@@ -88,7 +87,6 @@ impl Level {
     }
 
     /// The fewest devices the kernel takes: a mirror may be waiting for its second one.
-    #[must_use]
     pub(crate) fn least_devices(self) -> u64 {
         match self.family() {
             Family::Stripes | Family::Mirror => 1,
@@ -98,7 +96,6 @@ impl Level {
     }
 
     /// How copies are laid out when nothing else is said.
-    #[must_use]
     pub(crate) fn raid10_format(self) -> Raid10Format {
         match self {
             Self::Raid10Far => Raid10Format::Far,

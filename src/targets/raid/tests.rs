@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::targets::ErasedTarget;
+use crate::targets::frame::ErasedTarget;
 use crate::targets::kit::{self, device};
 use crate::targets::{Effect, Style, Target};
 

@@ -1,6 +1,6 @@
 //! The parameter on the kernel's command line: `dm-mod.create="name,uuid,minor,flags,row[,row...][;...]"`.
 //!
-//! It looks like the concise form of dmsetup and is stricter. [`check`] knows its limits, which are those of
+//! It looks like the concise form of dmsetup and is stricter. `check` knows its limits, which are those of
 //! `drivers/md/dm-init.c` and of the command line itself. A lower device is written in a form that the kernel can find
 //! before there is a file system: `PARTUUID=`, `PARTLABEL=`, the name that its driver gave, or a number. A mapping is
 //! written as `/dev/dm-N`, for every mapping gets its minor number.

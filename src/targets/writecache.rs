@@ -188,8 +188,8 @@ impl Target for Writecache {
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
         problems.power_of_two("block_size", self.block_size.0, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
-        self.check_watermarks(problems);
         Self::OPTIONS.check(self, problems);
+        self.check_watermarks(problems);
         if self.fua.is_some() && self.mode == WritecacheMode::Ssd {
             problems.at("fua", "fua is only for mode = \"pmem\"").help("leave it out");
         }

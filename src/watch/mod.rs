@@ -10,29 +10,6 @@
 //! [`Waker`], which is a descriptor to wait on: beside it only the running kernel's own
 //! ([`Events`](crate::kernel::live::Events)). So the thread wakes after an event and at no other time. [`Debounce`] and
 //! [`CircuitBreaker`] decide, and know neither files nor clocks: they are given events with their times.
-//!
-//! ```
-//! use std::time::Instant;
-//! use dmctl::watch::{Cause, Debounce, Files, Waker};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = tempfile::tempdir()?;
-//! let map = folder.path().join("map.toml");
-//! let (waker, mut debounce) = (Waker::new()?, Debounce::default());
-//! let _files = Files::new(vec![(map.clone(), Cause::Map)], &waker)?;
-//! std::fs::write(&map, "format = 1")?;
-//! let causes = loop {
-//!     waker.wait(None, debounce.due())?;
-//!     let now = Instant::now();
-//!     waker.take_events().into_iter().for_each(|event| debounce.record(event, now));
-//!     if let Some(causes) = debounce.take(now) {
-//!         break causes;
-//!     }
-//! };
-//! assert!(causes.contains(&Cause::Map));
-//! # Ok(())
-//! # }
-//! ```
 
 mod circuit_breaker;
 mod debounce;
@@ -44,3 +21,29 @@ pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use debounce::{Cause, Debounce, Event};
 pub(crate) use files::{Files, WatchError};
 pub(crate) use wake::Waker;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_map_that_is_written_is_a_cause_to_compare() {
+        let folder = tempfile::tempdir().unwrap();
+        let map = folder.path().join("map.toml");
+        let (waker, mut debounce) = (Waker::new().unwrap(), Debounce::default());
+        let _files = Files::new(vec![(map.clone(), Cause::Map)], &waker).unwrap();
+        fs::write(&map, "format = 1").unwrap();
+        let causes = loop {
+            waker.wait(None, debounce.due()).unwrap();
+            let now = Instant::now();
+            waker.take_events().into_iter().for_each(|event| debounce.record(event, now));
+            if let Some(causes) = debounce.take(now) {
+                break causes;
+            }
+        };
+        assert!(causes.contains(&Cause::Map));
+    }
+}

@@ -19,6 +19,7 @@
 
 use super::operand::{Given, OptionField, Shown, Syntax};
 use super::{Change, Differences, Effect, ParamsError, Printer, Problems, Unit, Value, Words};
+use std::cmp::Reverse;
 
 /// The options of a target.
 pub(crate) struct Options<T: 'static> {
@@ -345,11 +346,13 @@ impl<T> Options<T> {
         }
     }
 
-    /// Compares the options that have an effect.
+    /// Compares the options that have an effect. The heaviest differences come first: they decide what happens.
     pub(crate) fn compare(&self, wanted: &T, live: &T, differences: &mut Differences) {
+        let first = differences.fields.len();
         for option in self.all {
             option.compare(wanted, live, differences);
         }
+        differences.fields[first..].sort_by_key(|difference| Reverse(difference.effect));
     }
 
     /// Counts the options that are set.

@@ -248,8 +248,10 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
 }
 
 pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Guest) -> Result<()> {
-    // Longer than a busy device is tried for.
-    let hold = r#"ACTION=="change", KERNEL=="dm-*", RUN+="/bin/busybox sh -c 'exec 3</dev/%k; sleep 8'""#;
+    // Longer than a busy device is tried for. The file tells that the device is held: udev opens it for
+    // itself before that, and closes it again.
+    let hold = r#"ACTION=="change", KERNEL=="dm-*", RUN+="/bin/busybox sh -c 'exec 3</dev/%k; : >/run/held; sleep 8'""#;
+    let held = Path::new("/run/held");
     let _udevd = Udevd::with_rule(hold)?;
     let kernel = Live::open(Udev::Auto)?;
     kernel.begin()?;
@@ -258,10 +260,12 @@ pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Gu
     kernel.create(&name, None)?;
     kernel.load(&id, &rows("0 64 zero"), Access::Writable)?;
     kernel.resume(&id)?;
-    comes("udev", || Ok(guest.state("seen")?.0.open_count > 0))?;
+    comes("udev", || Ok(held.exists()))?;
+    ensure!(guest.state("seen")?.0.open_count > 0);
     let begin = Instant::now();
     ops::remove(&kernel, &name, RemoveOptions::default())?;
     ensure!(begin.elapsed() > Duration::from_secs(5), "udev let go after {:?}", begin.elapsed());
+    fs::remove_file(held)?;
     links_are_right(guest)
 }
 

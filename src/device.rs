@@ -69,7 +69,7 @@ impl From<DeviceSyntax> for Mistake {
     }
 }
 
-/// A lower device.
+/// A lower device: how it was written, and its number once it is known.
 #[derive(Debug, Clone, Eq)]
 pub struct Device {
     /// The device as it was written.

@@ -17,7 +17,7 @@ pub enum ApplyError {
     /// A device that should be removed is in use. All changes were undone.
     #[error("{name} can't be removed: in use: {by}; everything else was put back")]
     InUse {
-        /// The device.
+        /// The plain name of the device that should be removed.
         name: String,
         /// The users of the device, as a list in words.
         by: String,
@@ -32,7 +32,7 @@ pub enum ApplyError {
     /// The kernel refused a step, and all changes were undone.
     #[error("{step}: {cause}; everything was put back")]
     PutBack {
-        /// The step.
+        /// The step that failed, by its action and its device, such as `reload data`; `verify` for the check at the end.
         step: String,
         /// The kernel's answer.
         cause: String,
@@ -46,7 +46,7 @@ pub enum ApplyError {
     /// A step failed, and so did undoing the changes.
     #[error("{}", list(&format!("{step}: {cause}; putting everything back failed too"), left.iter().cloned()))]
     Left {
-        /// The step.
+        /// The step that failed, by its action and its device, such as `reload data`; `verify` for the check at the end.
         step: String,
         /// The kernel's answer.
         cause: String,

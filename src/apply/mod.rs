@@ -82,7 +82,7 @@ pub trait Progress {
     fn tick(&mut self) {}
 }
 
-/// Ignores the progress.
+/// A progress of which nothing is shown.
 pub struct Silent;
 
 impl Progress for Silent {}

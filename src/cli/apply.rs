@@ -67,7 +67,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// Applies it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match args.confirm_within.filter(|_| !args.dry_run) {
         None => {

@@ -19,7 +19,6 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-/// Prints it.
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     print(&complete::script(args.shell)?)?;
     Ok(Exit::Done)

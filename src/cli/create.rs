@@ -31,7 +31,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Creates it.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let name = ops::new_name(&args.name)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;

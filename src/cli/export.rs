@@ -48,7 +48,6 @@ enum Format {
     DmInit,
 }
 
-/// Writes it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let kernel = kernel.as_ref();

@@ -45,7 +45,6 @@ enum Format {
     Json,
 }
 
-/// Draws it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let graph = if args.files.is_empty() {
         graph::read(context.reading()?.as_ref())?

@@ -28,7 +28,6 @@ pub(crate) struct Args {
     major: Option<u32>,
 }
 
-/// Writes it.
 pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let (origin, text) = match &args.spec {
         Some(spec) => ("SPEC", spec.clone()),

@@ -50,7 +50,6 @@ struct Absent {
     exists: bool,
 }
 
-/// Shows it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let kernel = kernel.as_ref();

@@ -23,13 +23,11 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct List {
     mappings: Vec<Entry>,
 }
 
-/// A device.
 #[derive(Serialize)]
 struct Entry {
     name: Name,
@@ -82,7 +80,6 @@ impl State {
     }
 }
 
-/// Lists them.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let mut mappings = Vec::new();

@@ -54,7 +54,6 @@ impl Allow {
     }
 }
 
-/// Shows the plan.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
     let kernel = context.reading()?;

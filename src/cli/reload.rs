@@ -24,7 +24,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Reloads it.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let table = args.rows.read()?;
     context.changing(&format!("reload {}", args.name), |kernel| {

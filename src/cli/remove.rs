@@ -23,7 +23,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Removes it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("remove {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;

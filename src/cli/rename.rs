@@ -27,7 +27,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Renames it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let new = ops::new_name(&args.new)?;
     let uuid = args.uuid.as_deref().map(Uuid::new).transpose().map_err(OpError::from)?;

@@ -39,7 +39,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Repaired<'a> {
     owner: &'a str,

@@ -19,7 +19,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Resumes it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("resume {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;

@@ -27,7 +27,6 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 }
 
 impl Rows {
-    /// Reads the table.
     pub(crate) fn read(self) -> Result<Table, Failure> {
         let text =
             self.table.map_or_else(from_stdin, Ok).map_err(|error| Failure::new(Exit::Error, error))?;

@@ -33,7 +33,6 @@ enum Document {
     State,
 }
 
-/// Prints it.
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let schema = match args.document {
         Document::Map => config::schema(),

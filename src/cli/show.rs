@@ -31,7 +31,6 @@ pub(crate) struct Args {
     drawing: Drawing,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]

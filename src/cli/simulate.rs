@@ -27,7 +27,6 @@ pub(crate) struct Args {
     force: bool,
 }
 
-/// Makes it.
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let there = fs::symlink_metadata(&args.file).is_ok_and(|file| file.len() > 0);
     if there && !args.force {

@@ -51,13 +51,11 @@ enum What {
     KeyFiles,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Stacks {
     stacks: Vec<Entry>,
 }
 
-/// One stack.
 #[derive(Serialize)]
 struct Entry {
     name: Key,
@@ -98,7 +96,6 @@ impl Entry {
     }
 }
 
-/// Names them.
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read(&args.files, Trust::Warn)?;
     let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));

@@ -25,7 +25,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Status {
     /// The state of an apply that waits to be confirmed, or its outcome.

@@ -26,7 +26,6 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-/// Suspends it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(&format!("suspend {}", args.name), |kernel| {
         let device = ops::find(kernel, &args.name)?;

@@ -29,7 +29,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Rows {
     name: Name,
@@ -58,7 +57,6 @@ impl TableLine {
     }
 }
 
-/// Prints them.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
     let device = ops::find(kernel.as_ref(), &args.name)?;

@@ -15,20 +15,17 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Targets {
     targets: Vec<Entry>,
 }
 
-/// A target type.
 #[derive(Serialize)]
 struct Entry {
     name: String,
     version: String,
 }
 
-/// Lists them.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = context.reading()?.targets()?;
     let entry = |(name, version): (_, crate::kernel::Version)| Entry { name, version: version.to_string() };

@@ -22,7 +22,6 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The document.
 #[derive(Serialize)]
 struct Validated<'a> {
     valid: bool,
@@ -43,7 +42,6 @@ struct Said {
     help: Vec<String>,
 }
 
-/// Checks them.
 pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let loaded = config::load(&args.files.files);
     if args.output.is_json() {

@@ -30,7 +30,7 @@ pub enum BootOption {
 pub struct NoBootOption(pub String);
 
 impl BootOption {
-    /// Every boot option.
+    /// Every boot option, in the order in which errors list them.
     pub const ALL: [Self; 4] = [Self::NoFail, Self::NoAuto, Self::NetDev, Self::InitrdAttach];
 
     /// Returns the word that a map uses for the option.

@@ -72,7 +72,7 @@ impl Diagnostic {
         Self::new(Severity::Warning, message)
     }
 
-    /// Sets the place.
+    /// Marks a place of the file, under which the excerpt is underlined.
     #[must_use]
     pub fn at(mut self, spot: impl Into<Spot>) -> Self {
         self.spot = spot.into();
@@ -86,7 +86,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds advice.
+    /// Adds a line of advice below the excerpt; each call adds one more.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
@@ -183,7 +183,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds a diagnostic.
+    /// Counts a diagnostic, and keeps it unless very many are kept already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let count = match diagnostic.severity {
             Severity::Error => &mut self.errors,

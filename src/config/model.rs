@@ -21,7 +21,7 @@ pub struct Map {
     pub owner: Owner,
     /// The approvals that the map gives beforehand.
     pub policy: Policy,
-    /// The mappings.
+    /// The mappings that the file declares, those that must be absent included.
     pub mappings: Mappings,
 }
 
@@ -37,7 +37,7 @@ pub struct Policy {
     pub allow: BTreeSet<Class>,
 }
 
-/// One mapping.
+/// A device as the map wants it: its identity, its table and its options.
 #[derive(Clone)]
 pub struct Mapping {
     /// The identity of the mapping within the owner.

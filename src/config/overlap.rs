@@ -13,7 +13,7 @@ use crate::targets::DeviceAccess;
 /// Sectors of a lower device that a row of a mapping uses.
 #[derive(Clone)]
 pub struct Claim<'m, D> {
-    /// The mapping.
+    /// The mapping that the row is in.
     pub mapping: &'m Mapping,
     /// The index of the row in the mapping.
     pub row: usize,
@@ -21,7 +21,7 @@ pub struct Claim<'m, D> {
     pub device: &'m Device,
     /// The identity by which the device is compared with others.
     pub identity: D,
-    /// The first sector.
+    /// The first sector that the row uses.
     pub start: u64,
     /// The first sector after it; `u64::MAX` for all up to the end of the device.
     pub end: u64,
@@ -34,7 +34,7 @@ pub struct Claim<'m, D> {
 /// Sectors of a device that two mappings claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedSectors {
-    /// The first sector.
+    /// The first sector that both claim.
     pub start: u64,
     /// The first sector after them; `u64::MAX` for all up to the end of the device.
     pub end: u64,

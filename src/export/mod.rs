@@ -44,7 +44,7 @@ pub struct Selection {
 pub struct Broken {
     /// The name of the device; `None` for a rule about all devices together.
     pub name: Option<Name>,
-    /// The rule.
+    /// The rule, whose sentence is the message.
     pub rule: Rule,
 }
 

@@ -26,7 +26,7 @@ pub enum Rule {
     /// A row must keep the rules of its target.
     #[error("its {kind} row can't be written: {problem}")]
     Invalid {
-        /// The target type.
+        /// The target type of the row.
         kind: String,
         /// The problem of a field.
         problem: Problem,
@@ -36,7 +36,7 @@ pub enum Rule {
         "its {kind} row holds a key (`{field}`), which is never written; a key in a keyring of the kernel is no secret"
     )]
     Key {
-        /// The target type.
+        /// The target type of the row.
         kind: String,
         /// The field of the key.
         field: &'static str,
@@ -73,13 +73,13 @@ pub enum Rule {
     Separator {
         /// The field: `name` or `uuid`.
         field: &'static str,
-        /// The character.
+        /// The character that would end the field.
         character: char,
     },
     /// A minor number is at most `MAX_MINOR`.
     #[error("its minor number would be {minor}, the largest that is taken for one is {MAX_MINOR}")]
     Minor {
-        /// The minor number.
+        /// The minor number, which is too large.
         minor: u32,
     },
     /// The kernel takes `MAX_TARGETS` targets a device.
@@ -91,21 +91,21 @@ pub enum Rule {
     /// Only some target types are allowed before there is a file system.
     #[error("the kernel makes no {kind} this early, only {}", early_kinds())]
     Late {
-        /// The target type.
+        /// The target type, which is not ready that early.
         kind: String,
     },
     /// A row needs parameters.
     #[error("its {kind} row has no parameters, and there must be some")]
     NoParams {
-        /// The target type.
+        /// The target type of the row.
         kind: String,
     },
     /// A row must not hold a character that ends it.
     #[error("its {kind} row holds `{}`, and nothing can escape it", .character.escape_debug())]
     RowSeparator {
-        /// The target type.
+        /// The target type of the row.
         kind: String,
-        /// The character.
+        /// The character that would end the row.
         character: char,
     },
 }

@@ -9,7 +9,7 @@ use crate::observed::Seen;
 use crate::table::RawRow;
 use crate::targets::{Problems, Style};
 
-/// One device.
+/// A device as a list of plain words: what the formats of dmsetup and of the kernel's command line hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The mangled name, which the kernel stores.

@@ -22,11 +22,11 @@ position! {
 /// All devices, lower devices first. A circle has no such order, and is entered at its first device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Graph {
-    /// The devices.
+    /// Every device once; its position here is its [`NodeId`].
     pub nodes: Vec<Node>,
 }
 
-/// A device.
+/// A device of the graph, a mapping without a device, or a block device that is not a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// The number of the device, or `@key` for a mapping without a device. No other node has it.

@@ -56,7 +56,7 @@ pub enum KernelError {
     /// The kernel refused a call.
     #[error("the kernel refused to {}: {}{}", .call.on(device), describe(*.errno), .log.as_deref().map(|log| format!(" ({log})")).unwrap_or_default())]
     Refused {
-        /// The call.
+        /// The call that was refused.
         call: Call,
         /// The device, as a person knows it; empty for a call that is not about a device.
         device: String,

@@ -30,22 +30,22 @@ use crate::table::{RawRow, ReadTable};
 /// A device as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListEntry {
-    /// Its name.
+    /// The name, in the form the kernel stores.
     pub name: Name,
     /// Its uuid, when it has one.
     pub uuid: Option<Uuid>,
-    /// Its number.
+    /// The device number; another device may have it after a removal.
     pub number: DevNum,
 }
 
 /// The state of a device: what the kernel tells with every answer about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Info {
-    /// Its name.
+    /// The name, in the form the kernel stores.
     pub name: Name,
     /// Its uuid, when it has one.
     pub uuid: Option<Uuid>,
-    /// Its number.
+    /// The device number; another device may have it after a removal.
     #[serde(skip)]
     pub number: DevNum,
     /// Whether I/O is held back.
@@ -77,7 +77,7 @@ impl Info {
 /// A mapped device with one of its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState {
-    /// Its state.
+    /// The state of the device, whichever table was asked for.
     pub info: Info,
     /// The table that was asked for; empty when that slot is empty.
     pub table: ReadTable,
@@ -96,7 +96,7 @@ pub enum Slot {
 /// How a device is found: by exactly one of the two, as the kernel wants it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Id {
-    /// By name.
+    /// By name. A rename between two calls gives it to another device.
     Name(Name),
     /// By uuid. It can't move to another device between two calls; a name can.
     Uuid(Uuid),
@@ -115,9 +115,9 @@ impl Id {
 /// A block device, whatever driver it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockDevice {
-    /// Its number.
+    /// The number under which the kernel lists it.
     pub number: DevNum,
-    /// Its size.
+    /// The size, in sectors of 512 bytes.
     pub sectors: u64,
     /// Whether it refuses writes.
     pub read_only: bool,
@@ -282,7 +282,7 @@ pub trait ChangeKernel: ReadKernel {
     /// Gives a device that has no uuid its uuid.
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError>;
 
-    /// Destroys a device.
+    /// Removes a device and both of its tables, now or at its last close, as `how` tells.
     fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError>;
 
     /// Sends a message to the target at `sector`, and returns its answer if it gives one.

@@ -13,7 +13,7 @@ pub enum KeyError {
     /// The key file cannot be opened or read.
     #[error("the key file {path} can't be read: {error}")]
     Unreadable {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
         /// The answer of the system.
         #[source]
@@ -27,7 +27,7 @@ pub enum KeyError {
         "the key file {path} is open to others (mode {mode:04o}): a key must be its owner's alone, see `chmod 0400`"
     )]
     Open {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
         /// The permission bits of the file, set-uid, set-gid and sticky bits included.
         mode: u32,
@@ -37,7 +37,7 @@ pub enum KeyError {
         "the key file {path} belongs to user {owner}: it must belong to root or to user {user}, who reads it"
     )]
     Owner {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
         /// The uid of the owner of the file.
         owner: u32,
@@ -55,7 +55,7 @@ pub enum KeyError {
     /// The map declares the file as hex, and its content is not the hex of a key.
     #[error("{path} is not the hex of a key: {error}")]
     NotHex {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
         /// What is wrong with the content.
         error: KeySyntax,

@@ -89,7 +89,7 @@ impl JsonSchema for Key {
 pub struct KeySlot<'a> {
     /// The path of the field in the map file, such as `key` or `journal_mac.key`.
     pub field: &'static str,
-    /// The key.
+    /// The key, which may not be read yet.
     pub key: &'a mut Key,
     /// The lengths that the target takes.
     pub sizes: KeySizes,

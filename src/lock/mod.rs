@@ -32,7 +32,7 @@ pub enum LockError {
     /// Another process holds the lock.
     #[error("{holder} holds the lock {}", printable(&.path.to_string_lossy()))]
     Held {
-        /// The lock file.
+        /// The path of the lock file.
         path: PathBuf,
         /// The process that holds it.
         holder: Holder,
@@ -40,7 +40,7 @@ pub enum LockError {
     /// The lock file can't be opened, locked or written.
     #[error("the lock {} can't be taken: {source}", printable(&.path.to_string_lossy()))]
     Unusable {
-        /// The lock file.
+        /// The path of the lock file.
         path: PathBuf,
         /// The answer of the system.
         source: io::Error,

@@ -32,7 +32,7 @@ pub enum OpError {
     /// Another device has the name.
     #[error("the name `{name}` is taken by device {number}")]
     NameTaken {
-        /// The name.
+        /// The name that was to be given.
         name: Name,
         /// The number of the device that has it.
         number: DevNum,
@@ -40,7 +40,7 @@ pub enum OpError {
     /// Another device has the uuid.
     #[error("the uuid `{uuid}` is taken by `{name}` ({number})")]
     UuidTaken {
-        /// The uuid.
+        /// The uuid that was to be given.
         uuid: Uuid,
         /// The name of the device that has it.
         name: Name,

@@ -7,7 +7,7 @@ use crate::identity::{Name, Uuid};
 /// changed. Such a device is one part of many, which only the tools of its subsystem keep consistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Foreign {
-    /// Refuses the device.
+    /// Refuses the device with an error that names its subsystem.
     #[default]
     Refuse,
     /// Changes the device like any other.

@@ -57,12 +57,10 @@ impl Action {
     }
 }
 
-/// Some actions.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ActionSet([bool; Action::ALL.len()]);
 
 impl ActionSet {
-    /// Adds an action.
     pub(super) fn insert(&mut self, action: Action) {
         self.0[action as usize] = true;
     }

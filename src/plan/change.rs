@@ -13,7 +13,7 @@ use crate::table::Row;
 
 /// A mapping, its device, and how the two compare.
 pub struct Change<'a> {
-    /// The mapping.
+    /// The mapping as the map declares it.
     pub mapping: &'a Mapping,
     /// Its device, when it has one.
     pub found: Option<Match<'a>>,

@@ -16,7 +16,7 @@ use crate::stack::{IndexVec, Position as _, Positions};
 
 /// All mappings of a map, compared.
 pub struct Changes<'a> {
-    /// The map.
+    /// The map that was compared.
     pub map: &'a Map,
     /// The mappings, lower ones first.
     pub all: IndexVec<ChangeId, Change<'a>>,

@@ -16,7 +16,7 @@ use crate::units::SECTOR;
 pub struct Conflict {
     /// The mapping with the conflict.
     pub mapping: Key,
-    /// Its name.
+    /// The name that the map gives its device.
     pub name: Name,
     /// The obstacle, whose sentence also tells how to remove it.
     pub reason: Obstacle,
@@ -83,7 +83,7 @@ pub enum Obstacle {
     Parameter(Problem),
     /// A device holds metadata with which the kernel must not load the table.
     Metadata {
-        /// The device.
+        /// The device that holds the metadata.
         device: Written,
         /// The sentence of the target.
         message: &'static str,
@@ -92,30 +92,30 @@ pub enum Obstacle {
     LowerMissing(Written),
     /// A lower device is an orphan that is removed.
     LowerPruned {
-        /// The lower device.
+        /// The lower device, as the map writes it.
         device: Written,
-        /// Its name.
+        /// The name of the orphan.
         name: Name,
     },
     /// A lower device is a mapping that is to be absent.
     LowerAbsent {
-        /// The lower device.
+        /// The lower device, as the map writes it.
         device: Written,
-        /// The mapping.
+        /// The key of the mapping that is to be absent.
         key: Key,
     },
     /// A lower device is written by the name of a mapping that gets another name.
     LowerRenamed {
-        /// The lower device.
+        /// The lower device, as the map writes it.
         device: Written,
-        /// The mapping.
+        /// The key of the mapping that gets another name.
         key: Key,
         /// The name it gets.
         name: Name,
     },
     /// A lower device is smaller than what the table uses of it.
     LowerTooSmall {
-        /// The lower device.
+        /// The lower device, as the map writes it.
         device: Written,
         /// Where the table ends on it, in sectors.
         end: u64,
@@ -126,7 +126,7 @@ pub enum Obstacle {
     LowerReadOnly(Written),
     /// A start or length is not a multiple of the logical blocks of a lower device.
     Misaligned {
-        /// The lower device.
+        /// The lower device, as the map writes it.
         device: Written,
         /// Its logical blocks, in sectors.
         block: u64,
@@ -137,7 +137,7 @@ pub enum Obstacle {
     LowerClaimed {
         /// The lower device as the map writes it, or else its number.
         device: Result<Written, DevNum>,
-        /// The claimant.
+        /// The claimant, which has opened it for itself alone.
         by: Claimant,
     },
     /// The mapping is in a circle of mappings.
@@ -152,11 +152,11 @@ pub enum Obstacle {
     },
     /// Two mappings write to the same sectors.
     Overlap {
-        /// The sectors.
+        /// The sectors that both mappings write to.
         sectors: SharedSectors,
         /// The device as this mapping writes it.
         device: Written,
-        /// The other mapping.
+        /// The key of the other mapping.
         other: Key,
         /// The device as the other mapping writes it.
         other_device: Written,
@@ -165,21 +165,21 @@ pub enum Obstacle {
     ClaimedTwice {
         /// The name of the device.
         device: Name,
-        /// The other mapping.
+        /// The key of the other mapping.
         other: Key,
-        /// This mapping.
+        /// The key of this mapping.
         mapping: Key,
     },
     /// The device to be renamed has a uuid of its own.
     RenamedFromUuid {
         /// The name of the device.
         name: Name,
-        /// Its uuid.
+        /// The uuid that it has.
         uuid: Uuid,
     },
     /// A device has the name, and keeps it.
     NameTaken {
-        /// The name.
+        /// The name that is taken.
         name: Name,
         /// The number of the device.
         number: DevNum,
@@ -219,7 +219,7 @@ pub enum NameHolder {
 pub enum Claimant {
     /// A file system, mounted here.
     Mount(String),
-    /// Swap space.
+    /// The kernel, which swaps to it (`/proc/swaps`).
     Swap,
     /// Another block device, as an array is.
     Holder(DevNum),

@@ -58,7 +58,7 @@ pub use remark::{Ignored, Unjudged};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Removal, Step};
 pub use usage::InUse;
 
-/// A plan.
+/// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.
 #[derive(Clone, Default)]
 pub struct Plan {
     /// The steps, in an order in which they can be carried out one by one.

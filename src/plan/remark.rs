@@ -5,9 +5,9 @@ use crate::identity::{Key, Name};
 /// A device that can't be judged, and is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unjudged {
-    /// The mapping.
+    /// The key of the mapping.
     pub mapping: Key,
-    /// Its name.
+    /// The name of its device.
     pub name: Name,
     /// Why its live table can't be judged.
     pub reason: String,
@@ -16,9 +16,9 @@ pub struct Unjudged {
 /// A value that the kernel would accept and ignore, so that a plan can't set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
-    /// The mapping.
+    /// The key of the mapping.
     pub mapping: Key,
-    /// Its name.
+    /// The name of its device.
     pub name: Name,
     /// The value, and how to set it.
     pub reason: String,

@@ -16,7 +16,7 @@ use crate::table::{ReadTable, Row};
 /// `drivers/md/dm-ioctl.c`).
 pub const CANCEL_REMOVAL: &str = "@cancel_deferred_remove";
 
-/// One step.
+/// A change to one device, with its reason, its risk and its refusal.
 #[derive(Clone)]
 pub struct Step {
     /// The mapping it is for. `None` for an orphan whose uuid holds no valid key, or the key of another mapping.
@@ -27,7 +27,7 @@ pub struct Step {
     pub uuid: Option<Uuid>,
     /// The number of the device, when it exists already.
     pub number: Option<DevNum>,
-    /// The risk class.
+    /// The risk class, which the map or the user must have approved.
     pub class: Class,
     /// Why the step may not be carried out, if it may not.
     pub refused: Option<Refusal>,
@@ -46,12 +46,12 @@ pub enum Operation {
     Reload(Arc<Reload>),
     /// Give it another name.
     Rename {
-        /// The new name.
+        /// The name that the device gets.
         to: Name,
     },
     /// Give it the uuid of the step.
     SetUuid,
-    /// Destroy it.
+    /// Destroy the device and both of its tables.
     Remove(Box<Removal>),
     /// Hold I/O back.
     Suspend {
@@ -60,7 +60,7 @@ pub enum Operation {
         /// The users of the device.
         users: Box<InUse>,
     },
-    /// Resume the device.
+    /// Let I/O through again.
     Resume {
         /// Whether a table in the inactive slot is cleared first, so that it does not become live.
         clear: bool,
@@ -91,7 +91,7 @@ pub struct LiveTable {
 
 /// A table that replaces another.
 pub struct Reload {
-    /// The new table.
+    /// The new table, with a number for every lower device that exists.
     pub table: Arc<[Row]>,
     /// The access with which the new table is loaded.
     pub access: Access,
@@ -121,7 +121,7 @@ pub struct Removal {
 pub struct Message {
     /// A sector of the target that receives the message.
     pub sector: u64,
-    /// The words.
+    /// The words of the message, as the target reads them.
     pub text: String,
     /// Set when the message prepares a lower device for a table.
     pub prepares: Option<Box<Preparation>>,

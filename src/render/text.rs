@@ -19,9 +19,9 @@ const MARGIN: &str = "    ";
 /// Whether text has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorMode {
-    /// With ANSI escapes.
+    /// Text with ANSI escapes, for a terminal.
     Colour,
-    /// Without.
+    /// Text without escapes, for files and pipes.
     Plain,
 }
 

@@ -23,13 +23,13 @@ pub enum Change {
     Device {
         /// The device: a plain name, or a path, tag or number.
         name: String,
-        /// The difference.
+        /// How its state differs from the record.
         change: DeviceChange,
     },
     /// A step would do something else.
     #[error("`{step}` would be done otherwise now: {need}")]
     Step {
-        /// The step.
+        /// The step as the saved plan has it.
         step: StepName,
         /// Why the step is needed now.
         need: String,
@@ -66,14 +66,14 @@ pub enum DeviceChange {
     Number {
         /// The number in the record.
         was: String,
-        /// The number now.
+        /// The number that it has now.
         is: String,
     },
     /// The device has another size, in sectors.
     Sectors {
         /// The size in the record.
         was: u64,
-        /// The size now.
+        /// The size that it has now.
         is: u64,
     },
     /// The device refuses writes now (`true`), or takes them.
@@ -92,14 +92,14 @@ pub enum DeviceChange {
     Row {
         /// The row in the record.
         was: String,
-        /// The row now.
+        /// The row that it has now.
         is: String,
     },
     /// The live table has more rows, or fewer.
     RowCount {
         /// The count in the record.
         was: usize,
-        /// The count now.
+        /// The count of its rows now.
         is: usize,
     },
 }
@@ -107,7 +107,7 @@ pub enum DeviceChange {
 /// The action of a step and the device it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepName {
-    /// The action.
+    /// The action of the step.
     pub action: Action,
     /// The plain name of the device.
     pub device: SmolStr,

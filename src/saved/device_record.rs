@@ -35,7 +35,7 @@ pub struct DeviceRecord {
 /// The state that only a mapped device has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappedState {
-    /// The plain name.
+    /// The plain name, decoded from the kernel's form.
     pub name: String,
     /// The uuid, if the device has one.
     pub uuid: Option<String>,

@@ -47,7 +47,7 @@ use keys::KeyDigest;
 /// The version of the format. A file of another version is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A saved plan.
+/// A plan in a file, and the state of the devices it was made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     format_version: u32,
@@ -91,7 +91,7 @@ pub enum SavedError {
     File {
         /// The attempt: `read`, `open`, `write`, `write beside`, `replace` or `write the folder of`.
         attempt: String,
-        /// The file.
+        /// The path of the file, as it was given.
         path: String,
         /// The answer of the system.
         error: std::io::Error,
@@ -99,7 +99,7 @@ pub enum SavedError {
     /// The file is not a saved plan.
     #[error("`{}` is no saved plan: {reason}", printable(.path))]
     NotAPlan {
-        /// The file.
+        /// The path of the file, as it was given.
         path: String,
         /// The first problem of its content.
         reason: String,

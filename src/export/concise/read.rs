@@ -21,7 +21,7 @@ pub struct SyntaxError {
 /// A device with the places of its parts, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocatedSpec {
-    /// The device.
+    /// The device as it was read.
     pub spec: Spec,
     /// The place of its name.
     pub name: Range<usize>,

@@ -14,7 +14,7 @@ use crate::units::{Sectors, SizeError};
 pub struct DiskSpec {
     /// Its node, below `/dev/`.
     pub path: String,
-    /// Its size.
+    /// The size, in sectors of 512 bytes; 0 is refused.
     pub sectors: u64,
     /// Whether it refuses writes.
     pub read_only: bool,
@@ -35,7 +35,7 @@ pub enum DiskError {
     /// A size that is not valid.
     #[error("the size of `{}`: {error}", .path.escape_debug())]
     Size {
-        /// The disk.
+        /// The path of the disk, below `/dev/`.
         path: String,
         /// The error of its size.
         error: SizeError,

@@ -50,7 +50,7 @@ use crate::sync::Mutex;
 use faults::Faults;
 use model::World;
 
-/// A simulated kernel.
+/// A model of a kernel, in memory or in a file. Threads may share it.
 #[derive(Debug)]
 pub struct Simulated {
     path: Option<PathBuf>,

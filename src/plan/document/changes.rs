@@ -44,7 +44,6 @@ pub enum FieldValue {
 }
 
 impl FieldChange {
-    /// Tells a difference.
     pub(super) fn of(difference: &Difference) -> Self {
         let text = |text: &SmolStr| Some(FieldValue::Text(text.clone()));
         let count = |rows: usize| Some(FieldValue::Number(rows as u64));

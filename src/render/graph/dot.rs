@@ -4,7 +4,7 @@ use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
 use crate::text::push_line;
 
-/// Writes the graph.
+/// Writes a `digraph` of Graphviz, with a line break at its end.
 pub fn dot(graph: &Graph) -> String {
     let mut out = "digraph dmctl {\n  rankdir = RL;\n  node [shape = box, style = \"rounded,filled\", fontname = \"sans-serif\"];\n".to_string();
     for node in &graph.nodes {

@@ -5,7 +5,7 @@ use crate::graph::Graph;
 use crate::stack::Position;
 use crate::text::{push, push_line};
 
-/// Writes the graph.
+/// Writes a `flowchart` of Mermaid, with a line break at its end.
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = "flowchart RL\n".to_string();
     for (place, node) in graph.nodes.iter().enumerate() {

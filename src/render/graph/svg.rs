@@ -31,7 +31,7 @@ rect{fill:#fff;stroke:#777}text{fill:#111}.small{fill:#555;font-size:11px}path{f
 /// The look of the boxes.
 const BOXES: Style = Style { corner: 5, first_line: 14, line: LINE, align: Align::Left };
 
-/// Draws the graph.
+/// Draws boxes and arrows as one SVG element, which loads nothing.
 pub fn svg(graph: &Graph) -> String {
     let stacks = graph.stacks();
     let labels: IndexVec<NodeId, Label> = graph.nodes.iter().map(label).collect();

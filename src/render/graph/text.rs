@@ -20,7 +20,7 @@ struct Line<'g> {
     again: bool,
 }
 
-/// Draws the graph.
+/// Draws a tree of lines from each lowest device up; a device that was drawn before is one line.
 pub fn text(graph: &Graph, mode: ColorMode) -> String {
     let stacks = graph.stacks();
     let drawn = IndexVec::filled(false, stacks.len());

@@ -15,7 +15,6 @@ use thiserror::Error;
 use super::FieldValue;
 use crate::mistake::{Mistake, to_serde};
 
-/// One word.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Argument(String);
 
@@ -48,7 +47,6 @@ impl Argument {
         Ok(Self(text.to_string()))
     }
 
-    /// The word.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -165,13 +165,11 @@ pub trait ErasedTarget {
     fn compare(&self, live: &dyn Target) -> Option<Differences>;
     /// See [`TargetKind::compare_suspended`]. `None` when the two are of different types.
     fn compare_suspended(&self, live: &dyn Target) -> Option<Differences>;
-    /// See [`TargetKind::for_export`].
     fn for_export(&self) -> Box<dyn Target>;
     /// See [`TargetKind::for_reload`]. A copy when the two are of different types.
     fn for_reload(&self, live: &dyn Target) -> Box<dyn Target>;
     /// Returns the fields as a map file writes them.
     fn fields(&self) -> toml::Table;
-    /// Copies the target.
     fn boxed(&self) -> Box<dyn Target>;
 }
 

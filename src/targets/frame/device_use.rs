@@ -5,7 +5,7 @@ use crate::device::Device;
 /// A part of a lower device that a row uses.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceUse<'a> {
-    /// The device.
+    /// The device as the row names it.
     pub device: &'a Device,
     /// The first sector used.
     pub start: u64,
@@ -18,7 +18,7 @@ pub struct DeviceUse<'a> {
 /// How a target uses a lower device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceAccess {
-    /// It only reads.
+    /// It reads, and any number of mappings may.
     Read,
     /// It writes, and no other mapping may.
     Write,
@@ -44,7 +44,7 @@ impl<'a> DeviceUse<'a> {
 pub struct Prepare<'a> {
     /// The device that the message is sent to.
     pub device: &'a Device,
-    /// The message.
+    /// The message, as the target of that device reads it.
     pub message: String,
     /// The [volume](super::Target::volume) of that device that is copied: while it is in use it must be
     /// suspended, for the kernel does not do that itself.

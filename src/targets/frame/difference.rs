@@ -35,9 +35,9 @@ pub struct Difference {
 pub enum Change {
     /// From one value to another.
     Values {
-        /// The live value.
+        /// The value in the kernel.
         live: Value,
-        /// The wanted value.
+        /// The value in the map.
         wanted: Value,
         /// The unit of both, where they are numbers of one.
         unit: Option<Unit>,

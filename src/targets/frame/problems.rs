@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// One wrong field.
+/// A field that breaks a rule, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The field, as a path below the target: `chunk`, `stripes[1].offset`. Empty for the target itself.
@@ -42,7 +42,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects problems.
+/// Collects all problems of a target, rather than the first.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Problem>);
 

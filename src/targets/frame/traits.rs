@@ -30,7 +30,7 @@ pub enum Mode {
 }
 
 impl Traits {
-    /// Nothing special.
+    /// The traits of most targets: each member is off, and any mode is allowed.
     pub const PLAIN: Self = Self {
         singleton: false,
         immutable: false,

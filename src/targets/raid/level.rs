@@ -66,7 +66,6 @@ pub(crate) enum Family {
 }
 
 impl Level {
-    /// Its family.
     pub(crate) fn family(self) -> Family {
         match self {
             Self::Raid0 => Family::Stripes,

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use dmctl::config;
 use dmctl::kernel::simulated::{self, DiskSpec, State};
+use dmctl::plan::document::Document;
+use dmctl::render::{Heading, markdown};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -221,4 +223,30 @@ fn every_plan_that_is_kept_fits_its_schema() {
         document["steps"] = json!([{ "action": "explode" }]);
         assert!(!schema.is_valid(&document));
     }
+}
+
+#[test]
+fn every_plan_that_is_kept_is_read_and_written_again_as_it_was() {
+    for path in files("tests/plans", |path| path.file_name().is_some_and(|name| name == "plan.json")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let plan: Document = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string_pretty(&plan).unwrap(), text.trim_end(), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_plan_of_an_older_version_without_changes_is_drawn_as_a_new_one() {
+    let mut dropped = 0;
+    for path in files("tests/plans", |path| path.file_name().is_some_and(|name| name == "plan.json")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut older: Value = serde_json::from_str(&text).unwrap();
+        for step in older["steps"].as_array_mut().unwrap() {
+            dropped += usize::from(step.as_object_mut().unwrap().remove("changes").is_some());
+        }
+        let (new, older): (Document, Document) =
+            (serde_json::from_str(&text).unwrap(), serde_json::from_value(older).unwrap());
+        let drawn = |plan: &Document| markdown(plan, &Heading::default());
+        assert_eq!(drawn(&older), drawn(&new), "{}", path.display());
+    }
+    assert!(dropped > 20, "only {dropped} steps with changes");
 }

@@ -6,7 +6,8 @@ use smol_str::SmolStr;
 
 use crate::access::Access;
 use crate::identity::Key;
-use crate::targets;
+use crate::targets::{self, Effect};
+use crate::units::Sectors;
 
 /// One difference between the table that a mapping should have and the one it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,15 @@ pub enum Difference {
     Access(Access),
     /// A lower device that is replaced by another one.
     LowerDevice(Key),
+}
+
+impl Difference {
+    /// Returns the difference of the lengths, in sectors, of two rows that begin at sector `start`.
+    pub(crate) fn length(start: u64, live: u64, wanted: u64) -> Option<Self> {
+        let mut differences = targets::Differences::default();
+        differences.field("length", &Sectors(wanted), &Sectors(live), Effect::Tune);
+        differences.fields.pop().map(|field| Self::Field { start, field })
+    }
 }
 
 impl fmt::Display for Difference {

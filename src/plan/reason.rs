@@ -125,6 +125,20 @@ impl Reason {
             _ => self.to_string().into(),
         }
     }
+
+    /// Returns the sentence without the differences of two tables, for a step that lists these itself. Empty where the
+    /// differences are the whole reason.
+    pub fn beyond_differences(&self) -> Cow<'static, str> {
+        if !matches!(self.cause, Cause::Differs(_)) {
+            return self.text();
+        }
+        match (&self.consequence, &self.stake) {
+            (None, None) => "".into(),
+            (Some(consequence), None) => consequence.to_string().into(),
+            (None, Some(stake)) => stake.to_string().into(),
+            (Some(consequence), Some(stake)) => format!("{consequence}; {stake}").into(),
+        }
+    }
 }
 
 impl Cause {

@@ -47,10 +47,10 @@ fn risks(out: &mut String, plan: &Document) {
     for step in &plan.steps {
         let title = || format!("{} {}", step.action.name(), code(&step_text::title(step)));
         if let Some(refusal) = &step.refusal {
-            let need = escape(step.need());
+            let need = escape(&step.reason());
             lines.push(format!("**refused** {}: {need}; {}", title(), escape(refusal)));
         } else if !step.class.allowed_unasked() {
-            lines.push(format!("**{}** {}: {}", step.class, title(), escape(step.need())));
+            lines.push(format!("**{}** {}: {}", step.class, title(), escape(&step.reason())));
         }
     }
     if !lines.is_empty() {
@@ -59,7 +59,7 @@ fn risks(out: &mut String, plan: &Document) {
 }
 
 fn row(out: &mut String, number: usize, step: &Step) {
-    let refused = if step.refused { " refused" } else { "" };
+    let refused = if step.is_refused() { " refused" } else { "" };
     push_line!(
         out,
         "| {number} | {} | {} | {} | {} | {}{refused} |",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::plan::document::{FieldChange, Sectors, Step};
+use crate::plan::document::{Sectors, Step};
 use crate::plan::{Action, CANCEL_REMOVAL};
 use crate::units;
 
@@ -114,18 +114,15 @@ pub(crate) fn reasons(step: &Step) -> Vec<String> {
         Action::Reload => beyond_tables(step),
         Action::Message if step.message.as_deref() != Some(CANCEL_REMOVAL) => Vec::new(),
         Action::Create | Action::Remove | Action::Rename if plain => Vec::new(),
-        _ => vec![step.need().to_string()],
+        _ => vec![step.reason().into_owned()],
     }
 }
 
 /// Returns what the drawn tables do not show: differences in a row that stays, and what is at stake.
 fn beyond_tables(step: &Step) -> Vec<String> {
-    let changes = step.changes.as_deref().unwrap_or_default();
-    let is_drawn = |index: usize| changes.get(index).is_some_and(FieldChange::is_in_rows);
-    let differences = step.differences.as_deref().unwrap_or_default().iter().enumerate();
-    let beyond = differences.filter(|(index, _)| !is_drawn(*index)).map(|(_, difference)| difference.clone());
-    let stake = Some(step.need_beyond_differences()).filter(|stake| !stake.is_empty());
-    beyond.chain(stake.map(ToString::to_string)).collect()
+    let differences = step.differences.iter().flatten().filter(|difference| !difference.is_in_rows());
+    let need = Some(step.need.to_string()).filter(|need| !need.is_empty());
+    differences.map(|difference| difference.text.clone()).chain(need).collect()
 }
 
 #[cfg(test)]

@@ -253,7 +253,8 @@ impl Page {
             };
             if index == last {
                 drawn.push_str(&" ".repeat(end.saturating_sub(width(line) + width(&class))));
-                drawn += &if step.refused { mode.with(&class, AnsiColor::Red) } else { class.to_string() };
+                drawn +=
+                    &if step.is_refused() { mode.with(&class, AnsiColor::Red) } else { class.to_string() };
             }
             self.line(&drawn);
         }
@@ -277,7 +278,7 @@ impl Page {
 mod tests {
     use super::*;
     use crate::plan::InUse;
-    use crate::plan::document::RowData;
+    use crate::plan::document::{Difference, RowData};
     use crate::policy::Class;
 
     fn step(name: &str) -> Step {
@@ -296,15 +297,13 @@ mod tests {
             uuid: None,
             number: Some("254:3".into()),
             class: Class::Remap,
-            refused: true,
             refusal: Some("needs --allow remap".to_string()),
-            reason: "offset 0 -> 8; refused: needs --allow remap".into(),
+            need: "".into(),
             table: Some(vec![row(0, 4096, "/dev/disk/by-id/a-very-long-name-of-a-disk (8:0) 8")]),
             readonly: Some(false),
             old_table: Some(vec![row(0, 2048, "8:0 0")]),
             old_readonly: Some(false),
-            differences: Some(vec!["offset 0 -> 8".to_string()]),
-            changes: None,
+            differences: Some(vec![Difference { text: "offset 0 -> 8".to_string(), change: None }]),
             sectors: None,
             suspended: Some(false),
             users: Some(Box::new(InUse {

@@ -216,7 +216,7 @@ pub(super) fn of_steps(saved: &Document, now: &Document) -> Option<Change> {
     if let Some((was, is)) = saved.steps.iter().zip(&now.steps).find(differ) {
         let (saved, now) = (StepName::of(was), StepName::of(is));
         return Some(if saved == now {
-            Change::Step { step: now, need: is.need().to_string() }
+            Change::Step { step: now, need: is.reason().into_owned() }
         } else {
             Change::OtherStep { now, saved }
         });
@@ -230,6 +230,7 @@ pub(super) fn of_steps(saved: &Document, now: &Document) -> Option<Change> {
 /// Returns the step without its users and its refusal, which may come and go, and are judged again before anything is
 /// done; and without its changes, which its differences tell and older plans lack.
 fn decisive(step: &Step) -> Step {
-    let need = step.need().to_string();
-    Step { users: None, refused: false, refusal: None, reason: need.into(), changes: None, ..step.clone() }
+    let mut step = Step { users: None, refusal: None, ..step.clone() };
+    step.differences.iter_mut().flatten().for_each(|difference| difference.change = None);
+    step
 }

@@ -65,6 +65,9 @@ const PLAIN: &[&str] = &[
 const SCHEMAS: &[&str] = &[
     "src/kernel/simulated/state.rs",
     "src/plan/document.rs",
+    "src/plan/document/rows.rs",
+    "src/plan/document/sectors.rs",
+    "src/plan/document/step_form.rs",
     "src/plan/usage.rs",
     "src/targets/clone.rs",
     "src/targets/integrity/mod.rs",

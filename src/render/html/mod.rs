@@ -60,8 +60,8 @@ fn risks(out: &mut String, plan: &Document) {
     for conflict in &plan.conflicts {
         note(out, "stop", "conflict", &conflict.name, &conflict.reason);
     }
-    for step in plan.steps.iter().filter(|step| step.refused) {
-        let message = format!("{}; {}", step.need(), step.refusal.as_deref().unwrap_or_default());
+    for step in plan.steps.iter().filter(|step| step.is_refused()) {
+        let message = format!("{}; {}", step.reason(), step.refusal.as_deref().unwrap_or_default());
         note(
             out,
             "stop",
@@ -70,13 +70,13 @@ fn risks(out: &mut String, plan: &Document) {
             &message,
         );
     }
-    for step in plan.steps.iter().filter(|step| !step.refused && !step.class.allowed_unasked()) {
+    for step in plan.steps.iter().filter(|step| !step.is_refused() && !step.class.allowed_unasked()) {
         note(
             out,
             "care",
             &format!("{} [{}]", step.action.name(), step.class),
             &step_text::title(step),
-            step.need(),
+            &step.reason(),
         );
     }
     for step in plan.steps.iter().filter(|step| in_use(step)) {

@@ -16,7 +16,7 @@ pub(crate) fn draw(out: &mut String, plan: &Document) {
 
 fn draw_step(out: &mut String, number: usize, step: &Step) {
     let action = step.action.name();
-    let weight = match (step.refused, step.class.allowed_unasked()) {
+    let weight = match (step.is_refused(), step.class.allowed_unasked()) {
         (true, _) => " refused",
         (false, false) => " heavy",
         (false, true) => "",

@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Rename, resume, clear a leftover: no data path changes.
+    /// Rename, resume, clear an inactive table: no data path changes.
     Settle,
     /// A new device; nothing is written to the lower ones.
     Create,
@@ -19,7 +19,7 @@ pub enum Class {
     Reload,
     /// An owned device, closed; nothing is lost that the file can't bring back.
     Remove,
-    /// A sector leads elsewhere afterwards: a shrink, another device, offset, key or cipher, a recreate.
+    /// A sector is mapped to another place afterwards: a shrink, another device, offset, key or cipher, a recreate.
     Remap,
     /// The kernel writes fresh metadata.
     Format,

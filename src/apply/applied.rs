@@ -65,10 +65,10 @@ impl Applied {
             match kernel.device(&id, Slot::Live) {
                 Ok(now) if same(then.as_ref(), now.as_ref()) => continue,
                 Ok(_) => undo.left(format!(
-                    "{name} was changed by somebody else meanwhile, and is left as it is; `dmctl info {name}` shows it"
+                    "{name} was changed by another program meanwhile, and is left as it is; `dmctl info {name}` shows it"
                 )),
                 Err(error) => undo.left(format!(
-                    "{name} can't be looked at: {error}; `dmctl info {name}` says whether it is there"
+                    "the state of {name} can't be read: {error}; `dmctl info {name}` shows whether it exists"
                 )),
             }
             changed.insert(id);

@@ -9,7 +9,7 @@ use crate::plan::Conflict;
 #[derive(Debug, Error)]
 pub enum ApplyError {
     /// The map has conflicts. No device was changed.
-    #[error("{}", list("conflicts stand in the way, so nothing was changed", .0.iter().map(|c| format!("{}: {}", c.name, c.reason))))]
+    #[error("{}", list("there are conflicts, so nothing was changed", .0.iter().map(|c| format!("{}: {}", c.name, c.reason))))]
     Conflicts(Vec<Conflict>),
     /// A step may not be carried out. No device was changed.
     #[error("{}", list("refused, so nothing was changed", .0.iter().cloned()))]

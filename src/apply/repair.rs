@@ -22,7 +22,7 @@ pub fn repair(
     for step in &repair.steps {
         let Some(number) = step.number else { continue };
         let says_why = match stuck_below(kernel, step, &helpless)? {
-            Some(lower) => format!("{} waits for {lower}, on which it stands", step.action().name()),
+            Some(lower) => format!("{} waits for {lower}, on which it depends", step.action().name()),
             None => match once_more(kernel, step, options) {
                 Ok(()) => continue,
                 Err(error) => error.to_string(),

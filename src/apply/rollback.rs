@@ -24,7 +24,7 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
             let outcome = undo.empty(&shell);
             let says = |error| {
                 format!(
-                    "{0} had no table, and can't be made anew without one: {error}; `dmctl info {0}` shows it",
+                    "{0} had no table, and can't be recreated without one: {error}; `dmctl info {0}` shows it",
                     shell.name
                 )
             };

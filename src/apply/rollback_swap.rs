@@ -178,7 +178,7 @@ impl<'m> WayBack<'m> {
         let suspended = now.as_ref().is_some_and(|now| now.info.suspended);
         match (now.is_some(), has_old, suspended) {
             (false, ..) => {
-                format!("{name} can't be looked at{why}; `dmctl info {name}` says whether it is there")
+                format!("the state of {name} can't be read{why}; `dmctl info {name}` shows whether it exists")
             }
             (true, true, true) => format!("{name} is suspended{why}; `dmctl resume {name}` resumes it"),
             (true, true, false) => {

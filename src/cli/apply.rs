@@ -36,10 +36,10 @@ use super::show::APPLIED;
     after_help = "Examples:\n  dmctl apply mappings.toml\n  dmctl apply mappings.toml --dry-run\n  dmctl apply mappings.toml --allow remap\n  dmctl apply /etc/dmctl --stack home\n  dmctl apply --plan plan.json\n  dmctl apply mappings.toml --confirm-within 60s"
 )]
 pub(crate) struct Args {
-    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    /// Map files, directories of `*.toml`, or `-` for standard input; several files form one map
     #[arg(value_name = "FILE", required_unless_present = "plan", conflicts_with = "plan")]
     files: Vec<PathBuf>,
-    /// Apply exactly this plan, that `dmctl plan --out` wrote, or nothing
+    /// Apply exactly this plan, saved by `dmctl plan --out`, or nothing
     #[arg(long, value_name = "PLAN.json")]
     plan: Option<PathBuf>,
     /// Apply a plan that was made on another host
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     selection: Selection,
     #[command(flatten)]
     allow: Allow,
-    /// How long to wait for lower devices, in place of what the map says
+    /// How long to wait for lower devices, in place of `wait` in the map
     #[arg(long, value_name = "TIME", conflicts_with = "plan", value_parser = parse_duration)]
     wait: Option<Duration>,
     /// Stop before anything is changed, and end as apply would end there
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Put everything back unless `dmctl confirm` comes within this time
     #[arg(long, value_name = "TIME", value_parser = within::parse)]
     confirm_within: Option<Duration>,
-    /// How much to do side by side, at most; 1 is one step after the other, in the order of the plan. By default as
+    /// How many steps to carry out at once, at most; 1 is one step after the other, in the order of the plan. By default as
     /// much as the running kernel lets overlap (32): removals and swaps spend their time waiting there, and wait
     /// together. On a simulated kernel, where nothing waits, 1
     #[arg(long, value_name = "N", value_parser = jobs)]

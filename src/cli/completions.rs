@@ -7,8 +7,8 @@ use super::output::print;
 
 /// Print the script by which a shell completes dmctl's arguments
 ///
-/// The script asks dmctl at each press of Tab: names of devices and keys of mappings are completed, too. Print it anew when dmctl
-/// was replaced by another version.
+/// The script asks dmctl at each press of Tab: names of devices and keys of mappings are completed, too. Print it again after an
+/// upgrade of dmctl.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl completions bash > /etc/bash_completion.d/dmctl\n  dmctl completions zsh > /usr/local/share/zsh/site-functions/_dmctl\n  dmctl completions fish > ~/.config/fish/completions/dmctl.fish"

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         (uuid.as_ref().and_then(Uuid::subsystem), (&args.consent).into())
     {
         note(format_args!(
-            "warning: with this uuid {subsystem} takes `{name}` for its own; --foreign says so is meant"
+            "warning: because of this uuid, {subsystem} will treat `{name}` as its own; pass --foreign if that is intended"
         ));
     }
     let options =

@@ -24,13 +24,13 @@ use super::selection::Selection;
 /// The pause before a device that is in use is tried again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Remove the devices of a map that nobody uses, upper ones first; the others stay, and are named
+/// Remove the devices of a map that are not in use, upper ones first; the others stay, and are named
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl deactivate mappings.toml\n  dmctl deactivate /etc/dmctl --stack home --wait 10s"
 )]
 pub(crate) struct Args {
-    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    /// Map files, directories of `*.toml`, or `-` for standard input; several files form one map
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]

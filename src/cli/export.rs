@@ -21,7 +21,7 @@ use super::output::print;
     after_help = "Examples:\n  dmctl export > mappings.toml\n  dmctl export vg-root --format dm-init\n  dmctl export --owner lab --format concise\n  dmctl export --format json > host.json && dmctl --kernel host.json plan mappings.toml"
 )]
 pub(crate) struct Args {
-    /// Devices, by name or by a path; whoever has them
+    /// Devices, by name or by a path, of any owner
     #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
     /// What to write

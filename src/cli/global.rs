@@ -58,9 +58,9 @@ impl Global {
 /// What to do about udev.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Udev {
-    /// Where it runs, wait for it; elsewhere keep the nodes below /dev/mapper
+    /// Where it runs, wait for it; otherwise keep the nodes below /dev/mapper
     Auto,
-    /// Keep the nodes below /dev/mapper, and wait for nobody
+    /// Keep the nodes below /dev/mapper, and don't wait
     Off,
 }
 

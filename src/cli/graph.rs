@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::map::{self, Trust};
 use super::output::{print, print_json};
 
-/// Draw what stands on what, from the disks up; with a map, also what is missing, drifted or to be done
+/// Draw which device uses which, from the disks up; with a map, also what is missing, drifted or to be done
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl graph\n  dmctl graph mappings.toml\n  dmctl graph --format svg > stacks.svg\n  dmctl graph --format dot | dot -Tpng > stacks.png"

@@ -14,7 +14,7 @@ use super::output::print;
 
 /// Write a map file of what `dmsetup table --concise` prints and `dmsetup create --concise` reads
 ///
-/// Minor numbers are left out. A key is never taken over: the map says where it is looked for.
+/// Minor numbers are left out. A key is never taken over: the map names the place where it is looked for.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl import-concise 'root,,,ro,0 4096 linear 8:1 0' > mappings.toml\n  dmsetup table --concise | dmctl import-concise --major 254"

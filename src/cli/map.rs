@@ -17,7 +17,7 @@ use super::selection::Selection;
 /// The map files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Files {
-    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    /// Map files, directories of `*.toml`, or `-` for standard input; several files form one map
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -109,10 +109,10 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
     let errors = loaded.diagnostics.errors();
     let map = match refused {
         Some(laxness) => Err(Failure::new(Exit::Error, laxness)
-            .hint("a map is applied as root: nobody else may be able to write it")),
+            .hint("a map is applied as root: no other user may be able to write it")),
         None => loaded.map.ok_or_else(|| {
             let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
-            Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was done"))
+            Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was changed"))
         }),
     };
     Read { messages, map }

@@ -27,10 +27,10 @@ pub(crate) struct Args {
     files: Files,
     #[command(flatten)]
     selection: Selection,
-    /// Keep the plan in this file too, for `show` and `apply --plan`
+    /// Also save the plan to this file, for `show` and `apply --plan`
     #[arg(long, value_name = "PLAN.json")]
     out: Option<PathBuf>,
-    /// End with 2 when changes are pending
+    /// Exit with 2 if changes are pending
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 /// The risk classes approved beside those of the map.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Allow {
-    /// Risk classes that may pass beside those of the map: remap, format, loss
+    /// Also allow steps of these risk classes, in addition to `policy.allow`: remap, format, loss
     #[arg(long = "allow", value_name = "CLASS,..", value_delimiter = ',', add = complete::classes())]
     classes: Vec<Class>,
 }

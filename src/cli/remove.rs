@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::global::Consent;
 use super::note::note;
 
-/// Remove a device; one that is busy is tried for some seconds
+/// Remove a device; retry for some seconds if it is busy
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl remove data\n  dmctl remove data --deferred")]
 pub(crate) struct Args {

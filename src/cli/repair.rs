@@ -29,7 +29,7 @@ use super::output::{Output, print, print_json};
     after_help = "Examples:\n  dmctl repair\n  dmctl repair --owner lab\n  dmctl repair --owner lab --dry-run"
 )]
 pub(crate) struct Args {
-    /// Whose devices, as `owner` in a map
+    /// The owner of the devices, as `owner` in a map
     #[arg(long, value_name = "OWNER", default_value = DEFAULT_OWNER, value_parser = Owner::new)]
     owner: Owner,
     /// Show what would be done, and change nothing

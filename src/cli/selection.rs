@@ -13,7 +13,7 @@ use super::failure::Failure;
 /// The stacks that are selected.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Selection {
-    /// Only the stack that this mapping is part of: what it stands on, and what stands on that. Nothing is
+    /// Only the stack that this mapping is part of: it, its lower and its upper devices. Nothing is
     /// pruned then
     #[arg(long = "stack", value_name = "KEY,..", value_delimiter = ',', value_parser = Key::new, add = complete::keys())]
     keys: Vec<Key>,

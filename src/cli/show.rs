@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// What `dmctl plan --out` wrote
     #[arg(value_name = "PLAN.json")]
     plan: PathBuf,
-    /// End with 2 when the plan would change something, and with 4 when it is stale
+    /// Exit with 2 if the plan would change something, and with 4 if it is stale
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]

@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let there = fs::symlink_metadata(&args.file).is_ok_and(|file| file.len() > 0);
     if there && !args.force {
         let path = args.file.to_string_lossy();
-        let error = anyhow!("{} is there already", printable(&path));
-        return Err(Failure::new(Exit::Error, error).hint("`--force` replaces it by a new, blank kernel"));
+        let error = anyhow!("{} already exists", printable(&path));
+        return Err(Failure::new(Exit::Error, error).hint("`--force` overwrites it with a new, blank kernel"));
     }
     let state = State::from_disks(&args.disks).map_err(|error| Failure::new(Exit::Usage, error))?;
     Simulated::create(&args.file, &state)?.save()?;

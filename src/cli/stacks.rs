@@ -15,13 +15,13 @@ use super::map::Trust;
 use super::output::{Output, lines};
 use super::selection::Selection;
 
-/// Name the stacks of a map: mappings that stand on one another are one, and come up at boot as one
+/// Name the stacks of a map: mappings that depend on one another are one, and come up at boot as one
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl stacks mappings.toml\n  dmctl stacks /etc/dmctl --boot x-initrd.attach --show types\n  dmctl stacks mappings.toml --json"
 )]
 pub(crate) struct Args {
-    /// Map files, directories of `*.toml`, or `-` for standard input; several are one map
+    /// Map files, directories of `*.toml`, or `-` for standard input; several files form one map
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, lines};
 
-/// Print the table of a device: a row a target, `start length type params`
+/// Print the table of a device: one row per target, `start length type params`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl table data\n  dmctl table data --inactive --json")]
 pub(crate) struct Args {

@@ -16,7 +16,7 @@ pub enum BootOption {
     /// It comes up only when something asks for it, such as a mount.
     #[serde(rename = "noauto")]
     NoAuto,
-    /// It stands on the network.
+    /// It needs the network.
     #[serde(rename = "_netdev")]
     NetDev,
     /// It comes up in the initramfs, and stays until the very end.

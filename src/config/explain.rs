@@ -70,7 +70,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
         table.remove("mappings");
         if !table.contains_key("format") {
             let missing = Diagnostic::error("`format` is missing")
-                .label("a map says first which format it has")
+                .label("a map must start with its format version")
                 .help("write `format = 1` at the top");
             self.push(missing, (self.file, 0..0));
         }
@@ -163,7 +163,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
 
     fn unknown_type(&mut self, name: &str, span: Range<usize>) {
         let diagnostic = Diagnostic::error(format!("dmctl knows no target type `{name}`"))
-            .label("unknown, and written with fields")
+            .label("unknown type: its fields can't be checked")
             .meant(nearest(name, KINDS.iter().map(|kind| kind.name)));
         let diagnostic = diagnostic.help(
             "a target of a type that dmctl doesn't know is written as the row it is: `params = [...]` in place of fields",

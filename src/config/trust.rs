@@ -15,7 +15,7 @@ use crate::identity::printable;
 pub enum Laxness {
     /// Its group or everyone may write to the file.
     #[error(
-        "`{}` can be written by others than its owner (mode {mode:04o}): whoever can write it decides what dmctl does; run `chmod go-w`",
+        "`{}` is writable by users other than its owner (mode {mode:04o}), who could decide what dmctl does; run `chmod go-w`",
         printable(.path)
     )]
     Writable {
@@ -34,7 +34,7 @@ pub enum Laxness {
     },
     /// The file holds a key, and its group or everyone may read it.
     #[error(
-        "`{}` holds a key and can be read by others than its owner (mode {mode:04o}); run `chmod go-rwx`",
+        "`{}` holds a key and is readable by users other than its owner (mode {mode:04o}); run `chmod go-rwx`",
         printable(.path)
     )]
     Readable {

@@ -81,21 +81,21 @@ impl ConfirmState {
             (Phase::Waiting, true) => {
                 let seconds = until.map_or(0, |until| (until.as_second() - now.as_second()).max(0));
                 format!(
-                    "waiting for `dmctl confirm` until {time} ({seconds} s from now), or {steps} are put back"
+                    "waiting for `dmctl confirm` until {time} ({seconds} s from now), then rolls back {steps}"
                 )
             }
-            (Phase::RollingBack, true) => format!("not confirmed in time: process {pid} puts {steps} back"),
+            (Phase::RollingBack, true) => format!("not confirmed in time: process {pid} rolls back {steps}"),
             (Phase::Waiting, false) => format!(
-                "process {pid} waited for `dmctl confirm` and was killed: {steps} stay applied and are not put back any \
-                 more; `dmctl confirm` clears this"
+                "process {pid} waited for `dmctl confirm` and was killed: its changes ({steps}) stay applied, \
+                 and are not rolled back any more; `dmctl confirm` clears this"
             ),
             (Phase::Applying | Phase::RollingBack, false) => format!(
-                "process {pid}, which applied {steps} or put them back, was killed on its way; `dmctl repair`, or `dmctl \
+                "process {pid} was killed while it applied or rolled back {steps}; `dmctl repair`, or `dmctl \
                  apply` with the map that is wanted, goes on from there, `dmctl confirm` clears this"
             ),
-            (Phase::RolledBack, _) => format!("not confirmed in time: {steps} were put back at {time}"),
+            (Phase::RolledBack, _) => format!("not confirmed in time: rolled back {steps} at {time}"),
             (Phase::Failed, _) => left.iter().fold(
-                format!("not confirmed in time, and {steps} could not all be put back at {time}:"),
+                format!("not confirmed in time, and not all of {steps} could be rolled back at {time}:"),
                 |text, left| format!("{text}\n  {}", printable(left)),
             ),
         }

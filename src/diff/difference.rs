@@ -65,7 +65,7 @@ impl fmt::Display for Difference {
             Self::RowCount { live, wanted } => write!(f, "{live} targets -> {wanted}"),
             Self::Access(Access::ReadOnly) => f.write_str("becomes read-only"),
             Self::Access(Access::Writable) => f.write_str("becomes writable"),
-            Self::LowerDevice(key) => write!(f, "it stands on @{key}, which is made anew"),
+            Self::LowerDevice(key) => write!(f, "it depends on @{key}, which is recreated"),
         }
     }
 }

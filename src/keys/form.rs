@@ -17,7 +17,7 @@ use crate::secret::{REDACTED, Secret};
 
 /// The advice of most messages: the four forms of a key.
 const FORMS: &str = "write `{ file = \"/path\" }`, `{ keyring = \"logon:description\", bytes = 64 }`, \
-                     `{ credential = \"name\" }`, or `{ hex = \"...\" }` in a file that nobody but its owner can read";
+                     `{ credential = \"name\" }`, or `{ hex = \"...\" }` in a file that only its owner can read";
 
 /// The message about a value that may be a key itself.
 const BARE_VALUE: &str =

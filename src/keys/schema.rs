@@ -44,7 +44,7 @@ impl JsonSchema for KeySource {
                 {
                     "type": "object",
                     "properties": {
-                        "hex": { "type": "string", "pattern": "^([0-9A-Fa-f]{2})+$", "description": "the key itself; only in a file that nobody but its owner can read" }
+                        "hex": { "type": "string", "pattern": "^([0-9A-Fa-f]{2})+$", "description": "the key itself; only in a file that only its owner can read" }
                     },
                     "required": ["hex"],
                     "additionalProperties": false

@@ -120,7 +120,7 @@ mod tests {
         for (kind, params, expected) in [
             ("linear", "8:0 4000", "row 1: 8:0 has 4096 sectors, this row uses it up to sector 4200"),
             ("linear", "8:9 0", "row 1: there is no block device 8:9"),
-            ("linear", "8:0", "row 1: word 2 of the parameters: the row ends where the offset should stand"),
+            ("linear", "8:0", "row 1: word 2 of the parameters: the row ends without the offset"),
             ("future", "8:0", "row 1: the kernel has no target type `future`"),
         ] {
             let row = RawRow::new(0, 200, kind, params.to_string());

@@ -148,7 +148,7 @@ mod tests {
             mappings[1].live = Some(vec![row("linear", "254:0 0")]);
         });
         let error = remove_data(&kernel, RemoveOptions::default()).unwrap_err();
-        let expected = "`data` is in use: `top` (254:1) stands on it, mounted on /srv/data";
+        let expected = "`data` is in use: `top` (254:1) depends on it, mounted on /srv/data";
         assert_eq!(error.to_string(), expected);
         assert_eq!(changes(&kernel), [""; 0]);
     }

@@ -52,8 +52,8 @@ impl fmt::Display for Usage {
             .holders
             .iter()
             .map(|(number, name)| match name {
-                Some(name) => format!("`{name}` ({number}) stands on it"),
-                None => format!("device {number} stands on it"),
+                Some(name) => format!("`{name}` ({number}) depends on it"),
+                None => format!("device {number} depends on it"),
             })
             .collect();
         uses.extend(self.mounts.iter().map(|place| format!("mounted on {}", printable(place))));

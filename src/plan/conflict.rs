@@ -239,14 +239,14 @@ impl fmt::Display for Obstacle {
             Self::NoRoom(message) => f.write_str(message),
             Self::Parameter(problem) => write!(f, "{problem}"),
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
-            Self::Circle { through } => write!(f, "it stands on itself, through {}", keys(through)),
+            Self::Circle { through } => write!(f, "it depends on itself, through {}", keys(through)),
             Self::AboveCircle { through } => {
-                write!(f, "it stands on a circle of mappings, through {}", keys(through))
+                write!(f, "it depends on a circle of mappings, through {}", keys(through))
             }
             Self::Overlap { sectors, device, other, other_device } => write!(
                 f,
-                "it writes to {sectors} of {}, and so does `{other}`, to which that device is {}; give them different \
-                 sectors, or say shared = true in both",
+                "it writes to {sectors} of {}; `{other}` writes there too (as {}); give them different \
+                 sectors, or write shared = true in both",
                 **device, **other_device
             ),
             Self::ClaimedTwice { device, other, mapping } => {

@@ -148,17 +148,17 @@ impl Cause {
             Self::Missing => "it does not exist",
             Self::Absent => "the map says it should be absent",
             Self::Pruned => "no mapping declares it any more",
-            Self::Recreated => "made anew",
-            Self::NoTable => "it has no table: whoever made it did not get to the end",
+            Self::Recreated => "recreated",
+            Self::NoTable => "it has no table: its creation was not finished",
             Self::Suspended => "it is suspended, and I/O to it waits",
             Self::SuspendWanted => "the map says it should be suspended",
             Self::InactiveTable => "a table was left in its inactive slot",
             Self::InactiveTableInTheWay => {
-                "the table in its inactive slot may hold a device that is made anew"
+                "the table in its inactive slot may hold a device that is recreated"
             }
             Self::RemovalPending => "it would go away as soon as it is closed",
             Self::AfterLoad => "sent after each load of its table",
-            Self::NoUuid => "it has no uuid, and the map takes it over",
+            Self::NoUuid => "it has no uuid, and the map adopts it",
             Self::OtherName => "the mapping has another name now",
             Self::NameTaken => "through a temporary name, for its own is not free yet",
             Self::NameFree => "its name is free now",
@@ -173,7 +173,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replaced(diff) => write!(f, "made anew: {diff}"),
+            Self::Replaced(diff) => write!(f, "recreated: {diff}"),
             Self::Differs(diff) => diff.fmt(f),
             Self::Volume(volume) => {
                 write!(f, "it makes the volume of {}", volume.mapping)?;

@@ -9,12 +9,12 @@ use crate::identity::DevNum;
 use crate::kernel::{Process, Users};
 use crate::observed::Observed;
 
-/// Who uses a device.
+/// The users of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InUse {
     /// How often it is open.
     pub open_count: u32,
-    /// Names of the devices that stand on it, by number where they are not mapped devices.
+    /// Names of the devices that use it, by number where they are not mapped devices.
     pub holders: Vec<String>,
     /// Where it is mounted.
     pub mounts: Vec<String>,

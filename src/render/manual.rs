@@ -53,7 +53,7 @@ fn section(kind: &Kind) -> String {
         push_line!(out, "- **{name}**: {value}");
     };
     fact("A change", doc.changes);
-    fact("Written at load", doc.writes);
+    fact("What loading writes", doc.writes);
     fact("Kernel", &format!("since {}.", doc.since));
     let traits = traits(kind.traits);
     if !traits.is_empty() {
@@ -95,7 +95,7 @@ fn table(fields: &[Field]) -> String {
     if fields.is_empty() {
         return "It has no fields.\n\n".to_string();
     }
-    let mut out = "| field | takes | default | meaning |\n|---|---|---|---|\n".to_string();
+    let mut out = "| field | type | default | meaning |\n|---|---|---|---|\n".to_string();
     for Field { name, takes, default, meaning } in fields {
         push_line!(out, "| `{name}` | {takes} | {default} | {meaning} |");
     }
@@ -129,11 +129,7 @@ impl<'a> Reader<'a> {
             let path = format!("{prefix}{name}");
             fields.push(Field {
                 takes: self.takes(property, depth),
-                default: if required.contains(&name) {
-                    "must be there".into()
-                } else {
-                    self.default(property)
-                },
+                default: if required.contains(&name) { "required".into() } else { self.default(property) },
                 meaning: self.meaning(property),
                 name: path.clone(),
             });

@@ -51,7 +51,7 @@ pub enum Change {
         saved: usize,
     },
     /// The map conflicts with the kernel in other places.
-    #[error("other conflicts stand in the way now")]
+    #[error("there are other conflicts now")]
     Conflicts,
 }
 

@@ -209,12 +209,12 @@ fn what_somebody_else_changed_meanwhile_is_left_to_them() {
     let last = ends(&lab).unwrap();
     assert_eq!(last["phase"], "failed", "{last}");
     let left = last["left"].to_string();
-    assert!(left.contains("anew was changed by somebody else meanwhile"), "{left}");
+    assert!(left.contains("anew was changed by another program meanwhile"), "{left}");
     assert_eq!(lab.ok(["table", "anew"]), "0 16 zero\n");
     assert_eq!(lab.ok(["table", "grows"]), "0 1024 linear 8:0 0\n");
     assert_eq!(lab.ok(["list"]), "above\nanew\nfreed\ngoes\ngrows\nrenamed\n");
     let status = lab.run(["status"]).stdout;
-    assert!(status.contains("could not all be put back") && status.contains("`dmctl info anew`"), "{status}");
+    assert!(status.contains("could be rolled back at") && status.contains("`dmctl info anew`"), "{status}");
     // A later apply makes that a thing of the past.
     lab.ok(["apply", &after, "--allow", "remap"]);
     assert_eq!(waiting(&lab), None);

@@ -57,7 +57,7 @@ fn a_table_that_leads_back_through_others_is_1() {
 fn a_device_in_use_is_3_and_its_user_is_named() {
     let lab = stack();
     let stderr = lab.fails(3, ["remove", "data"]);
-    assert!(stderr.contains("`data` is in use: `top` (254:1) stands on it"), "{stderr}");
+    assert!(stderr.contains("`data` is in use: `top` (254:1) depends on it"), "{stderr}");
     assert_eq!(lab.ok(["list"]), "data\ntop\n");
 }
 

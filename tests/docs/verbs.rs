@@ -69,7 +69,9 @@ fn page(folder: &Path, name: &str) -> String {
 fn every_verb_has_its_manual_page() {
     let folder = manual_pages();
     let command = page(folder.path(), "man1/dmctl.1");
-    assert!(command.contains("\n.SH \"EXIT CODES\"\n"), "{command}");
+    for section in ["\"EXIT CODES\"", "FILES"] {
+        assert!(command.contains(&format!("\n.SH {section}\n")), "no section {section}: {command}");
+    }
     for verb in verbs() {
         assert!(command.contains(&format!("dmctl-{verb}(1)")), "dmctl(1) does not name {verb}");
         let text = page(folder.path(), &format!("man1/dmctl-{verb}.1"));

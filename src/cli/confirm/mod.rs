@@ -18,7 +18,7 @@ pub(crate) use daemon::run as run_daemon;
 /// Keep what `apply --confirm-within` did; exit 1 if nothing waits, or it is too late
 ///
 /// Without it everything is put back when the time is up. `dmctl status` tells until when that is, and what became
-/// of it. What such an apply left to be known is cleared by this, too.
+/// of it. This also clears the record of such an apply.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl apply mappings.toml --confirm-within 60s && dmctl confirm\n  dmctl confirm"

@@ -11,14 +11,14 @@ use crate::cli::plan::Allow;
     after_help = "Examples:\n  dmctl watch /etc/dmctl\n  dmctl watch /etc/dmctl --apply\n  dmctl watch /etc/dmctl --apply --each-stack\n  dmctl watch mappings.toml --apply --allow remap\n  dmctl watch mappings.toml --json | jq --unbuffered -r .event"
 )]
 pub(crate) struct Args {
-    /// Map files and directories of `*.toml`, that need not exist yet; several are one map
+    /// Map files and directories of `*.toml`, that need not exist yet; several files form one map
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Apply what the policy of the map allows, until an apply fails
     #[arg(long)]
     pub(super) apply: bool,
     /// Follow each stack by itself, as its unit does at boot: what is wrong with one holds no other up, and one that
-    /// says `noauto` is followed only while it is up
+    /// has `noauto` is followed only while it is up
     #[arg(long)]
     pub(super) each_stack: bool,
     #[command(flatten)]

@@ -40,12 +40,12 @@ pub(super) fn check(merged: &Merged, uses: &[Use], diagnostics: &mut Diagnostics
                 unknown(&edge.lower, meant)
             }
             Some(lower) if !lower.is_present() => Diagnostic::error(format!(
-                "`{}` stands on `{}`, which is to be absent",
+                "`{}` depends on `{}`, which is to be absent",
                 edge.upper, edge.lower
             ))
             .related(lower.origin().field("state"), "declared absent here"),
             Some(_) if edge.upper == edge.lower => {
-                Diagnostic::error(format!("`{}` stands on itself", edge.upper))
+                Diagnostic::error(format!("`{}` depends on itself", edge.upper))
                     .label("a device can't be its own lower device")
             }
             Some(_) => continue,
@@ -89,8 +89,8 @@ fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {
     }
     path.extend(cycle.first().map(|edge| edge.upper.to_string()));
     let mut diagnostic =
-        Diagnostic::error(format!("these mappings stand on each other: {}", path.join(" -> "))).help(
-            "a device is made before the devices that stand on it: one of these must stand on something else",
+        Diagnostic::error(format!("these mappings depend on each other: {}", path.join(" -> "))).help(
+            "a device is made before the devices that depend on it: one of these must be on another device",
         );
     let place = |edge: &Use| {
         let upper = mappings.get(&edge.upper)?;
@@ -99,10 +99,10 @@ fn describe_cycle(cycle: &[&Use], mappings: &Mappings) -> Diagnostic {
     };
     let mut places = cycle.iter().filter_map(|edge| Some((place(edge)?, edge)));
     if let Some((spot, edge)) = places.next() {
-        diagnostic = diagnostic.at(spot).label(format!("`{}` stands on `{}`", edge.upper, edge.lower));
+        diagnostic = diagnostic.at(spot).label(format!("`{}` depends on `{}`", edge.upper, edge.lower));
     }
     for (spot, edge) in places.take(MAX_NAMED) {
-        diagnostic = diagnostic.related(spot, format!("`{}` stands on `{}`", edge.upper, edge.lower));
+        diagnostic = diagnostic.related(spot, format!("`{}` depends on `{}`", edge.upper, edge.lower));
     }
     diagnostic
 }

@@ -40,7 +40,7 @@ pub fn svg(graph: &Graph) -> String {
     let height = places.iter().map(|place| place.y + place.height).max().unwrap_or(0) + MARGIN;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         role=\"img\" aria-label=\"what stands on what\">\n<style>{STYLE}</style>\n"
+         role=\"img\" aria-label=\"devices, each above its lower devices\">\n<style>{STYLE}</style>\n"
     );
     for upper in stacks.positions() {
         for lower in stacks.below(upper) {

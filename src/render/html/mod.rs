@@ -95,7 +95,7 @@ fn risks(out: &mut String, plan: &Document) {
         note(out, "care", "ignored", &ignored.name, &ignored.reason);
     }
     if out.len() == before {
-        out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nobody uses what they touch.</div>\n");
+        out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nothing uses the devices that they touch.</div>\n");
     }
     out.push_str("</section>\n");
 }

@@ -60,7 +60,10 @@ impl fmt::Display for Difference {
                 write!(f, "{field} {live} -> {wanted}: {why}")
             }
             Change::Key => {
-                write!(f, "{field} differs: what is on disk can't be read, or is not believed, with another")
+                write!(
+                    f,
+                    "{field} differs: existing data can't be decrypted or authenticated with a different key"
+                )
             }
             Change::Parameters => {
                 f.write_str("the parameters differ, and what that means for this type is unknown")

@@ -56,7 +56,7 @@ impl<'a> Words<'a> {
     pub fn next(&mut self, what: &str) -> Result<&'a str, ParamsError> {
         let word = self.words.get(self.at).copied().ok_or_else(|| ParamsError {
             word: self.words.len(),
-            mistake: format!("the row ends where {what} should stand").into(),
+            mistake: format!("the row ends without {what}").into(),
         })?;
         self.at += 1;
         Ok(word)

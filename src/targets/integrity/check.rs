@@ -46,7 +46,7 @@ impl Integrity {
             (
                 "mode",
                 self.mode == Mode::Bitmap,
-                "bitmap mode needs an internal_hash: tags are made anew from it",
+                "bitmap mode needs an internal_hash, from which tags are recalculated",
             ),
             ("mode", self.mode == Mode::Inline, "inline mode needs an internal_hash"),
             ("allow_discards", self.allow_discards, "allow_discards needs an internal_hash"),

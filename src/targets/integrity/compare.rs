@@ -27,7 +27,7 @@ pub(super) fn compare(wanted: &Integrity, live: &Integrity, differences: &mut Di
 }
 
 /// Why another value of what the superblock holds takes another device.
-const FIXED: &str = "it was fixed when the device was formatted, and the kernel refuses another";
+const FIXED: &str = "it was set when the device was formatted, and the kernel rejects a different value";
 
 /// What the superblock holds and the kernel insists on.
 fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {

@@ -109,7 +109,7 @@ pub(crate) struct Integrity {
     /// effect when the device is formatted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fix_hmac: bool,
-    /// Lets tags be made anew even with a keyed hash, which an attacker could make use of.
+    /// Lets tags be recalculated even with a keyed hash, which an attacker could make use of.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub legacy_recalculate: bool,
 }
@@ -208,8 +208,8 @@ impl TargetKind for Integrity {
     const NAME: &'static str = "integrity";
     const TRAITS: Traits = Traits { singleton: true, secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
-        summary: "A device with a tag beside every block, which is checked at every read. The size it offers is \
-                  known only once it is formatted: load it with a few sectors first, then ask its status.",
+        summary: "A device with a tag beside every block, which is checked at every read. Its size is known only \
+                  once it is formatted: leave `length` out to get all of it.",
         since: "4.12",
         writes: "The superblock and an empty journal, when the superblock is all zero.",
         changes: "tag_size, block_size, meta_device and whether there is a journal_mac are fixed when the device is \
@@ -334,7 +334,7 @@ impl Target for Integrity {
             length: SUPERBLOCK,
             look,
             otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
-                        it is written or its tag is made anew",
+                        it is written or its tag is recalculated",
         }]
     }
 }

@@ -98,7 +98,7 @@ fn a_broken_map_is_told_and_changes_nothing() {
     fs::write(&path, map(4096)).unwrap();
     watching.put_right();
     let stderr = watching.end();
-    assert!(stderr.contains("error: 1 error in the map, so nothing was done"), "{stderr}");
+    assert!(stderr.contains("error: 1 error in the map, so nothing was changed"), "{stderr}");
 }
 
 #[test]

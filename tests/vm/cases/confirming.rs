@@ -147,7 +147,7 @@ pub fn what_nobody_confirms_is_put_back(guest: &Guest) -> Result<()> {
     ensure!(status()?.starts_with("waiting for `dmctl confirm` until "), "{}", status()?);
     let second = dmctl(&["repair"])?;
     ensure!(second.status == Some(5) && second.stderr.contains("(`dmctl apply`)"), "{second:?}");
-    comes_to("were put back at")?;
+    comes_to("not confirmed in time: rolled back")?;
     ensure!(picture(guest)? == was_mounted, "{:?}", picture(guest)?);
     ensure!(std::fs::read(mounted.file("kept"))? == vec![0x5a; 1 << 20]);
     ensure!(program("dmesg", &[])?.contains("dmctl: not confirmed in time, everything was put back"));
@@ -190,7 +190,8 @@ fn goes_on_and_is_put_back(guest: &Guest, was: &BTreeMap<String, String>) -> Res
     ensure!(picture(guest)? == *was, "it was applied before it could be");
     std::fs::create_dir_all("/dev/disk/by-label")?;
     std::os::unix::fs::symlink("../../ram7", LATE)?;
-    let outcome = comes_to("waiting for `dmctl confirm` until ").and_then(|()| comes_to("were put back at"));
+    let outcome = comes_to("waiting for `dmctl confirm` until ")
+        .and_then(|()| comes_to("not confirmed in time: rolled back"));
     std::fs::remove_file(LATE)?;
     outcome?;
     ensure!(picture(guest)? == *was, "{:?}", picture(guest)?);
@@ -217,7 +218,7 @@ pub fn the_end_of_the_session_changes_nothing(guest: &Guest) -> Result<()> {
 pub fn the_end_of_the_terminal_changes_nothing(guest: &Guest) -> Result<()> {
     let was = applied(guest)?;
     in_a_terminal_that_ends()?;
-    comes_to("were put back at")?;
+    comes_to("not confirmed in time: rolled back")?;
     ensure!(picture(guest)? == was, "{:?}", picture(guest)?);
     clears()?;
     guest.apply(EMPTY, &[])
@@ -274,7 +275,7 @@ pub fn what_is_in_use_by_then_is_told(guest: &Guest) -> Result<()> {
     applied(guest)?;
     apply_ends(&after(), &[&OPTIONS[..], &["--confirm-within", "1s"]].concat(), 0)?;
     let open = File::open("/dev/mapper/new")?;
-    comes_to("could not all be put back at")?;
+    comes_to("could be rolled back at")?;
     let says = status()?;
     ensure!(says.contains("new is there and should not be") && says.contains("`dmctl remove new`"), "{says}");
     drop(open);

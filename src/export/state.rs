@@ -56,6 +56,7 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
         mounts: users.mounts,
         swap: users.swap,
         logical_block_size: block.logical_block_size,
+        partition: block.partition,
         head: head.map(Hex),
         ..Disk::new(number, block.sectors)
     }))

@@ -123,6 +123,21 @@ pub struct BlockDevice {
     pub read_only: bool,
     /// The smallest unit it reads and writes, in bytes.
     pub logical_block_size: u32,
+    /// The place on its disk, for a partition.
+    pub partition: Option<Partition>,
+    /// The devices directly below it: the lower devices of a mapped device or an array, the disk of a partition, the
+    /// device with the file of a loop device. Each once.
+    pub lower: Vec<DevNum>,
+}
+
+/// The place of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// The number of the disk.
+    pub disk: DevNum,
+    /// The first sector on the disk.
+    pub start: u64,
 }
 
 /// The users of a block device.
@@ -233,6 +248,9 @@ pub trait ReadKernel: Sync {
 
     /// Reads a block device; `None` when no device has this number.
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;
+
+    /// Lists the numbers of the partitions of a disk. Empty for any other device.
+    fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError>;
 
     /// Lists the numbers of all block devices, mapped ones included.
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError>;

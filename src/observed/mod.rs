@@ -4,6 +4,7 @@
 //! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
 //! pure function of this state and the map.
 
+mod downwards;
 mod users;
 
 use std::cell::LazyCell;
@@ -92,6 +93,7 @@ impl Observed {
                 metadata.extend(row.target.metadata());
             }
         }
+        observed.read_downwards(kernel)?;
         for Metadata { device, offset, length, .. } in metadata {
             if let Some((number, offset)) = observed.ground(map, device, offset)
                 && let Some(head) = kernel.peek(number, offset, length)

@@ -23,6 +23,7 @@ cases![
     a_device_in_use_can_be_renamed_suspended_and_swapped,
     two_mappings_can_use_one_disk,
     holders_are_the_mappings_with_a_table_on_a_device,
+    lower_devices_are_those_of_both_tables,
     a_deferred_remove_of_a_closed_device_is_a_remove,
     a_deferred_remove_waits_for_the_last_close,
     a_deferred_remove_runs_down_a_stack,
@@ -168,6 +169,20 @@ fn holders_are_the_mappings_with_a_table_on_a_device(kernel: &dyn ChangeKernel, 
     same("live", holders()?, vec![device.number])?;
     works("remove", device.remove())?;
     same("after", holders()?, Vec::new())
+}
+
+fn lower_devices_are_those_of_both_tables(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
+    let device = Device::create(kernel, "case-lower-devices")?;
+    let lower = || works("block device", kernel.block_device(device.number)).map(|block| block.map(|b| b.lower));
+    let (one, two) = (disks.number(0), disks.number(1));
+    works("load", device.load(&format!("0 8 linear {one} 0\n8 8 linear {one} 64")))?;
+    works("resume", device.resume())?;
+    same("live", lower()?, Some(vec![one]))?;
+    works("load", device.load(&format!("0 8 linear {two} 0")))?;
+    same("loaded", lower()?, Some(vec![one, two]))?;
+    works("resume", device.resume())?;
+    same("swapped", lower()?, Some(vec![two]))?;
+    works("remove", device.remove())
 }
 
 /// Whether a device is gone soon: the kernel removes a deferred one from a work queue.

@@ -9,7 +9,8 @@ use nix::sys::stat::{major, minor};
 
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
-use crate::kernel::{BlockDevice, KernelError};
+use super::stacking;
+use crate::kernel::{BlockDevice, KernelError, Partition};
 
 /// Where sysfs lists block devices by number.
 const SYSFS: &str = "/sys/dev/block";
@@ -48,9 +49,17 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
     }
     let folder = folder(number);
     // A partition has the queue of the disk it is a part of.
-    let queue = if folder.join("partition").exists() { "../queue" } else { "queue" };
+    let is_partition = folder.join("partition").exists();
+    let queue = if is_partition { "../queue" } else { "queue" };
     let read = || {
+        let partition = if is_partition { Some(stacking::partition(&folder)?) } else { None };
+        let lower = match partition {
+            Some(Partition { disk, .. }) => vec![disk],
+            None => stacking::lower(&folder),
+        };
         Ok(BlockDevice {
+            partition,
+            lower,
             number,
             sectors: read_number(&folder.join("size"))?,
             read_only: read_number::<u8>(&folder.join("ro"))? != 0,
@@ -99,7 +108,7 @@ fn exists(number: DevNum) -> Result<bool, KernelError> {
 }
 
 /// Reads the number in a file of sysfs.
-fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
+pub(super) fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
     let text = fs::read_to_string(path).map_err(|error| failed("read", path, error))?;
     text.trim().parse().map_err(|_| {
         let source = io::Error::new(ErrorKind::InvalidData, format!("`{}` is no number", text.trim()));

@@ -5,7 +5,8 @@
 //! loading one always ask the kernel to wipe its buffers, whatever the target: any word of an unknown target may
 //! be a key.
 //!
-//! Block devices are read from sysfs and `/proc` (`block`, `paths`, `users`, `openers`, `peek`). Where udev answers
+//! Block devices are read from sysfs and `/proc` (`block`, `stacking`, `paths`, `users`, `openers`,
+//! `peek`). Where udev answers
 //! (`udevd`) it makes the links in `/dev/mapper`, and is waited for at the end of a batch of calls (`udev`, `cookie`);
 //! where it does not, `nodes` keeps them. `dev_mapper` brings the two together.
 
@@ -21,6 +22,7 @@ mod openers;
 mod paths;
 mod peek;
 mod raw;
+mod stacking;
 mod udev;
 mod udevd;
 mod users;
@@ -238,6 +240,10 @@ impl ReadKernel for Live {
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
         block::block_device(number)
+    }
+
+    fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
+        stacking::partitions(disk)
     }
 
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {

@@ -33,6 +33,10 @@ impl World {
         for disk in world.disks.values_mut() {
             disk.holders.retain(|holder| !mappings.contains(holder));
         }
+        let holds = |disk: &Disk| disk.holders.iter().map(|holder| (*holder, disk.number)).collect::<Vec<_>>();
+        for (holder, device) in world.disks.values().flat_map(holds).collect::<Vec<_>>() {
+            world.hold(holder, device);
+        }
         // Tables may name devices that come later in the file, so they are loaded once all devices exist.
         for (index, mapping) in &by_name {
             let place = format!("mappings[{index}] ({})", printable(&mapping.name));
@@ -107,7 +111,11 @@ impl World {
         };
         let live: Option<Loaded> = load(&state.live, "live", Access::from_read_only(state.read_only))?;
         let inactive = load(&state.inactive, "inactive", Access::from_read_only(state.inactive_read_only))?;
-        let foreign = state.holders.iter().filter(|holder| !mappings.contains(holder)).copied().collect();
+        let foreign: Vec<DevNum> =
+            state.holders.iter().filter(|holder| !mappings.contains(holder)).copied().collect();
+        for holder in &foreign {
+            self.hold(*holder, state.number);
+        }
         if let Some(mapping) = self.mapping_mut(state.number) {
             mapping.live = live;
             mapping.inactive = inactive;

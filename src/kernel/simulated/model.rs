@@ -120,6 +120,8 @@ pub(super) struct World {
     uuids: IndexMap<Uuid, usize>,
     /// The mappings that have a device open, by device; only for devices that are not mappings.
     above: HashMap<DevNum, Opens>,
+    /// The devices that a holder holds which is not a mapping: an array, for one.
+    held: HashMap<DevNum, Vec<DevNum>>,
 }
 
 impl World {
@@ -134,6 +136,7 @@ impl World {
             numbers: IndexMap::new(),
             uuids: IndexMap::new(),
             above: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -205,6 +208,24 @@ impl World {
             return Some(disk.sectors);
         }
         self.mapping(number).filter(|mapping| mapping.queue.is_some()).map(Mapping::sectors)
+    }
+
+    /// Lists the devices directly below a device: those that the tables of a mapping open, the disk of a partition, and
+    /// those that an array or the like holds.
+    pub(super) fn lower(&self, number: DevNum) -> Vec<DevNum> {
+        if let Some(mapping) = self.mapping(number) {
+            let mut lower: Vec<DevNum> = mapping.below.iter().map(|(device, _)| *device).collect();
+            lower.dedup();
+            return lower;
+        }
+        let disk = self.disk(number).and_then(|disk| disk.partition).map(|partition| partition.disk);
+        let held = self.held.get(&number).into_iter().flatten();
+        held.copied().chain(disk).collect()
+    }
+
+    /// Notes that `holder`, which is not a mapping, holds `device`.
+    pub(super) fn hold(&mut self, holder: DevNum, device: DevNum) {
+        self.held.entry(holder).or_default().push(device);
     }
 
     /// Returns the logical block size of a device, in bytes: the largest of those of the disks below.

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use super::Simulated;
 use super::change::called;
 use super::model::{Loaded, Mapping};
+use super::state::Disk;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
@@ -71,7 +72,15 @@ impl ReadKernel for Simulated {
             sectors,
             read_only,
             logical_block_size: world.block_size(number),
+            partition: world.disk(number).and_then(|disk| disk.partition),
+            lower: world.lower(number),
         }))
+    }
+
+    fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
+        let world = &self.inner().world;
+        let is_part = |part: &&Disk| part.partition.is_some_and(|partition| partition.disk == disk);
+        Ok(world.disks.values().filter(is_part).map(|part| part.number).collect())
     }
 
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {

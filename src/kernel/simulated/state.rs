@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notation::{self, Dotted, Hex};
 use crate::identity::DevNum;
-use crate::kernel::{Process, Version};
+use crate::kernel::{Partition, Process, Version};
 use crate::secret::Secret;
 use crate::table::RawRow;
 use crate::targets;
@@ -94,6 +94,9 @@ pub struct Disk {
     /// The smallest unit it reads and writes, in bytes.
     #[serde(default = "default_block_size", skip_serializing_if = "is_default_block_size")]
     pub logical_block_size: u32,
+    /// The place on its disk, for a partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Whether it reads as zeros wherever `head` says nothing else. Otherwise it can't be read there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank: bool,
@@ -115,6 +118,7 @@ impl Disk {
             swap: false,
             exclusive: false,
             logical_block_size: default_block_size(),
+            partition: None,
             blank: false,
             head: None,
         }

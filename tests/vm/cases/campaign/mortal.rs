@@ -93,6 +93,10 @@ impl ReadKernel for Mortal {
         self.kernel.block_device(number)
     }
 
+    fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
+        self.kernel.partitions(disk)
+    }
+
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
         self.kernel.block_devices()
     }

@@ -1,0 +1,63 @@
+//! Reads how block devices of every driver are stacked: partitions on disks, arrays on their members, loop devices on
+//! the device with their file.
+//!
+//! sysfs lists the lower devices of mapped devices and arrays (`bd_link_disk_holder` in `block/holder.c`), for the live and
+//! the inactive table alike. It does not list the device below a loop device: that follows from the file.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use super::block::{failed, folder, numbered, read_number};
+use crate::identity::DevNum;
+use crate::kernel::{KernelError, Partition};
+
+/// Reads the place of the partition with this folder in sysfs. Its start is in sectors of 512 bytes, whatever the blocks of
+/// the disk are (`part_start_show` in `block/partitions/core.c`).
+pub(super) fn partition(folder: &Path) -> Result<Partition, KernelError> {
+    let disk = folder.join("../dev");
+    let number = read_device(&disk).ok_or_else(|| {
+        failed("read the disk of a partition from", &disk, std::io::ErrorKind::InvalidData.into())
+    })?;
+    Ok(Partition { disk: number, start: read_number(&folder.join("start"))? })
+}
+
+/// Lists the partitions of a disk.
+pub(super) fn partitions(disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
+    let path = folder(disk);
+    let Ok(entries) = fs::read_dir(&path) else { return Ok(Vec::new()) };
+    let mut partitions = Vec::new();
+    for entry in entries {
+        let part = entry.map_err(|error| failed("read", &path, error))?.path();
+        if part.join("partition").exists() {
+            partitions.extend(read_device(&part.join("dev")));
+        }
+    }
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
+/// Lists the devices directly below the one with this folder in sysfs, which is not a partition.
+pub(super) fn lower(folder: &Path) -> Vec<DevNum> {
+    let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
+    let mut lower: Vec<DevNum> =
+        slaves.filter_map(|slave| read_device(&slave.path().join("dev"))).chain(behind_loop(folder)).collect();
+    lower.sort_unstable();
+    lower.dedup();
+    lower
+}
+
+/// Returns the device that holds the file of a loop device, or that is the file. A file of a file system without a device
+/// has a number with major 0.
+fn behind_loop(folder: &Path) -> Option<DevNum> {
+    let file = fs::read_to_string(folder.join("loop/backing_file")).ok()?;
+    let metadata = fs::metadata(file.strip_suffix('\n').unwrap_or(&file)).ok()?;
+    let is_device = metadata.file_type().is_block_device();
+    let number = numbered(if is_device { metadata.rdev() } else { metadata.dev() });
+    (number.major != 0).then_some(number)
+}
+
+/// Reads the number in a `dev` file. A device that was removed just now has none.
+fn read_device(path: &Path) -> Option<DevNum> {
+    DevNum::parse(fs::read_to_string(path).ok()?.trim())
+}

@@ -173,7 +173,8 @@ fn holders_are_the_mappings_with_a_table_on_a_device(kernel: &dyn ChangeKernel, 
 
 fn lower_devices_are_those_of_both_tables(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
     let device = Device::create(kernel, "case-lower-devices")?;
-    let lower = || works("block device", kernel.block_device(device.number)).map(|block| block.map(|b| b.lower));
+    let lower =
+        || works("block device", kernel.block_device(device.number)).map(|block| block.map(|b| b.lower));
     let (one, two) = (disks.number(0), disks.number(1));
     works("load", device.load(&format!("0 8 linear {one} 0\n8 8 linear {one} 64")))?;
     works("resume", device.resume())?;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
 
+use super::stacking;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
-use super::stacking;
 use crate::kernel::{BlockDevice, KernelError, Partition};
 
 /// Where sysfs lists block devices by number.

@@ -40,8 +40,10 @@ pub(super) fn partitions(disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
 /// Lists the devices directly below the one with this folder in sysfs, which is not a partition.
 pub(super) fn lower(folder: &Path) -> Vec<DevNum> {
     let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
-    let mut lower: Vec<DevNum> =
-        slaves.filter_map(|slave| read_device(&slave.path().join("dev"))).chain(behind_loop(folder)).collect();
+    let mut lower: Vec<DevNum> = slaves
+        .filter_map(|slave| read_device(&slave.path().join("dev")))
+        .chain(behind_loop(folder))
+        .collect();
     lower.sort_unstable();
     lower.dedup();
     lower

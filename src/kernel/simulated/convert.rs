@@ -33,7 +33,8 @@ impl World {
         for disk in world.disks.values_mut() {
             disk.holders.retain(|holder| !mappings.contains(holder));
         }
-        let holds = |disk: &Disk| disk.holders.iter().map(|holder| (*holder, disk.number)).collect::<Vec<_>>();
+        let holds =
+            |disk: &Disk| disk.holders.iter().map(|holder| (*holder, disk.number)).collect::<Vec<_>>();
         for (holder, device) in world.disks.values().flat_map(holds).collect::<Vec<_>>() {
             world.hold(holder, device);
         }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -35,7 +35,7 @@ const SETTINGS: [&str; 6] = [
 const CLEANER: &str = "cleaner";
 
 /// A slow device with the blocks in use kept on a fast one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cache {
     /// The device that records which blocks are cached.
@@ -88,23 +88,21 @@ fn canonical(policy: &str) -> String {
 }
 
 impl Cache {
+    /// The mode is compared by hand: why another one may be refused depends on which it is.
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a cache has no feature {}", ignore_case: true },
+        all: &[
+            option!(metadata2).tune(),
+            alternatives!(mode: CacheMode { Writethrough, Writeback, Passthrough }),
+            option!(no_discard_passdown).tune(),
+        ],
+    };
+
     fn parse_features(&mut self, features: &mut Words<'_>) -> Result<(), ParamsError> {
         let mut modes = 0;
-        while features.left() > 0 {
-            let word = features.next("a feature")?.to_ascii_lowercase();
-            if let Some(mode) = CacheMode::find(&word) {
-                self.mode = mode;
-                modes += 1;
-            } else if word == "metadata2" {
-                self.metadata2 = true;
-            } else if word == "no_discard_passdown" {
-                self.no_discard_passdown = true;
-            } else {
-                let (word, modes) = (word.escape_debug(), CacheMode::words());
-                return Err(features.wrong(format!(
-                    "a cache has no feature `{word}`; there are metadata2, {modes}, no_discard_passdown"
-                )));
-            }
+        while let Some(word) = features.peek() {
+            modes += usize::from(CacheMode::find(word).is_some());
+            Self::FEATURES.parse_one(self, features)?;
         }
         if modes > 1 {
             return Err(features.wrong(format!("only one of {} may stand here", CacheMode::words())));
@@ -145,11 +143,7 @@ impl TargetKind for Cache {
             cache: words.device("the cache device")?,
             origin: words.device("the origin")?,
             block_size: words.sectors("the block size")?,
-            mode: CacheMode::default(),
-            metadata2: false,
-            no_discard_passdown: false,
-            policy: String::new(),
-            policy_args: BTreeMap::new(),
+            ..Self::default()
         };
         cache.parse_features(&mut words.always_counted("features")?)?;
         cache.parse_policy(words)?;
@@ -158,11 +152,7 @@ impl TargetKind for Cache {
 
     fn print(&self, out: &mut Printer) {
         out.device(&self.metadata).device(&self.cache).device(&self.origin).word(self.block_size);
-        out.always_counted(|out| {
-            out.flag(self.metadata2, "metadata2")
-                .word(self.mode)
-                .flag(self.no_discard_passdown, "no_discard_passdown");
-        });
+        out.always_counted(|out| Self::FEATURES.print(self, out));
         out.word(&self.policy).always_counted(|out| {
             for (name, value) in &self.policy_args {
                 out.word(name).word(value);
@@ -175,23 +165,14 @@ impl TargetKind for Cache {
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("cache", &self.cache, &live.cache, Effect::Remap);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
-        let why = "the metadata fixes it, and the kernel refuses another";
-        differences.field_with_reason(
-            "block_size",
-            &self.block_size,
-            &live.block_size,
-            Effect::Recreate,
-            why,
-        );
+        differences.fixed("block_size", &self.block_size, &live.block_size, "metadata");
         if self.mode == CacheMode::Passthrough {
             let why = "the kernel refuses while a block is dirty; set policy = \"cleaner\" first";
             differences.field_with_reason("mode", &self.mode, &live.mode, Effect::Tune, why);
         } else {
             differences.field("mode", &self.mode, &live.mode, Effect::Tune);
         }
-        differences.field("metadata2", &self.metadata2, &live.metadata2, Effect::Tune);
-        let (wanted, printed) = (self.no_discard_passdown, live.no_discard_passdown);
-        differences.field("no_discard_passdown", &wanted, &printed, Effect::Tune);
+        Self::FEATURES.compare(self, live, differences);
         differences.field("policy", &canonical(&self.policy), &canonical(&live.policy), Effect::Tune);
         for name in self
             .policy_args

@@ -19,7 +19,7 @@ const MIN_REGION_SIZE: u64 = 8;
 const MAX_REGION_SIZE: u64 = 2_097_152;
 
 /// A copy that can be used while it is being made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clone {
     /// The device that records which regions are copied.
@@ -46,13 +46,13 @@ pub(crate) struct Clone {
 
 impl Clone {
     const FEATURES: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a clone has no feature" },
+        syntax: Syntax::Spaced { unknown: "a clone has no feature {}", ignore_case: true },
         all: &[option!(no_hydration), option!(no_discard_passdown).tune()],
     };
 
     /// The core arguments, with `DEFAULT_HYDRATION_THRESHOLD` and `DEFAULT_HYDRATION_BATCH_SIZE`.
     const CORE: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a clone has no core argument" },
+        syntax: Syntax::Spaced { unknown: "a clone has no core argument {}", ignore_case: true },
         all: &[
             option!(hydration_threshold).tune().default(1),
             option!(hydration_batch_size).tune().default(1),
@@ -84,10 +84,7 @@ impl TargetKind for Clone {
             destination: words.device("the destination")?,
             source: words.device("the source")?,
             region_size: words.sectors("the region size")?,
-            no_hydration: false,
-            no_discard_passdown: false,
-            hydration_threshold: None,
-            hydration_batch_size: None,
+            ..Self::default()
         };
         Self::FEATURES.parse(&mut clone, &mut words.counted("features")?)?;
         Self::CORE.parse(&mut clone, &mut words.counted("core arguments")?)?;
@@ -110,14 +107,7 @@ impl TargetKind for Clone {
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("destination", &self.destination, &live.destination, Effect::Remap);
         differences.field("source", &self.source, &live.source, Effect::Remap);
-        let why = "the metadata fixes it, and the kernel refuses another";
-        differences.field_with_reason(
-            "region_size",
-            &self.region_size,
-            &live.region_size,
-            Effect::Recreate,
-            why,
-        );
+        differences.fixed("region_size", &self.region_size, &live.region_size, "metadata");
         let (wanted, printed) = (self.no_hydration, live.no_hydration);
         let why =
             if wanted { "the copy in the background stops" } else { "the copy in the background starts" };
@@ -151,9 +141,7 @@ impl Target for Clone {
     }
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
-        let why = "the metadata fixes it, and the kernel refuses another";
-        let (length, live_length) = (Sectors(length), Sectors(live_length));
-        differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);
+        differences.fixed("length", &Sectors(length), &Sectors(live_length), "metadata");
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
+    sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -36,7 +37,7 @@ pub(crate) struct Crypt {
     pub offset: Sectors,
     /// How much is encrypted as one, in bytes: a power of two from 512 to 4096, default 512. The length of
     /// the row is a multiple of it.
-    #[serde(default = "sector", skip_serializing_if = "is_sector")]
+    #[serde(default = "sector_size::default", skip_serializing_if = "sector_size::is_default")]
     pub sector_size: Bytes,
     /// Passes discards on; they tell which sectors are in use.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -110,21 +111,7 @@ impl FieldValue for Tag {}
 /// What another cipher, IV or sector size makes of the data.
 const NOISE: &str = "what is on disk then reads as noise";
 
-fn sector() -> Bytes {
-    Bytes(SECTOR)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_sector(size: &Bytes) -> bool {
-    size.0 == SECTOR
-}
-
 impl Crypt {
-    /// How many sectors are encrypted as one.
-    fn step(&self) -> u64 {
-        (self.sector_size.0 / SECTOR).max(1)
-    }
-
     fn key_sizes(&self) -> KeySizes {
         KeySizes::of_cipher(&self.cipher, self.integrity_key_size.and_then(|size| usize::try_from(size).ok()))
     }
@@ -185,7 +172,7 @@ impl TargetKind for Crypt {
             iv_offset: Sectors(words.number("iv_offset")?),
             device: keyed::device(words)?,
             offset: words.sectors("the offset")?,
-            sector_size: sector(),
+            sector_size: sector_size::default(),
             ..Self::default()
         };
         Self::OPTIONS.parse(&mut crypt, &mut words.counted("options")?)?;
@@ -234,26 +221,24 @@ impl Target for Crypt {
             problems.at("cipher", problem);
         }
         keyed::check(&self.key, &self.key_sizes(), "key", &self.cipher, problems);
-        problems.power_of_two("sector_size", self.sector_size.0, SECTOR, 4096);
+        sector_size::check(self.sector_size, problems);
         if let Some(tag) = &self.integrity {
             problems.range("integrity.tag_size", tag.tag_size.into(), 1, MAX_TAG);
         }
         Self::OPTIONS.check(self, problems);
-        let step = self.step();
+        let step = sector_size::sectors(self.sector_size);
         if !self.iv_offset.0.is_multiple_of(step) {
             problems.multiple("iv_offset", self.iv_offset.0, step, 0, u64::MAX / step * step);
         }
-        if let Some(length) = length.filter(|length| !length.is_multiple_of(step)) {
-            let nearest = (length / step * step).max(step);
-            let message =
-                format!("length must be a multiple of sector_size ({step} sectors), {length} is not");
-            problems.at("length", message).nearest(nearest);
+        if let Some(length) = length {
+            problems.whole_blocks(length, step, "sector_size");
         }
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
+        let step = sector_size::sectors(self.sector_size);
         RemainingLength::of_size(&self.device, size_of, |size| {
-            in_whole_blocks(size.saturating_sub(self.offset.0), self.step()).ok_or_else(|| {
+            in_whole_blocks(size.saturating_sub(self.offset.0), step).ok_or_else(|| {
                 format!(
                     "{} has {size} sectors: from sector {} on there is not one whole sector of {} bytes left",
                     self.device, self.offset, self.sector_size

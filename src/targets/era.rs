@@ -61,14 +61,7 @@ impl TargetKind for Era {
         let why = "another metadata device knows of other eras, or of none";
         differences.field_with_reason("metadata", &self.metadata, &live.metadata, Effect::Remap, why);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
-        let why = "the metadata fixes it, and the kernel refuses another";
-        differences.field_with_reason(
-            "block_size",
-            &self.block_size,
-            &live.block_size,
-            Effect::Recreate,
-            why,
-        );
+        differences.fixed("block_size", &self.block_size, &live.block_size, "metadata");
     }
 }
 

@@ -121,7 +121,7 @@ impl Flakey {
     }
 
     const FEATURES: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "flakey has no feature" },
+        syntax: Syntax::Spaced { unknown: "flakey has no feature {}", ignore_case: true },
         all: &[
             option!(error_reads).once(Self::TWICE),
             option!(drop_writes).once(Self::TWICE),

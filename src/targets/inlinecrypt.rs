@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeviceUse, Differences, Doc, FieldValue, Options, ParamsError, Printer, Problems, Syntax, Target,
-    TargetKind, Traits, Words, alternatives, keyed, option,
+    TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot};
@@ -40,7 +40,7 @@ pub(crate) struct InlineCrypt {
     #[serde(default)]
     pub offset: Sectors,
     /// How much is encrypted as one, in bytes: a power of two from 512 to 4096, default 512.
-    #[serde(default = "sector")]
+    #[serde(default = "sector_size::default")]
     pub sector_size: Bytes,
     /// Passes discards on; they tell which sectors are in use.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -71,10 +71,6 @@ impl fmt::Display for KeyType {
 }
 
 impl FieldValue for KeyType {}
-
-fn sector() -> Bytes {
-    Bytes(SECTOR)
-}
 
 impl InlineCrypt {
     fn key_sizes(&self) -> KeySizes {
@@ -129,7 +125,7 @@ impl TargetKind for InlineCrypt {
             iv_offset,
             device: keyed::device(words)?,
             offset: words.sectors("the offset")?,
-            sector_size: sector(),
+            sector_size: sector_size::default(),
             ..Self::default()
         };
         Self::OPTIONS.parse(&mut target, &mut words.counted("options")?)?;
@@ -173,11 +169,11 @@ impl Target for InlineCrypt {
             problems.at("cipher", format!("inlinecrypt knows one cipher, {CIPHER}"));
         }
         keyed::check(&self.key, &self.key_sizes(), "key", CIPHER, problems);
-        problems.power_of_two("sector_size", self.sector_size.0, SECTOR, 4096);
+        sector_size::check(self.sector_size, problems);
         if self.sector_size.0 > SECTOR && !self.iv_large_sectors {
             problems.at("iv_large_sectors", "a sector_size above 512 needs iv_large_sectors = true");
         }
-        let step = (self.sector_size.0 / SECTOR).max(1);
+        let step = sector_size::sectors(self.sector_size);
         for (field, value) in [("iv_offset", Some(self.iv_offset.0)), ("length", length)] {
             if let Some(value) = value.filter(|value| !value.is_multiple_of(step)) {
                 problems.at(

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -152,6 +152,12 @@ impl Log {
 }
 
 impl Mirror {
+    /// Unlike most targets, this one tells words apart by case.
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "a mirror has no feature {}", ignore_case: false },
+        all: &[option!(handle_errors).tune(), option!(keep_log).tune()],
+    };
+
     /// A device of which nothing needs to be looked at to know what the kernel will do.
     fn always<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
         Metadata { device, offset: 0, length: 1, look: |_| Found::Blank, otherwise }
@@ -188,19 +194,7 @@ impl TargetKind for Mirror {
             });
         }
         let mut mirror = Self { log, legs, handle_errors: false, keep_log: false };
-        let mut features = words.counted("features")?;
-        while features.left() > 0 {
-            match features.next("a feature")? {
-                "handle_errors" => mirror.handle_errors = true,
-                "keep_log" => mirror.keep_log = true,
-                other => {
-                    return Err(features.wrong(format!(
-                        "a mirror has no feature `{}`; there are handle_errors, keep_log",
-                        other.escape_debug()
-                    )));
-                }
-            }
-        }
+        Self::FEATURES.parse(&mut mirror, &mut words.counted("features")?)?;
         Ok(mirror)
     }
 
@@ -210,9 +204,7 @@ impl TargetKind for Mirror {
         for leg in &self.legs {
             out.device(&leg.device).word(leg.offset);
         }
-        out.counted(|out| {
-            out.flag(self.handle_errors, "handle_errors").flag(self.keep_log, "keep_log");
-        });
+        out.counted(|out| Self::FEATURES.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
@@ -223,8 +215,7 @@ impl TargetKind for Mirror {
             differences.field(&field("device"), &wanted.device, &live.device, Effect::Remap);
             differences.field(&field("offset"), &wanted.offset, &live.offset, Effect::Remap);
         }
-        differences.field("handle_errors", &self.handle_errors, &live.handle_errors, Effect::Tune);
-        differences.field("keep_log", &self.keep_log, &live.keep_log, Effect::Tune);
+        Self::FEATURES.compare(self, live, differences);
     }
 }
 

@@ -48,11 +48,12 @@ pub use frame::{
     Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards, Kind, Mode,
     ParamsError, Prepare, Problem, Problems, RemainingLength, Style, Target, Traits, Unit, Value,
 };
+use frame::{
+    Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed,
+    option, part, sector_size,
+};
 pub(crate) use frame::{
     FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic,
-};
-use frame::{
-    Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, option,
 };
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).

@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::argument::Argument;
+use super::choice::choice;
 use super::{
-    DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, RemainingLength, SizeOf, Target,
-    TargetKind, Traits, Words,
+    Choice, DeviceUse, Differences, Doc, Effect, Options, ParamsError, Printer, Problems, RemainingLength,
+    SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives, option,
 };
 use crate::device::Device;
 
@@ -30,7 +31,7 @@ const DEFAULT_DELAY: u32 = 2000;
 const MAX_COUNT: u64 = 1024;
 
 /// One disk over several paths.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Multipath {
     /// Keep requests while no path works, instead of failing them.
@@ -57,16 +58,16 @@ pub(crate) struct Multipath {
     pub groups: Vec<Group>,
 }
 
-/// How requests are handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum QueueMode {
-    /// Bio by bio.
-    Bio,
-    /// Request by request.
-    Rq,
-    /// The same as `rq`, under the name it once had.
-    Mq,
+choice! {
+    /// How requests are handled.
+    QueueMode {
+        /// Bio by bio.
+        Bio = "bio",
+        /// Request by request.
+        Rq = "rq",
+        /// The same as `rq`, under the name it once had.
+        Mq = "mq",
+    }
 }
 
 /// A hardware handler: the kernel's knowledge of a kind of storage.
@@ -103,16 +104,6 @@ pub(crate) struct Path {
     /// ignores, and for `service-time` a relative throughput (default 1); for `io-affinity` a mask of CPUs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Argument>,
-}
-
-impl QueueMode {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bio => "bio",
-            Self::Rq => "rq",
-            Self::Mq => "mq",
-        }
-    }
 }
 
 impl fmt::Display for HwHandler {
@@ -216,38 +207,27 @@ impl Multipath {
         self.groups.iter().flat_map(|group| &group.paths)
     }
 
-    fn parse_features(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        if words.left() > MAX_FEATURES {
-            return Err(words.wrong(format!("multipath takes at most {MAX_FEATURES} words of features")));
-        }
-        while words.left() > 0 {
-            let name = words.next("a feature")?;
-            match name.to_ascii_lowercase().as_str() {
-                "queue_if_no_path" => self.queue_if_no_path = true,
-                "retain_attached_hw_handler" => self.retain_attached_hw_handler = true,
-                "pg_init_retries" => self.pg_init_retries = Some(words.number("pg_init_retries")?),
-                "pg_init_delay_msecs" => {
-                    self.pg_init_delay_msecs = Some(words.number("pg_init_delay_msecs")?);
-                }
-                "queue_mode" => {
-                    let mode = words.next("the queue mode")?.to_ascii_lowercase();
-                    let known = [QueueMode::Bio, QueueMode::Rq, QueueMode::Mq];
-                    self.queue_mode = known.into_iter().find(|known| known.name() == mode);
-                    if self.queue_mode.is_none() {
-                        return Err(words.wrong("the queue mode must be bio, rq or mq"));
-                    }
-                }
-                _ => {
-                    return Err(words.wrong(format!(
-                        "`{}` is no feature of multipath; there are queue_if_no_path, \
-                         retain_attached_hw_handler, pg_init_retries, pg_init_delay_msecs, queue_mode",
-                        name.escape_debug()
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
+    /// Compared by hand: what the kernel prints of them depends on the queue mode.
+    const FEATURES: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "{} is no feature of multipath", ignore_case: true },
+        all: &[
+            option!(queue_if_no_path),
+            option!(pg_init_retries).range(1, 50),
+            option!(pg_init_delay_msecs).range(0, 60_000),
+            option!(retain_attached_hw_handler),
+            alternatives!(queue_mode:
+                "bio" => Some(QueueMode::Bio),
+                "rq" => Some(QueueMode::Rq),
+                "mq" => Some(QueueMode::Mq),
+            )
+            .behind(Choice {
+                word: "queue_mode",
+                alias: None,
+                noun: "the queue mode",
+                wrong: "the queue mode must be bio, rq or mq",
+            }),
+        ],
+    };
 
     fn compare_features(&self, live: &Self, differences: &mut Differences) {
         differences.field("queue_if_no_path", &self.queue_if_no_path, &live.queue_if_no_path, Effect::Tune);
@@ -283,16 +263,12 @@ impl TargetKind for Multipath {
     };
 
     fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
-        let mut multipath = Self {
-            queue_if_no_path: false,
-            retain_attached_hw_handler: false,
-            queue_mode: None,
-            pg_init_retries: None,
-            pg_init_delay_msecs: None,
-            hw_handler: None,
-            groups: Vec::new(),
-        };
-        multipath.parse_features(&mut words.counted("features")?)?;
+        let mut multipath = Self::default();
+        let mut features = words.counted("features")?;
+        if features.left() > MAX_FEATURES {
+            return Err(features.wrong(format!("multipath takes at most {MAX_FEATURES} words of features")));
+        }
+        Self::FEATURES.parse(&mut multipath, &mut features)?;
         let mut handler = words.counted("the hardware handler")?;
         if handler.left() > 0 {
             let name = handler.next("the hardware handler")?.to_string();
@@ -312,13 +288,7 @@ impl TargetKind for Multipath {
     }
 
     fn print(&self, out: &mut Printer) {
-        out.always_counted(|out| {
-            out.flag(self.queue_if_no_path, "queue_if_no_path")
-                .value("pg_init_retries", self.pg_init_retries)
-                .value("pg_init_delay_msecs", self.pg_init_delay_msecs)
-                .flag(self.retain_attached_hw_handler, "retain_attached_hw_handler")
-                .value("queue_mode", self.queue_mode.map(QueueMode::name));
-        });
+        out.always_counted(|out| Self::FEATURES.print(self, out));
         out.always_counted(|out| {
             if let Some(handler) = &self.hw_handler {
                 out.word(&handler.name);
@@ -361,10 +331,7 @@ impl Target for Multipath {
     }
 
     fn check(&self, _: Option<u64>, problems: &mut Problems) {
-        if let Some(retries) = self.pg_init_retries {
-            problems.range("pg_init_retries", retries.into(), 1, 50);
-        }
-        problems.range("pg_init_delay_msecs", self.pg_init_delay_msecs.unwrap_or(0).into(), 0, 60_000);
+        Self::FEATURES.check(self, problems);
         problems.range("groups", self.groups.len() as u64, 0, MAX_COUNT);
         if let Some(handler) = &self.hw_handler {
             selector::check_name("hw_handler.name", &handler.name, problems);

@@ -2,14 +2,13 @@
 //!
 //! The kernel reads the option `data_crc` and prints it as `crc`, so what it prints can't be loaded back.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FieldValue, Found, Hazards, Metadata, ParamsError,
-    Printer, RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
+    Choice, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, Options,
+    ParamsError, Printer, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives,
 };
 use crate::device::Device;
 
@@ -19,7 +18,7 @@ const SUPERBLOCK: u64 = 4096;
 const MAGIC: [u8; 8] = 0x65B0_5EFA_96C5_96EF_u64.to_le_bytes();
 
 /// A write-back cache in persistent memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pcache {
     /// The persistent memory that caches, of at least 512 MiB; it must be capable of DAX.
@@ -34,50 +33,39 @@ pub(crate) struct Pcache {
     pub data_crc: bool,
 }
 
-/// What happens to a write.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CacheMode {
-    /// It stays in the cache at first and goes to the backing device later.
-    #[default]
-    Writeback,
-}
-
-impl fmt::Display for CacheMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Writeback => f.pad("writeback"),
-        }
+choice! {
+    /// What happens to a write.
+    #[derive(Default)]
+    CacheMode {
+        /// It stays in the cache at first and goes to the backing device later.
+        #[default]
+        Writeback = "writeback",
     }
 }
-
-impl FieldValue for CacheMode {}
 
 impl Pcache {
-    fn parse_options(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        while words.left() > 0 {
-            match words.next("an option")? {
-                "cache_mode" => match words.next("the cache mode")? {
-                    "writeback" => self.cache_mode = CacheMode::Writeback,
-                    _ => return Err(words.wrong("the cache mode must be writeback, the only one there is")),
-                },
-                "data_crc" | "crc" => {
-                    self.data_crc = match words.next("true or false")? {
-                        "true" => true,
-                        "false" => false,
-                        _ => return Err(words.wrong("data_crc must be true or false")),
-                    }
-                }
-                name => {
-                    return Err(words.wrong(format!(
-                        "`{}` is no option of pcache; there are cache_mode, data_crc",
-                        name.escape_debug()
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
+    /// The kernel tells these words apart by case.
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: "{} is no option of pcache", ignore_case: false },
+        all: &[
+            alternatives!(cache_mode: CacheMode { Writeback })
+                .behind(Choice {
+                    word: "cache_mode",
+                    alias: None,
+                    noun: "the cache mode",
+                    wrong: "the cache mode must be writeback, the only one there is",
+                })
+                .recreate(),
+            alternatives!(data_crc: "true" => true, "false" => false)
+                .behind(Choice {
+                    word: "data_crc",
+                    alias: Some("crc"),
+                    noun: "true or false",
+                    wrong: "data_crc must be true or false",
+                })
+                .recreate(),
+        ],
+    };
 }
 
 /// Judges the head of the superblock.
@@ -106,24 +94,21 @@ impl TargetKind for Pcache {
         let mut pcache = Self {
             cache_device: words.device("the cache device")?,
             backing_device: words.device("the backing device")?,
-            cache_mode: CacheMode::default(),
-            data_crc: false,
+            ..Self::default()
         };
-        pcache.parse_options(&mut words.counted("options")?)?;
+        Self::OPTIONS.parse(&mut pcache, &mut words.counted("options")?)?;
         Ok(pcache)
     }
 
     fn print(&self, out: &mut Printer) {
-        out.device(&self.cache_device).device(&self.backing_device).counted(|out| {
-            out.value("cache_mode", Some(self.cache_mode)).value("data_crc", Some(self.data_crc));
-        });
+        out.device(&self.cache_device).device(&self.backing_device);
+        out.counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("cache_device", &self.cache_device, &live.cache_device, Effect::Recreate);
         differences.field("backing_device", &self.backing_device, &live.backing_device, Effect::Recreate);
-        differences.field("cache_mode", &self.cache_mode, &live.cache_mode, Effect::Recreate);
-        differences.field("data_crc", &self.data_crc, &live.data_crc, Effect::Recreate);
+        Self::OPTIONS.compare(self, live, differences);
     }
 }
 

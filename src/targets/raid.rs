@@ -140,7 +140,7 @@ fn resync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resync>, 
 impl Raid {
     const ONCE: &str = "may stand only once";
     const OPTIONS: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a raid has no option" },
+        syntax: Syntax::Spaced { unknown: "a raid has no option {}", ignore_case: true },
         all: &[
             alternatives!(sync: "sync" => Some(Resync::Sync), "nosync" => Some(Resync::Nosync))
                 .exclusive("only one of sync and nosync may stand, and once"),

@@ -18,7 +18,7 @@ const MAGIC: u32 = 0x7041_6e53;
 const MAX_CHUNK: u64 = 2_097_152;
 
 /// An origin as it was, with the changes since kept on another device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Snapshot {
     /// The device that the snapshot is of.
@@ -60,7 +60,7 @@ impl Snapshot {
     }
 
     const FEATURES: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a snapshot has no feature" },
+        syntax: Syntax::Spaced { unknown: "a snapshot has no feature {}", ignore_case: true },
         all: &[option!(discard_zeroes_cow).tune(), option!(discard_passdown_origin).tune()],
     };
 
@@ -101,15 +101,7 @@ impl TargetKind for Snapshot {
             _ => return Err(words.wrong("a snapshot is persistent (`P`, `PO`) or not (`N`)")),
         };
         let chunk = words.sectors("the chunk size")?;
-        let mut snapshot = Self {
-            origin,
-            cow,
-            persistent,
-            overflow,
-            chunk,
-            discard_zeroes_cow: false,
-            discard_passdown_origin: false,
-        };
+        let mut snapshot = Self { origin, cow, persistent, overflow, chunk, ..Self::default() };
         Self::FEATURES.parse(&mut snapshot, &mut words.counted("features")?)?;
         Ok(snapshot)
     }

@@ -57,7 +57,7 @@ pub(crate) struct ThinPool {
 
 impl ThinPool {
     const FEATURES: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a pool has no feature" },
+        syntax: Syntax::Spaced { unknown: "a pool has no feature {}", ignore_case: true },
         all: &[
             option!(skip_block_zeroing).tune(),
             option!(ignore_discard).recreate().reason("the kernel refuses to switch this on a live pool"),

@@ -92,7 +92,7 @@ choice! {
 
 impl Writecache {
     const OPTIONS: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "a writecache has no option" },
+        syntax: Syntax::Spaced { unknown: "a writecache has no option {}", ignore_case: true },
         all: &[
             option!(start_sector).remap().default(0),
             option!(high_watermark).tune().range(0, 100).unit(Unit::Percent),
@@ -161,14 +161,7 @@ impl TargetKind for Writecache {
         differences.field("mode", &self.mode, &live.mode, Effect::Remap);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         differences.field("cache", &self.cache, &live.cache, Effect::Remap);
-        let why = "the superblock fixes it, and the kernel refuses another";
-        differences.field_with_reason(
-            "block_size",
-            &self.block_size,
-            &live.block_size,
-            Effect::Recreate,
-            why,
-        );
+        differences.fixed("block_size", &self.block_size, &live.block_size, "superblock");
         Self::OPTIONS.compare(self, live, differences);
     }
 }

@@ -15,7 +15,7 @@ macro_rules! choice {
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word in a row and in a map.
-            pub(crate) fn word(self) -> &'static str {
+            pub(crate) const fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
                 }

@@ -138,6 +138,14 @@ impl Differences {
         }
     }
 
+    /// Compares one field that `by` on disk, `metadata` or `superblock`, fixes when it is formatted.
+    pub fn fixed<T: PartialEq + FieldValue>(&mut self, field: &str, wanted: &T, live: &T, by: &str) {
+        if wanted != live {
+            let why = format!("the {by} fixes it, and the kernel refuses another").into();
+            self.push(field, Effect::Recreate, Change::of(Some(wanted), Some(live), Some(why)));
+        }
+    }
+
     /// Marks the live target as one that can't be judged.
     pub fn unknown(&mut self, why: impl Into<Cow<'static, str>>) {
         self.unknown = Some(why.into());

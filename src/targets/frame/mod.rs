@@ -1,7 +1,7 @@
 //! What all targets share: the contract that each implements, and the tools to implement it with.
 //!
 //! [`contract`] has the traits. [`words`] reads a row, [`printer`] prints one, and [`options`] does both for
-//! the optional words of a row, and compares and checks them. [`problems`] collects what the kernel would
+//! the optional words of a row, and compares and checks them, a line of [`option_row`] each. [`problems`] collects what the kernel would
 //! refuse, [`difference`] how a wanted target differs from a live one, with the values of [`value`].
 //! [`generic`] takes the place of a target that dmctl does not know.
 
@@ -16,10 +16,12 @@ pub(crate) mod keyed;
 mod kind;
 mod metadata;
 mod operand;
+mod option_row;
 mod options;
 mod printer;
 mod problems;
 mod remaining_length;
+pub(crate) mod sector_size;
 mod traits;
 mod value;
 mod words;
@@ -31,7 +33,8 @@ pub use difference::{Change, Difference, Differences, Effect};
 pub use kind::Kind;
 pub(crate) use metadata::{Found, Metadata, begins_with};
 pub(crate) use operand::{Given, Operand, Syntax};
-pub(crate) use options::{Alternative, OptionRow, Options, alternatives, option};
+pub(crate) use option_row::{Alternative, Choice, OptionRow, alternatives, option, part};
+pub(crate) use options::Options;
 pub(crate) use printer::Printer;
 pub use printer::Style;
 pub use problems::{Problem, Problems};

@@ -1,5 +1,7 @@
 //! The fields that an option can set, and how the value behind its word is read and printed.
 
+use std::fmt::Display;
+
 use super::{FieldValue, ParamsError, Printer, Unit, Value, Words};
 use crate::device::Device;
 use crate::mistake::Mistake;
@@ -8,10 +10,12 @@ use crate::units::{Bytes, Sectors};
 /// How an option and its value are written.
 #[derive(Clone, Copy)]
 pub(crate) enum Syntax {
-    /// As two words, `option value`, in any case.
+    /// As two words, `option value`.
     Spaced {
-        /// The beginning of the message for an unknown word, up to that word.
+        /// The beginning of the message for an unknown word; `{}` stands for that word.
         unknown: &'static str,
+        /// Whether the kernel takes a word in any case.
+        ignore_case: bool,
     },
     /// As one word, `option:value`. The word may be a key, so no message shows it.
     Colon {
@@ -20,12 +24,62 @@ pub(crate) enum Syntax {
     },
 }
 
+impl Syntax {
+    /// Splits a word of a row.
+    pub(crate) fn token(self, word: &str) -> Token<'_> {
+        match self {
+            Self::Spaced { ignore_case, .. } => Token { word, name: word, behind: None, ignore_case },
+            Self::Colon { flags_ignore_case } => {
+                let (name, behind) = match word.split_once(':') {
+                    Some((name, value)) => (name, Some(value)),
+                    None => (word, None),
+                };
+                Token { word, name, behind, ignore_case: flags_ignore_case && behind.is_none() }
+            }
+        }
+    }
+
+    /// Adds an option and its value.
+    pub(crate) fn print(self, option: &str, value: impl Display, out: &mut Printer) {
+        match self {
+            Self::Spaced { .. } => out.word(option).word(value),
+            Self::Colon { .. } => out.word(format_args!("{option}:{value}")),
+        };
+    }
+}
+
+/// A word of a row that names an option, and may have its value too.
+pub(crate) struct Token<'a> {
+    word: &'a str,
+    name: &'a str,
+    /// What is behind the colon, in [`Syntax::Colon`].
+    pub(crate) behind: Option<&'a str>,
+    ignore_case: bool,
+}
+
+impl Token<'_> {
+    /// Whether this is the word `own`, from end to end.
+    pub(crate) fn is(&self, own: &str) -> bool {
+        self.matches(own, self.word)
+    }
+
+    /// Whether this is the option `own`, with or without a value.
+    pub(crate) fn is_named(&self, own: &str) -> bool {
+        self.matches(own, self.name)
+    }
+
+    /// Whether `given` is the word `own` to the kernel.
+    pub(crate) fn matches(&self, own: &str, given: &str) -> bool {
+        own == given || (self.ignore_case && own.eq_ignore_ascii_case(given))
+    }
+}
+
 /// The value of an option as a row has it.
 pub(crate) struct Given<'w, 'a> {
     pub(crate) words: &'w mut Words<'a>,
     /// What is behind the colon, in [`Syntax::Colon`].
     pub(crate) behind: Option<&'a str>,
-    /// The word of the option, for messages.
+    /// What messages call the value: the word of the option, mostly.
     pub(crate) name: &'static str,
 }
 
@@ -169,10 +223,14 @@ pub(crate) trait Operand: FieldValue + Sized {
 
     /// Adds the word and the value.
     fn print(&self, word: &str, syntax: Syntax, out: &mut Printer) {
-        match syntax {
-            Syntax::Spaced { .. } => out.word(word).word(self),
-            Syntax::Colon { .. } => out.word(format_args!("{word}:{self}")),
-        };
+        syntax.print(word, self, out);
+    }
+}
+
+/// Any one word.
+impl Operand for String {
+    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
+        given.text().map(str::to_string)
     }
 }
 

@@ -73,6 +73,14 @@ impl Problems {
         }
     }
 
+    /// Wants a length of whole blocks of `block` sectors, the size that `field` sets.
+    pub fn whole_blocks(&mut self, length: u64, block: u64, field: &str) {
+        if !length.is_multiple_of(block) {
+            let message = format!("length must be a multiple of {field} ({block} sectors), {length} is not");
+            self.at("length", message).nearest((length / block * block).max(block));
+        }
+    }
+
     /// Wants `value` to be from `least` to `most`.
     pub fn range(&mut self, field: &str, value: u64, least: u64, most: u64) {
         if value < least || value > most {

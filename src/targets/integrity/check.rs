@@ -24,12 +24,8 @@ impl Integrity {
             problems.power_of_two("block_size", size.0, SECTOR, 4096);
         }
         Self::OPTIONS.check(self, problems);
-        let block = self.sectors_per_block();
-        if let Some(length) = length.filter(|length| !length.is_multiple_of(block)) {
-            let nearest = (length / block * block).max(block);
-            let message =
-                format!("length must be a multiple of block_size ({block} sectors), {length} is not");
-            problems.at("length", message).nearest(nearest);
+        if let Some(length) = length {
+            problems.whole_blocks(length, self.sectors_per_block(), "block_size");
         }
     }
 

@@ -70,11 +70,8 @@ impl Verity {
                 "length",
                 format!("length must not be past the {covered} sectors that data.blocks covers, {length} is"),
             );
-        } else if !length.is_multiple_of(step) {
-            let nearest = (length / step * step).max(step);
-            let message =
-                format!("length must be a multiple of data.block_size ({step} sectors), {length} is not");
-            problems.at("length", message).nearest(nearest);
+        } else {
+            problems.whole_blocks(length, step, "data.block_size");
         }
     }
 

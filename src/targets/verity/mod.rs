@@ -2,24 +2,27 @@
 //! `drivers/md/dm-verity-target.c`, `drivers/md/dm-verity-fec.c`.
 
 mod check;
+mod compare;
+mod fec;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FieldValue, Mode, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, in_whole_blocks,
+    DeviceAccess, DeviceUse, Differences, Doc, Mode, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives, in_whole_blocks,
+    option, part,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
+use fec::{Fec, FecWords};
 
 /// A read-only device, every block of which is checked against a tree of hashes when it is read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verity {
     /// The format of the hashes: 1 (default), or 0 as the first Chromium OS had it.
@@ -60,7 +63,7 @@ pub(crate) struct Verity {
 }
 
 /// What a `verity` reads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Data {
     /// The device.
@@ -75,7 +78,7 @@ pub(crate) struct Data {
 }
 
 /// Where the hashes of a `verity` are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hash {
     /// The device; it may be that of the data.
@@ -89,187 +92,65 @@ pub(crate) struct Hash {
     pub start: u64,
 }
 
-/// Forward error correction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fec {
-    /// The device that holds the parity.
-    pub device: Device,
-    /// How many blocks are covered: data, hashes, and what may stand behind them.
-    pub blocks: u64,
-    /// The block that the parity starts at.
-    #[serde(default)]
-    pub start: u64,
-    /// How many bytes of parity a code word has, from 2 (default) to 24.
-    #[serde(default = "two")]
-    pub roots: u32,
+choice! {
+    /// What becomes of a block whose hash is wrong.
+    OnCorruption {
+        /// It is logged and read as it is.
+        Ignore = "ignore",
+        /// The machine restarts.
+        Restart = "restart",
+        /// The kernel panics.
+        Panic = "panic",
+    }
 }
 
-/// What becomes of a block whose hash is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnCorruption {
-    /// It is logged and read as it is.
-    Ignore,
-    /// The machine restarts.
-    Restart,
-    /// The kernel panics.
-    Panic,
-}
-
-/// What becomes of an I/O error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnError {
-    /// The machine restarts.
-    Restart,
-    /// The kernel panics.
-    Panic,
+choice! {
+    /// What becomes of an I/O error.
+    OnError {
+        /// The machine restarts.
+        Restart = "restart",
+        /// The kernel panics.
+        Panic = "panic",
+    }
 }
 
 fn one() -> u32 {
     1
 }
 
-fn two() -> u32 {
-    2
-}
-
 fn block() -> Bytes {
     Bytes(4096)
 }
 
-impl fmt::Display for OnCorruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ignore => "ignore",
-            Self::Restart => "restart",
-            Self::Panic => "panic",
-        })
-    }
-}
-
-impl FieldValue for OnCorruption {}
-
-impl fmt::Display for OnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Restart => "restart",
-            Self::Panic => "panic",
-        })
-    }
-}
-
-impl FieldValue for OnError {}
-
-impl fmt::Display for Fec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} blocks {} start {} roots {}", self.device, self.blocks, self.start, self.roots)
-    }
-}
-
-impl FieldValue for Fec {}
-
-/// The words of all options, for the message about an unknown one.
-const OPTIONS: [&str; 13] = [
-    "ignore_corruption",
-    "restart_on_corruption",
-    "panic_on_corruption",
-    "restart_on_error",
-    "panic_on_error",
-    "ignore_zero_blocks",
-    "check_at_most_once",
-    "try_verify_in_tasklet",
-    "use_fec_from_device",
-    "fec_blocks",
-    "fec_start",
-    "fec_roots",
-    "root_hash_sig_key_desc",
-];
-
-/// Sets a choice that can be made once.
-fn choose<T>(words: &Words<'_>, choice: &mut Option<T>, made: T) -> Result<(), ParamsError> {
-    match choice.replace(made) {
-        None => Ok(()),
-        Some(_) => Err(words.wrong("only one of ignore, restart and panic can be asked for, and once")),
-    }
-}
-
-/// The parity options as they come, in any order.
-#[derive(Default)]
-struct FecWords {
-    device: Option<Device>,
-    blocks: Option<u64>,
-    start: Option<u64>,
-    roots: Option<u32>,
-}
-
-impl FecWords {
-    fn finish(self, words: &Words<'_>) -> Result<Option<Fec>, ParamsError> {
-        match self {
-            Self { device: None, blocks: None, start: None, roots: None } => Ok(None),
-            Self { device: Some(device), blocks: Some(blocks), start, roots } => {
-                Ok(Some(Fec { device, blocks, start: start.unwrap_or(0), roots: roots.unwrap_or(2) }))
-            }
-            _ => Err(words.wrong("error correction needs use_fec_from_device and fec_blocks")),
-        }
-    }
-}
+/// The beginning of the message for an unknown option.
+const UNKNOWN: &str = "verity has no option {}";
+/// The message for a second choice of what becomes of a block or an error.
+const ONE_CHOICE: &str = "only one of ignore, restart and panic can be asked for, and once";
 
 impl Verity {
-    fn options(&mut self, words: &mut Words<'_>) -> Result<(), ParamsError> {
-        let mut fec = FecWords::default();
-        while words.left() > 0 {
-            let word = words.next("an option")?.to_ascii_lowercase();
-            match word.as_str() {
-                "ignore_corruption" => choose(words, &mut self.on_corruption, OnCorruption::Ignore)?,
-                "restart_on_corruption" => choose(words, &mut self.on_corruption, OnCorruption::Restart)?,
-                "panic_on_corruption" => choose(words, &mut self.on_corruption, OnCorruption::Panic)?,
-                "restart_on_error" => choose(words, &mut self.on_error, OnError::Restart)?,
-                "panic_on_error" => choose(words, &mut self.on_error, OnError::Panic)?,
-                "ignore_zero_blocks" => self.ignore_zero_blocks = true,
-                "check_at_most_once" => self.check_at_most_once = true,
-                "try_verify_in_tasklet" => self.try_verify_in_tasklet = true,
-                "use_fec_from_device" => fec.device = Some(words.device("the device of the parity")?),
-                "fec_blocks" => fec.blocks = Some(words.number("fec_blocks")?),
-                "fec_start" => fec.start = Some(words.number("fec_start")?),
-                "fec_roots" => fec.roots = Some(words.number("fec_roots")?),
-                "root_hash_sig_key_desc" => {
-                    self.root_hash_sig_key_desc = Some(words.next("the description of a key")?.to_string());
-                }
-                _ => {
-                    let (word, all) = (word.escape_debug(), OPTIONS.join(", "));
-                    return Err(words.wrong(format!("verity has no option `{word}`; there are {all}")));
-                }
-            }
-        }
-        self.fec = fec.finish(words)?;
-        Ok(())
-    }
-
-    fn print_options(&self, out: &mut Printer) {
-        if let Some(on_corruption) = self.on_corruption {
-            out.word(match on_corruption {
-                OnCorruption::Ignore => "ignore_corruption",
-                OnCorruption::Restart => "restart_on_corruption",
-                OnCorruption::Panic => "panic_on_corruption",
-            });
-        }
-        if let Some(on_error) = self.on_error {
-            out.word(format_args!("{on_error}_on_error"));
-        }
-        out.flag(self.ignore_zero_blocks, "ignore_zero_blocks")
-            .flag(self.check_at_most_once, "check_at_most_once")
-            .flag(self.try_verify_in_tasklet, "try_verify_in_tasklet");
-        if let Some(fec) = &self.fec {
-            out.word("use_fec_from_device")
-                .device(&fec.device)
-                .value("fec_blocks", Some(fec.blocks))
-                .value("fec_start", Some(fec.start))
-                .value("fec_roots", Some(fec.roots));
-        }
-        out.value("root_hash_sig_key_desc", self.root_hash_sig_key_desc.as_ref());
-    }
+    const OPTIONS: Options<Self> = Options {
+        syntax: Syntax::Spaced { unknown: UNKNOWN, ignore_case: true },
+        all: &[
+            alternatives!(on_corruption:
+                "ignore_corruption" => Some(OnCorruption::Ignore),
+                "restart_on_corruption" => Some(OnCorruption::Restart),
+                "panic_on_corruption" => Some(OnCorruption::Panic),
+            )
+            .exclusive(ONE_CHOICE)
+            .tune(),
+            alternatives!(on_error:
+                "restart_on_error" => Some(OnError::Restart),
+                "panic_on_error" => Some(OnError::Panic),
+            )
+            .exclusive(ONE_CHOICE)
+            .tune(),
+            option!(ignore_zero_blocks).tune(),
+            option!(check_at_most_once).tune(),
+            option!(try_verify_in_tasklet).tune(),
+            part!(fec: FecWords).tune(),
+            option!(root_hash_sig_key_desc).noun("the description of a key").tune(),
+        ],
+    };
 
     /// The salt as the kernel prints it.
     fn salt(&self) -> String {
@@ -325,15 +206,11 @@ impl TargetKind for Verity {
             algorithm,
             root_hash,
             salt: (salt != "-").then_some(salt),
-            on_corruption: None,
-            on_error: None,
-            ignore_zero_blocks: false,
-            check_at_most_once: false,
-            try_verify_in_tasklet: false,
-            fec: None,
-            root_hash_sig_key_desc: None,
+            ..Self::default()
         };
-        verity.options(&mut words.counted("options")?)?;
+        let mut options = words.counted("options")?;
+        let fec = Self::OPTIONS.parse_with_part(&mut verity, &FecWords::OPTIONS, &mut options)?;
+        verity.fec = fec.finish(&options)?;
         Ok(verity)
     }
 
@@ -347,46 +224,11 @@ impl TargetKind for Verity {
         };
         out.word(self.hash.start).word(&self.algorithm);
         out.word(self.root_hash.to_ascii_lowercase()).word(self.salt());
-        out.counted(|out| self.print_options(out));
+        out.counted(|out| Self::OPTIONS.print(self, out));
     }
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
-        const OTHER_TREE: &str =
-            "blocks are checked against another tree, and read as errors where it doesn't fit";
-        let remap = Effect::Remap;
-        let mut tree = |field: &str, wanted: &dyn FieldValue, live: &dyn FieldValue| {
-            differences.field_with_reason(field, &wanted.value(), &live.value(), remap, OTHER_TREE);
-        };
-        tree("version", &self.version, &live.version);
-        tree("data.block_size", &self.data.block_size, &live.data.block_size);
-        tree("hash.block_size", &self.hash.block_size, &live.hash.block_size);
-        if let (Some(wanted), Some(live)) = (&self.data.blocks, &live.data.blocks) {
-            tree("data.blocks", wanted, live);
-        }
-        tree("hash.start", &self.hash.start, &live.hash.start);
-        tree("algorithm", &self.algorithm, &live.algorithm);
-        tree("root_hash", &self.root_hash.to_ascii_lowercase(), &live.root_hash.to_ascii_lowercase());
-        tree("salt", &self.salt(), &live.salt());
-        differences.field("data.device", &self.data.device, &live.data.device, remap);
-        differences.field("hash.device", &self.hash.device, &live.hash.device, remap);
-        let tune = Effect::Tune;
-        differences.optional("on_corruption", self.on_corruption.as_ref(), live.on_corruption.as_ref(), tune);
-        differences.optional("on_error", self.on_error.as_ref(), live.on_error.as_ref(), tune);
-        differences.field("ignore_zero_blocks", &self.ignore_zero_blocks, &live.ignore_zero_blocks, tune);
-        differences.field("check_at_most_once", &self.check_at_most_once, &live.check_at_most_once, tune);
-        differences.field(
-            "try_verify_in_tasklet",
-            &self.try_verify_in_tasklet,
-            &live.try_verify_in_tasklet,
-            tune,
-        );
-        differences.optional("fec", self.fec.as_ref(), live.fec.as_ref(), tune);
-        differences.optional(
-            "root_hash_sig_key_desc",
-            self.root_hash_sig_key_desc.as_ref(),
-            live.root_hash_sig_key_desc.as_ref(),
-            tune,
-        );
+        compare::compare(self, live, differences);
     }
 }
 

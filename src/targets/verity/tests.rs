@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Style, find, kit};
+use super::super::{Effect, Style, find, kit};
 use super::*;
 use crate::identity::DevNum;
 
@@ -129,7 +129,7 @@ fn what_the_kernel_refuses_is_refused() {
 fn an_unknown_option_is_answered_with_all_that_are_known() {
     let error = |tail: &str| kit::try_parse::<Verity>(&row(tail)).err().unwrap_or_default();
     assert!(error("1 foo").contains("verity has no option `foo`; there are ignore_corruption, restart"));
-    for option in OPTIONS {
+    for option in Verity::OPTIONS.words(&Verity::default()) {
         assert!(!error(&format!("2 {option} foo")).contains(&format!("no option `{option}`")), "{option}");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -205,6 +206,38 @@ impl JsonSchema for Device {
             "description": "a path, `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key`: another mapping of this map",
             "pattern": "^(/[^\\s\\\\]+|[0-9]+:[0-9]+|(PART)?(UUID|LABEL)=.+|@[A-Za-z0-9_.-]{1,64})$"
         })
+    }
+}
+
+/// A device as it is written: equal to another only when both read the same.
+#[derive(Debug, Clone)]
+pub struct Written(Device);
+
+impl From<&Device> for Written {
+    fn from(device: &Device) -> Self {
+        Self(device.clone())
+    }
+}
+
+impl Deref for Written {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form && self.number == other.number
+    }
+}
+
+impl Eq for Written {}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

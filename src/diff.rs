@@ -4,11 +4,13 @@
 //! into its typed form and the target itself tells what a difference means.
 
 mod difference;
+mod unjudgeable;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 pub(crate) use difference::Difference;
+pub(crate) use unjudgeable::Unjudgeable;
 
 use crate::access::Access;
 use crate::identity::DevNum;
@@ -16,7 +18,7 @@ use crate::kernel::DeviceState;
 use crate::sector_map::SectorMap;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::{self, Effect, Mode};
+use crate::targets::{self, Effect, IgnoredValue, Mode};
 
 /// The result of comparing two tables of one mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub(crate) enum Verdict {
     /// The kernel would refuse or ignore the wanted table: the device must be created again.
     Recreate(TableDiff),
     /// The live table can't be judged, so it is left alone.
-    Unknown(String),
+    Unknown(Box<Unjudgeable>),
 }
 
 /// The differences between two tables.
@@ -61,13 +63,12 @@ impl fmt::Display for TableDiff {
 }
 
 /// Reads the rows that the kernel printed; the error tells why a row can't be judged.
-pub(crate) fn understand(table: &[RawRow]) -> Result<Vec<Row>, String> {
+pub(crate) fn understand(table: &[RawRow]) -> Result<Vec<Row>, Unjudgeable> {
     table
         .iter()
         .map(|row| {
-            let target = targets::parse(&row.kind, row.params()).map_err(|error| {
-                format!("the kernel prints a {} row that can't be read: {error}", row.kind)
-            })?;
+            let target = targets::parse(&row.kind, row.params())
+                .map_err(|error| Unjudgeable::Row { kind: row.kind.clone(), error })?;
             Ok(Row { start: row.start, length: row.length, target, messages: Vec::new(), provisional: false })
         })
         .collect()
@@ -103,16 +104,16 @@ pub(crate) fn compare(wanted: &[Row], access: Access, device: &DeviceState) -> V
 }
 
 /// Compares as [`compare`] does, and lists the values that the kernel would accept and ignore.
-pub(crate) fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<String>) {
+pub(crate) fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Verdict, Vec<IgnoredValue>) {
     let mut ignored = Vec::new();
     let verdict = verdict(wanted, access, device, &mut ignored);
     (verdict, ignored)
 }
 
-fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut Vec<String>) -> Verdict {
+fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut Vec<IgnoredValue>) -> Verdict {
     let live = match understand(&device.table) {
         Ok(live) => live,
-        Err(why) => return Verdict::Unknown(why),
+        Err(why) => return Verdict::Unknown(why.into()),
     };
     let mut diff = TableDiff::default();
     let mut recreate = !may_replace(wanted, &live);
@@ -125,7 +126,7 @@ fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut V
         };
         match compare_row(row, &live[index], device, &mut diff, ignored) {
             Ok(effect) => recreate |= effect == Some(Effect::Recreate),
-            Err(why) => return Verdict::Unknown(why),
+            Err(why) => return Verdict::Unknown(why.into()),
         }
     }
     if wanted.len() != live.len() && diff.differences.is_empty() {
@@ -148,8 +149,8 @@ fn compare_row(
     live: &Row,
     device: &DeviceState,
     diff: &mut TableDiff,
-    ignored: &mut Vec<String>,
-) -> Result<Option<Effect>, String> {
+    ignored: &mut Vec<IgnoredValue>,
+) -> Result<Option<Effect>, Unjudgeable> {
     let compared = if device.info.suspended {
         row.target.compare_suspended(live.target.as_ref())
     } else {
@@ -160,14 +161,14 @@ fn compare_row(
         diff.differences.push(Difference::Type { start: row.start, live, wanted });
         return Ok(None);
     };
-    if let Some(why) = differences.unknown {
-        return Err(why.into_owned());
+    if let Some(incomparable) = differences.unknown {
+        return Err(Unjudgeable::Target(incomparable));
     }
     row.target.resized(row.length, live.length, &mut differences);
     let heaviest = differences.effect();
     let start = row.start;
     diff.differences.extend(differences.fields.into_iter().map(|field| Difference::Field { start, field }));
-    ignored.append(&mut differences.warnings);
+    ignored.append(&mut differences.ignored);
     diff.remaps |= heaviest >= Some(Effect::Remap);
     Ok(heaviest)
 }

@@ -80,7 +80,7 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
     let changes = plan::compare(map, &observed);
     let mut conflicts: BTreeMap<&Key, Vec<Remark>> = BTreeMap::new();
     for conflict in &changes.conflicts {
-        let remark = Remark::Conflict(conflict.reason.to_string());
+        let remark = Remark::Conflict(conflict.reason.clone());
         conflicts.entry(&conflict.mapping).or_default().push(remark);
     }
     let mut entries: Vec<Entry> = changes

@@ -1,9 +1,13 @@
 //! The errors of an apply: why a plan was not carried out, and in which state the devices are.
 
+use std::fmt;
+
 use thiserror::Error;
 
+use crate::identity::Name;
 use crate::kernel::KernelError;
-use crate::plan::Conflict;
+use crate::plan::{Action, Conflict, Reason, Refusal, Step};
+use crate::policy::Class;
 
 /// Why a plan was not carried out.
 #[derive(Debug, Error)]
@@ -12,8 +16,8 @@ pub enum ApplyError {
     #[error("{}", list("there are conflicts, so nothing was changed", .0.iter().map(|c| format!("{}: {}", c.name, c.reason))))]
     Conflicts(Vec<Conflict>),
     /// A step may not be carried out. No device was changed.
-    #[error("{}", list("refused, so nothing was changed", .0.iter().cloned()))]
-    Refused(Vec<String>),
+    #[error("{}", list("refused, so nothing was changed", .0.iter().map(ToString::to_string)))]
+    Refused(Vec<RefusedStep>),
     /// A device that should be removed is in use. All changes were undone.
     #[error("{name} can't be removed: in use: {by}; everything else was put back")]
     InUse {
@@ -53,6 +57,42 @@ pub enum ApplyError {
         /// A message for each device that is not as before, with the command that helps.
         left: Vec<String>,
     },
+}
+
+/// A step that may not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedStep {
+    /// The action.
+    pub action: Action,
+    /// The name of the device.
+    pub name: Name,
+    /// The risk class.
+    pub class: Class,
+    /// Why the step is needed.
+    pub reason: Reason,
+    /// Why it may not be carried out.
+    pub refusal: Refusal,
+}
+
+impl RefusedStep {
+    /// Returns the refusal of a step, if it has one.
+    pub(super) fn of(step: &Step) -> Option<Self> {
+        let refusal = step.refused.clone()?;
+        let (name, reason) = (step.name.clone(), step.reason.clone());
+        Some(Self { action: step.action(), name, class: step.class, reason, refusal })
+    }
+}
+
+/// The step, why it is needed, and behind a semicolon what would allow it.
+impl fmt::Display for RefusedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} [{}]: {}; ", self.action.name(), self.name, self.class, self.reason)?;
+        match &self.refusal {
+            Refusal::Policy(class) => write!(f, "allow it with --allow {class}"),
+            Refusal::Protected => f.write_str("its mapping says protect = true, which no flag overrides"),
+            Refusal::InUse(users) => write!(f, "it is in use: {}", users.describe()),
+        }
+    }
 }
 
 fn list(title: &str, items: impl Iterator<Item = String>) -> String {

@@ -38,14 +38,14 @@ use std::time::Duration;
 
 use crate::kernel::retry::{NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, KernelError};
-use crate::plan::{Plan, Refusal, Step, StepId};
+use crate::plan::{Plan, Step, StepId};
 
 pub use applied::Applied;
-pub use error::ApplyError;
+pub use error::{ApplyError, RefusedStep};
 use journal::UndoLog;
 pub use overlap::{JOBS, MAX_JOBS};
 pub use removal::once_closed;
-pub use repair::repair;
+pub use repair::{NotRepaired, RepairFailure, repair};
 use run::Run;
 use undo::Undo;
 
@@ -92,18 +92,8 @@ pub fn permit(plan: &Plan) -> Result<(), ApplyError> {
     if !plan.conflicts.is_empty() {
         return Err(ApplyError::Conflicts(plan.conflicts.clone()));
     }
-    let refused: Vec<String> =
-        plan.refused().filter_map(|step| step.refused.as_ref().map(|why| refusal(step, why))).collect();
+    let refused: Vec<RefusedStep> = plan.refused().filter_map(RefusedStep::of).collect();
     if refused.is_empty() { Ok(()) } else { Err(ApplyError::Refused(refused)) }
-}
-
-fn refusal(step: &Step, why: &Refusal) -> String {
-    let way_out = match why {
-        Refusal::Policy(class) => format!("allow it with --allow {class}"),
-        Refusal::Protected => "its mapping says protect = true, which no flag overrides".to_string(),
-        Refusal::InUse(users) => format!("it is in use: {}", users.describe()),
-    };
-    format!("{} {} [{}]: {}; {way_out}", step.action().name(), step.name, step.class, step.reason)
 }
 
 /// Carries out `plan`. After an error other than [`ApplyError::Left`] the kernel is as it was, except for the uuid of a

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::apply::{self, Options};
+use crate::apply::{self, NotRepaired, Options};
 use crate::identity::{DEFAULT_OWNER, DevNum, Name, Owner, printable};
 use crate::plan::Plan;
 use crate::plan::document::{Document, Step};
-use crate::plan::repair::{self, Left};
+use crate::plan::repair;
 use crate::render::Heading;
 use anyhow::anyhow;
 use serde::Serialize;
@@ -54,6 +54,13 @@ struct NotWell {
     reason: String,
 }
 
+impl NotWell {
+    fn of(left: NotRepaired) -> Self {
+        let reason = left.to_string();
+        Self { name: left.device.name, number: left.device.number, reason }
+    }
+}
+
 /// Repairs. Fails when a device could not be repaired.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let command = if args.dry_run { "repair --dry-run" } else { "repair" };
@@ -64,14 +71,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             print(&drawing::text(&plan, &Heading::default()))?;
         }
         let left = if args.dry_run {
-            found.left
+            found.left.into_iter().map(NotRepaired::from).collect()
         } else {
             let patience = context.patience();
             apply::repair(kernel, &args.owner, &found, Options { patience, jobs: 1, stop: context.stop() })?
         };
+        let left: Vec<NotWell> = left.into_iter().map(NotWell::of).collect();
         let failed = failure(&left, if args.dry_run { "can't be" } else { "could not be" });
-        let left = left.into_iter().map(|Left { name, number, reason }| NotWell { name, number, reason });
-        let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left: left.collect() };
+        let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left };
         if args.output.is_json() {
             print_json(&repaired)?;
         } else if plan.is_empty() && repaired.left.is_empty() {
@@ -85,8 +92,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Returns the failure that names the devices that are left; `verb` is "can't be" or "could not be".
-fn failure(left: &[Left], verb: &str) -> Option<Failure> {
-    let list = left.iter().fold(String::new(), |mut list, Left { name, number, reason }| {
+fn failure(left: &[NotWell], verb: &str) -> Option<Failure> {
+    let list = left.iter().fold(String::new(), |mut list, NotWell { name, number, reason }| {
         let _ = write!(list, "\n  {name} ({number}): {}", printable(reason));
         list
     });

@@ -6,7 +6,7 @@ use crate::access::Access;
 use crate::identity::{DevNum, printable};
 use crate::kernel::ReadKernel;
 use crate::table::RawRow;
-use crate::targets::{self, DeviceAccess, DeviceUse, Mode, Problems, Target};
+use crate::targets::{self, DeviceAccess, DeviceUse, Mode, ParamsError, Problem, Problems, Target};
 
 /// A likely reason why the kernel refused a table. Its `Display` is a sentence: `row 1: there is no block device 8:9`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,16 +26,11 @@ pub enum RowProblem {
     #[error("the kernel has no target type `{}`", printable(.0))]
     UnknownType(String),
     /// The parameters can't be read.
-    #[error("word {word} of the parameters: {problem}")]
-    Params {
-        /// The wrong word, counted from 1; one more than there are when a word is missing.
-        word: usize,
-        /// The problem of the word. It does not repeat a word that may be a key.
-        problem: String,
-    },
+    #[error("word {} of the parameters: {}", .0.word + 1, .0)]
+    Params(ParamsError),
     /// A field breaks a rule of its target.
     #[error("{0}")]
-    Field(String),
+    Field(Problem),
     /// A target of this type needs a read-only table.
     #[error("a table with `{0}` must be loaded read-only")]
     NeedsReadOnly(String),
@@ -75,7 +70,7 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<RowProbl
     }
     let target = match targets::parse(&row.kind, row.params()) {
         Ok(target) => target,
-        Err(error) => return vec![RowProblem::Params { word: error.word + 1, problem: error.to_string() }],
+        Err(error) => return vec![RowProblem::Params(error)],
     };
     let mut problems = on_fields(target.as_ref(), row);
     problems.extend(on_mode(target.as_ref(), access));
@@ -87,7 +82,7 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<RowProbl
 fn on_fields(target: &dyn Target, row: &RawRow) -> Vec<RowProblem> {
     let mut problems = Problems::default();
     target.check(Some(row.length), &mut problems);
-    problems.into_vec().into_iter().map(|problem| RowProblem::Field(problem.to_string())).collect()
+    problems.into_vec().into_iter().map(RowProblem::Field).collect()
 }
 
 fn on_mode(target: &dyn Target, access: Access) -> Option<RowProblem> {

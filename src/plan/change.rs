@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::matching::Match;
 use crate::config::{Mapping, State};
-use crate::diff::{self, TableDiff};
+use crate::diff::{self, TableDiff, Unjudgeable};
 use crate::identity::DevNum;
 use crate::kernel::{DeviceState, Info};
 use crate::table::Row;
@@ -47,7 +47,7 @@ pub enum Drift {
     /// Only a new device makes them equal.
     Replaced(Arc<TableDiff>),
     /// The live table can't be judged.
-    Unknown(String),
+    Unknown(Box<Unjudgeable>),
     /// A conflict blocks the mapping.
     Blocked,
 }

@@ -6,6 +6,7 @@ use super::position::ChangeId;
 use crate::config::State;
 use crate::identity::DevNum;
 use crate::table::Row;
+use crate::targets::IgnoredValue;
 
 /// The places of the changes that later passes need.
 #[derive(Default)]
@@ -14,8 +15,8 @@ pub(crate) struct ChangeIndex {
     pub demanding: Vec<ChangeId>,
     /// The changes whose devices can't be judged.
     pub unknown: Vec<ChangeId>,
-    /// The changes that ask for values which the kernel would take and ignore, with a sentence for each value.
-    pub ignored: Vec<(ChangeId, Vec<String>)>,
+    /// The changes that ask for values which the kernel would take and ignore, each with those values.
+    pub ignored: Vec<(ChangeId, Vec<IgnoredValue>)>,
     /// The changes that need steps.
     pub busy: Vec<ChangeId>,
     /// Whether a mapping is protected or replaced.

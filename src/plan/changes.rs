@@ -10,9 +10,11 @@ use super::position::{ChangeId, MappingId};
 use super::remark::{Ignored, Unjudged};
 use crate::config::Map;
 use crate::device::Device;
+use crate::diff::Unjudgeable;
 use crate::identity::{DevNum, Key, Name};
 use crate::observed::{Observed, Seen};
 use crate::stack::{IndexVec, Position as _, Positions};
+use crate::targets::IgnoredValue;
 
 /// All mappings of a map, compared.
 pub struct Changes<'a> {
@@ -63,7 +65,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Records the values that the kernel would accept and ignore, of the mapping that is pushed next.
-    pub(super) fn note_ignored(&mut self, ignored: Vec<String>) {
+    pub(super) fn note_ignored(&mut self, ignored: Vec<IgnoredValue>) {
         if !ignored.is_empty() {
             self.index.ignored.push((ChangeId::new(self.all.len()), ignored));
         }
@@ -122,22 +124,22 @@ impl<'a> Changes<'a> {
         self.index.touched.iter().copied().chain(removed.map(|seen| seen.listed.number))
     }
 
-    /// The values of the mapping at `id` that the kernel would take and ignore, a sentence for each.
-    pub fn ignored_at(&self, id: ChangeId) -> &[String] {
+    /// The values of the mapping at `id` that the kernel would take and ignore.
+    pub fn ignored_at(&self, id: ChangeId) -> &[IgnoredValue] {
         let ignored = &self.index.ignored;
         ignored.binary_search_by_key(&id, |(id, _)| *id).map_or(&[], |index| &ignored[index].1)
     }
 
     /// The values that the kernel would take and ignore, of all mappings whose devices stay.
     pub fn ignored(&self) -> Vec<Ignored> {
-        let all = self.index.ignored.iter().map(|(id, reasons)| (&self.all[*id], reasons));
+        let all = self.index.ignored.iter().map(|(id, values)| (&self.all[*id], values));
         let stay = all.filter(|(change, _)| matches!(change.drift, Drift::InSync | Drift::Differs(_)));
-        let ignored = |change: &Change<'_>, reason: &String| Ignored {
+        let ignored = |change: &Change<'_>, value: &IgnoredValue| Ignored {
             mapping: change.mapping.key.clone(),
             name: change.mapping.name.clone(),
-            reason: reason.clone(),
+            value: value.clone(),
         };
-        stay.flat_map(|(change, reasons)| reasons.iter().map(move |reason| ignored(change, reason))).collect()
+        stay.flat_map(|(change, values)| values.iter().map(move |value| ignored(change, value))).collect()
     }
 
     /// The devices that can't be judged.
@@ -146,7 +148,7 @@ impl<'a> Changes<'a> {
             Drift::Unknown(reason) => Some(Unjudged {
                 mapping: change.mapping.key.clone(),
                 name: change.mapping.name.clone(),
-                reason: reason.clone(),
+                reason: Unjudgeable::clone(reason),
             }),
             _ => None,
         };

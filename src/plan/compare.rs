@@ -21,6 +21,7 @@ use crate::identity::{DevNum, Key};
 use crate::observed::{Observed, Seen};
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
+use crate::targets::IgnoredValue;
 
 /// Compares every mapping of `map` with what was observed.
 pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
@@ -124,8 +125,8 @@ impl<'a> Comparison<'a> {
 }
 
 /// Compares a mapping with its device, and turns the rows into those to load over the live table: without orders that
-/// were carried out already. Also returns a sentence for each value that the kernel would take and ignore.
-fn drift(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drift, Vec<String>) {
+/// were carried out already. Also returns the values that the kernel would take and ignore.
+fn drift(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drift, Vec<IgnoredValue>) {
     let settled = |drift| (drift, Vec::new());
     let absent = mapping.state == State::Absent;
     let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {

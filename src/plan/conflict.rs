@@ -1,14 +1,13 @@
 //! Conflicts of a map, as data. The sentence is made where it is shown.
 
 use std::fmt;
-use std::ops::Deref;
 
 use smol_str::SmolStr;
 
 use crate::config::SharedSectors;
-use crate::device::Device;
+use crate::device::Written;
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::targets::Problem;
+use crate::targets::{NoRoom, Problem};
 use crate::units::SECTOR;
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
@@ -32,32 +31,6 @@ impl Conflict {
     }
 }
 
-/// A device as it is written: equal to another only when both read the same.
-#[derive(Debug, Clone)]
-pub struct Written(Device);
-
-impl From<&Device> for Written {
-    fn from(device: &Device) -> Self {
-        Self(device.clone())
-    }
-}
-
-impl Deref for Written {
-    type Target = Device;
-
-    fn deref(&self) -> &Device {
-        &self.0
-    }
-}
-
-impl PartialEq for Written {
-    fn eq(&self, other: &Self) -> bool {
-        self.form == other.form && self.number == other.number
-    }
-}
-
-impl Eq for Written {}
-
 /// An obstacle to a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
@@ -77,8 +50,8 @@ pub enum Obstacle {
         /// The start of the row, in sectors.
         start: u64,
     },
-    /// The lower devices leave no room for a row: the sentence of its target.
-    NoRoom(String),
+    /// The lower devices leave no room for a row.
+    NoRoom(NoRoom),
     /// A parameter of a target breaks a rule, which shows only now.
     Parameter(Problem),
     /// A device holds metadata with which the kernel must not load the table.
@@ -236,7 +209,7 @@ impl fmt::Display for Obstacle {
                 f,
                 "the length of the {kind} target at sector {start} follows from a device whose size is not known"
             ),
-            Self::NoRoom(message) => f.write_str(message),
+            Self::NoRoom(no_room) => no_room.fmt(f),
             Self::Parameter(problem) => write!(f, "{problem}"),
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
             Self::Circle { through } => write!(f, "it depends on itself, through {}", keys(through)),

@@ -66,12 +66,12 @@ impl Document {
             unknown: plan
                 .unjudged
                 .iter()
-                .map(|u| Remark::new(&u.mapping, &u.name, u.reason.clone()))
+                .map(|u| Remark::new(&u.mapping, &u.name, u.reason.to_string()))
                 .collect(),
             ignored: plan
                 .ignored
                 .iter()
-                .map(|i| Remark::new(&i.mapping, &i.name, i.reason.clone()))
+                .map(|i| Remark::new(&i.mapping, &i.name, i.value.to_string()))
                 .collect(),
             summary: Action::ALL
                 .iter()

@@ -1,6 +1,8 @@
 //! Remarks about state that a plan leaves as it is: devices that can't be judged, and values that the kernel would ignore.
 
+use crate::diff::Unjudgeable;
 use crate::identity::{Key, Name};
+use crate::targets::IgnoredValue;
 
 /// A device that can't be judged, and is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub struct Unjudged {
     /// The name of its device.
     pub name: Name,
     /// Why its live table can't be judged.
-    pub reason: String,
+    pub reason: Unjudgeable,
 }
 
 /// A value that the kernel would accept and ignore, so that a plan can't set it.
@@ -20,6 +22,6 @@ pub struct Ignored {
     pub mapping: Key,
     /// The name of its device.
     pub name: Name,
-    /// The value, and how to set it.
-    pub reason: String,
+    /// The value.
+    pub value: IgnoredValue,
 }

@@ -5,15 +5,18 @@
 //! should be active, its inactive slot should be empty, and a temporary name should give way to the device's key.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 
-use super::{Cause, Consequence, InUse, LiveTable, Operation, Reason, Removal, Step, placement, risk};
+use super::{
+    Cause, Consequence, InUse, LiveTable, Operation, Reason, Refusal, Removal, Step, placement, risk,
+};
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 
 /// The steps of a repair, and the devices that can't be repaired.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Repair {
     /// The steps, in order. They are independent: a failure affects only the steps of devices above its own.
     pub steps: Vec<Step>,
@@ -22,14 +25,48 @@ pub struct Repair {
 }
 
 /// A device that is not in order, and stays so.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// The name of the device.
     pub name: Name,
     /// The number of the device.
     pub number: DevNum,
-    /// A message: the problem, and the command that helps.
-    pub reason: String,
+    /// The problem.
+    pub problem: Problem,
+}
+
+/// The problem of a device that is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The device has no table, and can't be removed.
+    NotRemoved(Refusal),
+    /// The device has its temporary name, and the name of its key is not free.
+    NameTaken,
+    /// The device still needs the step of this reason.
+    StillNeeded(Reason),
+}
+
+impl Left {
+    /// Sorts by name, and by number.
+    pub fn sort(left: &mut [Self]) {
+        left.sort_by(|one, two| (&one.name, one.number).cmp(&(&two.name, two.number)));
+    }
+}
+
+/// The problem, and the command that helps.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRemoved(refusal) => {
+                write!(f, "it has no table, and can't be removed: {refusal}; `dmctl apply` gives it its table")
+            }
+            Self::NameTaken => f.write_str(
+                "its name is a temporary one, and what it should be called its map says: `dmctl apply` with that map \
+                 renames it",
+            ),
+            Self::StillNeeded(reason) => reason.fmt(f),
+        }
+    }
 }
 
 /// Reads the devices of `owner`, and plans their repair.
@@ -62,7 +99,7 @@ pub(crate) fn of(observed: &Observed) -> Repair {
             None => left.push(nameless(seen)),
         }
     }
-    left.sort();
+    Left::sort(&mut left);
     Repair { steps, left }
 }
 
@@ -118,11 +155,7 @@ pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
 
 fn held(step: &Step) -> Option<Left> {
     let why = step.refused.as_ref()?;
-    Some(Left {
-        name: step.name.clone(),
-        number: step.number?,
-        reason: format!("it has no table, and can't be removed: {why}; `dmctl apply` gives it its table"),
-    })
+    Some(Left { name: step.name.clone(), number: step.number?, problem: Problem::NotRemoved(why.clone()) })
 }
 
 /// Returns the key of a device that has its temporary name.
@@ -136,12 +169,5 @@ fn rename(seen: &Seen, to: Name) -> Step {
 }
 
 fn nameless(seen: &Seen) -> Left {
-    Left {
-        name: seen.listed.name.clone(),
-        number: seen.listed.number,
-        reason:
-            "its name is a temporary one, and what it should be called its map says: `dmctl apply` with that \
-                 map renames it"
-                .to_string(),
-    }
+    Left { name: seen.listed.name.clone(), number: seen.listed.number, problem: Problem::NameTaken }
 }

@@ -91,8 +91,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
         match target.remaining_length(&|device| self.size(device)) {
             RemainingLength::Sectors(length) => Some((length, false)),
-            RemainingLength::TooSmall(says) => {
-                self.obstacles.push(Obstacle::NoRoom(says));
+            RemainingLength::TooSmall(no_room) => {
+                self.obstacles.push(Obstacle::NoRoom(no_room));
                 None
             }
             RemainingLength::Unknown | RemainingLength::NotApplicable => {

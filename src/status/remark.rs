@@ -5,8 +5,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::diff::Difference;
+use crate::diff::{Difference, Unjudgeable};
 use crate::identity::{DevNum, Name};
+use crate::plan::Obstacle;
+use crate::targets::IgnoredValue;
 
 /// One remark. It is shown as a sentence, in JSON too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +20,9 @@ pub enum Remark {
     /// The live table differs from the wanted one.
     Differs(Difference),
     /// The live table can't be judged.
-    Unknown(String),
+    Unknown(Box<Unjudgeable>),
     /// The plan of the map has a conflict.
-    Conflict(String),
+    Conflict(Obstacle),
     /// The device has another name than the mapping.
     OtherName {
         /// The name that it has.
@@ -39,7 +41,7 @@ pub enum Remark {
     /// The device goes away with its last close.
     RemovalPending,
     /// A value of the map that the kernel would take and ignore.
-    Ignored(String),
+    Ignored(IgnoredValue),
     /// The name of the mapping is that of another device.
     NameTaken(DevNum),
     /// No mapping declares the device.
@@ -53,7 +55,9 @@ impl fmt::Display for Remark {
             Self::Differs(Difference::Access(Access::ReadOnly)) => "it is writable, the map says read-only",
             Self::Differs(Difference::Access(Access::Writable)) => "it is read-only, the map says writable",
             Self::Differs(difference) => return difference.fmt(f),
-            Self::Unknown(why) | Self::Conflict(why) | Self::Ignored(why) => why,
+            Self::Unknown(why) => return why.fmt(f),
+            Self::Conflict(obstacle) => return obstacle.fmt(f),
+            Self::Ignored(value) => return value.fmt(f),
             Self::OtherName { is, wanted } => return write!(f, "it is called {is}, not {wanted}"),
             Self::NameTaken(number) => {
                 return write!(f, "its name is taken by {number}, which no mapping declares");

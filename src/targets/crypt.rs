@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
-    sector_size,
+    DeviceUse, Differences, Doc, Effect, FieldValue, Given, NoRoom, Operand, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
+    option, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -238,11 +238,11 @@ impl Target for Crypt {
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         let step = sector_size::sectors(self.sector_size);
         RemainingLength::of_size(&self.device, size_of, |size| {
-            in_whole_blocks(size.saturating_sub(self.offset.0), step).ok_or_else(|| {
-                format!(
-                    "{} has {size} sectors: from sector {} on there is not one whole sector of {} bytes left",
-                    self.device, self.offset, self.sector_size
-                )
+            in_whole_blocks(size.saturating_sub(self.offset.0), step).ok_or_else(|| NoRoom::LessThanSector {
+                device: (&self.device).into(),
+                size,
+                start: self.offset.0,
+                sector_size: self.sector_size.0,
             })
         })
     }

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, FieldValue, Options, ParamsError, Printer, Problems, Syntax, Target,
-    TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
+    DeviceUse, Differences, Doc, FieldValue, Incomparable, Options, ParamsError, Printer, Problems, Syntax,
+    Target, TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot};
@@ -140,9 +140,9 @@ impl TargetKind for InlineCrypt {
     }
 
     fn compare(&self, _: &Self, differences: &mut Differences) {
-        differences.unknown(
+        differences.unknown(Incomparable::Unreadable(
             "the kernel prints inlinecrypt in a form that can't be told from another key or IV, nor loaded back",
-        );
+        ));
     }
 
     fn redact(params: &str) -> String {

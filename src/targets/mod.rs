@@ -45,8 +45,9 @@ mod frame;
 mod kit;
 
 pub use frame::{
-    Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards, Kind, Mode,
-    ParamsError, Prepare, Problem, Problems, RemainingLength, Style, Target, Traits, Unit, Value,
+    Block, Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards,
+    IgnoredValue, Incomparable, Kind, Mode, NoRoom, ParamsError, Prepare, Problem, Problems, RemainingLength,
+    Style, Target, Traits, Unit, Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed,

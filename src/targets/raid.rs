@@ -11,8 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, option,
+    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with,
+    option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
@@ -315,9 +316,7 @@ impl Target for Raid {
         let Some(smallest) = sizes.into_iter().min() else { return RemainingLength::NotApplicable };
         let used = smallest - smallest % self.chunk.0.max(1);
         let length = used.checked_mul(data).filter(|length| *length > 0);
-        length
-            .ok_or_else(|| format!("the smallest device has {smallest} sectors, no array fits on it"))
-            .into()
+        length.ok_or(NoRoom::SmallestDevice(smallest)).into()
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Prepare, Printer, Problems,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, ParamsError, Prepare, Printer, Problems,
     RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
@@ -80,7 +80,7 @@ impl TargetKind for Thin {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         if live.failed.is() {
-            return differences.unknown(Failed::WHY);
+            return differences.unknown(Incomparable::Unreadable(Failed::WHY));
         }
         // How the volume came to be is an order to the pool, carried out once, and no part of the table.
         differences.field("pool", &self.pool, &live.pool, Effect::Remap);

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Mode, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, option,
+    Block, DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, Metadata, Mode, NoRoom, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words,
+    in_whole_blocks, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -120,7 +121,7 @@ impl TargetKind for ThinPool {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         if live.failed.is() {
-            return differences.unknown(Failed::WHY);
+            return differences.unknown(Incomparable::Unreadable(Failed::WHY));
         }
         differences.field_with_reason(
             "metadata",
@@ -187,8 +188,11 @@ impl Target for ThinPool {
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         let block = self.block_size.0;
         RemainingLength::of_size(&self.data, size_of, |size| {
-            in_whole_blocks(size, block)
-                .ok_or_else(|| format!("{} has {size} sectors, less than one block of {block}", self.data))
+            in_whole_blocks(size, block).ok_or_else(|| NoRoom::LessThanBlock {
+                device: (&self.data).into(),
+                size,
+                block: Block::Sectors(block),
+            })
         })
     }
 

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, RemainingLength,
-    SizeOf, Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, NoRoom, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -109,10 +109,11 @@ impl Target for Unstriped {
         let whole_rows = span / self.row().max(1);
         let last = u64::from(span % self.row().max(1) >= self.chunk.0);
         match whole_rows.saturating_add(last).saturating_mul(self.chunk.0) {
-            0 => RemainingLength::TooSmall(format!(
-                "{} has no whole chunk of {} sectors for stripe {}",
-                self.device, self.chunk, self.stripe
-            )),
+            0 => RemainingLength::TooSmall(NoRoom::LessThanChunk {
+                device: (&self.device).into(),
+                chunk: self.chunk.0,
+                stripe: self.stripe,
+            }),
             length => RemainingLength::Sectors(length),
         }
     }

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, NoRoom, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words, begins_with,
 };
 use crate::device::Device;
 
@@ -113,7 +113,7 @@ impl Target for Zoned {
         let sizes: Option<Vec<u64>> = self.devices.iter().map(size_of).collect();
         match sizes.map(|sizes| sizes.into_iter().fold(0, u64::saturating_add)) {
             None => RemainingLength::Unknown,
-            Some(0) => RemainingLength::TooSmall("the devices have no sectors".to_string()),
+            Some(0) => RemainingLength::TooSmall(NoRoom::Empty),
             Some(whole) => RemainingLength::Sectors(whole),
         }
     }

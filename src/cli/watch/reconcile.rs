@@ -294,7 +294,7 @@ fn left_out(error: &ApplyError) -> Failure {
         ApplyError::Conflicts(conflicts) => {
             conflicts.iter().map(|conflict| format!("{}: {}", conflict.name, conflict.reason)).collect()
         }
-        ApplyError::Refused(refused) => refused.clone(),
+        ApplyError::Refused(refused) => refused.iter().map(ToString::to_string).collect(),
         error => vec![error.to_string()],
     };
     Failure::new(

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::incomparable::{IgnoredValue, Incomparable};
 use super::value::{FieldValue, Unit, Value};
 
 /// The kind of change that removes a difference, from harmless to heavy.
@@ -78,10 +79,10 @@ pub struct Differences {
     /// The fields, in the order they were compared.
     pub fields: Vec<Difference>,
     /// Set when the live target can't be judged: it is then never reloaded.
-    pub unknown: Option<Cow<'static, str>>,
-    /// Warnings about what no reload can change: a field that was fixed when the device was
-    /// formatted, and now differs from the map.
-    pub warnings: Vec<String>,
+    pub unknown: Option<Incomparable>,
+    /// Wanted values that no reload can set: a field that was fixed when the device was formatted, and now differs
+    /// from the map.
+    pub ignored: Vec<IgnoredValue>,
 }
 
 impl Differences {
@@ -147,13 +148,13 @@ impl Differences {
     }
 
     /// Marks the live target as one that can't be judged.
-    pub fn unknown(&mut self, why: impl Into<Cow<'static, str>>) {
-        self.unknown = Some(why.into());
+    pub fn unknown(&mut self, why: Incomparable) {
+        self.unknown = Some(why);
     }
 
-    /// Adds a warning about something that no reload can change; the two stay equal.
-    pub fn warn(&mut self, message: impl Into<String>) {
-        self.warnings.push(message.into());
+    /// Adds a value that no reload can set; the two stay equal.
+    pub fn ignore(&mut self, value: IgnoredValue) {
+        self.ignored.push(value);
     }
 
     /// Whether the two are equal.

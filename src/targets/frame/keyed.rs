@@ -3,6 +3,7 @@
 //! A row that holds a key may hold it in the wrong place. So no message about such a row repeats a word of
 //! it, and a key is hidden by its form, not by its place in the row.
 
+use super::incomparable::{Incomparable, UnknownKey};
 use super::{Change, Differences, Effect, ParamsError, Printer, Problems, Words};
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySource};
@@ -60,12 +61,11 @@ pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, 
         !matches!(key.source, KeySource::None | KeySource::Keyring(_)) && key.material().is_none()
     };
     if unread(wanted) || (unread(live) && live.source != KeySource::Withheld) {
-        let why = match wanted.source {
-            KeySource::Withheld => "the map holds only a placeholder of it",
-            _ => "it has not been read",
+        let key = match wanted.source {
+            KeySource::Withheld => UnknownKey::Placeholder,
+            _ => UnknownKey::NotRead,
         };
-        differences.unknown(format!("{field} can't be compared: {why}"));
-        return;
+        return differences.unknown(Incomparable::Key { field: field.to_string(), key });
     }
     let same = match (wanted.material(), live.material()) {
         (Some(_), None) if live.source == KeySource::Withheld => true,

@@ -1,5 +1,6 @@
 //! The length of a row that a map leaves out.
 
+use super::no_room::NoRoom;
 use crate::device::Device;
 
 /// Returns the size of a device in sectors; `None` for a device whose size is not known yet.
@@ -14,16 +15,18 @@ pub enum RemainingLength {
     Unknown,
     /// The length, in sectors, at least 1.
     Sectors(u64),
-    /// The lower devices leave no room for a row: why, as a sentence for the user.
-    TooSmall(String),
+    /// The lower devices leave no room for a row.
+    TooSmall(NoRoom),
 }
 
 impl RemainingLength {
     /// Returns the sectors that are left of `device` from sector `start` on.
     pub fn from_sector(device: &Device, start: u64, size_of: SizeOf<'_>) -> Self {
         Self::of_size(device, size_of, |size| {
-            size.checked_sub(start).filter(|rest| *rest > 0).ok_or_else(|| {
-                format!("{device} has {size} sectors, nothing is left of it from sector {start} on")
+            size.checked_sub(start).filter(|rest| *rest > 0).ok_or_else(|| NoRoom::AfterStart {
+                device: device.into(),
+                size,
+                start,
             })
         })
     }
@@ -33,7 +36,7 @@ impl RemainingLength {
     pub fn of_size(
         device: &Device,
         size_of: SizeOf<'_>,
-        length: impl FnOnce(u64) -> Result<u64, String>,
+        length: impl FnOnce(u64) -> Result<u64, NoRoom>,
     ) -> Self {
         size_of(device).map_or(Self::Unknown, |size| length(size).into())
     }
@@ -54,8 +57,8 @@ impl RemainingLength {
     }
 }
 
-impl From<Result<u64, String>> for RemainingLength {
-    fn from(length: Result<u64, String>) -> Self {
+impl From<Result<u64, NoRoom>> for RemainingLength {
+    fn from(length: Result<u64, NoRoom>) -> Self {
         length.map_or_else(Self::TooSmall, Self::Sectors)
     }
 }
@@ -67,14 +70,15 @@ pub(crate) fn in_whole_blocks(sectors: u64, block: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::NoRoom;
     use super::RemainingLength::{self, NotApplicable, Sectors, TooSmall, Unknown};
 
     #[test]
     fn the_shortest_is_known_only_when_all_are() {
-        let too_small = |why: &str| TooSmall(why.to_string());
+        let too_small = |size| TooSmall(NoRoom::SmallestDevice(size));
         assert_eq!(RemainingLength::shortest([]), NotApplicable);
         assert_eq!(RemainingLength::shortest([Sectors(8), Sectors(4), Sectors(16)]), Sectors(4));
-        assert_eq!(RemainingLength::shortest([Sectors(8), too_small("a"), too_small("b")]), too_small("a"));
-        assert_eq!(RemainingLength::shortest([too_small("a"), Unknown, Sectors(4)]), Unknown);
+        assert_eq!(RemainingLength::shortest([Sectors(8), too_small(1), too_small(2)]), too_small(1));
+        assert_eq!(RemainingLength::shortest([too_small(1), Unknown, Sectors(4)]), Unknown);
     }
 }

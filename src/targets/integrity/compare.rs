@@ -8,6 +8,7 @@
 
 use super::super::{Differences, Effect, keyed};
 use super::{Algorithm, Integrity, Mode};
+use crate::targets::{IgnoredValue, Value};
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The coarsest clock tick of a kernel, in milliseconds: times are rounded up to a tick.
@@ -71,11 +72,10 @@ fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) 
     if live.mode == Mode::Inline {
         return;
     }
-    let mut tell = |field: &str, wanted: u64, live: u64| {
+    let mut tell = |field: &'static str, wanted: u64, live: u64| {
         if wanted != live {
-            differences.warn(format!(
-                "{field} is {live}, as it was when the device was formatted; {wanted} takes effect when it is formatted again"
-            ));
+            let (live, wanted) = (Value::Number(live), Value::Number(wanted));
+            differences.ignore(IgnoredValue::Formatted { field, live, wanted });
         }
     };
     if let (Some(sectors), Some(journal)) = (wanted.journal_sectors, live.journal_sectors) {
@@ -90,9 +90,7 @@ fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) 
         [("fix_padding", wanted.fix_padding, live.fix_padding), ("fix_hmac", wanted.fix_hmac, live.fix_hmac)]
     {
         if wanted && !live {
-            differences.warn(format!(
-                "{field} is off, as it was when the device was formatted; it takes effect when it is formatted again"
-            ));
+            differences.ignore(IgnoredValue::SwitchedOff(field));
         }
     }
 }
@@ -239,10 +237,12 @@ fn bits(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let asked = power_below(sectors).max(live.sectors_per_block());
     match live.sectors_per_bit.map(|sectors| sectors.0) {
         Some(running) if running == asked => {}
-        Some(running) if running > asked => differences.warn(format!(
-            "sectors_per_bit is {running}, the map asks for {asked}: the kernel takes more where the bitmap would not \
-             fit the journal"
-        )),
+        Some(running) if running > asked => differences.ignore(IgnoredValue::Enlarged {
+            field: "sectors_per_bit",
+            live: Value::Number(running),
+            wanted: Value::Number(asked),
+            rule: "the kernel takes more where the bitmap would not fit the journal",
+        }),
         running => differences.optional("sectors_per_bit", Some(&asked), running.as_ref(), Effect::Tune),
     }
 }

@@ -18,9 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
-    option,
+    Block, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, NoRoom, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words,
+    in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -308,8 +308,11 @@ impl Target for Integrity {
             return RemainingLength::NotApplicable;
         }
         RemainingLength::of_size(&self.device, size_of, |size| {
-            in_whole_blocks(size, self.sectors_per_block())
-                .ok_or_else(|| format!("{} has {size} sectors, less than one block", self.device))
+            in_whole_blocks(size, self.sectors_per_block()).ok_or_else(|| NoRoom::LessThanBlock {
+                device: (&self.device).into(),
+                size,
+                block: Block::Untold,
+            })
         })
     }
 

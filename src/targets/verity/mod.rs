@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Mode, Options, ParamsError, Printer, Problems,
+    Block, DeviceAccess, DeviceUse, Differences, Doc, Mode, NoRoom, Options, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives, in_whole_blocks,
     option, part,
 };
@@ -264,12 +264,13 @@ impl Target for Verity {
         let step = self.step();
         if let Some(blocks) = self.data.blocks {
             let length = blocks.checked_mul(step);
-            return length.ok_or_else(|| format!("{blocks} blocks are more than a device can have")).into();
+            return length.ok_or_else(|| NoRoom::TooManyBlocks(blocks)).into();
         }
         RemainingLength::of_size(&self.data.device, size_of, |size| {
-            in_whole_blocks(size, step).ok_or_else(|| {
-                let block = self.data.block_size;
-                format!("{} has {size} sectors, less than one block of {block} bytes", self.data.device)
+            in_whole_blocks(size, step).ok_or_else(|| NoRoom::LessThanBlock {
+                device: (&self.data.device).into(),
+                size,
+                block: Block::Bytes(self.data.block_size.0),
             })
         })
     }

@@ -47,7 +47,7 @@ pub enum NoRoom {
     },
     /// The smallest device of an array, of this size, is too small.
     SmallestDevice(u64),
-    /// So many blocks are more sectors than a device can have.
+    /// The length in blocks is more sectors than a device can have.
     TooManyBlocks(u64),
     /// All devices together are empty.
     Empty,

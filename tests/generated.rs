@@ -5,6 +5,7 @@ use std::path::Path;
 
 use dmctl::render;
 use dmctl::targets::{KINDS, Kind, Problems, Style, Target};
+use schemars::SchemaGenerator;
 use toml::de::{DeTable, Deserializer};
 
 /// Holds when the file at `path`, from the root of the repository, is `made`.
@@ -81,10 +82,29 @@ fn length(text: &str) -> Option<u64> {
 fn every_example_is_valid() {
     for kind in KINDS {
         let (typed, length) = example(kind);
-        let mut problems = Problems::default();
-        typed.check(length, &mut problems);
-        assert!(problems.is_empty(), "{}: {:?}", kind.name, problems.into_vec());
+        for length in [length, length.or(Some(8192))] {
+            let mut problems = Problems::default();
+            typed.check(length, &mut problems);
+            assert!(problems.is_empty(), "{}: {:?}", kind.name, problems.into_vec());
+        }
         assert_eq!(typed.kind(), kind.name);
+        let fields = typed.fields().to_string();
+        let again = kind.deserialize(Deserializer::parse(&fields).expect("fields are TOML"));
+        let again = again.unwrap_or_else(|error| panic!("{}: {error}\n{fields}", kind.name));
+        assert_eq!(again.fields().to_string(), fields);
+        assert_eq!(again.params(Style::Redacted), typed.params(Style::Redacted));
+    }
+}
+
+#[test]
+fn every_field_of_a_schema_is_described() {
+    for kind in KINDS {
+        let schema = (kind.schema)(&mut SchemaGenerator::default()).to_value();
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        for (name, field) in fields {
+            assert!(field["description"].is_string(), "{}: {name}", kind.name);
+            assert_ne!(name, "failed", "{}: a map can't ask for a failure", kind.name);
+        }
     }
 }
 

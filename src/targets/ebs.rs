@@ -106,7 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::kit::{check, device, round_trip, sectors};
+    use crate::targets::kit::{check, device, problems, round_trip, sectors};
 
     proptest! {
         #[test]
@@ -122,9 +122,7 @@ mod tests {
                 emulated_sectors: Sectors(1 << emulated),
                 underlying_sectors: underlying.map(|shift| Sectors(1 << shift)),
             };
-            let mut problems = Problems::default();
-            ebs.check(Some(64), &mut problems);
-            prop_assert!(problems.is_empty());
+            prop_assert_eq!(problems(&ebs, Some(64)), []);
             round_trip(&ebs)?;
         }
     }

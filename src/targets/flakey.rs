@@ -272,7 +272,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::kit::{check, compare, device, parse, print, round_trip, sectors, try_parse};
+    use crate::targets::kit::{
+        check, compare, device, parse, print, problems, round_trip, sectors, try_parse,
+    };
 
     fn corrupt() -> impl Strategy<Value = CorruptBioByte> {
         let direction = prop_oneof![Just(Direction::Read), Just(Direction::Write)];
@@ -303,9 +305,7 @@ mod tests {
                 },
             )
             .prop_filter("a row the kernel refuses, or one of two ways to say that all fails", |flakey| {
-                let mut problems = Problems::default();
-                flakey.check(None, &mut problems);
-                problems.is_empty() && !(flakey.fails_all() && flakey.error_reads)
+                problems(flakey, None).is_empty() && !(flakey.fails_all() && flakey.error_reads)
             })
     }
 

@@ -187,21 +187,17 @@ impl Target for InlineCrypt {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::ErasedTarget;
     use super::super::{Style, kit};
     use super::*;
 
     #[test]
-    fn what_is_loaded_and_what_is_printed_are_both_understood() {
-        for sample in kit::samples("inlinecrypt") {
-            let loaded = kit::typed("inlinecrypt", &sample.loaded).params(Style::Kernel);
-            let printed = kit::typed("inlinecrypt", &sample.printed.unwrap()).params(Style::Kernel);
-            assert_eq!(loaded, printed);
-        }
+    fn a_wrapped_key_is_told_by_its_number_or_by_a_word() {
         let key = "ab".repeat(64);
         let printed =
             format!("aes-xts-plain64 {key} 2 16 8:0 32 3 allow_discards sector_size:4096 iv_large_sectors");
         assert_eq!(
-            kit::typed("inlinecrypt", &printed).params(Style::Kernel),
+            kit::print(&kit::parse::<InlineCrypt>(&printed)),
             format!(
                 "aes-xts-plain64 {key} 16 8:0 32 4 keytype:hw-wrapped allow_discards sector_size:4096 iv_large_sectors"
             )
@@ -211,15 +207,14 @@ mod tests {
     #[test]
     fn a_live_one_is_never_judged() {
         let row = format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64));
-        let target = kit::typed("inlinecrypt", &row);
-        let differences = target.compare(target.as_ref()).unwrap();
+        let differences = kit::compare::<InlineCrypt>(&row, &row);
         assert!(differences.unknown.is_some() && differences.fields.is_empty());
     }
 
     #[test]
     fn no_key_is_shown() {
         let row = format!("aes-xts-plain64 {} 1 0 8:0 0", "ab".repeat(64));
-        let target = kit::typed("inlinecrypt", &row);
+        let target = kit::parse::<InlineCrypt>(&row);
         for shown in [
             InlineCrypt::redact(&row),
             InlineCrypt::redact(&format!("{row} too many")),
@@ -233,11 +228,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_found() {
-        let check = |row: &str| {
-            let mut problems = Problems::default();
-            kit::typed("inlinecrypt", row).check(Some(9), &mut problems);
-            problems.into_vec().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
-        };
+        let check = |row: &str| kit::wrong_fields::<InlineCrypt>(row, Some(9));
         assert_eq!(check(&format!("aes-xts-plain64 {} 0 8:0 0", "ab".repeat(64))), [""; 0]);
         assert_eq!(
             check(&format!("aes-cbc-plain64 {} 1 8:0 0 1 sector_size:4096", "ab".repeat(32))),

@@ -206,9 +206,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::Target;
     use crate::targets::frame::ErasedTarget;
     use crate::targets::kit::{self, device};
-    use crate::targets::{Style, Target};
 
     fn pools() -> impl Strategy<Value = ThinPool> {
         (device(), device(), 1u64..=16384, 0..1u64 << 63, prop::array::uniform5(any::<bool>())).prop_map(
@@ -230,13 +230,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_reads_back(pool in pools()) {
-            prop_assert_eq!(kit::reread(&pool), pool);
+            kit::round_trip(&pool)?;
         }
     }
 
     #[test]
-    fn rows_of_real_kernels() {
-        kit::holds::<ThinPool>(&["/dev/ram1 /dev/ram0 256 100"]);
+    fn what_the_kernel_refuses_is_refused() {
         kit::refused::<ThinPool>("1:1 1:0 100 0", "nearest is 128");
         kit::refused::<ThinPool>("1:1 1:1 128 0", "two devices");
         kit::refused::<ThinPool>("1:1 1:0 128 0 1 skip_zeroing", "no feature");
@@ -249,30 +248,24 @@ mod tests {
     #[test]
     fn what_a_live_pool_takes() {
         let live = kit::parse::<ThinPool>("1:1 1:0 128 0 0 ");
-        assert_eq!(kit::effect(&kit::parse("1:1 1:0 128 9 1 read_only"), &live), Some(Effect::Tune));
+        assert_eq!(kit::effect("1:1 1:0 128 9 1 read_only", &live), Some(Effect::Tune));
         for row in ["1:1 1:0 256 0", "1:1 1:0 128 0 1 ignore_discard", "1:1 1:2 128 0", "1:2 1:0 128 0"] {
-            assert_eq!(kit::effect(&kit::parse(row), &live), Some(Effect::Recreate), "{row}");
+            assert_eq!(kit::effect(row, &live), Some(Effect::Recreate), "{row}");
         }
     }
 
     #[test]
     fn a_pool_grows_and_never_shrinks() {
         let pool = kit::parse::<ThinPool>("1:1 1:0 128 0");
-        let effect = |length, live| {
-            let mut differences = Differences::default();
-            pool.resized(length, live, &mut differences);
-            differences.effect()
-        };
-        assert_eq!(effect(2048, 1024), Some(Effect::Tune));
-        assert_eq!(effect(1024, 2048), Some(Effect::Recreate));
+        assert_eq!(kit::resized(&pool, 2048, 1024), Some(Effect::Tune));
+        assert_eq!(kit::resized(&pool, 1024, 2048), Some(Effect::Recreate));
     }
 
     #[test]
     fn a_failed_pool_is_unknown() {
         let live = kit::parse::<ThinPool>("Fail");
-        assert_eq!(live.params(Style::Kernel), "Fail");
-        let differences = ErasedTarget::compare(&kit::parse::<ThinPool>("1:1 1:0 128 0"), &live).unwrap();
-        assert!(differences.unknown.is_some());
+        assert_eq!(kit::print(&live), "Fail");
+        assert!(kit::differences(&kit::parse("1:1 1:0 128 0"), &live).unknown.is_some());
         assert!(live.fields().is_empty());
         assert!(
             toml::from_str::<ThinPool>("metadata = '1:1'\ndata = '1:0'\nblock_size = 128\nfailed = true")

@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::kit::{check, device, parse, round_trip, sectors};
+    use crate::targets::kit::{check, device, parse, problems, round_trip, sectors};
 
     proptest! {
         #[test]
@@ -135,9 +135,7 @@ mod tests {
             offset in sectors(),
         ) {
             let unstriped = Unstriped { stripes, chunk: Sectors(chunk), stripe, device, offset };
-            let mut problems = Problems::default();
-            unstriped.check(None, &mut problems);
-            prop_assert!(problems.is_empty());
+            prop_assert_eq!(problems(&unstriped, None), []);
             round_trip(&unstriped)?;
         }
 

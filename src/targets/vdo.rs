@@ -273,7 +273,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::targets::kit::{check, compare, device, parse, resized, round_trip, try_parse};
+    use crate::targets::kit::{
+        check, compare, device, parse, problems, resized, round_trip, try_parse, wrong_fields,
+    };
 
     fn options() -> impl Strategy<Value = BTreeMap<String, Argument>> {
         let on_off = prop_oneof![Just("on"), Just("off")].prop_map(|value| Argument::new(value).unwrap());
@@ -298,9 +300,7 @@ mod tests {
         ) {
             let minimum_io_size = Bytes(if small { 512 } else { 4096 });
             let vdo = Vdo { device, storage_blocks, minimum_io_size, cache_blocks, era_length, options };
-            let mut problems = Problems::default();
-            vdo.check(Some(64), &mut problems);
-            prop_assert!(problems.is_empty(), "{:?}", problems);
+            prop_assert_eq!(problems(&vdo, Some(64)), []);
             round_trip(&vdo)?;
         }
     }
@@ -341,9 +341,7 @@ mod tests {
             ("V4 8:0 262144 4096 32768 16380 hash 1", "options"),
             ("V4 8:0 262144 4096 32768 16380 hash 1 physical 1 logical 9", "cache_blocks"),
         ] {
-            let fields: Vec<String> =
-                check::<Vdo>(row, None).into_iter().map(|problem| problem.field).collect();
-            assert_eq!(fields, [field], "{row}");
+            assert_eq!(wrong_fields::<Vdo>(row, None), [field], "{row}");
         }
         assert_eq!(check::<Vdo>(ROW, Some(12))[0].field, "length");
         assert!(try_parse::<Vdo>("V3 8:0 262144 4096 32768 16380").is_err());

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use super::super::{Style, find, kit};
+use super::super::frame::ErasedTarget;
+use super::super::{Style, Target, find, kit};
 use super::*;
 use crate::identity::DevNum;
 use crate::keys::Keyring;
@@ -8,8 +9,8 @@ use crate::secret::{REDACTED, Secret};
 
 const KEY: &str = "c0ffee0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d";
 
-fn row(cipher: &str, tail: &str) -> Box<dyn super::super::Target> {
-    kit::typed("crypt", &format!("{cipher} {KEY} {tail}"))
+fn row(cipher: &str, tail: &str) -> Crypt {
+    kit::parse(&format!("{cipher} {KEY} {tail}"))
 }
 
 fn hex() -> impl Strategy<Value = KeySource> {
@@ -59,11 +60,7 @@ fn crypt() -> impl Strategy<Value = Crypt> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(crypt in crypt()) {
-        let read = kit::printed_and_read(&crypt).unwrap();
-        prop_assert_eq!(&read, &crypt);
-        let mut differences = Differences::default();
-        crypt.compare(&read, &mut differences);
-        prop_assert!(differences.is_equal());
+        kit::round_trip(&crypt)?;
     }
 
     #[test]
@@ -71,7 +68,7 @@ proptest! {
         let KeySource::Hex(secret) = &key else { unreachable!() };
         let secret = secret.reveal().to_string();
         crypt.key = key.into();
-        let typed: &dyn super::super::Target = &crypt;
+        let typed: &dyn Target = &crypt;
         let params = typed.params(Style::Kernel);
         prop_assert!(params.contains(&secret));
         for shown in [
@@ -97,33 +94,9 @@ proptest! {
 }
 
 #[test]
-fn pairs_that_kernels_printed_are_equal() {
-    for sample in kit::samples("crypt") {
-        if let Some(printed) = &sample.printed {
-            kit::assert_equal("crypt", &sample.loaded, printed);
-            assert_eq!(kit::typed("crypt", &sample.loaded).params(Style::Kernel), *printed);
-        }
-    }
-}
-
-#[test]
-fn a_cipher_without_its_key_is_refused_as_the_kernel_does() {
-    let refused = kit::samples("crypt")
-        .into_iter()
-        .filter(|sample| sample.refusal.as_ref().is_some_and(|refusal| refusal.contains("EINVAL")));
-    let mut count = 0;
-    for sample in refused {
-        let problems = kit::wrong_fields(kit::typed("crypt", &sample.loaded).as_ref(), None);
-        assert!(!problems.is_empty(), "{}", sample.loaded);
-        count += 1;
-    }
-    assert!(count > 0);
-}
-
-#[test]
 fn wrong_values_are_found() {
-    let fields = |typed: Box<dyn super::super::Target>, length| {
-        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+    let fields = |crypt: Crypt, length| {
+        kit::problems(&crypt, length).into_iter().map(|problem| problem.field).collect::<Vec<_>>()
     };
     assert_eq!(fields(row("aes-xts-plain64", "0 1:0 0"), Some(8)), [""; 0]);
     assert_eq!(fields(row("aes-xts", "0 1:0 0"), Some(8)), ["cipher"]);
@@ -143,13 +116,15 @@ fn wrong_values_are_found() {
         ["integrity_key_size"]
     );
     for (cipher, bytes) in [("aes-xts-plain64", 16), ("aes-cbc-essiv:sha256", 64), ("cipher_null-ecb", 16)] {
-        let typed = kit::typed("crypt", &format!("{cipher} {} 0 1:0 0", "ab".repeat(bytes)));
-        let problems = kit::wrong_fields(typed.as_ref(), Some(8));
+        let problems = kit::check::<Crypt>(&format!("{cipher} {} 0 1:0 0", "ab".repeat(bytes)), Some(8));
         assert_eq!(problems.len(), 1, "{cipher}");
-        assert!(problems[0].1.contains(&format!("{bytes} bytes")) && !problems[0].1.contains("abab"));
+        let message = problems[0].to_string();
+        assert!(message.contains(&format!("{bytes} bytes")) && !message.contains("abab"));
     }
-    let keyring = kit::typed("crypt", "aes-xts-plain64 :31:logon:k 0 1:0 0");
-    assert_eq!(fields(keyring, Some(8)), ["key"]);
+    for key in [":31:logon:k", "-"] {
+        let row = format!("aes-xts-plain64 {key} 0 1:0 0");
+        assert_eq!(kit::wrong_fields::<Crypt>(&row, Some(8)), ["key"], "{key}");
+    }
 }
 
 #[test]
@@ -185,9 +160,7 @@ fn a_difference_says_what_it_takes() {
         ("aes-xts-plain64 aa", "aes-xts-plain64 ab", "key", Effect::Remap),
         ("aes-xts-plain64 :64:logon:a", "aes-xts-plain64 :64:logon:b", "key", Effect::Remap),
     ] {
-        let wanted = kit::typed("crypt", &format!("{wanted} 0 1:0 0"));
-        let live = kit::typed("crypt", &format!("{live} 0 1:0 0"));
-        let differences = wanted.compare(live.as_ref()).unwrap();
+        let differences = kit::compare::<Crypt>(&format!("{wanted} 0 1:0 0"), &format!("{live} 0 1:0 0"));
         assert_eq!(differences.fields.len(), 1);
         assert_eq!((differences.fields[0].field.as_str(), differences.fields[0].effect), (field, effect));
     }
@@ -204,12 +177,12 @@ fn a_difference_says_what_it_takes() {
         ("0 1:0 0 1 no_write_workqueue", "no_write_workqueue", Effect::Tune),
     ] {
         let (wanted, live) = (row("aes-xts-plain64", tail), row("aes-xts-plain64", "0 1:0 0"));
-        let differences = wanted.compare(live.as_ref()).unwrap();
+        let differences = kit::differences(&wanted, &live);
         assert_eq!(differences.fields.len(), 1, "{tail}");
         assert_eq!((differences.fields[0].field.as_str(), differences.fields[0].effect), (field, effect));
     }
     let nothing = row("aes-xts-plain64", "0 1:0 0 1 sector_size:512");
-    assert!(nothing.compare(row("aes-xts-plain64", "0 1:0 0").as_ref()).unwrap().is_equal());
+    assert!(kit::differences(&nothing, &row("aes-xts-plain64", "0 1:0 0")).is_equal());
 }
 
 #[test]
@@ -221,14 +194,14 @@ fn a_key_file_is_compared_once_it_is_read() {
     let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
     let fields =
         format!("cipher = \"aes-xts-plain64\"\nkey = {{ file = \"{}\" }}\ndevice = \"1:0\"", path.display());
-    let mut wanted = kit::from_toml("crypt", &fields).unwrap();
-    let live = kit::typed("crypt", &format!("aes-xts-plain64 {} 0 1:0 0", "ab".repeat(64)));
-    assert!(wanted.compare(live.as_ref()).unwrap().unknown.is_some());
+    let mut wanted: Crypt = toml::from_str(&fields).unwrap();
+    let live: Crypt = kit::parse(&format!("aes-xts-plain64 {} 0 1:0 0", "ab".repeat(64)));
+    assert!(kit::differences(&wanted, &live).unknown.is_some());
     assert!(wanted.params(Style::Kernel).contains(REDACTED));
 
     let places = crate::keys::Places { credentials: None, user };
     assert!(crate::keys::read_all(wanted.keys_mut(), &places).is_empty());
-    assert!(wanted.compare(live.as_ref()).unwrap().is_equal());
+    assert!(kit::differences(&wanted, &live).is_equal());
     assert_eq!(wanted.params(Style::Kernel), live.params(Style::Kernel));
     assert!(!wanted.params(Style::Shown).contains("abab"));
     assert!(!wanted.fields().to_string().contains("abab"));
@@ -254,23 +227,18 @@ fn left_out_the_length_ends_with_a_whole_sector() {
 
 #[test]
 fn maps() {
-    kit::assert_example_is_valid("crypt");
-    let error =
-        kit::from_toml("crypt", &format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\"")).err();
-    let error = error.unwrap();
+    let error = toml::from_str::<Crypt>(&format!("cipher = \"aes\"\nkey = \"{KEY}\"\ndevice = \"1:0\""));
+    let error = error.unwrap_err().message().to_string();
     assert!(error.contains("{ file") && !error.contains("c0ffee"), "{error}");
-    let typed = kit::from_toml(
-        "crypt",
-        &format!(
-            "cipher = \"aes-gcm-random\"\nkey = {{ hex = \"{}\" }}\ndevice = \"1:0\"\nsector_size = \"4KiB\"\n\
+    let crypt: Crypt = toml::from_str(&format!(
+        "cipher = \"aes-gcm-random\"\nkey = {{ hex = \"{}\" }}\ndevice = \"1:0\"\nsector_size = \"4KiB\"\n\
              integrity = {{ tag_size = 28, type = \"aead\" }}",
-            KEY.to_uppercase()
-        ),
-    )
+        KEY.to_uppercase()
+    ))
     .unwrap();
     assert_eq!(
-        typed.params(Style::Kernel),
+        kit::print(&crypt),
         format!("aes-gcm-random {KEY} 0 1:0 0 2 integrity:28:aead sector_size:4096")
     );
-    assert!(kit::from_toml("crypt", "cipher = \"aes\"\ndevice = \"1:0\"\nallow_discard = true").is_err());
+    assert!(toml::from_str::<Crypt>("cipher = \"aes\"\ndevice = \"1:0\"\nallow_discard = true").is_err());
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::frame::ErasedTarget;
 use super::super::{Effect, Style, Target, find, kit};
 use super::*;
 use crate::identity::DevNum;
@@ -15,7 +16,7 @@ const LIVE_BITMAP: &str = "1:0 0 4 B 6 journal_sectors:880 interleave_sectors:32
 const KEY: &str = "c0ffee0102030405060708090a0b0c0d";
 
 fn compare(wanted: &str, live: &str) -> Differences {
-    kit::typed("integrity", wanted).compare(kit::typed("integrity", live).as_ref()).unwrap()
+    kit::compare::<Integrity>(wanted, live)
 }
 
 fn algorithm() -> impl Strategy<Value = Option<Algorithm>> {
@@ -34,10 +35,12 @@ fn integrity() -> impl Strategy<Value = Integrity> {
         || (1u32..4000, 0u32..1000).prop_map(|(major, minor)| Device::numbered(DevNum::new(major, minor)));
     let mode = proptest::sample::select(Mode::LETTERS.map(|(mode, ..)| mode).to_vec());
     let size = || proptest::option::of((1u64..1 << 32).prop_map(Sectors));
+    // The kernel rounds these to a power of two from 4 KiB to 2 GiB, and prints no other.
+    let power = || proptest::option::of((3u32..=22).prop_map(|log| Sectors(1 << log)));
     let number = || proptest::option::of(0u32..100);
     let head =
         (device(), 0u64..1 << 40, proptest::option::of(1u32..256), mode, proptest::option::of(device()));
-    let sizes = (proptest::option::of(0u32..4), size(), size(), size(), size());
+    let sizes = (proptest::option::of(0u32..4), size(), size(), power(), power());
     let numbers = (number(), number(), number());
     let algorithms = (algorithm(), algorithm(), algorithm());
     (head, sizes, numbers, algorithms, any::<[bool; 6]>()).prop_map(
@@ -68,7 +71,7 @@ fn integrity() -> impl Strategy<Value = Integrity> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(integrity in integrity()) {
-        prop_assert_eq!(kit::printed_and_read(&integrity).unwrap(), integrity);
+        kit::round_trip(&integrity)?;
     }
 
     #[test]
@@ -110,27 +113,15 @@ proptest! {
 }
 
 #[test]
-fn pairs_that_kernels_printed_are_equal() {
-    for sample in kit::samples("integrity") {
-        if let Some(printed) = &sample.printed {
-            kit::assert_equal("integrity", &sample.loaded, printed);
-            assert_eq!(kit::typed("integrity", printed).params(Style::Kernel), *printed);
-        }
-    }
-}
-
-#[test]
 fn what_the_kernel_refuses_for_its_superblock_is_no_reload() {
-    let mut refused = 0;
-    for sample in kit::samples("integrity") {
-        let Some(refusal) = sample.refusal else { continue };
-        if refusal.contains("match") {
-            let differences = compare(&sample.loaded, LIVE);
-            assert_eq!(differences.effect(), Some(Effect::Recreate), "{}", sample.loaded);
-            refused += 1;
-        }
+    // Seen on 6.1: "doesn't match the information in superblock", twice, and "Journal mac mismatch".
+    for row in [
+        "/dev/ram0 0 4 J 2 internal_hash:crc32c block_size:4096",
+        "/dev/ram0 0 8 J 1 internal_hash:crc32c",
+        "/dev/ram0 0 4 J 2 internal_hash:crc32c journal_mac:hmac(sha256):1122",
+    ] {
+        assert_eq!(compare(row, LIVE).effect(), Some(Effect::Recreate), "{row}");
     }
-    assert_eq!(refused, 3);
 }
 
 #[test]
@@ -229,10 +220,7 @@ fn keys_differ_without_being_shown() {
 
 #[test]
 fn wrong_values_are_found() {
-    let fields = |row: &str, length| {
-        let typed = kit::typed("integrity", row);
-        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
-    };
+    let fields = kit::wrong_fields::<Integrity>;
     assert_eq!(fields(LIVE, Some(8)), [""; 0]);
     assert_eq!(fields("1:0 0 - J 0", Some(8)), ["tag_size"]);
     assert_eq!(fields("1:0 0 0 J 1 internal_hash:crc32c", Some(8)), ["tag_size"]);
@@ -294,7 +282,7 @@ fn wrong_words_are_refused_without_showing_them() {
 
 #[test]
 fn the_superblock_is_recognised() {
-    let typed = kit::typed("integrity", "1:0 8 - J 1 internal_hash:crc32c");
+    let typed = kit::parse::<Integrity>("1:0 8 - J 1 internal_hash:crc32c");
     let [metadata] = typed.metadata().try_into().ok().unwrap();
     assert_eq!((metadata.offset, metadata.length), (4096, 4096));
     let mut block = vec![0; metadata.length];
@@ -303,14 +291,14 @@ fn the_superblock_is_recognised() {
     assert_eq!((metadata.look)(&block), Found::Other);
     block[..8].copy_from_slice(b"integrt\0");
     assert_eq!((metadata.look)(&block), Found::Right);
-    assert!(kit::typed("integrity", "1:0 0 4 R 0").metadata().is_empty());
-    let meta = kit::typed("integrity", "1:0 0 4 J 1 meta_device:1:9");
+    assert!(kit::parse::<Integrity>("1:0 0 4 R 0").metadata().is_empty());
+    let meta = kit::parse::<Integrity>("1:0 0 4 J 1 meta_device:1:9");
     assert_eq!(meta.metadata()[0].device.to_string(), "1:9");
 }
 
 #[test]
 fn the_length_is_known_only_with_a_device_for_the_tags() {
-    let rest = |row: &str| kit::typed("integrity", row).remaining_length(&|_| Some(1001));
+    let rest = |row: &str| kit::parse::<Integrity>(row).remaining_length(&|_| Some(1001));
     assert_eq!(rest("1:0 0 4 J 1 internal_hash:crc32c"), RemainingLength::NotApplicable);
     assert_eq!(rest("1:0 0 4 J 2 meta_device:1:9 internal_hash:crc32c"), RemainingLength::Sectors(1001));
     assert_eq!(
@@ -321,9 +309,7 @@ fn the_length_is_known_only_with_a_device_for_the_tags() {
 
 #[test]
 fn maps() {
-    kit::assert_example_is_valid("integrity");
-    let mut typed = kit::from_toml(
-        "integrity",
+    let mut typed: Integrity = toml::from_str(
         "device = \"1:0\"\nmeta_device = \"1:9\"\nblock_size = \"4KiB\"\njournal_watermark = 70\n\
          internal_hash = { algorithm = \"hmac(sha256)\", key = { hex = \"0011\" } }\n\
          journal_crypt = { algorithm = \"ctr(aes)\", key = { file = \"/k\" } }\njournal_mac = \"cmac(aes)\"",
@@ -342,10 +328,10 @@ fn maps() {
         format!("device = \"1:0\"\ninternal_hash = {{ algorithm = \"hmac(sha256)\", key = \"{KEY}\" }}"),
         format!("device = \"1:0\"\ninternal_hash = {{ algorithm = \"hmac(sha256):{KEY}\" }}"),
     ] {
-        let error = kit::from_toml("integrity", &bad).err().unwrap();
+        let error = toml::from_str::<Integrity>(&bad).unwrap_err().message().to_string();
         assert!(error.contains("file = ") && !error.contains("c0ffee"), "{error}");
     }
     let keyring = "device = \"1:0\"\ninternal_hash = { algorithm = \"hmac(sha256)\", key = { keyring = \"user:k\", bytes = 32 } }";
-    let typed = kit::from_toml("integrity", keyring).unwrap();
-    assert_eq!(kit::wrong_fields(typed.as_ref(), None)[0].0, "internal_hash.key");
+    let typed: Integrity = toml::from_str(keyring).unwrap();
+    assert_eq!(kit::problems(&typed, None)[0].field, "internal_hash.key");
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::targets::kit::{argument, check, compare, device, parse, round_trip, try_parse};
+use crate::targets::kit::{argument, compare, device, parse, problems, round_trip, try_parse, wrong_fields};
 
 fn group() -> impl Strategy<Value = Group> {
     let selector = prop_oneof![Just("round-robin"), Just("service-time"), Just("a-later-one")];
@@ -127,13 +127,9 @@ fn what_the_kernel_refuses_is_refused() {
         ("0 0 1 1 io-affinity 0 1 0 8:0", "groups[0].paths[0].args"),
         ("0 0 1 1 historical-service-time 1 1024 1 0 8:0", "groups[0].selector_args[0]"),
     ] {
-        let fields: Vec<String> =
-            check::<Multipath>(row, None).into_iter().map(|problem| problem.field).collect();
-        assert_eq!(fields, [field], "{row}");
+        assert_eq!(wrong_fields::<Multipath>(row, None), [field], "{row}");
     }
     let mut uneven: Multipath = parse("0 0 1 1 service-time 0 2 1 8:0 1 8:16 1");
     uneven.groups[0].paths[1].args.clear();
-    let mut problems = Problems::default();
-    uneven.check(None, &mut problems);
-    assert_eq!(problems.into_vec()[0].field, "groups[0].paths[1].args");
+    assert_eq!(problems(&uneven, None)[0].field, "groups[0].paths[1].args");
 }

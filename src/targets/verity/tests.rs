@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use super::super::{Effect, Style, find, kit};
+use super::super::frame::ErasedTarget;
+use super::super::{Effect, find, kit};
 use super::*;
 use crate::identity::DevNum;
 
@@ -73,11 +74,7 @@ fn verity() -> impl Strategy<Value = Verity> {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(verity in verity()) {
-        let read = kit::printed_and_read(&verity).unwrap();
-        prop_assert_eq!(&read, &verity);
-        let mut differences = Differences::default();
-        TargetKind::compare(&verity, &read, &mut differences);
-        prop_assert!(differences.is_equal());
+        kit::round_trip(&verity)?;
     }
 
     #[test]
@@ -98,30 +95,7 @@ proptest! {
 }
 
 #[test]
-fn pairs_that_kernels_printed_are_equal() {
-    for sample in kit::samples("verity") {
-        if let Some(printed) = &sample.printed {
-            kit::assert_equal("verity", &sample.loaded, printed);
-            assert_eq!(kit::typed("verity", &sample.loaded).params(Style::Kernel), *printed);
-        }
-    }
-}
-
-#[test]
-fn what_the_kernel_refuses_is_refused() {
-    let mut refused = 0;
-    for sample in kit::samples("verity") {
-        let Some(refusal) = sample.refusal else { continue };
-        // Read-only is a trait of the type; a missing feature of that kernel is the kernel's to tell.
-        if refusal.contains("readonly") || refusal.contains("Unrecognized") {
-            continue;
-        }
-        let parsed = find("verity").unwrap().parse(&sample.loaded);
-        let wrong = parsed.map_or(true, |typed| !kit::wrong_fields(typed.as_ref(), Some(2048)).is_empty());
-        assert!(wrong, "{}", sample.loaded);
-        refused += 1;
-    }
-    assert_eq!(refused, 2);
+fn a_table_is_always_read_only() {
     assert_eq!(Verity::TRAITS.mode, Mode::ReadOnly);
 }
 
@@ -136,10 +110,7 @@ fn an_unknown_option_is_answered_with_all_that_are_known() {
 
 #[test]
 fn wrong_values_are_found() {
-    let fields = |row: &str, length| {
-        let typed = kit::typed("verity", row);
-        kit::wrong_fields(typed.as_ref(), length).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
-    };
+    let fields = kit::wrong_fields::<Verity>;
     assert_eq!(fields(&row(""), Some(2048)), [""; 0]);
     assert_eq!(fields(&row(""), Some(1024)), [""; 0]);
     assert_eq!(fields(&row(""), Some(2056)), ["length"]);
@@ -188,7 +159,6 @@ fn wrong_words_are_refused() {
 
 #[test]
 fn a_difference_says_what_it_takes() {
-    let live = kit::typed("verity", &row(""));
     for (wanted, field, effect) in [
         (row("").replacen("1:0", "1:7", 1), "data.device", Effect::Remap),
         (row("").replacen("1:1", "1:7", 1), "hash.device", Effect::Remap),
@@ -203,11 +173,12 @@ fn a_difference_says_what_it_takes() {
         (row("4 use_fec_from_device 1:2 fec_blocks 300"), "fec", Effect::Tune),
         (row("2 root_hash_sig_key_desc k"), "root_hash_sig_key_desc", Effect::Tune),
     ] {
-        let differences = kit::typed("verity", &wanted).compare(live.as_ref()).unwrap();
+        let differences = kit::compare::<Verity>(&wanted, &row(""));
         assert_eq!(differences.fields.len(), 1, "{wanted}: {differences:?}");
         assert_eq!((differences.fields[0].field.as_str(), differences.fields[0].effect), (field, effect));
     }
-    kit::assert_equal("verity", &row("").to_uppercase().replace("SHA256", "sha256"), &row(""));
+    let upper = row("").to_uppercase().replace("SHA256", "sha256");
+    assert!(kit::compare::<Verity>(&upper, &row("")).is_equal());
 }
 
 #[test]
@@ -216,12 +187,12 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
         "data = {{ device = \"1:0\" }}\nhash = {{ device = \"1:1\", start = 1 }}\nalgorithm = \"sha256\"\nroot_hash = \"{}\"",
         ROOT.to_uppercase()
     );
-    let mut typed = kit::from_toml("verity", &fields).unwrap();
+    let mut typed: Verity = toml::from_str(&fields).unwrap();
     assert_eq!(typed.remaining_length(&|_| Some(2055)), RemainingLength::Sectors(2048));
     assert!(matches!(typed.remaining_length(&|_| Some(7)), RemainingLength::TooSmall(_)));
     assert_eq!(typed.remaining_length(&|_| None), RemainingLength::Unknown);
     typed.fill_defaults(2048);
-    assert_eq!(typed.params(Style::Kernel), format!("1 1:0 1:1 4096 4096 256 1 sha256 {ROOT} -"));
+    assert_eq!(kit::print(&typed), format!("1 1:0 1:1 4096 4096 256 1 sha256 {ROOT} -"));
     typed.fill_defaults(8);
     assert_eq!(typed.remaining_length(&|_| None), RemainingLength::Sectors(2048));
     let lowers = typed.lower_devices(2048);
@@ -232,20 +203,19 @@ fn what_is_left_out_follows_from_the_device_or_the_row() {
 
 #[test]
 fn maps() {
-    kit::assert_example_is_valid("verity");
     let fields = format!(
         "version = 0\ndata = {{ device = \"1:0\", block_size = 512, blocks = 8 }}\nhash = {{ device = \"1:0\", block_size = \
          \"1KiB\" }}\nalgorithm = \"sha256\"\nroot_hash = \"{ROOT}\"\nsalt = \"0A\"\non_corruption = \"restart\"\non_error = \
          \"panic\"\nignore_zero_blocks = true\nfec = {{ device = \"1:2\", blocks = 20 }}\nroot_hash_sig_key_desc = \"k\""
     );
-    let typed = kit::from_toml("verity", &fields).unwrap();
+    let typed: Verity = toml::from_str(&fields).unwrap();
     assert_eq!(
-        typed.params(Style::Kernel),
+        kit::print(&typed),
         format!(
             "0 1:0 1:0 512 1024 8 0 sha256 {ROOT} 0a 13 restart_on_corruption panic_on_error ignore_zero_blocks \
              use_fec_from_device 1:2 fec_blocks 20 fec_start 0 fec_roots 2 root_hash_sig_key_desc k"
         )
     );
-    let again = kit::from_toml("verity", &typed.fields().to_string()).unwrap();
-    assert_eq!(again.params(Style::Kernel), typed.params(Style::Kernel));
+    let again: Verity = typed.fields().try_into().unwrap();
+    assert_eq!(kit::print(&again), kit::print(&typed));
 }

@@ -45,12 +45,14 @@ pub(crate) struct Clone {
 }
 
 impl Clone {
+    /// `no_hydration` is compared by hand: its reason depends on the direction.
     const FEATURES: Options<Self> = Options {
         syntax: Syntax::Spaced { unknown: "a clone has no feature {}", ignore_case: true },
         all: &[option!(no_hydration), option!(no_discard_passdown).tune()],
     };
 
-    /// The core arguments, with `DEFAULT_HYDRATION_THRESHOLD` and `DEFAULT_HYDRATION_BATCH_SIZE`.
+    /// The core arguments and their defaults (`DEFAULT_HYDRATION_THRESHOLD`, `DEFAULT_HYDRATION_BATCH_SIZE`). They
+    /// count regions.
     const CORE: Options<Self> = Options {
         syntax: Syntax::Spaced { unknown: "a clone has no core argument {}", ignore_case: true },
         all: &[
@@ -94,7 +96,7 @@ impl TargetKind for Clone {
     fn print(&self, out: &mut Printer) {
         out.device(&self.metadata).device(&self.destination).device(&self.source).word(self.region_size);
         let features = |out: &mut Printer| Self::FEATURES.print(self, out);
-        // The core arguments can't stand without a count of features before them.
+        // The kernel takes core arguments only behind a count of features, which may be 0.
         if self.hydration_threshold.or(self.hydration_batch_size).is_none() {
             out.counted(features);
             return;

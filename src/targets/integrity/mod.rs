@@ -1,8 +1,8 @@
 //! `integrity`: a tag beside every block, and a journal that keeps the two in step. Kernel source:
 //! `drivers/md/dm-integrity.c`.
 //!
-//! What the kernel prints is far more than what was loaded: defaults, values it rounded, and what stands in
-//! the superblock whatever was asked for. `compare.rs` knows which is which.
+//! The kernel prints far more than was loaded: defaults, values that it rounded, and what the superblock holds
+//! whatever the table asked for. `compare.rs` tells them apart.
 
 mod algorithm;
 mod check;
@@ -26,10 +26,11 @@ use crate::device::Device;
 use crate::keys::KeySlot;
 use crate::units::{Bytes, SECTOR, Sectors};
 
-/// The superblock: what it starts with, and its bytes (`SB_MAGIC`, `SB_SECTORS`).
+/// The first bytes of the superblock (`SB_MAGIC`).
 const MAGIC: &[u8] = b"integrt\0";
+/// The size of the superblock in bytes (`SB_SECTORS`).
 const SUPERBLOCK: usize = 4096;
-/// Where the superblock tells how many sectors are left for data.
+/// The offset of `provided_data_sectors` in the superblock, in bytes.
 const PROVIDED: usize = 16;
 
 /// A device with a tag beside every block, which is checked at every read.
@@ -178,7 +179,7 @@ impl Integrity {
         ],
     };
 
-    /// The algorithms in the kernel's order, by field.
+    /// Lists the algorithms with their fields, in the order in which the kernel prints them.
     fn algorithms(&self) -> [(&'static str, Option<&Algorithm>); 3] {
         [
             ("internal_hash", self.internal_hash.as_ref()),
@@ -187,13 +188,13 @@ impl Integrity {
         ]
     }
 
-    /// How many sectors one tag covers.
+    /// Returns how many sectors one tag covers.
     fn sectors_per_block(&self) -> u64 {
         self.block_size.map_or(1, |size| (size.0 / SECTOR).max(1))
     }
 }
 
-/// Whether a superblock is there.
+/// Judges the bytes where the superblock should be.
 fn look(bytes: &[u8]) -> Found {
     if bytes.starts_with(MAGIC) {
         Found::Right
@@ -301,8 +302,8 @@ impl Target for Integrity {
         self.check_all(length, problems);
     }
 
-    /// With `meta_device`, all of the data device. Else the tags and the journal take a part of it, and how much is
-    /// left stands in the superblock.
+    /// With `meta_device`, all of the data device. Without one, tags and journal take a part of it, and only the
+    /// superblock knows how much is left.
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         if self.meta_device.is_none() {
             return RemainingLength::NotApplicable;

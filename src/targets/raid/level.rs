@@ -52,7 +52,7 @@ choice! {
     }
 }
 
-/// What levels have in common.
+/// A group of levels with the same redundancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// Stripes without redundancy.
@@ -61,7 +61,7 @@ pub(crate) enum Family {
     Mirror,
     /// Stripes of copies.
     Copies,
-    /// Stripes with so many parity devices.
+    /// Stripes with this many parity devices.
     Parity(u64),
 }
 
@@ -85,7 +85,7 @@ impl Level {
         }
     }
 
-    /// The fewest devices the kernel takes: a mirror may be waiting for its second one.
+    /// Returns the fewest devices that the kernel takes: a mirror may be waiting for its second one.
     pub(crate) fn least_devices(self) -> u64 {
         match self.family() {
             Family::Stripes | Family::Mirror => 1,
@@ -94,7 +94,7 @@ impl Level {
         }
     }
 
-    /// How copies are laid out when nothing else is said.
+    /// Returns how copies are laid out where `raid10_format` is left out.
     pub(crate) fn raid10_format(self) -> Raid10Format {
         match self {
             Self::Raid10Far => Raid10Format::Far,

@@ -128,6 +128,7 @@ const UNKNOWN: &str = "verity has no option {}";
 const ONE_CHOICE: &str = "only one of ignore, restart and panic can be asked for, and once";
 
 impl Verity {
+    /// `fec` takes four of these words, which have a table of their own.
     const OPTIONS: Options<Self> = Options {
         syntax: Syntax::Spaced { unknown: UNKNOWN, ignore_case: true },
         all: &[
@@ -152,22 +153,22 @@ impl Verity {
         ],
     };
 
-    /// The salt as the kernel prints it.
+    /// Returns the salt as the kernel prints it.
     fn salt(&self) -> String {
         self.salt.as_deref().filter(|salt| !salt.is_empty()).unwrap_or("-").to_ascii_lowercase()
     }
 
-    /// How many sectors a block of data has.
+    /// Returns how many sectors a block of data has.
     fn step(&self) -> u64 {
         (self.data.block_size.0 / SECTOR).max(1)
     }
 
-    /// How long a hash is, in bytes: the root is one.
+    /// Returns the length of a hash in bytes: the root is one.
     fn digest(&self) -> u64 {
         self.root_hash.len() as u64 / 2
     }
 
-    /// How many blocks of hashes there are, where the number of data blocks is known.
+    /// Returns the number of blocks of hashes, where the number of data blocks is known.
     fn hash_blocks(&self) -> Option<u64> {
         tree::blocks(self.data.blocks?, self.hash.block_size.0, self.digest())
     }
@@ -219,7 +220,7 @@ impl TargetKind for Verity {
         out.word(self.data.block_size).word(self.hash.block_size);
         match self.data.blocks {
             Some(blocks) => out.word(blocks),
-            // Not settled yet: a word that no kernel takes for a number.
+            // Not filled in yet: a word that no kernel takes for a number.
             None => out.word("-"),
         };
         out.word(self.hash.start).word(&self.algorithm);

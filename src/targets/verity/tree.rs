@@ -1,9 +1,9 @@
-//! How much room the tree of hashes takes.
+//! The size of the tree of hashes.
 
-/// How many blocks of `block` bytes the tree over `data` blocks has, with hashes of `digest` bytes; none
-/// where the numbers make no tree.
+/// Returns how many blocks of `block` bytes the tree over `data` blocks has, with hashes of `digest` bytes; `None`
+/// where a block has no room for two of them.
 ///
-/// As the kernel reckons it: a block holds as many hashes as the largest power of two that fits, and levels
+/// As the kernel computes it: a block holds as many hashes as the largest power of two that fits, and levels
 /// are added until one block covers all (`verity_ctr`).
 pub(super) fn blocks(data: u64, block: u64, digest: u64) -> Option<u64> {
     let bits = block.checked_div(digest)?.checked_ilog2().filter(|bits| *bits > 0)?;

@@ -1,5 +1,8 @@
 //! `cache`: a slow device with the blocks in use kept on a fast one. Kernel source:
 //! `drivers/md/dm-cache-target.c`, `drivers/md/dm-cache-metadata.c`.
+//!
+//! The features are a table of options. The settings of a policy are not: they are a map, for which of them mean
+//! something depends on the policy.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +26,7 @@ const MAX_BLOCK_SIZE: u64 = 2_097_152;
 /// The settings of a policy (`process_config_option` in `dm-cache-target.c`), and those that only `mq` takes
 /// (`mq_set_config_value` in `dm-cache-policy-smq.c`).
 const SETTINGS: [&str; 6] = [
-    "migration_threshold",
+    MIGRATION_THRESHOLD,
     "random_threshold",
     "sequential_threshold",
     "discard_promote_adjustment",
@@ -31,6 +34,8 @@ const SETTINGS: [&str; 6] = [
     "write_promote_adjustment",
 ];
 
+/// The setting that is a number of sectors.
+const MIGRATION_THRESHOLD: &str = "migration_threshold";
 /// The policy that writes everything back and caches nothing new.
 const CLEANER: &str = "cleaner";
 
@@ -180,7 +185,13 @@ impl TargetKind for Cache {
             .chain(live.policy_args.keys().filter(|name| !self.policy_args.contains_key(*name)))
         {
             let (wanted, printed) = (self.policy_args.get(name), live.policy_args.get(name));
-            differences.optional(&format!("policy_args.{name}"), wanted, printed, Effect::Tune);
+            let field = format!("policy_args.{name}");
+            if name == MIGRATION_THRESHOLD {
+                let [wanted, printed] = [wanted, printed].map(|setting| setting.copied().map(Sectors));
+                differences.optional(&field, wanted.as_ref(), printed.as_ref(), Effect::Tune);
+            } else {
+                differences.optional(&field, wanted, printed, Effect::Tune);
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeviceUse, Differences, Doc, Effect, FieldValue, Given, NoRoom, Operand, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed,
-    option, sector_size,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
+    keyed, option, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
@@ -128,7 +128,7 @@ impl Crypt {
             option!(integrity).remap(),
             option!(sector_size).remap().reason(NOISE).default(SECTOR),
             option!(iv_large_sectors).remap().reason(NOISE),
-            option!(integrity_key_size).remap().range(1, u32::MAX as u64),
+            option!(integrity_key_size).remap().range(1, u32::MAX as u64).unit(Unit::Bytes),
         ],
     };
 }

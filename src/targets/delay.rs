@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits,
-    Words,
+    Unit, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -66,7 +66,8 @@ impl Delayed {
     fn compare(&self, live: &Self, name: &str, differences: &mut Differences) {
         differences.field(&format!("{name}.device"), &self.device, &live.device, Effect::Remap);
         differences.field(&format!("{name}.offset"), &self.offset, &live.offset, Effect::Remap);
-        differences.field(&format!("{name}.delay"), &self.delay, &live.delay, Effect::Tune);
+        let [delay, live_delay] = [self, live].map(|of| Unit::Milliseconds.of(of.delay));
+        differences.field(&format!("{name}.delay"), &delay, &live_delay, Effect::Tune);
     }
 
     fn same_place(&self, other: &Self) -> bool {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
-    Syntax, Target, TargetKind, Words, option,
+    Syntax, Target, TargetKind, Unit, Words, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -203,8 +203,10 @@ impl TargetKind for Flakey {
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("device", &self.device, &live.device, Effect::Remap);
         differences.field("offset", &self.offset, &live.offset, Effect::Remap);
-        differences.field("up_interval", &self.up_interval, &live.up_interval, Effect::Tune);
-        differences.field("down_interval", &self.down_interval, &live.down_interval, Effect::Tune);
+        let [up, live_up] = [self, live].map(|of| Unit::Seconds.of(of.up_interval));
+        differences.field("up_interval", &up, &live_up, Effect::Tune);
+        let [down, live_down] = [self, live].map(|of| Unit::Seconds.of(of.down_interval));
+        differences.field("down_interval", &down, &live_down, Effect::Tune);
         if self.fails_all() && live.fails_all() {
             return;
         }

@@ -16,7 +16,7 @@ use super::argument::Argument;
 use super::choice::choice;
 use super::{
     Choice, DeviceUse, Differences, Doc, Effect, Options, ParamsError, Printer, Problems, RemainingLength,
-    SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives, option,
+    SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, alternatives, option,
 };
 use crate::device::Device;
 
@@ -236,7 +236,7 @@ impl Multipath {
         differences.field("retain_attached_hw_handler", &self.retains(), &live.retains(), Effect::Tune);
         let retries = |of: &Self| of.pg_init_retries.unwrap_or(0);
         differences.field("pg_init_retries", &retries(self), &retries(live), Effect::Tune);
-        let delay = |of: &Self| of.pg_init_delay_msecs.unwrap_or(DEFAULT_DELAY);
+        let delay = |of: &Self| Unit::Milliseconds.of(of.pg_init_delay_msecs.unwrap_or(DEFAULT_DELAY));
         differences.field("pg_init_delay_msecs", &delay(self), &delay(live), Effect::Tune);
         // A handler that was attached before and is retained is printed in place of the one in the table.
         if !(self.retains() && live.hw_handler.is_some()) {

@@ -11,6 +11,7 @@ use super::{
     ParamsError, Printer, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives,
 };
 use crate::device::Device;
+use crate::units::Sectors;
 
 /// Where the superblock is, in bytes.
 const SUPERBLOCK: u64 = 4096;
@@ -126,7 +127,7 @@ impl Target for Pcache {
 
     /// No table is loaded over a live one, whatever its length.
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
-        differences.field("length", &length, &live_length, Effect::Recreate);
+        differences.field("length", &Sectors(length), &Sectors(live_length), Effect::Recreate);
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {

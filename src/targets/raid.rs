@@ -147,8 +147,16 @@ impl Raid {
                 .exclusive("only one of sync and nosync may stand, and once"),
             option!(rebuild),
             option!(daemon_sleep).tune().range(0, MAX_INT).unit(Unit::Milliseconds).once(Self::ONCE),
-            option!(min_recovery_rate).tune().range(0, MAX_INT).once(Self::ONCE),
-            option!(max_recovery_rate).tune().range(0, MAX_INT).once(Self::ONCE),
+            option!(min_recovery_rate)
+                .tune()
+                .range(0, MAX_INT)
+                .unit(Unit::KibibytesPerSecond)
+                .once(Self::ONCE),
+            option!(max_recovery_rate)
+                .tune()
+                .range(0, MAX_INT)
+                .unit(Unit::KibibytesPerSecond)
+                .once(Self::ONCE),
             option!(write_mostly),
             option!(max_write_behind).range(0, MAX_WRITE_BEHIND).once(Self::ONCE),
             option!(stripe_cache).once(Self::ONCE),

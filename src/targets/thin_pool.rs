@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::failed::Failed;
 use super::{
     Block, DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, Metadata, Mode, NoRoom, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words,
     in_whole_blocks, option,
 };
 use crate::device::Device;
@@ -144,7 +144,8 @@ impl TargetKind for ThinPool {
             Effect::Recreate,
             "the kernel would accept it and ignore it",
         );
-        differences.field("low_water_mark", &self.low_water_mark, &live.low_water_mark, Effect::Tune);
+        let [wanted, printed] = [self, live].map(|pool| Unit::Blocks.of(pool.low_water_mark));
+        differences.field("low_water_mark", &wanted, &printed, Effect::Tune);
         Self::FEATURES.compare(self, live, differences);
     }
 }
@@ -177,6 +178,7 @@ impl Target for ThinPool {
     }
 
     fn resized(&self, length: u64, live_length: u64, differences: &mut Differences) {
+        let (length, live_length) = (Sectors(length), Sectors(live_length));
         if length < live_length {
             let why = "a pool can't shrink: the kernel takes the shorter table and then fails to resume it";
             differences.field_with_reason("length", &length, &live_length, Effect::Recreate, why);

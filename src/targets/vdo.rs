@@ -2,6 +2,9 @@
 //!
 //! The kernel prints the words it was given, the path of the device too. Only growth, the device, and
 //! three of the options may change while it runs.
+//!
+//! The options are a map and not fields, each compared with the default of the kernel. So they are not a table
+//! of `frame/options.rs`, but have one of their own: what each takes, and what another value means.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, Sectors};
@@ -185,28 +188,30 @@ impl TargetKind for Vdo {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("device", &self.device, &live.device, Effect::Remap);
+        let [storage, live_storage] = [self, live].map(|vdo| Unit::Blocks.of(vdo.storage_blocks));
         match self.storage_blocks.checked_sub(live.storage_blocks) {
             Some(0) => {}
             Some(more) if more >= MIN_GROWTH => {
-                differences.field("storage_blocks", &self.storage_blocks, &live.storage_blocks, Effect::Tune);
+                differences.field("storage_blocks", &storage, &live_storage, Effect::Tune);
             }
             Some(more) => differences.field_with_reason(
                 "storage_blocks",
-                &self.storage_blocks,
-                &live.storage_blocks,
+                &storage,
+                &live_storage,
                 Effect::Recreate,
                 format!("{more} blocks more, the kernel wants at least {MIN_GROWTH}"),
             ),
             None => differences.field_with_reason(
                 "storage_blocks",
-                &self.storage_blocks,
-                &live.storage_blocks,
+                &storage,
+                &live_storage,
                 Effect::Recreate,
                 "the storage can't shrink",
             ),
         }
         differences.field("minimum_io_size", &self.minimum_io_size, &live.minimum_io_size, Effect::Recreate);
-        differences.field("cache_blocks", &self.cache_blocks, &live.cache_blocks, Effect::Recreate);
+        let [cache, live_cache] = [self, live].map(|vdo| Unit::Blocks.of(vdo.cache_blocks));
+        differences.field("cache_blocks", &cache, &live_cache, Effect::Recreate);
         differences.field("era_length", &self.era_length, &live.era_length, Effect::Recreate);
         let names: BTreeSet<&String> = self.options.keys().chain(live.options.keys()).collect();
         for name in names {

@@ -17,16 +17,16 @@ use crate::units::{Bytes, Sectors};
 const MAGIC: u32 = 0x2348_9321;
 /// `MEMORY_SUPERBLOCK_VERSION`, the 4 bytes behind it.
 const VERSION: u32 = 1;
-/// The smallest block in bytes.
+/// The smallest block, in bytes.
 const MIN_BLOCK_SIZE: u64 = 512;
-/// The largest block in bytes: a page of memory, which is 64 KiB on some machines.
+/// The largest block, in bytes: a page of memory, which is 64 KiB on some machines.
 const MAX_BLOCK_SIZE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64"))
 {
     4096
 } else {
     65_536
 };
-/// Watermarks when none is given, in percent (`HIGH_WATERMARK`, `LOW_WATERMARK`).
+/// The watermarks that are taken where they are left out, in percent (`HIGH_WATERMARK`, `LOW_WATERMARK`).
 const WATERMARKS: (u32, u32) = (50, 45);
 
 /// Writes go to a fast device first, and to their place later.
@@ -97,8 +97,8 @@ impl Writecache {
             option!(start_sector).remap().default(0),
             option!(high_watermark).tune().range(0, 100).unit(Unit::Percent),
             option!(low_watermark).tune().range(0, 100).unit(Unit::Percent),
-            option!(writeback_jobs).tune(),
-            option!(autocommit_blocks).tune(),
+            option!(writeback_jobs).tune().unit(Unit::Blocks),
+            option!(autocommit_blocks).tune().unit(Unit::Blocks),
             option!(autocommit_time).tune().range(0, 3_600_000).unit(Unit::Milliseconds),
             option!(max_age).tune().range(0, 86_400_000).unit(Unit::Milliseconds),
             option!(cleaner).tune(),
@@ -108,6 +108,7 @@ impl Writecache {
         ],
     };
 
+    /// Wants the low watermark not to be above the high one, with the defaults of the kernel filled in.
     fn check_watermarks(&self, problems: &mut Problems) {
         let high = self.high_watermark.unwrap_or(WATERMARKS.0);
         let low = self.low_watermark.unwrap_or(WATERMARKS.1);

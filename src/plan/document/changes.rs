@@ -27,7 +27,7 @@ pub struct FieldChange {
     pub live: Option<FieldValue>,
     /// What the map wants; null when the field is unset, or holds a key.
     pub wanted: Option<FieldValue>,
-    /// What the numbers count: `sectors`, `bytes`, `percent`, `ms` or `s`; null when they count nothing of that.
+    /// What the numbers count: `sectors`, `bytes`, `blocks`, `percent`, `ms`, `s` or `KiB/s`; null when they count nothing of that.
     pub unit: Option<SmolStr>,
 }
 

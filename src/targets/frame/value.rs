@@ -36,12 +36,16 @@ pub enum Unit {
     Sectors,
     /// Bytes.
     Bytes,
+    /// Blocks, of a size that the target fixes or another field sets.
+    Blocks,
     /// Hundredths.
     Percent,
     /// Thousandths of a second.
     Milliseconds,
     /// Seconds.
     Seconds,
+    /// Units of 1024 bytes a second.
+    KibibytesPerSecond,
 }
 
 impl Unit {
@@ -50,9 +54,11 @@ impl Unit {
         match self {
             Self::Sectors => "sectors",
             Self::Bytes => "bytes",
+            Self::Blocks => "blocks",
             Self::Percent => "percent",
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
+            Self::KibibytesPerSecond => "KiB/s",
         }
     }
 

@@ -6,7 +6,7 @@
 //! kernel keeps to itself (another value is ignored: a warning, for a reload would never end), and orders
 //! that are carried out once.
 
-use super::super::{Differences, Effect, keyed};
+use super::super::{Differences, Effect, Unit, keyed};
 use super::{Algorithm, Integrity, Mode};
 use crate::targets::{IgnoredValue, Value};
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -30,12 +30,13 @@ pub(super) fn compare(wanted: &Integrity, live: &Integrity, differences: &mut Di
 /// Why another value of what the superblock holds takes another device.
 const FIXED: &str = "it was set when the device was formatted, and the kernel rejects a different value";
 
-/// What the superblock holds and the kernel insists on.
+/// Compares fields that the superblock holds and the kernel insists on.
 fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let recreate = Effect::Recreate;
     let (device, live_device) = (wanted.meta_device.as_ref(), live.meta_device.as_ref());
     differences.optional_with_reason("meta_device", device, live_device, recreate, FIXED);
     if let (Some(wanted), Some(live)) = (wanted_tag(wanted, live), tag(live)) {
+        let [wanted, live] = [wanted, live].map(|size| Unit::Bytes.of(size));
         differences.field_with_reason("tag_size", &wanted, &live, recreate, FIXED);
     }
     if let Some(size) = wanted.block_size {
@@ -55,19 +56,19 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
     }
 }
 
-/// The tag size that the map asks for, itself or by another hash than the live one.
+/// Returns the tag size that the map asks for, by the field or by another hash than the live one.
 fn wanted_tag(wanted: &Integrity, live: &Integrity) -> Option<u32> {
     let name = |integrity: &Integrity| integrity.internal_hash.as_ref().map(|hash| hash.algorithm.clone());
     if wanted.tag_size.is_none() && name(wanted) == name(live) { None } else { tag(wanted) }
 }
 
-/// The tag size, as far as it is known.
+/// Returns the tag size: the field, or the size of the hash where that is known.
 fn tag(integrity: &Integrity) -> Option<u32> {
     let digest = || u32::try_from(integrity.internal_hash.as_ref()?.digest()?).ok();
     integrity.tag_size.or_else(digest)
 }
 
-/// What the superblock holds and the kernel keeps to itself.
+/// Warns about fields that the superblock holds and the kernel ignores.
 fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     if live.mode == Mode::Inline {
         return;
@@ -112,13 +113,13 @@ impl Section {
         Self { entries, sectors: entries * block + 8 }
     }
 
-    /// A length of the journal, rounded to whole sections.
+    /// Rounds a length of the journal down to whole sections.
     fn whole(&self, sectors: u64) -> u64 {
         (sectors / self.sectors).max(1) * self.sectors
     }
 }
 
-/// A watermark as the kernel prints it: reckoned back from a count of entries.
+/// A watermark as the kernel prints it: computed from a count of entries.
 fn watermark(percent: u32, live: &Integrity) -> Option<u32> {
     let section = Section::of(live);
     let entries = live.journal_sectors?.0 / section.sectors * section.entries;
@@ -127,7 +128,7 @@ fn watermark(percent: u32, live: &Integrity) -> Option<u32> {
     u32::try_from(printed).ok()
 }
 
-/// The power of two at or below; 1 for none.
+/// Returns the largest power of two that is not larger; 1 for 0.
 fn power_below(sectors: Sectors) -> u64 {
     sectors.0.checked_ilog2().map_or(1, |log| 1 << log)
 }
@@ -148,7 +149,7 @@ fn algorithm(
     }
 }
 
-/// What a reload changes.
+/// Compares fields that a reload changes.
 fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     if wanted.mode != Mode::Inline && live.mode != Mode::Inline {
         differences.field("mode", &wanted.mode, &live.mode, Effect::Tune);
@@ -161,47 +162,58 @@ fn tunables(wanted: &Integrity, live: &Integrity, differences: &mut Differences)
         let near = |wanted: u32, printed: u32| {
             wanted.abs_diff(printed) <= 1 || watermark(wanted, live) == Some(printed)
         };
-        number("journal_watermark", wanted.journal_watermark, live.journal_watermark, near, differences);
-        number(
-            "commit_time",
-            wanted.commit_time,
-            live.commit_time,
-            |wanted, live| wanted == live,
-            differences,
-        );
+        Tunable {
+            field: "journal_watermark",
+            unit: Unit::Percent,
+            wanted: wanted.journal_watermark,
+            live: live.journal_watermark,
+        }
+        .compare(near, differences);
+        Tunable {
+            field: "commit_time",
+            unit: Unit::Milliseconds,
+            wanted: wanted.commit_time,
+            live: live.commit_time,
+        }
+        .compare(|wanted, live| wanted == live, differences);
     }
     if live.mode == Mode::Bitmap {
         let rounded = |wanted: u32, live: u32| live.checked_sub(wanted).is_some_and(|more| more < TICK);
-        number(
-            "bitmap_flush_interval",
-            wanted.bitmap_flush_interval,
-            live.bitmap_flush_interval,
-            rounded,
-            differences,
-        );
+        Tunable {
+            field: "bitmap_flush_interval",
+            unit: Unit::Milliseconds,
+            wanted: wanted.bitmap_flush_interval,
+            live: live.bitmap_flush_interval,
+        }
+        .compare(rounded, differences);
         bits(wanted, live, differences);
     }
 }
 
-/// A field that is compared when the map sets it; `same` knows how the kernel rounds.
-fn number(
-    field: &str,
+/// A number that a reload changes. It is compared when the map sets it.
+struct Tunable {
+    field: &'static str,
+    unit: Unit,
     wanted: Option<u32>,
     live: Option<u32>,
-    same: impl Fn(u32, u32) -> bool,
-    differences: &mut Differences,
-) {
-    let equal = match (wanted, live) {
-        (None, _) => true,
-        (Some(wanted), Some(live)) => same(wanted, live),
-        (Some(_), None) => false,
-    };
-    if !equal {
-        differences.optional(field, wanted.as_ref(), live.as_ref(), Effect::Tune);
+}
+
+impl Tunable {
+    /// Compares the two; `same` knows how the kernel rounds.
+    fn compare(self, same: impl Fn(u32, u32) -> bool, differences: &mut Differences) {
+        let is_same = match (self.wanted, self.live) {
+            (None, _) => true,
+            (Some(wanted), Some(live)) => same(wanted, live),
+            (Some(_), None) => false,
+        };
+        if !is_same {
+            let [wanted, live] = [self.wanted, self.live].map(|value| value.map(|value| self.unit.of(value)));
+            differences.optional(self.field, wanted.as_ref(), live.as_ref(), Effect::Tune);
+        }
     }
 }
 
-/// Buffers are a power of two, and shrink to what the areas of tags can be cut into.
+/// Compares the size of a buffer. It is a power of two, and shrinks until it divides an area of tags.
 fn buffer(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let Some(sectors) = wanted.buffer_sectors else { return };
     let asked = power_below(sectors).min(1 << 22);
@@ -213,12 +225,13 @@ fn buffer(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
         (Some(running), None) => running == asked || (8..asked).contains(&running),
     };
     if !same {
-        differences.optional("buffer_sectors", Some(&asked), running.as_ref(), Effect::Tune);
+        let running = live.buffer_sectors.as_ref();
+        differences.optional("buffer_sectors", Some(&Sectors(asked)), running, Effect::Tune);
     }
 }
 
-/// How many sectors of tags stand together between the data (`metadata_run`); none with `meta_device`, or
-/// where what it follows from isn't printed.
+/// Returns the sectors of one area of tags between the data (`metadata_run`); `None` with `meta_device`, or
+/// where the fields that it follows from are not printed.
 fn area_of_tags(live: &Integrity) -> Option<u64> {
     if live.meta_device.is_some() {
         return None;
@@ -230,8 +243,8 @@ fn area_of_tags(live: &Integrity) -> Option<u64> {
     (area > 0).then_some(area)
 }
 
-/// The kernel takes more sectors a bit than asked where the bitmap would not fit the journal. Whether it did,
-/// or was asked for more, can't be told apart: only fewer than asked is a difference.
+/// Compares the sectors of a bit. The kernel takes more than asked where the bitmap would not fit the journal. That
+/// looks like a table that asked for more: only fewer than asked is a difference.
 fn bits(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let Some(sectors) = wanted.sectors_per_bit else { return };
     let asked = power_below(sectors).max(live.sectors_per_block());
@@ -243,6 +256,9 @@ fn bits(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
             wanted: Value::Number(asked),
             rule: "the kernel takes more where the bitmap would not fit the journal",
         }),
-        running => differences.optional("sectors_per_bit", Some(&asked), running.as_ref(), Effect::Tune),
+        _ => {
+            let running = live.sectors_per_bit.as_ref();
+            differences.optional("sectors_per_bit", Some(&Sectors(asked)), running, Effect::Tune);
+        }
     }
 }

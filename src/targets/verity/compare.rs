@@ -1,6 +1,6 @@
 //! How a wanted `verity` differs from a live one: by what it reads, or by what it does about an error.
 
-use super::super::{Differences, Effect, FieldValue};
+use super::super::{Differences, Effect, FieldValue, Unit};
 use super::Verity;
 
 /// What a field of the tree means for the data.
@@ -11,9 +11,10 @@ pub(super) fn compare(wanted: &Verity, live: &Verity, differences: &mut Differen
     tree("data.block_size", &wanted.data.block_size, &live.data.block_size, differences);
     tree("hash.block_size", &wanted.hash.block_size, &live.hash.block_size, differences);
     if let (Some(wanted), Some(live)) = (&wanted.data.blocks, &live.data.blocks) {
-        tree("data.blocks", wanted, live, differences);
+        tree("data.blocks", &Unit::Blocks.of(*wanted), &Unit::Blocks.of(*live), differences);
     }
-    tree("hash.start", &wanted.hash.start, &live.hash.start, differences);
+    let start = |of: &Verity| Unit::Blocks.of(of.hash.start);
+    tree("hash.start", &start(wanted), &start(live), differences);
     tree("algorithm", &wanted.algorithm, &live.algorithm, differences);
     let root = |of: &Verity| of.root_hash.to_ascii_lowercase();
     tree("root_hash", &root(wanted), &root(live), differences);

@@ -17,6 +17,7 @@ use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::Metadata;
 use crate::units::SECTOR;
@@ -26,6 +27,16 @@ use users::DeviceUsers;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The most mappings that are followed down a stack: a map may still hold a circle.
 const MAX_DEPTH: usize = 64;
+
+position! {
+    /// A mapped device, in the order of the kernel's list.
+    pub struct SeenId;
+}
+
+position! {
+    /// A minor number: the kernel gives them from 0 on.
+    struct Minor;
+}
 
 /// A mapped device of the kernel.
 #[derive(Debug, Clone)]
@@ -49,14 +60,13 @@ impl Seen {
 #[derive(Debug, Default)]
 pub struct Observed {
     /// Every device, in the order of the list.
-    pub devices: Vec<Seen>,
-    // Indices of the list by name, uuid and number. Each is made at its first use.
-    by_name: OnceLock<HashMap<Name, usize>>,
+    pub devices: IndexVec<SeenId, Seen>,
+    // The devices by name, uuid and number. Each is made at its first use.
+    by_name: OnceLock<HashMap<Name, SeenId>>,
     /// The plain forms of names that dmctl would mangle otherwise than they are.
-    by_plain_name: OnceLock<HashMap<String, usize>>,
-    by_uuid: OnceLock<HashMap<Uuid, usize>>,
-    /// For each minor number up to the highest: the kernel gives them from 0 on.
-    by_minor: OnceLock<Vec<Option<u32>>>,
+    by_plain_name: OnceLock<HashMap<String, SeenId>>,
+    by_uuid: OnceLock<HashMap<Uuid, SeenId>>,
+    by_minor: OnceLock<IndexVec<Minor, Option<SeenId>>>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
     users: OnceLock<DeviceUsers>,
@@ -114,7 +124,7 @@ impl Observed {
         wanted: impl Fn(&ListEntry) -> bool,
     ) -> Result<Self, KernelError> {
         let list = kernel.list()?;
-        let mut devices = Vec::with_capacity(list.len());
+        let mut devices = IndexVec::with_capacity(list.len());
         for listed in list {
             let mut seen = Seen { listed, mapped: None, waiting: ReadTable::default() };
             if wanted(&seen.listed) {
@@ -160,7 +170,7 @@ impl Observed {
     }
 
     /// Finds the device and offset that hold a byte of `device` now, for a map that is not applied yet: follows linear
-    /// rows of the map downwards. Offsets are in bytes. `None` when the device does not exist.
+    /// rows of the map downwards. A byte has one way down, so no search of the stacks is needed. Offsets are in bytes. `None` when the device does not exist.
     fn ground(&self, map: &Map, device: &Device, offset: u64) -> Option<(DevNum, u64)> {
         let (mut device, mut sector) = (device, offset / SECTOR);
         for _ in 0..MAX_DEPTH {
@@ -191,16 +201,16 @@ impl Observed {
         self.place_of_name(name).map(|place| &self.devices[place])
     }
 
-    /// Returns the index of the device of this name.
-    pub fn place_of_name(&self, name: &Name) -> Option<usize> {
-        let names = || self.devices.iter().map(|seen| &seen.listed.name);
-        let by_name = self.by_name.get_or_init(|| names().cloned().zip(0..).collect());
+    /// Returns the position of the device of this name.
+    pub fn place_of_name(&self, name: &Name) -> Option<SeenId> {
+        let names = || self.devices.entries().map(|(place, seen)| (&seen.listed.name, place));
+        let by_name =
+            self.by_name.get_or_init(|| names().map(|(name, place)| (name.clone(), place)).collect());
         let place = by_name.get(name).or_else(|| {
             let differs =
-                |(name, _): &(&Name, usize)| Name::new(&name.plain()).is_ok_and(|other| other != **name);
-            let plain = |(name, place): (&Name, usize)| (name.plain().into_owned(), place);
-            let by_plain =
-                self.by_plain_name.get_or_init(|| names().zip(0..).filter(differs).map(plain).collect());
+                |(name, _): &(&Name, SeenId)| Name::new(&name.plain()).is_ok_and(|other| other != **name);
+            let plain = |(name, place): (&Name, SeenId)| (name.plain().into_owned(), place);
+            let by_plain = self.by_plain_name.get_or_init(|| names().filter(differs).map(plain).collect());
             by_plain.get(name.plain().as_ref())
         });
         place.copied()
@@ -208,18 +218,18 @@ impl Observed {
 
     /// Returns the device of this uuid.
     pub fn by_uuid(&self, uuid: &Uuid) -> Option<&Seen> {
-        self.place_of(uuid, 0).map(|place| &self.devices[place])
+        self.place_of(uuid, SeenId::new(0)).map(|place| &self.devices[place])
     }
 
-    /// Returns the index of the device of this uuid. It tries `likely` first: two lists that are sorted by name mostly
+    /// Returns the position of the device of this uuid. It tries `likely` first: two lists that are sorted by name mostly
     /// have the same order, and need no search.
-    pub fn place_of(&self, uuid: &Uuid, likely: usize) -> Option<usize> {
+    pub fn place_of(&self, uuid: &Uuid, likely: SeenId) -> Option<SeenId> {
         if self.devices.get(likely).is_some_and(|seen| seen.listed.uuid.as_ref() == Some(uuid)) {
             return Some(likely);
         }
-        let uuids = || self.devices.iter().map(|seen| &seen.listed.uuid).zip(0..);
-        let found = |(uuid, place): (&Option<Uuid>, usize)| Some((uuid.clone()?, place));
-        self.by_uuid.get_or_init(|| uuids().filter_map(found).collect()).get(uuid).copied()
+        let uuids =
+            || self.devices.entries().filter_map(|(place, seen)| Some((seen.listed.uuid.clone()?, place)));
+        self.by_uuid.get_or_init(|| uuids().collect()).get(uuid).copied()
     }
 
     /// Returns the mapped device of this number.
@@ -227,22 +237,22 @@ impl Observed {
         self.place_of_number(number).map(|place| &self.devices[place])
     }
 
-    /// Returns the index of the mapped device of this number. All mapped devices have one major number.
-    pub fn place_of_number(&self, number: DevNum) -> Option<usize> {
-        self.devices.first().filter(|seen| seen.listed.number.major == number.major)?;
-        let minor = |number: DevNum| usize::try_from(number.minor).ok().filter(|_| number.minor < MINORS);
-        let numbers = || self.devices.iter().map(|seen| seen.listed.number);
+    /// Returns the position of the mapped device of this number. All mapped devices have one major number.
+    pub fn place_of_number(&self, number: DevNum) -> Option<SeenId> {
+        self.devices.iter().next().filter(|seen| seen.listed.number.major == number.major)?;
+        let minor = |number: DevNum| Some(Minor(number.minor)).filter(|_| number.minor < MINORS);
+        let minors = || self.devices.iter().filter_map(|seen| minor(seen.listed.number));
         let by_minor = self.by_minor.get_or_init(|| {
-            let highest = numbers().filter_map(minor).max();
-            let mut by_minor = vec![None; highest.map_or(0, |highest| highest + 1)];
-            for (number, place) in numbers().zip(0..) {
-                if let Some(minor) = minor(number) {
+            let mut by_minor =
+                IndexVec::filled(None, minors().max().map_or(0, |highest| highest.index() + 1));
+            for (place, seen) in self.devices.entries() {
+                if let Some(minor) = minor(seen.listed.number) {
                     by_minor[minor] = Some(place);
                 }
             }
             by_minor
         });
-        by_minor.get(minor(number)?)?.and_then(|place| usize::try_from(place).ok())
+        *by_minor.get(minor(number)?)?
     }
 
     /// Returns the number of a device in a map; `None` for a mapping, and for a device that does not exist.

@@ -1,32 +1,56 @@
 //! The users of the devices that a plan touches, read once the plan is known.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::Observed;
+use super::{Observed, SeenId};
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, ReadKernel, Users};
+use crate::stack::{IndexVec, Marks, Reach};
 
 /// The users of devices.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DeviceUsers {
-    /// The users of mapped devices, by their indices in the list.
-    mapped: Vec<Option<Box<Users>>>,
+    /// The users of mapped devices.
+    mapped: IndexVec<SeenId, Option<Box<Users>>>,
     /// The users of all other devices.
     others: HashMap<DevNum, Users>,
 }
 
 impl DeviceUsers {
-    fn of(&self, number: DevNum, place: Option<usize>) -> Option<&Users> {
+    fn of(&self, number: DevNum, place: Option<SeenId>) -> Option<&Users> {
         match place {
-            Some(place) => self.mapped.get(place)?.as_deref(),
+            Some(place) => self.mapped[place].as_deref(),
             None => self.others.get(&number),
         }
     }
 
-    fn of_mut(&mut self, number: DevNum, place: Option<usize>) -> &mut Users {
+    fn of_mut(&mut self, number: DevNum, place: Option<SeenId>) -> &mut Users {
         match place {
             Some(place) => self.mapped[place].get_or_insert_default(),
             None => self.others.entry(number).or_default(),
+        }
+    }
+}
+
+/// Marks the devices whose users are read. A plan may touch a hundred thousand.
+struct UsersRead<'o> {
+    observed: &'o Observed,
+    mapped: IndexVec<SeenId, bool>,
+    others: HashSet<DevNum>,
+}
+
+impl<'o> UsersRead<'o> {
+    fn new(observed: &'o Observed) -> Self {
+        let mapped = IndexVec::filled(false, observed.devices.len());
+        Self { observed, mapped, others: HashSet::new() }
+    }
+}
+
+impl Marks<DevNum> for UsersRead<'_> {
+    fn mark(&mut self, number: &DevNum) -> bool {
+        match self.observed.place_of_number(*number) {
+            Some(place) => !std::mem::replace(&mut self.mapped[place], true),
+            None => self.others.insert(*number),
         }
     }
 }
@@ -43,50 +67,49 @@ impl Observed {
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut known = DeviceUsers::default();
-        known.mapped.resize_with(self.devices.len(), || None);
+        let mut known =
+            DeviceUsers { mapped: self.devices.iter().map(|_| None).collect(), others: HashMap::new() };
+        let numbers: Vec<DevNum> = numbers.into_iter().collect();
+        let mut reach = Reach::with_marks(UsersRead::new(self));
+        reach.extend(numbers.iter().copied());
+        self.read_upwards(kernel, &mut reach, &mut known)?;
+        let is_unexplained = |number: &DevNum| {
+            let place = self.place_of_number(*number);
+            let holders = known.of(*number, place).map_or(0, |users| users.holders.len());
+            let open_count = self.open_count(place).and_then(|count| usize::try_from(count).ok());
+            open_count.is_some_and(|count| count > holders)
+        };
         // Devices that are open more often than their holders explain.
-        let mut unexplained = BTreeSet::new();
-        for number in numbers {
-            let place = self.place_of_number(number);
-            self.read_upwards(kernel, number, &mut known)?;
-            let holders = known.of(number, place).map_or(0, |users| users.holders.len());
-            if self.open_count(place).and_then(|n| usize::try_from(n).ok()).is_some_and(|n| n > holders) {
-                unexplained.insert(number);
-            }
-        }
+        let unexplained: BTreeSet<DevNum> = numbers.into_iter().filter(is_unexplained).collect();
         for (number, users) in kernel.openers(&unexplained) {
-            for holder in &users.holders {
-                self.read_upwards(kernel, *holder, &mut known)?;
-            }
+            reach.extend(users.holders.iter().copied());
             known.of_mut(number, self.place_of_number(number)).add(users);
         }
+        self.read_upwards(kernel, &mut reach, &mut known)?;
         self.users.get_or_init(|| known);
         Ok(())
     }
 
-    /// Reads the users of a device and of those above it. A device that is not open has no users.
+    /// Reads the users of the devices that are left to visit, and of every device above them. A device that is not open
+    /// has no users.
     fn read_upwards(
         &self,
         kernel: &dyn ReadKernel,
-        lowest: DevNum,
+        reach: &mut Reach<DevNum, UsersRead<'_>>,
         known: &mut DeviceUsers,
     ) -> Result<(), KernelError> {
-        let mut left = vec![lowest];
-        while let Some(number) = left.pop() {
+        while let Some(number) = reach.next() {
             let place = self.place_of_number(number);
-            if known.of(number, place).is_none() {
-                let closed = self.open_count(place) == Some(0);
-                let users = if closed { Users::default() } else { kernel.users(number)? };
-                left.extend(&users.holders);
-                *known.of_mut(number, place) = users;
-            }
+            let closed = self.open_count(place) == Some(0);
+            let users = if closed { Users::default() } else { kernel.users(number)? };
+            reach.extend(users.holders.iter().copied());
+            *known.of_mut(number, place) = users;
         }
         Ok(())
     }
 
-    /// Returns the open count of the mapped device at an index of the list.
-    fn open_count(&self, place: Option<usize>) -> Option<u32> {
+    /// Returns the open count of the mapped device.
+    fn open_count(&self, place: Option<SeenId>) -> Option<u32> {
         self.devices[place?].mapped.as_ref().map(|mapped| mapped.info.open_count)
     }
 

@@ -18,7 +18,7 @@ use super::resolve::Resolver;
 use crate::config::{Map, Mapping, State};
 use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key};
-use crate::observed::{Observed, Seen};
+use crate::observed::{Observed, Seen, SeenId};
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
 use crate::targets::IgnoredValue;
@@ -46,10 +46,14 @@ pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
 }
 
 /// Owned devices that no mapping declares, in the order of the list.
-fn orphans<'a>(map: &Map, by_device: &[Option<MappingId>], observed: &'a Observed) -> Vec<&'a Seen> {
-    let undeclared = observed.devices.iter().zip(by_device).filter(|(_, mapping)| mapping.is_none());
+fn orphans<'a>(
+    map: &Map,
+    by_device: &IndexVec<SeenId, Option<MappingId>>,
+    observed: &'a Observed,
+) -> Vec<&'a Seen> {
+    let undeclared = observed.devices.entries().filter(|(place, _)| by_device.get(*place) == Some(&None));
     let owned = |seen: &&Seen| seen.listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(&map.owner));
-    undeclared.map(|(seen, _)| seen).filter(owned).collect()
+    undeclared.map(|(_, seen)| seen).filter(owned).collect()
 }
 
 /// A comparison on its way.

@@ -7,18 +7,18 @@ use super::position::MappingId;
 use crate::config::{self, Map, Mapping, State};
 use crate::device::Device;
 use crate::identity::{DevNum, Key};
-use crate::observed::Observed;
-use crate::stack::{Position as _, Positions};
+use crate::observed::{Observed, SeenId};
+use crate::stack::{IndexVec, Position as _, Positions};
 
 /// The mappings of a map.
 pub(crate) struct Mappings<'a> {
     all: &'a config::Mappings,
-    by_device: Vec<Option<MappingId>>,
+    by_device: IndexVec<SeenId, Option<MappingId>>,
 }
 
 impl<'a> Mappings<'a> {
     /// Takes the mappings of `map`. `by_device` holds the mapping of each device.
-    pub(crate) fn new(map: &'a Map, by_device: Vec<Option<MappingId>>) -> Self {
+    pub(crate) fn new(map: &'a Map, by_device: IndexVec<SeenId, Option<MappingId>>) -> Self {
         Self { all: &map.mappings, by_device }
     }
 

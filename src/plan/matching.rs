@@ -7,7 +7,7 @@ use super::conflict::{Conflict, NameHolder, Obstacle};
 use super::position::MappingId;
 use crate::config::{Map, Mapping, State};
 use crate::identity::{Key, Name, Owner};
-use crate::observed::{Observed, Seen};
+use crate::observed::{Observed, Seen, SeenId};
 use crate::stack::{IndexVec, Position as _};
 
 /// The device of a mapping.
@@ -24,8 +24,8 @@ pub(crate) struct Matches<'a> {
     pub found: IndexVec<MappingId, Option<Match<'a>>>,
     /// For each mapping, whether a conflict prevents its match.
     pub in_conflict: IndexVec<MappingId, bool>,
-    /// For each device, by its place in the list, its mapping.
-    pub by_device: Vec<Option<MappingId>>,
+    /// For each device its mapping, if the map declares it.
+    pub by_device: IndexVec<SeenId, Option<MappingId>>,
 }
 
 /// Finds the devices of all mappings. A device belongs to one mapping only.
@@ -40,13 +40,13 @@ pub(crate) fn devices<'a>(
         return Matches {
             found: IndexVec::filled(None, count),
             in_conflict: IndexVec::filled(false, count),
-            by_device: Vec::new(),
+            by_device: IndexVec::default(),
         };
     }
     let (mut found, mut in_conflict) = (IndexVec::with_capacity(count), IndexVec::with_capacity(count));
-    let mut by_device: Vec<Option<MappingId>> = vec![None; observed.devices.len()];
-    let mut likely = 0;
-    for (id, mapping) in map.mappings.values().enumerate() {
+    let mut by_device: IndexVec<SeenId, Option<MappingId>> = IndexVec::filled(None, observed.devices.len());
+    let mut likely = SeenId::new(0);
+    for (id, mapping) in (0..count).map(MappingId::new).zip(map.mappings.values()) {
         let before = conflicts.len();
         let device = of(mapping, observed, &mut likely, conflicts).filter(|(place, device)| {
             let taken = by_device[*place];
@@ -54,7 +54,7 @@ pub(crate) fn devices<'a>(
                 let other = &map.mappings[other.index()].key;
                 conflicts.push(claimed_twice(mapping, &device.seen.listed.name, other));
             } else {
-                by_device[*place] = Some(MappingId::new(id));
+                by_device[*place] = Some(id);
             }
             taken.is_none()
         });
@@ -81,11 +81,11 @@ fn claimed_twice(mapping: &Mapping, device: &Name, other: &Key) -> Conflict {
 fn of<'a>(
     mapping: &Mapping,
     observed: &'a Observed,
-    likely: &mut usize,
+    likely: &mut SeenId,
     conflicts: &mut Vec<Conflict>,
-) -> Option<(usize, Match<'a>)> {
+) -> Option<(SeenId, Match<'a>)> {
     if let Some(place) = observed.place_of(&mapping.uuid, *likely) {
-        *likely = place + 1;
+        *likely = place.next();
         return Some((place, Match { seen: &observed.devices[place], taken_over: false }));
     }
     if mapping.state == State::Absent {

@@ -25,7 +25,7 @@ impl StepRanges {
 
     /// The steps of `change`.
     pub(crate) fn of(&self, change: ChangeId) -> impl ExactSizeIterator<Item = UnsortedId> + use<> {
-        let end = self.starts[ChangeId::new(change.index() + 1)];
+        let end = self.starts[change.next()];
         (self.starts[change].index()..end.index()).map(UnsortedId::new)
     }
 

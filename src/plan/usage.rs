@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::DevNum;
 use crate::kernel::{Process, Users};
 use crate::observed::Observed;
+use crate::stack::Reach;
 
 /// The users of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +69,7 @@ impl InUse {
         }
         let (mounted, open): (Vec<&Process>, Vec<&Process>) =
             self.processes.iter().partition(|process| process.mount.is_some());
-        parts.extend(Some(mounted_elsewhere(&mounted)).filter(|says| !says.is_empty()));
+        parts.extend(Some(mounted_elsewhere(&mounted)).filter(|mounts| !mounts.is_empty()));
         if self.open_count > 0 {
             let by = some_of(&open.iter().map(ToString::to_string).collect::<Vec<_>>());
             parts.push(format!("open {}{}{by}", self.open_count, if by.is_empty() { "" } else { " by " }));
@@ -86,22 +87,17 @@ fn name(number: DevNum, observed: &Observed) -> String {
 
 /// Lists the uses of devices and of all devices above them, the lowest first.
 fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
-    let mut says = Vec::new();
-    let mut seen: HashSet<DevNum> = HashSet::new();
-    let mut level = holders;
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for number in level {
-            let Some(users) = observed.users(number).filter(|_| seen.insert(number)) else { continue };
-            let used = used_for(users);
-            if !used.is_empty() {
-                says.push(format!("{} is {used}", name(number, observed)));
-            }
-            next.extend(&users.holders);
+    let mut uses = Vec::new();
+    let mut reach = Reach::from_iter(holders);
+    while let Some(number) = reach.next() {
+        let Some(users) = observed.users(number) else { continue };
+        let used = used_for(users);
+        if !used.is_empty() {
+            uses.push(format!("{} is {used}", name(number, observed)));
         }
-        level = next;
+        reach.extend(users.holders.iter().copied());
     }
-    says
+    uses
 }
 
 fn used_for(users: &Users) -> String {

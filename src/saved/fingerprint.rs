@@ -2,7 +2,7 @@
 //!
 //! Keys are left out of the tables: a key that has changed since shows when the map is planned again.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use smol_str::ToSmolStr;
@@ -14,6 +14,7 @@ use crate::diff;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
+use crate::stack::Reach;
 
 /// The devices that a plan depends on, each with its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,18 +27,18 @@ impl Fingerprint {
     /// Records every device that a step of the plan touches, and every device below it.
     pub fn take(kernel: &dyn ReadKernel, document: &Document) -> Result<Self, KernelError> {
         let lookup = Lookup::new(kernel)?;
-        let mut waiting: VecDeque<Locator> = document.steps.iter().flat_map(touched).collect();
-        let mut devices = BTreeMap::new();
-        while let Some(by) = waiting.pop_front() {
-            let by = lookup.canonical(by)?;
-            if devices.contains_key(&by) {
-                continue;
+        let touched = document.steps.iter().flat_map(touched).map(|by| lookup.canonical(by));
+        let mut reach: Reach<Locator> = touched.collect::<Result<_, _>>()?;
+        let mut devices = Vec::new();
+        while let Some(by) = reach.next() {
+            let (state, lower_devices) = lookup.record(by)?;
+            for number in lower_devices {
+                reach.extend([lookup.canonical(Locator::Device(number.to_smolstr()))?]);
             }
-            let (state, lower_devices) = lookup.record(by.clone())?;
-            waiting.extend(lower_devices.iter().map(|number| Locator::Device(number.to_smolstr())));
-            devices.insert(by, state);
+            devices.push(state);
         }
-        Ok(Self { devices: devices.into_values().collect() })
+        devices.sort_unstable_by(|one: &DeviceRecord, two| one.by.cmp(&two.by));
+        Ok(Self { devices })
     }
 
     /// Reads the devices again, and returns what has changed.

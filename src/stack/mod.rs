@@ -38,7 +38,7 @@ use lower_first::{Circles, Visit};
 pub(crate) use named::NamedStacks;
 pub(crate) use position::position;
 pub(crate) use position::{IndexVec, Position};
-pub(crate) use reach::Reach;
+pub(crate) use reach::{Marks, Reach};
 
 /// A few positions: most nodes have no more below or above them.
 pub(crate) type Positions<P> = SmallVec<[P; 4]>;

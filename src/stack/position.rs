@@ -16,6 +16,11 @@ pub trait Position: Copy + Ord + Hash + Debug {
 
     /// Converts to the index it was made from.
     fn index(self) -> usize;
+
+    /// Returns the position behind this one.
+    fn next(self) -> Self {
+        Self::new(self.index() + 1)
+    }
 }
 
 /// Declares a [`Position`]: `position! { /// A step of a plan. pub struct StepId; }`.

@@ -8,28 +8,45 @@ use std::hash::Hash;
 ///
 /// A circle does not stop the walk, and it does not recurse: it takes memory in proportion to the nodes that are reached.
 #[derive(Debug)]
-pub(crate) struct Reach<N> {
-    seen: HashSet<N>,
+pub(crate) struct Reach<N, M = HashSet<N>> {
+    marks: M,
     left: VecDeque<N>,
 }
 
-impl<N: Copy + Eq + Hash> Reach<N> {
+/// The nodes that a walk has reached. A set is enough, but for nodes that are found in a list: a mark for each is faster.
+pub(crate) trait Marks<N> {
+    /// Marks a node. Returns whether it had no mark.
+    fn mark(&mut self, node: &N) -> bool;
+}
+
+impl<N: Clone + Eq + Hash> Marks<N> for HashSet<N> {
+    fn mark(&mut self, node: &N) -> bool {
+        self.insert(node.clone())
+    }
+}
+
+impl<N, M: Marks<N>> Reach<N, M> {
+    /// Begins a walk that has not reached a node, and marks in `marks` those that it reaches.
+    pub(crate) fn with_marks(marks: M) -> Self {
+        Self { marks, left: VecDeque::new() }
+    }
+
     /// Takes the next node to visit.
     pub(crate) fn next(&mut self) -> Option<N> {
         self.left.pop_front()
     }
 }
 
-impl<N: Copy + Eq + Hash> Extend<N> for Reach<N> {
+impl<N, M: Marks<N>> Extend<N> for Reach<N, M> {
     fn extend<I: IntoIterator<Item = N>>(&mut self, nodes: I) {
-        let Self { seen, left } = self;
-        left.extend(nodes.into_iter().filter(|node| seen.insert(*node)));
+        let Self { marks, left } = self;
+        left.extend(nodes.into_iter().filter(|node| marks.mark(node)));
     }
 }
 
-impl<N: Copy + Eq + Hash> FromIterator<N> for Reach<N> {
+impl<N: Clone + Eq + Hash> FromIterator<N> for Reach<N> {
     fn from_iter<I: IntoIterator<Item = N>>(nodes: I) -> Self {
-        let mut reach = Self { seen: HashSet::new(), left: VecDeque::new() };
+        let mut reach = Self::with_marks(HashSet::new());
         reach.extend(nodes);
         reach
     }

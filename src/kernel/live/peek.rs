@@ -14,18 +14,17 @@ use nix::sys::stat::{self, Mode, SFlag};
 
 use super::block::{folder, node, numbered};
 use crate::identity::DevNum;
+use crate::stack::Reach;
 
 /// Direct reads begin, end and are stored at multiples of this; no disk has larger logical blocks.
 const BLOCK: usize = 4096;
 /// The most bytes that are read: metadata is shorter.
 const MAX_LENGTH: usize = 1 << 20;
-/// The deepest stack that is followed.
-const MAX_DEPTH: usize = 16;
 
 pub(super) fn read_direct(number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
     // Some drivers create a device when its node is opened: so a device that does not exist is not opened.
     let there = folder(number).exists();
-    if !there || length > MAX_LENGTH || is_held(number, MAX_DEPTH) {
+    if !there || length > MAX_LENGTH || is_held(number) {
         return None;
     }
     let file = open(number)?;
@@ -55,14 +54,18 @@ fn read_up_to(file: &File, buffer: &mut [u8], from: u64) -> usize {
 }
 
 /// Tells whether reads of a device would wait: it, or a device below it, is suspended.
-fn is_held(number: DevNum, depth: usize) -> bool {
-    let folder = folder(number);
-    let suspended = fs::read_to_string(folder.join("dm/suspended")).is_ok_and(|text| text.trim() == "1");
-    let below = || {
+fn is_held(number: DevNum) -> bool {
+    let mut reach = Reach::from_iter([number]);
+    while let Some(number) = reach.next() {
+        let folder = folder(number);
+        if fs::read_to_string(folder.join("dm/suspended")).is_ok_and(|text| text.trim() == "1") {
+            return true;
+        }
         let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
-        slaves.filter_map(|slave| DevNum::parse(fs::read_to_string(slave.path().join("dev")).ok()?.trim()))
-    };
-    suspended || depth == 0 || below().any(|lower| is_held(lower, depth - 1))
+        let numbers = slaves.filter_map(|slave| fs::read_to_string(slave.path().join("dev")).ok());
+        reach.extend(numbers.filter_map(|number| DevNum::parse(number.trim())));
+    }
+    false
 }
 
 /// Opens a device by its number, whatever nodes there are.

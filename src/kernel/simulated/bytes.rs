@@ -32,7 +32,8 @@ pub(super) struct Run {
 }
 
 impl World {
-    /// Finds the place of sector `sector` of a device below all linear mappings.
+    /// Finds the place of sector `sector` of a device below all linear mappings. A sector has one way down, so nothing
+    /// has to be visited but that.
     pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
         let mut run = Run { disk: number, sector, length: u64::MAX };
         for _ in 0..MAX_DEPTH {

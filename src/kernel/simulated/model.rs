@@ -314,7 +314,8 @@ impl World {
         self.remove_deferred(closed);
     }
 
-    /// Destroys the mappings of `closed` whose removal is deferred, and in turn those that this closes.
+    /// Destroys the mappings of `closed` whose removal is deferred, and in turn those that this closes. A mapping is looked
+    /// at each time that one above it goes, for only the last one closes it: so this is not a walk that visits each once.
     fn remove_deferred(&mut self, mut closed: Vec<DevNum>) {
         while let Some(number) = closed.pop() {
             if self.mapping(number).is_some_and(|m| m.deferred_remove) && self.open_count(number) == 0 {

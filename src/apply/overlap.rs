@@ -24,6 +24,8 @@
 //!
 //! To load changed tables with two threads or with four makes no difference.
 
+use std::ops::{Index, IndexMut};
+
 /// The number of tasks that run at the same time on the running kernel by default: more than this makes nothing faster.
 pub const JOBS: usize = 32;
 
@@ -54,5 +56,30 @@ impl Lane {
             Self::Load => jobs.min(2),
             Self::Wait => jobs,
         }
+    }
+}
+
+/// A value for each lane.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PerLane<T>([T; Lane::ALL.len()]);
+
+impl<T> PerLane<T> {
+    /// Makes the value of each lane.
+    pub(crate) fn of(value: impl FnMut(Lane) -> T) -> Self {
+        Self(Lane::ALL.map(value))
+    }
+}
+
+impl<T> Index<Lane> for PerLane<T> {
+    type Output = T;
+
+    fn index(&self, lane: Lane) -> &T {
+        &self.0[lane as usize]
+    }
+}
+
+impl<T> IndexMut<Lane> for PerLane<T> {
+    fn index_mut(&mut self, lane: Lane) -> &mut T {
+        &mut self.0[lane as usize]
     }
 }

@@ -6,20 +6,24 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::overlap::Lane;
-use crate::stack::{IndexVec, position};
+use super::overlap::{Lane, PerLane};
+use crate::stack::{IndexVec, Position as _, position};
 
 position! {
     /// A task, in the order in which tasks begin one at a time.
     pub(crate) struct TaskId;
 }
 
+position! {
+    /// A phase: its tasks begin once those of every earlier phase have ended.
+    pub(crate) struct PhaseId;
+}
+
 /// The facts that decide when a task may begin.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
-    /// The phase of the task: it begins once all tasks of earlier phases have ended. A task is not of an earlier phase
-    /// than one that it waits for.
-    pub phase: usize,
+    /// The phase of the task. A task is not of an earlier phase than one that it waits for.
+    pub phase: PhaseId,
     /// The lane of the task, whose room limits how many of its tasks run.
     pub lane: Lane,
     /// The tasks that the task waits for; all come before it in the order.
@@ -30,19 +34,19 @@ pub(crate) struct Item {
 #[derive(Debug)]
 pub(crate) struct Queue {
     lanes: IndexVec<TaskId, Lane>,
-    phases: IndexVec<TaskId, usize>,
+    phases: IndexVec<TaskId, PhaseId>,
     /// For each task, the number of tasks that it still waits for.
     open: IndexVec<TaskId, usize>,
     /// For each task, those that wait for it.
     after: IndexVec<TaskId, Vec<TaskId>>,
     /// For each lane, the number of tasks that may begin beside the running ones.
-    room: [usize; Lane::ALL.len()],
+    room: PerLane<usize>,
     /// For each lane, the tasks that do not wait for another, by phase and place.
-    ready: [BinaryHeap<Reverse<(usize, TaskId)>>; Lane::ALL.len()],
+    ready: PerLane<BinaryHeap<Reverse<(PhaseId, TaskId)>>>,
     /// For each phase, the number of tasks that have not ended.
-    left: Vec<usize>,
+    left: IndexVec<PhaseId, usize>,
     /// The first phase that has not ended.
-    phase: usize,
+    phase: PhaseId,
     width: usize,
 }
 
@@ -51,17 +55,19 @@ impl Queue {
     /// whatever their phases.
     pub(crate) fn new(items: &IndexVec<TaskId, Item>, jobs: usize) -> Self {
         let count = items.len();
-        let phases: IndexVec<TaskId, usize> =
-            items.iter().map(|item| if jobs == 1 { 0 } else { item.phase }).collect();
-        let mut left = vec![0; phases.iter().max().map_or(0, |last| last + 1)];
-        let mut crowds = vec![[0; Lane::ALL.len()]; left.len()];
+        let first = PhaseId::new(0);
+        let phases: IndexVec<TaskId, PhaseId> =
+            items.iter().map(|item| if jobs == 1 { first } else { item.phase }).collect();
+        let count_of_phases = phases.iter().max().map_or(0, |last| last.next().index());
+        let mut left = IndexVec::filled(0, count_of_phases);
+        let mut crowds: IndexVec<PhaseId, PerLane<usize>> = IndexVec::filled(PerLane::default(), left.len());
         for (item, phase) in items.iter().zip(phases.iter()) {
             left[*phase] += 1;
-            crowds[*phase][item.lane as usize] += 1;
+            crowds[*phase][item.lane] += 1;
         }
-        let room = Lane::ALL.map(|lane| lane.room(jobs));
+        let room = PerLane::of(|lane| lane.room(jobs));
         let widths =
-            crowds.iter().map(|crowd| crowd.iter().zip(room).map(|(most, room)| room.min(*most)).sum());
+            crowds.iter().map(|crowd| Lane::ALL.iter().map(|lane| room[*lane].min(crowd[*lane])).sum());
         let width = widths.max().unwrap_or(0).min(jobs);
         let mut after: IndexVec<TaskId, Vec<TaskId>> = IndexVec::filled(Vec::new(), count);
         for (task, item) in items.entries() {
@@ -74,9 +80,9 @@ impl Queue {
             after,
             room,
             // With this capacity no heap grows while devices are suspended.
-            ready: Lane::ALL.map(|_| BinaryHeap::with_capacity(count)),
+            ready: PerLane::of(|_| BinaryHeap::with_capacity(count)),
             left,
-            phase: 0,
+            phase: first,
             width,
         };
         items.positions().for_each(|task| queue.offer(task));
@@ -103,17 +109,17 @@ impl Queue {
     }
 
     /// Returns the first task that may begin, and its lane.
-    fn first(&self) -> Option<(TaskId, usize)> {
-        let of_lane = |lane: usize| {
+    fn first(&self) -> Option<(TaskId, Lane)> {
+        let of_lane = |lane: Lane| {
             let Reverse((phase, task)) = self.ready[lane].peek()?;
             (*phase == self.phase && self.room[lane] > 0).then_some((*task, lane))
         };
-        Lane::ALL.iter().filter_map(|lane| of_lane(*lane as usize)).min()
+        Lane::ALL.into_iter().filter_map(of_lane).min_by_key(|(task, _)| *task)
     }
 
     /// Records that a task that was taken has ended.
     pub(crate) fn ended(&mut self, task: TaskId) {
-        self.room[self.lanes[task] as usize] += 1;
+        self.room[self.lanes[task]] += 1;
         self.left[self.phases[task]] -= 1;
         self.pass_phases();
         for next in std::mem::take(&mut self.after[task]) {
@@ -124,19 +130,19 @@ impl Queue {
 
     /// Whether every task has ended.
     pub(crate) fn is_done(&self) -> bool {
-        self.phase == self.left.len()
+        self.left.get(self.phase).is_none()
     }
 
     /// Moves on to the first phase that has not ended.
     fn pass_phases(&mut self) {
         while self.left.get(self.phase).is_some_and(|left| *left == 0) {
-            self.phase += 1;
+            self.phase = self.phase.next();
         }
     }
 
     fn offer(&mut self, task: TaskId) {
         if self.open[task] == 0 {
-            self.ready[self.lanes[task] as usize].push(Reverse((self.phases[task], task)));
+            self.ready[self.lanes[task]].push(Reverse((self.phases[task], task)));
         }
     }
 }
@@ -144,10 +150,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Position as _;
 
     fn item(phase: usize, lane: Lane, before: &[usize]) -> Item {
-        Item { phase, lane, before: before.iter().copied().map(TaskId::new).collect() }
+        Item { phase: PhaseId::new(phase), lane, before: before.iter().copied().map(TaskId::new).collect() }
     }
 
     fn queue(items: &[Item], jobs: usize) -> Queue {

@@ -11,13 +11,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::overlap::Lane;
-use super::queue::{Item, Queue, TaskId};
+use super::queue::{Item, PhaseId, Queue, TaskId};
 use super::workers::{self, Executor};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::Reload;
-use crate::stack::{IndexVec, Positions, Stacks, position};
+use crate::stack::{IndexVec, Position as _, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
 
 /// A device whose table is swapped.
@@ -94,8 +94,8 @@ fn levels<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> In
 
 /// One call of a swap.
 struct Call {
-    /// The calls of a level are made at the same time, after those of the level before.
-    level: usize,
+    /// The calls of a phase are made at the same time: all suspends of a level, or all resumes of one.
+    phase: PhaseId,
     step: Step,
 }
 
@@ -127,17 +127,17 @@ impl<'s> Swap<'s> {
         let old = levels(members.iter().map(|member| (member.number, &*member.reload.old.rows)));
         let new = levels(members.iter().map(|member| (member.number, member.new.as_slice())));
         let top = old.iter().copied().max().unwrap_or_default();
-        let suspend = |member| Call { level: top - old[member], step: Step::Suspend(member) };
-        let resume = |member| Call { level: top + 1 + new[member], step: Step::Resume(member) };
+        let suspend = |member| Call { phase: PhaseId::new(top - old[member]), step: Step::Suspend(member) };
+        let resume = |member| Call { phase: PhaseId::new(top + 1 + new[member]), step: Step::Resume(member) };
         let mut resumes: Vec<MemberId> = members.positions().collect();
         resumes.sort_by_key(|member| new[*member]);
         let suspends = from_the_top(&old).into_iter().map(suspend);
         Self { kernel, members, calls: suspends.chain(resumes.into_iter().map(resume)).collect() }
     }
 
-    /// The calls, a level after the other.
+    /// The calls, a phase after the other.
     fn queue(&self, jobs: usize) -> Queue {
-        let item = |call: &Call| Item { phase: call.level, lane: Lane::Wait, before: Vec::new() };
+        let item = |call: &Call| Item { phase: call.phase, lane: Lane::Wait, before: Vec::new() };
         Queue::new(&self.calls.iter().map(item).collect(), jobs)
     }
 }

@@ -8,12 +8,12 @@
 use std::collections::HashSet;
 
 use super::overlap::Lane;
-use super::queue::{Item, TaskId};
+use super::queue::{Item, PhaseId, TaskId};
 use super::stacks::stacks;
 use super::swapped::Swapped;
 use crate::identity::{DevNum, Key};
 use crate::plan::{Operation, Plan, Step, StepId};
-use crate::stack::IndexVec;
+use crate::stack::{IndexVec, Position as _};
 use crate::table::Row;
 
 /// A unit of work. Steps are given by their places in the plan.
@@ -71,7 +71,7 @@ impl<'p> Tasks<'p> {
 
     fn push(&mut self, task: Task<'p>, phase: Phase, lane: Lane, before: Vec<TaskId>) -> TaskId {
         let waited_for = before.iter().map(|before| self.items[*before].phase);
-        let phase = waited_for.fold(phase as usize, usize::max);
+        let phase = waited_for.fold(PhaseId::new(phase as usize), PhaseId::max);
         self.items.push(Item { phase, lane, before });
         self.tasks.push(task)
     }

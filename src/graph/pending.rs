@@ -30,14 +30,13 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         }
     }
     add_missing(&mut graph, kernel, &missing, &ids)?;
-    let places: BTreeMap<String, usize> =
-        graph.nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), place)).collect();
+    let mut nodes: BTreeMap<String, &mut Node> =
+        graph.nodes.iter_mut().map(|node| (node.id.clone(), node)).collect();
     for step in &plan.steps {
         let id = step.number.map(|number| number.to_string());
         let id = id.or_else(|| ids.get(step.mapping.as_ref()?).cloned());
-        if let Some(place) = id.and_then(|id| places.get(&id)) {
+        if let Some(node) = id.and_then(|id| nodes.get_mut(&id)) {
             let refused = if step.refused.is_some() { " (refused)" } else { "" };
-            let node = &mut graph.nodes[*place];
             node.pending.push(format!("{}{refused}", step.action().name()));
             if let Operation::Create(create) = &step.operation {
                 node.sectors = node.sectors.or(create.table.last().map(Row::end));
@@ -45,8 +44,8 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         }
     }
     for conflict in &plan.conflicts {
-        if let Some(place) = ids.get(&conflict.mapping).and_then(|id| places.get(id)) {
-            graph.nodes[*place].pending.push("conflict".to_string());
+        if let Some(node) = ids.get(&conflict.mapping).and_then(|id| nodes.get_mut(id)) {
+            node.pending.push("conflict".to_string());
         }
     }
     graph.sort();

@@ -58,15 +58,15 @@ impl Action {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ActionSet([bool; Action::ALL.len()]);
+pub(super) struct ActionSet(u16);
 
 impl ActionSet {
     pub(super) fn insert(&mut self, action: Action) {
-        self.0[action as usize] = true;
+        self.0 |= 1 << action as u16;
     }
 
     /// Returns whether it has this action.
     pub(super) fn contains(self, action: Action) -> bool {
-        self.0[action as usize]
+        self.0 & (1 << action as u16) != 0
     }
 }

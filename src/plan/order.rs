@@ -10,6 +10,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use indexmap::IndexSet;
+
 use super::action::{Action, ActionSet};
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
@@ -80,7 +82,8 @@ position! {
 fn device_ranks(actions: ActionSet, observed: &Observed) -> HashMap<DevNum, DeviceRank> {
     let settles = actions.contains(Action::Clear) || actions.contains(Action::Resume);
     let devices = if settles { placement::devices(observed) } else { Vec::new() };
-    devices.iter().enumerate().map(|(rank, seen)| (seen.listed.number, DeviceRank::new(rank))).collect()
+    let ranks = (0..devices.len()).map(DeviceRank::new);
+    devices.iter().map(|seen| seen.listed.number).zip(ranks).collect()
 }
 
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
@@ -154,7 +157,7 @@ struct Order<'c, 'a> {
     ready: BinaryHeap<Reverse<Priority>>,
     sorted: IndexVec<StepId, UnsortedId>,
     /// All steps before this one are done.
-    looked_at: usize,
+    looked_at: UnsortedId,
 }
 
 impl<'c, 'a> Order<'c, 'a> {
@@ -177,7 +180,7 @@ impl<'c, 'a> Order<'c, 'a> {
             first: Vec::new(),
             ready: BinaryHeap::new(),
             sorted: IndexVec::with_capacity(count),
-            looked_at: 0,
+            looked_at: UnsortedId::new(0),
         };
         let free = order.open.positions().filter(|step| order.open[*step] == 0);
         order.first = free.map(|step| Reverse(order.priority(step))).collect();
@@ -254,17 +257,19 @@ impl<'c, 'a> Order<'c, 'a> {
     }
 
     /// Steps that wait for each other in a circle, if any are left.
+    ///
+    /// No search of the stacks is needed: every step that is left waits for one that is left, so any way along them ends in a
+    /// circle. [`Stacks::circles`] would look at all steps again for each circle.
     fn circle(&mut self) -> Option<Vec<UnsortedId>> {
-        let left = (self.looked_at..self.done.len()).map(UnsortedId::new);
+        let left = (self.looked_at.index()..self.done.len()).map(UnsortedId::new);
         let mut at = { left }.find(|step| !self.done[*step])?;
-        self.looked_at = at.index();
-        let mut seen = HashMap::new();
-        let mut path = Vec::new();
+        self.looked_at = at;
+        let mut way = IndexSet::new();
         loop {
-            if let Some(start) = seen.insert(at, path.len()) {
-                return Some(path.split_off(start));
+            let (start, is_new) = way.insert_full(at);
+            if !is_new {
+                return Some(way.into_iter().skip(start).collect());
             }
-            path.push(at);
             let mut before = self.dependencies.before(at).iter().map(|(before, _)| *before);
             at = before.find(|before| !self.done[*before])?;
         }

@@ -55,7 +55,7 @@ pub use position::{ChangeId, StepId};
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
 pub use remark::{Ignored, Unjudged};
-pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Removal, Step};
+pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 pub use usage::InUse;
 
 /// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use super::{
-    Cause, Consequence, InUse, LiveTable, Operation, Reason, Refusal, Removal, Step, placement, risk,
+    Cause, Consequence, InUse, LiveTable, Operation, Reason, Refusal, Remove, Step, placement, risk,
 };
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
@@ -145,7 +145,7 @@ pub(super) fn suspended(info: &Info) -> Reason {
 pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
     let mapped =
         seen.mapped.as_ref().filter(|mapped| !mapped.info.live_table && !mapped.info.deferred_remove)?;
-    let removal = Removal {
+    let removal = Remove {
         old: LiveTable::none(mapped.info.access()),
         users: InUse::of(seen.listed.number, mapped.info.open_count, &HashSet::new(), observed),
     };

@@ -52,7 +52,7 @@ pub enum Operation {
     /// Give it the uuid of the step.
     SetUuid,
     /// Destroy the device and both of its tables.
-    Remove(Box<Removal>),
+    Remove(Box<Remove>),
     /// Hold I/O back.
     Suspend {
         /// The flags of the suspend.
@@ -109,7 +109,7 @@ pub struct Reload {
 
 /// The removal of a device.
 #[derive(Clone)]
-pub struct Removal {
+pub struct Remove {
     /// The table that the device has.
     pub old: LiveTable,
     /// The users of the device.

@@ -9,7 +9,7 @@ use super::changes::Changes;
 use super::conflict::Conflict;
 use super::position::{ChangeId, UnsortedId};
 use super::reason::{Cause, Consequence, Reason};
-use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Removal, Step};
+use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Remove, Step};
 use super::step_ranges::StepRanges;
 use super::usage::InUse;
 use super::{matching, preparation, repair, risk};
@@ -288,7 +288,7 @@ fn removal(seen: &Seen, mapping: Option<Key>, observed: &Observed, cause: Cause)
         class: Class::Remove,
         refused: None,
         reason: Reason { consequence, ..cause.into() },
-        operation: Operation::Remove(Box::new(Removal {
+        operation: Operation::Remove(Box::new(Remove {
             old: LiveTable::of(device),
             users: users(device, observed),
         })),

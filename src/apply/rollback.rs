@@ -15,35 +15,35 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
     match done {
         UndoEntry::Created { id, name } => {
             let outcome = undo.remove(&id);
-            let says = |error| {
+            let message = |error| {
                 format!("{name} is there and should not be: {error}; `dmctl remove {name}` removes it")
             };
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
         UndoEntry::Finished { shell } => {
             let outcome = undo.empty(&shell);
-            let says = |error| {
+            let message = |error| {
                 format!(
                     "{0} had no table, and can't be recreated without one: {error}; `dmctl info {0}` shows it",
                     shell.name
                 )
             };
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
         // A later swap has emptied the slot; clearing it again is harmless.
         UndoEntry::Loaded { id, name } => {
             let outcome = undo.twice(|| kernel.clear(&id));
-            let says = |error| {
+            let message = |error| {
                 format!("{name} keeps a table in its inactive slot: {error}; `dmctl repair` clears it")
             };
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
         UndoEntry::Swapped { members } => rollback_swap(undo, &members),
         UndoEntry::Renamed { from, to, .. } => {
             let outcome = undo.twice(|| kernel.rename(&to, &from));
-            let says =
+            let message =
                 |error| format!("{from} is called {to}: {error}; `dmctl rename {to} {from}` renames it");
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
         UndoEntry::Removed { old } => {
             let outcome = undo.make_again(&old);
@@ -51,24 +51,24 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
         }
         UndoEntry::Kept { id, name } => {
             let outcome = undo.restore_deferred_remove(&id);
-            let says = |error| {
+            let message = |error| {
                 format!(
                     "{name} was to go away when it is closed, and stays: {error}; `dmctl remove {name} --deferred` lets it go"
                 )
             };
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
         UndoEntry::Suspended { id, name } => {
             let outcome = undo.twice(|| kernel.resume(&id));
-            let says = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
-            undo.note(outcome, says);
+            let message = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
+            undo.note(outcome, message);
         }
         UndoEntry::Resumed { id, name } => {
             let outcome = undo.twice(|| kernel.suspend(&id, Suspend::default()));
-            let says = |error| {
+            let message = |error| {
                 format!("{name} is not suspended as it was: {error}; `dmctl suspend {name}` suspends it")
             };
-            undo.note(outcome, says);
+            undo.note(outcome, message);
         }
     }
 }

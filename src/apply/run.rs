@@ -142,8 +142,8 @@ impl<'k, 'p> Run<'k, 'p> {
         let mut metadata = late.flat_map(|row| row.target.metadata());
         let silent = metadata.find(|found| found.device.number.is_some_and(|n| !self.kernel.answers(n)));
         silent.map_or(Ok(()), |found| {
-            let says = format!("its metadata on {} can't be read, so it is not suspended", found.device);
-            Err(Failure::new(describe(step), &says))
+            let message = format!("its metadata on {} can't be read, so it is not suspended", found.device);
+            Err(Failure::new(describe(step), &message))
         })
     }
 

@@ -16,7 +16,7 @@ pub(crate) fn all<'p>(
 ) -> Result<(), (Option<&'p Step>, String)> {
     let end = End::of(plan);
     for step in &plan.steps {
-        end.one(kernel, step, made).map_err(|says| (Some(step), says))?;
+        end.one(kernel, step, made).map_err(|message| (Some(step), message))?;
     }
     Ok(())
 }

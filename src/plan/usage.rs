@@ -87,17 +87,17 @@ fn name(number: DevNum, observed: &Observed) -> String {
 
 /// Lists the uses of devices and of all devices above them, the lowest first.
 fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
-    let mut uses = Vec::new();
+    let mut lines = Vec::new();
     let mut reach = Reach::from_iter(holders);
     while let Some(number) = reach.next() {
         let Some(users) = observed.users(number) else { continue };
         let used = used_for(users);
         if !used.is_empty() {
-            uses.push(format!("{} is {used}", name(number, observed)));
+            lines.push(format!("{} is {used}", name(number, observed)));
         }
         reach.extend(users.holders.iter().copied());
     }
-    uses
+    lines
 }
 
 fn used_for(users: &Users) -> String {

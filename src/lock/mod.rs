@@ -129,6 +129,9 @@ mod tests {
 
     use super::*;
 
+    /// How long the lock is held while another thread tries: longer than a few tries, of which nothing tells.
+    const HELD: Duration = Duration::from_millis(80);
+
     #[test]
     fn the_holder_is_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -147,7 +150,7 @@ mod tests {
         let held = Lock::acquire(&path, Duration::ZERO, "first").unwrap();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| Lock::acquire(&path, Duration::from_secs(10), "second").is_ok());
-            thread::sleep(Duration::from_millis(80));
+            thread::sleep(HELD);
             drop(held);
             assert!(waiting.join().unwrap());
         });

@@ -59,7 +59,7 @@ impl fmt::Display for Class {
 
 /// The name of a risk class that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{}` is no risk class: use settle, create, reload, remove, remap, format or loss", .0.escape_debug())]
+#[error("`{}` is not a risk class: use settle, create, reload, remove, remap, format or loss", .0.escape_debug())]
 pub struct UnknownClass(pub String);
 
 impl FromStr for Class {

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn messages_hide_what_they_quote() {
         let message =
-            "`00112233445566aa` is no device, at most 1801439850948198 of `18014398509481981` are left";
+            "`00112233445566aa` is not a device, at most 1801439850948198 of `18014398509481981` are left";
         assert_eq!(redact_quoted(message), message.replace("00112233445566aa", "****************"));
     }
 

@@ -137,7 +137,7 @@ impl RawRow {
                 return Err(fail(&format!("no {what}")));
             }
             if !word.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(fail(&format!("`{}` is no {what}", word.escape_debug())));
+                return Err(fail(&format!("`{}` is not a {what}", word.escape_debug())));
             }
             word.parse::<u64>().map_err(|_| fail(&format!("the {what} `{word}` is too large")))
         };
@@ -237,7 +237,7 @@ mod tests {
     fn what_is_no_table_is_refused_with_its_line() {
         for (text, expected) in [
             ("", "no row"),
-            ("0 x linear", "line 1: `x` is no length"),
+            ("0 x linear", "line 1: `x` is not a length"),
             ("0 8", "no target type"),
             ("0 0 zero", "0 sectors"),
             ("0 8 zero\n9 8 zero", "line 2: this target starts at 9, the one before it ends at 8"),

@@ -49,7 +49,7 @@ pub(crate) struct Args {
     selection: Selection,
     #[command(flatten)]
     allow: Allow,
-    /// How long to wait for lower devices, in place of `wait` in the map
+    /// How long to wait for lower devices, instead of `wait` in the map
     #[arg(long, value_name = "TIME", conflicts_with = "plan", value_parser = parse_duration)]
     wait: Option<Duration>,
     /// Stop before anything is changed, and end as apply would end there

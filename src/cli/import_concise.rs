@@ -51,5 +51,5 @@ fn standard_input() -> Result<String, Failure> {
         return Err(fail("standard input holds more than 64 MiB, the most that is read".to_string()));
     }
     String::from_utf8(bytes)
-        .map_err(|error| fail(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to())))
+        .map_err(|error| fail(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))
 }

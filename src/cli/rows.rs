@@ -46,6 +46,6 @@ fn from_stdin() -> anyhow::Result<Secret> {
     }
     // The bytes are not put into the error: they may be a key.
     let text =
-        String::from_utf8(bytes).map_err(|_| anyhow!("the table on standard input is no UTF-8 text"))?;
+        String::from_utf8(bytes).map_err(|_| anyhow!("the table on standard input is not UTF-8 text"))?;
     Ok(Secret::new(text))
 }

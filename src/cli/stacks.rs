@@ -45,7 +45,7 @@ enum What {
     Mappings,
     /// The types of the targets
     Types,
-    /// The lower devices that are no mappings, as the map writes them
+    /// The lower devices that are not mappings, as the map writes them
     Devices,
     /// The files that hold keys
     KeyFiles,

@@ -26,7 +26,7 @@ pub enum BootOption {
 
 /// The error for a word that is not a boot option.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{}` is no boot option: it is one of nofail, noauto, _netdev, x-initrd.attach", .0.escape_debug())]
+#[error("`{}` is not a boot option: it is one of nofail, noauto, _netdev, x-initrd.attach", .0.escape_debug())]
 pub struct NoBootOption(pub String);
 
 impl BootOption {

@@ -12,7 +12,7 @@ use crate::mistake::Mistake;
 pub struct DurationSyntax(pub String);
 
 fn not_a_duration(text: &str) -> Mistake {
-    Mistake::new(format!("`{}` is no span of time", text.escape_debug()))
+    Mistake::new(format!("`{}` is not a span of time", text.escape_debug()))
         .advice("write a whole number and a unit, as in \"500ms\", \"30s\", \"5m\" or \"1h\"")
 }
 

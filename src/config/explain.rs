@@ -193,7 +193,7 @@ impl<'i, 'd> Explainer<'i, 'd> {
         let Ok(Some(params)) = read::<OnlyParams>(alone).map(|only| only.params) else { return };
         let Err(error) = targets::parse(kind, &params.text) else { return };
         let span = self.word(value, error.word).unwrap_or_else(|| value.span());
-        let mistake = error.mistake.about(&format!("this row is no `{kind}` target"));
+        let mistake = error.mistake.about(&format!("this row is not a `{kind}` target"));
         self.push(mistake.into(), (self.file, span));
     }
 

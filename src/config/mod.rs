@@ -138,7 +138,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
 fn read_file(index: usize, source: &mut Source, diagnostics: &mut Diagnostics) -> Option<parse::FileDraft> {
     if let Some(at) = source.broken_at {
         diagnostics.push(
-            Diagnostic::error("this is no UTF-8 text")
+            Diagnostic::error("this is not UTF-8 text")
                 .at((index, at..at + char::REPLACEMENT_CHARACTER.len_utf8()))
                 .label("the first byte that can't be read")
                 .help("a map is UTF-8 text; save it in that encoding"),

@@ -190,10 +190,10 @@ mod tests {
             reword("missing field `device`", &target).label.unwrap(),
             "a `linear` target needs `device`"
         );
-        let mistake = Mistake::new("`x` is no key").advice("write another").nearest(Some("y"));
+        let mistake = Mistake::new("`x` is not a key").advice("write another").nearest(Some("y"));
         let error: serde::de::value::Error = to_serde(mistake);
         let wording = said(&error.to_string());
-        assert_eq!(wording.message, "`x` is no key");
+        assert_eq!(wording.message, "`x` is not a key");
         assert_eq!((wording.nearest.as_deref(), wording.help.as_deref()), (Some("y"), Some("write another")));
         assert_eq!(said("this is format 2: write 1"), Wording::new("this is format 2: write 1".to_string()));
         let wording = said("unknown variant `wirteback`, expected one of `writeback`, `passthrough`");

@@ -33,7 +33,7 @@ pub enum Rule {
     },
     /// A row must not hold a key.
     #[error(
-        "its {kind} row holds a key (`{field}`), which is never written; a key in a keyring of the kernel is no secret"
+        "its {kind} row holds a key (`{field}`), which is never written; a key in a keyring of the kernel is not a secret"
     )]
     Key {
         /// The target type of the row.

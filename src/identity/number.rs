@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for DevNum {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is no device number: write `major:minor`"))
+            serde::de::Error::custom(format!("`{text}` is not a device number: write `major:minor`"))
         })
     }
 }

@@ -177,7 +177,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<KeySource, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Err(to_serde(Mistake::new("a list is no key").advice(FORMS)))
+        Err(to_serde(Mistake::new("a list is not a key").advice(FORMS)))
     }
 
     refuse_silently!(

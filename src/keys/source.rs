@@ -66,7 +66,7 @@ pub enum KeySyntax {
     #[error("a key in hex has two digits a byte, this one has {0} digits")]
     Count(usize),
     /// A character is not a hex digit; counted from 1.
-    #[error("character {0} of the key is no hex digit")]
+    #[error("character {0} of the key is not a hex digit")]
     Digit(usize),
     /// The key has more than [`MAX_KEY`] bytes, or a keyring key has none.
     #[error("the key is longer than {MAX_KEY} bytes, the longest there is")]

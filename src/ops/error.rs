@@ -27,7 +27,7 @@ pub enum OpError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The path does not lead to a mapped device.
-    #[error("`{}` is no mapped device", crate::identity::printable(.0))]
+    #[error("`{}` is not a mapped device", crate::identity::printable(.0))]
     NotMapped(String),
     /// Another device has the name.
     #[error("the name `{name}` is taken by device {number}")]

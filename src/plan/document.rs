@@ -28,7 +28,7 @@ use crate::policy::Class;
 pub struct Document {
     /// The steps, in the order in which they are carried out.
     pub steps: Vec<Step>,
-    /// What stands in the way of the map as a whole: nothing is applied while it does.
+    /// The conflicts of the map as a whole: nothing is applied while there are any.
     pub conflicts: Vec<Remark>,
     /// Devices that can't be judged, and are left alone.
     pub unknown: Vec<Remark>,

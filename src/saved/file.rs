@@ -29,7 +29,7 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
         ReadError::TooLarge => not("it is larger than 64 MiB, the most that is read"),
     })?;
     let text = std::str::from_utf8(&bytes)
-        .map_err(|error| not(&format!("byte {} is no UTF-8", error.valid_up_to())))?;
+        .map_err(|error| not(&format!("byte {} is not UTF-8", error.valid_up_to())))?;
     Saved::parse(&shown, text)
 }
 

@@ -97,7 +97,7 @@ pub enum SavedError {
         error: std::io::Error,
     },
     /// The file is not a saved plan.
-    #[error("`{}` is no saved plan: {reason}", printable(.path))]
+    #[error("`{}` is not a saved plan: {reason}", printable(.path))]
     NotAPlan {
         /// The path of the file, as it was given.
         path: String,

@@ -133,7 +133,7 @@ impl TargetKind for Cache {
         summary: "A slow device with the blocks in use kept on a fast one.",
         since: "3.9",
         writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero; anything else there \
-                 that is no such metadata is refused.",
+                 that is not such metadata is refused.",
         changes: "Mode, policy and features are a `reload`. Another device is a `remap`; another block size takes \
                   fresh metadata. A cache in mode writeback that is taken away loses its dirty blocks (`loss`): \
                   set policy = \"cleaner\" first and wait until `dmsetup status` counts no dirty block.",

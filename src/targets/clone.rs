@@ -39,7 +39,7 @@ pub(crate) struct Clone {
     /// How many regions may be in copy at the same time; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hydration_threshold: Option<u32>,
-    /// How many regions are copied together, where they lie side by side; default 1.
+    /// How many adjacent regions are copied together; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hydration_batch_size: Option<u32>,
 }
@@ -70,7 +70,7 @@ impl TargetKind for Clone {
                   yet is read from the source.",
         since: "5.4",
         writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero; anything else \
-                 there that is no such metadata is refused. Then the destination, region by region.",
+                 there that is not such metadata is refused. Then the destination, region by region.",
         changes: "The features and the two hydration fields are a `reload`, loaded while the device is suspended; \
                   with no_hydration a new table stops a copy that a message had started. Another device is a \
                   `remap`; another region size takes fresh metadata. When all regions are copied, replace it by \

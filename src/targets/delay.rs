@@ -84,7 +84,7 @@ impl TargetKind for Delay {
         since: "2.6",
         writes: "Nothing.",
         changes: "Another delay is a `reload`; a suspend lets everything through that is held back. Another device \
-                  or offset leads the same sectors elsewhere (`remap`).",
+                  or offset maps the same sectors to another place (`remap`).",
         example: "type = \"delay\"\nlength = \"1MiB\"\nread = { device = \"/dev/disk/by-id/disk-a\", delay = 0 }\n\
                   write = { device = \"/dev/disk/by-id/disk-a\", delay = 500 }",
     };

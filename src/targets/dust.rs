@@ -33,7 +33,7 @@ impl TargetKind for Dust {
         since: "5.3",
         writes: "Nothing.",
         changes: "The list of bad blocks and whether it is enabled are not in the table: every reload forgets them, \
-                  and `messages` are sent again. Another device or offset leads the same sectors elsewhere \
+                  and `messages` are sent again. Another device or offset maps the same sectors to another place \
                   (`remap`).",
         example: "type = \"dust\"\nlength = \"1MiB\"\ndevice = \"/dev/disk/by-id/disk-a\"\nblock_size = 512\n\
                   messages = [\"addbadblock 60\", \"enable\"]",

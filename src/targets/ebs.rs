@@ -37,8 +37,8 @@ impl TargetKind for Ebs {
                   blocks.",
         since: "5.8",
         writes: "Nothing.",
-        changes: "Other block sizes are a `reload`: no sector moves. Another device or offset leads the same sectors \
-                  elsewhere (`remap`).",
+        changes: "Other block sizes are a `reload`: no sector moves. Another device or offset maps the same sectors \
+                  to another place (`remap`).",
         example: "type = \"ebs\"\nlength = \"1MiB\"\ndevice = \"/dev/disk/by-id/disk-4kn\"\nemulated_sectors = 1\n\
                   underlying_sectors = 8",
     };

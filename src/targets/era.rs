@@ -38,7 +38,7 @@ impl TargetKind for Era {
                   caches that must know what changed.",
         since: "3.15",
         writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero. Anything else \
-                 there that is no such metadata is refused.",
+                 there that is not such metadata is refused.",
         changes: "Any new table begins a new era and is loaded while the device is suspended. Another origin or \
                   metadata device is a `remap`; another block size takes fresh metadata.",
         example: "type = \"era\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\norigin = \

@@ -168,8 +168,8 @@ impl TargetKind for Flakey {
                   features; with none of them every request fails.",
         since: "2.6",
         writes: "Nothing.",
-        changes: "Intervals and features are a `reload`, which starts the timer again. Another device or offset leads \
-                  the same sectors elsewhere (`remap`).",
+        changes: "Intervals and features are a `reload`, which starts the timer again. Another device or offset maps \
+                  the same sectors to another place (`remap`).",
         example: "type = \"flakey\"\nlength = \"1MiB\"\ndevice = \"/dev/disk/by-id/disk-a\"\nup_interval = 59\n\
                   down_interval = 1\ndrop_writes = true",
     };

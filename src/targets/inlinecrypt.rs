@@ -100,7 +100,7 @@ impl TargetKind for InlineCrypt {
         since: "7.2",
         writes: "Nothing.",
         changes: "The kernel prints a live one in a form that can't be compared, so it is never reloaded: remove \
-                  the mapping and create it anew.",
+                  the mapping and create it again.",
         example: "type = \"inlinecrypt\"\nlength = \"1GiB\"\ncipher = \"aes-xts-plain64\"\nkey = { keyring = \
                   \"logon:data\", bytes = 64 }\ndevice = \"/dev/disk/by-id/disk-a\"",
     };

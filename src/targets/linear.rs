@@ -25,7 +25,7 @@ impl TargetKind for Linear {
         summary: "A run of sectors of one device. Several in one table concatenate devices.",
         since: "2.6",
         writes: "Nothing.",
-        changes: "Another device or offset leads the same sectors elsewhere (`remap`); a longer row is a `reload`.",
+        changes: "Another device or offset maps the same sectors to another place (`remap`); a longer row is a `reload`.",
         example: "type = \"linear\"\nlength = \"512KiB\"\ndevice = \"/dev/disk/by-id/disk-a\"\noffset = 2048",
     };
 

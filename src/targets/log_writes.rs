@@ -28,7 +28,7 @@ impl TargetKind for LogWrites {
         since: "4.1",
         writes: "Nothing at the load itself; the log device is overwritten from its first sector on by the first \
                  write, and by clearing or removing the table (`format`, always).",
-        changes: "Every reload starts a new log over the old one. Another `device` leads the same sectors elsewhere, \
+        changes: "Every reload starts a new log over the old one. Another `device` maps the same sectors to another place, \
                   another `log_device` overwrites that one (`remap`).",
         example: "type = \"log-writes\"\nlength = \"1MiB\"\ndevice = \"/dev/disk/by-id/disk-a\"\nlog_device = \
                   \"/dev/disk/by-id/disk-b\"",

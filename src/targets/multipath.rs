@@ -209,7 +209,7 @@ impl Multipath {
 
     /// Compared by hand: what the kernel prints of them depends on the queue mode.
     const FEATURES: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "{} is no feature of multipath", ignore_case: true },
+        syntax: Syntax::Spaced { unknown: "{} is not a feature of multipath", ignore_case: true },
         all: &[
             option!(queue_if_no_path),
             option!(pg_init_retries).range(1, 50),

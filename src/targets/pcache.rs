@@ -47,7 +47,7 @@ choice! {
 impl Pcache {
     /// The kernel tells these words apart by case.
     const OPTIONS: Options<Self> = Options {
-        syntax: Syntax::Spaced { unknown: "{} is no option of pcache", ignore_case: false },
+        syntax: Syntax::Spaced { unknown: "{} is not an option of pcache", ignore_case: false },
         all: &[
             alternatives!(cache_mode: CacheMode { Writeback })
                 .behind(Choice {

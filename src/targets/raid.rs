@@ -243,7 +243,7 @@ impl TargetKind for Raid {
     fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
         let name = words.next("the level")?;
         let level = Level::find(name).ok_or_else(|| {
-            let mistake = Mistake::new(format!("`{}` is no level", name.escape_debug()));
+            let mistake = Mistake::new(format!("`{}` is not a level", name.escape_debug()));
             words.wrong(mistake.advice(format!("use one of {}", Level::words())))
         })?;
         let mut options = words.counted("the parameters of the array")?;

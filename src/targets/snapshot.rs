@@ -84,7 +84,7 @@ impl TargetKind for Snapshot {
                   side, is copied to the COW device first. The origin must be written through `snapshot-origin`.",
         since: "2.6",
         writes: "A persistent one: a fresh header at load, when the COW device begins with four zero bytes. \
-                 Anything else there that is no header is refused.",
+                 Anything else there that is not a header is refused.",
         changes: "Overflow and the discard flags are a `reload`; with persistent = false any new table loses the \
                   changes (`loss`). Another origin or COW device is other data (`remap`). The chunk of a \
                   persistent one is fixed by the header.",

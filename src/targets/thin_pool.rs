@@ -81,7 +81,7 @@ impl TargetKind for ThinPool {
         summary: "A pool of blocks for thin volumes: each volume takes blocks as it is written.",
         since: "3.2",
         writes: "Fresh metadata at load, when the first 4 KiB of the metadata device are zero. Anything else there \
-                 that is no pool is refused.",
+                 that is not a pool is refused.",
         changes: "The low water mark and the features are a `reload`, all but ignore_discard; a longer row grows \
                   the pool, for good. Another block size, data or metadata device takes a new device; a pool \
                   can't shrink.",

@@ -45,7 +45,7 @@ impl TargetKind for Unstriped {
         summary: "One stripe of a striped device as a device of its own: the inverse of `striped`.",
         since: "4.16",
         writes: "Nothing.",
-        changes: "Every field says where sectors are: another value leads them elsewhere (`remap`).",
+        changes: "Every field says where sectors are: another value maps them to another place (`remap`).",
         example: "type = \"unstriped\"\nlength = \"1MiB\"\nstripes = 2\nchunk = \"64KiB\"\nstripe = 0\ndevice = \
                   \"/dev/disk/by-id/disk-a\"",
     };

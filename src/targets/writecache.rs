@@ -54,13 +54,13 @@ pub(crate) struct Writecache {
     /// How many blocks may be on their way back at the same time; default unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writeback_jobs: Option<u32>,
-    /// Commit after so many blocks; default 64 on pmem, 65536 on ssd.
+    /// Commit after this many blocks; default 64 on pmem, 65536 on ssd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autocommit_blocks: Option<u32>,
-    /// Commit after so many milliseconds, at most an hour; default 1000.
+    /// Commit after this many milliseconds, at most an hour; default 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autocommit_time: Option<u32>,
-    /// Write a block back after so many milliseconds, at most a day; default never for its age alone.
+    /// Write a block back after this many milliseconds, at most a day; default never for its age alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
     /// Write everything back and cache nothing new: the way to take a cache out of use.
@@ -72,7 +72,7 @@ pub(crate) struct Writecache {
     /// Cache only what a file system marks as metadata.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metadata_only: bool,
-    /// Don't write back for so many milliseconds after the origin was written to directly, at most 60000;
+    /// Don't write back for this many milliseconds after the origin was written to directly, at most 60000;
     /// only on ssd, default 3000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_writeback: Option<u32>,
@@ -126,7 +126,7 @@ impl TargetKind for Writecache {
                   to the origin.",
         since: "4.18",
         writes: "The whole metadata area of the cache device at load, when its first 8 bytes are zero; anything \
-                 else there that is no writecache is refused.",
+                 else there that is not a writecache is refused.",
         changes: "All but the devices, mode, start sector and block size is a `reload`. Another device or start \
                   sector is a `remap`; another block size takes a fresh cache. What is not written back yet is \
                   lost when the target is taken away (`loss`): set cleaner first and wait until `dmsetup status` counts \

@@ -41,7 +41,7 @@ impl TargetKind for Zoned {
         since: "4.13",
         writes: "Nothing; the devices must have been made ready by `dmzadm --format`. dmctl refuses a first device that \
                  does not begin with that metadata, for the kernel would crash over it.",
-        changes: "Other devices lead the same sectors elsewhere (`remap`). The kernel replaces the length by what the \
+        changes: "Other devices map the same sectors to another place (`remap`). The kernel replaces the length by what the \
                   metadata says, so the length is not compared.",
         example: "type = \"zoned\"\nlength = \"1GiB\"\ndevices = [\"/dev/disk/by-id/smr-a\"]",
     };

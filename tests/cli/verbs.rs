@@ -103,7 +103,7 @@ fn names_are_understood_plain_mangled_and_as_paths() {
     for name in ["my disk", "my\\x20disk", "/dev/mapper/my\\x20disk", "/dev/mapper/my disk", "/dev/dm-0"] {
         assert_eq!(lab.ok(["table", name]), "0 8 zero\n", "{name}");
     }
-    assert!(lab.fails(1, ["table", "/dev/sda"]).contains("`/dev/sda` is no mapped device"));
+    assert!(lab.fails(1, ["table", "/dev/sda"]).contains("`/dev/sda` is not a mapped device"));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn what_is_no_state_file_is_refused_with_its_name() {
     assert!(refused(folder.path()).contains("not a regular file"));
     assert!(refused(Path::new("/dev/zero")).contains("not a regular file"));
     fs::write(&path, b"{\xff}").unwrap();
-    assert!(refused(&path).contains("byte 1 is no UTF-8"));
+    assert!(refused(&path).contains("byte 1 is not UTF-8"));
     fs::write(&path, "{\n  \"format_version\": 1,\n  \"mapping\": []\n}").unwrap();
     assert!(refused(&path).contains("state.json:3:"), "{}", refused(&path));
     fs::File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
@@ -169,7 +169,7 @@ fn a_state_that_cannot_be_is_refused_where_it_is_wrong() {
         (|s| s.mappings[0].live.as_mut().unwrap()[0].length = u64::MAX, "largest device"),
         (|s| s.mappings[0].live.as_mut().unwrap()[0].length = 0, "0 sectors"),
         (|s| s.block_devices[0].sectors = u64::MAX, "block_devices[0] (8:0)"),
-        (|s| s.block_devices[0].paths[0] = "sda".into(), "`sda` is no absolute path"),
+        (|s| s.block_devices[0].paths[0] = "sda".into(), "`sda` is not an absolute path"),
     ];
     for (change, says) in cases {
         let message = refused(change);

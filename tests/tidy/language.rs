@@ -1,80 +1,9 @@
-//! Comments in plain English: no people where there are devices, and no word that only this house knows.
+//! Comments and documents in plain English: no people where there are devices, and no word that only this house knows.
 
-use super::{File, none, sources};
+use std::fs;
+use std::path::Path;
 
-/// The rooms whose comments are held to it.
-const PLAIN: &[&str] = &[
-    "benches",
-    "src/apply",
-    "src/boot",
-    "src/config/diagnostic.rs",
-    "src/config/draw.rs",
-    "src/config/duration.rs",
-    "src/config/explain.rs",
-    "src/config/fields.rs",
-    "src/config/keys.rs",
-    "src/config/locate.rs",
-    "src/config/merge.rs",
-    "src/config/mod.rs",
-    "src/config/model.rs",
-    "src/config/nearest.rs",
-    "src/config/overlap.rs",
-    "src/config/parse.rs",
-    "src/config/parts.rs",
-    "src/config/row_fields.rs",
-    "src/config/schema.rs",
-    "src/config/source.rs",
-    "src/config/stacks.rs",
-    "src/config/syntax.rs",
-    "src/config/tables.rs",
-    "src/config/target_schema.rs",
-    "src/config/trust.rs",
-    "src/config/validate",
-    "src/config/wording.rs",
-    "src/confirm",
-    "src/device.rs",
-    "src/device_path.rs",
-    "src/diff.rs",
-    "src/excerpt.rs",
-    "src/export",
-    "src/graph",
-    "src/identity",
-    "src/kernel",
-    "src/keys",
-    "src/lock",
-    "src/mistake.rs",
-    "src/observed",
-    "src/ops",
-    "src/plan",
-    "src/redact.rs",
-    "src/render",
-    "src/saved",
-    "src/secret.rs",
-    "src/sector_map.rs",
-    "src/stack",
-    "src/status.rs",
-    "src/table.rs",
-    "src/targets",
-    "src/text.rs",
-    "src/units",
-    "src/watch",
-    "tests",
-];
-
-/// Files in them whose doc comments are texts of a schema: users read those.
-const SCHEMAS: &[&str] = &[
-    "src/kernel/simulated/state.rs",
-    "src/plan/document.rs",
-    "src/plan/document/rows.rs",
-    "src/plan/document/sectors.rs",
-    "src/plan/document/step_form.rs",
-    "src/plan/usage.rs",
-    "src/targets/clone.rs",
-    "src/targets/integrity/mod.rs",
-    "src/targets/raid/level.rs",
-    "src/targets/verity/mod.rs",
-    "src/targets/writecache.rs",
-];
+use super::{File, files, none, sources};
 
 /// What is not said there, in small letters.
 const DIALECT: &[&str] = &[
@@ -102,13 +31,17 @@ fn comment(line: &str) -> Option<&str> {
     Some(text.trim_start_matches(['/', '!']).trim())
 }
 
-/// Each phrase of the list that a comment holds, with its line. A phrase may go on in the next line.
-fn found(text: &str) -> Vec<(usize, &'static str)> {
-    let comments: Vec<Option<&str>> = text.lines().map(comment).collect();
+/// The lines of a source, each with the text of its comment.
+fn comments(text: &str) -> Vec<Option<&str>> {
+    text.lines().map(comment).collect()
+}
+
+/// Each phrase of the list that the lines hold, with its line. A phrase may go on in the next line.
+fn found(lines: &[Option<&str>]) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
-    for (index, own) in comments.iter().enumerate() {
+    for (index, own) in lines.iter().enumerate() {
         let Some(own) = own else { continue };
-        let next = comments.get(index + 1).copied().flatten().unwrap_or_default();
+        let next = lines.get(index + 1).copied().flatten().unwrap_or_default();
         let words = format!(" {own} {next} ").to_lowercase();
         let begins_here = own.len() + 1;
         for phrase in DIALECT {
@@ -125,13 +58,27 @@ fn found(text: &str) -> Vec<(usize, &'static str)> {
     found
 }
 
+/// Names each phrase with its place.
+fn hits(path: &str, lines: &[Option<&str>]) -> Vec<String> {
+    found(lines).into_iter().map(|(number, phrase)| format!("{path}:{number}: {phrase}")).collect()
+}
+
 #[test]
-fn comments_are_plain_where_a_room_is_done() {
-    let plain: Vec<File> =
-        sources().into_iter().filter(|file| file.is_in(PLAIN) && !file.is_in(SCHEMAS)).collect();
-    let hits = plain.iter().flat_map(|file| {
-        let hits = found(&file.text).into_iter();
-        hits.map(|(number, phrase)| format!("{}:{number}: {phrase}", file.path))
+fn comments_are_plain() {
+    let hits = sources().into_iter().flat_map(|file| hits(&file.path, &comments(&file.text)));
+    none(&hits.collect::<Vec<_>>());
+}
+
+#[test]
+fn documents_are_plain() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = files("docs", "md");
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        documents.push(File { path: name.into(), text: fs::read_to_string(root.join(name)).unwrap() });
+    }
+    let hits = documents.iter().flat_map(|file| {
+        let lines: Vec<_> = file.text.lines().map(|line| Some(line.trim())).collect();
+        hits(&file.path, &lines)
     });
     none(&hits.collect::<Vec<_>>());
 }
@@ -139,5 +86,5 @@ fn comments_are_plain_where_a_room_is_done() {
 #[test]
 fn a_phrase_is_found_in_comments_alone_and_over_a_line_break() {
     let text = "//! Nobody knows.\nlet nobody = 1; // nobody\n    /// A device that stands\n    /// on another.\n    /// Whoever's.\n// side by sideways";
-    assert_eq!(found(text), [(1, "nobody"), (3, "stands on")]);
+    assert_eq!(found(&comments(text)), [(1, "nobody"), (3, "stands on")]);
 }

@@ -6,7 +6,7 @@ use std::mem;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use roff::{Inline, Roff, bold, italic, roman};
 
-/// The section of `text` under the heading `title` of level 2, heading included; empty when there is none.
+/// The section of `text` under the heading `title` of level 2, heading included; empty without such a section.
 pub(crate) fn section<'a>(text: &'a str, title: &str) -> &'a str {
     let heading = format!("\n## {title}\n");
     let Some(start) = text.find(&heading) else { return "" };

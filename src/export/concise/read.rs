@@ -120,14 +120,16 @@ fn device(fields: Vec<Field>) -> Result<LocatedSpec, SyntaxError> {
         _ if number.is_empty() => None,
         Ok(minor) if digits && minor < 1 << 20 => Some(minor),
         _ => {
-            let message = "this is no minor number".to_string();
+            let message = "this is not a minor number".to_string();
             return fail(minor.at, message, "write 0 to 1048575, or nothing for any");
         }
     };
     let read_only = match flags.text.trim_end() {
         "" | "rw" => false,
         "ro" => true,
-        _ => return fail(flags.at, "this is no mode".to_string(), "write `ro`, `rw`, or nothing for `rw`"),
+        _ => {
+            return fail(flags.at, "this is not a mode".to_string(), "write `ro`, `rw`, or nothing for `rw`");
+        }
     };
     let (mut rows, mut places) = (Vec::new(), Vec::new());
     for field in fields {

@@ -111,7 +111,7 @@ fn exists(number: DevNum) -> Result<bool, KernelError> {
 pub(super) fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
     let text = fs::read_to_string(path).map_err(|error| failed("read", path, error))?;
     text.trim().parse().map_err(|_| {
-        let source = io::Error::new(ErrorKind::InvalidData, format!("`{}` is no number", text.trim()));
+        let source = io::Error::new(ErrorKind::InvalidData, format!("`{}` is not a number", text.trim()));
         failed("read", path, source)
     })
 }

@@ -67,7 +67,7 @@ impl Nodes {
             There::Nothing | There::Dangling => Ok(()),
             There::Leads(there) if is_stale(there, &path, &list()?) => Ok(()),
             There::Leads(there) => Err(in_the_way(&path, &format!("it leads to device {there}"))),
-            There::Other => Err(in_the_way(&path, "it is no block device")),
+            There::Other => Err(in_the_way(&path, "it is not a block device")),
         }
     }
 

@@ -63,7 +63,7 @@ impl World {
     fn add_paths(&mut self, paths: &[String], number: DevNum) -> Result<(), String> {
         for path in paths {
             if !path.starts_with('/') {
-                return Err(format!("`{}` is no absolute path", printable(path)));
+                return Err(format!("`{}` is not an absolute path", printable(path)));
             }
             if self.paths.insert(path.clone(), number).is_some_and(|other| other != number) {
                 return Err(format!("another device is at `{}`, too", printable(path)));

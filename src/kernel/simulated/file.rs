@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<State, KernelError> {
         ReadError::TooLarge => not("larger than the 256 MiB that are read of a simulated kernel"),
     })?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        not(&format!("byte {} is no UTF-8: a simulated kernel is a JSON file", error.valid_up_to()))
+        not(&format!("byte {} is not UTF-8: a simulated kernel is a JSON file", error.valid_up_to()))
     })?;
     State::parse(text, &path.display().to_string()).map_err(KernelError::State)
 }

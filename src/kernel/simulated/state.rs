@@ -29,7 +29,7 @@ pub struct State {
     /// The kernel itself.
     #[serde(default)]
     pub kernel: KernelFacts,
-    /// Every block device that is no mapping.
+    /// Every block device that is not a mapping.
     #[serde(default)]
     pub block_devices: Vec<Disk>,
     /// Every mapping.
@@ -65,7 +65,7 @@ fn default_ioctl_version() -> Version {
     Version(4, 47, 0)
 }
 
-/// A block device that is no mapping.
+/// A block device that is not a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disk {
@@ -79,7 +79,7 @@ pub struct Disk {
     /// Whether it refuses writes.
     #[serde(default)]
     pub read_only: bool,
-    /// The devices that stand on it. One that is no mapping claims it for itself.
+    /// The devices that use it. One that is not a mapping claims it for itself.
     #[serde(default)]
     pub holders: Vec<DevNum>,
     /// Where it is mounted.
@@ -172,7 +172,7 @@ pub struct MappingState {
     /// Processes that have it open, or mounted in a mount namespace of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
-    /// Devices that stand on it and are no mappings.
+    /// Devices that use it and are not mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<DevNum>,
     /// How its requests are queued, where its tables don't tell: the first load decides that for good.

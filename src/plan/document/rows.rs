@@ -24,7 +24,7 @@ pub struct RowData {
     /// Its parameters with the devices as the map writes them, where that says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<SmolStr>,
-    /// What it stands on.
+    /// Its lower devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lowers: Vec<Lower>,
 }

@@ -13,7 +13,7 @@ use crate::sector_map::SectorMap;
 pub struct Sectors {
     /// These lead where they led before.
     pub keeps: Vec<(u64, u64)>,
-    /// These lead elsewhere, or read differently.
+    /// These are mapped to another place, or read differently.
     pub moves: Vec<(u64, u64)>,
     /// These are new.
     pub appears: Vec<(u64, u64)>,

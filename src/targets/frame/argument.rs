@@ -24,7 +24,7 @@ pub(crate) struct Argument(String);
 pub struct ArgumentSyntax(pub String);
 
 fn not_an_argument(text: &str) -> Mistake {
-    Mistake::new(format!("`{}` is no argument", text.escape_debug()))
+    Mistake::new(format!("`{}` is not an argument", text.escape_debug()))
         .advice("write an integer, or one word without blanks, control characters and backslashes")
 }
 

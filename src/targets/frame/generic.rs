@@ -31,7 +31,7 @@ impl Generic {
             parsed.push(match Device::parse(text) {
                 Ok(device) => Word::Device(device),
                 Err(_) if text.starts_with('@') => {
-                    return Err(words.wrong(format!("`{}` is no key of a mapping", text.escape_debug())));
+                    return Err(words.wrong(format!("`{}` is not a key of a mapping", text.escape_debug())));
                 }
                 Err(_) => Word::Text(text.to_string()),
             });

@@ -97,10 +97,10 @@ pub(crate) struct Integrity {
     /// Passes discards on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_discards: bool,
-    /// Makes all tags anew in the background. An order carried out once: it is never compared.
+    /// Recalculates all tags in the background. An order carried out once: it is never compared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recalculate: bool,
-    /// Makes all tags anew, from the start, at each load. It is never compared.
+    /// Recalculates all tags, from the start, at each load. It is never compared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reset_recalculate: bool,
     /// Pads areas of tags no more than needed. Takes effect when the device is formatted.
@@ -122,7 +122,7 @@ pub(crate) enum Mode {
     /// Both go through a journal.
     #[default]
     Journal,
-    /// A bitmap tells which tags to make anew after a crash.
+    /// A bitmap tells which tags to recalculate after a crash.
     Bitmap,
     /// Written directly: a crash may leave the two apart.
     Direct,

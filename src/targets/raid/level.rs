@@ -33,7 +33,7 @@ choice! {
 choice! {
     /// How copies are laid out with `raid10`.
     Raid10Format {
-        /// Side by side.
+        /// Copies lie next to one another.
         Near = "near",
         /// In the next stripe.
         Offset = "offset",

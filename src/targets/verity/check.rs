@@ -46,7 +46,7 @@ impl Verity {
         let salt = self.salt();
         if salt != "-" && !hex(&salt) {
             let message = "salt must be hex, two digits a byte";
-            problems.at("salt", message).help("leave it out when there is none");
+            problems.at("salt", message).help("leave it out if there is no salt");
         }
     }
 

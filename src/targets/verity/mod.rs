@@ -36,7 +36,7 @@ pub(crate) struct Verity {
     pub algorithm: String,
     /// The root of the tree, as hex: what is trusted.
     pub root_hash: String,
-    /// The salt, as hex; left out when there is none.
+    /// The salt, as hex; left out if there is no salt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
     /// What becomes of a block whose hash is wrong; by default its read fails.

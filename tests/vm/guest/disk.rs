@@ -28,7 +28,7 @@ impl Disk {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let metadata = path.metadata().with_context(|| path.display().to_string())?;
-        ensure!(metadata.file_type().is_block_device(), "{} is no block device", path.display());
+        ensure!(metadata.file_type().is_block_device(), "{} is not a block device", path.display());
         let rdev = metadata.rdev();
         let number = DevNum::new(u32::try_from(major(rdev))?, u32::try_from(minor(rdev))?);
         Ok(Self { path, number })

@@ -176,7 +176,7 @@ fn what_is_no_saved_plan_is_1() {
         ("{\"format_version\": 1}", "no digest"),
         (plan_as_json.as_str(), "no digest"),
         (newer.as_str(), "format 9"),
-        ("format = 1", "no saved plan"),
+        ("format = 1", "not a saved plan"),
         (&"[".repeat(100_000), "recursion limit"),
     ] {
         std::fs::write(&plan, text).unwrap();

@@ -75,7 +75,7 @@ fn a_table_that_is_no_text_is_an_error() {
     let lab = Lab::new();
     let ended = lab.run_with(["create", "data"], b"0 8 zero \xff");
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("no UTF-8"), "{ended:?}");
+    assert!(ended.stderr.contains("not UTF-8"), "{ended:?}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ proptest! {
 #[test]
 fn what_the_kernel_refuses_is_refused() {
     for (row, says) in [
-        ("raid5 1 64 3 - 1:0 - 1:1 - 1:2", "no level"),
+        ("raid5 1 64 3 - 1:0 - 1:1 - 1:2", "not a level"),
         ("raid10 1 64 2 - 1:0 - 1:1", "raid10 needs a metadata device"),
         ("raid5_ls 1 100 3 - 1:0 - 1:1 - 1:2", "nearest is 128"),
         ("raid5_ls 1 4 3 - 1:0 - 1:1 - 1:2", "nearest is 8"),

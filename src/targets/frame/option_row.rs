@@ -299,8 +299,9 @@ impl<T> OptionRow<T> {
                 get_mut(target).read(&mut Given { words, behind, name: self.noun.unwrap_or(own) })
             }
             Form::Alternatives(all) => {
-                let given = all.iter().find(|alternative| token.is(alternative.word));
-                given.into_iter().for_each(|alternative| (alternative.set)(target));
+                if let Some(given) = all.iter().find(|alternative| token.is(alternative.word)) {
+                    (given.set)(target);
+                }
                 Ok(())
             }
             Form::Choice(choice, all) => {

@@ -265,7 +265,7 @@ impl Target for Verity {
         let step = self.step();
         if let Some(blocks) = self.data.blocks {
             let length = blocks.checked_mul(step);
-            return length.ok_or_else(|| NoRoom::TooManyBlocks(blocks)).into();
+            return length.ok_or(NoRoom::TooManyBlocks(blocks)).into();
         }
         RemainingLength::of_size(&self.data.device, size_of, |size| {
             in_whole_blocks(size, step).ok_or_else(|| NoRoom::LessThanBlock {

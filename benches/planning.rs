@@ -5,7 +5,8 @@
 //! - reading it, planning it and drawing the plan, with the `toml` crate reading the same text into a table:
 //!   time and peak memory;
 //! - planning alone for 10,000 and for 100,000 mappings, onto an empty kernel, onto one that has it all, and
-//!   onto one where every table changes.
+//!   onto one where every table changes;
+//! - the last two beside 10,000 logical volumes of another subsystem on the same disk.
 //!
 //! Each measurement is taken in a process of its own, so that one's memory is not another's, and in turn with those
 //! it is compared with: what else a machine does comes and goes. The middle ones count. It ends with 1 when a limit is
@@ -28,6 +29,8 @@ use serde_json::json;
 
 const MANY: usize = 100_000;
 const FEW: usize = 10_000;
+/// The logical volumes beside a map.
+const VOLUMES: usize = 10_000;
 /// What a process is asked to measure.
 const TASK: &str = "DMCTL_BENCH_TASK";
 /// How often each measurement is taken.
@@ -37,6 +40,8 @@ const RUNS: usize = 7;
 const MOST_TIME: f64 = 3.0;
 const MOST_MEMORY: f64 = 2.0;
 const MOST_GROWTH: f64 = 12.0;
+/// How much longer a plan may take beside the volumes: they are a tenth of all devices.
+const MOST_BESIDE: f64 = 1.2;
 
 /// The text of a map of `count` mappings in stacks of three, each of `length` sectors.
 fn text(count: usize, length: u64) -> String {
@@ -59,15 +64,15 @@ fn read(text: &str) -> Map {
     config::parse_str("map.toml", text).map.unwrap_or_default()
 }
 
-/// A kernel with one large disk, and the mappings of the map of `count` of them.
-fn kernel(count: usize) -> Simulated {
+/// A kernel with one large disk, the mappings of the map of `count` of them, and logical volumes.
+fn kernel(count: usize, volumes: usize) -> Simulated {
     let large =
         Disk { paths: vec!["/dev/disk/by-id/large".to_string()], ..Disk::new(DevNum::new(8, 0), 1 << 40) };
     let state = State {
         format_version: 1,
         kernel: KernelFacts::default(),
         block_devices: vec![large],
-        mappings: (0..count).map(mapping).collect(),
+        mappings: (0..count).map(mapping).chain((0..volumes).map(|index| volume(count, index))).collect(),
         pools: Vec::new(),
     };
     Simulated::new(&state).unwrap_or_else(|error| panic!("{error}"))
@@ -89,6 +94,17 @@ fn mapping(index: usize) -> MappingState {
     serde_json::from_value(state).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A logical volume behind the sectors of all mappings, which have the numbers up to `count`.
+fn volume(count: usize, index: usize) -> MappingState {
+    let state = json!({
+        "name": format!("vg-volume{index}"),
+        "uuid": format!("LVM-{index:032}"),
+        "number": format!("254:{}", count + index),
+        "live": [{ "start": 0, "length": 2048, "type": "linear", "params": format!("8:0 {}", (1 << 39) + index * 2048) }],
+    });
+    serde_json::from_value(state).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// Plans a map, and says how long that took and how many steps it has.
 fn planned(kernel: &Simulated, map: &Map) -> (Duration, usize) {
     let start = Instant::now();
@@ -100,6 +116,7 @@ fn planned(kernel: &Simulated, map: &Map) -> (Duration, usize) {
 fn measure(task: &str) -> Option<Duration> {
     let (what, count) = task.split_once(' ')?;
     let count: usize = count.parse().ok()?;
+    let volumes = if what.ends_with("-beside") { VOLUMES } else { 0 };
     let (took, steps, expected) = match what {
         "toml" => {
             let text = text(count, 2048);
@@ -108,7 +125,7 @@ fn measure(task: &str) -> Option<Duration> {
             (start.elapsed(), table.len(), 3)
         }
         "all" => {
-            let (text, kernel) = (text(count, 2048), kernel(0));
+            let (text, kernel) = (text(count, 2048), kernel(0, 0));
             let start = Instant::now();
             let map = read(&text);
             let plan = plan::plan(&kernel, &map, &BTreeSet::new()).ok()?;
@@ -122,15 +139,15 @@ fn measure(task: &str) -> Option<Duration> {
             (start.elapsed(), map.mappings.len(), count)
         }
         "new" => {
-            let (took, steps) = planned(&kernel(0), &read(&text(count, 2048)));
+            let (took, steps) = planned(&kernel(0, 0), &read(&text(count, 2048)));
             (took, steps, count)
         }
-        "same" => {
-            let (took, steps) = planned(&kernel(count), &read(&text(count, 2048)));
+        "same" | "same-beside" => {
+            let (took, steps) = planned(&kernel(count, volumes), &read(&text(count, 2048)));
             (took, steps, 0)
         }
-        "grown" => {
-            let (took, steps) = planned(&kernel(count), &read(&text(count, 4096)));
+        "grown" | "grown-beside" => {
+            let (took, steps) = planned(&kernel(count, volumes), &read(&text(count, 4096)));
             (took, steps, count)
         }
         _ => return None,
@@ -175,7 +192,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Prints a ratio and says whether it holds.
 fn holds(what: &str, value: f64, base: f64, most: f64) -> bool {
     let ratio = value / base;
-    println!("{what}: {ratio:.2} (at most {most:.0})");
+    println!("{what}: {ratio:.2} (at most {most})");
     ratio <= most
 }
 
@@ -190,6 +207,11 @@ fn report() -> Option<bool> {
         let [few, many] = middle([(what, FEW), (what, MANY)])?;
         println!("plan, {what:<12}{:7.3} s for {FEW}, {:.3} s for {MANY}", few.0, many.0);
         good &= holds("ten times the map", many.0, few.0, MOST_GROWTH);
+    }
+    for what in ["same", "grown"] {
+        let [alone, beside] = middle([(what, MANY), (&format!("{what}-beside"), MANY)])?;
+        println!("plan, {what:<12}{:7.3} s, {:.3} s beside {VOLUMES} volumes", alone.0, beside.0);
+        good &= holds("beside other devices", beside.0, alone.0, MOST_BESIDE);
     }
     Some(good)
 }

@@ -23,6 +23,7 @@ mod paths;
 mod peek;
 mod raw;
 mod stacking;
+mod sysfs;
 mod udev;
 mod udevd;
 mod users;

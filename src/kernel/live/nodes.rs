@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::stat::{self, Mode, SFlag};
 
-use super::block::numbered;
+use super::sysfs::numbered;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{KernelError, ListEntry};
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::NODES;
-use super::block::{all, at_path, node};
+use super::block::{all, at_path};
+use super::sysfs::node;
 use crate::identity::DevNum;
 use crate::kernel::KernelError;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::sys::stat::{self, Mode, SFlag};
 
-use super::block::{folder, node, numbered};
+use super::sysfs::{folder, node, numbered};
 use crate::identity::DevNum;
 use crate::stack::Reach;
 

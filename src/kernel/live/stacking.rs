@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::block::{failed, folder, numbered, read_number};
+use super::sysfs::{failed, folder, numbered, read_number};
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, Partition};
 

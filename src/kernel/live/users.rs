@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::block::{at_path, failed, folder};
+use super::block::at_path;
+use super::sysfs::{failed, folder};
 use crate::identity::{DevNum, printable};
 use crate::kernel::{KernelError, Users};
 

@@ -250,9 +250,9 @@ pub fn a_killed_dmctl_leaves_a_semaphore_that_the_next_one_takes(guest: &Guest) 
 pub fn a_device_that_udev_looks_at_is_removed_once_it_has_seen_enough(guest: &Guest) -> Result<()> {
     // Longer than a busy device is tried for. The file tells that the device is held: udev opens it for
     // itself before that, and closes it again.
-    let hold = r#"ACTION=="change", KERNEL=="dm-*", RUN+="/bin/busybox sh -c 'exec 3</dev/%k; : >/run/held; sleep 8'""#;
+    let rule = r#"ACTION=="change", KERNEL=="dm-*", RUN+="/bin/busybox sh -c 'exec 3</dev/%k; : >/run/held; sleep 8'""#;
     let held = Path::new("/run/held");
-    let _udevd = Udevd::with_rule(hold)?;
+    let _udevd = Udevd::with_rule(rule)?;
     let kernel = Live::open(Udev::Auto)?;
     kernel.begin()?;
     let name = Name::new("seen")?;

@@ -1,0 +1,62 @@
+//! Reads files of sysfs: the folder of a block device, and the numbers in its files.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{major, minor};
+
+use crate::identity::DevNum;
+use crate::kernel::KernelError;
+
+/// Where sysfs lists block devices by number.
+pub(super) const SYSFS: &str = "/sys/dev/block";
+
+/// Returns the number in a node's `st_rdev`.
+pub(super) fn numbered(rdev: u64) -> DevNum {
+    let part = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
+    DevNum::new(part(major(rdev)), part(minor(rdev)))
+}
+
+/// Returns the folder of a device in sysfs.
+pub(super) fn folder(number: DevNum) -> PathBuf {
+    Path::new(SYSFS).join(number.to_string())
+}
+
+/// Returns the path of a device's node in devtmpfs: below `/dev`, under the kernel's own name for it.
+pub(super) fn node(number: DevNum) -> Option<PathBuf> {
+    let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
+    let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    Some(Path::new("/dev").join(name))
+}
+
+/// Tells whether a device has this number. Without sysfs that is not known, which is an error.
+pub(super) fn exists(number: DevNum) -> Result<bool, KernelError> {
+    match fs::metadata(folder(number)) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error) => match fs::metadata(SYSFS) {
+            Ok(_) => Ok(false),
+            Err(error) => {
+                Err(failed("look for block devices (is sysfs mounted?) in", Path::new(SYSFS), error))
+            }
+        },
+        Err(error) => Err(failed("look up", &folder(number), error)),
+    }
+}
+
+/// Reads the number in a file of sysfs.
+pub(super) fn read_number<T: std::str::FromStr>(path: &Path) -> Result<T, KernelError> {
+    let text = fs::read_to_string(path).map_err(|error| failed("read", path, error))?;
+    text.trim().parse().map_err(|_| {
+        let source = io::Error::new(ErrorKind::InvalidData, format!("`{}` is not a number", text.trim()));
+        failed("read", path, source)
+    })
+}
+
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+pub(super) fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
+    KernelError::Io { what: format!("{verb} {}", path.display()), source }
+}

@@ -34,6 +34,8 @@ type Others = SmallVec<[(UnsortedId, Dependency); 1]>;
 /// Steps, and which of them wait for which.
 pub(crate) struct Dependencies {
     pub steps: IndexVec<UnsortedId, Step>,
+    /// The action of each step.
+    step_actions: IndexVec<UnsortedId, Action>,
     /// The actions that occur.
     pub actions: ActionSet,
     /// For each step, those that wait for it.
@@ -47,11 +49,11 @@ pub(crate) struct Dependencies {
 impl Dependencies {
     /// Finds the dependencies that follow from the steps themselves and from the stacks.
     pub(crate) fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Unsorted { steps, ranges, actions } = unsorted;
+        let Unsorted { steps, step_actions, actions, ranges, .. } = unsorted;
         let count = steps.len();
         let after = IndexVec::filled(Others::new(), count);
         let counts = IndexVec::filled(0, count);
-        let mut dependencies = Self { steps, actions, after, counts, before: OnceCell::new() };
+        let mut dependencies = Self { steps, step_actions, actions, after, counts, before: OnceCell::new() };
         dependencies.same_device(&ranges);
         if actions.contains(Action::Rename) || actions.contains(Action::Remove) {
             dependencies.names_and_uuids();
@@ -89,12 +91,18 @@ impl Dependencies {
     /// Adds a step that does not wait yet.
     pub(crate) fn push(&mut self, step: Step) -> UnsortedId {
         self.actions.insert(step.action());
+        self.step_actions.push(step.action());
         self.after.push(Others::new());
         self.counts.push(0);
         if let Some(all) = self.before.get_mut() {
             all.push(Others::new());
         }
         self.steps.push(step)
+    }
+
+    /// The action of `step`.
+    pub(crate) fn action(&self, step: UnsortedId) -> Action {
+        self.step_actions[step]
     }
 
     /// The steps that wait for `step`.
@@ -143,7 +151,7 @@ impl Dependencies {
             let mut last_but_names = None;
             let mut unnamed: Vec<UnsortedId> = Vec::new();
             for step in own {
-                let renames = self.steps[step].action() == Action::Rename;
+                let renames = self.action(step) == Action::Rename;
                 let by_uuid = last_but_names.is_some_and(|last| self.finds_by_uuid(last));
                 if let Some(last) = last_but_names
                     && !(renames && by_uuid)
@@ -198,8 +206,9 @@ impl Dependencies {
         let opens = |action| matches!(action, Action::Create | Action::Reload | Action::Resume);
         for change in ranges.changes() {
             for id in ranges.of(change) {
-                let step = &self.steps[id];
-                let (action, preparation) = (step.action(), preparation(step));
+                let action = self.action(id);
+                let message = (action == Action::Message).then(|| &self.steps[id]);
+                let preparation = message.and_then(preparation);
                 let suspends = action == Action::Suspend;
                 if !opens(action) && !suspends && preparation.is_none() {
                     continue;
@@ -208,7 +217,7 @@ impl Dependencies {
                 let copied = copied.and_then(|(key, _)| changes.id_of(key));
                 for lower in changes.lowers[change].iter().copied().chain(copied) {
                     for below in ranges.of(lower) {
-                        let action = self.steps[below].action();
+                        let action = self.action(below);
                         if action == Action::Suspend {
                             self.add(id, below, Dependency::UsesLower);
                         } else if opens(action) && !suspends {

@@ -49,6 +49,16 @@ impl<'a> Mappings<'a> {
         }
     }
 
+    /// As [`of_device`](Self::of_device), for a lower device of the mapping `id`. The mappings of a stack mostly have
+    /// names alike, so the one before and the one after are tried before the key is looked up.
+    fn of_lower(&self, id: MappingId, device: &Device, observed: &Observed) -> Option<MappingId> {
+        let beside = [id.index().wrapping_sub(1), id.index() + 1];
+        let is_of =
+            |key: &Key, index: usize| self.all.get_index(index).is_some_and(|(other, _)| other == key);
+        let known = device.key().and_then(|key| beside.into_iter().find(|index| is_of(key, *index)));
+        known.map(MappingId::new).or_else(|| self.of_device(device, observed))
+    }
+
     /// Returns the mappings that a mapping should use, each once.
     pub(crate) fn below(&self, id: MappingId, observed: &Observed) -> Positions<MappingId> {
         let mapping = &self.all[id.index()];
@@ -56,7 +66,7 @@ impl<'a> Mappings<'a> {
         if mapping.state != State::Absent {
             for row in &mapping.rows {
                 let lowers = row.target.lower_devices(0);
-                below.extend(lowers.iter().filter_map(|lower| self.of_device(lower.device, observed)));
+                below.extend(lowers.iter().filter_map(|lower| self.of_lower(id, lower.device, observed)));
             }
         }
         below.sort_unstable();

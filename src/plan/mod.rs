@@ -121,12 +121,13 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
 pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>) -> Plan {
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (unsorted, mut conflicts) = steps::of(changes, observed);
+    let actions = unsorted.actions;
     let (mut steps, dependencies) = order::sort(unsorted, changes, observed, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
     Conflict::sort(&mut conflicts);
-    risk::judge(&mut steps, changes, observed, &allow);
+    risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
     Plan { steps, dependencies, conflicts, unjudged, ignored: changes.ignored(), allow }
 }

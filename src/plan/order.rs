@@ -35,7 +35,7 @@ pub(crate) fn sort(
     conflicts: &mut Vec<Conflict>,
 ) -> (IndexVec<StepId, Step>, Stacks<StepId>) {
     let device_ranks = device_ranks(unsorted.actions, observed);
-    let name_ranks = name_ranks(&unsorted.steps);
+    let name_ranks = name_ranks(&unsorted);
     let dependencies = Dependencies::new(unsorted, changes, observed);
     let mut order = Order::new(dependencies, changes, device_ranks, name_ranks);
     loop {
@@ -124,10 +124,9 @@ enum Depth {
 }
 
 /// The rank of each step by its name.
-fn name_ranks(steps: &IndexVec<UnsortedId, Step>) -> IndexVec<UnsortedId, NameRank> {
+fn name_ranks(Unsorted { steps, are_by_name, .. }: &Unsorted) -> IndexVec<UnsortedId, NameRank> {
     let ranks = (0..steps.len()).map(NameRank::new);
-    // The steps of a map are mostly in the order of their names already.
-    if steps.iter().is_sorted_by(|one, two| one.name <= two.name) {
+    if *are_by_name {
         return ranks.collect();
     }
     // A copy of a name costs nothing, and spares many looks at steps.
@@ -197,24 +196,25 @@ impl<'c, 'a> Order<'c, 'a> {
     }
 
     fn priority(&self, id: UnsortedId) -> Priority {
-        let step = &self.dependencies.steps[id];
-        let kind = match step.operation {
-            Operation::Clear | Operation::Resume { .. } => 0,
-            Operation::Create(_) if !self.late[id] => 1,
-            Operation::Reload(_) => 2,
-            Operation::Create(_) => 3,
-            Operation::Message(_) => 4,
-            Operation::SetUuid => 5,
-            Operation::Rename { .. } => 6,
-            Operation::Suspend { .. } => 7,
-            Operation::Remove(_) => 8,
+        let action = self.dependencies.action(id);
+        let kind = match action {
+            Action::Clear | Action::Resume => 0,
+            Action::Create if !self.late[id] => 1,
+            Action::Reload => 2,
+            Action::Create => 3,
+            Action::Message => 4,
+            Action::SetUuid => 5,
+            Action::Rename => 6,
+            Action::Suspend => 7,
+            Action::Remove => 8,
         };
-        let depth = match step.operation {
-            Operation::Clear | Operation::Resume { .. } => {
+        let step = &self.dependencies.steps[id];
+        let depth = match action {
+            Action::Clear | Action::Resume => {
                 let rank = step.number.and_then(|number| self.device_ranks.get(&number));
                 Depth::Device(rank.copied().unwrap_or(DeviceRank::new(0)))
             }
-            Operation::Suspend { .. } => {
+            Action::Suspend => {
                 let change = step.mapping.as_ref().and_then(|key| self.changes.id_of(key));
                 Depth::Upper(Reverse(change.unwrap_or(ChangeId::new(0))))
             }
@@ -235,7 +235,7 @@ impl<'c, 'a> Order<'c, 'a> {
                 continue;
             }
             self.sorted.push(step);
-            let action = self.dependencies.steps[step].action();
+            let action = self.dependencies.action(step);
             let staged = matches!(action, Action::Create | Action::Clear | Action::Resume);
             let delays = self.late[step] || !staged;
             for at in 0..self.dependencies.after(step).len() {
@@ -358,7 +358,7 @@ impl<'c, 'a> Order<'c, 'a> {
     /// Suspends the device after its last name, too.
     fn after_the_last_name(&mut self, taking: UnsortedId, added: UnsortedId) {
         let own = self.dependencies.after(taking).iter().filter(|(_, why)| *why == Dependency::SameDevice);
-        let suspends = |after: &UnsortedId| self.dependencies.steps[*after].action() == Action::Suspend;
+        let suspends = |after: &UnsortedId| self.dependencies.action(*after) == Action::Suspend;
         let own: Vec<UnsortedId> = own.map(|(after, _)| *after).filter(suspends).collect();
         for after in own {
             self.dependencies.add(added, after, Dependency::SameDevice);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::action::{Action, ActionSet};
 use super::change::Change;
 use super::changes::Changes;
 use super::position::StepId;
@@ -20,14 +21,16 @@ use crate::table::Row;
 use crate::targets::Found;
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
-/// may not be carried out.
+/// may not be carried out. `actions` holds the actions that occur, but for renames.
 pub(crate) fn judge(
     steps: &mut IndexVec<StepId, Step>,
+    actions: ActionSet,
     changes: &Changes<'_>,
     observed: &Observed,
     allow: &BTreeSet<Class>,
 ) {
-    let released = released_before(steps.iter(), observed);
+    let removes = actions.contains(Action::Remove);
+    let released = if removes { released_before(steps.iter(), observed) } else { Released::new() };
     for step in &mut *steps {
         let change = step.mapping.as_ref().filter(|_| changes.index.guarded).and_then(|key| changes.get(key));
         let replaced = change.is_some_and(Change::is_replaced);

@@ -25,10 +25,15 @@ use crate::table::Row;
 /// Steps that are not sorted yet. Those of a mapping are together.
 pub(crate) struct Unsorted {
     pub steps: IndexVec<UnsortedId, Step>,
-    /// The steps of each mapping.
-    pub ranges: StepRanges,
+    /// The action of each step. It is asked often, and a look at a step itself costs more: there are many, and each is
+    /// large.
+    pub step_actions: IndexVec<UnsortedId, Action>,
     /// The actions that occur.
     pub actions: ActionSet,
+    /// Whether the steps are in the order of their names, as those of a map mostly are.
+    pub are_by_name: bool,
+    /// The steps of each mapping.
+    pub ranges: StepRanges,
 }
 
 /// Creates the steps of all mappings and orphans. Also returns the conflicts that only the steps show.
@@ -36,14 +41,28 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
     let busy = &changes.index.busy;
     let mut steps = Vec::with_capacity(busy.len());
     let mut ranges = StepRanges::with_capacity(changes.all.len());
+    let mut step_actions = IndexVec::with_capacity(busy.len());
+    let (mut actions, mut are_by_name) = (ActionSet::default(), true);
+    // Looks at new steps at once, while they are in the cache of the processor.
+    let mut weigh = |steps: &mut [Step], first: usize| {
+        for step in &mut steps[first..] {
+            risk::weigh(step, changes.map, observed);
+            actions.insert(step.action());
+            step_actions.push(step.action());
+        }
+        are_by_name &= steps[first.saturating_sub(1)..].is_sorted_by(|one, two| one.name <= two.name);
+    };
     let volumes = preparation::volumes(changes);
     for id in busy {
-        ranges.begin(*id, UnsortedId::new(steps.len()));
+        let first = steps.len();
+        ranges.begin(*id, UnsortedId::new(first));
         let change = &changes.all[*id];
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
+        weigh(&mut steps, first);
     }
-    ranges.begin(ChangeId::new(changes.all.len()), UnsortedId::new(steps.len()));
+    let first = steps.len();
+    ranges.begin(ChangeId::new(changes.all.len()), UnsortedId::new(first));
     let pending = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(change::is_removal_pending);
     for seen in changes.orphans.iter().filter(|seen| !pending(seen)) {
         if changes.map.policy.prune {
@@ -52,13 +71,9 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
             steps.extend(set_right(seen, changes, observed));
         }
     }
-    let mut actions = ActionSet::default();
-    for step in &mut steps {
-        risk::weigh(step, changes.map, observed);
-        actions.insert(step.action());
-    }
+    weigh(&mut steps, first);
     let conflicts = taken_names(changes, observed, &steps, actions);
-    (Unsorted { steps: steps.into(), ranges, actions }, conflicts)
+    (Unsorted { steps: steps.into(), step_actions, actions, are_by_name, ranges }, conflicts)
 }
 
 /// Adds the steps of one mapping. `prepare` adds those that must come before its table is loaded.

@@ -16,6 +16,7 @@ use crate::identity::{DevNum, IdentityError, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{DeviceState, Suspend};
 use crate::keys::{Encoding, KeySource};
 use crate::observed::Seen;
+use crate::plan::{Action, Obstacle, Reason};
 use crate::table::RawRow;
 use crate::targets::{self, Problem, Problems};
 
@@ -56,10 +57,20 @@ pub(crate) enum LeftOut {
         /// The problem of a field.
         problem: Problem,
     },
-    /// A map with the mapping is refused, or would change the device: the message of the error, the conflict or the
-    /// step.
+    /// A map with the mapping is refused with this message of its diagnostic.
     #[error("{0}")]
-    Changed(String),
+    Refused(String),
+    /// The plan of a map with the mapping has a conflict.
+    #[error("{0}")]
+    Conflict(Obstacle),
+    /// A map with the mapping would change the device.
+    #[error("{}: {reason}", .action.name())]
+    Changed {
+        /// The action of the step.
+        action: Action,
+        /// Why the step is needed.
+        reason: Reason,
+    },
 }
 
 /// The mappings of a map, before it is written.

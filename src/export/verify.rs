@@ -32,7 +32,7 @@ pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, Exp
         let mut left_out = false;
         for draft in drafts.all.iter_mut().filter(|draft| draft.left_out.is_none()) {
             if let Some(why) = wrong.get(&draft.mapping.key) {
-                draft.left_out = Some(LeftOut::Changed(why.clone()));
+                draft.left_out = Some(why.clone());
                 left_out = true;
             }
         }
@@ -67,25 +67,27 @@ fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
 }
 
 /// Returns the mappings that the map would change, with the reason.
-fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, String>, KernelError> {
+fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, LeftOut>, KernelError> {
     let loaded = config::parse_str("the export", text);
     let Some(map) = loaded.map else {
         let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-        let of_mapping = errors.filter_map(|error| Some((key_at(text, &error.spot)?, error.message.clone())));
+        let of_mapping = errors
+            .filter_map(|error| Some((key_at(text, &error.spot)?, LeftOut::Refused(error.message.clone()))));
         return Ok(of_mapping.collect());
     };
     let plan = plan::plan(kernel, &map, &BTreeSet::new())?;
-    let mut wrong: BTreeMap<Key, String> = plan
+    let mut wrong: BTreeMap<Key, LeftOut> = plan
         .conflicts
         .iter()
-        .map(|conflict| (conflict.mapping.clone(), conflict.reason.to_string()))
+        .map(|conflict| (conflict.mapping.clone(), LeftOut::Conflict(conflict.reason.clone())))
         .collect();
     for step in &plan.steps {
         // These two do not change a live table.
         if !matches!(step.action(), Action::SetUuid | Action::Clear)
             && let Some(key) = &step.mapping
         {
-            wrong.entry(key.clone()).or_insert_with(|| format!("{}: {}", step.action().name(), step.reason));
+            let changed = || LeftOut::Changed { action: step.action(), reason: step.reason.clone() };
+            wrong.entry(key.clone()).or_insert_with(changed);
         }
     }
     Ok(wrong)

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Saved, SavedError};
+use super::{Malformed, Saved, SavedError};
 use crate::whole_file::{self, Attempt, FileMode, ReadError};
 
 /// The largest file that is read, in bytes.
@@ -22,14 +22,13 @@ fn failed(attempt: Attempt, path: &Path, error: io::Error) -> SavedError {
 /// content.
 pub fn read(path: &Path) -> Result<Saved, SavedError> {
     let shown = path.display().to_string();
-    let not = |reason: &str| SavedError::NotAPlan { path: shown.clone(), reason: reason.to_string() };
+    let not = |reason| SavedError::NotAPlan { path: shown.clone(), reason };
     let bytes = whole_file::read(path, MAX_FILE).map_err(|error| match error {
         ReadError::Failed(attempt, error) => failed(attempt, path, error),
-        ReadError::NotRegular => not("it is not a regular file"),
-        ReadError::TooLarge => not("it is larger than 64 MiB, the most that is read"),
+        ReadError::NotRegular => not(Malformed::NotRegular),
+        ReadError::TooLarge => not(Malformed::TooLarge),
     })?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| not(&format!("byte {} is not UTF-8", error.valid_up_to())))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| not(Malformed::NotText(error.valid_up_to())))?;
     Saved::parse(&shown, text)
 }
 

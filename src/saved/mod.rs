@@ -19,6 +19,7 @@ mod digest;
 mod file;
 mod fingerprint;
 mod keys;
+mod malformed;
 mod map;
 mod undo;
 
@@ -39,6 +40,7 @@ pub use device_record::{DeviceRecord, Locator, MappedState};
 pub use digest::host;
 pub use file::{MAX_FILE, read, write};
 pub use fingerprint::Fingerprint;
+pub use malformed::Malformed;
 pub use map::canonical;
 pub use undo::Undo;
 
@@ -102,7 +104,7 @@ pub enum SavedError {
         /// The path of the file, as it was given.
         path: String,
         /// The first problem of its content.
-        reason: String,
+        reason: Malformed,
     },
     /// The file was changed after it was written.
     #[error("`{}` was changed after `dmctl plan --out` wrote it: its digest does not match; make the plan again", printable(.0))]
@@ -177,28 +179,19 @@ impl Saved {
     ///
     /// [`SavedError::NotAPlan`] and [`SavedError::Altered`].
     pub fn parse(path: &str, text: &str) -> Result<Self, SavedError> {
-        let not = |reason: String| SavedError::NotAPlan { path: path.to_string(), reason };
+        let not = |reason| SavedError::NotAPlan { path: path.to_string(), reason };
         let mut value: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| not(Malformed::Json(error)))?;
         match value.get("format_version") {
             Some(version) if *version == FORMAT_VERSION => {}
-            Some(version) => {
-                let reason =
-                    format!("it has format {version}, this version of dmctl reads format {FORMAT_VERSION}");
-                return Err(not(reason));
-            }
-            None => return Err(not("it has no format_version".to_string())),
+            Some(version) => return Err(not(Malformed::OtherFormat(version.clone()))),
+            None => return Err(not(Malformed::NoFormat)),
         }
         match digest::unseal(&mut value) {
-            None => {
-                return Err(not(
-                    "it has no digest; `dmctl plan --out` writes saved plans, `--json` prints plans"
-                        .to_string(),
-                ));
-            }
+            None => return Err(not(Malformed::NoDigest)),
             Some(false) => return Err(SavedError::Altered(path.to_string())),
             Some(true) => {}
         }
-        serde_json::from_value(value).map_err(|error| not(error.to_string()))
+        serde_json::from_value(value).map_err(|error| not(Malformed::Json(error)))
     }
 }

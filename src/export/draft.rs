@@ -62,7 +62,7 @@ pub(crate) enum LeftOut {
     Refused(String),
     /// The plan of a map with the mapping has a conflict.
     #[error("{0}")]
-    Conflict(Obstacle),
+    Conflict(Box<Obstacle>),
     /// A map with the mapping would change the device.
     #[error("{}: {reason}", .action.name())]
     Changed {

@@ -79,7 +79,7 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, LeftOut>, 
     let mut wrong: BTreeMap<Key, LeftOut> = plan
         .conflicts
         .iter()
-        .map(|conflict| (conflict.mapping.clone(), LeftOut::Conflict(conflict.reason.clone())))
+        .map(|conflict| (conflict.mapping.clone(), LeftOut::Conflict(conflict.reason.clone().into())))
         .collect();
     for step in &plan.steps {
         // These two do not change a live table.

@@ -210,6 +210,7 @@ fn of_change(
         }
         // A plan can't change it, so it is not drift.
         remarks.extend(changes.ignored_at(place).iter().cloned().map(Remark::Ignored));
+        remarks.extend(changes.warnings_at(place).map(Remark::Warning));
     } else if word == Word::Missing
         && let Some(other) = observed.by_name(&change.mapping.name)
         && changes.key_of(other.listed.number, observed).is_none()

@@ -152,7 +152,7 @@ impl<D> Default for Reach<'_, '_, D> {
 impl<'c, 'm, D> Reach<'c, 'm, D> {
     /// Numbers the kinds of claims: whether the target shares by design, and whether the mapping is `shared`.
     fn kind(claim: &Claim<'_, D>) -> usize {
-        usize::from(claim.access == DeviceAccess::Shared) * 2 + usize::from(claim.shared)
+        usize::from(claim.access.is_shared()) * 2 + usize::from(claim.shared)
     }
 
     fn conflict(&self, claim: &Claim<'_, D>) -> Option<&'c Claim<'m, D>> {
@@ -182,7 +182,7 @@ impl<'c, 'm, D> Reach<'c, 'm, D> {
 }
 
 fn may_share<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {
-    (one.access == DeviceAccess::Shared && two.access == DeviceAccess::Shared) || (one.shared && two.shared)
+    (one.access.is_shared() && two.access.is_shared()) || (one.shared && two.shared)
 }
 
 fn same_row<D>(one: &Claim<'_, D>, two: &Claim<'_, D>) -> bool {

@@ -6,7 +6,7 @@ use crate::access::Access;
 use crate::identity::{DevNum, printable};
 use crate::kernel::ReadKernel;
 use crate::table::RawRow;
-use crate::targets::{self, DeviceAccess, DeviceUse, Mode, ParamsError, Problem, Problems, Target};
+use crate::targets::{self, DeviceUse, Mode, ParamsError, Problem, Problems, Target};
 
 /// A likely reason why the kernel refused a table. Its `Display` is a sentence: `row 1: there is no block device 8:9`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -100,7 +100,7 @@ fn on_lower(kernel: &dyn ReadKernel, lower: &DeviceUse<'_>, access: Access) -> O
     if end > device.sectors {
         return Some(RowProblem::TooSmall { number, sectors: device.sectors, end });
     }
-    let writes = access == Access::Writable && lower.access != DeviceAccess::Read;
+    let writes = access == Access::Writable && lower.access.writes();
     (device.read_only && writes).then_some(RowProblem::LowerReadOnly(number))
 }
 

@@ -2,6 +2,7 @@
 //! again for each question.
 
 use super::change::{Change, Drift};
+use super::conflict::Obstacle;
 use super::position::ChangeId;
 use crate::config::State;
 use crate::identity::DevNum;
@@ -17,6 +18,8 @@ pub(crate) struct ChangeIndex {
     pub unknown: Vec<ChangeId>,
     /// The changes that ask for values which the kernel would take and ignore, each with those values.
     pub ignored: Vec<(ChangeId, Vec<IgnoredValue>)>,
+    /// The changes whose live tables could not be loaded again, each with an obstacle to that.
+    pub warnings: Vec<(ChangeId, Obstacle)>,
     /// The changes that need steps.
     pub busy: Vec<ChangeId>,
     /// Whether a mapping is protected or replaced.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::change::{Change, Drift};
 use super::change_index::ChangeIndex;
-use super::conflict::Conflict;
+use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
 use super::position::{ChangeId, MappingId};
-use super::remark::{Ignored, Unjudged};
+use super::remark::{Ignored, Unjudged, Warning};
 use crate::config::Map;
 use crate::device::Device;
 use crate::diff::Unjudgeable;
@@ -71,6 +71,12 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// Records obstacles that are only in the way of another load, of the mapping that is pushed next.
+    pub(super) fn note_warnings(&mut self, obstacles: impl IntoIterator<Item = Obstacle>) {
+        let place = ChangeId::new(self.all.len());
+        self.index.warnings.extend(obstacles.into_iter().map(|obstacle| (place, obstacle)));
+    }
+
     /// The change of the mapping `id`, once it was compared.
     pub(super) fn of_mapping(&self, id: MappingId) -> Option<ChangeId> {
         self.by_mapping[id]
@@ -128,6 +134,24 @@ impl<'a> Changes<'a> {
     pub fn ignored_at(&self, id: ChangeId) -> &[IgnoredValue] {
         let ignored = &self.index.ignored;
         ignored.binary_search_by_key(&id, |(id, _)| *id).map_or(&[], |index| &ignored[index].1)
+    }
+
+    /// What would be in the way of another load of the table that the mapping at `id` has.
+    pub fn warnings_at(&self, id: ChangeId) -> impl Iterator<Item = Warning> {
+        let warnings = &self.index.warnings;
+        let first = warnings.partition_point(|(other, _)| *other < id);
+        let own = warnings[first..].iter().take_while(move |(other, _)| *other == id);
+        own.map(|(id, obstacle)| self.warning(*id, obstacle))
+    }
+
+    /// The live tables that are as the map says, though they could not be loaded again.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect()
+    }
+
+    fn warning(&self, id: ChangeId, obstacle: &Obstacle) -> Warning {
+        let mapping = self.all[id].mapping;
+        Warning { mapping: mapping.key.clone(), name: mapping.name.clone(), obstacle: obstacle.clone() }
     }
 
     /// The values that the kernel would take and ignore, of all mappings whose devices stay.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::change::{self, Change, Drift};
 use super::changes::Changes;
-use super::conflict::Conflict;
+use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
 use super::overlap::Claims;
@@ -18,6 +18,7 @@ use super::resolve::Resolver;
 use crate::config::{Map, Mapping, State};
 use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key};
+use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen, SeenId};
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
@@ -83,10 +84,13 @@ impl<'a> Comparison<'a> {
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
-        let (mut obstacles, block) = (resolver.obstacles, resolver.block);
+        let Resolver { mut obstacles, block, caused_by_plan, .. } = resolver;
         let short = present && rows.len() < mapping.rows.len();
         obstacles.extend(circle);
         obstacles.dedup();
+        if !short && !caused_by_plan && serves(mapping, device, &rows, &obstacles) {
+            self.changes.note_warnings(obstacles.drain(..));
+        }
         let blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
         self.changes.conflicts.extend(obstacles.into_iter().map(|reason| Conflict {
             mapping: mapping.key.clone(),
@@ -126,6 +130,17 @@ impl<'a> Comparison<'a> {
             None => Drift::Differs(diff),
         }
     }
+}
+
+/// Whether the live table is as the map says, so that `obstacles` are only in the way of another load.
+fn serves(mapping: &Mapping, device: Option<&DeviceState>, rows: &[Row], obstacles: &[Obstacle]) -> bool {
+    let equal = |device: &DeviceState| {
+        device.info.live_table && diff::compare(rows, mapping.access(), device) == Verdict::Equal
+    };
+    !obstacles.is_empty()
+        && mapping.state != State::Absent
+        && obstacles.iter().all(Obstacle::hinders_only_a_load)
+        && device.is_some_and(equal)
 }
 
 /// Compares a mapping with its device, and turns the rows into those to load over the live table: without orders that

@@ -252,6 +252,18 @@ impl fmt::Display for Obstacle {
 }
 
 impl Obstacle {
+    /// Whether the obstacle is only in the way of a load: a table that is live already goes on.
+    pub(super) fn hinders_only_a_load(&self) -> bool {
+        matches!(
+            self,
+            Self::Parameter(_)
+                | Self::Metadata { .. }
+                | Self::LowerTooSmall { .. }
+                | Self::LowerReadOnly(_)
+                | Self::Misaligned { .. }
+        )
+    }
+
     /// Writes the sentence about a lower device.
     fn write_lower(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the lower device ")?;

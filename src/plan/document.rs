@@ -35,6 +35,9 @@ pub struct Document {
     /// What the map asks for and the kernel would take and ignore.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Remark>,
+    /// Live tables that are as the map says, though they could not be loaded again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Remark>,
     /// How many steps of each action there are; those that do not occur are 0.
     pub summary: BTreeMap<Action, usize>,
     /// The risk classes that are allowed beyond those that always are.
@@ -72,6 +75,11 @@ impl Document {
                 .ignored
                 .iter()
                 .map(|i| Remark::new(&i.mapping, &i.name, i.value.to_string()))
+                .collect(),
+            warnings: plan
+                .warnings
+                .iter()
+                .map(|warning| Remark::new(&warning.mapping, &warning.name, warning.to_string()))
                 .collect(),
             summary: Action::ALL
                 .iter()

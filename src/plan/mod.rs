@@ -54,7 +54,7 @@ pub use deactivation::{Deactivation, deactivate};
 pub use position::{ChangeId, StepId};
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
-pub use remark::{Ignored, Unjudged};
+pub use remark::{Ignored, Unjudged, Warning};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 pub use usage::InUse;
 
@@ -72,6 +72,8 @@ pub struct Plan {
     pub unjudged: Vec<Unjudged>,
     /// The values that the kernel would accept and ignore.
     pub ignored: Vec<Ignored>,
+    /// The live tables that are as the map says, though they could not be loaded again.
+    pub warnings: Vec<Warning>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -129,5 +131,6 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    Plan { steps, dependencies, conflicts, unjudged, ignored: changes.ignored(), allow }
+    let (ignored, warnings) = (changes.ignored(), changes.warnings());
+    Plan { steps, dependencies, conflicts, unjudged, ignored, warnings, allow }
 }

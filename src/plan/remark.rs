@@ -1,5 +1,9 @@
-//! Remarks about state that a plan leaves as it is: devices that can't be judged, and values that the kernel would ignore.
+//! Remarks about state that a plan leaves as it is: devices that can't be judged, values that the kernel would ignore, and
+//! live tables whose lower devices have changed.
 
+use std::fmt;
+
+use super::conflict::Obstacle;
 use crate::diff::Unjudgeable;
 use crate::identity::{Key, Name};
 use crate::targets::IgnoredValue;
@@ -24,4 +28,21 @@ pub struct Ignored {
     pub name: Name,
     /// The value.
     pub value: IgnoredValue,
+}
+
+/// A live table that is as the map says, though it could not be loaded again. It serves I/O, so it is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The key of the mapping.
+    pub mapping: Key,
+    /// The name of its device.
+    pub name: Name,
+    /// What would be in the way of another load.
+    pub obstacle: Obstacle,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the live table is as declared, but could not be loaded again: {}", self.obstacle)
+    }
 }

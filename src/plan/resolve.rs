@@ -3,7 +3,7 @@
 //! The kernel checks little of this, and late: the size of a lower device only when a table is made live, a shrunken
 //! lower mapping not at all, blocks larger than a sector not before the load.
 
-use super::change::Change;
+use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::Obstacle;
 use super::position::ChangeId;
@@ -14,7 +14,7 @@ use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::Observed;
 use crate::table::Row;
-use crate::targets::{DeviceAccess, DeviceUse, Found, Problems, RemainingLength, Target};
+use crate::targets::{DeviceUse, Found, Problems, RemainingLength, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -27,6 +27,8 @@ pub(crate) struct Resolver<'r, 'a> {
     lowers: &'r [ChangeId],
     /// The obstacles that were found in the rows.
     pub obstacles: Vec<Obstacle>,
+    /// Set when an obstacle comes with this plan: a mapping below is changed so that it does not fit any more.
+    pub caused_by_plan: bool,
     /// Set when a mapping below is blocked by a conflict. That conflict is reported there.
     pub blocked: bool,
     /// The largest logical block size of the lower devices, in sectors.
@@ -42,7 +44,9 @@ impl<'r, 'a> Resolver<'r, 'a> {
         device: Option<&'r DeviceState>,
         lowers: &'r [ChangeId],
     ) -> Self {
-        Self { observed, changes, mapping, device, lowers, obstacles: Vec::new(), blocked: false, block: 1 }
+        let obstacles = Vec::new();
+        let (caused_by_plan, blocked, block) = (false, false, 1);
+        Self { observed, changes, mapping, device, lowers, obstacles, caused_by_plan, blocked, block }
     }
 
     /// Returns the table, up to the first row that can't be resolved.
@@ -209,7 +213,8 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     fn check(&mut self, lower: &DeviceUse<'_>, start: u64, length: u64) {
-        let (size, block, read_only) = match self.below(lower.device) {
+        let (below, before) = (self.below(lower.device), self.obstacles.len());
+        let (size, block, read_only) = match below {
             Some(below) => (below.size, below.block, below.mapping.readonly),
             None => self.block(lower.device).map_or((None, 1, false), |block| {
                 let sectors = u64::from(block.logical_block_size) / SECTOR;
@@ -222,13 +227,15 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 self.obstacles.push(Obstacle::LowerTooSmall { device: lower.device.into(), end, size });
             }
         }
-        if lower.access != DeviceAccess::Read && !self.mapping.readonly && read_only {
+        if lower.access.writes() && !self.mapping.readonly && read_only {
             self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
         }
         self.block = self.block.max(block);
         if block > 1 {
             self.check_blocks(lower, block, start, length);
         }
+        let is_changed = below.is_some_and(|below| below.drift != Drift::InSync);
+        self.caused_by_plan |= is_changed && self.obstacles.len() > before;
     }
 
     /// Checks that rows begin and end at the blocks of the lower devices (`device_area_is_invalid` and

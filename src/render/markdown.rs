@@ -34,6 +34,9 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     for ignored in &plan.ignored {
         push_line!(out, "\nOf {} is ignored: {}", code(&ignored.name), escape(&ignored.reason));
     }
+    for warning in &plan.warnings {
+        push_line!(out, "\nWarning about {}: {}", code(&warning.name), escape(&warning.reason));
+    }
     out
 }
 

@@ -71,6 +71,9 @@ pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     for ignored in &plan.ignored {
         page.remark("? ignored ", ignored, "", AnsiColor::Yellow);
     }
+    for warning in &plan.warnings {
+        page.remark("? warning ", warning, "", AnsiColor::Yellow);
+    }
     if !page.out.is_empty() {
         page.out.push('\n');
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::diff::{Difference, Unjudgeable};
 use crate::identity::{DevNum, Name};
-use crate::plan::Obstacle;
+use crate::plan::{Obstacle, Warning};
 use crate::targets::IgnoredValue;
 
 /// One remark. It is shown as a sentence, in JSON too.
@@ -42,6 +42,8 @@ pub enum Remark {
     RemovalPending,
     /// A value of the map that the kernel would take and ignore.
     Ignored(IgnoredValue),
+    /// The live table could not be loaded again.
+    Warning(Warning),
     /// The name of the mapping is that of another device.
     NameTaken(DevNum),
     /// No mapping declares the device.
@@ -58,6 +60,7 @@ impl fmt::Display for Remark {
             Self::Unknown(why) => return why.fmt(f),
             Self::Conflict(obstacle) => return obstacle.fmt(f),
             Self::Ignored(value) => return value.fmt(f),
+            Self::Warning(warning) => return warning.fmt(f),
             Self::OtherName { is, wanted } => return write!(f, "it is called {is}, not {wanted}"),
             Self::NameTaken(number) => {
                 return write!(f, "its name is taken by {number}, which no mapping declares");

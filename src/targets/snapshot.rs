@@ -125,7 +125,7 @@ impl TargetKind for Snapshot {
 impl Target for Snapshot {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse { access: DeviceAccess::Shared, ..DeviceUse::write(&self.origin, 0, length) },
+            DeviceUse { access: DeviceAccess::SharedRead, ..DeviceUse::write(&self.origin, 0, length) },
             DeviceUse::whole(&self.cow, DeviceAccess::Write),
         ]
     }

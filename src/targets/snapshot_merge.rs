@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems, RemainingLength, SizeOf,
     Target, TargetKind, Words,
 };
 use crate::device::Device;
@@ -57,8 +57,12 @@ impl TargetKind for SnapshotMerge {
 
 impl Target for SnapshotMerge {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+        let mut lowers = self.0.lower_devices(length);
         // The origin is written to, and shared with the other snapshots that it has.
-        self.0.lower_devices(length)
+        if let Some(origin) = lowers.first_mut() {
+            origin.access = DeviceAccess::Shared;
+        }
+        lowers
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -94,6 +94,9 @@ fn risks(out: &mut String, plan: &Document) {
     for ignored in &plan.ignored {
         note(out, "care", "ignored", &ignored.name, &ignored.reason);
     }
+    for warning in &plan.warnings {
+        note(out, "care", "warning", &warning.name, &warning.reason);
+    }
     if out.len() == before {
         out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nothing uses the devices that they touch.</div>\n");
     }

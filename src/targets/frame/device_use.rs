@@ -23,8 +23,23 @@ pub enum DeviceAccess {
     /// It writes, and no other mapping may.
     Write,
     /// It writes, and shares the device with others of its kind by design (thin volumes and their pool, a
-    /// snapshot and its origin).
+    /// snapshot-origin and its snapshots).
     Shared,
+    /// It reads, and shares the device by design with those that write it: a snapshot reads the device that its
+    /// snapshot-origin writes (`origin_mode` of `snapshot_ctr` in `drivers/md/dm-snap.c`).
+    SharedRead,
+}
+
+impl DeviceAccess {
+    /// Whether the target writes to the device.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::Shared)
+    }
+
+    /// Whether the target shares the device by design.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::SharedRead)
+    }
 }
 
 impl<'a> DeviceUse<'a> {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 

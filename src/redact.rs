@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::secret::REDACTED;
+
 /// Fields whose text is a key.
 const KEYS: [&str; 2] = ["key", "hex"];
 /// Fields whose text is an algorithm and, in the kernel's own writing, a key behind its colon.
@@ -14,6 +16,34 @@ const ALGORITHMS: [&str; 3] = ["internal_hash", "journal_crypt", "journal_mac"];
 const OPEN: [&str; 4] = ["root_hash", "salt", "uuid", "name"];
 /// The shortest hexadecimal word taken for a key, in digits.
 const MIN_KEY: usize = 16;
+/// The shortest run of hexadecimal digits taken for a key in a word whose meaning is unknown, in digits: the
+/// shortest key of a cipher in use has 128 bits.
+const MIN_UNKNOWN: usize = 32;
+
+/// Finds the runs of hexadecimal digits in a word of unknown meaning that are as long as a key.
+pub(crate) fn long_hex(word: &str) -> Vec<Range<usize>> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    for run in word.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        let digits = run.trim_end_matches(|c: char| !c.is_ascii_hexdigit()).len();
+        if digits >= MIN_UNKNOWN {
+            found.push(start..start + digits);
+        }
+        start += run.len();
+    }
+    found
+}
+
+/// Replaces the runs of [`long_hex`] in a text of any number of words.
+pub(crate) fn redact_hex(text: &str) -> String {
+    let (mut shown, mut from) = (String::with_capacity(text.len()), 0);
+    for range in long_hex(text) {
+        shown.push_str(&text[from..range.start]);
+        shown.push_str(REDACTED);
+        from = range.end;
+    }
+    shown.push_str(&text[from..]);
+    shown
+}
 
 /// Returns `line`, as long as before, with a star for every byte that may be part of a key.
 pub(crate) fn redact_line(line: &str) -> String {
@@ -96,6 +126,8 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
                 || text.len() >= MIN_KEY && text.bytes().all(|byte| byte.is_ascii_hexdigit())
             {
                 found.push(part..end);
+            } else if !word.starts_with('/') {
+                found.extend(long_hex(word).into_iter().map(|run| start + run.start..start + run.end));
             }
         }
         start = end + line[end..].chars().next().map_or(0, char::len_utf8);
@@ -119,6 +151,7 @@ mod tests {
             format!("  \"{key}\","),
             format!("params = [\"aes\", \"{key}\", 0]"),
             format!("internal_hash:hmac(sha256):{key}"),
+            format!("params = \"@{key}/{key} mac={key}:8\""),
         ] {
             let shown = redact_line(&line);
             assert_eq!(shown.len(), line.len());
@@ -131,6 +164,24 @@ mod tests {
             ("\"internal_hash:hmac(sha256):beef\"", "\"internal_hash:hmac(sha256):****\""),
         ] {
             assert_eq!(redact_line(line), expected);
+        }
+    }
+
+    #[test]
+    fn words_of_unknown_meaning_hide_long_hex_alone() {
+        let key = "0011223344556677889900AABBCCDDeeff".get(..32).unwrap();
+        for (word, shown) in [
+            (key.to_string(), "<secret>".to_string()),
+            (format!("{key}0"), "<secret>".to_string()),
+            (key[1..].to_string(), key[1..].to_string()),
+            (format!("a:{key}:{key}:8"), "a:<secret>:<secret>:8".to_string()),
+            (format!("mac={key},x"), "mac=<secret>,x".to_string()),
+            (format!("0x{key}"), "0x<secret>".to_string()),
+            (format!("wörd-{key}ö"), "wörd-<secret>ö".to_string()),
+            (format!("one {key} two"), "one <secret> two".to_string()),
+            (String::new(), String::new()),
+        ] {
+            assert_eq!(redact_hex(&word), shown);
         }
     }
 
@@ -148,6 +199,7 @@ mod tests {
             "device = \"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4\"",
             "device = \"/dev/disk/by-id/dm-uuid-LVM-0123456789abcdef0123\"",
             "key = { file = \"/etc/dmctl/keys/secret\" }",
+            "device = \"/dev/disk/by-id/nvme-eui.00112233445566778899aabbccddeeff\"",
             "key = \"\"",
             "internal_hash = \"crc32c\"",
             "internal_hash:crc32c",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use thiserror::Error;
 
+use crate::redact::redact_hex;
 use crate::secret::Secret;
 use crate::targets::{self, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
@@ -137,9 +138,9 @@ impl RawRow {
                 return Err(fail(&format!("no {what}")));
             }
             if !word.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(fail(&format!("`{}` is not a {what}", word.escape_debug())));
+                return Err(fail(&format!("`{}` is not a {what}", redact_hex(word).escape_debug())));
             }
-            word.parse::<u64>().map_err(|_| fail(&format!("the {what} `{word}` is too large")))
+            word.parse::<u64>().map_err(|_| fail(&format!("the {what} `{}` is too large", redact_hex(word))))
         };
         let start = number(word(), "start sector")?;
         let length = number(word(), "length in sectors")?;
@@ -149,7 +150,8 @@ impl RawRow {
         }
         if kind.len() > targets::MAX_TYPE {
             return Err(fail(&format!(
-                "the target type `{kind}` is longer than the {} bytes the kernel keeps",
+                "the target type `{}` is longer than the {} bytes the kernel keeps",
+                redact_hex(kind),
                 targets::MAX_TYPE
             )));
         }

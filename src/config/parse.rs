@@ -273,7 +273,7 @@ fn holds_key(kind: Option<&Kind>, common: &RowFields, fields: &DeTable<'_>) -> b
             table.contains_key("hex") || table.values().any(|value| has_hex(value.get_ref()))
         })
     }
-    if !kind.is_some_and(|kind| kind.traits.secret) {
+    if !kind.is_none_or(|kind| kind.traits.secret) {
         return false;
     }
     let in_row = common.params.as_ref().is_some_and(|params| {

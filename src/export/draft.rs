@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::device_path;
 use crate::identity::{DevNum, IdentityError, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{DeviceState, Suspend};
-use crate::keys::{Encoding, KeySource};
+use crate::keys::{Encoding, KeySource, SlotForm};
 use crate::observed::Seen;
 use crate::plan::{Action, Obstacle, Reason};
 use crate::table::RawRow;
@@ -205,6 +205,13 @@ fn rows(
 pub(crate) fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
     for slot in target.keys_mut() {
         if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
+            continue;
+        }
+        if slot.form == SlotForm::Word {
+            slot.key.source = KeySource::Withheld;
+            if !notes.contains(&Note::KeyWord) {
+                notes.push(Note::KeyWord);
+            }
             continue;
         }
         let suffix =

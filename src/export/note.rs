@@ -20,6 +20,8 @@ pub(crate) enum Note {
         /// The path of the file.
         path: String,
     },
+    /// Words that may be keys are replaced, in the row of a type that dmctl does not know.
+    KeyWord,
     /// The kernel does not show this state of the target.
     Hidden(&'static str),
     /// A lower device is written in a form that may lead to another device after the next boot.
@@ -43,6 +45,9 @@ impl fmt::Display for Note {
                 }
                 write!(f, " into {path}, or say where it comes from.")
             }
+            Self::KeyWord => f.write_str(
+                "What may be a key is not exported: write it in place of each `<secret>`, and let nobody but its owner read this file.",
+            ),
             Self::Hidden(state) => write!(f, "Not known, so not written: {state}."),
             Self::Unstable(device) => write!(f, "No path that lasts for {device} is known."),
         }

@@ -15,6 +15,7 @@ use crate::kernel::simulated::{
 use crate::kernel::{DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::secret::Secret;
 use crate::table::RawRow;
+use crate::targets;
 
 /// The bytes that are read of a disk: targets look for their metadata in as many.
 const HEAD: usize = 4096;
@@ -104,11 +105,16 @@ fn mapping(
 }
 
 fn rows(mapped: &DeviceState) -> Vec<StateRow> {
-    let row = |target: &RawRow| StateRow {
-        start: target.start,
-        length: target.length,
-        kind: target.kind.to_string(),
-        params: Secret::new(target.redacted_params()),
+    let row = |target: &RawRow| {
+        let known = targets::find(&target.kind).is_some();
+        // The file is a kernel: what the words of an unknown type mean is unknown, so that they stay whole.
+        let params = if known { target.redacted_params() } else { target.params().to_string() };
+        StateRow {
+            start: target.start,
+            length: target.length,
+            kind: target.kind.to_string(),
+            params: Secret::new(params),
+        }
     };
     mapped.table.iter().map(row).collect()
 }

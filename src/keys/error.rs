@@ -80,6 +80,11 @@ pub enum KeyError {
         "the key was left out when this was exported: say where it comes from, as `file`, `keyring` or `credential`"
     )]
     Withheld,
+    /// An export replaced a word that may be a key, in the row of a type that dmctl does not know.
+    #[error(
+        "a word that may be a key was left out when this was exported: write it in place of `<secret>`, in a file that nobody but its owner can read"
+    )]
+    WithheldWord,
 }
 
 /// Why a key file probably has the wrong length.

@@ -93,4 +93,15 @@ pub struct KeySlot<'a> {
     pub key: &'a mut Key,
     /// The lengths that the target takes.
     pub sizes: KeySizes,
+    /// How the field may name its key.
+    pub form: SlotForm,
+}
+
+/// How a field may name its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotForm {
+    /// By any [`KeySource`].
+    Source,
+    /// As hex digits within a word of a row: the row of a type that dmctl does not know.
+    Word,
 }

@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use super::source::check_hex;
-use super::{Encoding, Key, KeyError, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY, SizeHint};
+use super::{Encoding, Key, KeyError, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY, SizeHint, SlotForm};
 use crate::secret::Secret;
 
 /// The places that keys are read from, and the user that reads them.
@@ -30,7 +30,11 @@ pub struct Places {
 /// cannot be read; such a key stays unread, and the target must not be loaded.
 pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, KeyError)> {
     let mut errors = Vec::new();
-    for KeySlot { field, key, sizes } in slots {
+    for KeySlot { field, key, sizes, form } in slots {
+        if form == SlotForm::Word && key.source == KeySource::Withheld {
+            errors.push((field, KeyError::WithheldWord));
+            continue;
+        }
         match resolve(&key.source, &sizes, places) {
             Ok(read) => key.read = read,
             Err(error) => errors.push((field, error)),
@@ -311,7 +315,7 @@ mod tests {
         let mut bad = Key::from(raw("/nonexistent/key".to_string()));
         let mut kept = Key::parse("c0ffee11").unwrap();
         let before = kept.clone();
-        let slot = |field, key| KeySlot { field, key, sizes: KeySizes::Any };
+        let slot = |field, key| KeySlot { field, key, sizes: KeySizes::Any, form: SlotForm::Source };
         let slots = vec![slot("one", &mut good), slot("two", &mut bad), slot("three", &mut kept)];
         let errors = read_all(slots, &folder.places());
         assert_eq!(errors.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["two"]);

@@ -9,7 +9,7 @@ use super::{
     keyed, option, sector_size,
 };
 use crate::device::Device;
-use crate::keys::{Key, KeySizes, KeySlot, KeySource, cipher_problem};
+use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm, cipher_problem};
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The longest integrity tag of a sector, in bytes (`MAX_TAG_SIZE`).
@@ -212,7 +212,7 @@ impl Target for Crypt {
 
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         let sizes = self.key_sizes();
-        vec![KeySlot { field: "key", key: &mut self.key, sizes }]
+        vec![KeySlot { field: "key", key: &mut self.key, sizes, form: SlotForm::Source }]
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {

@@ -107,7 +107,8 @@ pub fn parse(kind: &str, params: &str) -> Result<Box<dyn Target>, ParamsError> {
     }
 }
 
-/// The parameters of a row with every key replaced, whatever else is wrong with them.
+/// The parameters of a row with every key replaced, whatever else is wrong with them. In a row of a type that
+/// dmctl does not know, every long run of hexadecimal digits may be one.
 pub fn redact(kind: &str, params: &str) -> String {
-    find(kind).map_or_else(|| params.to_string(), |known| (known.redact)(params))
+    find(kind).map_or_else(|| generic::Generic::redact(params), |known| (known.redact)(params))
 }

@@ -19,6 +19,7 @@ mod repair;
 mod saved;
 mod stacks;
 mod streams;
+mod unknown;
 mod units;
 mod verbs;
 #[path = "../waiting/mod.rs"]

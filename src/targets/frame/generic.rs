@@ -1,10 +1,18 @@
 //! A target of a type that dmctl does not know: its words, compared one by one.
+//!
+//! What a word means is unknown. A long run of hexadecimal digits may be a key, so it is kept and hidden like one.
+
+use std::any::Any;
+use std::ops::Range;
 
 use super::{
     Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, ParamsError, Printer, Style, Target,
     Traits, Words,
 };
 use crate::device::{Device, Form};
+use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
+use crate::redact;
+use crate::secret::{REDACTED, Secret};
 
 /// A row of an unknown type.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,9 +25,79 @@ pub(crate) struct Generic {
 #[derive(Debug, Clone, PartialEq)]
 enum Word {
     /// Kept as it is.
-    Text(String),
+    Text(Vec<Part>),
     /// What looks like a device is resolved like one.
     Device(Device),
+}
+
+/// A part of a word.
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    /// Shown as it is.
+    Plain(String),
+    /// What may be a key, or what an export left in its place.
+    Key(Key),
+}
+
+impl Word {
+    /// Splits a word at what may be a key.
+    fn parse(word: &str) -> Self {
+        let hex = |range: Range<usize>| {
+            let key = KeySource::Hex(Secret::new(word[range.clone()].to_string()));
+            (range, key)
+        };
+        let placeholder = |(start, found): (usize, &str)| (start..start + found.len(), KeySource::Withheld);
+        let mut keys: Vec<(Range<usize>, KeySource)> = redact::long_hex(word).into_iter().map(hex).collect();
+        keys.extend(word.match_indices(REDACTED).map(placeholder));
+        keys.sort_by_key(|(range, _)| range.start);
+        let (mut parts, mut from) = (Vec::new(), 0);
+        let plain = |range: Range<usize>| Some(word.get(range)?).filter(|text| !text.is_empty());
+        for (range, key) in keys {
+            parts.extend(plain(from..range.start).map(|text| Part::Plain(text.to_string())));
+            parts.push(Part::Key(key.into()));
+            from = range.end;
+        }
+        parts.extend(plain(from..word.len()).map(|text| Part::Plain(text.to_string())));
+        Self::Text(parts)
+    }
+
+    fn print(&self, out: &mut Printer) {
+        match self {
+            Self::Device(device) => out.device(device),
+            Self::Text(parts) => out.joined(|out| {
+                for part in parts {
+                    match part {
+                        Part::Plain(text) => out.word(text),
+                        Part::Key(key) => super::keyed::print_hex(out, key),
+                    };
+                }
+            }),
+        };
+    }
+
+    /// Tells whether two words are the same; `None` where a placeholder stands for a key that is wanted. A
+    /// placeholder for a live key passes for any.
+    fn same(&self, live: &Self) -> Option<bool> {
+        let (Self::Text(wanted), Self::Text(live)) = (self, live) else {
+            let (Self::Device(wanted), Self::Device(live)) = (self, live) else { return Some(false) };
+            return Some(match (wanted.number, live.number) {
+                (Some(wanted), Some(live)) => wanted == live,
+                _ => wanted.form == live.form,
+            });
+        };
+        if wanted.len() != live.len() {
+            return Some(false);
+        }
+        let mut same = true;
+        for pair in wanted.iter().zip(live) {
+            same &= match pair {
+                (Part::Key(wanted), _) if wanted.source == KeySource::Withheld => return None,
+                (Part::Key(_), Part::Key(live)) if live.source == KeySource::Withheld => true,
+                (wanted, live) => wanted == live,
+            };
+        }
+        Some(same)
+    }
 }
 
 impl Generic {
@@ -31,9 +109,10 @@ impl Generic {
             parsed.push(match Device::parse(text) {
                 Ok(device) => Word::Device(device),
                 Err(_) if text.starts_with('@') => {
+                    let text = redact::redact_hex(text);
                     return Err(words.wrong(format!("`{}` is not a key of a mapping", text.escape_debug())));
                 }
-                Err(_) => Word::Text(text.to_string()),
+                Err(_) => Word::parse(text),
             });
         }
         Ok(Self { kind: kind.to_string(), words: parsed })
@@ -41,6 +120,21 @@ impl Generic {
 
     fn devices(&self) -> impl Iterator<Item = &Device> {
         self.words.iter().filter_map(|word| if let Word::Device(device) = word { Some(device) } else { None })
+    }
+
+    /// Replaces what may be a key in the parameters of a row of an unknown type.
+    pub(crate) fn redact(params: &str) -> String {
+        match Self::parse("", params) {
+            Ok(row) => row.print(Style::Redacted),
+            // A row that can't be read has no devices whose paths must stay whole.
+            Err(_) => redact::redact_hex(params),
+        }
+    }
+
+    fn print(&self, style: Style) -> String {
+        let mut out = Printer::new(style);
+        self.words.iter().for_each(|word| word.print(&mut out));
+        out.finish()
     }
 }
 
@@ -56,6 +150,17 @@ impl Target for Generic {
             .filter_map(|word| if let Word::Device(device) = word { Some(device) } else { None })
             .collect()
     }
+
+    fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        let parts = self.words.iter_mut().flat_map(|word| match word {
+            Word::Text(parts) => parts.as_mut_slice(),
+            Word::Device(_) => &mut [],
+        });
+        parts
+            .filter_map(|part| if let Part::Key(key) = part { Some(key) } else { None })
+            .map(|key| KeySlot { field: "params", key, sizes: KeySizes::Any, form: SlotForm::Word })
+            .collect()
+    }
 }
 
 impl ErasedTarget for Generic {
@@ -69,23 +174,23 @@ impl ErasedTarget for Generic {
     }
 
     fn params(&self, style: Style) -> String {
-        let mut out = Printer::new(style);
-        for word in &self.words {
-            match word {
-                Word::Text(text) => out.word(text),
-                Word::Device(device) => out.device(device),
-            };
-        }
-        out.finish()
+        self.print(style)
     }
 
     fn compare(&self, live: &dyn Target) -> Option<Differences> {
-        if live.kind() != self.kind {
-            return None;
-        }
+        let live = (live as &dyn Any).downcast_ref::<Self>().filter(|live| live.kind == self.kind)?;
         let mut differences = Differences::default();
-        let (wanted, live) = (self.params(Style::Kernel), live.params(Style::Kernel));
-        if wanted != live {
+        let mut same = self.words.len() == live.words.len();
+        for (wanted, live) in self.words.iter().zip(&live.words) {
+            match wanted.same(live) {
+                Some(equal) => same &= equal,
+                None => {
+                    differences.unknown("params can't be compared: the map holds only a placeholder of a word");
+                    return Some(differences);
+                }
+            }
+        }
+        if !same {
             differences.push("params", Effect::Remap, Change::Parameters);
         }
         Some(differences)
@@ -105,14 +210,16 @@ impl ErasedTarget for Generic {
 
     fn fields(&self) -> toml::Table {
         let params = self.words.iter().map(|word| match word {
-            Word::Text(text) => toml::Value::String(text.clone()),
-            Word::Device(Device { form: Form::Number(number), .. }) => {
-                toml::Value::String(number.to_string())
+            Word::Device(Device { form: Form::Number(number), .. }) => number.to_string(),
+            Word::Device(device) => device.to_string(),
+            Word::Text(_) => {
+                let mut out = Printer::new(Style::Redacted);
+                word.print(&mut out);
+                out.finish()
             }
-            Word::Device(device) => toml::Value::String(device.to_string()),
         });
         let mut fields = toml::Table::new();
-        fields.insert("params".to_string(), toml::Value::Array(params.collect()));
+        fields.insert("params".to_string(), toml::Value::Array(params.map(toml::Value::String).collect()));
         fields
     }
 

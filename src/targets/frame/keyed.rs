@@ -22,6 +22,14 @@ pub(crate) fn print(out: &mut Printer, key: &Key) {
     };
 }
 
+/// Adds the hex digits of the key, as a word or a part of one.
+pub(crate) fn print_hex<'p>(out: &'p mut Printer, key: &Key) -> &'p mut Printer {
+    match key.material() {
+        Some(secret) => out.secret(secret),
+        None => out.word(REDACTED),
+    }
+}
+
 /// Takes the next word as a key.
 pub(crate) fn parse(words: &mut Words<'_>) -> Result<Key, ParamsError> {
     let word = words.next("the key")?;

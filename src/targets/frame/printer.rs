@@ -72,6 +72,14 @@ impl Printer {
         }
     }
 
+    /// Adds the words that `print` adds, joined to one.
+    pub fn joined(&mut self, print: impl FnOnce(&mut Printer)) -> &mut Self {
+        let mut inner = Printer::new(self.style);
+        print(&mut inner);
+        self.words.push(inner.words.concat());
+        self
+    }
+
     /// Adds the words that `print` adds, behind their count; nothing at all when there are none.
     pub fn counted(&mut self, print: impl FnOnce(&mut Printer)) -> &mut Self {
         let mut inner = Printer::new(self.style);

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::{FieldValue, Given, Operand, ParamsError, Printer, Problems, Syntax, keyed};
-use crate::keys::{Key, KeySizes, KeySlot, KeySource, KeySyntax, digest_size};
+use crate::keys::{Key, KeySizes, KeySlot, KeySource, KeySyntax, SlotForm, digest_size};
 use crate::mistake::{Mistake, to_serde};
 
 /// A hash or a cipher of the kernel's crypto API, and the key that goes with it.
@@ -45,7 +45,7 @@ impl Algorithm {
     /// The key, to be read.
     pub(super) fn slot(&mut self, field: &'static str, cipher: bool) -> KeySlot<'_> {
         let sizes = self.sizes(cipher);
-        KeySlot { field, key: &mut self.key, sizes }
+        KeySlot { field, key: &mut self.key, sizes, form: SlotForm::Source }
     }
 
     fn sizes(&self, cipher: bool) -> KeySizes {

@@ -71,6 +71,7 @@ pub mod kernel;
 pub mod keys;
 pub mod lock;
 mod mistake;
+mod nearest;
 mod observed;
 pub mod ops;
 pub mod plan;

@@ -126,7 +126,7 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
                 || text.len() >= MIN_KEY && text.bytes().all(|byte| byte.is_ascii_hexdigit())
             {
                 found.push(part..end);
-            } else if !word.starts_with('/') {
+            } else if !(word.starts_with('/') || word.starts_with("mappings.")) {
                 found.extend(long_hex(word).into_iter().map(|run| start + run.start..start + run.end));
             }
         }

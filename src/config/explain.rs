@@ -11,7 +11,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 use super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::fields::{MapFields, MappingFields};
 use super::model::{Origin, Place};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use super::row_fields::{Params, RowFields};
 use super::tables::{Failed, Shape, is_type_name, read, split_common};
 use super::wording::{Context, Wording, reword};

@@ -21,7 +21,6 @@ mod keys;
 mod locate;
 mod merge;
 mod model;
-mod nearest;
 mod overlap;
 mod parse;
 mod parts;

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::mistake::Mistake;
 
 /// A message in parts.

@@ -5,6 +5,7 @@
 //! [`Secret`]: wiped when dropped, never printed. [`KeySizes`] knows the key lengths of ciphers, so that a wrong key
 //! file is found before the table is sent to the kernel.
 
+mod cipher;
 mod error;
 mod form;
 mod read;
@@ -12,10 +13,12 @@ mod schema;
 mod sizes;
 mod source;
 
+pub use cipher::cipher_problem;
+pub(crate) use cipher::{UnknownName, iv_mode, unknown_name};
 pub use error::{KeyError, SizeHint};
 pub use read::{Places, read_all, resolve};
 pub(crate) use sizes::digest_size;
-pub use sizes::{KeySizes, cipher_problem};
+pub use sizes::KeySizes;
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 
 use std::borrow::Cow;

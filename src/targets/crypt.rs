@@ -9,7 +9,7 @@ use super::{
     keyed, option, sector_size,
 };
 use crate::device::Device;
-use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm, cipher_problem};
+use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name};
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The longest integrity tag of a sector, in bytes (`MAX_TAG_SIZE`).
@@ -116,6 +116,22 @@ impl Crypt {
         KeySizes::of_cipher(&self.cipher, self.integrity_key_size.and_then(|size| usize::try_from(size).ok()))
     }
 
+    /// Checks what some IV modes want beside the cipher (`crypt_iv_lmk_ctr`, `crypt_iv_tcw_ctr`,
+    /// `crypt_integrity_ctr`).
+    fn check_iv(&self, problems: &mut Problems) {
+        match iv_mode(&self.cipher) {
+            Some(iv @ ("lmk" | "tcw")) if self.sector_size.0 != SECTOR => {
+                let message = format!("the IV mode `{iv}` takes sectors of {SECTOR} bytes alone");
+                problems.at("sector_size", message).nearest(SECTOR);
+            }
+            Some("random") if self.integrity.is_none() => {
+                let message = "the IV mode `random` keeps the IV of each sector in its tag";
+                problems.at("cipher", message).help("it needs `integrity`, and a device below that stores tags");
+            }
+            _ => {}
+        }
+    }
+
     const OPTIONS: Options<Self> = Options {
         syntax: Syntax::Colon { flags_ignore_case: true },
         all: &[
@@ -218,8 +234,12 @@ impl Target for Crypt {
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
         problems.word("cipher", &self.cipher);
         if let Some(problem) = cipher_problem(&self.cipher) {
-            problems.at("cipher", problem);
+            let wrong = problems.at("cipher", problem.message);
+            if let Some(advice) = problem.advice {
+                wrong.help(advice);
+            }
         }
+        self.check_iv(problems);
         keyed::check(&self.key, &self.key_sizes(), "key", &self.cipher, problems);
         sector_size::check(self.sector_size, problems);
         if let Some(tag) = &self.integrity {
@@ -232,6 +252,16 @@ impl Target for Crypt {
         }
         if let Some(length) = length {
             problems.whole_blocks(length, step, "sector_size");
+        }
+    }
+
+    fn doubts(&self, doubts: &mut Problems) {
+        if let Some(UnknownName { kind, name, nearest }) = unknown_name(&self.cipher) {
+            let message = format!("dmctl does not know the {kind} `{name}`, so that the kernel decides about it");
+            let doubt = doubts.at("cipher", message);
+            if let Some(nearest) = nearest {
+                doubt.help(format!("the nearest that is known is `{nearest}`"));
+            }
         }
     }
 

@@ -35,6 +35,7 @@ cases![
     a_device_without_size_is_not_measured,
     a_mapping_is_as_large_as_its_live_table,
     a_lower_mapping_can_shrink_under_an_upper_one,
+    a_cipher_is_taken_or_refused_by_its_name_and_its_key,
 ];
 
 fn devices_are_printed_by_number(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
@@ -217,4 +218,51 @@ fn a_lower_mapping_can_shrink_under_an_upper_one(kernel: &dyn ChangeKernel, _: &
     works("load", lower.load("0 8 zero"))?;
     works("resume", lower.resume())?;
     same("upper", upper.live()?, format!("0 64 linear {} 0", lower.number))
+}
+
+/// Ciphers, the length of their keys in bytes, and how the kernel refuses them.
+const CIPHERS: [(&str, usize, Option<Errno>); 30] = [
+    ("aes-xts-plain64", 64, None),
+    ("aes-xts-plain46", 64, Some(Errno::EINVAL)),
+    ("aes-xts-PLAIN64", 64, Some(Errno::EINVAL)),
+    ("aes-ecb-plain46", 16, None),
+    ("capi:xts(aes)", 64, None),
+    ("capi:xts(aes)-plain46", 64, Some(Errno::EINVAL)),
+    ("capi:ecb(aes)-foo", 32, None),
+    ("aes-cbc-tcw", 32, Some(Errno::EINVAL)),
+    ("aes-cbc-tcw", 48, None),
+    ("aes-cbc-tcw", 64, None),
+    ("aes-xts-tcw", 96, None),
+    ("aes:2-cbc-tcw", 64, None),
+    ("capi:cbc(aes)-tcw", 48, None),
+    ("aes:64-cbc-lmk", 2112, Some(Errno::EINVAL)),
+    ("aes:64-cbc-lmk", 1024, None),
+    ("aes:64-cbc-lmk", 1040, None),
+    ("aes:64-cbc-lmk", 2080, None),
+    ("capi:cbc(aes)-lmk", 1040, None),
+    ("aes-cbc-lmk", 32, None),
+    ("aes-cbc-elephant", 16, Some(Errno::EINVAL)),
+    ("aes-cbc-elephant", 48, None),
+    ("aes:2-cbc-elephant", 64, None),
+    ("aes:2-cbc-elephant", 96, Some(Errno::EINVAL)),
+    ("aes-cbc-essiv", 32, Some(Errno::EINVAL)),
+    ("aes-cbc-essiv:sha256", 32, None),
+    ("aes-cbc-essiv:sha265", 32, Some(Errno::ENOENT)),
+    ("aes-cbc-random", 32, Some(Errno::EINVAL)),
+    ("aess-cbc-plain64", 32, Some(Errno::ENOENT)),
+    ("aes-newmode-plain64", 32, Some(Errno::ENOENT)),
+    ("capi:xts(aess)-plain64", 64, Some(Errno::ENOENT)),
+];
+
+fn a_cipher_is_taken_or_refused_by_its_name_and_its_key(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {
+    for (cipher, bytes, errno) in CIPHERS {
+        let device = Device::create(kernel, "case-cipher")?;
+        let key = "0f".repeat(bytes);
+        let loaded = device.load(&format!("0 8 crypt {cipher} {key} 0 {} 0", disks.number(0)));
+        match errno {
+            None => works(&format!("{cipher} {bytes}"), loaded)?,
+            Some(errno) => refused(&format!("{cipher} {bytes}"), loaded, errno)?,
+        }
+    }
+    Ok(())
 }

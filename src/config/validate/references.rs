@@ -3,7 +3,7 @@
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
 use super::super::model::Mappings;
-use super::super::nearest::nearest;
+use crate::nearest::nearest;
 use super::devices::Use;
 use super::places::reference;
 use crate::identity::Key;

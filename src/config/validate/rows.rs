@@ -109,8 +109,13 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
     };
     let mut problems = Problems::default();
     row.target.check(length, &mut problems);
-    for problem in problems.into_vec() {
-        let diagnostic = Diagnostic::error(problem.message.clone());
+    let mut doubts = Problems::default();
+    if problems.is_empty() {
+        row.target.doubts(&mut doubts);
+    }
+    let errors = problems.into_vec().into_iter().map(|problem| (Diagnostic::error(problem.message.clone()), problem));
+    let warnings = doubts.into_vec().into_iter().map(|doubt| (Diagnostic::warning(doubt.message.clone()), doubt));
+    for (diagnostic, problem) in errors.chain(warnings) {
         let diagnostic = diagnostic.helps(problem.advice());
         diagnostics.push(diagnostic.at(origin().field(&problem.field)));
     }

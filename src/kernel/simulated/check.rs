@@ -12,7 +12,7 @@ use super::bytes::Write;
 use super::model::{Loaded, World};
 use super::refusal::Refusal;
 use super::state::Queue;
-use super::{metadata, thin};
+use super::{ciphers, metadata, thin};
 use crate::access::Access;
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
@@ -113,6 +113,7 @@ fn construct(
     if let Some(problem) = problems.into_vec().into_iter().next() {
         return Err(invalid(&problem.to_string()));
     }
+    ciphers::load(row)?;
     if typed.traits().mode == Mode::ReadOnly && access == Access::Writable {
         return Err(invalid(&"Device must be readonly"));
     }

@@ -13,6 +13,7 @@
 mod bytes;
 mod change;
 mod check;
+mod ciphers;
 mod convert;
 mod disks;
 mod faults;

@@ -44,6 +44,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         let _ = (length, problems);
     }
 
+    /// Lists what dmctl can't judge, and the kernel may take: each is a warning about the map.
+    fn doubts(&self, doubts: &mut Problems) {
+        let _ = doubts;
+    }
+
     /// Adds the difference that another length makes: another table, unless the target keeps its size on
     /// disk. Both are lengths of the row, in sectors. Sectors that are cut off or moved are found by the
     /// sector map.

@@ -6,7 +6,7 @@ use strsim::damerau_levenshtein;
 const MAX_LENGTH: usize = 64;
 
 /// Returns the candidate closest to `word`, if one is close enough: about a third of it may differ.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_LENGTH {
         return None;
     }

@@ -18,6 +18,7 @@ use super::{Options, Progress, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
+use crate::keys;
 use crate::plan::{Create, LiveTable, Message, Operation, Plan, Reload, Step, StepId};
 use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
@@ -102,14 +103,18 @@ impl<'k, 'p> Run<'k, 'p> {
         self.made.lock()
     }
 
-    /// Completes a table of a step with the numbers and lengths known by now.
-    fn complete(&self, step: &Step, table: &[Row]) -> Vec<Row> {
-        self.made().complete(table, step.mapping.as_ref())
+    /// Completes a table of a step with the numbers and lengths known by now, and draws its random keys.
+    fn complete(&self, step: &Step, table: &[Row]) -> Result<Vec<Row>, Failure> {
+        let mut table = self.made().complete(table, step.mapping.as_ref());
+        table.iter_mut().try_for_each(|row| keys::draw(row.target.keys_mut())).map_err(|error| {
+            Failure::new(describe(step), &format!("its key can't be drawn at random: {error}"))
+        })?;
+        Ok(table)
     }
 
     fn load(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
         let id = step.id();
-        let table = rows::over(&self.complete(step, &reload.table), &reload.old.rows);
+        let table = rows::over(&self.complete(step, &reload.table)?, &reload.old.rows);
         self.kernel
             .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
@@ -122,7 +127,7 @@ impl<'k, 'p> Run<'k, 'p> {
         if self.load_time == LoadTime::Early {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
-        let members: Members = stack.iter().map(|swapped| self.member(swapped)).collect();
+        let members: Members = stack.iter().map(|swapped| self.member(swapped)).collect::<Result<_, _>>()?;
         if !swap::is_alone(&members) {
             self.memory.get_or_init(|| self.kernel.lock_memory());
         }
@@ -137,7 +142,7 @@ impl<'k, 'p> Run<'k, 'p> {
     /// could be loaded, and a target that begins with a write there, as era does, could not be resumed on the old one
     /// either.
     fn check_metadata(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
-        let table = self.complete(step, &reload.table);
+        let table = self.complete(step, &reload.table)?;
         let late = table.iter().filter(|row| row.target.traits().suspend_before_load);
         let mut metadata = late.flat_map(|row| row.target.metadata());
         let silent = metadata.find(|found| found.device.number.is_some_and(|n| !self.kernel.answers(n)));
@@ -154,15 +159,15 @@ impl<'k, 'p> Run<'k, 'p> {
         before.map_or(0, |left| left.min(most))
     }
 
-    fn member(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Member {
-        Member {
+    fn member(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<Member, Failure> {
+        Ok(Member {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::over(&self.complete(step, &reload.table), &reload.old.rows),
+            new: rows::over(&self.complete(step, &reload.table)?, &reload.old.rows),
             load_late: tasks::loads_late(&reload.table, self.load_time),
             reload: Arc::clone(reload),
-        }
+        })
     }
 
     fn make(&self, step: &Step) -> Result<(), Failure> {
@@ -241,7 +246,7 @@ impl<'k, 'p> Run<'k, 'p> {
             let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
             outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
         };
-        let first = self.complete(step, table);
+        let first = self.complete(step, table)?;
         serve(&first)?;
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
@@ -250,7 +255,7 @@ impl<'k, 'p> Run<'k, 'p> {
             Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
         })?;
         self.made().lengths.insert(Key::clone(key), length);
-        serve(&self.complete(step, table))
+        serve(&self.complete(step, table)?)
     }
 
     /// Removes a device, after reading the state to recreate should a later step fail.

@@ -11,10 +11,10 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 use super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::fields::{MapFields, MappingFields};
 use super::model::{Origin, Place};
-use crate::nearest::nearest;
 use super::row_fields::{Params, RowFields};
 use super::tables::{Failed, Shape, is_type_name, read, split_common};
 use super::wording::{Context, Wording, reword};
+use crate::nearest::nearest;
 use crate::targets::{self, KINDS, Kind, MAX_TYPE};
 
 /// The most times that one table is read again, each time without the error before.

@@ -10,8 +10,8 @@
 
 use std::borrow::Cow;
 
-use crate::nearest::nearest;
 use crate::mistake::Mistake;
+use crate::nearest::nearest;
 
 /// A message in parts.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,9 +11,8 @@ use crate::mistake::Mistake;
 use crate::nearest::nearest;
 
 /// The IV modes, which are compared letter by letter (`crypt_ctr_ivmode`).
-const IV_MODES: [&str; 11] = [
-    "plain64", "plain64be", "plain", "essiv", "benbi", "null", "eboiv", "elephant", "lmk", "tcw", "random",
-];
+const IV_MODES: [&str; 11] =
+    ["plain64", "plain64be", "plain", "essiv", "benbi", "null", "eboiv", "elephant", "lmk", "tcw", "random"];
 
 /// Block ciphers that Linux has or had, and their blocks in bytes.
 const CIPHERS: [(&str, usize); 20] = [

@@ -1,4 +1,4 @@
-//! How a map writes a key: a table that names one of four sources.
+//! How a map writes a key: a table that names one of five sources.
 //!
 //! A value in any other form is refused, and the message does not repeat it: it may be a key.
 
@@ -15,9 +15,9 @@ use super::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 use crate::mistake::{Mistake, to_serde};
 use crate::secret::{REDACTED, Secret};
 
-/// The advice of most messages: the four forms of a key.
+/// The advice of most messages: the forms of a key.
 const FORMS: &str = "write `{ file = \"/path\" }`, `{ keyring = \"logon:description\", bytes = 64 }`, \
-                     `{ credential = \"name\" }`, or `{ hex = \"...\" }` in a file that only its owner can read";
+                     `{ credential = \"name\" }`, `{ random = 64 }` for swap and scratch, or `{ hex = \"...\" }` in a file that only its owner can read";
 
 /// The message about a value that may be a key itself.
 const BARE_VALUE: &str =
@@ -62,6 +62,36 @@ impl Visitor<'_> for HiddenVisitor {
     refuse_silently!("the key must be hex digits in quotes"; visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_bool: bool);
 }
 
+/// A number of bytes. A value of another type is refused without being shown: it may be a key.
+struct Count(u32);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+/// Reads a number, and refuses any other value without showing it. A number that no key is long becomes 0.
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of bytes")
+    }
+
+    fn visit_i64<E: de::Error>(self, count: i64) -> Result<Count, E> {
+        Ok(Count(u32::try_from(count).unwrap_or_default()))
+    }
+
+    fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
+        Ok(Count(u32::try_from(count).unwrap_or_default()))
+    }
+
+    refuse_silently!("this must be a number of bytes"; visit_str: &str, visit_f64: f64, visit_bool: bool);
+}
+
 /// The table as the map has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,27 +99,29 @@ struct Form {
     file: Option<String>,
     encoding: Option<Encoding>,
     keyring: Option<String>,
-    bytes: Option<u32>,
+    bytes: Option<Count>,
     credential: Option<String>,
+    random: Option<Count>,
     hex: Option<Hidden>,
 }
 
 impl Form {
     fn into_source(self) -> Result<KeySource, FormError> {
-        let source = match (self.file, self.keyring, self.credential, self.hex) {
-            (Some(path), None, None, None) => file(path, self.encoding)?,
-            (None, Some(name), None, None) => {
-                keyring(&name, self.bytes.ok_or(FormError::KeyringWithoutBytes)?)?
+        let source = match (self.file, self.keyring, self.credential, self.random, self.hex) {
+            (Some(path), None, None, None, None) => file(path, self.encoding)?,
+            (None, Some(name), None, None, None) => {
+                keyring(&name, self.bytes.as_ref().ok_or(FormError::KeyringWithoutBytes)?.0)?
             }
-            (None, None, Some(name), None) => credential(name)?,
-            (None, None, None, Some(Hidden(hex))) => match hex.reveal() {
+            (None, None, Some(name), None, None) => credential(name)?,
+            (None, None, None, Some(bytes), None) => random(bytes.0)?,
+            (None, None, None, None, Some(Hidden(hex))) => match hex.reveal() {
                 REDACTED => KeySource::Withheld,
                 digits => {
                     check_hex(digits.as_bytes())?;
                     KeySource::Hex(hex.lower_case())
                 }
             },
-            (None, None, None, None) => return Err(FormError::NoSource),
+            (None, None, None, None, None) => return Err(FormError::NoSource),
             _ => return Err(FormError::SeveralSources),
         };
         if self.encoding.is_some() && !matches!(source, KeySource::File { .. }) {
@@ -117,6 +149,8 @@ enum FormError {
     KeyringWithoutBytes,
     #[error("`bytes` must be from 1 to {MAX_KEY}")]
     KeyringBytes,
+    #[error("`random` is the length of the key in bytes, from 1 to {MAX_KEY}")]
+    RandomBytes,
     #[error(
         "`keyring` must be `type:description`, with the type logon, user, encrypted or trusted, and neither blanks nor backslashes in the description"
     )]
@@ -154,6 +188,11 @@ fn keyring(name: &str, bytes: u32) -> Result<KeySource, FormError> {
     })
 }
 
+fn random(bytes: u32) -> Result<KeySource, FormError> {
+    let fits = bytes > 0 && usize::try_from(bytes).is_ok_and(|bytes| bytes <= MAX_KEY);
+    fits.then_some(KeySource::Random { bytes }).ok_or(FormError::RandomBytes)
+}
+
 fn credential(name: String) -> Result<KeySource, FormError> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         return Err(FormError::CredentialName);
@@ -161,7 +200,7 @@ fn credential(name: String) -> Result<KeySource, FormError> {
     Ok(KeySource::Credential { name })
 }
 
-/// Reads the table, and refuses any other value with a message that lists the four forms.
+/// Reads the table, and refuses any other value with a message that lists the forms.
 struct SourceVisitor;
 
 impl<'de> Visitor<'de> for SourceVisitor {
@@ -210,6 +249,7 @@ impl Serialize for KeySource {
                 }
             }
             Self::Credential { name } => map.serialize_entry("credential", name)?,
+            Self::Random { bytes } => map.serialize_entry("random", bytes)?,
         }
         map.end()
     }
@@ -229,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_forms() {
+    fn the_forms() {
         assert_eq!(
             read("key = { file = \"/k\" }").unwrap(),
             KeySource::File { path: "/k".into(), encoding: Encoding::Raw }
@@ -243,6 +283,7 @@ mod tests {
             panic!("no keyring");
         };
         assert_eq!(keyring.to_string(), ":64:logon:a:b");
+        assert_eq!(read("key = { random = 64 }").unwrap(), KeySource::Random { bytes: 64 });
         assert_eq!(read("key = { credential = \"c\" }").unwrap(), KeySource::Credential { name: "c".into() });
         assert_eq!(
             read("key = { hex = \"00FF\" }").unwrap(),
@@ -268,6 +309,13 @@ mod tests {
             "key = { keyring = \"logon:\", bytes = 4 }",
             "key = { keyring = \"logon:x\", bytes = 0 }",
             "key = { credential = \"../x\" }",
+            "key = { keyring = \"logon:x\", bytes = \"c0ffee11\" }",
+            "key = { random = 0 }",
+            "key = { random = 4097 }",
+            "key = { random = -1 }",
+            "key = { random = \"c0ffee11\" }",
+            "key = { random = 64, hex = \"c0ffee11\" }",
+            "key = { random = 64, bytes = 64 }",
             "key = {}",
         ] {
             let message = read(text).unwrap_err();
@@ -288,9 +336,11 @@ mod tests {
         assert!(!text.contains("c0ffee") && text.contains(REDACTED), "{text}");
         assert!(!format!("{key:?}").contains("c0ffee"));
         assert_eq!(read(&text).unwrap(), KeySource::Withheld);
-        for text in
-            ["key = { file = \"/k\", encoding = \"hex\" }", "key = { keyring = \"user:d\", bytes = 32 }"]
-        {
+        for text in [
+            "key = { random = 32 }",
+            "key = { file = \"/k\", encoding = \"hex\" }",
+            "key = { keyring = \"user:d\", bytes = 32 }",
+        ] {
             let source = read(text).unwrap();
             assert_eq!(read(&toml::to_string(&Row { key: source.clone() }).unwrap()).unwrap(), source);
         }

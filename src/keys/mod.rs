@@ -8,6 +8,7 @@
 mod cipher;
 mod error;
 mod form;
+mod random;
 mod read;
 mod schema;
 mod sizes;
@@ -16,9 +17,10 @@ mod source;
 pub use cipher::cipher_problem;
 pub(crate) use cipher::{UnknownName, iv_mode, unknown_name};
 pub use error::{KeyError, SizeHint};
+pub(crate) use random::draw;
 pub use read::{Places, read_all, resolve};
-pub(crate) use sizes::digest_size;
 pub use sizes::KeySizes;
+pub(crate) use sizes::digest_size;
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 
 use std::borrow::Cow;
@@ -54,6 +56,11 @@ impl Key {
         self.source == KeySource::None
     }
 
+    /// Whether the key is drawn whenever the device is made.
+    pub fn is_random(&self) -> bool {
+        matches!(self.source, KeySource::Random { .. })
+    }
+
     /// Returns the material as hex, where it is known: written in the map or the table, or already read.
     pub fn material(&self) -> Option<&Secret> {
         match &self.source {
@@ -67,6 +74,7 @@ impl Key {
         match &self.source {
             KeySource::None => Some(0),
             KeySource::Keyring(keyring) => usize::try_from(keyring.bytes).ok(),
+            KeySource::Random { bytes } => usize::try_from(*bytes).ok(),
             _ => self.material().map(|hex| hex.len() / 2),
         }
     }

@@ -63,7 +63,7 @@ pub fn resolve(source: &KeySource, sizes: &KeySizes, places: &Places) -> Result<
             let path = &directory.join(name);
             Reader { path, refused_mode: 0o007, user: places.user }.read(Encoding::Raw)?
         }
-        KeySource::None | KeySource::Hex(_) | KeySource::Keyring(_) => {
+        KeySource::None | KeySource::Hex(_) | KeySource::Keyring(_) | KeySource::Random { .. } => {
             let bytes = Key::from(source.clone()).bytes();
             return match bytes.filter(|bytes| !sizes.accepts(*bytes)) {
                 Some(bytes) => Err(KeyError::Size { bytes, sizes: sizes.clone(), hint: None }),

@@ -44,6 +44,14 @@ impl JsonSchema for KeySource {
                 {
                     "type": "object",
                     "properties": {
+                        "random": { "type": "integer", "minimum": 1, "maximum": MAX_KEY, "description": "how many bytes are drawn at random whenever the device is made, for swap and scratch: what is on it is gone each time" }
+                    },
+                    "required": ["random"],
+                    "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "properties": {
                         "hex": { "type": "string", "pattern": "^([0-9A-Fa-f]{2})+$", "description": "the key itself; only in a file that only its owner can read" }
                     },
                     "required": ["hex"],

@@ -132,7 +132,9 @@ fn with_iv_key(size: usize, count: usize, iv: Option<&str>, iv_size: Option<usiz
         }
         Some("tcw") => vec![iv_size.map(|iv| keys + iv + TCW_WHITENING)],
         // A half of the key is for the other cipher.
-        Some("elephant") => ELEPHANT_KEYS.into_iter().filter(|half| *half == keys).map(|half| Some(half * 2)).collect(),
+        Some("elephant") => {
+            ELEPHANT_KEYS.into_iter().filter(|half| *half == keys).map(|half| Some(half * 2)).collect()
+        }
         _ => vec![Some(keys)],
     }
 }

@@ -32,6 +32,11 @@ pub enum KeySource {
         /// The name of the credential, which is the name of a file.
         name: String,
     },
+    /// Bytes from the kernel's random source, drawn whenever the device is made. They are never kept.
+    Random {
+        /// The length of the key, in bytes.
+        bytes: u32,
+    },
     /// The placeholder of a key that an export or a saved state left out. It cannot be loaded, and compares as
     /// unknown.
     Withheld,

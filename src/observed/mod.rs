@@ -19,7 +19,7 @@ use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
-use crate::targets::Metadata;
+use crate::targets::{Metadata, signature};
 use crate::units::SECTOR;
 use users::DeviceUsers;
 
@@ -93,18 +93,22 @@ impl Observed {
             None => taken_over.contains(&listed.name),
         })?;
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
-        let mut metadata = Vec::new();
+        let mut heads = Vec::new();
         for mapping in wanted() {
             let deadline = (!mapping.wait.is_zero()).then(|| Instant::now() + mapping.wait);
             for row in &mapping.rows {
                 for lower in row.target.lower_devices(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
                 }
-                metadata.extend(row.target.metadata());
+                let place = |Metadata { device, offset, length, .. }| (device, offset, length);
+                heads.extend(row.target.metadata().into_iter().map(place));
+                heads.extend(
+                    row.target.overwrites().map(|(device, offset)| (device, offset, signature::HEAD)),
+                );
             }
         }
         observed.read_downwards(kernel)?;
-        for Metadata { device, offset, length, .. } in metadata {
+        for (device, offset, length) in heads {
             if let Some((number, offset)) = observed.ground(map, device, offset)
                 && let Some(head) = kernel.peek(number, offset, length)
             {

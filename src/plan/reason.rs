@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::device::Device;
 use crate::diff::TableDiff;
 use crate::identity::Key;
 use crate::policy::Class;
@@ -85,19 +86,26 @@ pub enum Consequence {
 }
 
 /// What the tables of a step put at stake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stake {
     /// This is lost with the live table.
     Loses(&'static str),
+    /// This is on a lower device, and is written over.
+    Overwrites {
+        /// The content of the device.
+        content: &'static str,
+        /// The device.
+        device: Device,
+    },
     /// Metadata would be formatted.
     Formats(&'static str),
 }
 
 impl Stake {
     /// Returns the risk class of a step with this at stake.
-    pub fn class(self) -> Class {
+    pub fn class(&self) -> Class {
         match self {
-            Self::Loses(_) => Class::Loss,
+            Self::Loses(_) | Self::Overwrites { .. } => Class::Loss,
             Self::Formats(_) => Class::Format,
         }
     }
@@ -198,6 +206,9 @@ impl fmt::Display for Stake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loses(lost) => write!(f, "this loses {lost}"),
+            Self::Overwrites { content, device } => {
+                write!(f, "this loses {content} on {}", device.described())
+            }
             Self::Formats(formatted) => f.write_str(formatted),
         }
     }

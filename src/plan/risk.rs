@@ -18,7 +18,7 @@ use crate::policy::Class;
 use crate::stack::IndexVec;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::Found;
+use crate::targets::{Found, signature};
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
 /// may not be carried out. `actions` holds the actions that occur, but for renames.
@@ -81,9 +81,15 @@ fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
         Operation::Remove(removal) => loss(&removal.old.rows, &[]),
         Operation::Reload(reload) => {
             let (old, table) = (&reload.old.rows, &reload.table);
-            loss(old, table).or_else(|| format(table, old, map, observed))
+            let first = reload.is_first_table();
+            loss(old, table)
+                .or_else(|| unreadable(old, table))
+                .or_else(|| overwritten(table, map, observed).filter(|_| first))
+                .or_else(|| format(table, old, map, observed))
         }
-        Operation::Create(create) => format(&create.table, &[], map, observed),
+        Operation::Create(create) => replaced(step, &create.table, observed)
+            .or_else(|| overwritten(&create.table, map, observed))
+            .or_else(|| format(&create.table, &[], map, observed)),
         _ => None,
     }
 }
@@ -101,6 +107,36 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
         let on_remove = || hazards.data_loss_on_remove.filter(|_| !stays());
         let lost = hazards.data_loss_on_reload.or_else(on_remove)?;
         Some(Stake::Loses(lost))
+    })
+}
+
+/// Returns the content that the wanted table can't read any more.
+fn unreadable(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
+    if wanted.iter().all(|row| row.target.unreadable_after(None).is_none()) {
+        return None;
+    }
+    let old = diff::understand(old).ok()?;
+    wanted.iter().find_map(|row| {
+        let overlaps = |live: &&Row| live.start < row.end() && row.start < live.end();
+        let mut live = old.iter().filter(overlaps).peekable();
+        live.peek()?;
+        live.find_map(|live| row.target.unreadable_after(Some(live.target.as_ref()))).map(Stake::Loses)
+    })
+}
+
+/// Returns the content that a device has now which is created in place of another.
+fn replaced(step: &Step, wanted: &[Row], observed: &Observed) -> Option<Stake> {
+    let before = observed.by_uuid(step.uuid.as_ref()?)?.mapped.as_ref()?;
+    let unreadable = || wanted.iter().find_map(|row| row.target.unreadable_after(None));
+    if before.info.live_table { unreadable().map(Stake::Loses) } else { None }
+}
+
+/// Returns the content of a lower device that the table writes over, where its first bytes tell.
+fn overwritten(table: &[Row], map: &Map, observed: &Observed) -> Option<Stake> {
+    table.iter().find_map(|row| {
+        let (device, offset) = row.target.overwrites()?;
+        let content = signature::content(observed.head(map, device, offset)?)?;
+        Some(Stake::Overwrites { content, device: device.clone() })
     })
 }
 

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     DeviceUse, Differences, Doc, Effect, FieldValue, Given, NoRoom, Operand, Options, ParamsError, Printer,
     Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
-    keyed, option, sector_size,
+    keyed, of_type, option, sector_size,
 };
 use crate::device::Device;
-use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name};
+use crate::keys::{
+    Key, KeySizes, KeySlot, KeySource, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name,
+};
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The longest integrity tag of a sector, in bytes (`MAX_TAG_SIZE`).
@@ -23,7 +25,8 @@ pub(crate) struct Crypt {
     /// keeps it word for word: `aes` and `aes-cbc-plain` are one cipher with two names, and differ here.
     pub cipher: String,
     /// Where the key comes from: `{ file = "/path" }`, with `encoding = "hex"` where the file holds text;
-    /// `{ keyring = "logon:description", bytes = 64 }`; `{ credential = "name" }`; or the key itself,
+    /// `{ keyring = "logon:description", bytes = 64 }`; `{ credential = "name" }`; `{ random = 64 }`,
+    /// 64 bytes that are drawn whenever the device is made, for swap and scratch; or the key itself,
     /// `{ hex = "..." }`, in a file that only its owner can read. Only `cipher_null` has none.
     #[serde(default, skip_serializing_if = "Key::is_none")]
     pub key: Key,
@@ -126,10 +129,17 @@ impl Crypt {
             }
             Some("random") if self.integrity.is_none() => {
                 let message = "the IV mode `random` keeps the IV of each sector in its tag";
-                problems.at("cipher", message).help("it needs `integrity`, and a device below that stores tags");
+                problems
+                    .at("cipher", message)
+                    .help("it needs `integrity`, and a device below that stores tags");
             }
             _ => {}
         }
+    }
+
+    /// Whether a random key stays that of the live table: the device is the same one, in use perhaps.
+    fn keeps_key(&self, live: &Self) -> bool {
+        self.key.is_random() && self.cipher == live.cipher
     }
 
     const OPTIONS: Options<Self> = Options {
@@ -212,6 +222,13 @@ impl TargetKind for Crypt {
         Self::OPTIONS.compare(self, live, differences);
     }
 
+    fn for_reload(&self, live: &Self) -> Self {
+        if !self.keeps_key(live) {
+            return self.clone();
+        }
+        Self { key: live.key.clone(), ..self.clone() }
+    }
+
     fn redact(params: &str) -> String {
         keyed::redact_second(params)
     }
@@ -255,9 +272,19 @@ impl Target for Crypt {
         }
     }
 
+    fn unreadable_after(&self, live: Option<&dyn Target>) -> Option<&'static str> {
+        let keeps = live.and_then(of_type::<Self>).is_some_and(|live| self.keeps_key(live));
+        (self.key.is_random() && !keeps).then_some("what is on it, for its key is drawn anew")
+    }
+
+    fn overwrites(&self) -> Option<(&Device, u64)> {
+        self.key.is_random().then(|| (&self.device, self.offset.0.saturating_mul(SECTOR)))
+    }
+
     fn doubts(&self, doubts: &mut Problems) {
         if let Some(UnknownName { kind, name, nearest }) = unknown_name(&self.cipher) {
-            let message = format!("dmctl does not know the {kind} `{name}`, so that the kernel decides about it");
+            let message =
+                format!("dmctl does not know the {kind} `{name}`, so that the kernel decides about it");
             let doubt = doubts.at("cipher", message);
             if let Some(nearest) = nearest {
                 doubt.help(format!("the nearest that is known is `{nearest}`"));

@@ -169,6 +169,7 @@ impl Target for InlineCrypt {
             problems.at("cipher", format!("inlinecrypt knows one cipher, {CIPHER}"));
         }
         keyed::check(&self.key, &self.key_sizes(), "key", CIPHER, problems);
+        keyed::refuse_random(&self.key, "key", problems);
         sector_size::check(self.sector_size, problems);
         if self.sector_size.0 > SECTOR && !self.iv_large_sectors {
             problems.at("iv_large_sectors", "a sector_size above 512 needs iv_large_sectors = true");

@@ -51,10 +51,10 @@ pub use frame::{
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed,
-    option, part, sector_size,
+    of_type, option, part, sector_size,
 };
 pub(crate) use frame::{
-    FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic,
+    FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic, signature,
 };
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).

@@ -196,3 +196,69 @@ fn credentials_are_found_where_systemd_puts_them() {
     assert!(command.arg("apply").arg(lab.path("map.toml")).status().unwrap().success());
     assert!(lab.state().contains("a7a7a7a7"));
 }
+
+/// The key of a row that the kernel has.
+fn drawn(lab: &Lab) -> String {
+    let shown = lab.run(&["table", "swap", "--show-keys"]);
+    let row = String::from_utf8(shown.stdout).unwrap();
+    row.split_whitespace().nth(4).unwrap().to_string()
+}
+
+#[test]
+fn a_random_key_is_another_whenever_the_device_is_made_and_stays_while_it_is_there() {
+    let lab = Lab::new();
+    let map = |more: &str| {
+        let text = format!(
+            "format = 1\nowner = \"lab\"\n[mappings.swap]\ntargets = [{{ type = \"crypt\", length = 2048, \
+             cipher = \"aes-xts-plain64\", key = {{ random = 64 }}, device = \"/dev/sda\"{more} }}]\n"
+        );
+        lab.write("swap.toml", text.as_bytes(), 0o644);
+    };
+    let run = |args: &[&str]| {
+        let ran = lab.run(args);
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        (ran.status.code(), said)
+    };
+    map("");
+    assert_eq!(run(&["apply", "swap.toml"]).0, Some(0));
+    let first = drawn(&lab);
+    assert!(first.len() == 128 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    let (_, said) = run(&["apply", "swap.toml"]);
+    assert!(said.contains("Nothing to do.") && drawn(&lab) == first, "{said}");
+
+    // Another option keeps the key: the device may be in use.
+    map(", allow_discards = true");
+    let (code, said) = run(&["apply", "swap.toml", "-vvv"]);
+    assert!(code == Some(0) && !said.contains(&first) && drawn(&lab) == first, "{said}");
+
+    // Neither a saved plan nor an export holds one.
+    map(", allow_discards = true, same_cpu_crypt = true");
+    let (code, said) = run(&["plan", "swap.toml", "--out", "plan.json", "--json"]);
+    assert!(code == Some(0) && !said.contains(&first), "{said}");
+    let saved = fs::read_to_string(lab.path("plan.json")).unwrap();
+    assert!(!saved.contains(&first[..16]), "{saved}");
+    assert_eq!(run(&["apply", "--plan", "plan.json"]).0, Some(0));
+    assert_eq!(drawn(&lab), first);
+    for format in ["toml", "json", "concise"] {
+        let (_, said) = run(&["export", "--format", format]);
+        assert!(!said.contains(&first[..16]), "{said}");
+    }
+
+    assert_eq!(run(&["remove", "swap"]).0, Some(0));
+    assert_eq!(run(&["plan", "swap.toml", "--out", "again.json"]).0, Some(0));
+    assert_eq!(run(&["apply", "--plan", "again.json"]).0, Some(0));
+    assert_ne!(drawn(&lab), first);
+
+    // What is there now is lost with another cipher.
+    let text = fs::read_to_string(lab.path("swap.toml")).unwrap();
+    lab.write(
+        "swap.toml",
+        text.replace("xts-plain64", "cbc-essiv:sha256").replace("64 }", "32 }").as_bytes(),
+        0o644,
+    );
+    let (code, said) = run(&["apply", "swap.toml", "--allow", "remap"]);
+    assert!(code == Some(3) && said.contains("[loss]"), "{said}");
+    assert_eq!(run(&["apply", "swap.toml", "--allow", "remap,loss"]).0, Some(0));
+    assert_eq!(drawn(&lab).len(), 64);
+}

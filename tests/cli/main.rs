@@ -19,8 +19,8 @@ mod repair;
 mod saved;
 mod stacks;
 mod streams;
-mod unknown;
 mod units;
+mod unknown;
 mod verbs;
 #[path = "../waiting/mod.rs"]
 mod waiting;

@@ -79,7 +79,10 @@ fn the_state_of_a_kernel_stays_whole() {
 fn a_placeholder_is_not_loaded_and_not_compared() {
     let lab = lab();
     let exported = lab.ok(["export"]);
-    assert!(exported.contains("\"mac:hmac:<secret>:1\"") && exported.contains("write it in place"), "{exported}");
+    assert!(
+        exported.contains("\"mac:hmac:<secret>:1\"") && exported.contains("write it in place"),
+        "{exported}"
+    );
     let exported = lab.write("exported.toml", &exported);
     let message = lab.fails(1, ["apply", &exported]);
     assert!(message.contains("may be a key was left out"), "{message}");

@@ -74,8 +74,6 @@ pub const STATE: &[(&str, &str, &str, &str)] = &[
     ("snapshot-origin", "/dev/absent", "Cannot get target device", "whether the device exists"),
     ("thin", "/dev/ram1", "Couldn't get pool mapped device", "whether the device is a pool"),
     ("cache", " 2097152 ", "Data block size is larger than the cache device", "the size of the device below"),
-    ("crypt", "AES-XTS-PLAIN64", "Error allocating crypto tfm", "the ciphers of the kernel"),
-    ("crypt", "aes:64-cbc-lmk", "Error decoding and setting key", "the ciphers of the kernel"),
     ("crypt", "integrity:28:aead", "Bad cipher specification", "the ciphers of the kernel"),
     ("verity", "", "Cannot initialize hash function", "the hashes of the kernel"),
     ("integrity", " recalculate", "use the argument \"legacy_recalculate\"", "the metadata"),

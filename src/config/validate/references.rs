@@ -3,10 +3,10 @@
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
 use super::super::model::Mappings;
-use crate::nearest::nearest;
 use super::devices::Use;
 use super::places::reference;
 use crate::identity::Key;
+use crate::nearest::nearest;
 use crate::stack::{Edge, IndexVec, NamedStacks, Positions, position};
 
 position! {

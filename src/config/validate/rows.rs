@@ -113,8 +113,10 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
     if problems.is_empty() {
         row.target.doubts(&mut doubts);
     }
-    let errors = problems.into_vec().into_iter().map(|problem| (Diagnostic::error(problem.message.clone()), problem));
-    let warnings = doubts.into_vec().into_iter().map(|doubt| (Diagnostic::warning(doubt.message.clone()), doubt));
+    let errors =
+        problems.into_vec().into_iter().map(|problem| (Diagnostic::error(problem.message.clone()), problem));
+    let warnings =
+        doubts.into_vec().into_iter().map(|doubt| (Diagnostic::warning(doubt.message.clone()), doubt));
     for (diagnostic, problem) in errors.chain(warnings) {
         let diagnostic = diagnostic.helps(problem.advice());
         diagnostics.push(diagnostic.at(origin().field(&problem.field)));

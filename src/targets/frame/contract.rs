@@ -98,6 +98,19 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         Hazards::default()
     }
 
+    /// Returns what can't be read any more once this target takes the place of `live`, a clause for the user: with a
+    /// key that is drawn at random nothing can be read that was written before. `None` for `live` is a device that is
+    /// made anew.
+    fn unreadable_after(&self, live: Option<&dyn Target>) -> Option<&'static str> {
+        let _ = live;
+        None
+    }
+
+    /// Returns the device whose content is written over without a look at it, and the first byte that is.
+    fn overwrites(&self) -> Option<(&Device, u64)> {
+        None
+    }
+
     /// Returns a message to a lower device without which the kernel refuses the table when it is loaded for
     /// the first time: the volume of a thin pool is made by the pool. That it exists already is not a failure.
     fn prepare(&self) -> Option<Prepare<'_>> {
@@ -226,7 +239,7 @@ impl<T: TargetKind> ErasedTarget for T {
 }
 
 /// Returns the target behind `dyn Target` when it is a `T`.
-fn of_type<T: TargetKind>(target: &dyn Target) -> Option<&T> {
+pub(crate) fn of_type<T: TargetKind>(target: &dyn Target) -> Option<&T> {
     (target as &dyn Any).downcast_ref()
 }
 

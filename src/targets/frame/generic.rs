@@ -6,10 +6,11 @@ use std::any::Any;
 use std::ops::Range;
 
 use super::{
-    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, ParamsError, Printer, Style, Target,
+    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, ParamsError, Printer, Style, Target,
     Traits, Words,
 };
 use crate::device::{Device, Form};
+use super::incomparable::UnknownKey;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
 use crate::redact;
 use crate::secret::{REDACTED, Secret};
@@ -185,7 +186,8 @@ impl ErasedTarget for Generic {
             match wanted.same(live) {
                 Some(equal) => same &= equal,
                 None => {
-                    differences.unknown("params can't be compared: the map holds only a placeholder of a word");
+                    let key = UnknownKey::Placeholder;
+                    differences.unknown(Incomparable::Key { field: "params".to_string(), key });
                     return Some(differences);
                 }
             }

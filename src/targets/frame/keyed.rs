@@ -62,9 +62,20 @@ pub(crate) fn check(key: &Key, sizes: &KeySizes, field: &str, what: &str, proble
     }
 }
 
+/// Refuses a random key where the target reads with it what it wrote before the device was made.
+pub(crate) fn refuse_random(key: &Key, field: &str, problems: &mut Problems) {
+    if key.is_random() {
+        problems.at(field, "a key that is drawn at random is for `crypt` alone");
+    }
+}
+
 /// Compares two keys, and shows neither. A key that was left out of the file of a simulated kernel passes for
 /// the one that is wanted: the file holds only that a key is there.
 pub(crate) fn compare(differences: &mut Differences, field: &str, wanted: &Key, live: &Key) {
+    // Drawn when the device was made, and unknown since.
+    if wanted.is_random() {
+        return;
+    }
     let unread = |key: &Key| {
         !matches!(key.source, KeySource::None | KeySource::Keyring(_)) && key.material().is_none()
     };

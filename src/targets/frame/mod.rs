@@ -25,12 +25,13 @@ mod printer;
 mod problems;
 mod remaining_length;
 pub(crate) mod sector_size;
+pub(crate) mod signature;
 mod traits;
 mod value;
 mod words;
 
 pub use contract::Target;
-pub(crate) use contract::{ErasedTarget, TargetKind};
+pub(crate) use contract::{ErasedTarget, TargetKind, of_type};
 pub use device_use::{DeviceAccess, DeviceUse, Handover, Hazards, Prepare};
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};

@@ -70,6 +70,7 @@ impl Algorithm {
     pub(super) fn check(&self, field: &str, cipher: bool, problems: &mut Problems) {
         problems.word(&format!("{field}.algorithm"), &self.algorithm);
         let key = format!("{field}.key");
+        keyed::refuse_random(&self.key, &key, problems);
         match &self.key.source {
             KeySource::None if self.algorithm.starts_with("hmac(") => {
                 problems.at(key, format!("{} needs a key", self.algorithm));

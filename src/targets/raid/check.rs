@@ -45,15 +45,20 @@ fn sizes(raid: &Raid, length: Option<u64>, problems: &mut Problems) {
         let most = length.and_then(u64::checked_ilog2).map_or(MAX_POWER, |power| 1 << power.min(30));
         problems.power_of_two("region_size", region.0, least, most.max(least));
     }
-    if let (Some(length), Some(data)) = (length, raid.data_devices())
+    if let (Some(length), Some(step)) = (length, raid.stripe())
         && raid.delta_disks.is_none()
-        && data > 0
-        && length % data != 0
+        && length % step != 0
     {
-        let nearest = (length / data * data).max(data);
-        let message =
-            format!("length must be a multiple of the {data} devices that hold data, {length} is not");
-        problems.at("length", message).help(format!("the nearest below is {nearest}"));
+        let below = length / step * step;
+        let message = format!(
+            "length must be a multiple of {step} sectors, a chunk on each device that holds data; {length} is not, and the \
+             array would be shorter than its device"
+        );
+        let help = match below {
+            0 => format!("the shortest is {step}"),
+            _ => format!("the nearest are {below} and {}", below.saturating_add(step)),
+        };
+        problems.at("length", message).help(help);
     }
 }
 

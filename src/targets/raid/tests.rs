@@ -82,10 +82,49 @@ fn what_the_kernel_refuses_is_refused() {
         ("raid1 2 0 speed 2 - 1:0 - 1:1", "no option `speed`"),
         ("raid1 3 0 sync nosync 2 - 1:0 - 1:1", "only one of sync"),
         ("raid1 1 0 3 - 1:0 - 1:1", "pair of words each"),
-        ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", "multiple of the 3 devices"),
+        ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", "multiple of 192 sectors"),
         ("raid0 2 64 sync 2 - 1:0 - 1:1", "levels with redundancy"),
     ] {
         kit::refused::<Raid>(row, says);
+    }
+}
+
+/// A row, its length in sectors, and the lengths that are named where that one does not fill whole stripes.
+const STRIPES: [(&str, u64, Option<&str>); 20] = [
+    ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", 1920, None),
+    ("raid0 1 64 3 - 1:0 - 1:1 - 1:2", 1923, Some("the nearest are 1920 and 2112")),
+    ("raid4 1 64 3 - 1:0 - 1:1 - 1:2", 1920, None),
+    ("raid4 1 64 3 - 1:0 - 1:1 - 1:2", 64, Some("the shortest is 128")),
+    ("raid5_ls 1 128 3 - 1:0 - 1:1 - 1:2", 65_280, None),
+    ("raid5_ls 1 128 3 - 1:0 - 1:1 - 1:2", 65_534, Some("the nearest are 65280 and 65536")),
+    ("raid5_n 1 128 4 - 1:0 - 1:1 - 1:2 - 1:3", 65_280, None),
+    ("raid6_zr 1 128 5 - 1:0 - 1:1 - 1:2 - 1:3 - 1:4", 65_535, Some("the nearest are 65280 and 65664")),
+    ("raid6_zr 1 128 5 - 1:0 - 1:1 - 1:2 - 1:3 - 1:4", 65_664, None),
+    ("raid1 1 0 2 - 1:0 - 1:1", 65_535, None),
+    ("raid10 1 64 2 1:4 1:0 1:5 1:1", 65, Some("the nearest are 64 and 128")),
+    ("raid10 1 64 3 1:4 1:0 1:5 1:1 1:6 1:2", 96, Some("the shortest is 192")),
+    ("raid10 1 64 3 1:4 1:0 1:5 1:1 1:6 1:2", 192, None),
+    ("raid10 1 64 4 1:4 1:0 1:5 1:1 1:6 1:2 1:7 1:3", 384, None),
+    ("raid10 1 64 4 1:4 1:0 1:5 1:1 1:6 1:2 1:7 1:3", 448, Some("the nearest are 384 and 512")),
+    ("raid10_far 1 64 4 1:4 1:0 1:5 1:1 1:6 1:2 1:7 1:3", 384, Some("the nearest are 256 and 512")),
+    ("raid10_offset 1 64 4 1:4 1:0 1:5 1:1 1:6 1:2 1:7 1:3", 512, None),
+    ("raid10 5 64 raid10_copies 4 raid10_format near 4 1:4 1:0 1:5 1:1 1:6 1:2 1:7 1:3", 64, None),
+    ("raid10 3 64 raid10_format far 2 1:4 1:0 1:5 1:1", 64, Some("the shortest is 128")),
+    ("raid5_ls 3 64 delta_disks 1 3 1:4 1:0 1:5 1:1 1:6 1:2", 65, None),
+];
+
+#[test]
+fn an_array_is_a_whole_number_of_stripes() {
+    for (row, length, says) in STRIPES {
+        let mut problems = Problems::default();
+        kit::typed("raid", row).check(Some(length), &mut problems);
+        let problems: Vec<String> = problems.into_vec().iter().map(ToString::to_string).collect();
+        match says {
+            None => assert!(problems.is_empty(), "{row} {length}: {problems:?}"),
+            Some(says) => {
+                assert!(problems.iter().any(|problem| problem.contains(says)), "{row} {length}: {problems:?}")
+            }
+        }
     }
 }
 

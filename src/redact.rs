@@ -127,7 +127,13 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
             {
                 found.push(part..end);
             } else if !(word.starts_with('/') || word.starts_with("mappings.")) {
-                found.extend(long_hex(word).into_iter().map(|run| start + run.start..start + run.end));
+                let is_border = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
+                let whole = |run: &Range<usize>| {
+                    is_border(word[..run.start].chars().next_back())
+                        && is_border(word[run.end..].chars().next())
+                };
+                let runs = long_hex(word).into_iter().filter(whole);
+                found.extend(runs.map(|run| start + run.start..start + run.end));
             }
         }
         start = end + line[end..].chars().next().map_or(0, char::len_utf8);

@@ -6,7 +6,7 @@
 //! `crypt_ctr_cipher_old`, `crypt_ctr_cipher_new` and `crypt_ctr_ivmode` in `drivers/md/dm-crypt.c`; `crypto/*.c` for
 //! the names.
 
-use super::digest_size;
+use super::digest::{DIGESTS, digest_size};
 use crate::mistake::Mistake;
 use crate::nearest::nearest;
 
@@ -207,7 +207,7 @@ pub(crate) fn unknown_name(spec: &str) -> Option<UnknownName<'_>> {
     names.find_map(|(kind, name)| {
         let all: Vec<&'static str> = match kind {
             MODE => MODES.to_vec(),
-            HASH => super::sizes::DIGESTS.iter().map(|(name, _)| *name).collect(),
+            HASH => DIGESTS.iter().map(|(name, _)| *name).collect(),
             CIPHER => ciphers().chain(OTHER_NAMES).collect(),
             _ => ciphers().chain(OTHER_NAMES).chain(MODES).collect(),
         };
@@ -238,7 +238,7 @@ pub fn cipher_problem(spec: &str) -> Option<Mistake> {
         if mode != "ecb" && cipher.iv.is_none() {
             return Some(format!("the mode `{mode}` needs an IV: `{name}-{mode}-plain64`").into());
         }
-        // A chain mode that is a slip of the pen is no module of somebody's.
+        // A chain mode that is a slip of the pen is not a module of that kernel alone.
         if let Some(meant) = nearest(mode, MODES).filter(|_| !MODES.contains(&mode)) {
             let mistake = Mistake::new(format!("`{mode}` is not a chain mode of Linux"));
             return Some(mistake.advice(format!("the nearest is `{meant}`")));

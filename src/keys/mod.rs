@@ -6,6 +6,7 @@
 //! file is found before the table is sent to the kernel.
 
 mod cipher;
+mod digest;
 mod error;
 mod form;
 mod random;
@@ -16,11 +17,11 @@ mod source;
 
 pub use cipher::cipher_problem;
 pub(crate) use cipher::{UnknownName, iv_mode, unknown_name};
+pub(crate) use digest::digest_size;
 pub use error::{KeyError, SizeHint};
 pub(crate) use random::draw;
 pub use read::{Places, read_all, resolve};
 pub use sizes::KeySizes;
-pub(crate) use sizes::digest_size;
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 
 use std::borrow::Cow;

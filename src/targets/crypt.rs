@@ -274,7 +274,7 @@ impl Target for Crypt {
 
     fn unreadable_after(&self, live: Option<&dyn Target>) -> Option<&'static str> {
         let keeps = live.and_then(of_type::<Self>).is_some_and(|live| self.keeps_key(live));
-        (self.key.is_random() && !keeps).then_some("what is on it, for its key is drawn anew")
+        (self.key.is_random() && !keeps).then_some("what is on it, for its key is drawn again")
     }
 
     fn overwrites(&self) -> Option<(&Device, u64)> {

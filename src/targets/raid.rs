@@ -205,7 +205,7 @@ impl Raid {
         let count = self.devices.len() as u64;
         let devices = match self.level.family() {
             Family::Mirror => return None,
-            // Copies side by side share a stripe; the others need one for each copy.
+            // Near copies share a stripe; the others need one for each copy.
             Family::Copies => match self.raid10_format.unwrap_or(self.level.raid10_format()) {
                 Raid10Format::Near => count / greatest_common_divisor(count, self.copies()),
                 Raid10Format::Offset | Raid10Format::Far => count,

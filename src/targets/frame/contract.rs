@@ -100,7 +100,7 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Returns what can't be read any more once this target takes the place of `live`, a clause for the user: with a
     /// key that is drawn at random nothing can be read that was written before. `None` for `live` is a device that is
-    /// made anew.
+    /// recreated.
     fn unreadable_after(&self, live: Option<&dyn Target>) -> Option<&'static str> {
         let _ = live;
         None

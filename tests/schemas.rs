@@ -143,6 +143,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "overlap-on-a-mapping",
             "overlap-one-says-shared",
             "overlap-two-mappings",
+            "own-sectors",
         ],
     ),
     (

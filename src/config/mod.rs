@@ -22,6 +22,7 @@ mod locate;
 mod merge;
 mod model;
 mod overlap;
+pub(crate) mod own_sectors;
 mod parse;
 mod parts;
 mod row_fields;

@@ -54,6 +54,15 @@ pub enum Obstacle {
     NoRoom(NoRoom),
     /// A parameter of a target breaks a rule, which shows only now.
     Parameter(Problem),
+    /// A row would use the same sectors for two purposes.
+    OwnSectors {
+        /// The lower device of the first use.
+        first: Written,
+        /// The lower device of the second use.
+        second: Written,
+        /// The sectors, of the device that both lead to.
+        sectors: SharedSectors,
+    },
     /// A device holds metadata with which the kernel must not load the table.
     Metadata {
         /// The device that holds the metadata.
@@ -211,6 +220,12 @@ impl fmt::Display for Obstacle {
             ),
             Self::NoRoom(no_room) => no_room.fmt(f),
             Self::Parameter(problem) => write!(f, "{problem}"),
+            Self::OwnSectors { first, second, sectors } => write!(
+                f,
+                "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another device",
+                first.described(),
+                second.described()
+            ),
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
             Self::Circle { through } => write!(f, "it depends on itself, through {}", keys(through)),
             Self::AboveCircle { through } => {

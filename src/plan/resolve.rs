@@ -7,6 +7,7 @@ use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::Obstacle;
 use super::position::ChangeId;
+use crate::config::own_sectors::{self, Ground, OwnSectors};
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
 use crate::diff;
@@ -81,6 +82,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         target.fill_defaults(length);
         self.check_fields(target.as_ref(), length);
         self.check_metadata(target.as_ref());
+        self.check_own_sectors(target.as_ref(), length);
         for lower in target.lower_devices(length) {
             self.check(&lower, start, length);
         }
@@ -122,6 +124,27 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
         self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
+    }
+
+    /// Checks that a target does not use the same sectors for two purposes.
+    fn check_own_sectors(&mut self, target: &dyn Target, length: u64) {
+        let number = |device: &Device| device.number.or_else(|| self.observed.number(device));
+        // A mapping that does not exist yet has no number, and is written by its key alone.
+        let identity = |device: &Device| {
+            Some((number(device), device.key().filter(|_| number(device).is_none()).cloned()))
+        };
+        let mapping = |device: &Device| {
+            let by_key = device.key().and_then(|key| self.changes.map.mappings.get(key));
+            by_key.or_else(|| self.below(device).map(|below| below.mapping))
+        };
+        let ground = Ground { identity: &identity, mapping: &mapping };
+        let found = own_sectors::find(target, length, &ground);
+        let obstacle = found.map(|OwnSectors { first, second, sectors }| Obstacle::OwnSectors {
+            first: first.into(),
+            second: second.into(),
+            sectors,
+        });
+        self.obstacles.extend(obstacle);
     }
 
     /// Checks that the kernel may load a target with the metadata that its devices hold.

@@ -132,6 +132,10 @@ impl Target for Delay {
         lowers
     }
 
+    fn has_ways(&self) -> bool {
+        true
+    }
+
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         let ways = [Some(&mut self.read), self.write.as_mut(), self.flush.as_mut()];
         ways.into_iter().flatten().map(|way| &mut way.device).collect()

@@ -326,6 +326,10 @@ impl Target for Multipath {
         self.paths().map(|path| DeviceUse::write(&path.device, 0, length)).collect()
     }
 
+    fn has_ways(&self) -> bool {
+        true
+    }
+
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         self.groups.iter_mut().flat_map(|group| &mut group.paths).map(|path| &mut path.device).collect()
     }

@@ -94,6 +94,10 @@ impl Target for Switch {
         self.paths.iter().map(|path| DeviceUse::write(&path.device, path.offset.0, length)).collect()
     }
 
+    fn has_ways(&self) -> bool {
+        true
+    }
+
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         self.paths.iter_mut().map(|path| &mut path.device).collect()
     }

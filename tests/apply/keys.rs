@@ -262,3 +262,37 @@ fn a_random_key_is_another_whenever_the_device_is_made_and_stays_while_it_is_the
     assert_eq!(run(&["apply", "swap.toml", "--allow", "remap,loss"]).0, Some(0));
     assert_eq!(drawn(&lab).len(), 64);
 }
+
+#[test]
+fn a_random_key_over_what_can_be_told_is_a_loss() {
+    let lab = Lab::new();
+    let map = |target: &str| {
+        let text = format!("format = 1\nowner = \"lab\"\n[mappings.swap]\ntargets = [{{ {target} }}]\n");
+        lab.write("swap.toml", text.as_bytes(), 0o644);
+    };
+    let random = "type = \"crypt\", length = 2048, cipher = \"aes-xts-plain64\", key = { random = 64 }, device = \"/dev/sda\"";
+    let plan = || String::from_utf8(lab.run(&["plan", "swap.toml"]).stdout).unwrap();
+    map(random);
+    assert!(plan().contains("[create]"), "{}", plan());
+
+    // A signature on the disk, and a file system behind the first sectors that are used.
+    let state = lab.state();
+    let mut head = vec![0u8; 4096];
+    head[1080..1082].copy_from_slice(&[0x53, 0xef]);
+    let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut with_head: serde_json::Value = serde_json::from_str(&state).unwrap();
+    with_head["block_devices"][0]["head"] = head.into();
+    fs::write(lab.path("state.json"), with_head.to_string()).unwrap();
+    assert!(plan().contains("this loses the ext file system on /dev/sda (8:0)"), "{}", plan());
+    assert_eq!(lab.run(&["apply", "swap.toml"]).status.code(), Some(3));
+    fs::write(lab.path("state.json"), &state).unwrap();
+
+    // Another table, until now.
+    map("type = \"linear\", length = 2048, device = \"/dev/sda\"");
+    assert_eq!(lab.run(&["apply", "swap.toml"]).status.code(), Some(0));
+    map(random);
+    assert!(plan().contains("this loses what is on it, for its key is drawn again"), "{}", plan());
+    assert_eq!(lab.run(&["apply", "swap.toml", "--allow", "remap,format"]).status.code(), Some(3));
+    assert_eq!(lab.run(&["apply", "swap.toml", "--allow", "loss"]).status.code(), Some(0));
+    assert_eq!(lab.run(&["plan", "swap.toml", "--detailed-exitcode"]).status.code(), Some(0));
+}

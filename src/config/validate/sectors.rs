@@ -6,10 +6,12 @@ use smol_str::SmolStr;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
-use super::super::model::Mappings;
+use super::super::model::{Length, Mapping, MappingRow, Mappings};
 use super::super::overlap::{Claim, Overlap, claims, overlaps};
+use super::super::own_sectors::{self, Ground, OwnSectors};
 use super::places::reference;
 use crate::device::{Device, Form};
+use crate::targets::Problems;
 
 pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
@@ -18,6 +20,43 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
         diagnostics.push(describe(&overlap, mappings));
     }
+    let mapping = |device: &Device| mappings.get(device.key()?);
+    let ground = Ground { identity: &|device| Some(spelling(device)), mapping: &mapping };
+    for mapping in mappings.values().filter(|mapping| mapping.is_present()) {
+        for (index, row) in mapping.rows.iter().enumerate() {
+            // Without a length a row has one sector at least; of the others the plan knows.
+            let length = if let Length::Sectors(length) = row.length { length } else { 1 };
+            let found = own_sectors::find(row.target.as_ref(), length, &ground);
+            let found = found.filter(|_| is_sound(row, length));
+            found.into_iter().for_each(|found| diagnostics.push(describe_own(mapping, index, &found)));
+        }
+    }
+}
+
+/// Whether the target itself finds nothing wrong, as many do with two devices that are one.
+fn is_sound(row: &MappingRow, length: u64) -> bool {
+    let mut problems = Problems::default();
+    row.target.check(Some(length), &mut problems);
+    problems.is_empty()
+}
+
+/// Describes a row that uses the same sectors for two purposes.
+fn describe_own(
+    mapping: &Mapping,
+    index: usize,
+    OwnSectors { first, second, sectors }: &OwnSectors<'_>,
+) -> Diagnostic {
+    let message = if first.form == second.form {
+        format!(
+            "this target would use {sectors} of {second} for two purposes, and overwrite what it keeps there"
+        )
+    } else {
+        format!(
+            "{first} and {second} are the same device at {sectors}, and this target would overwrite what it keeps there"
+        )
+    };
+    let place = Spot::Text(mapping.origin().below("targets").below(index), vec![second.to_string()]);
+    Diagnostic::error(message).at(place).help("give it another device, or other sectors")
 }
 
 /// Returns the identity of a device offline: its text. A label becomes the link that udev makes of it.

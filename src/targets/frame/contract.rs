@@ -111,6 +111,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Whether its lower devices are ways to the same sectors: it may be given one device more than once.
+    fn has_ways(&self) -> bool {
+        false
+    }
+
     /// Returns a message to a lower device without which the kernel refuses the table when it is loaded for
     /// the first time: the volume of a thin pool is made by the pool. That it exists already is not a failure.
     fn prepare(&self) -> Option<Prepare<'_>> {

@@ -195,7 +195,8 @@ cases! {
         one_key_in_every_form
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed
-        error_fails_and_zero_is_empty;
+        error_fails_and_zero_is_empty
+        a_random_key_stays_while_its_device_is_there;
     newer:
         a_vdo_volume_keeps_what_is_written
         a_zoned_disk_takes_writes_anywhere

@@ -321,3 +321,37 @@ pub fn error_fails_and_zero_is_empty(guest: &Guest) -> Result<()> {
     drop(File::open("/dev/mapper/holes")?);
     remove_all(guest)
 }
+
+/// The row of the mapping `swap` with its key.
+fn row_with_key() -> Result<String> {
+    program("dmsetup", &["table", "--showkeys", "swap"])
+}
+
+pub fn a_random_key_stays_while_its_device_is_there(guest: &Guest) -> Result<()> {
+    let map = |more: &str| {
+        format!(
+            "[mappings.swap]\ntargets = [{{ type = 'crypt', length = 2048, cipher = 'aes-xts-plain64', key = {{ random = 64 }}, device = '/dev/ram0'{more} }}]"
+        )
+    };
+    guest.apply(&map(""), &[])?;
+    let first = row_with_key()?;
+    let disk = Disk::mapping("swap")?;
+    let data = [0x5a; 4096];
+    disk.write(0, &data)?;
+    guest.apply(&map(", allow_discards = true"), &[])?;
+    ensure!(row_with_key()?.split(' ').nth(4) == first.split(' ').nth(4), "the key changed under its device");
+    ensure!(disk.read(0, 8)? == data, "what was written can't be read any more");
+    drop(disk);
+    remove_all(guest)?;
+    guest.apply(&map(""), &[])?;
+    ensure!(row_with_key()?.split(' ').nth(4) != first.split(' ').nth(4), "the key was kept");
+    ensure!(Disk::mapping("swap")?.read(0, 8)? != data, "what was written before can be read");
+    remove_all(guest)?;
+
+    // A file system on the disk is a loss.
+    program("mkfs.ext4", &["-q", "/dev/ram0", "1024"])?;
+    let refused = apply_ends(&map(""), &[], 3)?;
+    ensure!(refused.stderr.contains("this loses the ext file system on /dev/ram0"), "{refused:?}");
+    guest.apply(&map(""), &["--allow", "loss"])?;
+    remove_all(guest)
+}

@@ -5,12 +5,12 @@
 use std::any::Any;
 use std::ops::Range;
 
+use super::incomparable::UnknownKey;
 use super::{
-    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, ParamsError, Printer, Style, Target,
-    Traits, Words,
+    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, ParamsError, Printer,
+    Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
-use super::incomparable::UnknownKey;
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
 use crate::redact;
 use crate::secret::{REDACTED, Secret};

@@ -117,7 +117,7 @@ const STRIPES: [(&str, u64, Option<&str>); 20] = [
 fn an_array_is_a_whole_number_of_stripes() {
     for (row, length, says) in STRIPES {
         let mut problems = Problems::default();
-        kit::typed("raid", row).check(Some(length), &mut problems);
+        kit::parse::<Raid>(row).check(Some(length), &mut problems);
         let problems: Vec<String> = problems.into_vec().iter().map(ToString::to_string).collect();
         match says {
             None => assert!(problems.is_empty(), "{row} {length}: {problems:?}"),

@@ -12,7 +12,7 @@ use crate::config::{Map, State};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
-use crate::plan::{self, ChangeId, Changes, Drift};
+use crate::plan::{self, ChangeId, Changes, Drift, Obstacle};
 
 /// One word for a mapping or a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +78,10 @@ pub struct Entry {
 pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = plan::compare(map, &observed);
+    observed.read_circles(kernel, changes.touched())?;
+    let told = plan::told_conflicts(&changes, &observed);
     let mut conflicts: BTreeMap<&Key, Vec<Remark>> = BTreeMap::new();
-    for conflict in &changes.conflicts {
+    for conflict in &told {
         let remark = Remark::Conflict(conflict.reason.clone());
         conflicts.entry(&conflict.mapping).or_default().push(remark);
     }
@@ -121,10 +123,15 @@ fn left_behind(seen: &Seen) -> Vec<Remark> {
 pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let owned = Uuid::is_prefixed;
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
+    observed.read_circles(kernel, observed.read_numbers())?;
+    let in_circle = |seen: &Seen| observed.circle(seen.listed.number).cloned().map(Remark::InCircle);
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
-        let remarks: Vec<Remark> =
-            leaving(seen.mapped.as_ref()).into_iter().chain(left_behind(seen)).collect();
+        let remarks: Vec<Remark> = leaving(seen.mapped.as_ref())
+            .into_iter()
+            .chain(left_behind(seen))
+            .chain(in_circle(seen))
+            .collect();
         let word = match (info.suspended, remarks.is_empty()) {
             (true, _) => Word::Suspended,
             (false, _) if info.deferred_remove => Word::Pending,
@@ -182,6 +189,9 @@ fn of_change(
         Drift::Blocked => Word::Drifted,
     };
     remarks.extend(conflicts.into_iter().flatten().cloned());
+    let is_told = |remark: &Remark| matches!(remark, Remark::Conflict(Obstacle::InCircle(_)));
+    let circle = change.number().and_then(|number| observed.circle(number));
+    remarks.extend(circle.filter(|_| !remarks.iter().any(is_told)).cloned().map(Remark::InCircle));
     if let Some(device) = change.device() {
         if device.info.name != change.mapping.name {
             let (is, wanted) = (device.info.name.clone(), change.mapping.name.clone());

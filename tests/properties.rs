@@ -178,6 +178,7 @@ fn kernel(foreign: u32) -> Simulated {
             swap: false,
             processes: Vec::new(),
             holders: Vec::new(),
+            in_flight: 0,
             queue: None,
         }
     };

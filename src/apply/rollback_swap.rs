@@ -8,7 +8,7 @@
 use std::slice;
 
 use super::rows;
-use super::swap::{Member, Members, top_down};
+use super::swap::{Layer, Member, Members, top_down};
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
@@ -49,7 +49,11 @@ fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelErro
         })
     };
     let loaded = ways.iter().filter(|way| note(way.stage(kernel))).count();
-    let order = top_down(ways.iter().map(|way| (way.member.number, way.old.as_slice())));
+    let order = top_down(ways.iter().map(|way| Layer {
+        number: way.member.number,
+        table: &way.old,
+        through: &way.member.reload.through.old,
+    }));
     if loaded > 1 {
         for member in &order {
             let way = &ways[member.index()];

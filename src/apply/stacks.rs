@@ -34,6 +34,7 @@ pub(crate) fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swappe
 /// Returns the lower devices of a device, before its reload and after it.
 fn lowers(Swapped { reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
     let mut lowers = diff::lower_devices(&reload.old.rows);
+    lowers.extend(reload.through.old.iter().chain(&reload.through.new));
     for row in &*reload.table {
         lowers.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
     }

@@ -69,9 +69,16 @@ pub(crate) fn swap(
     }
 }
 
-/// Returns the order in which a stack is suspended: a device after all devices above it. `stack` gives the number and
-/// the table of each device.
-pub(crate) fn top_down<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> Vec<MemberId> {
+/// A device of a stack, as its place in the order follows from it.
+pub(crate) struct Layer<'t> {
+    pub number: Option<DevNum>,
+    pub table: &'t [RawRow],
+    /// The devices of the stack that it uses through devices outside of it.
+    pub through: &'t [DevNum],
+}
+
+/// Returns the order in which a stack is suspended: a device after all devices above it.
+pub(crate) fn top_down<'t>(stack: impl Iterator<Item = Layer<'t>>) -> Vec<MemberId> {
     from_the_top(&levels(stack))
 }
 
@@ -82,14 +89,15 @@ fn from_the_top(levels: &IndexVec<MemberId, usize>) -> Vec<MemberId> {
 }
 
 /// Counts the levels of the stack below each device.
-fn levels<'t>(stack: impl Iterator<Item = (Option<DevNum>, &'t [RawRow])>) -> IndexVec<MemberId, usize> {
-    let stack: IndexVec<MemberId, _> = stack.collect();
+fn levels<'t>(stack: impl Iterator<Item = Layer<'t>>) -> IndexVec<MemberId, usize> {
+    let stack: IndexVec<MemberId, Layer<'t>> = stack.collect();
     let members: HashMap<DevNum, MemberId> =
-        stack.entries().filter_map(|(member, (number, _))| Some(((*number)?, member))).collect();
-    let below = |table: &[RawRow]| -> Positions<MemberId> {
-        diff::lower_devices(table).iter().filter_map(|number| members.get(number)).copied().collect()
+        stack.entries().filter_map(|(member, layer)| Some((layer.number?, member))).collect();
+    let below = |layer: &Layer<'_>| -> Positions<MemberId> {
+        let lowers = diff::lower_devices(layer.table);
+        lowers.iter().chain(layer.through).filter_map(|number| members.get(number)).copied().collect()
     };
-    stack.iter().map(|(_, table)| below(table)).collect::<Stacks<MemberId>>().levels()
+    stack.iter().map(below).collect::<Stacks<MemberId>>().levels()
 }
 
 /// One call of a swap.
@@ -124,8 +132,16 @@ struct Swap<'s> {
 
 impl<'s> Swap<'s> {
     fn new(kernel: &'s dyn ChangeKernel, members: &'s Members) -> Self {
-        let old = levels(members.iter().map(|member| (member.number, &*member.reload.old.rows)));
-        let new = levels(members.iter().map(|member| (member.number, member.new.as_slice())));
+        let old = levels(members.iter().map(|member| Layer {
+            number: member.number,
+            table: &member.reload.old.rows,
+            through: &member.reload.through.old,
+        }));
+        let new = levels(members.iter().map(|member| Layer {
+            number: member.number,
+            table: &member.new,
+            through: &member.reload.through.new,
+        }));
         let top = old.iter().copied().max().unwrap_or_default();
         let suspend = |member| Call { phase: PhaseId::new(top - old[member]), step: Step::Suspend(member) };
         let resume = |member| Call { phase: PhaseId::new(top + 1 + new[member]), step: Step::Resume(member) };

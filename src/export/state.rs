@@ -100,6 +100,7 @@ fn mapping(
         // The processes of now will have ended when the file is used.
         processes: Vec::new(),
         holders: users.holders.into_iter().filter(|holder| !mapped.contains(holder)).collect(),
+        in_flight: 0,
         queue: None,
     }))
 }

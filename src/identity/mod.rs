@@ -5,6 +5,7 @@
 //! Names outside libdevmapper's whitelist are written to the kernel in mangled form (`\xNN`), as other tools expect
 //! them, and shown plain.
 
+mod called;
 mod error;
 mod key;
 mod name;
@@ -12,6 +13,7 @@ mod number;
 mod printable;
 mod uuid;
 
+pub use called::Called;
 pub use error::IdentityError;
 pub use key::{DEFAULT_OWNER, Key, Owner};
 pub use name::{MAX_NAME, Name, TEMPORARY_PREFIX};

@@ -258,6 +258,10 @@ pub trait ReadKernel: Sync {
     /// Lists the paths of each block device below `/dev`: its own node first, then the links to it.
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError>;
 
+    /// Returns the name that its driver gave a block device, such as `md0` or `loop20`; `None` where it is not known. For
+    /// a mapping that is `dm-N`.
+    fn driver_name(&self, number: DevNum) -> Option<String>;
+
     /// Reads the users of a block device that the kernel records.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;
 
@@ -268,6 +272,12 @@ pub trait ReadKernel: Sync {
 
     /// Reads `length` bytes of a block device from byte `offset` on; `None` when they can't be read.
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>>;
+
+    /// Counts the requests that were sent to a block device and have not ended. 0 where that is not known.
+    fn in_flight(&self, number: DevNum) -> u64 {
+        let _ = number;
+        0
+    }
 
     /// Tells whether the start of a block device can be read now. The disks of a kernel that is not running
     /// always can, whether or not their content is known.

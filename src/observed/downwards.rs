@@ -11,6 +11,15 @@ use crate::stack::Reach;
 impl Observed {
     /// Reads all block devices below those that are known.
     pub(super) fn read_downwards(&mut self, kernel: &dyn ReadKernel) -> Result<(), KernelError> {
+        self.read_blocks_below(kernel)?;
+        let is_named = |number: &DevNum| self.by_number(*number).is_none();
+        let upper = self.blocks.values().filter(|block| !block.lower.is_empty()).map(|block| block.number);
+        let named = upper.filter(is_named).filter_map(|number| Some((number, kernel.driver_name(number)?)));
+        self.driver_names = named.collect();
+        Ok(())
+    }
+
+    fn read_blocks_below(&mut self, kernel: &dyn ReadKernel) -> Result<(), KernelError> {
         let mut reach: Reach<DevNum> =
             self.blocks.values().flat_map(|block| block.lower.iter().copied()).collect();
         while let Some(number) = reach.next() {

@@ -4,7 +4,9 @@
 //! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
 //! pure function of this state and the map.
 
+mod circles;
 mod downwards;
+mod links;
 mod users;
 
 use std::cell::LazyCell;
@@ -15,12 +17,16 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
-use crate::identity::{DevNum, MINORS, Name, Uuid};
+use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
 use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::{Metadata, signature};
 use crate::units::SECTOR;
+pub(crate) use circles::Circle;
+use circles::Circles;
+use links::Links;
+pub(crate) use links::Meaning;
 use users::DeviceUsers;
 
 /// The pause between two looks for a lower device that is waited for.
@@ -69,6 +75,10 @@ pub struct Observed {
     by_minor: OnceLock<IndexVec<Minor, Option<SeenId>>>,
     resolved: HashMap<Form, DevNum>,
     blocks: HashMap<DevNum, BlockDevice>,
+    /// The names that their drivers gave to devices that are not mapped and use others.
+    driver_names: HashMap<DevNum, String>,
+    links: Links,
+    circles: OnceLock<Circles>,
     users: OnceLock<DeviceUsers>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
@@ -100,16 +110,19 @@ impl Observed {
                 for lower in row.target.lower_devices(0) {
                     observed.resolve(kernel, lower.device, deadline)?;
                 }
-                let place = |Metadata { device, offset, length, .. }| (device, offset, length);
+                let place = |Metadata { device, offset, length, .. }| (mapping, device, offset, length);
                 heads.extend(row.target.metadata().into_iter().map(place));
                 heads.extend(
-                    row.target.overwrites().map(|(device, offset)| (device, offset, signature::HEAD)),
+                    row.target
+                        .overwrites()
+                        .map(|(device, offset)| (mapping, device, offset, signature::HEAD)),
                 );
             }
         }
         observed.read_downwards(kernel)?;
-        for (device, offset, length) in heads {
-            if let Some((number, offset)) = observed.ground(map, device, offset)
+        observed.links = observed.moved_links(map);
+        for (mapping, device, offset, length) in heads {
+            if let Some((number, offset)) = observed.ground(map, Some(mapping), (device, offset))
                 && let Some(head) = kernel.peek(number, offset, length)
             {
                 observed.heads.insert((number, offset), head);
@@ -175,27 +188,35 @@ impl Observed {
 
     /// Finds the device and offset that hold a byte of `device` now, for a map that is not applied yet: follows linear
     /// rows of the map downwards. A byte has one way down, so no search of the stacks is needed. Offsets are in bytes. `None` when the device does not exist.
-    fn ground(&self, map: &Map, device: &Device, offset: u64) -> Option<(DevNum, u64)> {
+    /// `used_by` is the mapping that is written with `device`.
+    fn ground<'m>(
+        &self,
+        map: &'m Map,
+        mut used_by: Option<&'m Mapping>,
+        (device, offset): (&'m Device, u64),
+    ) -> Option<(DevNum, u64)> {
         let (mut device, mut sector) = (device, offset / SECTOR);
         for _ in 0..MAX_DEPTH {
-            let Some(mapping) = self.mapping_of(map, device) else {
-                return Some((self.number(device)?, sector.checked_mul(SECTOR)? + offset % SECTOR));
+            let number = device.number.or_else(|| self.number_for(used_by, device));
+            let Some(mapping) = self.mapping_of(map, device, number) else {
+                return Some((number?, sector.checked_mul(SECTOR)? + offset % SECTOR));
             };
             let Some(below) = straight_down(mapping, sector) else {
                 let number = self.by_uuid(&mapping.uuid)?.listed.number;
                 return Some((number, sector.checked_mul(SECTOR)? + offset % SECTOR));
             };
             (device, sector) = below;
+            used_by = Some(mapping);
         }
         None
     }
 
     /// Returns the mapping of the map for a device, whichever form it has.
-    fn mapping_of<'m>(&self, map: &'m Map, device: &Device) -> Option<&'m Mapping> {
+    fn mapping_of<'m>(&self, map: &'m Map, device: &Device, number: Option<DevNum>) -> Option<&'m Mapping> {
         if let Some(key) = device.key() {
             return map.mappings.get(key);
         }
-        let uuid = self.by_number(self.number(device)?)?.listed.uuid.as_ref()?;
+        let uuid = self.by_number(number?)?.listed.uuid.as_ref()?;
         let (_, key) = uuid.parts()?;
         map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
     }
@@ -265,14 +286,40 @@ impl Observed {
         if device.key().is_some() { None } else { self.resolved.get(&device.form).copied() }
     }
 
+    /// Returns the number of a device that `mapping` is written with. A link that udev moved up means what
+    /// [`meaning`](Self::meaning) tells.
+    pub fn number_for(&self, mapping: Option<&Mapping>, device: &Device) -> Option<DevNum> {
+        match mapping.and_then(|mapping| self.meaning(mapping, device)) {
+            Some(Meaning::Had(number) | Meaning::Shows(number)) => Some(*number),
+            Some(Meaning::Unknown) => None,
+            None => self.number(device),
+        }
+    }
+
     /// Returns a lower device by its number.
     pub fn block(&self, number: DevNum) -> Option<&BlockDevice> {
         self.blocks.get(&number)
     }
 
+    /// Lists the numbers of the devices whose tables were read.
+    pub(crate) fn read_numbers(&self) -> impl Iterator<Item = DevNum> {
+        self.devices.iter().filter(|seen| seen.mapped.is_some()).map(|seen| seen.listed.number)
+    }
+
+    /// Lists the block devices that were read.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &BlockDevice> {
+        self.blocks.values()
+    }
+
+    /// Names a device in a sentence.
+    pub fn called(&self, number: DevNum) -> Called {
+        let mapped = self.by_number(number).map(|seen| seen.listed.name.to_string());
+        Called { name: mapped.or_else(|| self.driver_names.get(&number).cloned()), number }
+    }
+
     /// Returns the metadata from byte `offset` of a device on, as the map will arrange it; `None` where it was not read.
     pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
-        self.heads.get(&self.ground(map, device, offset)?).map(Vec::as_slice)
+        self.heads.get(&self.ground(map, None, (device, offset))?).map(Vec::as_slice)
     }
 }
 

@@ -109,7 +109,7 @@ impl Observed {
     }
 
     /// Returns the open count of the mapped device.
-    fn open_count(&self, place: Option<SeenId>) -> Option<u32> {
+    pub(super) fn open_count(&self, place: Option<SeenId>) -> Option<u32> {
         self.devices[place?].mapped.as_ref().map(|mapped| mapped.info.open_count)
     }
 

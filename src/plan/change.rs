@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::matching::Match;
+use super::step::Through;
 use crate::config::{Mapping, State};
 use crate::diff::{self, TableDiff, Unjudgeable};
 use crate::identity::DevNum;
@@ -25,6 +26,8 @@ pub struct Change<'a> {
     pub size: Option<u64>,
     /// The size of the logical blocks below it, in sectors.
     pub block: u64,
+    /// The devices of other mappings below it, through devices outside of the map.
+    pub(crate) through: Through,
 }
 
 /// How a mapping and its device compare.

@@ -1,6 +1,6 @@
 //! A map and a kernel, compared: a change for each mapping, lower ones first, and the questions asked of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::change::{Change, Drift};
 use super::change_index::ChangeIndex;
@@ -8,9 +8,10 @@ use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
 use super::position::{ChangeId, MappingId};
 use super::remark::{Ignored, Unjudged, Warning};
+use super::step::Through;
 use crate::config::Map;
 use crate::device::Device;
-use crate::diff::Unjudgeable;
+use crate::diff::{self, Unjudgeable};
 use crate::identity::{DevNum, Key, Name};
 use crate::observed::{Observed, Seen};
 use crate::stack::{IndexVec, Position as _, Positions};
@@ -64,6 +65,16 @@ impl<'a> Changes<'a> {
         self.lowers.push(lowers);
     }
 
+    /// Blocks a mapping that was compared already.
+    pub(super) fn block(&mut self, place: ChangeId, reason: Obstacle) {
+        let change = &mut self.all[place];
+        (change.drift, change.size) = (Drift::Blocked, None);
+        self.index.busy.retain(|busy| *busy != place);
+        self.index.touched.extend(change.number());
+        let mapping = change.mapping;
+        self.conflicts.push(Conflict { mapping: mapping.key.clone(), name: mapping.name.clone(), reason });
+    }
+
     /// Records the values that the kernel would accept and ignore, of the mapping that is pushed next.
     pub(super) fn note_ignored(&mut self, ignored: Vec<IgnoredValue>) {
         if !ignored.is_empty() {
@@ -115,6 +126,24 @@ impl<'a> Changes<'a> {
         known
             .copied()
             .or_else(|| self.mappings.of_device(device, observed).and_then(|id| self.by_mapping[id]))
+    }
+
+    /// The devices of mappings that the device of `change` uses through devices outside of the map.
+    pub(super) fn through(&self, change: &Change<'_>, observed: &Observed) -> Through {
+        let Some(device) = change.device().filter(|_| self.mappings.has_foreign_between()) else {
+            return Through::default();
+        };
+        let lead_to = |number: DevNum| {
+            let mappings = self.mappings.through(number).iter();
+            mappings.filter_map(|id| self.all[self.by_mapping[*id]?].number()).collect::<Vec<_>>()
+        };
+        let new = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
+        let new: BTreeSet<DevNum> = new.filter_map(|lower| lower.device.number).collect();
+        let old = diff::lower_devices(&device.table);
+        let is_foreign = |number: &DevNum| self.mappings.of_number(*number, observed).is_none();
+        let reached =
+            |lowers: BTreeSet<DevNum>| lowers.into_iter().filter(is_foreign).flat_map(lead_to).collect();
+        Through { old: reached(old), new: reached(new) }
     }
 
     /// The name of an orphan that is removed.

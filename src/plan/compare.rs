@@ -3,11 +3,12 @@
 //! The order matters: the length of an upper table, and the device numbers in it, follow from the changes of the
 //! mappings below.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::change::{self, Change, Drift};
 use super::changes::Changes;
+use super::circles;
 use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
@@ -15,6 +16,7 @@ use super::overlap::Claims;
 use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
 use super::resolve::Resolver;
+use super::step::Through;
 use crate::config::{Map, Mapping, State};
 use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key};
@@ -29,16 +31,17 @@ pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
     let mut conflicts = Vec::new();
     let Matches { found, in_conflict, by_device } = matching::devices(map, observed, &mut conflicts);
     let orphans = orphans(map, &by_device, observed);
-    let mut changes = Changes::new(map, Mappings::new(map, by_device), orphans);
+    let mut changes = Changes::new(map, Mappings::new(map, by_device, observed), orphans);
     changes.conflicts = conflicts;
     let claims = Claims::of(found.len());
     let mut comparison = Comparison { changes, observed, found, in_conflict, claims };
     let mut walk = LowerFirst::new(comparison.found.len());
-    while let Some((id, lowers)) = walk.next(|id| comparison.changes.mappings.below(id, observed)) {
+    while let Some((id, lowers)) = walk.next(|id| comparison.changes.mappings.all_below(id, observed)) {
         comparison.add(Placement { id, lowers, circle: None });
     }
-    for placement in placement::circular(&comparison.changes.mappings, walk.left()) {
-        comparison.add(placement);
+    let left = walk.left();
+    if !left.is_empty() {
+        comparison.add_left(left.iter().map(|(id, _)| *id).collect());
     }
     let Comparison { mut changes, claims, .. } = comparison;
     let overlaps = claims.conflicts(&changes);
@@ -72,9 +75,31 @@ impl<'a> Comparison<'a> {
         let (id, changes) = (placement.id, &self.changes);
         let lowers: Positions<ChangeId> =
             placement.lowers.iter().filter_map(|id| changes.of_mapping(*id)).collect();
-        let change = self.change(placement, &lowers);
+        let mut change = self.change(placement, &lowers);
+        change.through = self.changes.through(&change, self.observed);
         self.claims.note(&change, &lowers, &self.changes, self.observed);
         self.changes.push(id, change, lowers);
+    }
+
+    /// Adds the mappings that may be in a circle or above one. The circles of mappings alone show here; those through other
+    /// devices only once it is known which devices stay.
+    fn add_left(&mut self, left: BTreeSet<MappingId>) {
+        let observed = self.observed;
+        let below = |changes: &Changes<'_>, id: MappingId| -> Positions<MappingId> {
+            if left.contains(&id) { changes.mappings.below(id, observed) } else { Positions::new() }
+        };
+        let mut suspects = Vec::with_capacity(left.len());
+        let mut walk = LowerFirst::new(self.found.len());
+        while let Some((id, lowers)) = walk.next(|id| below(&self.changes, id)) {
+            if left.contains(&id) {
+                suspects.push(id);
+                self.add(Placement { id, lowers, circle: None });
+            }
+        }
+        for placement in placement::circular(&self.changes.mappings, walk.left()) {
+            self.add(placement);
+        }
+        circles::block(&mut self.changes, &suspects, observed);
     }
 
     /// Compares one mapping with its device.
@@ -84,30 +109,39 @@ impl<'a> Comparison<'a> {
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
-        let Resolver { mut obstacles, block, caused_by_plan, .. } = resolver;
+        let Resolver { mut obstacles, block, caused_by_plan, assumed, .. } = resolver;
         let short = present && rows.len() < mapping.rows.len();
         obstacles.extend(circle);
         obstacles.dedup();
         if !short && !caused_by_plan && serves(mapping, device, &rows, &obstacles) {
             self.changes.note_warnings(obstacles.drain(..));
         }
-        let blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
+        let mut blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
+        let drift = if blocked {
+            Drift::Blocked
+        } else {
+            let (drift, ignored) = drift(mapping, found, &mut rows);
+            match assumed.filter(|_| drift != Drift::InSync) {
+                Some(assumed) => {
+                    obstacles.push(assumed);
+                    blocked = true;
+                    Drift::Blocked
+                }
+                None => {
+                    self.changes.note_ignored(ignored);
+                    self.replaced_below(drift, found, lowers)
+                }
+            }
+        };
         self.changes.conflicts.extend(obstacles.into_iter().map(|reason| Conflict {
             mapping: mapping.key.clone(),
             name: mapping.name.clone(),
             reason,
         }));
-        let drift = if blocked {
-            Drift::Blocked
-        } else {
-            let (drift, ignored) = drift(mapping, found, &mut rows);
-            self.changes.note_ignored(ignored);
-            self.replaced_below(drift, found, lowers)
-        };
         // A provisional length is known only after a first load.
         let known = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = known.then(|| rows.last().map_or(0, Row::end));
-        Change { mapping, found, rows: rows.into(), drift, size, block }
+        Change { mapping, found, rows: rows.into(), drift, size, block, through: Through::default() }
     }
 
     /// A mapping that uses, and goes on using, a device that is replaced must be replaced itself: the old lower device

@@ -6,7 +6,8 @@ use smol_str::SmolStr;
 
 use crate::config::SharedSectors;
 use crate::device::Written;
-use crate::identity::{DevNum, Key, Name, Uuid};
+use crate::identity::{Called, DevNum, Key, Name, Uuid};
+use crate::observed::Circle;
 use crate::targets::{NoRoom, Problem};
 use crate::units::SECTOR;
 
@@ -122,15 +123,24 @@ pub enum Obstacle {
         /// The claimant, which has opened it for itself alone.
         by: Claimant,
     },
-    /// The mapping is in a circle of mappings.
+    /// The mapping would be in a circle.
     Circle {
-        /// The mappings of the circle that it uses.
-        through: Vec<Key>,
+        /// The other members of the circle, from the one below on; the mapping itself where there is no other.
+        through: Vec<Link>,
     },
-    /// The mapping is above a circle of mappings.
+    /// The device of the mapping is in a circle already.
+    InCircle(Circle),
+    /// The mapping would be above a circle.
     AboveCircle {
-        /// The mappings in or above the circle that it uses.
-        through: Vec<Key>,
+        /// The members in or above the circle that it uses.
+        through: Vec<Link>,
+    },
+    /// A link, which udev moved, may mean any of several lower devices.
+    LinkMoved {
+        /// The lower device, as the map writes it.
+        device: Written,
+        /// The device that the link leads to now.
+        leads_to: Called,
     },
     /// Two mappings write to the same sectors.
     Overlap {
@@ -177,6 +187,15 @@ pub enum Obstacle {
     },
     /// The steps of the mapping wait for each other.
     StepsInCircle,
+}
+
+/// A member of a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// A mapping of the map.
+    Mapping(Key),
+    /// Any other device.
+    Device(Called),
 }
 
 /// A device that keeps the name of another.
@@ -227,10 +246,19 @@ impl fmt::Display for Obstacle {
                 second.described()
             ),
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
-            Self::Circle { through } => write!(f, "it depends on itself, through {}", keys(through)),
+            Self::Circle { through } => write!(f, "it depends on itself, through {}", links(through)),
+            Self::InCircle(circle) => write!(f, "{circle}"),
             Self::AboveCircle { through } => {
-                write!(f, "it depends on a circle of mappings, through {}", keys(through))
+                let all_mappings = through.iter().all(|link| matches!(link, Link::Mapping(_)));
+                let members = if all_mappings { "mappings" } else { "devices" };
+                write!(f, "it depends on a circle of {members}, through {}", links(through))
             }
+            Self::LinkMoved { device, leads_to } => write!(
+                f,
+                "the link {} leads to {leads_to}, which shows the content of a lower device of this mapping; which one the \
+                 map means can't be told: write a path of /dev/disk/by-id, or PARTUUID=",
+                **device
+            ),
             Self::Overlap { sectors, device, other, other_device } => write!(
                 f,
                 "it writes to {sectors} of {}; `{other}` writes there too (as {}); give them different \
@@ -325,6 +353,16 @@ impl Obstacle {
     }
 }
 
+/// `@key` as a map writes it, or `over (254:1)`.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mapping(key) => write!(f, "@{key}"),
+            Self::Device(device) => device.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for NameHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -368,7 +406,7 @@ impl fmt::Display for Claimant {
     }
 }
 
-/// Keys as a map writes them, separated by commas.
-fn keys(keys: &[Key]) -> String {
-    keys.iter().map(|key| format!("@{key}")).collect::<Vec<_>>().join(", ")
+/// Members of a circle, separated by commas.
+fn links(links: &[Link]) -> String {
+    links.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

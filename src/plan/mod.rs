@@ -12,6 +12,7 @@ mod action;
 mod change;
 mod change_index;
 mod changes;
+mod circles;
 mod claims;
 mod compare;
 mod conflict;
@@ -49,7 +50,7 @@ pub use action::Action;
 pub use change::{Change, Drift};
 pub use changes::Changes;
 pub use compare::compare;
-pub use conflict::{Claimant, Conflict, NameHolder, Obstacle};
+pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
 pub use position::{ChangeId, StepId};
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
@@ -115,8 +116,16 @@ impl Plan {
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = compare(map, &observed);
+    observed.read_circles(kernel, changes.touched())?;
     observed.read_users(kernel, changes.touched().chain(changes.index.entered.iter().copied()))?;
     Ok(make(&changes, &observed, allow))
+}
+
+/// Returns the conflicts that the comparison found, with what the kernel shows of circles.
+pub(crate) fn told_conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let mut conflicts = changes.conflicts.clone();
+    circles::tell(&mut conflicts, changes, observed);
+    conflicts
 }
 
 /// Plans from a comparison. Pure.
@@ -128,6 +137,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
+    circles::tell(&mut conflicts, changes, observed);
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();

@@ -1,8 +1,8 @@
 //! Sorts mappings and devices by their place in the stacks, lower ones first.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use super::conflict::Obstacle;
+use super::conflict::{Link, Obstacle};
 use super::mappings::Mappings;
 use super::position::MappingId;
 use crate::diff;
@@ -45,7 +45,7 @@ fn lowers(seen: &Seen) -> BTreeSet<DevNum> {
     lowers
 }
 
-/// The mappings that are in a circle, and then those that are above one, lower ones first.
+/// The mappings that are in a circle of mappings, and then those that are above one, lower ones first.
 pub(crate) fn circular(
     mappings: &Mappings<'_>,
     left: Vec<(MappingId, Positions<MappingId>)>,
@@ -53,19 +53,20 @@ pub(crate) fn circular(
     let mut lowers: HashMap<MappingId, Positions<MappingId>> = left.iter().cloned().collect();
     let stacks: NamedStacks<MappingId, LeftId> = left.into_iter().collect();
     let Circular { inside, above } = stacks.circular();
-    let in_circle: HashSet<MappingId> = inside.iter().map(|id| *stacks.name(*id)).collect();
-    let keys = |ids: &[MappingId], leads: &dyn Fn(&MappingId) -> bool| {
-        ids.iter().filter(|id| leads(id)).map(|id| mappings.get(*id).key.clone()).collect()
-    };
+    let link = |id: &MappingId| Link::Mapping(mappings.get(*id).key.clone());
     let mut placements = Vec::with_capacity(inside.len() + above.len());
-    for id in inside.into_iter().chain(above).map(|id| *stacks.name(id)) {
+    for node in inside {
+        let id = *stacks.name(node);
+        let way = stacks.path(node, node).unwrap_or_default();
+        let between = if way.len() > 2 { &way[1..way.len() - 1] } else { &way[..1] };
+        let through = between.iter().map(|node| link(stacks.name(*node))).collect();
         let lowers = lowers.remove(&id).unwrap_or_default();
-        let circle = if in_circle.contains(&id) {
-            Obstacle::Circle { through: keys(&lowers, &|lower| in_circle.contains(lower)) }
-        } else {
-            Obstacle::AboveCircle { through: keys(&lowers, &|lower| stacks.position(lower).is_some()) }
-        };
-        placements.push(Placement { id, lowers, circle: Some(circle) });
+        placements.push(Placement { id, lowers, circle: Some(Obstacle::Circle { through }) });
+    }
+    for id in above.into_iter().map(|node| *stacks.name(node)) {
+        let lowers = lowers.remove(&id).unwrap_or_default();
+        let through = lowers.iter().filter(|lower| stacks.position(lower).is_some()).map(link).collect();
+        placements.push(Placement { id, lowers, circle: Some(Obstacle::AboveCircle { through }) });
     }
     placements
 }

@@ -13,7 +13,7 @@ use crate::device::{Device, Form};
 use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState};
-use crate::observed::Observed;
+use crate::observed::{Meaning, Observed};
 use crate::table::Row;
 use crate::targets::{DeviceUse, Found, Problems, RemainingLength, Target};
 use crate::units::SECTOR;
@@ -34,6 +34,8 @@ pub(crate) struct Resolver<'r, 'a> {
     pub blocked: bool,
     /// The largest logical block size of the lower devices, in sectors.
     pub block: u64,
+    /// Set when a link was taken for a lower device that the mapping has. It stands if the mapping needs another table.
+    pub assumed: Option<Obstacle>,
 }
 
 impl<'r, 'a> Resolver<'r, 'a> {
@@ -45,9 +47,20 @@ impl<'r, 'a> Resolver<'r, 'a> {
         device: Option<&'r DeviceState>,
         lowers: &'r [ChangeId],
     ) -> Self {
-        let obstacles = Vec::new();
+        let (obstacles, assumed) = (Vec::new(), None);
         let (caused_by_plan, blocked, block) = (false, false, 1);
-        Self { observed, changes, mapping, device, lowers, obstacles, caused_by_plan, blocked, block }
+        Self {
+            observed,
+            changes,
+            mapping,
+            device,
+            lowers,
+            obstacles,
+            caused_by_plan,
+            blocked,
+            block,
+            assumed,
+        }
     }
 
     /// Returns the table, up to the first row that can't be resolved.
@@ -165,9 +178,24 @@ impl<'r, 'a> Resolver<'r, 'a> {
             self.blocked |= below.is_some_and(Change::is_blocked);
             return;
         }
-        let Some(number) = self.observed.number(device) else {
+        let Some(leads_to) = self.observed.number(device) else {
             self.obstacles.push(Obstacle::LowerMissing((&*device).into()));
             return;
+        };
+        let moved =
+            || Obstacle::LinkMoved { device: (&*device).into(), leads_to: self.observed.called(leads_to) };
+        let number = match self.observed.meaning(self.mapping, device) {
+            None => leads_to,
+            Some(Meaning::Had(number)) => *number,
+            Some(Meaning::Shows(number)) => {
+                self.assumed = Some(moved());
+                *number
+            }
+            Some(Meaning::Unknown) => {
+                let moved = moved();
+                self.obstacles.push(moved);
+                return;
+            }
         };
         device.number = Some(number);
         if let Some(below) = self.below(device) {

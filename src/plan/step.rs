@@ -105,6 +105,17 @@ pub struct Reload {
     pub suspended: bool,
     /// The users of the device.
     pub users: InUse,
+    /// The devices of other mappings that it uses through devices outside of the map.
+    pub(crate) through: Through,
+}
+
+/// The devices of mappings below a device, through devices outside of the map.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Through {
+    /// With the table that the device has.
+    pub old: Vec<DevNum>,
+    /// With the new table.
+    pub new: Vec<DevNum>,
 }
 
 /// The removal of a device.

@@ -214,6 +214,7 @@ fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Ste
         suspend: change.mapping.suspend,
         suspended: device.info.suspended,
         users: users(device, observed),
+        through: change.through.clone(),
     };
     step(change, class, cause.into(), Operation::Reload(Arc::new(reload)))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::diff::{Difference, Unjudgeable};
 use crate::identity::{DevNum, Name};
+use crate::observed::Circle;
 use crate::plan::{Obstacle, Warning};
 use crate::targets::IgnoredValue;
 
@@ -32,6 +33,8 @@ pub enum Remark {
     },
     /// The device is taken over, and has no uuid yet.
     NoUuid,
+    /// The device is below itself.
+    InCircle(Circle),
     /// The map wants the device to be suspended.
     SuspendWanted,
     /// A table is in the inactive slot.
@@ -59,6 +62,7 @@ impl fmt::Display for Remark {
             Self::Differs(difference) => return difference.fmt(f),
             Self::Unknown(why) => return why.fmt(f),
             Self::Conflict(obstacle) => return obstacle.fmt(f),
+            Self::InCircle(circle) => return circle.fmt(f),
             Self::Ignored(value) => return value.fmt(f),
             Self::Warning(warning) => return warning.fmt(f),
             Self::OtherName { is, wanted } => return write!(f, "it is called {is}, not {wanted}"),

@@ -51,6 +51,7 @@ fn mapping(
         swap: false,
         processes: Vec::new(),
         holders: Vec::new(),
+        in_flight: 0,
         queue: None,
     }
 }

@@ -255,6 +255,10 @@ impl ReadKernel for Live {
         paths::paths()
     }
 
+    fn driver_name(&self, number: DevNum) -> Option<String> {
+        sysfs::driver_name(number)
+    }
+
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         users::users(number)
     }
@@ -265,6 +269,10 @@ impl ReadKernel for Live {
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         peek::read_direct(number, offset, length)
+    }
+
+    fn in_flight(&self, number: DevNum) -> u64 {
+        sysfs::in_flight(number)
     }
 
     fn answers(&self, number: DevNum) -> bool {

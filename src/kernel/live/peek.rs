@@ -2,7 +2,8 @@
 //!
 //! The kernel's targets read and write their metadata behind the page cache, so what the cache holds may be
 //! older than the disk. A device that is suspended, or has a suspended device below it, is not read: the read
-//! would wait for the resume.
+//! would wait for the resume. Nor is a device that is below itself, or has such a device below it: the read would never
+//! end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::sys::stat::{self, Mode, SFlag};
 
+use super::stacking;
 use super::sysfs::{folder, node, numbered};
 use crate::identity::DevNum;
-use crate::stack::Reach;
+use crate::stack::{NamedStacks, Reach, position};
 
 /// Direct reads begin, end and are stored at multiples of this; no disk has larger logical blocks.
 const BLOCK: usize = 4096;
@@ -53,19 +55,25 @@ fn read_up_to(file: &File, buffer: &mut [u8], from: u64) -> usize {
     read
 }
 
-/// Tells whether reads of a device would wait: it, or a device below it, is suspended.
+position! {
+    /// A device at or below the one that is read.
+    struct Node;
+}
+
+/// Tells whether reads of a device would wait: it, or a device below it, is suspended, or is below itself.
 fn is_held(number: DevNum) -> bool {
+    let mut nodes = Vec::new();
     let mut reach = Reach::from_iter([number]);
     while let Some(number) = reach.next() {
-        let folder = folder(number);
-        if fs::read_to_string(folder.join("dm/suspended")).is_ok_and(|text| text.trim() == "1") {
+        if fs::read_to_string(folder(number).join("dm/suspended")).is_ok_and(|text| text.trim() == "1") {
             return true;
         }
-        let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
-        let numbers = slaves.filter_map(|slave| fs::read_to_string(slave.path().join("dev")).ok());
-        reach.extend(numbers.filter_map(|number| DevNum::parse(number.trim())));
+        let below = stacking::below(number);
+        reach.extend(below.iter().copied());
+        nodes.push((number, below));
     }
-    false
+    let stacks: NamedStacks<DevNum, Node> = nodes.into_iter().collect();
+    stacks.circles().next().is_some()
 }
 
 /// Opens a device by its number, whatever nodes there are.

@@ -37,6 +37,16 @@ pub(super) fn partitions(disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
     Ok(partitions)
 }
 
+/// Lists the devices directly below a device.
+pub(super) fn below(number: DevNum) -> Vec<DevNum> {
+    let folder = folder(number);
+    if folder.join("partition").exists() {
+        read_device(&folder.join("../dev")).into_iter().collect()
+    } else {
+        lower(&folder)
+    }
+}
+
 /// Lists the devices directly below the one with this folder in sysfs, which is not a partition.
 pub(super) fn lower(folder: &Path) -> Vec<DevNum> {
     let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();

@@ -23,11 +23,22 @@ pub(super) fn folder(number: DevNum) -> PathBuf {
     Path::new(SYSFS).join(number.to_string())
 }
 
-/// Returns the path of a device's node in devtmpfs: below `/dev`, under the kernel's own name for it.
-pub(super) fn node(number: DevNum) -> Option<PathBuf> {
+/// Returns the kernel's own name for a device, under which devtmpfs has its node.
+pub(super) fn driver_name(number: DevNum) -> Option<String> {
     let uevent = fs::read_to_string(folder(number).join("uevent")).ok()?;
-    let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
-    Some(Path::new("/dev").join(name))
+    uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).map(ToString::to_string)
+}
+
+/// Returns the path of a device's node in devtmpfs.
+pub(super) fn node(number: DevNum) -> Option<PathBuf> {
+    driver_name(number).map(|name| Path::new("/dev").join(name))
+}
+
+/// Counts the reads and writes in flight (`part_inflight_show` in `block/genhd.c`). A device without a queue, as a mapped
+/// one of bios is, counts them as well (`dm_start_io_acct` in `drivers/md/dm.c`).
+pub(super) fn in_flight(number: DevNum) -> u64 {
+    let text = fs::read_to_string(folder(number).join("inflight")).unwrap_or_default();
+    text.split_whitespace().filter_map(|count| count.parse::<u64>().ok()).sum()
 }
 
 /// Tells whether a device has this number. Without sysfs that is not known, which is an error.

@@ -97,6 +97,7 @@ impl World {
             mounts: state.mounts.clone(),
             swap: state.swap,
             processes: state.processes.clone(),
+            in_flight: state.in_flight,
             queue: state.queue.or_else(|| queue_of(state)),
             ..Mapping::new(state.number, name, uuid)
         });
@@ -176,6 +177,7 @@ impl World {
             swap: mapping.swap,
             processes: mapping.processes.clone(),
             holders: mapping.holders.clone(),
+            in_flight: mapping.in_flight,
             queue: None,
         };
         let told = queue_of(&state) == mapping.queue;

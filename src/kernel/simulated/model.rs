@@ -59,6 +59,8 @@ pub(super) struct Mapping {
     pub processes: Vec<Process>,
     /// Devices above it that are not mappings.
     pub holders: Vec<DevNum>,
+    /// The requests that were sent to it and have not ended.
+    pub in_flight: u64,
     /// Decided by the first load. Until then the mapping can't be opened.
     pub queue: Option<Queue>,
 }
@@ -83,6 +85,7 @@ impl Mapping {
             swap: false,
             processes: Vec::new(),
             holders: Vec::new(),
+            in_flight: 0,
             queue: None,
         }
     }

@@ -102,6 +102,21 @@ impl ReadKernel for Simulated {
         Ok(disks.chain(mappings).filter(|(_, paths): &(_, Vec<String>)| !paths.is_empty()).collect())
     }
 
+    fn driver_name(&self, number: DevNum) -> Option<String> {
+        let world = &self.inner().world;
+        if world.mapping(number).is_some() {
+            return Some(format!("dm-{}", number.minor));
+        }
+        // The first path of a disk is its own node.
+        let path = world.disk(number)?.paths.first()?;
+        let name = path.strip_prefix("/dev/").filter(|name| !name.contains('/'));
+        Some(name.unwrap_or(path).to_string())
+    }
+
+    fn in_flight(&self, number: DevNum) -> u64 {
+        self.inner().world.mapping(number).map_or(0, |mapping| mapping.in_flight)
+    }
+
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
         let world = &self.inner().world;
         let (foreign, mounts, swap) = match (world.disk(number), world.mapping(number)) {

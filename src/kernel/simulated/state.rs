@@ -175,6 +175,9 @@ pub struct MappingState {
     /// Devices that use it and are not mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<DevNum>,
+    /// How many requests were sent to it and have not ended: in a circle they never do.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub in_flight: u64,
     /// How its requests are queued, where its tables don't tell: the first load decides that for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
@@ -263,6 +266,11 @@ impl State {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 fn default_block_size() -> u32 {

@@ -117,6 +117,10 @@ impl ReadKernel for Mortal {
         self.kernel.peek(number, offset, length)
     }
 
+    fn driver_name(&self, number: DevNum) -> Option<String> {
+        self.kernel.driver_name(number)
+    }
+
     fn answers(&self, number: DevNum) -> bool {
         self.kernel.answers(number)
     }

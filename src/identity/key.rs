@@ -26,11 +26,13 @@ impl Key {
     ///
     /// [`IdentityError::Key`] with the text.
     pub fn new(text: &str) -> Result<Self, IdentityError> {
+        if Self::is_valid(text) { Ok(Self(text.into())) } else { Err(IdentityError::Key(text.to_string())) }
+    }
+
+    /// Whether a text is 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    pub(crate) fn is_valid(text: &str) -> bool {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-        if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(legal) {
-            return Err(IdentityError::Key(text.to_string()));
-        }
-        Ok(Self(text.into()))
+        !text.is_empty() && text.len() <= Self::MAX_LENGTH && text.bytes().all(legal)
     }
 
     /// Returns the key as text.

@@ -91,9 +91,11 @@ impl Uuid {
         self.within(owner) == Some(key.as_str())
     }
 
-    /// Returns the text behind the prefix and `owner`.
+    /// Returns the key behind the prefix and `owner`. A uuid with another text there was not made by dmctl, so the device
+    /// has no dmctl owner.
     fn within(&self, owner: &Owner) -> Option<&str> {
-        self.rest.strip_prefix(owner.as_str())?.strip_prefix('-').filter(|_| self.prefixed)
+        let key = self.rest.strip_prefix(owner.as_str())?.strip_prefix('-').filter(|_| self.prefixed)?;
+        Key::is_valid(key).then_some(key)
     }
 
     /// Returns the name of the subsystem whose mark the uuid carries, such as `LVM` or `cryptsetup`. `None` for a dmctl
@@ -169,6 +171,11 @@ mod tests {
         assert_eq!(uuid.text(), "DMCTL-lab-a-b");
         assert!(uuid.is_of(&lab));
         assert!(!uuid.is_of(&Owner::new("la").unwrap()));
+        for odd in ["DMCTL-lab-", "DMCTL-lab-a b", "DMCTL-lab-a/b", "DMCTL-lab"] {
+            assert!(!Uuid::new(odd).unwrap().is_of(&lab), "{odd}");
+        }
+        assert!(Uuid::of(&format!("DMCTL-lab-{}", "k".repeat(64))).is_of(&lab));
+        assert!(!Uuid::of(&format!("DMCTL-lab-{}", "k".repeat(65))).is_of(&lab));
         assert_eq!(uuid.parts().unwrap().1.as_str(), "a-b");
         assert_eq!(Uuid::new("LVM-abc").unwrap().subsystem(), Some("LVM"));
         assert_eq!(Uuid::new("part1-mpath-3600").unwrap().subsystem(), Some("multipath"));

@@ -13,7 +13,7 @@ use crate::plan::document::Document;
 use crate::plan::{self, Plan};
 use crate::render::Heading;
 use crate::render::events::Event;
-use crate::saved::{self, Freshness, Saved};
+use crate::saved::{self, Freshness, Saved, StepName};
 use anyhow::anyhow;
 use nix::unistd::geteuid;
 
@@ -107,13 +107,21 @@ fn with_plan<'c, T>(
             let saved = read_saved(context, args, path)?;
             let held = context.hold(&format!("{command} --plan"))?;
             let done = held.change(|kernel| {
+                let mut beside = Vec::new();
                 let fresh = || match saved.check(kernel, &allow, &map::places())? {
-                    Freshness::Fresh(plan) => Ok(*plan),
+                    Freshness::Fresh { plan, beside: others } => {
+                        beside = others;
+                        Ok(*plan)
+                    }
                     Freshness::Applied => Err(stale(path, &[APPLIED])),
                     Freshness::Stale(changes) => Err(stale(path, &changes)
                         .hint("`dmctl plan --out` makes the plan again, from what is there now")),
                 };
-                act(kernel, &apply::once_closed(context.patience(), fresh)?)
+                let plan = apply::once_closed(context.patience(), fresh)?;
+                if !beside.is_empty() {
+                    note(format_args!("{}", drifted(&beside)));
+                }
+                act(kernel, &plan)
             })?;
             Ok((held, done))
         }
@@ -229,6 +237,15 @@ fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Fail
         map::read(saved.map_files(), trust)?;
     }
     Ok(saved)
+}
+
+/// Tells which steps the map would take beside those of a saved plan.
+fn drifted(beside: &[StepName]) -> String {
+    const MAX_SHOWN: usize = 4;
+    let shown: Vec<String> = beside.iter().take(MAX_SHOWN).map(|step| format!("`{step}`")).collect();
+    let more = beside.len().saturating_sub(MAX_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("more has drifted since this plan was made, and is not changed by it: {}{more}", shown.join(", "))
 }
 
 fn stale(path: &Path, changes: &[impl ToString]) -> Failure {

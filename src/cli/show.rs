@@ -70,7 +70,7 @@ fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
     let kernel = context.reading()?;
     Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places())? {
-        Freshness::Fresh(_) => Vec::new(),
+        Freshness::Fresh { .. } => Vec::new(),
         Freshness::Applied => vec![APPLIED.to_string()],
         Freshness::Stale(changes) => changes.iter().map(ToString::to_string).collect(),
     })

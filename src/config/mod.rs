@@ -131,6 +131,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
         owner: merged.owner,
         policy: merged.policy,
         mappings: merged.mappings,
+        is_part: false,
     });
     Loaded { map, diagnostics, sources }
 }

@@ -23,6 +23,9 @@ pub struct Map {
     pub policy: Policy,
     /// The mappings that the file declares, those that must be absent included.
     pub mappings: Mappings,
+    /// Whether these are some mappings of a larger map. Then the other devices of the owner are left as they are,
+    /// whatever their state: a mapping of the rest may declare them.
+    pub is_part: bool,
 }
 
 /// Mappings by key, in the order of their keys.

@@ -49,11 +49,12 @@ impl Map {
         stacks
     }
 
-    /// Returns the part of the map with these mappings alone. Such a part never prunes: a device that it does
-    /// not declare may belong to the rest of the map.
+    /// Reduces the map to these mappings. Such a part never prunes, and repairs no other device: a device that it does not
+    /// declare may belong to the rest of the map.
     pub fn keep(&mut self, keys: &BTreeSet<Key>) {
         self.mappings.retain(|key, _| keys.contains(key));
         self.policy.prune = false;
+        self.is_part = true;
     }
 }
 
@@ -103,6 +104,6 @@ mod tests {
         let mut map = map();
         map.keep(&[key("alone")].into());
         assert_eq!(map.mappings.len(), 1);
-        assert!(!map.policy.prune);
+        assert!(!map.policy.prune && map.is_part);
     }
 }

@@ -6,13 +6,14 @@ use super::change::{Change, Drift};
 use super::change_index::ChangeIndex;
 use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
+use super::matching;
 use super::position::{ChangeId, MappingId};
-use super::remark::{Ignored, Unjudged, Warning};
+use super::remark::{Fact, Ignored, Unjudged, Warning};
 use super::step::Through;
 use crate::config::Map;
 use crate::device::Device;
 use crate::diff::{self, Unjudgeable};
-use crate::identity::{DevNum, Key, Name};
+use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, Seen};
 use crate::stack::{IndexVec, Position as _, Positions};
 use crate::targets::IgnoredValue;
@@ -155,7 +156,8 @@ impl<'a> Changes<'a> {
     pub fn touched(&self) -> impl Iterator<Item = DevNum> + '_ {
         let prune = self.map.policy.prune;
         let shell = |seen: &Seen| seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.live_table);
-        let removed = self.orphans.iter().filter(move |seen| prune || shell(seen));
+        let orphans = if self.map.is_part { &[] } else { self.orphans.as_slice() };
+        let removed = orphans.iter().filter(move |seen| prune || shell(seen));
         self.index.touched.iter().copied().chain(removed.map(|seen| seen.listed.number))
     }
 
@@ -173,14 +175,10 @@ impl<'a> Changes<'a> {
         own.map(|(id, obstacle)| self.warning(*id, obstacle))
     }
 
-    /// The live tables that are as the map says, though they could not be loaded again.
-    pub fn warnings(&self) -> Vec<Warning> {
-        self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect()
-    }
-
     fn warning(&self, id: ChangeId, obstacle: &Obstacle) -> Warning {
         let mapping = self.all[id].mapping;
-        Warning { mapping: mapping.key.clone(), name: mapping.name.clone(), obstacle: obstacle.clone() }
+        let fact = Fact::NotLoadable(obstacle.clone());
+        Warning { mapping: mapping.key.clone(), name: mapping.name.clone(), fact }
     }
 
     /// The values that the kernel would take and ignore, of all mappings whose devices stay.
@@ -193,6 +191,32 @@ impl<'a> Changes<'a> {
             value: value.clone(),
         };
         stay.flat_map(|(change, values)| values.iter().map(move |value| ignored(change, value))).collect()
+    }
+
+    /// The facts that no step changes, and that the reader should know.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings: Vec<Warning> =
+            self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect();
+        if self.map.is_part || self.map.policy.prune {
+            return warnings;
+        }
+        let warning = |seen: &&Seen| {
+            let (_, mapping) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
+            Some(Warning { mapping, name: seen.listed.name.clone(), fact: Fact::SuspendedOrphan })
+        };
+        let suspended = self.orphans.iter().filter(|seen| self.stays_suspended(seen));
+        warnings.extend(suspended.filter_map(warning));
+        warnings
+    }
+
+    /// Whether an orphan holds its I/O back, and no mapping of the map uses it: then it stays so.
+    pub(super) fn stays_suspended(&self, orphan: &Seen) -> bool {
+        let number = Some(orphan.listed.number);
+        let uses = |change: &Change<'_>| {
+            let mut lowers = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
+            lowers.any(|lower| lower.device.number == number)
+        };
+        matching::is_suspended(orphan) && !self.all.iter().any(uses)
     }
 
     /// The devices that can't be judged.

@@ -35,7 +35,7 @@ pub struct Document {
     /// What the map asks for and the kernel would take and ignore.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Remark>,
-    /// Live tables that are as the map says, though they could not be loaded again.
+    /// Facts that no step changes, and that the reader should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Remark>,
     /// How many steps of each action there are; those that do not occur are 0.
@@ -79,7 +79,7 @@ impl Document {
             warnings: plan
                 .warnings
                 .iter()
-                .map(|warning| Remark::new(&warning.mapping, &warning.name, warning.to_string()))
+                .map(|w| Remark::new(&w.mapping, &w.name, w.fact.to_string()))
                 .collect(),
             summary: Action::ALL
                 .iter()

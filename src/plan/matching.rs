@@ -109,6 +109,11 @@ fn of<'a>(
     None
 }
 
+/// Whether a device with a live table holds its I/O back.
+pub(crate) fn is_suspended(seen: &Seen) -> bool {
+    seen.mapped.as_ref().is_some_and(|device| device.info.suspended && device.info.live_table)
+}
+
 /// Returns the conflict about a name that the device `by` keeps. `declared` is the mapping of that device, if the map
 /// declares it.
 pub(crate) fn taken(

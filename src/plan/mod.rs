@@ -41,6 +41,7 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Map;
+use crate::identity::{Key, Name};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::observed::Observed;
 use crate::policy::Class;
@@ -55,7 +56,7 @@ pub use deactivation::{Deactivation, deactivate};
 pub use position::{ChangeId, StepId};
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
-pub use remark::{Ignored, Unjudged, Warning};
+pub use remark::{Fact, Ignored, Unjudged, Warning};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 pub use usage::InUse;
 
@@ -73,7 +74,7 @@ pub struct Plan {
     pub unjudged: Vec<Unjudged>,
     /// The values that the kernel would accept and ignore.
     pub ignored: Vec<Ignored>,
-    /// The live tables that are as the map says, though they could not be loaded again.
+    /// The facts that no step changes, and that the reader should know.
     pub warnings: Vec<Warning>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
@@ -84,6 +85,23 @@ impl Plan {
     pub fn of_step(step: Step) -> Self {
         let dependencies = Stacks::from_iter([Positions::new()]);
         Self { steps: vec![step].into(), dependencies, ..Self::default() }
+    }
+
+    /// Returns the plan without the steps and conflicts of all devices but those of `keep`. What a step that stays waited
+    /// for is gone with the step.
+    pub(crate) fn only(&self, keep: impl Fn(Option<&Key>, &Name) -> bool) -> Self {
+        let kept = |step: &Step| keep(step.mapping.as_ref(), &step.name);
+        let mut places: IndexVec<StepId, Option<StepId>> = IndexVec::filled(None, self.steps.len());
+        let mut only = Self { allow: self.allow.clone(), ..Self::default() };
+        for (id, step) in self.steps.entries().filter(|(_, step)| kept(step)) {
+            places[id] = Some(only.steps.push(step.clone()));
+            only.dependencies
+                .push(self.dependencies.below(id).iter().filter_map(|lower| places[*lower]).collect());
+        }
+        let conflicts =
+            self.conflicts.iter().filter(|conflict| keep(Some(&conflict.mapping), &conflict.name));
+        only.conflicts = conflicts.cloned().collect();
+        only
     }
 
     /// Whether the plan has neither steps nor conflicts.

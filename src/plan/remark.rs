@@ -1,5 +1,5 @@
 //! Remarks about state that a plan leaves as it is: devices that can't be judged, values that the kernel would ignore, and
-//! live tables whose lower devices have changed.
+//! warnings.
 
 use std::fmt;
 
@@ -30,19 +30,37 @@ pub struct Ignored {
     pub value: IgnoredValue,
 }
 
-/// A live table that is as the map says, though it could not be loaded again. It serves I/O, so it is left as it is.
+/// A fact about a device that no step changes, and that the reader of a plan should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// The key of the mapping.
+    /// The key of the mapping that it is about.
     pub mapping: Key,
     /// The name of its device.
     pub name: Name,
-    /// What would be in the way of another load.
-    pub obstacle: Obstacle,
+    /// The fact.
+    pub fact: Fact,
 }
 
-impl fmt::Display for Warning {
+/// What a [`Warning`] tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The live table is as the map says, though it could not be loaded again: this would be in the way. It serves I/O, so it is
+    /// left as it is.
+    NotLoadable(Obstacle),
+    /// The device is suspended, its owner is that of the map, and no mapping declares it.
+    SuspendedOrphan,
+}
+
+impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the live table is as declared, but could not be loaded again: {}", self.obstacle)
+        match self {
+            Self::NotLoadable(obstacle) => {
+                write!(f, "the live table is as declared, but could not be loaded again: {obstacle}")
+            }
+            Self::SuspendedOrphan => f.write_str(
+                "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
+                 and prune = true removes it",
+            ),
+        }
     }
 }

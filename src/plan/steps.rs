@@ -64,7 +64,8 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
     let first = steps.len();
     ranges.begin(ChangeId::new(changes.all.len()), UnsortedId::new(first));
     let pending = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(change::is_removal_pending);
-    for seen in changes.orphans.iter().filter(|seen| !pending(seen)) {
+    let orphans = if changes.map.is_part { &[] } else { changes.orphans.as_slice() };
+    for seen in orphans.iter().filter(|seen| !pending(seen)) {
         if changes.map.policy.prune {
             steps.extend(remove_orphan(seen, changes, observed));
         } else {
@@ -264,9 +265,13 @@ fn remove(change: &Change<'_>, observed: &Observed, cause: Cause) -> Option<Step
     removal(found.seen, Some(change.mapping.key.clone()), observed, cause)
 }
 
-/// Creates the step that repairs an orphan. It is left alone otherwise, but not as a crash leaves it: suspended, with a
-/// table in its inactive slot, or without a table.
+/// Creates the step that repairs an orphan as a crash leaves it: with a table in its inactive slot, or without a table. A
+/// suspended one that no mapping uses is left alone: another map of the owner may want it so, and its I/O is held for a
+/// reason that this map does not tell.
 fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<Step> {
+    if changes.stays_suspended(seen) {
+        return None;
+    }
     let unfinished = || repair::remove(seen, observed).filter(|_| is_free(seen, observed));
     let step = repair::serve(seen).or_else(unfinished)?;
     let reason = Reason { orphan: true, ..step.reason };

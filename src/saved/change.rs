@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::device_record::{DeviceRecord, Locator, MappedState};
-use crate::plan::Action;
 use crate::plan::document::{Document, Step};
+use crate::plan::{self, Action};
 
 /// A change that makes a saved plan stale. Its `Display` is a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -114,8 +114,12 @@ pub struct StepName {
 }
 
 impl StepName {
-    fn of(step: &Step) -> Self {
+    fn of_saved(step: &Step) -> Self {
         Self { action: step.action, device: step.name.clone() }
+    }
+
+    pub(super) fn of(step: &plan::Step) -> Self {
+        Self { action: step.action(), device: step.name.plain_text() }
     }
 }
 
@@ -214,7 +218,7 @@ fn of_mapped(was: &MappedState, is: &MappedState) -> Vec<DeviceChange> {
 pub(super) fn of_steps(saved: &Document, now: &Document) -> Option<Change> {
     let differ = |(one, two): &(&Step, &Step)| decisive(one) != decisive(two);
     if let Some((was, is)) = saved.steps.iter().zip(&now.steps).find(differ) {
-        let (saved, now) = (StepName::of(was), StepName::of(is));
+        let (saved, now) = (StepName::of_saved(was), StepName::of_saved(is));
         return Some(if saved == now {
             Change::Step { step: now, need: is.reason().into_owned() }
         } else {

@@ -1,10 +1,11 @@
 //! Holds a saved plan against the kernel and the map: it is used only while both lead to the same steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::{Change, Saved, SavedError, change, keys, map};
+use super::{Change, Saved, SavedError, StepName, change, keys, map};
 use crate::config::{self, Map};
+use crate::identity::{Key, Name};
 use crate::kernel::ReadKernel;
 use crate::keys::Places;
 use crate::plan::document::Document;
@@ -13,8 +14,13 @@ use crate::policy::Class;
 
 /// Whether a saved plan can still be applied.
 pub enum Freshness {
-    /// The map and the kernel lead to the saved steps: this is the plan to carry out.
-    Fresh(Box<Plan>),
+    /// The map and the kernel lead to the saved steps.
+    Fresh {
+        /// The plan to carry out.
+        plan: Box<Plan>,
+        /// The steps that the map would take on other devices by now. They are not in the plan.
+        beside: Vec<StepName>,
+    },
     /// The map leads to no steps: the plan was applied.
     Applied,
     /// The map or the kernel has changed.
@@ -53,7 +59,9 @@ impl Saved {
         };
         let allow = self.document.allow.union(allow).copied().collect();
         let mut changes = self.fingerprint.changes(kernel)?;
-        let plan = plan::plan(kernel, &map, &allow)?;
+        let all = plan::plan(kernel, &map, &allow)?;
+        let touches = Touches::of(&self.document);
+        let plan = all.only(|mapping, name| touches.has(mapping, name));
         let now = Document::of(&plan);
         if now.is_empty() && !self.document.is_empty() {
             return Ok(Freshness::Applied);
@@ -61,16 +69,25 @@ impl Saved {
         if changes.is_empty() {
             changes.extend(change::of_steps(&self.document, &now));
         }
-        Ok(if changes.is_empty() { Freshness::Fresh(Box::new(plan)) } else { Freshness::Stale(changes) })
+        if !changes.is_empty() {
+            return Ok(Freshness::Stale(changes));
+        }
+        let others = all.steps.iter().filter(|step| !touches.has(step.mapping.as_ref(), &step.name));
+        let beside = others.map(StepName::of).collect();
+        Ok(Freshness::Fresh { plan: Box::new(plan), beside })
     }
 
     /// Reads the map again, with its keys; or returns what has changed in it.
     fn map(&self, places: &Places) -> Result<Result<Map, Change>, SavedError> {
-        let Some(digest) = &self.map_keys else { return map::read(&self.map, Some(places)).map(Ok) };
+        let kept = || map::read(&self.map, Some(places)).map(|map| Map { is_part: self.is_part, ..map });
+        let Some(digest) = &self.map_keys else { return kept().map(Ok) };
         let mut loaded = config::load(&self.map_files);
         loaded.read_keys(places);
         let problems = loaded.render();
-        let map = loaded.map.ok_or(SavedError::Map(problems))?;
+        let mut map = loaded.map.ok_or(SavedError::Map(problems))?;
+        if self.is_part {
+            map.keep(&map::read(&self.map, None)?.mappings.into_keys().collect());
+        }
         Ok(if map::canonical(&map) != self.map {
             Err(Change::Map)
         } else if !digest.is_of(&keys::in_clear(&map)) {
@@ -83,5 +100,34 @@ impl Saved {
     /// Returns the files of the map, if they are read again when the plan is applied: those of a map with keys in clear.
     pub fn map_files(&self) -> &[PathBuf] {
         &self.map_files
+    }
+}
+
+/// The devices that a saved plan touches: of mappings by their keys, of others by their names. A plan without steps touches
+/// all of them, for it tells that no device needs one.
+struct Touches<'d> {
+    all: bool,
+    mappings: HashSet<&'d str>,
+    names: HashSet<&'d str>,
+}
+
+impl<'d> Touches<'d> {
+    fn of(document: &'d Document) -> Self {
+        let keys = document.steps.iter().filter_map(|step| step.mapping.as_deref());
+        let conflicts = document.conflicts.iter().map(|conflict| conflict.mapping.as_str());
+        let others = document.steps.iter().filter(|step| step.mapping.is_none());
+        Self {
+            all: document.is_empty(),
+            mappings: keys.chain(conflicts).collect(),
+            names: others.map(|step| step.name.as_str()).collect(),
+        }
+    }
+
+    fn has(&self, mapping: Option<&Key>, name: &Name) -> bool {
+        self.all
+            || match mapping {
+                Some(key) => self.mappings.contains(key.as_str()),
+                None => self.names.contains(name.plain().as_ref()),
+            }
     }
 }

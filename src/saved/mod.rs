@@ -60,6 +60,9 @@ pub struct Saved {
     pub made: Made,
     /// The map in its canonical form, without keys.
     map: serde_json::Value,
+    /// Whether the map is a part of a larger one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_part: bool,
     /// The files of the map, when they hold keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     map_files: Vec<PathBuf>,
@@ -159,6 +162,7 @@ impl Saved {
             document,
             made,
             map: map::canonical(map),
+            is_part: map.is_part,
             map_files,
             map_keys,
         })

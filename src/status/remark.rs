@@ -64,7 +64,7 @@ impl fmt::Display for Remark {
             Self::Conflict(obstacle) => return obstacle.fmt(f),
             Self::InCircle(circle) => return circle.fmt(f),
             Self::Ignored(value) => return value.fmt(f),
-            Self::Warning(warning) => return warning.fmt(f),
+            Self::Warning(warning) => return warning.fact.fmt(f),
             Self::OtherName { is, wanted } => return write!(f, "it is called {is}, not {wanted}"),
             Self::NameTaken(number) => {
                 return write!(f, "its name is taken by {number}, which no mapping declares");

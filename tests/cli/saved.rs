@@ -124,6 +124,31 @@ fn what_it_does_not_touch_may_come_and_go() {
 }
 
 #[test]
+fn another_mapping_that_drifts_is_told_and_left_alone() {
+    for (change, step) in [
+        (vec!["remove", "other"], "create other"),
+        (vec!["suspend", "other"], "resume other"),
+        (vec!["rename", "other", "moved"], "rename moved"),
+    ] {
+        let (lab, plan) = saved();
+        lab.ok(&change);
+        assert!(!lab.ok(["show", &plan]).contains("Stale"), "{change:?}");
+        let ended = lab.run(["apply", "--plan", &plan]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(
+            ended.stderr.contains(&format!(
+                "more has drifted since this plan was made, and is not changed by it: `{step}`"
+            )),
+            "{ended:?}"
+        );
+        assert!(lab.ok(["table", "data"]).starts_with("0 32768 linear"));
+        let left = lab.ok(["plan", &lab.path("after.toml")]);
+        assert!(left.contains(step.split(' ').next().unwrap()) && left.contains("Plan: 1 "), "{left}");
+        assert!(lab.fails(4, ["apply", "--plan", &plan]).contains("it was applied"));
+    }
+}
+
+#[test]
 fn approvals_are_saved_and_added_to() {
     let lab = applied(&linear("data", 0, 8));
     let file = lab.write("after.toml", &map(&linear("data", 16, 8)));

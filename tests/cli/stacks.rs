@@ -115,3 +115,51 @@ fn what_is_protected_stays_with_all_below_it() {
     assert!(ended.stderr.contains("`top` stays: the mapping is protected"), "{ended:?}");
     assert_eq!(lab.ok(["list"]), "data\ntop\n");
 }
+
+/// Another stack is as a crash or an operator left it: suspended, with a staged table, without a table.
+#[test]
+fn the_devices_of_another_stack_stay_as_they_are_in_every_state() {
+    let (lab, file) = lab();
+    lab.ok(["apply", &file]);
+    for edit in [
+        ("suspended", serde_json::json!(true)),
+        ("inactive", serde_json::json!([{ "start": 0, "length": 8, "type": "zero", "params": "" }])),
+        ("live", serde_json::Value::Null),
+    ] {
+        lab.edit(|state| {
+            let mappings = state["mappings"].as_array_mut().unwrap();
+            let other = mappings.iter_mut().find(|mapping| mapping["name"] == "other").unwrap();
+            other[edit.0] = edit.1.clone();
+        });
+        let before = lab.ok(["info", "other"]);
+        lab.ok(["apply", &file, "--stack", "top"]);
+        assert_eq!(lab.ok(["info", "other"]), before, "{edit:?}");
+        lab.ok(["deactivate", &file, "--stack", "top"]);
+        assert_eq!(lab.ok(["info", "other"]), before, "{edit:?}");
+        let saved = lab.path("plan.json");
+        lab.ok(["plan", &file, "--stack", "top", "--out", &saved]);
+        lab.ok(["apply", "--plan", &saved]);
+        assert_eq!(lab.ok(["info", "other"]), before, "{edit:?}");
+    }
+}
+
+/// Two maps of one owner: one leaves alone what the other one suspends, and says so.
+#[test]
+fn a_suspended_device_of_another_map_stays_suspended() {
+    let lab = Lab::new();
+    let frozen =
+        linear("frozen", 0, 1).replace("[mappings.frozen]", "[mappings.frozen]\nstate = \"suspended\"");
+    lab.ok(["apply", &lab.write("frozen.toml", &map(&frozen))]);
+    let beside = lab.write("beside.toml", &map(&linear("beside", 20, 1)));
+    let plan = lab.ok(["plan", &beside]);
+    assert!(
+        plan.contains("? warning   frozen  it is suspended, and no mapping of this map declares it"),
+        "{plan}"
+    );
+    lab.ok(["apply", &beside]);
+    assert!(lab.ok(["info", "frozen"]).contains("suspended: true"));
+    let pruning =
+        lab.write("pruning.toml", &map(&format!("[policy]\nprune = true\n{}", linear("beside", 20, 1))));
+    lab.ok(["apply", &pruning]);
+    assert_eq!(lab.ok(["list"]), "beside\n");
+}

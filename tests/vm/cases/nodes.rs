@@ -62,7 +62,7 @@ pub fn a_rename_moves_the_node(guest: &Guest) -> Result<()> {
 pub fn a_file_at_the_name_is_kept(guest: &Guest) -> Result<()> {
     fs::write(path("taken"), "mine")?;
     let text = refused(guest, "taken")?;
-    ensure!(text.contains("/dev/mapper/taken") && text.contains("no block device"), "{text}");
+    ensure!(text.contains("/dev/mapper/taken") && text.contains("not a block device"), "{text}");
     // A rename to it does as little.
     guest.kernel.create(&Name::new("other")?, None)?;
     ensure!(guest.kernel.rename(&Name::new("other")?, &Name::new("taken")?).is_err());

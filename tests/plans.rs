@@ -142,6 +142,9 @@ impl Case {
             if found.inactive.is_some() {
                 return Err(format!("{} has a table in its inactive slot", found.name));
             }
+            if found.torn {
+                return Err(format!("{} is a snapshot that does not keep what its origin had", found.name));
+            }
         }
         // Nor do those that it does not declare: a crash left them so.
         let declared = |uuid: &Uuid| self.map.mappings.values().any(|mapping| mapping.uuid == *uuid);

@@ -180,6 +180,7 @@ fn kernel(foreign: u32) -> Simulated {
             holders: Vec::new(),
             in_flight: 0,
             queue: None,
+            torn: false,
         }
     };
     let state = State {

@@ -13,6 +13,7 @@
 
 mod applied;
 mod error;
+mod hold;
 mod journal;
 mod notices;
 mod overlap;

@@ -64,6 +64,18 @@ impl Notices {
         }
     }
 
+    /// Notes that devices are suspended while snapshots are made. Until that ends no notice is passed on.
+    pub(crate) fn hold_begun(&self) {
+        self.noted().swaps += 1;
+    }
+
+    /// Notes that snapshots were made, by `steps`.
+    pub(crate) fn hold_ended(&self, steps: &[StepId]) {
+        let mut noted = self.noted();
+        noted.swaps -= 1;
+        noted.notices.extend(steps.iter().copied().map(Notice::Done));
+    }
+
     /// Passes the notices on, unless a stack is suspended.
     pub(crate) fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
         let mut noted = self.noted();

@@ -7,9 +7,9 @@
 
 use std::slice;
 
-use super::rows;
 use super::swap::{Layer, Member, Members, top_down};
 use super::undo::Undo;
+use super::{hold, rows};
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 use crate::stack::Position as _;
@@ -118,7 +118,7 @@ impl<'m> WayBack<'m> {
     fn resume(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
         if now.info.inactive_table || (now.info.suspended && !self.was_suspended()) {
-            kernel.resume(self.id())?;
+            hold::around_resume(kernel, &self.load, self.id(), || kernel.resume(self.id()))?;
         } else if now.info.suspended {
             return Ok(());
         }

@@ -14,12 +14,12 @@ use super::swap::{self, Member, Members};
 use super::swapped::Swapped;
 use super::tasks::{self, LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
-use super::{Options, Progress, preparation, removal, resume, rows, verify};
+use super::{Options, Progress, hold, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::keys;
-use crate::plan::{Create, LiveTable, Message, Operation, Plan, Reload, Step, StepId};
+use crate::plan::{Action, Create, Held, LiveTable, Message, Operation, Plan, Reload, Step, StepId};
 use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
 use crate::table::Row;
@@ -132,10 +132,48 @@ impl<'k, 'p> Run<'k, 'p> {
             self.memory.get_or_init(|| self.kernel.lock_memory());
         }
         let helpers = self.borrow_helpers(members.len().saturating_sub(1));
-        let outcome = swap::swap(self.kernel, &members, helpers + 1);
+        let outcome = self.swap_members(stack, &members, helpers + 1);
         self.helpers.fetch_add(helpers, Ordering::Relaxed);
         self.journal.push(UndoEntry::Swapped { members });
-        outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
+        outcome
+    }
+
+    /// Makes the loaded tables of a stack live, while the devices are suspended through which the origins of its new
+    /// snapshots are written.
+    fn swap_members(&self, stack: &[Swapped<'p>], members: &Members, jobs: usize) -> Result<(), Failure> {
+        let swap = || {
+            let outcome = swap::swap(self.kernel, members, jobs);
+            outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
+        };
+        let Some(first) = stack.iter().find(|swapped| !swapped.reload.held.is_empty()) else { return swap() };
+        let is_member = |held: &&Held| stack.iter().any(|swapped| swapped.step.number == Some(held.number));
+        let held: Vec<Held> = first.reload.held.iter().filter(|held| !is_member(held)).cloned().collect();
+        self.memory.get_or_init(|| self.kernel.lock_memory());
+        hold::around(self.kernel, &self.journal, &held, describe(first.step), swap)
+    }
+
+    /// Makes the loaded tables of snapshots live, while the devices through which their origin is written are suspended.
+    fn hold(&self, steps: &[StepId]) -> Result<(), Failure> {
+        let Some(first) = steps.first().map(|step| &self.plan.steps[*step]) else { return Ok(()) };
+        self.memory.get_or_init(|| self.kernel.lock_memory());
+        let resume = || {
+            steps
+                .iter()
+                .map(|step| &self.plan.steps[*step])
+                .try_for_each(|step| self.kernel.resume(&step.id()).map_err(refused(step)))
+        };
+        hold::around(self.kernel, &self.journal, first.held(), describe(first), resume)
+    }
+
+    /// Loads the first table of a device.
+    fn stage(&self, step: &Step) -> Result<(), Failure> {
+        if let Operation::Reload(reload) = &step.operation {
+            self.note_shell(step, reload);
+        }
+        let Some((table, access)) = step.new_table() else { return Ok(()) };
+        let rows = rows::first(&self.complete(step, table)?);
+        let outcome = self.kernel.load(&step.id(), &rows, access);
+        outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
     }
 
     /// Checks that a target that reads its metadata only while its device is suspended can read it. Otherwise no table
@@ -181,7 +219,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let (id, name) = (step.id(), step.name.clone());
         let refused = refused(step);
         match &step.operation {
-            Operation::Create(Create { table, access }) => self.serve(step, table, *access),
+            Operation::Create(Create { table, access, .. }) => self.serve(step, table, *access),
             Operation::Reload(reload) => self.finish(step, reload),
             Operation::Rename { to } => {
                 self.kernel.rename(&name, to).map_err(refused)?;
@@ -213,6 +251,12 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// Gives a device that was found without a table its first one.
     fn finish(&self, step: &Step, reload: &Reload) -> Result<(), Failure> {
+        self.note_shell(step, reload);
+        self.serve(step, &reload.table, reload.access)
+    }
+
+    /// Notes a device that was found without a table, before it is given one.
+    fn note_shell(&self, step: &Step, reload: &Reload) {
         let live = LiveTable::none(reload.old.access);
         let shell = PriorState {
             name: step.name.clone(),
@@ -222,7 +266,6 @@ impl<'k, 'p> Run<'k, 'p> {
             suspended: reload.suspended,
         };
         self.journal.push(UndoEntry::Finished { shell });
-        self.serve(step, &reload.table, reload.access)
     }
 
     fn message(&self, step: &Step, message: &Message) -> Result<(), Failure> {
@@ -302,7 +345,10 @@ impl Executor for Run<'_, '_> {
         }
         match &self.tasks[task] {
             Task::Load(_) | Task::Serve(_) => {}
-            Task::Make(step) | Task::Step(step) => self.notices.begun(*step),
+            // A device that is created has begun already.
+            Task::Stage(step) if self.plan.steps[*step].action() == Action::Create => {}
+            Task::Make(step) | Task::Stage(step) | Task::Step(step) => self.notices.begun(*step),
+            Task::Hold(_) => self.notices.hold_begun(),
             Task::Swap(stack) => self.notices.swap_begun(stack),
         }
         Ok(())
@@ -313,6 +359,12 @@ impl Executor for Run<'_, '_> {
         let outcome = match &self.tasks[task] {
             Task::Load(swapped) => self.load(swapped),
             Task::Make(place) => self.make(step(place)),
+            Task::Stage(place) => self.stage(step(place)),
+            Task::Hold(steps) => {
+                let outcome = self.hold(steps);
+                self.notices.hold_ended(if outcome.is_ok() { steps } else { &[] });
+                outcome
+            }
             Task::Serve(place) | Task::Step(place) => {
                 let outcome = self.one(step(place));
                 if outcome.is_ok() {

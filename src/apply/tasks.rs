@@ -23,6 +23,10 @@ pub(crate) enum Task<'p> {
     Make(StepId),
     /// Gives a created device its table.
     Serve(StepId),
+    /// Loads the first table of a device, which is made live later, together with others.
+    Stage(StepId),
+    /// Makes the tables of snapshots live, while the devices through which their origin is written are suspended.
+    Hold(Vec<StepId>),
     /// Makes the changed tables of a stack live, lower devices first.
     Swap(Vec<Swapped<'p>>),
     /// Carries out a whole step.
@@ -34,7 +38,8 @@ impl Task<'_> {
     pub(crate) fn step(&self) -> Option<StepId> {
         match self {
             Self::Load(swapped) => Some(swapped.place),
-            Self::Make(step) | Self::Serve(step) | Self::Step(step) => Some(*step),
+            Self::Make(step) | Self::Serve(step) | Self::Stage(step) | Self::Step(step) => Some(*step),
+            Self::Hold(steps) => steps.first().copied(),
             Self::Swap(stack) => stack.first().map(|swapped| swapped.place),
         }
     }
@@ -86,6 +91,16 @@ struct Sorting<'p> {
     /// For each step, its last task, once that exists.
     ends: IndexVec<StepId, Option<TaskId>>,
     load_time: LoadTime,
+    /// Snapshots whose tables are loaded, and not live yet: those of one list are made live together.
+    snapshots: Vec<Snapshots>,
+}
+
+/// Snapshots that are made while the same devices are suspended.
+struct Snapshots {
+    held: Vec<DevNum>,
+    steps: Vec<StepId>,
+    /// For each of them, the task that loads its table.
+    loads: Vec<TaskId>,
 }
 
 impl<'p> Sorting<'p> {
@@ -97,13 +112,16 @@ impl<'p> Sorting<'p> {
             loads: IndexVec::filled(None, count),
             ends: IndexVec::filled(None, count),
             load_time: LoadTime::of(plan),
+            snapshots: Vec::new(),
         }
     }
 
     fn all(mut self) -> Tasks<'p> {
         self.loads_at_once();
+        let plan = self.plan;
         let mut reloads = Vec::new();
-        for (place, step) in self.plan.steps.entries() {
+        for (place, step) in plan.steps.entries() {
+            self.holds(|snapshot| plan.dependencies.below(place).contains(&snapshot));
             if let Some(swapped) = Swapped::of(place, step) {
                 reloads.push(swapped);
             } else {
@@ -113,13 +131,42 @@ impl<'p> Sorting<'p> {
             }
         }
         self.swaps(&reloads);
+        self.holds(|_| true);
         self.tasks
+    }
+
+    /// Adds the tasks that make snapshots live, of those lists of which `is_due` tells of a snapshot.
+    fn holds(&mut self, is_due: impl Fn(StepId) -> bool) {
+        for snapshots in std::mem::take(&mut self.snapshots) {
+            if !snapshots.steps.iter().any(|step| is_due(*step)) {
+                self.snapshots.push(snapshots);
+                continue;
+            }
+            let Snapshots { steps, loads, .. } = snapshots;
+            let hold = self.tasks.push(Task::Hold(steps.clone()), Phase::Stage, Lane::Wait, loads);
+            steps.into_iter().for_each(|step| self.ends[step] = Some(hold));
+        }
+    }
+
+    /// Adds the load of a snapshot, which is made live later.
+    fn stage(&mut self, place: StepId, step: &Step, before: Vec<TaskId>) {
+        let load = self.tasks.push(Task::Stage(place), Phase::Stage, Lane::Load, before);
+        let held: Vec<DevNum> = step.held().iter().map(|held| held.number).collect();
+        match self.snapshots.iter_mut().find(|snapshots| snapshots.held == held) {
+            Some(snapshots) => {
+                snapshots.steps.push(place);
+                snapshots.loads.push(load);
+            }
+            None => self.snapshots.push(Snapshots { held, steps: vec![place], loads: vec![load] }),
+        }
     }
 
     /// Adds loads of the tables whose lower devices all exist already.
     fn loads_at_once(&mut self) {
         let steps = &self.plan.steps;
         let prepared: HashSet<&Key> = steps.iter().filter_map(prepared_mapping).collect();
+        // A device that is suspended for a snapshot is resumed again, which would make its new table live.
+        let held: HashSet<DevNum> = steps.iter().flat_map(Step::held).map(|held| held.number).collect();
         // A device that never had a table can't be opened yet.
         let shells: HashSet<DevNum> = steps.iter().filter_map(unfinished).collect();
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
@@ -128,6 +175,7 @@ impl<'p> Sorting<'p> {
             let Some(swapped) = Swapped::of(place, step) else { continue };
             let table = &swapped.reload.table;
             let waits = loads_late(table, self.load_time)
+                || step.number.is_some_and(|number| held.contains(&number))
                 || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
             if !waits && table.iter().all(known) {
                 self.loads[place] =
@@ -166,10 +214,14 @@ impl<'p> Sorting<'p> {
         let (phase, lane) = match &step.operation {
             Operation::Create(_) => {
                 let made = self.tasks.push(Task::Make(place), Phase::Stage, Lane::Make, before);
+                if !step.held().is_empty() {
+                    return self.stage(place, step, vec![made]);
+                }
                 let serve = self.tasks.push(Task::Serve(place), Phase::Stage, Lane::Load, vec![made]);
                 self.ends[place] = Some(serve);
                 return;
             }
+            Operation::Reload(_) if !step.held().is_empty() => return self.stage(place, step, before),
             Operation::Reload(_) => (Phase::Stage, Lane::Load),
             Operation::Clear | Operation::Resume { .. } => (Phase::Stage, Lane::Wait),
             Operation::Message(_) => (Phase::Settle, Lane::Message),

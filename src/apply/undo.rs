@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::journal::PriorState;
-use super::{removal, rows};
+use super::{hold, removal, rows};
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, Id, KernelError, Removal, Slot, Suspend};
 use crate::table::{RawRow, Table};
@@ -117,7 +117,7 @@ impl<'k> Undo<'k> {
         if !old.live.rows.is_empty() {
             let table = rows::again(&self.as_now(&old.live.rows));
             self.twice(|| kernel.load(&id, &table, old.live.access))?;
-            self.twice(|| kernel.resume(&id))?;
+            hold::around_resume(kernel, &table, &id, || self.twice(|| kernel.resume(&id)))?;
         }
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }
     }

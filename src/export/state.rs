@@ -83,6 +83,7 @@ fn mapping(
     let own = [format!("/dev/dm-{}", device.number.minor), format!("/dev/mapper/{}", device.name.kernel())];
     let links = paths.remove(&device.number).unwrap_or_default();
     Ok(Some(MappingState {
+        torn: false,
         name: device.name.kernel().to_string(),
         uuid: device.uuid.as_ref().map(|uuid| uuid.text().to_string()),
         number: device.number,

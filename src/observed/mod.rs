@@ -7,6 +7,7 @@
 mod circles;
 mod downwards;
 mod links;
+mod origins;
 mod users;
 
 use std::cell::LazyCell;
@@ -80,6 +81,8 @@ pub struct Observed {
     links: Links,
     circles: OnceLock<Circles>,
     users: OnceLock<DeviceUsers>,
+    /// Devices around the origins of new snapshots, which the map does not declare.
+    around: OnceLock<HashMap<DevNum, DeviceState>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
 }
 

@@ -3,6 +3,7 @@
 
 use super::change::{Change, Drift};
 use super::conflict::Obstacle;
+use super::origins::{self, Origin};
 use super::position::ChangeId;
 use crate::config::State;
 use crate::identity::DevNum;
@@ -20,6 +21,12 @@ pub(crate) struct ChangeIndex {
     pub ignored: Vec<(ChangeId, Vec<IgnoredValue>)>,
     /// The changes whose live tables could not be loaded again, each with an obstacle to that.
     pub warnings: Vec<(ChangeId, Obstacle)>,
+    /// The changes that make a snapshot.
+    pub snapshots: Vec<ChangeId>,
+    /// The changes whose tables write the origin of snapshots.
+    pub writers: Vec<ChangeId>,
+    /// The origins of new snapshots, where they exist.
+    pub origins: Vec<DevNum>,
     /// The changes that need steps.
     pub busy: Vec<ChangeId>,
     /// Whether a mapping is protected or replaced.
@@ -42,11 +49,29 @@ impl ChangeIndex {
         if !change.is_settled() {
             self.busy.push(id);
         }
+        self.note_origins(id, change);
         self.guarded |= change.mapping.protect || change.is_replaced();
         self.touched.extend(change.number().filter(|_| is_touched(change)));
         // Many mappings use one disk, one after the other.
         let last = self.entered.last().copied();
         self.entered.extend(change.new_lower_devices().into_iter().filter(|number| Some(*number) != last));
+    }
+}
+
+impl ChangeIndex {
+    /// Adds `change` to the lists of snapshots and their origins.
+    fn note_origins(&mut self, id: ChangeId, change: &Change<'_>) {
+        if change.rows.iter().all(|row| row.target.origin_use().is_none()) {
+            return;
+        }
+        if origins::written(change).next().is_some() {
+            self.writers.push(id);
+        }
+        let taken = origins::taken(change);
+        if !taken.is_empty() {
+            self.snapshots.push(id);
+        }
+        self.origins.extend(taken.into_iter().filter_map(Origin::number));
     }
 }
 

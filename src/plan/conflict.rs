@@ -185,6 +185,22 @@ pub enum Obstacle {
         /// The device that holds the blocks.
         number: DevNum,
     },
+    /// The origin of a new snapshot is written through a device that may not be suspended meanwhile.
+    OriginForeign {
+        /// The name of that device.
+        writer: Name,
+        /// The origin.
+        origin: DevNum,
+    },
+    /// The origin of a new snapshot is written at a device below, so that the snapshot would keep nothing.
+    OriginDeaf {
+        /// The origin as the map writes it.
+        origin: Written,
+        /// The device through which it is written.
+        through: String,
+        /// The device below, as it is written there.
+        below: String,
+    },
     /// The steps of the mapping wait for each other.
     StepsInCircle,
 }
@@ -278,6 +294,18 @@ impl fmt::Display for Obstacle {
                 f,
                 "it would take over what `{giver}` keeps on {number}, and that is not suspended; apply the map with \
                  `state = \"suspended\"` for it first"
+            ),
+            Self::OriginForeign { writer, origin } => write!(
+                f,
+                "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
+                 suspended while the snapshot is made; declare it, or run `dmctl suspend {writer}` before the apply and \
+                 `dmctl resume {writer}` after it"
+            ),
+            Self::OriginDeaf { origin, through, below } => write!(
+                f,
+                "its origin {} is written through {through}, which is a snapshot-origin of {below}: a snapshot of it would \
+                 keep nothing; write {below} as the origin",
+                origin.described()
             ),
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")

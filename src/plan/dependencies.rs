@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::action::{Action, ActionSet};
 use super::changes::Changes;
-use super::position::{StepId, UnsortedId};
+use super::origins;
+use super::position::{ChangeId, StepId, UnsortedId};
 use super::step::{Operation, Preparation, Step};
 use super::step_ranges::StepRanges;
 use super::steps::Unsorted;
@@ -26,6 +27,8 @@ pub(crate) enum Dependency {
     UsesLower,
     /// The other still uses the device that this one removes.
     ReleasesLower,
+    /// The other makes a snapshot of an origin that is written through this one, or suspends what this one's snapshot is of.
+    Origin,
 }
 
 /// Other steps, and why they wait or are waited for: of most steps at most one.
@@ -59,6 +62,7 @@ impl Dependencies {
             dependencies.names_and_uuids();
         }
         dependencies.uses_lower(changes, &ranges);
+        dependencies.origins(changes, &ranges);
         if actions.contains(Action::Remove) {
             dependencies.releases_lower(observed);
         }
@@ -224,6 +228,42 @@ impl Dependencies {
                             self.add(below, id, Dependency::UsesLower);
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// A snapshot is made before the devices through which its origin is written are made, swapped or resumed; where such
+    /// a device is to be suspended, after that.
+    fn origins(&mut self, changes: &Changes<'_>, ranges: &StepRanges) {
+        let index = &changes.index;
+        for snapshot in &index.snapshots {
+            let taken = origins::taken(&changes.all[*snapshot]);
+            let makes = |id: &UnsortedId| matches!(self.steps[*id].action(), Action::Create | Action::Reload);
+            let made: Vec<UnsortedId> = ranges.of(*snapshot).filter(makes).collect();
+            let held = made.iter().flat_map(|id| self.steps[*id].held());
+            let held = held.filter_map(|held| changes.id_of(held.mapping.as_ref()?));
+            let writes =
+                |id: &ChangeId| origins::written(&changes.all[*id]).any(|origin| taken.contains(&origin));
+            let declared = index.writers.iter().copied().filter(writes);
+            let writers: BTreeSet<ChangeId> = held.chain(declared).filter(|id| id != snapshot).collect();
+            for writer in writers {
+                self.around_snapshots(&made, ranges.of(writer).collect());
+            }
+        }
+    }
+
+    /// Orders the steps of a device through which an origin is written around those that make snapshots of it.
+    fn around_snapshots(&mut self, made: &[UnsortedId], own: Vec<UnsortedId>) {
+        let ends_suspended = own.iter().any(|id| self.steps[*id].action() == Action::Suspend);
+        for step in own {
+            for snapshot in made {
+                match self.steps[step].action() {
+                    Action::Suspend | Action::Clear => self.add(step, *snapshot, Dependency::Origin),
+                    Action::Create | Action::Reload | Action::Resume if !ends_suspended => {
+                        self.add(*snapshot, step, Dependency::Origin);
+                    }
+                    _ => {}
                 }
             }
         }

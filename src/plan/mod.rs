@@ -23,6 +23,7 @@ mod handover;
 mod mappings;
 mod matching;
 mod order;
+mod origins;
 mod overlap;
 mod placement;
 mod position;
@@ -53,7 +54,9 @@ pub use changes::Changes;
 pub use compare::compare;
 pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
+pub use origins::Held;
 pub use position::{ChangeId, StepId};
+pub(crate) use reason::suspended_meanwhile;
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
 pub use remark::{Fact, Ignored, Unjudged, Warning};
@@ -135,7 +138,10 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     let observed = Observed::read(kernel, map)?;
     let changes = compare(map, &observed);
     observed.read_circles(kernel, changes.touched())?;
-    observed.read_users(kernel, changes.touched().chain(changes.index.entered.iter().copied()))?;
+    let index = &changes.index;
+    let origins = || index.origins.iter().copied();
+    observed.read_users(kernel, changes.touched().chain(index.entered.iter().copied()).chain(origins()))?;
+    observed.read_around(kernel, origins())?;
     Ok(make(&changes, &observed, allow))
 }
 
@@ -156,6 +162,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
     circles::tell(&mut conflicts, changes, observed);
+    conflicts.extend(origins::conflicts(changes, observed));
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Held;
 use crate::device::Device;
 use crate::diff::TableDiff;
 use crate::identity::Key;
@@ -75,7 +76,7 @@ pub struct Volume {
 }
 
 /// A consequence of the cause of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consequence {
     /// The length is known only after a first load.
     LengthAfterLoad,
@@ -83,6 +84,8 @@ pub enum Consequence {
     RemovedOnClose,
     /// The table in the inactive slot is cleared.
     InactiveCleared,
+    /// These devices are suspended while a snapshot is made.
+    Suspends(Arc<[Held]>),
 }
 
 /// What the tables of a step put at stake.
@@ -198,8 +201,22 @@ impl fmt::Display for Consequence {
             Self::LengthAfterLoad => "its length is known after a first load",
             Self::RemovedOnClose => "it goes away as soon as it is closed",
             Self::InactiveCleared => "a table was left in its inactive slot, and is cleared",
+            Self::Suspends(held) => {
+                let names: Vec<String> = held.iter().map(|held| held.name.plain().into_owned()).collect();
+                return f.write_str(&suspended_meanwhile(&names));
+            }
         })
     }
+}
+
+/// Tells that these devices are suspended while the step is carried out.
+pub(crate) fn suspended_meanwhile<T: AsRef<str>>(names: &[T]) -> String {
+    let Some((last, others)) = names.split_last() else { return String::new() };
+    if others.is_empty() {
+        return format!("{} is suspended meanwhile", last.as_ref());
+    }
+    let others: Vec<&str> = others.iter().map(AsRef::as_ref).collect();
+    format!("{} and {} are suspended meanwhile", others.join(", "), last.as_ref())
 }
 
 impl fmt::Display for Stake {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Action, InUse, Reason, Refusal};
+use super::{Action, Held, InUse, Reason, Refusal};
 use crate::access::Access;
 use crate::diff::{self, TableDiff};
 use crate::identity::{DevNum, Key, Name, Uuid};
@@ -78,6 +78,8 @@ pub struct Create {
     pub table: Arc<[Row]>,
     /// The access with which the table is loaded.
     pub access: Access,
+    /// The devices that are suspended while its snapshots are made, upper ones first.
+    pub held: Arc<[Held]>,
 }
 
 /// The table that a device has before a step, as the kernel printed it.
@@ -107,6 +109,8 @@ pub struct Reload {
     pub users: InUse,
     /// The devices of other mappings that it uses through devices outside of the map.
     pub(crate) through: Through,
+    /// The devices that are suspended while its snapshots are made, upper ones first.
+    pub held: Arc<[Held]>,
 }
 
 /// The devices of mappings below a device, through devices outside of the map.
@@ -215,6 +219,15 @@ impl Step {
             Operation::Create(create) => Some((&create.table, create.access)),
             Operation::Reload(reload) => Some((&reload.table, reload.access)),
             _ => None,
+        }
+    }
+
+    /// The devices that are suspended while the step makes snapshots, upper ones first.
+    pub fn held(&self) -> &[Held] {
+        match &self.operation {
+            Operation::Create(create) => &create.held,
+            Operation::Reload(reload) => &reload.held,
+            _ => &[],
         }
     }
 

@@ -12,7 +12,7 @@ use super::reason::{Cause, Consequence, Reason};
 use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Remove, Step};
 use super::step_ranges::StepRanges;
 use super::usage::InUse;
-use super::{matching, preparation, repair, risk};
+use super::{Held, matching, origins, preparation, repair, risk};
 use crate::config::State;
 use crate::diff;
 use crate::identity::{DevNum, Key, Uuid};
@@ -59,6 +59,9 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
         let change = &changes.all[*id];
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
+        if changes.index.snapshots.binary_search(id).is_ok() {
+            hold(&mut steps[first..], &origins::held(change, changes, observed));
+        }
         weigh(&mut steps, first);
     }
     let first = steps.len();
@@ -100,6 +103,25 @@ fn of_mapping(
             let Some(device) = change.device() else { return };
             stay(change, device, observed, prepare, steps);
         }
+    }
+}
+
+/// Lets the steps that make snapshots suspend these devices meanwhile.
+fn hold(steps: &mut [Step], held: &Arc<[Held]>) {
+    if held.is_empty() {
+        return;
+    }
+    for step in steps {
+        match &mut step.operation {
+            Operation::Create(create) => create.held = Arc::clone(held),
+            Operation::Reload(reload) => {
+                if let Some(reload) = Arc::get_mut(reload) {
+                    reload.held = Arc::clone(held);
+                }
+            }
+            _ => continue,
+        }
+        step.reason.consequence = Some(Consequence::Suspends(Arc::clone(held)));
     }
 }
 
@@ -179,7 +201,11 @@ fn addressed_by(change: &Change<'_>, operation: &Operation) -> Option<Uuid> {
 }
 
 fn create(change: &Change<'_>, cause: Cause) -> Step {
-    let operation = Operation::Create(Create { table: change.rows.clone(), access: change.mapping.access() });
+    let operation = Operation::Create(Create {
+        table: change.rows.clone(),
+        access: change.mapping.access(),
+        held: Arc::default(),
+    });
     let provisional = change.rows.iter().any(|row| row.provisional);
     let consequence = provisional.then_some(Consequence::LengthAfterLoad);
     let step = step(change, Class::Create, Reason { consequence, ..cause.into() }, operation);
@@ -216,6 +242,7 @@ fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Ste
         suspended: device.info.suspended,
         users: users(device, observed),
         through: change.through.clone(),
+        held: Arc::default(),
     };
     step(change, class, cause.into(), Operation::Reload(Arc::new(reload)))
 }

@@ -294,6 +294,7 @@ mod tests {
             lowers: Vec::new(),
         };
         Step {
+            suspends: Vec::new(),
             action: Action::Reload,
             mapping: Some("data".into()),
             name: name.into(),

@@ -46,8 +46,8 @@ mod kit;
 
 pub use frame::{
     Block, Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards,
-    IgnoredValue, Incomparable, Kind, Mode, NoRoom, ParamsError, Prepare, Problem, Problems, RemainingLength,
-    Style, Target, Traits, Unit, Value,
+    IgnoredValue, Incomparable, Kind, Mode, NoRoom, OriginUse, ParamsError, Prepare, Problem, Problems,
+    RemainingLength, Style, Target, Traits, Unit, Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, begins_with,
-    option,
+    OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words,
+    begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -156,6 +156,10 @@ impl Target for Snapshot {
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         RemainingLength::from_sector(&self.origin, 0, size_of)
+    }
+
+    fn origin_use(&self) -> Option<OriginUse<'_>> {
+        Some(OriginUse::Keeps { origin: &self.origin, cow: &self.cow })
     }
 
     fn handover(&self) -> Option<Handover<'_>> {

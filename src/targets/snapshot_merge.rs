@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, ParamsError, Printer, Problems,
+    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, OriginUse, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
@@ -81,6 +81,10 @@ impl Target for SnapshotMerge {
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         self.0.remaining_length(size_of)
+    }
+
+    fn origin_use(&self) -> Option<OriginUse<'_>> {
+        Some(OriginUse::Writes(&self.0.origin))
     }
 
     fn handover(&self) -> Option<Handover<'_>> {

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits,
-    Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, OriginUse, ParamsError, Printer, Target, TargetKind,
+    Traits, Words,
 };
 use crate::device::Device;
 
@@ -50,6 +50,10 @@ impl Target for SnapshotOrigin {
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device]
+    }
+
+    fn origin_use(&self) -> Option<OriginUse<'_>> {
+        Some(OriginUse::Writes(&self.device))
     }
 
     fn linear_map(&self) -> Option<(&Device, u64)> {

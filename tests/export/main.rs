@@ -53,6 +53,7 @@ fn mapping(
         holders: Vec::new(),
         in_flight: 0,
         queue: None,
+        torn: false,
     }
 }
 

@@ -228,6 +228,7 @@ fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(),
     if let Some(mapping) = world.mapping_mut(number) {
         mapping.suspended = false;
     }
+    snapshots::resumed(world, number);
     Ok(())
 }
 

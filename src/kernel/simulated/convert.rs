@@ -6,7 +6,7 @@ use super::bytes::MAX_HEAD;
 use super::check;
 use super::model::{Loaded, Mapping, World};
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
-use super::thin;
+use super::{snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
 use crate::table::{self, RawRow};
@@ -44,6 +44,14 @@ impl World {
             world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
         }
         world.separate_open_counts(state);
+        let has_origin = |mapping: &&MappingState| {
+            mapping.live.iter().flatten().any(|row| row.kind.starts_with("snapshot"))
+        };
+        state
+            .mappings
+            .iter()
+            .filter(has_origin)
+            .for_each(|mapping| snapshots::split(&mut world, mapping.number));
         if let Some(pool) = state.pools.iter().find(|pool| pool.block_size == 0) {
             return Err(format!("pools ({}): block_size is 0", pool.metadata));
         }
@@ -99,6 +107,7 @@ impl World {
             processes: state.processes.clone(),
             in_flight: state.in_flight,
             queue: state.queue.or_else(|| queue_of(state)),
+            torn: state.torn,
             ..Mapping::new(state.number, name, uuid)
         });
         Ok(())
@@ -179,6 +188,7 @@ impl World {
             holders: mapping.holders.clone(),
             in_flight: mapping.in_flight,
             queue: None,
+            torn: mapping.torn,
         };
         let told = queue_of(&state) == mapping.queue;
         MappingState { queue: mapping.queue.filter(|_| !told), ..state }

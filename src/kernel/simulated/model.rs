@@ -63,6 +63,10 @@ pub(super) struct Mapping {
     pub in_flight: u64,
     /// Decided by the first load. Until then the mapping can't be opened.
     pub queue: Option<Queue>,
+    /// The boundary at which writes to the origin of snapshots are split, in sectors.
+    pub split: u64,
+    /// Whether it is a snapshot that does not keep all that its origin had.
+    pub torn: bool,
 }
 
 impl Mapping {
@@ -87,6 +91,8 @@ impl Mapping {
             holders: Vec::new(),
             in_flight: 0,
             queue: None,
+            split: u64::MAX,
+            torn: false,
         }
     }
 

@@ -181,6 +181,10 @@ pub struct MappingState {
     /// How its requests are queued, where its tables don't tell: the first load decides that for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
+    /// Whether it is a snapshot that does not keep all that its origin had: it was made beside an origin that was not
+    /// suspended and resumed for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub torn: bool,
 }
 
 /// How a device's requests are queued. The first table loaded decides (`dm_setup_md_queue`).

@@ -50,6 +50,8 @@ pub struct Step {
     pub sectors: Option<Box<Sectors>>,
     /// Whether the device is suspended already before its table is swapped.
     pub suspended: Option<bool>,
+    /// The names of the devices that are suspended while the step is carried out, upper ones first.
+    pub suspends: Vec<SmolStr>,
     /// The users of the device.
     pub users: Option<Box<InUse>>,
     /// The new name.
@@ -98,6 +100,7 @@ impl Step {
             differences: None,
             sectors: None,
             suspended: None,
+            suspends: suspends(step),
             users: None,
             to: None,
             sector: None,
@@ -161,6 +164,18 @@ impl Step {
     pub fn size_after(&self) -> Option<u64> {
         self.table.as_deref().map(size)
     }
+}
+
+/// Names the devices that are suspended while a step is carried out.
+fn suspends(step: &plan::Step) -> Vec<SmolStr> {
+    let origin = match &step.operation {
+        Operation::Message(message) => {
+            message.prepares.as_ref().and_then(|prepares| prepares.origin.as_ref())
+        }
+        _ => None,
+    };
+    let held = step.held().iter().map(|held| held.name.plain_text());
+    held.chain(origin.map(|(key, _)| key.text().clone())).collect()
 }
 
 fn differences(diff: &TableDiff) -> Vec<Difference> {

@@ -70,6 +70,9 @@ struct StepForm<'a> {
     /// Whether the device is suspended already before its table is swapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     suspended: Option<bool>,
+    /// The names of the devices that are suspended while the step is carried out, upper ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    suspends: Vec<SmolStr>,
     /// Who uses the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     users: Option<Cow<'a, InUse>>,
@@ -105,6 +108,7 @@ impl<'a> From<&'a Step> for StepForm<'a> {
             changes: step.differences.as_deref().and_then(changes),
             sectors: step.sectors.as_deref().map(Cow::Borrowed),
             suspended: step.suspended,
+            suspends: step.suspends.clone(),
             users: step.users.as_deref().map(Cow::Borrowed),
             to: step.to.clone(),
             sector: step.sector,
@@ -149,6 +153,7 @@ impl From<StepForm<'_>> for Step {
             differences,
             sectors: form.sectors.map(|sectors| Box::new(sectors.into_owned())),
             suspended: form.suspended,
+            suspends: form.suspends,
             users: form.users.map(|users| Box::new(users.into_owned())),
             to: form.to,
             sector: form.sector,

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, ParamsError, Prepare, Printer,
-    Problems, RemainingLength, SizeOf, Style, Traits, Words,
+    DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, OriginUse, ParamsError, Prepare,
+    Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -90,6 +90,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Returns the device whose blocks it hands over or takes over.
     fn handover(&self) -> Option<Handover<'_>> {
+        None
+    }
+
+    /// Returns the part that it has in the snapshots of a device.
+    fn origin_use(&self) -> Option<OriginUse<'_>> {
         None
     }
 

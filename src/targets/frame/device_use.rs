@@ -76,6 +76,22 @@ pub enum Handover<'a> {
     Takes(&'a Device),
 }
 
+/// The part that a target has in the snapshots of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginUse<'a> {
+    /// It writes the device, and lets its snapshots keep the old content first. How a write is split for that follows
+    /// from the snapshots that are loaded when the target is resumed (`origin_resume` and `snapshot_merge_resume` in
+    /// `drivers/md/dm-snap.c`).
+    Writes(&'a Device),
+    /// It is a snapshot of the device.
+    Keeps {
+        /// The device.
+        origin: &'a Device,
+        /// Where the old content is kept.
+        cow: &'a Device,
+    },
+}
+
 /// The losses with a live target. Each is a sentence for the user, without a verb in front: a plan
 /// puts "this loses" before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -21,6 +21,7 @@ mod removing;
 mod rollback;
 mod roundtrip;
 mod side_by_side;
+mod snapshots;
 mod tables;
 mod targets;
 mod udev;
@@ -152,6 +153,14 @@ cases! {
         one_swap_that_fails_puts_all_back
         a_signal_in_the_middle_puts_all_back
         fifty_volumes_of_one_pool;
+    snapshots:
+        one_of_each_chunk_is_whole
+        several_with_other_chunks_are_whole
+        those_that_come_later_are_whole
+        an_origin_that_was_suspended_is_resumed_after_them
+        what_is_merged_back_is_whole
+        what_a_file_system_holds_back_is_in_the_snapshot
+        the_origin_of_an_overlay_may_be_read_only;
     confirming:
         what_nobody_confirms_is_put_back
         what_is_confirmed_stays

@@ -14,13 +14,23 @@ pub const MAX_UUID: usize = 128;
 pub const UUID_PREFIX: &str = "DMCTL-";
 
 /// The prefixes by which other subsystems mark their uuids, and the names of those subsystems.
+///
+/// Sources: `UUID_PREFIX` in `lib/activate/dev_manager.c` of lvm2; `DM_UUID_PREFIX` in `lib/utils_device_locking.c` and
+/// `lib/libdevmapper.c` of cryptsetup, which systemd, snapd and others use as a library; `libmultipath/devmapper.c` of
+/// multipath-tools; `lib/activate/devmapper.c` of dmraid; `engine/strat_engine/names.rs` of stratisd; the `vdo` manager;
+/// the types that `lsblk` knows (`misc-utils/lsblk.c` of util-linux).
 const SUBSYSTEMS: &[(&str, &str)] = &[
     ("LVM-", "LVM"),
     ("CRYPT-", "cryptsetup"),
     ("mpath-", "multipath"),
     ("DMRAID-", "dmraid"),
     ("stratis-", "Stratis"),
+    ("VDO-", "VDO"),
 ];
+
+/// The mark of a partition that `kpartx` mapped: `part`, its number, and this; behind it the uuid of the device that it
+/// is a part of, or a text that was made for one without (`kpartx/devmapper.c` of multipath-tools, and libparted).
+const PARTITION: &str = "part";
 
 /// The uuid of a device: a text of at most 128 bytes, not only a UUID of RFC 4122. The kernel sets it once.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -104,16 +114,30 @@ impl Uuid {
         if self.prefixed {
             return None;
         }
-        if self.rest.strip_prefix("part").and_then(|rest| rest.split_once("-mpath-")).is_some() {
-            return Some("multipath");
+        if let Some(whole) = whole_of_partition(&self.rest) {
+            let multipath = |known: &&'static str| *known == "multipath";
+            return subsystem_of(whole).filter(multipath).or(Some("kpartx"));
         }
-        SUBSYSTEMS.iter().find(|(prefix, _)| self.rest.starts_with(prefix)).map(|(_, name)| *name)
+        subsystem_of(&self.rest)
     }
 
     /// Returns the uuid as text.
     pub fn text(&self) -> SmolStr {
         if self.prefixed { format_smolstr!("{UUID_PREFIX}{}", self.rest) } else { self.rest.clone() }
     }
+}
+
+/// Returns the subsystem whose prefix the text has. Upper and lower case are the same here, as they are to `lsblk`.
+fn subsystem_of(text: &str) -> Option<&'static str> {
+    let has = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    SUBSYSTEMS.iter().find(|(prefix, _)| has(prefix)).map(|(_, name)| *name)
+}
+
+/// Returns the uuid of the device of which this uuid names a partition.
+fn whole_of_partition(text: &str) -> Option<&str> {
+    let head = text.get(..PARTITION.len()).filter(|head| head.eq_ignore_ascii_case(PARTITION))?;
+    let (number, whole) = text[head.len()..].split_once('-')?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(whole)
 }
 
 /// Orders uuids by their texts.
@@ -177,8 +201,41 @@ mod tests {
         assert!(Uuid::of(&format!("DMCTL-lab-{}", "k".repeat(64))).is_of(&lab));
         assert!(!Uuid::of(&format!("DMCTL-lab-{}", "k".repeat(65))).is_of(&lab));
         assert_eq!(uuid.parts().unwrap().1.as_str(), "a-b");
-        assert_eq!(Uuid::new("LVM-abc").unwrap().subsystem(), Some("LVM"));
-        assert_eq!(Uuid::new("part1-mpath-3600").unwrap().subsystem(), Some("multipath"));
         assert_eq!(uuid.subsystem(), None);
+    }
+
+    #[test]
+    fn every_subsystem_is_known_by_its_mark() {
+        for (uuid, subsystem) in [
+            ("LVM-abc", Some("LVM")),
+            ("LVM-abc-cow", Some("LVM")),
+            ("CRYPT-LUKS2-abc-home", Some("cryptsetup")),
+            ("CRYPT-SUBDEV-abc-home_dif", Some("cryptsetup")),
+            ("CRYPT-PLAIN-x", Some("cryptsetup")),
+            ("CRYPT-VERITY-abc-root", Some("cryptsetup")),
+            ("mpath-3600", Some("multipath")),
+            ("MPATH-3600", Some("multipath")),
+            ("part1-mpath-3600", Some("multipath")),
+            ("part12-mpath-3600", Some("multipath")),
+            ("part1-devnode_7:6_Wh5pYvM", Some("kpartx")),
+            ("part3-LVM-abc", Some("kpartx")),
+            ("part3-CRYPT-LUKS2-abc-x", Some("kpartx")),
+            ("part3-DMCTL-lab-disk", Some("kpartx")),
+            ("part1-", Some("kpartx")),
+            ("DMRAID-isw_bfd_Volume0", Some("dmraid")),
+            ("stratis-1-private-abc-flex-thindata", Some("Stratis")),
+            ("VDO-f2b1ca8e", Some("VDO")),
+            ("part-x", None),
+            ("partx-1", None),
+            ("part1", None),
+            ("party1-x", None),
+            ("pärt1-x", None),
+            ("LVMx", None),
+            ("DMCTL-lab-part1-x", None),
+            ("DMCTL-LVM-x", None),
+            ("4f0e2d8c-6a6d-4a11-9b54-0c7b3c1f3a10", None),
+        ] {
+            assert_eq!(Uuid::new(uuid).unwrap().subsystem(), subsystem, "{uuid}");
+        }
     }
 }

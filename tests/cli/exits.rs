@@ -63,7 +63,15 @@ fn a_device_in_use_is_3_and_its_user_is_named() {
 
 #[test]
 fn devices_of_other_subsystems_are_3_unless_asked_for() {
-    for uuid in ["LVM-abc", "CRYPT-LUKS2-abc-x", "mpath-3600", "part1-mpath-3600", "stratis-1-x"] {
+    for uuid in [
+        "LVM-abc",
+        "CRYPT-LUKS2-abc-x",
+        "mpath-3600",
+        "part1-mpath-3600",
+        "part1-devnode_7:6_Wh5pYvM",
+        "stratis-1-x",
+        "VDO-1",
+    ] {
         let lab = Lab::with(&["data"]);
         lab.edit(|state| state["mappings"][0]["uuid"] = uuid.into());
         let verbs: [&[&str]; 5] = [

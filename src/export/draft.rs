@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Selection;
 use super::devices::{Host, Unreadable, one_owner};
+use super::key_files::KeyFiles;
 use super::names::KeyAllocator;
 use super::note::Note;
 use crate::config::{self, Length, Mapping, MappingRow, State};
@@ -14,14 +15,10 @@ use crate::device::Device;
 use crate::device_path;
 use crate::identity::{DevNum, IdentityError, Key, Name, Owner, Uuid, printable};
 use crate::kernel::{DeviceState, Suspend};
-use crate::keys::{Encoding, KeySource, SlotForm};
 use crate::observed::Seen;
 use crate::plan::{Action, Obstacle, Reason};
 use crate::table::RawRow;
 use crate::targets::{self, Problem, Problems};
-
-/// The folder of the files that must hold the keys that only the kernel knows.
-const KEY_FOLDER: &str = "/etc/dmctl/keys";
 
 /// A device as a mapping, before it is written.
 pub(crate) struct Draft {
@@ -87,7 +84,11 @@ pub(crate) fn of(host: &Host, selection: &Selection) -> Drafts {
     let owner = selection.owner.clone().or_else(|| one_owner(devices.iter().copied()));
     let whose = owner.clone().unwrap_or_default();
     let keys = keys(&devices, &whose, host);
-    let all = devices.iter().zip(keys).filter_map(|(seen, key)| draft(host, seen, key, &whose)).collect();
+    let mut files = KeyFiles::of(&keys);
+    let mut all = Vec::with_capacity(devices.len());
+    for (seen, key) in devices.iter().zip(keys) {
+        all.extend(draft(host, seen, key, &whose, &mut files));
+    }
     Drafts { owner, all }
 }
 
@@ -108,12 +109,17 @@ fn keys(devices: &[&Seen], owner: &Owner, host: &Host) -> Vec<Key> {
 }
 
 /// Drafts the mapping of a device; `None` when it does not exist any more.
-fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner) -> Option<Draft> {
+fn draft(host: &Host, seen: &Seen, key: Key, owner: &Owner, files: &mut KeyFiles) -> Option<Draft> {
     let mapped = seen.mapped.as_ref()?;
     let uuid = seen.listed.uuid.clone();
     let mut notes = Vec::new();
-    let (rows, left_out) = match rows(host, mapped, &key, &mut notes) {
-        Ok(rows) => (rows, identity_problem(seen)),
+    let (rows, left_out) = match rows(host, mapped) {
+        Ok(mut rows) => {
+            notes.extend(files.hide(&key, rows.iter_mut().map(|row| row.target.as_mut())));
+            notes.extend(hidden_state(&rows));
+            notes.extend(carried_out(&mapped.table));
+            (rows, identity_problem(seen))
+        }
         Err(left_out) => (Vec::new(), Some(left_out)),
     };
     if mapped.info.suspended {
@@ -171,26 +177,18 @@ fn identity_problem(seen: &Seen) -> Option<LeftOut> {
 }
 
 /// Reads the rows of a device.
-fn rows(
-    host: &Host,
-    mapped: &DeviceState,
-    key: &Key,
-    notes: &mut Vec<Note>,
-) -> Result<Vec<MappingRow>, LeftOut> {
+fn rows(host: &Host, mapped: &DeviceState) -> Result<Vec<MappingRow>, LeftOut> {
     if !mapped.info.live_table || mapped.table.is_empty() {
         return Err(LeftOut::NoTable);
     }
     let row = |row: &RawRow| {
-        let mut target = host.target(row)?;
-        hide_keys(target.as_mut(), key, notes);
+        let target = host.target(row)?;
         let mut problems = Problems::default();
         target.check(Some(row.length), &mut problems);
         if let Some(problem) = problems.into_vec().into_iter().next() {
             let kind = printable(&row.kind).into_owned();
             return Err(LeftOut::Invalid { kind, problem });
         }
-        let hidden = target.hazards().hidden_state;
-        notes.extend(hidden.map(Note::Hidden));
         Ok(MappingRow {
             start: Some(row.start),
             length: Length::Sectors(row.length),
@@ -201,25 +199,22 @@ fn rows(
     mapped.table.iter().map(row).collect()
 }
 
-/// Replaces each key that the kernel holds by the path of a file, and adds a note about it.
-pub(crate) fn hide_keys(target: &mut dyn targets::Target, of: &Key, notes: &mut Vec<Note>) {
-    for slot in target.keys_mut() {
-        if !matches!(slot.key.source, KeySource::Hex(_) | KeySource::Withheld) {
-            continue;
-        }
-        if slot.form == SlotForm::Word {
-            slot.key.source = KeySource::Withheld;
-            if !notes.contains(&Note::KeyWord) {
-                notes.push(Note::KeyWord);
-            }
-            continue;
-        }
-        let suffix =
-            if slot.field == "key" { String::new() } else { format!("-{}", slot.field.replace('.', "-")) };
-        let path = format!("{KEY_FOLDER}/{of}{suffix}");
-        notes.push(Note::Key { field: slot.field, bytes: slot.key.bytes(), path: path.clone() });
-        slot.key.source = KeySource::File { path, encoding: Encoding::Raw };
-    }
+/// Returns a note about each order in the rows that a map does not repeat: a field that the target leaves out.
+fn carried_out(table: &[RawRow]) -> Vec<Note> {
+    let left_out = |row: &RawRow| -> Vec<String> {
+        let Ok(live) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
+        let kept = live.for_export().fields();
+        live.fields().into_iter().map(|(field, _)| field).filter(|field| !kept.contains_key(field)).collect()
+    };
+    let orders: BTreeSet<String> = table.iter().flat_map(left_out).collect();
+    orders.into_iter().map(Note::CarriedOut).collect()
+}
+
+/// Returns a note about each state of the rows that the kernel does not show.
+pub(crate) fn hidden_state(rows: &[MappingRow]) -> Vec<Note> {
+    let states: BTreeSet<&'static str> =
+        rows.iter().filter_map(|row| row.target.hazards().hidden_state).collect();
+    states.into_iter().map(Note::Hidden).collect()
 }
 
 impl Drafts {

@@ -9,9 +9,9 @@ use std::error::Error;
 use std::fmt;
 
 use super::concise::{self, LocatedSpec, SyntaxError};
-use super::draft::{self, hide_keys, share};
+use super::draft::{self, hidden_state, share};
+use super::key_files::KeyFiles;
 use super::names::KeyAllocator;
-use super::note::Note;
 use super::text::{self, Commented};
 use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source};
 use crate::identity::{Key, Name, Owner, Uuid};
@@ -96,9 +96,11 @@ fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<Syn
     let keys = keys(&named, &whose);
     let references = References::new(&named, &keys, major);
     let (mut mappings, mut notes) = (Vec::new(), Vec::new());
+    let mut files = KeyFiles::of(&keys);
     for ((device, (name, uuid)), key) in named.iter().zip(&keys) {
-        let mut comments = Vec::new();
-        let rows = rows(device, key, &references, &mut comments, &mut wrong);
+        let mut rows = rows(device, &references, &mut wrong);
+        let mut comments = files.hide(key, rows.iter_mut().map(|row| row.target.as_mut()));
+        comments.extend(hidden_state(&rows));
         notes.push(comments);
         // A device without a uuid is adopted: it may exist already, made from the text.
         let mapping = draft::mapping(key.clone(), name.clone(), uuid.clone(), &whose, rows);
@@ -186,16 +188,10 @@ impl References {
     }
 }
 
-fn rows(
-    device: &LocatedSpec,
-    key: &Key,
-    references: &References,
-    notes: &mut Vec<Note>,
-    wrong: &mut Vec<SyntaxError>,
-) -> Vec<MappingRow> {
+fn rows(device: &LocatedSpec, references: &References, wrong: &mut Vec<SyntaxError>) -> Vec<MappingRow> {
     let (mut rows, mut expected) = (Vec::new(), 0);
     for (text, at) in device.spec.rows.iter().zip(&device.rows) {
-        match row(text, key, references, expected, notes) {
+        match row(text, references, expected) {
             Ok(row) => {
                 expected = row.start.unwrap_or(0).saturating_add(length(&row));
                 rows.push(row);
@@ -219,13 +215,7 @@ struct RowError {
     help: String,
 }
 
-fn row(
-    text: &str,
-    key: &Key,
-    references: &References,
-    expected: u64,
-    notes: &mut Vec<Note>,
-) -> Result<MappingRow, RowError> {
+fn row(text: &str, references: &References, expected: u64) -> Result<MappingRow, RowError> {
     let malformed = |message: String| RowError { message, help: ROW_FORM.to_string() };
     let read = RawRow::parse(text).map_err(|error| match error {
         TableError::Row { what, .. } => malformed(what),
@@ -237,8 +227,7 @@ fn row(
     }
     let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
     let parsed = targets::parse(&read.kind, &words.join(" "));
-    let mut target = parsed.map_err(|error| malformed(error.to_string()))?;
-    hide_keys(target.as_mut(), key, notes);
+    let target = parsed.map_err(|error| malformed(error.to_string()))?;
     let mut problems = Problems::default();
     target.check(Some(read.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
@@ -246,8 +235,6 @@ fn row(
         let help = if advice.is_empty() { ROW_FORM.to_string() } else { advice.join("; ") };
         return Err(RowError { message: problem.message.into_owned(), help });
     }
-    let hidden = target.hazards().hidden_state;
-    notes.extend(hidden.map(Note::Hidden));
     Ok(MappingRow {
         start: Some(read.start),
         length: Length::Sectors(read.length),

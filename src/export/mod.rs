@@ -11,6 +11,7 @@ mod devices;
 pub mod dm_init;
 mod draft;
 pub mod import;
+mod key_files;
 mod names;
 mod note;
 mod rule;

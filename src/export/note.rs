@@ -13,8 +13,8 @@ pub(crate) enum Note {
     NoUuid,
     /// A key is replaced by the path of a file that must hold it.
     Key {
-        /// The field of the key.
-        field: &'static str,
+        /// The fields that have the key.
+        fields: Vec<&'static str>,
         /// The length of the key in bytes, where it is known.
         bytes: Option<usize>,
         /// The path of the file.
@@ -24,6 +24,8 @@ pub(crate) enum Note {
     KeyWord,
     /// The kernel does not show this state of the target.
     Hidden(&'static str),
+    /// An order that the kernel has carried out is left out: the name of its field.
+    CarriedOut(String),
     /// A lower device is written in a form that may lead to another device after the next boot.
     Unstable(String),
 }
@@ -38,8 +40,8 @@ impl fmt::Display for Note {
             Self::NoUuid => {
                 f.write_str("It has no uuid yet: apply gives it one, and it is owned from then on.")
             }
-            Self::Key { field, bytes, path } => {
-                write!(f, "A key is not exported: put the {field} of this device")?;
+            Self::Key { fields, bytes, path } => {
+                write!(f, "A key is not exported: put the {} of this device", fields.join(" and "))?;
                 if let Some(bytes) = bytes {
                     write!(f, " ({bytes} bytes)")?;
                 }
@@ -49,6 +51,9 @@ impl fmt::Display for Note {
                 "What may be a key is not exported: write it in place of each `<secret>`, and let nobody but its owner read this file.",
             ),
             Self::Hidden(state) => write!(f, "Not known, so not written: {state}."),
+            Self::CarriedOut(order) => {
+                write!(f, "Not written, for it is an order that the kernel has carried out: {order}.")
+            }
             Self::Unstable(device) => write!(f, "No path that lasts for {device} is known."),
         }
     }

@@ -49,7 +49,13 @@ fn spec(
     for target in mapped.table.iter() {
         match row(host, target, written) {
             Ok(row) => rows.push(row),
-            Err(rule) => broken.push(Broken { name: Some(name.clone()), rule }),
+            // Rows that break one rule alike are told once.
+            Err(rule) => {
+                let found = Broken { name: Some(name.clone()), rule };
+                if !broken.contains(&found) {
+                    broken.push(found);
+                }
+            }
         }
     }
     Some(Spec {

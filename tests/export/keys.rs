@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use dmctl::config;
 use dmctl::export::{self, Selection};
-use dmctl::kernel::simulated::{Simulated, State};
+use dmctl::kernel::simulated::{Simulated, State, StateRow};
 use dmctl::keys::Places;
 use dmctl::plan;
+use dmctl::secret::Secret;
 
 use super::{disk, kernel, mapping};
 
@@ -47,6 +48,36 @@ fn no_format_holds_one() {
         "{concise}"
     );
     assert!(state.contains("aes-cbc-essiv:sha256 <secret> 0 8:0 0"), "{state}");
+}
+
+/// Two rows with two keys, as a re-encryption leaves them that was interrupted, and more with the first one.
+#[test]
+fn each_key_of_a_device_has_a_file_and_is_told_once() {
+    let other = KEY.replace("c0ffee11", "decade22");
+    let row = |start: u64, key: &str| StateRow {
+        start,
+        length: 8,
+        kind: "crypt".to_string(),
+        params: Secret::new(format!("aes-cbc-essiv:sha256 {key} {start} 8:0 {start}")),
+    };
+    let mut device = mapping(0, "c", Some("DMCTL-lab-c"), 8, "zero", "");
+    device.live = Some(vec![row(0, KEY), row(8, &other), row(16, KEY), row(24, KEY)]);
+    let second = mapping(1, "c-2", None, 8, "crypt", &format!("aes-cbc-essiv:sha256 {other} 0 8:0 64"));
+    let kernel = kernel(vec![disk(8, 0, "/dev/vda")], vec![device, second]);
+    let map = export::map(&kernel, &Selection::default()).unwrap();
+    let told = |file: &str| map.matches(&format!("into /etc/dmctl/keys/{file}, or")).count();
+    let used = |file: &str| map.matches(&format!("key = {{ file = \"/etc/dmctl/keys/{file}\" }}")).count();
+    assert_eq!([told("c"), told("c-3"), told("c-2")], [1, 1, 1], "{map}");
+    assert_eq!([used("c"), used("c-3"), used("c-2")], [3, 1, 1], "{map}");
+    assert!(!map.contains("c0ffee11") && !map.contains("decade22"), "{map}");
+    let concise = export::concise::write(&kernel, &Selection::default()).unwrap_err().to_string();
+    assert_eq!(concise.matches("holds a key").count(), 2, "{concise}");
+    let import = format!(
+        "c,,,,0 8 crypt aes-cbc-plain {KEY} 0 8:0 0,8 8 crypt aes-cbc-plain {other} 0 8:0 8,16 8 crypt aes-cbc-plain {KEY} 0 8:0 16"
+    );
+    let imported = export::import::map("SPEC", &import, None).unwrap();
+    assert_eq!(imported.matches("into /etc/dmctl/keys/c, or").count(), 1, "{imported}");
+    assert_eq!(imported.matches("into /etc/dmctl/keys/c-2, or").count(), 1, "{imported}");
 }
 
 /// The map that was exported, with its keys where it says, as far as this folder can be `/etc/dmctl/keys`.

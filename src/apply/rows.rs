@@ -78,7 +78,7 @@ pub(crate) fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> T
 /// Returns an old table as it is loaded again: some targets print other parameters than they accept.
 pub(crate) fn again(old: &[RawRow]) -> Table {
     change(old, |target| {
-        let again = target.for_export();
+        let again = target.for_rollback();
         let changed = again.params(Style::Kernel) != target.params(Style::Kernel);
         *target = again;
         changed

@@ -52,8 +52,8 @@ pub(crate) struct Cache {
     /// How much is cached at a time: a multiple of 32 KiB up to 1 GiB, fixed when the metadata is formatted.
     pub block_size: Sectors,
     /// When a write reaches the origin; default writeback.
-    #[serde(default)]
-    pub mode: CacheMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<CacheMode>,
     /// Format the metadata in version 2, which keeps dirty bits apart. For metadata that is there already it
     /// means nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -93,15 +93,24 @@ fn canonical(policy: &str) -> String {
 }
 
 impl Cache {
-    /// The mode is compared by hand: why another one may be refused depends on which it is.
+    /// The mode is compared by hand: why another one may be refused depends on which it is. The kernel prints the one
+    /// that it was given, and none where it was given none.
     const FEATURES: Options<Self> = Options {
         syntax: Syntax::Spaced { unknown: "a cache has no feature {}", ignore_case: true },
         all: &[
             option!(metadata2).tune(),
-            alternatives!(mode: CacheMode { Writethrough, Writeback, Passthrough }),
+            alternatives!(mode:
+                "writethrough" => Some(CacheMode::Writethrough),
+                "writeback" => Some(CacheMode::Writeback),
+                "passthrough" => Some(CacheMode::Passthrough)
+            ),
             option!(no_discard_passdown).tune(),
         ],
     };
+
+    fn mode(&self) -> CacheMode {
+        self.mode.unwrap_or_default()
+    }
 
     fn parse_features(&mut self, features: &mut Words<'_>) -> Result<(), ParamsError> {
         let mut modes = 0;
@@ -171,11 +180,11 @@ impl TargetKind for Cache {
         differences.field("cache", &self.cache, &live.cache, Effect::Remap);
         differences.field("origin", &self.origin, &live.origin, Effect::Remap);
         differences.fixed("block_size", &self.block_size, &live.block_size, "metadata");
-        if self.mode == CacheMode::Passthrough {
+        if self.mode() == CacheMode::Passthrough {
             let why = "the kernel refuses while a block is dirty; set policy = \"cleaner\" first";
-            differences.field_with_reason("mode", &self.mode, &live.mode, Effect::Tune, why);
+            differences.field_with_reason("mode", &self.mode(), &live.mode(), Effect::Tune, why);
         } else {
-            differences.field("mode", &self.mode, &live.mode, Effect::Tune);
+            differences.field("mode", &self.mode(), &live.mode(), Effect::Tune);
         }
         Self::FEATURES.compare(self, live, differences);
         differences.field("policy", &canonical(&self.policy), &canonical(&live.policy), Effect::Tune);
@@ -232,7 +241,7 @@ impl Target for Cache {
 
     fn linear_map(&self) -> Option<(&Device, u64)> {
         // In mode writeback a sector may be on the cache device alone.
-        (self.mode != CacheMode::Writeback).then_some((&self.origin, 0))
+        (self.mode() != CacheMode::Writeback).then_some((&self.origin, 0))
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
@@ -249,7 +258,7 @@ impl Target for Cache {
     fn hazards(&self) -> Hazards {
         let dirty = "blocks that are dirty in the cache and not yet on the origin; set policy = \"cleaner\" and \
                      wait until no block is dirty";
-        let may_be_dirty = self.mode == CacheMode::Writeback && self.policy != CLEANER;
+        let may_be_dirty = self.mode() == CacheMode::Writeback && self.policy != CLEANER;
         Hazards { data_loss_on_remove: may_be_dirty.then_some(dirty), ..Hazards::default() }
     }
 }
@@ -266,7 +275,7 @@ mod tests {
         let devices = (device(), device(), device());
         let policy = prop::sample::select(vec!["default", "mq", "smq", "cleaner"]);
         let args = prop::collection::btree_map("[a-z_]{1,12}", 0..1u64 << 63, 0..4);
-        let mode = prop::sample::select(CacheMode::ALL);
+        let mode = prop::option::of(prop::sample::select(CacheMode::ALL));
         (devices, 1u64..=32768, mode, any::<bool>(), any::<bool>(), policy, args).prop_map(
             |(devices, blocks, mode, metadata2, no_discard_passdown, policy, policy_args)| Cache {
                 metadata: devices.0,
@@ -314,6 +323,16 @@ mod tests {
         assert!(loses("1:1 1:2 1:0 64 0 smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writethrough smq 0"));
         assert!(!loses("1:1 1:2 1:0 64 1 writeback cleaner 0"));
+    }
+
+    #[test]
+    fn a_mode_that_was_not_given_is_not_printed() {
+        for row in ["1:1 1:2 1:0 128 0 cleaner 0", "1:1 1:2 1:0 128 1 metadata2 smq 0"] {
+            assert_eq!(kit::print(&kit::parse::<Cache>(row)), row);
+        }
+        let said = kit::parse::<Cache>("1:1 1:2 1:0 128 1 writeback cleaner 0");
+        let unsaid = kit::parse::<Cache>("1:1 1:2 1:0 128 0 cleaner 0");
+        assert!(kit::differences(&said, &unsaid).is_equal() && kit::differences(&unsaid, &said).is_equal());
     }
 
     #[test]

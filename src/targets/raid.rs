@@ -305,7 +305,17 @@ impl TargetKind for Raid {
         compare::compare(self, live, differences);
     }
 
+    /// Keeps `sync`: an array that was made with it has superblocks without a bitmap, and the kernel refuses them in a
+    /// row without the word (`analyse_superblocks` and `super_init_validation` in `drivers/md/dm-raid.c`: it skips
+    /// what the superblocks hold, so the array is not one of first use, for which a bitmap is written).
     fn for_export(&self) -> Self {
+        Self {
+            sync: self.sync.filter(|order| *order == Resync::Sync || !self.remembers()),
+            ..self.for_rollback()
+        }
+    }
+
+    fn for_rollback(&self) -> Self {
         let mut again = self.clone();
         // Taken in sectors, printed in KiB.
         again.max_write_behind = again.max_write_behind.map(|kib| Sectors(kib.0.saturating_mul(2)));

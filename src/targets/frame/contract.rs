@@ -161,10 +161,15 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
         TargetKind::compare(self, live, differences);
     }
 
-    /// Returns what to load, or to write to a map, to have a live target again. The same, but for those that
-    /// print something else than they were given, or orders that they have carried out.
+    /// Returns what to write to a map to have a live target again. The same, but for those that print something
+    /// else than they were given, or orders that they have carried out and that no later load needs.
     fn for_export(&self) -> Self {
         self.clone()
+    }
+
+    /// Returns what to load to put a live target back: without any order that it has carried out.
+    fn for_rollback(&self) -> Self {
+        TargetKind::for_export(self)
     }
 
     /// Returns what to load over `live` to have this: without orders that `live` has carried out already.
@@ -194,6 +199,8 @@ pub trait ErasedTarget {
     /// See [`TargetKind::compare_suspended`]. `None` when the two are of different types.
     fn compare_suspended(&self, live: &dyn Target) -> Option<Differences>;
     fn for_export(&self) -> Box<dyn Target>;
+    /// See [`TargetKind::for_rollback`].
+    fn for_rollback(&self) -> Box<dyn Target>;
     /// See [`TargetKind::for_reload`]. A copy when the two are of different types.
     fn for_reload(&self, live: &dyn Target) -> Box<dyn Target>;
     /// Returns the fields as a map file writes them.
@@ -230,6 +237,10 @@ impl<T: TargetKind> ErasedTarget for T {
 
     fn for_export(&self) -> Box<dyn Target> {
         Box::new(TargetKind::for_export(self))
+    }
+
+    fn for_rollback(&self) -> Box<dyn Target> {
+        Box::new(TargetKind::for_rollback(self))
     }
 
     fn for_reload(&self, live: &dyn Target) -> Box<dyn Target> {

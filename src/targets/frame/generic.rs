@@ -206,6 +206,10 @@ impl ErasedTarget for Generic {
         self.boxed()
     }
 
+    fn for_rollback(&self) -> Box<dyn Target> {
+        self.boxed()
+    }
+
     fn for_reload(&self, _: &dyn Target) -> Box<dyn Target> {
         self.boxed()
     }

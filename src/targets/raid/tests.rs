@@ -165,6 +165,13 @@ fn orders_are_not_carried_out_twice() {
     let over = TargetKind::for_reload(&wanted, &live);
     assert_eq!(over.params(Style::Kernel), "raid1 3 0 region_size 1024 2 1:4 1:0 1:5 1:1");
     assert_eq!(TargetKind::for_export(&live).rebuild, Vec::<u32>::new());
+    // The kernel refuses superblocks that were made with sync in a row without it.
+    let synced = kit::parse::<Raid>("raid4 4 64 sync min_recovery_rate 20 3 1:4 1:0 1:5 1:1 1:6 1:2");
+    assert_eq!(TargetKind::for_export(&synced), synced);
+    assert_eq!(TargetKind::for_rollback(&synced).sync, None);
+    // What superblocks know is not said over their heads.
+    let nosync = kit::parse::<Raid>("raid1 2 0 nosync 2 1:4 1:0 1:5 1:1");
+    assert_eq!(TargetKind::for_export(&nosync).sync, None);
     let bare = kit::parse::<Raid>("raid1 2 0 nosync 2 - 1:0 - 1:1");
     assert_eq!(TargetKind::for_export(&bare), bare);
 }

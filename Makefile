@@ -1,7 +1,7 @@
 # What there is to do, in the words of the Debian packages it takes. `make` alone lists it.
 
 PACKAGES = gcc user-mode-linux busybox-static libdevmapper-dev libclang-dev pkg-config e2fsprogs dmsetup mount util-linux \
-	keyutils cryptsetup-bin udev chromium zsh fish mandoc python3-venv
+	keyutils cryptsetup-bin lvm2 thin-provisioning-tools kpartx fdisk udev chromium zsh fish mandoc python3-venv
 
 KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 

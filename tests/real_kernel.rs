@@ -82,8 +82,10 @@ fn boot_shares(wanted: &runner::Wanted, arguments: &[String]) -> Result<ExitCode
 fn boot(kernel: &str, arguments: &[String]) -> Result<bool> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/run");
     let this = env::current_exe().context("where this program is")?;
+    // A case that lacks a program fails where every test is to run.
     let handed_on = cases::campaign::SETTINGS
         .iter()
+        .chain(&["CI"])
         .filter_map(|name| env::var(name).ok().map(|value| ["--env".to_string(), format!("{name}={value}")]));
     let status = Command::new(&run)
         // Minutes on a quiet machine, and many times that where others work.

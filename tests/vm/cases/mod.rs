@@ -3,6 +3,7 @@
 mod applying;
 mod blocks;
 pub mod campaign;
+mod clients;
 mod confirming;
 mod examples;
 mod export;
@@ -50,6 +51,7 @@ macro_rules! cases {
                 run: Box::new($module::$name),
             },)*)*];
             cases.extend(facts::all());
+            cases.extend(clients::all());
             cases
         }
     };

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dmctl::export::{self, Selection};
 use dmctl::identity::DevNum;
-use dmctl::kernel::ReadKernel;
+use dmctl::kernel::{ReadKernel, Slot};
 
 use crate::guest::{Guest, Ran, apply_ends, dmctl, program, with_map};
 
@@ -106,6 +106,27 @@ pub fn the_keys_stay_in_the_kernel(guest: &Guest) -> Result<()> {
     let plan = with_map("plan", &body, &[])?;
     ensure!(plan.stdout.ends_with("Plan: 1 set-uuid.\n"), "{map}\n{plan:?}");
     apply_ends(&body, &[], 0)?;
+    guest.clean_up().map(drop)
+}
+
+/// Its superblocks have no bitmap, and the kernel refuses them in a row without `sync`.
+pub fn an_array_that_was_made_with_sync_comes_back(guest: &Guest) -> Result<()> {
+    let mut legs = Vec::new();
+    for n in 0..3 {
+        let meta = guest.device(&format!("meta{n}"), &format!("0 16384 linear 1:{n} 0"))?;
+        let meta = guest.kernel.device(&meta, Slot::Live)?.context("not there")?;
+        legs.push(format!("{} 1:{}", meta.info.number, n + 3));
+    }
+    let row = format!("raid4 4 64 sync min_recovery_rate 20 3 {}", legs.join(" "));
+    guest.device("array", &format!("0 65536 raid {row}"))?;
+    let map = ok(&["export"])?;
+    ensure!(map.contains("sync = \"sync\"") && map.contains("min_recovery_rate = 20"), "{map}");
+    fs::write("/run/tmp/array.toml", &map)?;
+    for name in ["array", "meta0", "meta1", "meta2"] {
+        ok(&["remove", name])?;
+    }
+    ok(&["apply", "/run/tmp/array.toml", "--allow", "format"])?;
+    nothing_to_do(&dmctl(&["plan", "/run/tmp/array.toml"])?)?;
     guest.clean_up().map(drop)
 }
 

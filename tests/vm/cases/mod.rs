@@ -189,6 +189,7 @@ cases! {
         what_dmsetup_prints_becomes_a_map
         a_plan_is_rehearsed_on_the_file
         the_keys_stay_in_the_kernel
+        an_array_that_was_made_with_sync_comes_back
         paths_of_disks_and_mappings
         a_graph_shows_what_stands_on_what;
     roundtrip:

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use dmctl::config;
 use dmctl::graph::{self, Graph, Kind, Node, State};
-use dmctl::kernel::simulated::{self, Simulated};
+use dmctl::identity::DevNum;
+use dmctl::kernel::simulated::{self, Disk, Simulated};
 use dmctl::render::ColorMode;
 use dmctl::render::graph as drawn;
 use proptest::prelude::*;
@@ -51,6 +52,22 @@ fn a_tree_grows_from_the_disks() {
 empty                254:3      0 B          empty
 ";
     assert_eq!(tree(&kernel), expected);
+}
+
+#[test]
+fn what_another_driver_has_above_a_mapping_is_drawn_by_its_name() {
+    let (array, looped) = (DevNum::new(9, 0), DevNum::new(7, 20));
+    let mut state = kernel(&[("data", "one", &["8:0"])]).state();
+    state.mappings[0].holders = vec![array];
+    state.mappings[0].open_count = 1;
+    // The array has no path, and so not a name either.
+    state.block_devices.push(Disk { holders: vec![looped], ..Disk::new(array, 4096) });
+    let paths = vec!["/dev/loop20".to_string()];
+    state.block_devices.push(Disk { paths, mounts: vec!["/srv".to_string()], ..Disk::new(looped, 4096) });
+    let tree = tree(&Simulated::new(&state).unwrap());
+    for line in ["└─data ", "  └─9:0 ", "    └─/dev/loop20 "] {
+        assert!(tree.lines().any(|other| other.starts_with(line)), "{line:?} is not in\n{tree}");
+    }
 }
 
 #[test]

@@ -41,5 +41,5 @@ pub(crate) fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
 fn called(kernel: &dyn ReadKernel, number: DevNum) -> String {
     let listed = kernel.list().unwrap_or_default();
     let name = listed.iter().find(|listed| listed.number == number).map(|listed| listed.name.to_string());
-    name.unwrap_or_else(|| number.to_string())
+    name.or_else(|| kernel.driver_name(number)).unwrap_or_else(|| number.to_string())
 }

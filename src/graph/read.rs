@@ -1,28 +1,80 @@
 //! Reads the devices of a kernel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, Kind, Node, State};
-use crate::device_path::best_path;
+use crate::device_path::{Paths, best_path};
 use crate::diff;
 use crate::identity::{DevNum, Uuid};
-use crate::kernel::{DeviceState, KernelError, ReadKernel, Users};
+use crate::kernel::{DeviceState, Info, KernelError, ReadKernel, Users};
 use crate::observed::Observed;
 use crate::table;
 
-/// Reads every mapped device and the lower devices.
+/// Reads every mapped device, the lower devices, and the devices of other drivers above a mapped one: arrays, loop
+/// devices.
 pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
     let observed = Observed::read_devices(kernel, |_| true)?;
     let mut graph = Graph::default();
-    let mut bottom: BTreeSet<DevNum> = BTreeSet::new();
+    let mut others: BTreeSet<DevNum> = BTreeSet::new();
+    let mut above = Above::default();
     for mapped in observed.devices.iter().filter_map(|seen| seen.mapped.as_ref()) {
         let below = diff::lower_devices(&mapped.table);
-        bottom.extend(below.iter().filter(|number| observed.by_number(**number).is_none()));
-        graph.nodes.push(mapping(mapped, &below, &kernel.users(mapped.info.number)?));
+        others.extend(below.iter().filter(|number| observed.by_number(**number).is_none()));
+        let users = kernel.users(mapped.info.number)?;
+        above.add(&mapped.info, &users);
+        graph.nodes.push(mapping(mapped, &below, &users));
     }
-    graph.nodes.extend(blocks(kernel, bottom)?);
+    let lower = above.read(kernel, |number| observed.by_number(number).is_some())?;
+    others.extend(lower.keys());
+    for mut node in blocks(kernel, others)? {
+        let known = lower.iter().find(|(number, _)| number.to_string() == node.id);
+        node.below = known.into_iter().flat_map(|(_, below)| below).map(ToString::to_string).collect();
+        graph.nodes.push(node);
+    }
     graph.sort();
     Ok(graph)
+}
+
+/// The devices that hold others.
+#[derive(Default)]
+struct Above {
+    /// Holders, each with the device that it holds.
+    held: Vec<(DevNum, DevNum)>,
+    /// Mapped devices that are open more often than their known users explain.
+    unexplained: BTreeSet<DevNum>,
+}
+
+impl Above {
+    fn add(&mut self, info: &Info, users: &Users) {
+        self.held.extend(users.holders.iter().map(|holder| (*holder, info.number)));
+        let known = users.holders.len() + usize::from(!users.mounts.is_empty()) + usize::from(users.swap);
+        if usize::try_from(info.open_count).is_ok_and(|opened| opened > known) {
+            self.unexplained.insert(info.number);
+        }
+    }
+
+    /// Returns the devices that are not mapped, each with what it uses, up to the highest.
+    fn read(
+        mut self,
+        kernel: &dyn ReadKernel,
+        is_mapped: impl Fn(DevNum) -> bool,
+    ) -> Result<BTreeMap<DevNum, BTreeSet<DevNum>>, KernelError> {
+        for (number, users) in kernel.openers(&self.unexplained) {
+            self.held.extend(users.holders.into_iter().map(|holder| (holder, number)));
+        }
+        let mut lower: BTreeMap<DevNum, BTreeSet<DevNum>> = BTreeMap::new();
+        while let Some((holder, held)) = self.held.pop() {
+            if is_mapped(holder) {
+                continue;
+            }
+            let known = lower.contains_key(&holder);
+            lower.entry(holder).or_default().insert(held);
+            if !known {
+                self.held.extend(kernel.users(holder)?.holders.into_iter().map(|above| (above, holder)));
+            }
+        }
+        Ok(lower)
+    }
 }
 
 /// Reads block devices that are not mapped devices.
@@ -33,7 +85,7 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
         let block = kernel.block_device(number)?;
         nodes.push(Node {
             id: number.to_string(),
-            name: best_path(&paths, number).unwrap_or_else(|| number.to_string()),
+            name: name(kernel, &paths, number),
             kind: Kind::Block,
             uuid: None,
             whose: None,
@@ -48,6 +100,12 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
         });
     }
     Ok(nodes)
+}
+
+/// Returns the most stable path of a block device, or the name that its driver gave it.
+fn name(kernel: &dyn ReadKernel, paths: &Paths, number: DevNum) -> String {
+    let path = best_path(paths, number).or_else(|| kernel.driver_name(number));
+    path.unwrap_or_else(|| number.to_string())
 }
 
 fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Node {

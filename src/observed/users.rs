@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Observed, SeenId};
-use crate::identity::DevNum;
+use crate::identity::{DevNum, printable};
 use crate::kernel::{KernelError, ReadKernel, Users};
 use crate::stack::{IndexVec, Marks, Reach};
 
@@ -14,6 +14,8 @@ pub(super) struct DeviceUsers {
     mapped: IndexVec<SeenId, Option<Box<Users>>>,
     /// The users of all other devices.
     others: HashMap<DevNum, Users>,
+    /// The names that their drivers gave to devices that are not mapped and use others.
+    names: HashMap<DevNum, String>,
 }
 
 impl DeviceUsers {
@@ -68,7 +70,7 @@ impl Observed {
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
         let mut known =
-            DeviceUsers { mapped: self.devices.iter().map(|_| None).collect(), others: HashMap::new() };
+            DeviceUsers { mapped: self.devices.iter().map(|_| None).collect(), others: HashMap::new(), names: HashMap::new() };
         let numbers: Vec<DevNum> = numbers.into_iter().collect();
         let mut reach = Reach::with_marks(UsersRead::new(self));
         reach.extend(numbers.iter().copied());
@@ -86,6 +88,15 @@ impl Observed {
             known.of_mut(number, self.place_of_number(number)).add(users);
         }
         self.read_upwards(kernel, &mut reach, &mut known)?;
+        let users = known.mapped.iter().flatten().map(Box::as_ref).chain(known.others.values());
+        let unmapped: BTreeSet<DevNum> = users
+            .flat_map(|users| users.holders.iter().copied())
+            .filter(|holder| self.place_of_number(*holder).is_none())
+            .collect();
+        known.names = unmapped
+            .into_iter()
+            .filter_map(|number| Some((number, kernel.driver_name(number)?)))
+            .collect();
         self.users.get_or_init(|| known);
         Ok(())
     }
@@ -111,6 +122,15 @@ impl Observed {
     /// Returns the open count of the mapped device.
     pub(super) fn open_count(&self, place: Option<SeenId>) -> Option<u32> {
         self.devices[place?].mapped.as_ref().map(|mapped| mapped.info.open_count)
+    }
+
+    /// Returns the name of a mapped device, or of a device that uses one; the number of any other.
+    pub fn name_of(&self, number: DevNum) -> String {
+        if let Some(seen) = self.by_number(number) {
+            return seen.listed.name.to_string();
+        }
+        let name = self.users.get().and_then(|known| known.names.get(&number));
+        name.map_or_else(|| number.to_string(), |name| printable(name).into_owned())
     }
 
     /// Returns the users of a device; `None` where they were not read.

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::identity::{DevNum, Name, printable};
+use crate::identity::{DevNum, printable};
 use crate::kernel::{Info, KernelError, Process, ReadKernel};
 
 /// The users of a device. Its `Display` lists them in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// The block devices above it (`holders` in sysfs), with their names where they are mapped devices.
-    pub holders: Vec<(DevNum, Option<Name>)>,
+    /// The block devices above it (`holders` in sysfs), with the name of the mapping, or the name that its driver gave
+    /// to a device of another kind.
+    pub holders: Vec<(DevNum, Option<String>)>,
     /// The paths it is mounted on.
     pub mounts: Vec<String>,
     /// Whether it is used as swap.
@@ -29,7 +30,10 @@ impl Usage {
             kernel.openers(&BTreeSet::from([info.number])).into_values().for_each(|more| users.add(more));
         }
         let listed = if users.holders.is_empty() { Vec::new() } else { kernel.list()? };
-        let name = |number| listed.iter().find(|l| l.number == number).map(|l| l.name.clone());
+        let name = |number| {
+            let mapped = listed.iter().find(|listed| listed.number == number);
+            mapped.map_or_else(|| kernel.driver_name(number), |mapped| Some(mapped.name.to_string()))
+        };
         Ok(Self {
             holders: users.holders.into_iter().map(|number| (number, name(number))).collect(),
             mounts: users.mounts,
@@ -52,7 +56,7 @@ impl fmt::Display for Usage {
             .holders
             .iter()
             .map(|(number, name)| match name {
-                Some(name) => format!("`{name}` ({number}) depends on it"),
+                Some(name) => format!("`{}` ({number}) depends on it", printable(name)),
                 None => format!("device {number} depends on it"),
             })
             .collect();

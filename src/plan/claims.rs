@@ -49,5 +49,5 @@ fn claimed_by(number: DevNum, observed: &Observed) -> Option<Claimant> {
     if users.swap {
         return Some(Claimant::Swap);
     }
-    users.holders.first().copied().map(Claimant::Holder)
+    users.holders.first().map(|holder| Claimant::Holder(observed.name_of(*holder)))
 }

@@ -238,8 +238,8 @@ pub enum Claimant {
     Mount(String),
     /// The kernel, which swaps to it (`/proc/swaps`).
     Swap,
-    /// Another block device, as an array is.
-    Holder(DevNum),
+    /// Another block device, as an array is: its name.
+    Holder(String),
 }
 
 impl fmt::Display for Obstacle {

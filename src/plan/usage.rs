@@ -15,7 +15,7 @@ use crate::stack::Reach;
 pub struct InUse {
     /// How often it is open.
     pub open_count: u32,
-    /// Names of the devices that use it, by number where they are not mapped devices.
+    /// Names of the devices that use it: of a device that is not a mapped one, the name that its driver gave it.
     pub holders: Vec<String>,
     /// Where it is mounted.
     pub mounts: Vec<String>,
@@ -39,7 +39,7 @@ impl InUse {
             users.holders.iter().copied().filter(|holder| !left.contains(holder)).collect();
         Self {
             open_count,
-            holders: holders.iter().map(|holder| name(*holder, observed)).collect(),
+            holders: holders.iter().map(|holder| observed.name_of(*holder)).collect(),
             mounts: users.mounts.clone(),
             swap: users.swap,
             processes: users.processes.clone(),
@@ -78,13 +78,6 @@ impl InUse {
     }
 }
 
-fn name(number: DevNum, observed: &Observed) -> String {
-    match observed.by_number(number) {
-        Some(seen) => seen.listed.name.to_string(),
-        None => number.to_string(),
-    }
-}
-
 /// Lists the uses of devices and of all devices above them, the lowest first.
 fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
     let mut lines = Vec::new();
@@ -93,7 +86,7 @@ fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
         let Some(users) = observed.users(number) else { continue };
         let used = used_for(users);
         if !used.is_empty() {
-            lines.push(format!("{} is {used}", name(number, observed)));
+            lines.push(format!("{} is {used}", observed.name_of(number)));
         }
         reach.extend(users.holders.iter().copied());
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::devices::Host;
 use super::draft::{self, Drafts, LeftOut};
+use super::note::Note;
 use super::text::{self, Commented};
 use super::{ExportError, Selection};
 use crate::config::{self, Severity, Spot};
@@ -43,7 +44,7 @@ pub fn map(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, Exp
 }
 
 fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
-    let head = ["Written by `dmctl export`: applied to this host, it changes no table.".to_string()];
+    let head = [head(drafts)];
     let mappings: Vec<Commented<'_>> =
         drafts.written().map(|draft| Commented { mapping: &draft.mapping, notes: &draft.notes }).collect();
     let (mut tail, mut seen) = (Vec::new(), BTreeSet::new());
@@ -64,6 +65,21 @@ fn written(drafts: &Drafts, host: &Host, selection: &Selection) -> String {
         }
     }
     text::write(&head, drafts.owner.as_ref(), &mappings, &tail)
+}
+
+/// Returns the first comment: the effect of the map on this host.
+fn head(drafts: &Drafts) -> String {
+    let staged: Vec<String> = drafts
+        .written()
+        .filter(|draft| draft.notes.contains(&Note::InactiveTable))
+        .map(|draft| format!("`{}`", draft.mapping.name))
+        .collect();
+    let effect = match staged.as_slice() {
+        [] => "changes no table".to_string(),
+        [one] => format!("clears the inactive table of {one}, and changes no other"),
+        all => format!("clears the inactive tables of {}, and changes no other", all.join(", ")),
+    };
+    format!("Written by `dmctl export`: applied to this host, it {effect}.")
 }
 
 /// Returns the mappings that the map would change, with the reason.

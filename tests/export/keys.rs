@@ -35,6 +35,9 @@ fn no_format_holds_one() {
     let kernel = secret();
     let selection = Selection::default();
     let map = export::map(&kernel, &selection).unwrap();
+    assert!(map.starts_with("# Written by `dmctl export`: "), "{map}");
+    let first = map.lines().next().unwrap();
+    assert!(first.contains("clears the inactive table of `waits`"), "{map}");
     let state = export::state(&kernel).unwrap().to_json();
     let concise = export::concise::write(&kernel, &selection).unwrap_err().to_string();
     let dm_init = export::dm_init::write(&kernel, &selection).unwrap_err().to_string();

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use nix::errno::Errno;
+
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::kernel::{Call, KernelError};
+use crate::keys::MissingKey;
 use crate::table::Row;
 use crate::table::{RawRow, Table};
 use crate::targets::{self, Style, Target};
@@ -94,6 +97,16 @@ fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table 
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
 }
 
+/// Describes the key that the kernel did not find for a row, and the way out; empty for any other error.
+fn missing_key(row: &RawRow, error: &KernelError) -> String {
+    if error.errno() != Some(Errno::ENOKEY) {
+        return String::new();
+    }
+    let target = targets::parse(&row.kind, row.params()).ok();
+    let key = target.as_ref().and_then(|target| target.keyring_keys().into_iter().next().cloned());
+    key.map(|key| format!("; {}", MissingKey(key))).unwrap_or_default()
+}
+
 /// Describes the error of a load of `table`, with the row at fault where that is certain: the kernel's log names the
 /// target type only.
 pub(crate) fn blame(table: &[RawRow], error: &KernelError) -> String {
@@ -104,7 +117,7 @@ pub(crate) fn blame(table: &[RawRow], error: &KernelError) -> String {
     };
     let mut rows = table.iter().filter(|row| table.len() == 1 || named(row));
     match (rows.next(), rows.next()) {
-        (Some(row), None) => format!("{error}; the row is `{row}`"),
+        (Some(row), None) => format!("{error}; the row is `{row}`{}", missing_key(row, error)),
         _ => error.to_string(),
     }
 }

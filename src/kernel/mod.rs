@@ -25,6 +25,7 @@ pub use memory::MemoryLock;
 use crate::access::Access;
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid, printable};
+use crate::keys::Keyring;
 use crate::table::{RawRow, ReadTable};
 
 /// A device as the list shows it.
@@ -278,6 +279,10 @@ pub trait ReadKernel: Sync {
         let _ = number;
         0
     }
+
+    /// Tells whether a keyring of this process holds a key, which the kernel then finds when it loads a table; `None`
+    /// where that is not known.
+    fn has_key(&self, key: &Keyring) -> Option<bool>;
 
     /// Tells whether the start of a block device can be read now. The disks of a kernel that is not running
     /// always can, whether or not their content is known.

@@ -9,6 +9,7 @@ mod cipher;
 mod digest;
 mod error;
 mod form;
+mod missing;
 mod random;
 mod read;
 mod schema;
@@ -19,6 +20,7 @@ pub use cipher::cipher_problem;
 pub(crate) use cipher::{UnknownName, iv_mode, unknown_name};
 pub(crate) use digest::digest_size;
 pub use error::{KeyError, SizeHint};
+pub use missing::MissingKey;
 pub(crate) use random::draw;
 pub use read::{Places, read_all, resolve};
 pub use sizes::KeySizes;
@@ -67,6 +69,14 @@ impl Key {
         match &self.source {
             KeySource::Hex(secret) => Some(secret),
             _ => self.read.as_ref(),
+        }
+    }
+
+    /// Returns the key in a keyring that this is, if it is one.
+    pub fn keyring(&self) -> Option<&Keyring> {
+        match &self.source {
+            KeySource::Keyring(keyring) => Some(keyring),
+            _ => None,
         }
     }
 

@@ -43,7 +43,7 @@ pub enum KeySource {
 }
 
 /// A key in a keyring of the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Keyring {
     /// The type of the key, one of [`Keyring::KINDS`].
     pub kind: String,

@@ -20,6 +20,7 @@ use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
 use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::keys::Keyring;
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::{Metadata, signature};
@@ -84,6 +85,8 @@ pub struct Observed {
     /// Devices around the origins of new snapshots, which the map does not declare.
     around: OnceLock<HashMap<DevNum, DeviceState>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
+    /// Keys that the map takes from keyrings, and that no keyring of this process holds.
+    missing_keys: HashSet<Keyring>,
 }
 
 impl Observed {
@@ -120,6 +123,11 @@ impl Observed {
                         .overwrites()
                         .map(|(device, offset)| (mapping, device, offset, signature::HEAD)),
                 );
+                for key in row.target.keyring_keys() {
+                    if kernel.has_key(key) == Some(false) {
+                        observed.missing_keys.insert(key.clone());
+                    }
+                }
             }
         }
         observed.read_downwards(kernel)?;
@@ -297,6 +305,11 @@ impl Observed {
             Some(Meaning::Unknown) => None,
             None => self.number(device),
         }
+    }
+
+    /// Whether a key is in no keyring of this process, as far as that is known.
+    pub fn lacks_key(&self, key: &Keyring) -> bool {
+        self.missing_keys.contains(key)
     }
 
     /// Returns a lower device by its number.

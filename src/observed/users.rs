@@ -69,8 +69,11 @@ impl Observed {
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut known =
-            DeviceUsers { mapped: self.devices.iter().map(|_| None).collect(), others: HashMap::new(), names: HashMap::new() };
+        let mut known = DeviceUsers {
+            mapped: self.devices.iter().map(|_| None).collect(),
+            others: HashMap::new(),
+            names: HashMap::new(),
+        };
         let numbers: Vec<DevNum> = numbers.into_iter().collect();
         let mut reach = Reach::with_marks(UsersRead::new(self));
         reach.extend(numbers.iter().copied());
@@ -93,10 +96,8 @@ impl Observed {
             .flat_map(|users| users.holders.iter().copied())
             .filter(|holder| self.place_of_number(*holder).is_none())
             .collect();
-        known.names = unmapped
-            .into_iter()
-            .filter_map(|number| Some((number, kernel.driver_name(number)?)))
-            .collect();
+        known.names =
+            unmapped.into_iter().filter_map(|number| Some((number, kernel.driver_name(number)?))).collect();
         self.users.get_or_init(|| known);
         Ok(())
     }

@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::access::Access;
 use crate::identity::{DevNum, printable};
 use crate::kernel::ReadKernel;
+use crate::keys::MissingKey;
 use crate::table::RawRow;
 use crate::targets::{self, DeviceUse, Mode, ParamsError, Problem, Problems, Target};
 
@@ -37,6 +38,9 @@ pub enum RowProblem {
     /// A target of this type needs a writable table.
     #[error("a table with `{0}` can't be loaded read-only")]
     NeedsWritable(String),
+    /// A key is in no keyring of this process.
+    #[error("{0}")]
+    KeyMissing(MissingKey),
     /// A lower device does not exist.
     #[error("there is no block device {0}")]
     NoDevice(DevNum),
@@ -74,6 +78,8 @@ fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<RowProbl
     };
     let mut problems = on_fields(target.as_ref(), row);
     problems.extend(on_mode(target.as_ref(), access));
+    let missing = target.keyring_keys().into_iter().filter(|key| kernel.has_key(key) == Some(false));
+    problems.extend(missing.map(|key| RowProblem::KeyMissing(MissingKey(key.clone()))));
     let lower_devices = target.lower_devices(row.length);
     problems.extend(lower_devices.iter().filter_map(|lower| on_lower(kernel, lower, access)));
     problems

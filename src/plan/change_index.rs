@@ -13,7 +13,8 @@ use crate::targets::IgnoredValue;
 /// The places of the changes that later passes need.
 #[derive(Default)]
 pub(crate) struct ChangeIndex {
-    /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping.
+    /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping, keys
+    /// in keyrings.
     pub demanding: Vec<ChangeId>,
     /// The changes whose devices can't be judged.
     pub unknown: Vec<ChangeId>,
@@ -77,7 +78,7 @@ impl ChangeIndex {
 
 /// Whether a row asks for more than lower devices.
 fn is_demanding(row: &Row) -> bool {
-    row.target.volume().is_some() || row.target.handover().is_some()
+    row.target.volume().is_some() || row.target.handover().is_some() || !row.target.keyring_keys().is_empty()
 }
 
 /// Whether a step may change the device of a mapping.

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use crate::config::SharedSectors;
 use crate::device::Written;
 use crate::identity::{Called, DevNum, Key, Name, Uuid};
+use crate::keys::MissingKey;
 use crate::observed::Circle;
 use crate::targets::{NoRoom, Problem};
 use crate::units::SECTOR;
@@ -201,6 +202,8 @@ pub enum Obstacle {
         /// The device below, as it is written there.
         below: String,
     },
+    /// A key is in no keyring.
+    KeyMissing(MissingKey),
     /// The steps of the mapping wait for each other.
     StepsInCircle,
 }
@@ -307,6 +310,7 @@ impl fmt::Display for Obstacle {
                  keep nothing; write {below} as the origin",
                 origin.described()
             ),
+            Self::KeyMissing(key) => write!(f, "{key}"),
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
             }

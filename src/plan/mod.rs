@@ -20,6 +20,7 @@ mod deactivation;
 mod dependencies;
 pub mod document;
 mod handover;
+mod keyrings;
 mod mappings;
 mod matching;
 mod order;
@@ -163,6 +164,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(handover::conflicts(changes, observed));
     circles::tell(&mut conflicts, changes, observed);
     conflicts.extend(origins::conflicts(changes, observed));
+    conflicts.extend(keyrings::conflicts(changes, observed));
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();

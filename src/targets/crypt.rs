@@ -10,7 +10,7 @@ use super::{
 };
 use crate::device::Device;
 use crate::keys::{
-    Key, KeySizes, KeySlot, KeySource, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name,
+    Key, KeySizes, KeySlot, KeySource, Keyring, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name,
 };
 use crate::units::{Bytes, SECTOR, Sectors};
 
@@ -246,6 +246,10 @@ impl Target for Crypt {
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         let sizes = self.key_sizes();
         vec![KeySlot { field: "key", key: &mut self.key, sizes, form: SlotForm::Source }]
+    }
+
+    fn keyring_keys(&self) -> Vec<&Keyring> {
+        self.key.keyring().into_iter().collect()
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {

@@ -14,7 +14,7 @@ use super::{
     Target, TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
 };
 use crate::device::Device;
-use crate::keys::{Key, KeySizes, KeySlot, SlotForm};
+use crate::keys::{Key, KeySizes, KeySlot, Keyring, SlotForm};
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The one cipher there is.
@@ -162,6 +162,10 @@ impl Target for InlineCrypt {
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
         let sizes = self.key_sizes();
         vec![KeySlot { field: "key", key: &mut self.key, sizes, form: SlotForm::Source }]
+    }
+
+    fn keyring_keys(&self) -> Vec<&Keyring> {
+        self.key.keyring().into_iter().collect()
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {

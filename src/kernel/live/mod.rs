@@ -15,6 +15,7 @@ mod control;
 mod cookie;
 mod dev_mapper;
 mod events;
+mod keyrings;
 mod log;
 mod names;
 mod nodes;
@@ -54,6 +55,7 @@ use super::{
 use crate::access::Access;
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
+use crate::keys::Keyring;
 use crate::sync::Mutex;
 use crate::table::RawRow;
 
@@ -273,6 +275,10 @@ impl ReadKernel for Live {
 
     fn in_flight(&self, number: DevNum) -> u64 {
         sysfs::in_flight(number)
+    }
+
+    fn has_key(&self, key: &Keyring) -> Option<bool> {
+        keyrings::has_key(key)
     }
 
     fn answers(&self, number: DevNum) -> bool {

@@ -1,5 +1,5 @@
-//! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, and System V
-//! semaphores.
+//! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, System V semaphores, and the
+//! search for a key.
 //!
 //! Every call of the Device Mapper interface passes one buffer: the header, 312 bytes, and what follows it.
 //! The kernel reads and writes as many bytes as the header's `data_size` gives, so that field is filled in
@@ -10,9 +10,10 @@
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores and no keyrings"
 )]
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -54,6 +55,23 @@ pub(super) fn ioctl(control: BorrowedFd<'_>, command: Command, buffer: &mut [u8]
     // mutably for the whole call. Any bytes the kernel leaves there are valid for `u8`.
     let answer = unsafe { libc::ioctl(control.as_raw_fd(), request, buffer.as_mut_ptr()) };
     Errno::result(answer).map(drop)
+}
+
+/// Looks for a key in the keyrings of this process, and asks no other program for it (request_key(2) without call-out
+/// information). The key is linked to no other keyring.
+pub(super) fn find_key(kind: &CStr, description: &CStr) -> Result<(), Errno> {
+    // SAFETY: both pointers are to texts that end with a NUL and are borrowed for the whole call, which only reads them;
+    // the third is null, as the call allows, and the fourth is the number of no keyring.
+    let found = unsafe {
+        libc::syscall(
+            libc::SYS_request_key,
+            kind.as_ptr(),
+            description.as_ptr(),
+            std::ptr::null::<libc::c_char>(),
+            0_i32,
+        )
+    };
+    Errno::result(found).map(drop)
 }
 
 unsafe extern "C" {

@@ -117,6 +117,10 @@ fn construct(
     if typed.traits().mode == Mode::ReadOnly && access == Access::Writable {
         return Err(invalid(&"Device must be readonly"));
     }
+    // `crypt_set_key` in `drivers/md/dm-crypt.c`, before the lower device is opened.
+    if typed.keyring_keys().into_iter().any(|key| world.has_key(key) == Some(false)) {
+        return Err(Refusal::new(Errno::ENOKEY, format!("{}: Error decoding and setting key", row.kind)));
+    }
     let known = targets::find(&row.kind).is_some();
     for device in typed.devices_mut() {
         let Some(number) = lookup(world, device).filter(|number| world.sectors(*number).is_some()) else {

@@ -14,6 +14,7 @@ use super::state::{Disk, KernelFacts, Pool, Queue};
 use crate::access::Access;
 use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Id, Process};
+use crate::keys::Keyring;
 use crate::stack::Reach;
 use crate::table::{self, ReadTable};
 
@@ -282,6 +283,12 @@ impl World {
         }
         let claims = |m: &Mapping| m.swap || !m.mounts.is_empty() || !m.holders.is_empty();
         self.mapping(number).is_some_and(claims)
+    }
+
+    /// Tells whether a keyring holds a key; `None` where the state does not tell.
+    pub(super) fn has_key(&self, key: &Keyring) -> Option<bool> {
+        let name = format!("{}:{}", key.kind, key.description);
+        self.kernel.keys.as_ref().map(|keys| keys.contains(&name))
     }
 
     /// Adds a mapping. Number, name and uuid must be free.

@@ -13,6 +13,7 @@ use crate::identity::DevNum;
 use crate::kernel::{
     BlockDevice, Call, DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, Users, Version,
 };
+use crate::keys::Keyring;
 
 impl ReadKernel for Simulated {
     fn version(&self) -> Result<Version, KernelError> {
@@ -100,6 +101,10 @@ impl ReadKernel for Simulated {
             (number, own.into_iter().chain(mapping.paths.iter().cloned()).collect())
         });
         Ok(disks.chain(mappings).filter(|(_, paths): &(_, Vec<String>)| !paths.is_empty()).collect())
+    }
+
+    fn has_key(&self, key: &Keyring) -> Option<bool> {
+        self.inner().world.has_key(key)
     }
 
     fn driver_name(&self, number: DevNum) -> Option<String> {

@@ -52,11 +52,14 @@ pub struct KernelFacts {
     #[serde(default = "super::versions::all", with = "notation::dotted_map")]
     #[schemars(with = "BTreeMap<String, Dotted>")]
     pub targets: BTreeMap<String, Version>,
+    /// The keys that its keyrings hold, as `type:description`. Left out, that is not known, and every key is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<BTreeSet<String>>,
 }
 
 impl Default for KernelFacts {
     fn default() -> Self {
-        Self { ioctl_version: default_ioctl_version(), targets: super::versions::all() }
+        Self { ioctl_version: default_ioctl_version(), targets: super::versions::all(), keys: None }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
 };
 use crate::device::Device;
-use crate::keys::KeySlot;
+use crate::keys::{KeySlot, Keyring};
 use crate::units::Sectors;
 
 /// A target of any type: what the rest of dmctl works with.
@@ -29,6 +29,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Lists every key in the fields, to be read where the map names a file or a credential.
     fn keys_mut(&mut self) -> Vec<KeySlot<'_>> {
+        Vec::new()
+    }
+
+    /// Lists the keys that the kernel looks up in its keyrings when the table is loaded.
+    fn keyring_keys(&self) -> Vec<&Keyring> {
         Vec::new()
     }
 

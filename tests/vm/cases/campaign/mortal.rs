@@ -19,6 +19,7 @@ use dmctl::kernel::{
     BlockDevice, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Removal,
     Slot, Suspend, Users, Version,
 };
+use dmctl::keys::Keyring;
 use dmctl::plan;
 use dmctl::policy::Class;
 use dmctl::table::RawRow;
@@ -103,6 +104,10 @@ impl ReadKernel for Mortal {
 
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
         self.kernel.paths()
+    }
+
+    fn has_key(&self, key: &Keyring) -> Option<bool> {
+        self.kernel.has_key(key)
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

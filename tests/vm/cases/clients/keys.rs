@@ -50,7 +50,9 @@ pub fn fill_keyrings(client: &Client, map: &Map) -> Result<()> {
             anyhow::bail!("{name} has no key in a keyring")
         };
         let plan = dmctl(&["plan", MAP])?;
-        ensure!(format!("{plan:?}").contains(&keyring.description), "{plan:?}");
+        let says =
+            format!("no keyring of this process holds the {} key `{}`", keyring.kind, keyring.description);
+        ensure!(plan.status == Some(1) && format!("{plan:?}").contains(&says), "{plan:?}");
         let put = format!("keyctl padd logon '{}' @u </run/tmp/{file}", keyring.description);
         program("busybox", &["sh", "-ec", &put])?;
     }

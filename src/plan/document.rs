@@ -38,6 +38,9 @@ pub struct Document {
     /// Facts that no step changes, and that the reader should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Remark>,
+    /// Devices that have the name of an absent mapping, and are not the device of that mapping: they stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namesakes: Vec<Remark>,
     /// How many steps of each action there are; those that do not occur are 0.
     pub summary: BTreeMap<Action, usize>,
     /// The risk classes that are allowed beyond those that always are.
@@ -80,6 +83,11 @@ impl Document {
                 .warnings
                 .iter()
                 .map(|w| Remark::new(&w.mapping, &w.name, w.fact.to_string()))
+                .collect(),
+            namesakes: plan
+                .namesakes
+                .iter()
+                .map(|n| Remark::new(&n.mapping, &n.name, n.to_string()))
                 .collect(),
             summary: Action::ALL
                 .iter()

@@ -23,6 +23,7 @@ mod handover;
 mod keyrings;
 mod mappings;
 mod matching;
+mod namesake;
 mod order;
 mod origins;
 mod overlap;
@@ -55,6 +56,7 @@ pub use changes::Changes;
 pub use compare::compare;
 pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
+pub use namesake::Namesake;
 pub use origins::Held;
 pub use position::{ChangeId, StepId};
 pub(crate) use reason::suspended_meanwhile;
@@ -80,6 +82,8 @@ pub struct Plan {
     pub ignored: Vec<Ignored>,
     /// The facts that no step changes, and that the reader should know.
     pub warnings: Vec<Warning>,
+    /// The devices that have the name of an absent mapping, and stay.
+    pub namesakes: Vec<Namesake>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -169,5 +173,6 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
     let (ignored, warnings) = (changes.ignored(), changes.warnings());
-    Plan { steps, dependencies, conflicts, unjudged, ignored, warnings, allow }
+    let namesakes = Namesake::all(changes, observed);
+    Plan { steps, dependencies, conflicts, unjudged, ignored, warnings, namesakes, allow }
 }

@@ -37,6 +37,9 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     for warning in &plan.warnings {
         push_line!(out, "\nWarning about {}: {}", code(&warning.name), escape(&warning.reason));
     }
+    for namesake in &plan.namesakes {
+        push_line!(out, "\n{} stays: {}", code(&namesake.name), escape(&namesake.reason));
+    }
     out
 }
 

@@ -74,6 +74,9 @@ pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     for warning in &plan.warnings {
         page.remark("? warning ", warning, "", AnsiColor::Yellow);
     }
+    for namesake in &plan.namesakes {
+        page.remark("? stays   ", namesake, "", AnsiColor::Yellow);
+    }
     if !page.out.is_empty() {
         page.out.push('\n');
     }

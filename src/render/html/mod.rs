@@ -97,6 +97,9 @@ fn risks(out: &mut String, plan: &Document) {
     for warning in &plan.warnings {
         note(out, "care", "warning", &warning.name, &warning.reason);
     }
+    for namesake in &plan.namesakes {
+        note(out, "care", "stays", &namesake.name, &namesake.reason);
+    }
     if out.len() == before {
         out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nothing uses the devices that they touch.</div>\n");
     }

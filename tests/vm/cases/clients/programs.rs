@@ -59,7 +59,7 @@ lvm lvcreate --yes --type mirror -m 1 --mirrorlog disk -n disk -L 2m v"
         ..Client::NONE
     },
     Client {
-        name: "clients::lvm_pools",
+        name: "clients::lvm_pools_and_caches",
         programs: &["lvm", "thin_check", "cache_check"],
         subsystem: "LVM",
         make: on_group!(
@@ -72,26 +72,14 @@ lvm lvcreate --yes --type cache-pool --cachemode writeback -L 4m -n fast v /dev/
 lvm lvconvert --yes --type cache --cachepool v/fast v/cached
 lvm lvcreate --yes -n origin -L 2m v
 busybox dd if=/dev/urandom of=/dev/mapper/v-origin bs=1M count=2
-lvm lvcreate --yes --snapshot --name old -L 3m v/origin"
+lvm lvcreate --yes --snapshot --name old -L 3m v/origin
+lvm lvcreate --yes -an -n buffer -L 4m v /dev/ram3
+lvm lvcreate --yes -an -n slow -L 4m v /dev/ram2
+lvm lvconvert --yes --type writecache --cachevol buffer v/slow
+lvm lvchange --yes -ay v/slow"
         ),
-        written: &["v-thin", "v-cached", "v-origin"],
+        written: &["v-thin", "v-cached", "v-origin", "v-slow"],
         read: &["v-thinsnap", "v-old"],
-        down: "lvm vgchange -an v",
-        up: "lvm vgchange -ay v",
-        ..Client::NONE
-    },
-    Client {
-        name: "clients::lvm_writecache",
-        programs: &["lvm"],
-        subsystem: "LVM",
-        make: on_group!(
-            "
-lvm lvcreate --yes -an -n fast -L 4m v /dev/ram1
-lvm lvcreate --yes -an -n slow -L 4m v /dev/ram0
-lvm lvconvert --yes --type writecache --cachevol fast v/slow
-lvm vgchange -ay v"
-        ),
-        written: &["v-slow"],
         down: "lvm vgchange -an v",
         up: "lvm vgchange -ay v",
         ..Client::NONE

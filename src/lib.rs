@@ -55,8 +55,9 @@
 
 pub mod access;
 pub mod apply;
-mod boot;
 #[doc(hidden)]
+mod block_size;
+mod boot;
 pub mod cli;
 pub mod config;
 mod confirm;

@@ -181,6 +181,7 @@ fn kernel(foreign: u32) -> Simulated {
             in_flight: 0,
             queue: None,
             torn: false,
+            logical_block_size: None,
         }
     };
     let state = State {

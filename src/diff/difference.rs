@@ -43,6 +43,13 @@ pub enum Difference {
     },
     /// The access that is wanted, and is not the live one.
     Access(Access),
+    /// The logical block size that the device gets, where it is larger than the one it has.
+    BlockSize {
+        /// The size that it has, in bytes.
+        live: u64,
+        /// The size that it gets, in bytes.
+        wanted: u64,
+    },
     /// A lower device that is replaced by another one.
     LowerDevice(Key),
 }
@@ -65,6 +72,7 @@ impl fmt::Display for Difference {
             Self::RowCount { live, wanted } => write!(f, "{live} targets -> {wanted}"),
             Self::Access(Access::ReadOnly) => f.write_str("becomes read-only"),
             Self::Access(Access::Writable) => f.write_str("becomes writable"),
+            Self::BlockSize { live, wanted } => write!(f, "logical block size {live} -> {wanted}"),
             Self::LowerDevice(key) => write!(f, "it depends on @{key}, which is recreated"),
         }
     }

@@ -103,6 +103,7 @@ fn mapping(
         holders: users.holders.into_iter().filter(|holder| !mapped.contains(holder)).collect(),
         in_flight: 0,
         queue: None,
+        logical_block_size: kernel.block_device(device.number)?.map(|block| block.logical_block_size),
     }))
 }
 

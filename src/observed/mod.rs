@@ -4,10 +4,12 @@
 //! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
 //! pure function of this state and the map.
 
+mod blocks;
 mod circles;
 mod downwards;
 mod links;
 mod origins;
+mod superblock;
 mod users;
 
 use std::cell::LazyCell;
@@ -30,6 +32,9 @@ use circles::Circles;
 use links::Links;
 pub(crate) use links::Meaning;
 use users::DeviceUsers;
+
+pub(crate) use blocks::{BlockUser, PieceUse};
+pub(crate) use superblock::Piece;
 
 /// The pause between two looks for a lower device that is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -87,6 +92,7 @@ pub struct Observed {
     heads: HashMap<(DevNum, u64), Vec<u8>>,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
+    block_users: OnceLock<HashMap<DevNum, BlockUser>>,
 }
 
 impl Observed {

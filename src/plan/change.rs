@@ -24,10 +24,12 @@ pub struct Change<'a> {
     pub drift: Drift,
     /// The size it will have, in sectors, where that can be told.
     pub size: Option<u64>,
-    /// The size of the logical blocks below it, in sectors.
+    /// The logical block size it will have once its table is loaded again, in sectors.
     pub block: u64,
     /// The devices of other mappings below it, through devices outside of the map.
     pub(crate) through: Through,
+    /// Whether its table, or one of a mapping below, changes with this plan.
+    pub shifts: bool,
 }
 
 /// How a mapping and its device compare.

@@ -109,7 +109,8 @@ impl<'a> Comparison<'a> {
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
-        let Resolver { mut obstacles, block, caused_by_plan, assumed, .. } = resolver;
+        let Resolver { mut obstacles, blocks, caused_by_plan, assumed, .. } = resolver;
+        let block = blocks.block();
         let short = present && rows.len() < mapping.rows.len();
         obstacles.extend(circle);
         obstacles.dedup();
@@ -141,7 +142,9 @@ impl<'a> Comparison<'a> {
         // A provisional length is known only after a first load.
         let known = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = known.then(|| rows.last().map_or(0, Row::end));
-        Change { mapping, found, rows: rows.into(), drift, size, block, through: Through::default() }
+        let shifts = drift != Drift::InSync || lowers.iter().any(|id| self.changes.all[*id].shifts);
+        let through = Through::default();
+        Change { mapping, found, rows: rows.into(), drift, size, block, shifts, through }
     }
 
     /// A mapping that uses, and goes on using, a device that is replaced must be replaced itself: the old lower device

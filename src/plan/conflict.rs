@@ -4,13 +4,14 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
+use super::block_size::BlocksGrow;
+use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
 use crate::identity::{Called, DevNum, Key, Name, Uuid};
 use crate::keys::MissingKey;
 use crate::observed::Circle;
 use crate::targets::{NoRoom, Problem};
-use crate::units::SECTOR;
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,15 +109,17 @@ pub enum Obstacle {
     },
     /// A lower device is read-only, and the table would write to it.
     LowerReadOnly(Written),
-    /// A start or length is not a multiple of the logical blocks of a lower device.
+    /// A row does not use a lower device in whole logical blocks.
     Misaligned {
         /// The lower device, as the map writes it.
         device: Written,
-        /// Its logical blocks, in sectors.
-        block: u64,
-        /// The start or length, in sectors.
-        odd: u64,
+        /// The number that is not whole blocks.
+        misaligned: Misaligned,
     },
+    /// A row does not fit the logical blocks that another row gives the device.
+    RowsMisaligned(MisalignedRow),
+    /// The logical blocks of a device grow under something that needs smaller ones.
+    BlocksGrow(Box<BlocksGrow>),
     /// A lower device is claimed outside of Device Mapper.
     LowerClaimed {
         /// The lower device as the map writes it, or else its number.
@@ -257,6 +260,8 @@ impl fmt::Display for Obstacle {
                 "the length of the {kind} target at sector {start} follows from a device whose size is not known"
             ),
             Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::RowsMisaligned(row) => row.fmt(f),
+            Self::BlocksGrow(growth) => growth.fmt(f),
             Self::Parameter(problem) => write!(f, "{problem}"),
             Self::OwnSectors { first, second, sectors } => write!(
                 f,
@@ -336,6 +341,7 @@ impl Obstacle {
                 | Self::LowerTooSmall { .. }
                 | Self::LowerReadOnly(_)
                 | Self::Misaligned { .. }
+                | Self::RowsMisaligned(_)
         )
     }
 
@@ -367,12 +373,7 @@ impl Obstacle {
                 "{} is read-only, and this table would write to it; say readonly = true",
                 device.described()
             ),
-            Self::Misaligned { device, block, odd } => write!(
-                f,
-                "{} has blocks of {} bytes: starts and lengths must be multiples of {block} sectors, and {odd} is none",
-                device.described(),
-                block * SECTOR
-            ),
+            Self::Misaligned { device, misaligned } => write!(f, "{} {misaligned}", device.described()),
             Self::LowerClaimed { device, by } => {
                 match device {
                     Ok(device) => f.write_str(&device.described())?,

@@ -9,6 +9,7 @@
 //! creates the steps, `order` sorts them, and `risk` gives each its risk class.
 
 mod action;
+mod block_size;
 mod change;
 mod change_index;
 mod changes;
@@ -51,6 +52,7 @@ use crate::policy::Class;
 use crate::stack::{IndexVec, Positions, Stacks};
 
 pub use action::Action;
+pub use block_size::BlocksGrow;
 pub use change::{Change, Drift};
 pub use changes::Changes;
 pub use compare::compare;
@@ -147,6 +149,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     let origins = || index.origins.iter().copied();
     observed.read_users(kernel, changes.touched().chain(index.entered.iter().copied()).chain(origins()))?;
     observed.read_around(kernel, origins())?;
+    observed.read_blocks(kernel, block_size::candidates(&changes))?;
     Ok(make(&changes, &observed, allow))
 }
 
@@ -166,6 +169,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(changes.conflicts.iter().cloned());
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
+    conflicts.extend(block_size::conflicts(changes, observed));
     circles::tell(&mut conflicts, changes, observed);
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));

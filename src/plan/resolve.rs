@@ -7,6 +7,7 @@ use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::Obstacle;
 use super::position::ChangeId;
+use crate::block_size::{RowBlocks, TableBlocks};
 use crate::config::own_sectors::{self, Ground, OwnSectors};
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
@@ -32,8 +33,8 @@ pub(crate) struct Resolver<'r, 'a> {
     pub caused_by_plan: bool,
     /// Set when a mapping below is blocked by a conflict. That conflict is reported there.
     pub blocked: bool,
-    /// The largest logical block size of the lower devices, in sectors.
-    pub block: u64,
+    /// The logical blocks of the rows that are resolved.
+    pub blocks: TableBlocks,
     /// Set when a link was taken for a lower device that the mapping has. It stands if the mapping needs another table.
     pub assumed: Option<Obstacle>,
 }
@@ -47,19 +48,17 @@ impl<'r, 'a> Resolver<'r, 'a> {
         device: Option<&'r DeviceState>,
         lowers: &'r [ChangeId],
     ) -> Self {
-        let (obstacles, assumed) = (Vec::new(), None);
-        let (caused_by_plan, blocked, block) = (false, false, 1);
         Self {
             observed,
             changes,
             mapping,
             device,
             lowers,
-            obstacles,
-            caused_by_plan,
-            blocked,
-            block,
-            assumed,
+            obstacles: Vec::new(),
+            caused_by_plan: false,
+            blocked: false,
+            blocks: TableBlocks::default(),
+            assumed: None,
         }
     }
 
@@ -71,6 +70,12 @@ impl<'r, 'a> Resolver<'r, 'a> {
             let Some(resolved) = self.row(row, start) else { break };
             start = resolved.end();
             rows.push(resolved);
+        }
+        // Mostly the parts of lower devices that break the blocks are those of a row that does.
+        let told = self.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Misaligned { .. }));
+        if let Some(misaligned) = self.blocks.misaligned().filter(|_| !told) {
+            self.caused_by_plan |= self.lowers.iter().any(|id| self.changes.all[*id].shifts);
+            self.obstacles.push(Obstacle::RowsMisaligned(misaligned));
         }
         rows
     }
@@ -96,9 +101,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
         self.check_fields(target.as_ref(), length);
         self.check_metadata(target.as_ref());
         self.check_own_sectors(target.as_ref(), length);
-        for lower in target.lower_devices(length) {
-            self.check(&lower, start, length);
+        let lowers = target.lower_devices(length);
+        for lower in &lowers {
+            self.check(lower);
         }
+        let blocks = RowBlocks::of(target.as_ref(), &lowers, |device| self.block_size(device));
+        self.check_blocks(&lowers, blocks);
+        self.blocks.add(start, length, blocks);
         Some(Row { start, length, target, messages: row.messages.clone(), provisional })
     }
 
@@ -263,14 +272,21 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    fn check(&mut self, lower: &DeviceUse<'_>, start: u64, length: u64) {
+    /// Returns the logical block size that a lower device will have, in sectors.
+    fn block_size(&self, device: &Device) -> u64 {
+        match self.below(device) {
+            Some(below) => below.block,
+            None => self.block(device).map_or(1, |block| u64::from(block.logical_block_size) / SECTOR).max(1),
+        }
+    }
+
+    fn check(&mut self, lower: &DeviceUse<'_>) {
         let (below, before) = (self.below(lower.device), self.obstacles.len());
-        let (size, block, read_only) = match below {
-            Some(below) => (below.size, below.block, below.mapping.readonly),
-            None => self.block(lower.device).map_or((None, 1, false), |block| {
-                let sectors = u64::from(block.logical_block_size) / SECTOR;
-                (Some(block.sectors), sectors.max(1), block.read_only)
-            }),
+        let (size, read_only) = match below {
+            Some(below) => (below.size, below.mapping.readonly),
+            None => {
+                self.block(lower.device).map_or((None, false), |block| (Some(block.sectors), block.read_only))
+            }
         };
         if let (Some(size), Some(length)) = (size, lower.length) {
             let end = lower.start.saturating_add(length);
@@ -281,21 +297,20 @@ impl<'r, 'a> Resolver<'r, 'a> {
         if lower.access.writes() && !self.mapping.readonly && read_only {
             self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
         }
-        self.block = self.block.max(block);
-        if block > 1 {
-            self.check_blocks(lower, block, start, length);
-        }
         let is_changed = below.is_some_and(|below| below.drift != Drift::InSync);
         self.caused_by_plan |= is_changed && self.obstacles.len() > before;
     }
 
-    /// Checks that rows begin and end at the blocks of the lower devices (`device_area_is_invalid` and
-    /// `validate_hardware_logical_block_alignment` in `drivers/md/dm-table.c`).
-    fn check_blocks(&mut self, lower: &DeviceUse<'_>, block: u64, start: u64, length: u64) {
-        let Some(part) = lower.length else { return };
-        let odd = [lower.start, part, start, length].into_iter().find(|sectors| sectors % block != 0);
-        if let Some(odd) = odd {
-            self.obstacles.push(Obstacle::Misaligned { device: lower.device.into(), block, odd });
+    /// Checks that a row uses whole blocks of its lower devices.
+    fn check_blocks(&mut self, lowers: &[DeviceUse<'_>], blocks: RowBlocks) {
+        for lower in lowers {
+            let own = self.block_size(lower.device);
+            let unit = RowBlocks::broken_unit(lower, own);
+            if let Some(misaligned) = unit.or_else(|| blocks.misaligned(lower, own, self.size(lower.device)))
+            {
+                self.caused_by_plan |= self.below(lower.device).is_some_and(|below| below.shifts);
+                self.obstacles.push(Obstacle::Misaligned { device: lower.device.into(), misaligned });
+            }
         }
     }
 }

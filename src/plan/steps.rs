@@ -12,9 +12,9 @@ use super::reason::{Cause, Consequence, Reason};
 use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Remove, Step};
 use super::step_ranges::StepRanges;
 use super::usage::InUse;
-use super::{Held, matching, origins, preparation, repair, risk};
+use super::{Held, block_size, matching, origins, preparation, repair, risk};
 use crate::config::State;
-use crate::diff;
+use crate::diff::{self, Difference, TableDiff};
 use crate::identity::{DevNum, Key, Uuid};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
@@ -95,7 +95,8 @@ fn of_mapping(
             make(change, Cause::Missing, observed, steps);
         }
         Drift::Replaced(diff) => {
-            steps.extend(remove(change, observed, Cause::Replaced(Arc::clone(diff))));
+            let diff = with_growth(diff, block_size::growth(change, observed));
+            steps.extend(remove(change, observed, Cause::Replaced(diff)));
             prepare(steps);
             make(change, Cause::Recreated, observed, steps);
         }
@@ -122,6 +123,17 @@ fn hold(steps: &mut [Step], held: &Arc<[Held]>) {
             _ => continue,
         }
         step.reason.consequence = Some(Consequence::Suspends(Arc::clone(held)));
+    }
+}
+
+/// Returns the differences of two tables, and that of the logical block sizes where they grow.
+fn with_growth(diff: &Arc<TableDiff>, growth: Option<Difference>) -> Arc<TableDiff> {
+    match growth {
+        Some(growth) => {
+            let differences = diff.differences.iter().cloned().chain([growth]).collect();
+            Arc::new(TableDiff { differences, ..TableDiff::clone(diff) })
+        }
+        None => Arc::clone(diff),
     }
 }
 
@@ -228,8 +240,10 @@ fn rename(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
 fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Step {
     let (diff, class, cause) = match &change.drift {
         Drift::Differs(diff) => {
-            let class = if diff.disturbs() { Class::Remap } else { Class::Reload };
-            (Arc::clone(diff), class, Cause::Differs(Arc::clone(diff)))
+            let growth = block_size::growth(change, observed);
+            let class = if diff.disturbs() || growth.is_some() { Class::Remap } else { Class::Reload };
+            let diff = with_growth(diff, growth);
+            (Arc::clone(&diff), class, Cause::Differs(diff))
         }
         _ => (Arc::default(), Class::Create, Cause::NoTable),
     };

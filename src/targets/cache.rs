@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, alternatives, option,
+    Blocks, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -208,8 +208,8 @@ impl TargetKind for Cache {
 impl Target for Cache {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write),
-            DeviceUse::whole(&self.cache, DeviceAccess::Write),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse { blocks: Blocks::StackedWhole, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) },
             DeviceUse::write(&self.origin, 0, length),
         ]
     }

@@ -122,7 +122,7 @@ impl TargetKind for Clone {
 impl Target for Clone {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
             DeviceUse::write(&self.destination, 0, length),
             DeviceUse { access: DeviceAccess::Read, ..DeviceUse::write(&self.source, 0, length) },
         ]

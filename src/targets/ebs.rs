@@ -81,6 +81,11 @@ impl Target for Ebs {
         vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
+    /// The emulated block, whatever the device below has (`ebs_io_hints`): that is what the target is for.
+    fn logical_block(&self, _: u64) -> u64 {
+        self.emulated_sectors.0.max(1)
+    }
+
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device]
     }

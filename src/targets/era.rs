@@ -67,7 +67,10 @@ impl TargetKind for Era {
 
 impl Target for Era {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::whole(&self.metadata, DeviceAccess::Write), DeviceUse::write(&self.origin, 0, length)]
+        vec![
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::write(&self.origin, 0, length),
+        ]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

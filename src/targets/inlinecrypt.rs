@@ -155,6 +155,11 @@ impl Target for InlineCrypt {
         vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
+    /// `inlinecrypt_io_hints`.
+    fn logical_block(&self, lower: u64) -> u64 {
+        lower.max(sector_size::sectors(self.sector_size))
+    }
+
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         vec![&mut self.device]
     }

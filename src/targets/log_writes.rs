@@ -52,7 +52,7 @@ impl Target for LogWrites {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::write(&self.device, 0, length),
-            DeviceUse::whole(&self.log_device, DeviceAccess::Write),
+            DeviceUse::whole(&self.log_device, DeviceAccess::Write).apart(),
         ]
     }
 

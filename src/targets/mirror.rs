@@ -221,7 +221,7 @@ impl TargetKind for Mirror {
 
 impl Target for Mirror {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        let log = self.log.device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write));
+        let log = self.log.device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write).apart());
         log.chain(self.legs.iter().map(|leg| DeviceUse::write(&leg.device, leg.offset.0, length))).collect()
     }
 

@@ -45,7 +45,7 @@ mod frame;
 mod kit;
 
 pub use frame::{
-    Block, Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards,
+    Block, Blocks, Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards,
     IgnoredValue, Incomparable, Kind, Mode, NoRoom, OriginUse, ParamsError, Prepare, Problem, Problems,
     RemainingLength, Style, Target, Traits, Unit, Value,
 };

@@ -331,13 +331,12 @@ impl Target for Raid {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let share = self.share(length);
         let data = move |device| DeviceUse { length: share, ..DeviceUse::whole(device, DeviceAccess::Write) };
+        let apart = |device| DeviceUse::whole(device, DeviceAccess::Write).apart();
         let pairs = self.devices.iter().flat_map(move |pair| {
-            let metadata = pair.metadata.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write));
+            let metadata = pair.metadata.iter().map(apart);
             metadata.chain(pair.data.iter().map(data))
         });
-        pairs
-            .chain(self.journal_device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)))
-            .collect()
+        pairs.chain(self.journal_device.iter().map(apart)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

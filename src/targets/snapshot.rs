@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, Options,
+    Blocks, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, Options,
     OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words,
     begins_with, option,
 };
@@ -124,10 +124,15 @@ impl TargetKind for Snapshot {
 
 impl Target for Snapshot {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+        let mut lowers = vec![
             DeviceUse { access: DeviceAccess::SharedRead, ..DeviceUse::write(&self.origin, 0, length) },
-            DeviceUse::whole(&self.cow, DeviceAccess::Write),
-        ]
+            DeviceUse { blocks: Blocks::StackedWhole, ..DeviceUse::whole(&self.cow, DeviceAccess::Write) },
+        ];
+        // A chunk of 0 is the one in the header of the cow (`dm_exception_store_set_chunk_size`).
+        if self.chunk.0 != 0 {
+            lowers.iter_mut().for_each(|lower| lower.unit = Some(self.chunk.0));
+        }
+        lowers
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

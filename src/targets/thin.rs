@@ -105,7 +105,9 @@ impl Target for Thin {
             return Vec::new();
         }
         let mut lowers = vec![DeviceUse::whole(&self.pool, DeviceAccess::Shared)];
-        lowers.extend(self.external_origin.iter().map(|origin| DeviceUse::whole(origin, DeviceAccess::Read)));
+        lowers.extend(
+            self.external_origin.iter().map(|origin| DeviceUse::whole(origin, DeviceAccess::Read).apart()),
+        );
         lowers
     }
 

@@ -155,7 +155,10 @@ impl Target for ThinPool {
         if self.failed.is() {
             return Vec::new();
         }
-        vec![DeviceUse::whole(&self.metadata, DeviceAccess::Write), DeviceUse::write(&self.data, 0, length)]
+        vec![
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::write(&self.data, 0, length),
+        ]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

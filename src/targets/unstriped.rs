@@ -79,10 +79,9 @@ impl Target for Unstriped {
         let span = chunks.saturating_sub(1).saturating_mul(self.row()).saturating_add(self.chunk.0);
         // The stripes beside this one lie within the same span, and each may have its own mapping.
         vec![DeviceUse {
-            device: &self.device,
             start: self.first(),
             length: Some(if chunks == 0 { 0 } else { span }),
-            access: DeviceAccess::Shared,
+            ..DeviceUse::whole(&self.device, DeviceAccess::Shared)
         }]
     }
 

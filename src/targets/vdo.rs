@@ -17,7 +17,7 @@ use super::{
     RemainingLength, SizeOf, Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
-use crate::units::{Bytes, Sectors};
+use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The form of the row, and the only one that current kernels write.
 const VERSION: &str = "V4";
@@ -225,11 +225,14 @@ impl TargetKind for Vdo {
 impl Target for Vdo {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         vec![DeviceUse {
-            device: &self.device,
-            start: 0,
             length: self.storage_blocks.checked_mul(BLOCK),
-            access: DeviceAccess::Write,
+            ..DeviceUse::whole(&self.device, DeviceAccess::Write)
         }]
+    }
+
+    /// The block size of the row, whatever the device below has (`vdo_io_hints`).
+    fn logical_block(&self, _: u64) -> u64 {
+        (self.minimum_io_size.0 / SECTOR).max(1)
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -11,7 +11,7 @@ use super::{
     begins_with, option,
 };
 use crate::device::Device;
-use crate::units::{Bytes, Sectors};
+use crate::units::{Bytes, SECTOR, Sectors};
 
 /// `MEMORY_SUPERBLOCK_MAGIC`, the first 4 bytes of the metadata (`struct wc_memory_superblock`).
 const MAGIC: u32 = 0x2348_9321;
@@ -170,10 +170,16 @@ impl TargetKind for Writecache {
 impl Target for Writecache {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let start = self.start_sector.unwrap_or_default().0;
+        let unit = self.block_size.0 / SECTOR;
         vec![
-            DeviceUse::write(&self.origin, 0, length),
-            DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) },
+            DeviceUse::write(&self.origin, 0, length).in_units(unit),
+            DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) }.apart().in_units(unit),
         ]
+    }
+
+    /// `writecache_io_hints`.
+    fn logical_block(&self, lower: u64) -> u64 {
+        lower.max(self.block_size.0 / SECTOR)
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -19,6 +19,9 @@ use crate::device::Device;
 /// first device begins.
 const MAGIC: u32 = 0x445a_4244;
 
+/// Sectors in a block of the target (`DMZ_BLOCK_SIZE` in `drivers/md/dm-zoned.h`).
+const BLOCK: u64 = 8;
+
 /// A zoned disk as one that takes writes anywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +74,11 @@ impl TargetKind for Zoned {
 impl Target for Zoned {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         self.devices.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
+    }
+
+    /// Blocks of 4 KiB, whatever the disks have (`dmz_io_hints`).
+    fn logical_block(&self, _: u64) -> u64 {
+        BLOCK
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -54,6 +54,7 @@ fn mapping(
         in_flight: 0,
         queue: None,
         torn: false,
+        logical_block_size: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! nothing and cleans up after itself, whether it holds or not. Where the two kernels differ, the model is
 //! wrong.
 
+mod blocks;
 mod device;
 mod identity;
 mod life;
@@ -47,7 +48,7 @@ pub type Case = (&'static str, Fact);
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [identity::CASES, tables::CASES, life::CASES, users::CASES].concat()
+    [blocks::CASES, identity::CASES, tables::CASES, life::CASES, users::CASES].concat()
 }
 
 /// Lists functions as cases of their names.

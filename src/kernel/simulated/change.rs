@@ -244,14 +244,16 @@ fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), R
     mapping.suspended = true;
     let fits = match fault {
         Some(Fault::Swap) => Err(Refusal::silent(Errno::EINVAL)),
-        _ => check::areas(world, &new),
+        _ => check::limits(world, &new),
     };
     if let Some(mapping) = world.mapping_mut(number).filter(|_| fits.is_ok()) {
         mapping.access = new.access;
         mapping.live = Some(new);
+        // The limits are those of now: a later change below does not reach them.
+        mapping.block = fits.as_ref().copied().unwrap_or(1);
     }
     world.retable(number);
-    fits
+    fits.map(drop)
 }
 
 fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {

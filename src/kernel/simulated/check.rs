@@ -14,11 +14,12 @@ use super::refusal::Refusal;
 use super::state::Queue;
 use super::{ciphers, metadata, thin};
 use crate::access::Access;
+use crate::block_size::{MisalignedRow, Part, RowBlocks, TableBlocks};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
 use crate::table::{RawRow, Table};
 use crate::targets::generic::Generic;
-use crate::targets::{self, Mode, Problems, Style, Target, Traits};
+use crate::targets::{self, DeviceUse, Mode, Problems, Style, Target, Traits};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// A table that passed the checks and is not in its slot yet.
@@ -138,6 +139,12 @@ fn construct(
         device.number = Some(number);
         devices.insert(number);
     }
+    for lower in typed.lower_devices(row.length) {
+        let block = lower.device.number.map_or(1, |number| world.block(number));
+        if let Some(unit) = RowBlocks::broken_unit(&lower, block) {
+            return Err(invalid(&format!("Block size is smaller than device logical block size: {unit}")));
+        }
+    }
     Ok(typed)
 }
 
@@ -163,7 +170,7 @@ fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result
         return Err(Refusal::invalid(format!("can't replace immutable target type {}", old.kind)));
     }
     match mapping.queue {
-        None => areas(world, new),
+        None => limits(world, new).map(drop),
         // `error` works with both queues.
         Some(old) if old != queue && new.rows.iter().any(|row| row.kind != "error") => {
             Err(Refusal::invalid("can't change device type after initial table load."))
@@ -179,35 +186,60 @@ pub(super) fn queue(rows: &[RawRow]) -> Queue {
     if request { Queue::Request } else { Queue::Bio }
 }
 
-/// Checks that the lower devices are as large as a table needs, and that its rows are aligned to their blocks
-/// (`device_area_is_invalid`). A device of size 0 is not checked.
-pub(super) fn areas(world: &World, table: &Loaded) -> Result<(), Refusal> {
+/// Checks that the lower devices are as large as a table needs, and that its rows are aligned to the logical blocks
+/// (`dm_calculate_queue_limits`). A device of size 0 is not checked. Returns the logical blocks of a device with the table,
+/// in sectors.
+pub(super) fn limits(world: &World, table: &Loaded) -> Result<u64, Refusal> {
+    let mut blocks = TableBlocks::default();
     for row in table.rows.iter() {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
-        for lower in typed.lower_devices(row.length) {
-            let (Some(number), Some(length)) = (lower.device.number, lower.length) else { continue };
+        let lowers = typed.lower_devices(row.length);
+        let own = row_blocks(world, typed.as_ref(), &lowers);
+        for lower in &lowers {
+            let Some(number) = lower.device.number else { continue };
             let Some(size) = world.sectors(number).filter(|size| *size > 0) else { continue };
-            area(world, number, size, (lower.start, length))?;
+            area(world, number, size, lower)?;
+            if let Some(wrong) = own.misaligned(lower, world.block(number), Some(size)) {
+                let part = if wrong.part == Part::Start { "start" } else { "len" };
+                return Err(Refusal::invalid(format!(
+                    "{part}={} not aligned to h/w logical block size {} of {}",
+                    wrong.odd,
+                    wrong.block * SECTOR,
+                    world.disk_name(number)
+                )));
+            }
         }
+        blocks.add(row.start, row.length, own);
     }
-    Ok(())
+    match blocks.misaligned() {
+        Some(MisalignedRow { start, length, block }) => Err(Refusal::invalid(format!(
+            "table line (start sect {start} len {length}) not aligned to h/w logical block size {}",
+            block * SECTOR
+        ))),
+        None => Ok(blocks.block()),
+    }
 }
 
-fn area(world: &World, number: DevNum, size: u64, (start, length): (u64, u64)) -> Result<(), Refusal> {
-    let name = world.disk_name(number);
+/// Returns the logical blocks of a device with this table, in sectors, whether or not its rows are aligned to them.
+pub(super) fn block(world: &World, table: &Loaded) -> u64 {
+    let block_of = |row: &RawRow| {
+        let typed = targets::parse(&row.kind, row.params()).ok()?;
+        Some(row_blocks(world, typed.as_ref(), &typed.lower_devices(row.length)).own())
+    };
+    table.rows.iter().filter_map(block_of).max().unwrap_or(1)
+}
+
+fn row_blocks(world: &World, typed: &dyn Target, lowers: &[DeviceUse<'_>]) -> RowBlocks {
+    RowBlocks::of(typed, lowers, |device| device.number.map_or(1, |number| world.block(number)))
+}
+
+fn area(world: &World, number: DevNum, size: u64, lower: &DeviceUse<'_>) -> Result<(), Refusal> {
+    let (start, Some(length)) = (lower.start, lower.length) else { return Ok(()) };
     if start >= size || start.checked_add(length).is_none_or(|end| end > size) {
         return Err(Refusal::invalid(format!(
-            "{name} too small for target: start={start}, len={length}, dev_size={size}"
+            "{} too small for target: start={start}, len={length}, dev_size={size}",
+            world.disk_name(number)
         )));
-    }
-    let block = u64::from(world.block_size(number)) / SECTOR;
-    for (what, value) in [("start", start), ("len", length)] {
-        if value % block.max(1) != 0 {
-            return Err(Refusal::invalid(format!(
-                "{what}={value} not aligned to h/w logical block size {} of {name}",
-                block * SECTOR
-            )));
-        }
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ impl World {
             world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
         }
         world.separate_open_counts(state);
+        world.set_blocks(state);
         let has_origin = |mapping: &&MappingState| {
             mapping.live.iter().flatten().any(|row| row.kind.starts_with("snapshot"))
         };
@@ -95,6 +96,7 @@ impl World {
         if self.mappings().next().is_some_and(|first| first.number.major != state.number.major) {
             return Err(format!("all mappings have one major number, {} has another", state.number));
         }
+        state.logical_block_size.map_or(Ok(()), check_block_size)?;
         self.add_paths(&state.paths, state.number)?;
         self.insert(Mapping {
             paths: state.paths.clone(),
@@ -160,12 +162,12 @@ impl World {
             format_version: FORMAT_VERSION,
             kernel: self.kernel.clone(),
             block_devices: disks.collect(),
-            mappings: self.by_name().map(Self::mapping_state).collect(),
+            mappings: self.by_name().map(|mapping| self.mapping_state(mapping)).collect(),
             pools: self.pools.values().cloned().collect(),
         }
     }
 
-    fn mapping_state(mapping: &Mapping) -> MappingState {
+    fn mapping_state(&self, mapping: &Mapping) -> MappingState {
         let rows = |table: &Option<Loaded>| {
             table.as_ref().map(|table| table.rows.iter().map(StateRow::from).collect::<Vec<StateRow>>())
         };
@@ -189,6 +191,7 @@ impl World {
             in_flight: mapping.in_flight,
             queue: None,
             torn: mapping.torn,
+            logical_block_size: self.kept_block_size(mapping),
         };
         let told = queue_of(&state) == mapping.queue;
         MappingState { queue: mapping.queue.filter(|_| !told), ..state }
@@ -206,12 +209,16 @@ fn check_disk(disk: &Disk) -> Result<(), String> {
     if disk.sectors > MAX_BYTES / SECTOR {
         return Err(format!("{} sectors are more than a device can have", disk.sectors));
     }
-    let size = disk.logical_block_size;
-    if !size.is_power_of_two() || !(512..=65536).contains(&size) {
-        return Err(format!("logical_block_size is {size}: it is a power of two from 512 to 65536"));
-    }
+    check_block_size(disk.logical_block_size)?;
     if disk.head.as_ref().is_some_and(|head| head.0.len() > MAX_HEAD) {
         return Err(format!("head is longer than the {MAX_HEAD} bytes that are kept"));
+    }
+    Ok(())
+}
+
+fn check_block_size(size: u32) -> Result<(), String> {
+    if !size.is_power_of_two() || !(512..=65536).contains(&size) {
+        return Err(format!("logical_block_size is {size}: it is a power of two from 512 to 65536"));
     }
     Ok(())
 }

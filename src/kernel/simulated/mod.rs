@@ -10,6 +10,7 @@
 //! The cases in `tests/kernel_cases` run on this model and on a real kernel; where the two differ, the
 //! model is wrong.
 
+mod blocks;
 mod bytes;
 mod change;
 mod check;

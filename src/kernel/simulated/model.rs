@@ -15,8 +15,8 @@ use crate::access::Access;
 use crate::identity::{DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Id, Process};
 use crate::keys::Keyring;
-use crate::stack::Reach;
 use crate::table::{self, ReadTable};
+use crate::units::SECTOR;
 
 /// The major number of mappings in a kernel that has none yet.
 const USUAL_MAJOR: u32 = 254;
@@ -68,6 +68,8 @@ pub(super) struct Mapping {
     pub split: u64,
     /// Whether it is a snapshot that does not keep all that its origin had.
     pub torn: bool,
+    /// The logical block size, in sectors: that of the moment at which its table was made live.
+    pub block: u64,
 }
 
 impl Mapping {
@@ -94,6 +96,7 @@ impl Mapping {
             queue: None,
             split: u64::MAX,
             torn: false,
+            block: 1,
         }
     }
 
@@ -238,16 +241,17 @@ impl World {
         self.held.entry(holder).or_default().push(device);
     }
 
-    /// Returns the logical block size of a device, in bytes: the largest of those of the disks below.
-    pub(super) fn block_size(&self, number: DevNum) -> u32 {
-        let mut largest = 512;
-        let mut reach = Reach::from_iter([number]);
-        while let Some(number) = reach.next() {
-            largest = largest.max(self.disk(number).map_or(512, |disk| disk.logical_block_size));
-            let live = self.mapping(number).and_then(|mapping| mapping.live.as_ref());
-            reach.extend(live.iter().flat_map(|live| live.devices.iter().copied()));
+    /// Returns the logical block size of a device, in sectors. A mapping keeps the one that it was given when its table was
+    /// made live; a partition has that of its disk.
+    pub(super) fn block(&self, number: DevNum) -> u64 {
+        if let Some(mapping) = self.mapping(number) {
+            return mapping.block;
         }
-        largest
+        let disk = self.disk(number);
+        let whole = disk.and_then(|disk| disk.partition).and_then(|partition| self.disk(partition.disk));
+        let bytes = |disk: &Disk| u64::from(disk.logical_block_size);
+        let largest = disk.into_iter().chain(whole).map(bytes).max().unwrap_or(SECTOR);
+        (largest / SECTOR).max(1)
     }
 
     /// Returns how often the mapping of this number is open.

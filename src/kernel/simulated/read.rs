@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol_str::SmolStr;
 
 use super::Simulated;
+use super::blocks::in_bytes;
 use super::change::called;
 use super::model::{Loaded, Mapping};
 use super::state::Disk;
@@ -72,7 +73,7 @@ impl ReadKernel for Simulated {
             number,
             sectors,
             read_only,
-            logical_block_size: world.block_size(number),
+            logical_block_size: in_bytes(world.block(number)),
             partition: world.disk(number).and_then(|disk| disk.partition),
             lower: world.lower(number),
         }))

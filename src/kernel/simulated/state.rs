@@ -188,6 +188,10 @@ pub struct MappingState {
     /// suspended and resumed for it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub torn: bool,
+    /// The smallest unit it reads and writes, in bytes, where that does not follow from the tables: a mapping keeps the size
+    /// that it was given when its table was made live, whatever changes below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logical_block_size: Option<u32>,
 }
 
 /// How a device's requests are queued. The first table loaded decides (`dm_setup_md_queue`).

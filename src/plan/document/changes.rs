@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::diff::Difference;
-use crate::targets::{self, Value};
+use crate::targets::{self, Unit, Value};
 
 /// The field by which a row is told to begin, or to have another type.
 const TYPE: &str = "type";
@@ -46,7 +46,8 @@ pub enum FieldValue {
 impl FieldChange {
     pub(super) fn of(difference: &Difference) -> Self {
         let text = |text: &SmolStr| Some(FieldValue::Text(text.clone()));
-        let count = |rows: usize| Some(FieldValue::Number(rows as u64));
+        let number = |number: u64| Some(FieldValue::Number(number));
+        let count = |rows: usize| number(rows as u64);
         let plain =
             |row, field: &str, live, wanted| Self { row, field: field.into(), live, wanted, unit: None };
         match difference {
@@ -58,6 +59,10 @@ impl FieldChange {
                 let wanted = wanted.is_read_only();
                 plain(None, "readonly", Some(FieldValue::Flag(!wanted)), Some(FieldValue::Flag(wanted)))
             }
+            Difference::BlockSize { live, wanted } => Self {
+                unit: Some(Unit::Bytes.name().into()),
+                ..plain(None, "logical_block_size", number(*live), number(*wanted))
+            },
             // No table tells which device it was.
             Difference::LowerDevice(_) => plain(None, "device", None, None),
         }

@@ -24,6 +24,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Lists the lower devices of a row of `length` sectors, and the part of each that it uses.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>>;
 
+    /// Returns the logical block size that the target gives its device (its `io_hints`), in sectors. `lower` is the largest
+    /// of those lower devices whose blocks [count](super::Blocks::Stacked).
+    fn logical_block(&self, lower: u64) -> u64 {
+        lower
+    }
+
     /// Lists every device in the fields, to be resolved.
     fn devices_mut(&mut self) -> Vec<&mut Device>;
 

@@ -13,6 +13,22 @@ pub struct DeviceUse<'a> {
     pub length: Option<u64>,
     /// Whether the target writes there.
     pub access: DeviceAccess,
+    /// How the logical blocks of the device count.
+    pub blocks: Blocks,
+    /// The sectors in which the target reads and writes it, where the kernel wants whole logical blocks of the device.
+    pub unit: Option<u64>,
+}
+
+/// How the logical blocks of a lower device count for the device above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocks {
+    /// The target hands I/O on to it (`iterate_devices`). The device above has blocks at least as large, and the part that
+    /// a row uses must begin and end with one (`device_area_is_invalid` in `drivers/md/dm-table.c`).
+    Stacked,
+    /// As [`Stacked`](Self::Stacked), and all of the device must be whole blocks, whatever a row uses of it.
+    StackedWhole,
+    /// The target does I/O of its own there, as on metadata and logs: its blocks do not matter above.
+    Apart,
 }
 
 /// How a target uses a lower device.
@@ -45,12 +61,22 @@ impl DeviceAccess {
 impl<'a> DeviceUse<'a> {
     /// Uses `length` sectors from `start` on, for reading and writing.
     pub fn write(device: &'a Device, start: u64, length: u64) -> Self {
-        Self { device, start, length: Some(length), access: DeviceAccess::Write }
+        Self { start, length: Some(length), ..Self::whole(device, DeviceAccess::Write) }
     }
 
     /// Uses the whole device.
     pub fn whole(device: &'a Device, access: DeviceAccess) -> Self {
-        Self { device, start: 0, length: None, access }
+        Self { device, start: 0, length: None, access, blocks: Blocks::Stacked, unit: None }
+    }
+
+    /// Keeps the blocks of the device apart.
+    pub fn apart(self) -> Self {
+        Self { blocks: Blocks::Apart, ..self }
+    }
+
+    /// Reads and writes the device in pieces of this many sectors, which must be whole blocks of the device.
+    pub fn in_units(self, sectors: u64) -> Self {
+        Self { unit: Some(sectors), ..self }
     }
 }
 

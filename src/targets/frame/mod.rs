@@ -32,7 +32,7 @@ mod words;
 
 pub use contract::Target;
 pub(crate) use contract::{ErasedTarget, TargetKind, of_type};
-pub use device_use::{DeviceAccess, DeviceUse, Handover, Hazards, OriginUse, Prepare};
+pub use device_use::{Blocks, DeviceAccess, DeviceUse, Handover, Hazards, OriginUse, Prepare};
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};
 pub use kind::Kind;

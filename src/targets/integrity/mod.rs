@@ -280,11 +280,16 @@ impl TargetKind for Integrity {
 impl Target for Integrity {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let tags =
-            |device| DeviceUse { device, start: self.reserved.0, length: None, access: DeviceAccess::Write };
+            |device| DeviceUse { start: self.reserved.0, ..DeviceUse::whole(device, DeviceAccess::Write) };
         match &self.meta_device {
-            Some(meta) => vec![DeviceUse::write(&self.device, 0, length), tags(meta)],
+            Some(meta) => vec![DeviceUse::write(&self.device, 0, length), tags(meta).apart()],
             None => vec![tags(&self.device)],
         }
+    }
+
+    /// A `block_size` above a sector is set as it is, even where the disk has larger ones (`dm_integrity_io_hints`).
+    fn logical_block(&self, lower: u64) -> u64 {
+        Some(self.sectors_per_block()).filter(|own| *own > 1).unwrap_or(lower)
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

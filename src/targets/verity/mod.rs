@@ -237,14 +237,25 @@ impl Target for Verity {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
         let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
-        let read = |device, start, length| DeviceUse { device, start, length, access: DeviceAccess::Read };
-        let mut lowers =
-            vec![read(&self.data.device, 0, Some(length)), read(&self.hash.device, start, hashes)];
+        let read = |device, start, length| DeviceUse {
+            start,
+            length,
+            ..DeviceUse::whole(device, DeviceAccess::Read)
+        };
+        let mut lowers = vec![
+            read(&self.data.device, 0, Some(length)).in_units(self.step()),
+            read(&self.hash.device, start, hashes).apart().in_units(self.hash.block_size.0 / SECTOR),
+        ];
         lowers.extend(self.fec.as_ref().map(|fec| {
             let start = fec.start.saturating_mul(self.data.block_size.0) / SECTOR;
-            read(&fec.device, start, None)
+            read(&fec.device, start, None).apart()
         }));
         lowers
+    }
+
+    /// `verity_io_hints`.
+    fn logical_block(&self, lower: u64) -> u64 {
+        lower.max(self.step())
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

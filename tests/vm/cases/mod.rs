@@ -1,6 +1,7 @@
 //! The cases, a file a subject. To add one: write a function and name it below.
 
 mod applying;
+mod block_sizes;
 mod blocks;
 pub mod campaign;
 mod clients;
@@ -106,6 +107,13 @@ cases! {
         users_are_named
         a_peek_sees_what_is_on_the_disk
         a_suspended_device_is_not_peeked_at;
+    block_sizes:
+        small_blocks_are_not_given_up
+        large_blocks_live_on
+        small_blocks_above_count
+        swap_is_used_by_the_page
+        a_target_with_large_blocks_is_told
+        rows_that_the_kernel_refuses_are_conflicts;
     applying:
         two_linears_side_by_side
         a_stripe

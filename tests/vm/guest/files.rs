@@ -16,6 +16,11 @@ impl Mounted {
     /// Makes a file system on `device` and mounts it.
     pub fn fresh(device: &str, kind: &str, at: &str) -> Result<Self> {
         program("mke2fs", &["-q", "-F", "-t", kind, device])?;
+        Self::of(device, kind, at)
+    }
+
+    /// Mounts the file system that is on `device`.
+    pub fn of(device: &str, kind: &str, at: &str) -> Result<Self> {
         fs::create_dir_all(at)?;
         program("busybox", &["mount", "-t", kind, device, at])?;
         Ok(Self { at: PathBuf::from(at) })

@@ -35,7 +35,7 @@ pub struct PieceUse {
 }
 
 impl Observed {
-    /// Reads the logical block sizes of devices that are to have blocks of so many sectors. Where those grow, all devices
+    /// Reads the logical block sizes of devices that are to have blocks of these sizes, in sectors. Where those grow, all devices
     /// above are read as well. Only the first call has an effect.
     ///
     /// # Errors

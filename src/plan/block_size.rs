@@ -5,8 +5,8 @@
 //! again, at the next boot at the latest; so what is on it counts as well.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
+use super::blocks_grow::BlocksGrow;
 use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
@@ -14,25 +14,10 @@ use crate::block_size::RowBlocks;
 use crate::device::Device;
 use crate::diff::Difference;
 use crate::identity::DevNum;
-use crate::observed::{BlockUser, Observed, Piece, PieceUse};
+use crate::observed::{BlockUser, Observed, PieceUse};
 use crate::table::RawRow;
 use crate::targets;
 use crate::units::SECTOR;
-
-/// Blocks that grow under something that needs smaller ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlocksGrow {
-    /// The name of the device, or its number.
-    pub device: String,
-    /// The logical block size that it has, in bytes.
-    pub live: u64,
-    /// The logical block size that it would get, in bytes.
-    pub wanted: u64,
-    /// Where it is mounted; `None` where it is swap space.
-    pub mount: Option<String>,
-    /// The pieces in which it is read and written.
-    pub piece: Piece,
-}
 
 /// Lists the devices whose tables change, with the blocks that they get, where these are larger than a sector.
 pub(crate) fn candidates(changes: &Changes<'_>) -> Vec<(DevNum, u64)> {
@@ -144,34 +129,4 @@ fn row_block(row: &RawRow, below: DevNum, block: u64) -> u64 {
     let lowers = target.lower_devices(row.length);
     let block_of = |device: &Device| if device.number == Some(below) { block } else { 1 };
     RowBlocks::of(target.as_ref(), &lowers, block_of).own()
-}
-
-impl fmt::Display for BlocksGrow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { device, live, wanted, mount, piece } = self;
-        write!(
-            f,
-            "the logical block size of {device} would grow from {live} to {wanted} bytes, and {device} is "
-        )?;
-        match mount {
-            Some(mount) => write!(f, "mounted on {mount}")?,
-            None => f.write_str("swap space")?,
-        }
-        match piece {
-            Piece::Known { kind, bytes } => {
-                write!(f, ", as {kind} with blocks of {bytes} bytes, which breaks")?
-            }
-            Piece::Unknown => {
-                f.write_str(
-                    ", with blocks of a size that could not be told, and breaks if they are smaller",
-                )?;
-            }
-        }
-        let (end, again) = if mount.is_some() { ("unmount", "mounted") } else { ("swapoff", "used") };
-        write!(
-            f,
-            "; keep its blocks at {live} bytes, by the block size of its target or by an ebs target over a disk with larger \
-             ones; or copy the data away and {end} it first, for it can't be {again} with such blocks"
-        )
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
-use super::block_size::BlocksGrow;
+use super::blocks_grow::BlocksGrow;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;

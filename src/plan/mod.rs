@@ -10,6 +10,7 @@
 
 mod action;
 mod block_size;
+mod blocks_grow;
 mod change;
 mod change_index;
 mod changes;
@@ -52,7 +53,7 @@ use crate::policy::Class;
 use crate::stack::{IndexVec, Positions, Stacks};
 
 pub use action::Action;
-pub use block_size::BlocksGrow;
+pub use blocks_grow::BlocksGrow;
 pub use change::{Change, Drift};
 pub use changes::Changes;
 pub use compare::compare;

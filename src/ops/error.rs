@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{Advice, Usage};
 use crate::device::Device;
-use crate::identity::{DevNum, IdentityError, Name, Uuid};
+use crate::identity::{Called, DevNum, IdentityError, Name, Uuid};
 use crate::kernel::KernelError;
 
 /// Why an operation failed.
@@ -97,7 +97,18 @@ pub enum OpError {
         /// The name of the device.
         name: Name,
         /// The devices between the device and itself, from the top down.
-        through: Vec<Name>,
+        through: Vec<Called>,
+    },
+    /// The device is one of its own lower devices, and requests are in flight there, which never end.
+    #[error(
+        "`{name}` depends on itself{}, and requests are in flight in that circle: they never end, so its I/O can't be held; only a reboot ends them",
+        via(.through)
+    )]
+    StuckInLoop {
+        /// The name of the device.
+        name: Name,
+        /// The devices between the device and itself, from the top down.
+        through: Vec<Called>,
     },
     /// The system gives no random bytes for a uuid.
     #[error("the system gives no random bytes for a uuid: {0}")]
@@ -168,10 +179,6 @@ pub enum LeftState {
     },
 }
 
-fn via(names: &[Name]) -> String {
-    if names.is_empty() {
-        return String::new();
-    }
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    format!(" (via {})", names.join(", "))
+fn via(devices: &[Called]) -> String {
+    if devices.is_empty() { String::new() } else { format!(", through {}", Called::list(devices)) }
 }

@@ -41,6 +41,7 @@
 //! ```
 
 mod advice;
+mod circle;
 mod create;
 mod error;
 mod find;

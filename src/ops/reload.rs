@@ -4,7 +4,7 @@ use super::advice::Advice;
 use super::find::{stable_id, state_of};
 use super::settle::settled;
 use super::swap::{self, not_put_back};
-use super::{Foreign, OpError, advice, rows};
+use super::{Foreign, OpError, advice, circle, rows};
 use crate::identity::Name;
 use crate::kernel::{ChangeKernel, DeviceState, KernelError, Suspend};
 use crate::table::RawRow;
@@ -29,7 +29,7 @@ use crate::targets;
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::NoDevice`], [`OpError::KeyInTable`] and
-/// [`OpError::Loop`] for a row; [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
+/// [`OpError::Loop`] for a row; [`OpError::StuckInLoop`] where the swap would never end; [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
 /// [`OpError::NotPutBack`] when the old table can't be resumed either.
 pub fn reload(
     kernel: &dyn ChangeKernel,
@@ -40,7 +40,8 @@ pub fn reload(
     let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
     let table = rows::resolve(kernel, table)?;
-    rows::refuse_loop(kernel, &table, &before.info)?;
+    circle::refuse(kernel, &table, &before.info)?;
+    circle::refuse_stuck(kernel, &before)?;
     settled(kernel, || swap_in(kernel, &before, &table))?;
     tracing::info!("reloaded `{name}`");
     Ok(())
@@ -179,7 +180,7 @@ mod tests {
             reload(&kernel, &data(), &[row], Foreign::Refuse).unwrap_err().to_string()
         };
         assert_eq!(on("254:0 0"), "row 1: `data` would depend on itself");
-        assert_eq!(on("254:1 0"), "row 1: `data` would depend on itself (via `top`)");
+        assert_eq!(on("254:1 0"), "row 1: `data` would depend on itself, through top (254:1)");
         assert_eq!(changes(&kernel), [""; 0]);
     }
 

@@ -1,19 +1,11 @@
-//! Prepares the rows of a table for the kernel: turns paths into numbers, and refuses loops.
-
-use std::collections::HashMap;
+//! Prepares the rows of a table for the kernel: turns paths into numbers.
 
 use super::OpError;
 use crate::device::{Device, Form};
-use crate::identity::{DevNum, Name};
-use crate::kernel::{Id, Info, ReadKernel, Slot};
-use crate::stack::{NamedStacks, Reach, position};
-use crate::table::{RawRow, ReadTable, Table};
+use crate::identity::DevNum;
+use crate::kernel::ReadKernel;
+use crate::table::{RawRow, Table};
 use crate::targets::{self, Style};
-
-position! {
-    /// A mapped device that a table leads to.
-    struct Node;
-}
 
 /// Writes every lower device of a table as its number, the one form that every kernel takes.
 ///
@@ -51,44 +43,6 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<R
 pub(super) fn devices(row: &RawRow) -> Vec<DevNum> {
     let Ok(mut typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
     typed.devices_mut().into_iter().filter_map(|device: &mut Device| device.number).collect()
-}
-
-/// Refuses a table that would make the device one of its own lower devices, directly or through other mapped devices.
-/// The kernel would accept it, and the first I/O would never end.
-pub(super) fn refuse_loop(kernel: &dyn ReadKernel, table: &[RawRow], own: &Info) -> Result<(), OpError> {
-    let below = |table: &[RawRow]| table.iter().flat_map(devices).collect::<Vec<_>>();
-    // All mapped devices share one major number; nothing else leads back to one.
-    let is_mapped = |number: &DevNum| number.major == own.number.major;
-    let mut nodes = vec![(own.number, below(table))];
-    let mut names = HashMap::new();
-    let mut reach = Reach::from_iter([own.number]);
-    reach.extend(below(table).into_iter().filter(is_mapped));
-    while let Some(number) = reach.next() {
-        if number != own.number
-            && let Some((name, table)) = lower(kernel, number)?
-        {
-            let lowers = below(&table);
-            reach.extend(lowers.iter().copied().filter(is_mapped));
-            names.insert(number, name);
-            nodes.push((number, lowers));
-        }
-    }
-    let stacks: NamedStacks<DevNum, Node> = nodes.into_iter().collect();
-    let own_node = stacks.position(&own.number);
-    let Some(path) = own_node.and_then(|node| stacks.path(node, node)) else { return Ok(()) };
-    let path: Vec<DevNum> = path.into_iter().map(|node| *stacks.name(node)).collect();
-    let row = table.iter().position(|row| devices(row).contains(&path[1])).unwrap_or_default() + 1;
-    let through = path.iter().filter_map(|number| names.remove(number)).collect();
-    Err(OpError::Loop { row, name: own.name.clone(), through })
-}
-
-/// Reads the name and the live table of a mapped device. `None` when it is not there.
-fn lower(kernel: &dyn ReadKernel, number: DevNum) -> Result<Option<(Name, ReadTable)>, OpError> {
-    let Some(listed) = kernel.list()?.into_iter().find(|listed| listed.number == number) else {
-        return Ok(None);
-    };
-    let mapped = kernel.device(&Id::Name(listed.name.clone()), Slot::Live)?;
-    Ok(mapped.map(|mapped| (listed.name, mapped.table)))
 }
 
 #[cfg(test)]

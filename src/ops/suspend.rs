@@ -2,9 +2,9 @@
 
 use super::find::{stable_id, state_of};
 use super::settle::settled;
-use super::{Foreign, OpError, by_name, swap};
+use super::{Foreign, OpError, circle, swap};
 use crate::identity::Name;
-use crate::kernel::{ChangeKernel, Suspend};
+use crate::kernel::{ChangeKernel, Slot, Suspend};
 
 /// Suspends a device: the kernel queues new I/O until [`resume`]. By default it waits for the I/O in flight to end, and
 /// freezes the file system on the device; `how` can leave out either. A device that is suspended already stays so.
@@ -21,7 +21,8 @@ use crate::kernel::{ChangeKernel, Suspend};
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses, and the device serves I/O
+/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::StuckInLoop`] where the suspend would never end;
+/// [`OpError::Refused`] when the kernel refuses, and the device serves I/O
 /// as before.
 pub fn suspend(
     kernel: &dyn ChangeKernel,
@@ -29,9 +30,10 @@ pub fn suspend(
     how: Suspend,
     foreign: Foreign,
 ) -> Result<(), OpError> {
-    let info = by_name(kernel, name)?;
-    foreign.check(name, info.uuid.as_ref())?;
-    settled(kernel, || kernel.suspend(&stable_id(&info), how).map_err(OpError::refused))?;
+    let before = state_of(kernel, name)?;
+    foreign.check(name, before.info.uuid.as_ref())?;
+    circle::refuse_stuck(kernel, &before)?;
+    settled(kernel, || kernel.suspend(&stable_id(&before.info), how).map_err(OpError::refused))?;
     tracing::info!("suspended `{name}`");
     Ok(())
 }
@@ -54,11 +56,16 @@ pub fn suspend(
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Refused`] when the kernel refuses;
+/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Loop`] for a table in the inactive slot that leads back to the
+/// device; [`OpError::Refused`] when the kernel refuses;
 /// [`OpError::NotPutBack`] when the old table can't be resumed either.
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
     let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
+    let waiting = before.info.inactive_table.then(|| kernel.device(&stable_id(&before.info), Slot::Inactive));
+    if let Some(waiting) = waiting.transpose()?.flatten() {
+        circle::refuse(kernel, &waiting.table, &before.info)?;
+    }
     settled(kernel, || swap::resume(kernel, &before, Vec::new))?;
     tracing::info!("resumed `{name}`");
     Ok(())

@@ -50,7 +50,7 @@ fn errors_found_beforehand_are_1_and_change_nothing() {
 fn a_table_that_leads_back_through_others_is_1() {
     let lab = stack();
     let stderr = lab.fails(1, ["reload", "data", "--table", "0 8 linear /dev/mapper/top 0"]);
-    assert!(stderr.contains("row 1: `data` would depend on itself (via `top`)"), "{stderr}");
+    assert!(stderr.contains("row 1: `data` would depend on itself, through top (254:1)"), "{stderr}");
 }
 
 #[test]

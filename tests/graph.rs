@@ -75,6 +75,7 @@ fn a_circle_is_drawn_and_ends() {
     let kernel = kernel(&[("a", "a", &["254:1"]), ("b", "b", &["254:0"])]);
     let drawn = tree(&kernel);
     assert_eq!(drawn.lines().count(), 3, "{drawn}");
+    assert_eq!(drawn.matches("in a circle").count(), 3, "{drawn}");
     assert!(drawn::svg(&graph::read(&kernel).unwrap()).contains(">b</text>"));
 }
 
@@ -135,6 +136,7 @@ fn any_graph() -> impl Strategy<Value = Graph> {
             lower.into_iter().map(|lower| format!("254:{lower}")).collect()
         };
         let nodes = nodes.iter().enumerate().map(|(place, lowers)| Node {
+            in_circle: false,
             id: format!("254:{place}"),
             name: format!("name{place}."),
             kind: Kind::Mapping,

@@ -22,7 +22,7 @@ use super::output::{Output, print, print_json};
 ///
 /// Works without a map, from what the kernel shows of the devices of one owner. Devices are resumed from the
 /// bottom of a stack up; also those that a map wants suspended: `dmctl apply` with that map suspends them again.
-/// A device that has a temporary name gets that of its key, if that is free. Nodes below /dev/mapper that
+/// A device that is below itself is left, and told with its way out. A device that has a temporary name gets that of its key, if that is free. Nodes below /dev/mapper that
 /// lead nowhere are removed, and missing ones made.
 #[derive(Debug, clap::Args)]
 #[command(

@@ -3,6 +3,7 @@
 //! A [`Graph`] is plain data, read once; [`crate::render::graph`] draws it. With a map it also holds what is
 //! missing, the status of each mapping, and the actions that a plan would take.
 
+mod below;
 mod pending;
 mod read;
 
@@ -53,6 +54,9 @@ pub struct Node {
     pub users: Vec<String>,
     /// The ids of the lower devices.
     pub below: Vec<String>,
+    /// Whether the device is below itself: the first read or write of it never ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_circle: bool,
     /// The status of the mapping, in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
@@ -114,7 +118,11 @@ impl Graph {
             node.below.dedup();
         }
         self.nodes.sort_by(|one, two| (&one.name, &one.id).cmp(&(&two.name, &two.id)));
-        let order = self.stacks().bottom_up();
+        let stacks = self.stacks();
+        for node in stacks.circular().inside {
+            self.nodes[node.index()].in_circle = true;
+        }
+        let order = stacks.bottom_up();
         let mut nodes: Vec<Option<Node>> = self.nodes.drain(..).map(Some).collect();
         self.nodes = order.into_iter().filter_map(|node| nodes[node.index()].take()).collect();
     }

@@ -89,6 +89,7 @@ fn add_missing(
             targets,
             users: Vec::new(),
             below,
+            in_circle: false,
             status: Some(word.name().to_string()),
             pending: Vec::new(),
         });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, Kind, Node, State};
+use super::{Graph, Kind, Node, State, below};
 use crate::device_path::{Paths, best_path};
 use crate::diff;
 use crate::identity::{DevNum, Uuid};
@@ -24,7 +24,12 @@ pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
         above.add(&mapped.info, &users);
         graph.nodes.push(mapping(mapped, &below, &users));
     }
-    let lower = above.read(kernel, |number| observed.by_number(number).is_some())?;
+    let is_mapped = |number: DevNum| observed.by_number(number).is_some();
+    let mut lower = above.read(kernel, is_mapped)?;
+    for (number, below) in below::down_to_mapped(kernel, &others, is_mapped)? {
+        others.extend(below.iter().filter(|number| !is_mapped(**number)));
+        lower.entry(number).or_default().extend(below);
+    }
     others.extend(lower.keys());
     for mut node in blocks(kernel, others)? {
         let known = lower.iter().find(|(number, _)| number.to_string() == node.id);
@@ -95,6 +100,7 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
             targets: Vec::new(),
             users: used(&kernel.users(number)?),
             below: Vec::new(),
+            in_circle: false,
             status: None,
             pending: Vec::new(),
         });
@@ -132,6 +138,7 @@ fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Nod
         targets,
         users: used(users),
         below: below.iter().map(ToString::to_string).collect(),
+        in_circle: false,
         status: None,
         pending: Vec::new(),
     }

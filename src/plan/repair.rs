@@ -12,7 +12,7 @@ use super::{
 };
 use crate::identity::{DevNum, Key, Name, Owner, Uuid};
 use crate::kernel::{Info, KernelError, ReadKernel};
-use crate::observed::{Observed, Seen};
+use crate::observed::{Circle, Observed, Seen};
 use crate::policy::Class;
 
 /// The steps of a repair, and the devices that can't be repaired.
@@ -42,6 +42,8 @@ pub enum Problem {
     NotRemoved(Refusal),
     /// The device has its temporary name, and the name of its key is not free.
     NameTaken,
+    /// The device is below itself.
+    InCircle(Circle),
     /// The device still needs the step of this reason.
     StillNeeded(Reason),
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Problem {
                 "its name is a temporary one, and what it should be called its map says: `dmctl apply` with that map \
                  renames it",
             ),
+            Self::InCircle(circle) => circle.fmt(f),
             Self::StillNeeded(reason) => reason.fmt(f),
         }
     }
@@ -74,6 +77,7 @@ pub fn find(kernel: &dyn ReadKernel, owner: &Owner) -> Result<Repair, KernelErro
     let observed =
         Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(|uuid| uuid.is_of(owner)))?;
     let shells = observed.devices.iter().filter(|seen| info(seen).is_some_and(|info| !info.live_table));
+    observed.read_circles(kernel, observed.read_numbers())?;
     observed.read_users(kernel, shells.map(|seen| seen.listed.number))?;
     Ok(of(&observed))
 }
@@ -86,7 +90,10 @@ pub(crate) fn of(observed: &Observed) -> Repair {
     steps.extend(stacks.iter().rev().filter_map(|seen| remove(seen, observed)));
     risk::refuse_held(&mut steps, observed);
     let mut left: Vec<Left> = steps.iter().filter_map(held).collect();
-    steps.retain(|step| step.refused.is_none());
+    left.extend(stacks.iter().filter_map(|seen| in_circle(seen, observed)));
+    // To resume a device in a circle would start the requests that wait in it, which never end.
+    let circles = |step: &Step| step.number.is_some_and(|number| observed.circle(number).is_some());
+    steps.retain(|step| step.refused.is_none() && !circles(step));
     let removed: HashSet<DevNum> =
         steps.iter().filter(|step| is_removal(step)).filter_map(|step| step.number).collect();
     let stays = |seen: &&Seen| !removed.contains(&seen.listed.number);
@@ -156,6 +163,15 @@ pub(super) fn remove(seen: &Seen, observed: &Observed) -> Option<Step> {
 fn held(step: &Step) -> Option<Left> {
     let why = step.refused.as_ref()?;
     Some(Left { name: step.name.clone(), number: step.number?, problem: Problem::NotRemoved(why.clone()) })
+}
+
+fn in_circle(seen: &Seen, observed: &Observed) -> Option<Left> {
+    let circle = observed.circle(seen.listed.number)?.clone();
+    Some(Left {
+        name: seen.listed.name.clone(),
+        number: seen.listed.number,
+        problem: Problem::InCircle(circle),
+    })
 }
 
 /// Returns the key of a device that has its temporary name.

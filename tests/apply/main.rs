@@ -6,5 +6,6 @@
 mod ignored;
 mod keys;
 mod lengths;
+mod order;
 mod refusals;
 mod volumes;

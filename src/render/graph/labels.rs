@@ -23,6 +23,7 @@ pub(super) enum Tone {
 pub(super) fn tone(node: &Node) -> Tone {
     let ours = node.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(crate::identity::UUID_PREFIX));
     match (node.state, node.kind) {
+        _ if node.in_circle => Tone::Alarm,
         (State::Missing, _) if node.pending.is_empty() => Tone::Alarm,
         (State::Suspended | State::Empty, _) => Tone::Alarm,
         _ if !node.pending.is_empty() => Tone::Pending,
@@ -63,6 +64,9 @@ pub(super) fn remarks(node: &Node) -> Vec<String> {
     let mut remarks = Vec::new();
     if node.state != State::Active {
         remarks.push(node.state.name().to_string());
+    }
+    if node.in_circle {
+        remarks.push("in a circle".to_string());
     }
     if node.read_only {
         remarks.push("read-only".to_string());

@@ -4,6 +4,7 @@ mod applying;
 mod block_sizes;
 mod blocks;
 pub mod campaign;
+mod circles;
 mod clients;
 mod confirming;
 mod examples;
@@ -89,6 +90,12 @@ cases! {
         load_on_a_mounted_disk
         resume_that_fails_comes_back_on_the_old_table
         the_log_says_what_the_errno_does_not;
+    circles:
+        a_table_that_leads_back_through_a_foreign_device_is_refused
+        a_table_that_leads_back_through_a_loop_device_is_refused
+        a_circle_is_told_and_opened_before_the_first_request
+        devices_grow_in_order_through_a_foreign_device
+        a_link_that_jumps_to_the_newest_device_moves_nothing;
     nodes:
         a_node_has_number_and_mode
         a_rename_moves_the_node

@@ -2,13 +2,14 @@
 
 mod remark;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 
 pub use remark::Remark;
 
 use serde::Serialize;
 
 use crate::config::{Map, State};
+use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -19,6 +20,8 @@ use crate::plan::{self, ChangeId, Changes, Drift, Obstacle};
 pub enum Word {
     /// As the map declares.
     InSync,
+    /// Serving I/O. Without a map there is nothing to compare with.
+    Up,
     /// Different from the map.
     Drifted,
     /// The device does not exist.
@@ -40,6 +43,7 @@ impl Word {
     pub fn name(self) -> &'static str {
         match self {
             Self::InSync => "in sync",
+            Self::Up => "up",
             Self::Drifted => "drifted",
             Self::Missing => "missing",
             Self::Suspended => "suspended",
@@ -125,17 +129,28 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     observed.read_circles(kernel, observed.read_numbers())?;
     let in_circle = |seen: &Seen| observed.circle(seen.listed.number).cloned().map(Remark::InCircle);
+    let mut blocks: HashMap<DevNum, bool> = HashMap::new();
+    for number in observed.devices.iter().flat_map(lower_devices) {
+        if let hash_map::Entry::Vacant(unknown) = blocks.entry(number) {
+            unknown.insert(kernel.block_device(number)?.is_some());
+        }
+    }
+    let missing_below = |seen: &Seen| {
+        let gone = lower_devices(seen).into_iter().filter(|number| blocks.get(number) == Some(&false));
+        gone.map(Remark::LowerGone).collect::<Vec<_>>()
+    };
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
         let remarks: Vec<Remark> = leaving(seen.mapped.as_ref())
             .into_iter()
             .chain(left_behind(seen))
             .chain(in_circle(seen))
+            .chain(missing_below(seen))
             .collect();
         let word = match (info.suspended, remarks.is_empty()) {
             (true, _) => Word::Suspended,
             (false, _) if info.deferred_remove => Word::Pending,
-            (false, true) => Word::InSync,
+            (false, true) => Word::Up,
             (false, false) => Word::Drifted,
         };
         Some(Entry {
@@ -147,6 +162,11 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
         })
     });
     Ok(entries.collect())
+}
+
+/// Lists the lower devices of the live table of a device.
+fn lower_devices(seen: &Seen) -> BTreeSet<DevNum> {
+    seen.mapped.as_ref().map(|mapped| diff::lower_devices(&mapped.table)).unwrap_or_default()
 }
 
 fn is_leaving(device: Option<&DeviceState>) -> bool {

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let map = map::read_with_keys(&args.files, Trust::Warn)?;
         status::of_map(context.reading()?.as_ref(), &map)?
     };
-    let drifted = mappings.iter().any(|entry| entry.word != Word::InSync);
+    let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));
     let (confirm, sentence) = confirm::state(context)?.unzip();
     let status = Status { confirm, mappings };
     let text = || {

@@ -16,7 +16,7 @@ use super::boot::BootOption;
 use super::duration::parse_duration;
 use super::model::{self, State};
 use super::target_schema::TargetSchema;
-use crate::identity::{Name, Owner, Uuid};
+use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::mistake::{Mistake, to_serde};
 use crate::policy::Class;
@@ -88,6 +88,9 @@ pub(super) struct MappingFields {
     #[serde(deserialize_with = "name")]
     #[schemars(with = "Option<String>", length(max = 127), regex(pattern = "^[^/\\u0000-\\u001f\\u007f]+$"))]
     pub renamed_from: Option<Name>,
+    /// Earlier keys of this mapping: a device that has the uuid of one of them is this mapping's, and keeps that uuid.
+    #[serde(deserialize_with = "keys")]
+    pub formerly: Vec<Key>,
     /// Take over a device of this name that has no uuid.
     pub adopt: bool,
     /// How it is suspended when it must be.
@@ -174,6 +177,11 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::E
 
 fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
     text(deserializer, Uuid::new).map(Some)
+}
+
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Key>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Key::new(text)).collect::<Result<_, _>>().map_err(to_serde)
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

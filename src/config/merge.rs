@@ -148,6 +148,7 @@ fn mapping(draft: MappingDraft, owner: &Owner, diagnostics: &mut Diagnostics) ->
         protect: fields.protect,
         shared: fields.shared,
         renamed_from: fields.renamed_from,
+        formerly: fields.formerly.iter().map(|key| Uuid::owned(owner, key)).collect(),
         adopt: fields.adopt,
         suspend: fields.suspend.into(),
         wait: fields.wait,

@@ -60,6 +60,8 @@ pub struct Mapping {
     pub shared: bool,
     /// The name of a device without uuid that is this mapping, to be renamed.
     pub renamed_from: Option<Name>,
+    /// The uuids of earlier keys: a device that has one of them is this mapping.
+    pub formerly: Box<[Uuid]>,
     /// Whether a device of this name without uuid is taken over.
     pub adopt: bool,
     /// How the device is suspended when it must be.

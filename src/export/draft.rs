@@ -157,6 +157,7 @@ pub(crate) fn mapping(
         protect: false,
         shared: false,
         renamed_from: None,
+        formerly: Box::default(),
         suspend: Suspend::default(),
         wait: Duration::ZERO,
         boot: BTreeSet::new(),

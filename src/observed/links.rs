@@ -124,7 +124,7 @@ impl Observed {
             let mut names = mapping.renamed_from.iter().chain(adopted);
             names.find_map(|name| self.by_name(name).filter(|seen| seen.listed.uuid.is_none()))
         };
-        self.by_uuid(&mapping.uuid).or_else(named)
+        self.by_uuids(mapping).or_else(named)
     }
 }
 

@@ -219,7 +219,7 @@ impl Observed {
                 return Some((number?, sector.checked_mul(SECTOR)? + offset % SECTOR));
             };
             let Some(below) = straight_down(mapping, sector) else {
-                let number = self.by_uuid(&mapping.uuid)?.listed.number;
+                let number = self.by_uuids(mapping)?.listed.number;
                 return Some((number, sector.checked_mul(SECTOR)? + offset % SECTOR));
             };
             (device, sector) = below;
@@ -235,7 +235,14 @@ impl Observed {
         }
         let uuid = self.by_number(number?)?.listed.uuid.as_ref()?;
         let (_, key) = uuid.parts()?;
-        map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid)
+        let own = map.mappings.get(&key).filter(|mapping| mapping.uuid == *uuid);
+        own.or_else(|| map.mappings.values().find(|mapping| mapping.formerly.contains(uuid)))
+    }
+
+    /// Returns the device that has the uuid of a mapping, or of one of its earlier keys.
+    fn by_uuids(&self, mapping: &Mapping) -> Option<&Seen> {
+        let former = || mapping.formerly.iter().find_map(|uuid| self.by_uuid(uuid));
+        self.by_uuid(&mapping.uuid).or_else(former)
     }
 
     /// Returns the device of this name: the mangled form first, then the plain one.

@@ -8,7 +8,7 @@ use super::matching::Match;
 use super::step::Through;
 use crate::config::{Mapping, State};
 use crate::diff::{self, TableDiff, Unjudgeable};
-use crate::identity::DevNum;
+use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info};
 use crate::table::Row;
 
@@ -66,6 +66,13 @@ impl<'a> Change<'a> {
     /// Returns the number of the device.
     pub fn number(&self) -> Option<DevNum> {
         self.found.map(|found| found.seen.listed.number)
+    }
+
+    /// Returns the uuid of the device that the mapping keeps or gets: its own, or that of an earlier key, which a device keeps
+    /// until it is recreated.
+    pub fn uuid(&self) -> &'a Uuid {
+        let kept = self.found.filter(|_| !self.is_replaced());
+        kept.and_then(|found| found.seen.listed.uuid.as_ref()).unwrap_or(&self.mapping.uuid)
     }
 
     /// Returns the number of the device, unless the device is replaced.

@@ -12,11 +12,12 @@ use super::remark::{Fact, Ignored, Unjudged, Warning};
 use super::step::Through;
 use crate::config::Map;
 use crate::device::Device;
-use crate::diff::{self, Unjudgeable};
+use crate::diff::{self, Unjudgeable, Verdict};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, Seen};
 use crate::stack::{IndexVec, Position as _, Positions};
-use crate::targets::IgnoredValue;
+use crate::table::Row;
+use crate::targets::{IgnoredValue, Style};
 
 /// All mappings of a map, compared.
 pub struct Changes<'a> {
@@ -197,6 +198,7 @@ impl<'a> Changes<'a> {
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<Warning> =
             self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect();
+        warnings.extend(self.former_keys());
         if self.map.is_part || self.map.policy.prune {
             return warnings;
         }
@@ -207,6 +209,25 @@ impl<'a> Changes<'a> {
         let suspended = self.orphans.iter().filter(|seen| self.stays_suspended(seen));
         warnings.extend(suspended.filter_map(warning));
         warnings
+    }
+
+    /// The mappings without a device whose table an orphan has. Tables are found by their text without keys, and then compared.
+    fn former_keys(&self) -> Vec<Warning> {
+        let text = |rows: &[Row]| rows.iter().map(|row| row.line(Style::Redacted)).collect::<Vec<_>>();
+        let live =
+            |seen: &&'a Seen| Some((text(&diff::understand(&seen.mapped.as_ref()?.table).ok()?), *seen));
+        let tables: HashMap<Vec<String>, &Seen> = self.orphans.iter().filter_map(live).collect();
+        if tables.is_empty() {
+            return Vec::new();
+        }
+        let former = |change: &Change<'_>| {
+            let orphan = tables.get(&text(&change.rows))?;
+            let (_, key) = orphan.listed.uuid.as_ref().and_then(Uuid::parts)?;
+            let (verdict, _) = diff::judge(&change.rows, change.mapping.access(), orphan.mapped.as_ref()?);
+            let (mapping, name) = (change.mapping.key.clone(), change.mapping.name.clone());
+            (verdict == Verdict::Equal).then(|| Warning { mapping, name, fact: Fact::FormerKey(key) })
+        };
+        self.all.iter().filter(|change| change.drift == Drift::Missing).filter_map(former).collect()
     }
 
     /// Whether an orphan holds its I/O back, and no mapping of the map uses it: then it stays so.

@@ -1,6 +1,6 @@
 //! Finds the device of each mapping.
 //!
-//! A device is found by uuid first: that is its identity. A device without a uuid is found by the name that
+//! A device is found by uuid first: that is its identity. The uuid of an earlier key, which `formerly` lists, is as good. A device without a uuid is found by the name that
 //! `renamed_from` gives or, with `adopt`, by the name of the mapping. A device with another uuid is not found by its name.
 
 use super::conflict::{Conflict, NameHolder, Obstacle};
@@ -86,6 +86,10 @@ fn of<'a>(
 ) -> Option<(SeenId, Match<'a>)> {
     if let Some(place) = observed.place_of(&mapping.uuid, *likely) {
         *likely = place.next();
+        return Some((place, Match { seen: &observed.devices[place], taken_over: false }));
+    }
+    let mut former = mapping.formerly.iter();
+    if let Some(place) = former.find_map(|uuid| observed.place_of(uuid, SeenId::new(0))) {
         return Some((place, Match { seen: &observed.devices[place], taken_over: false }));
     }
     if mapping.state == State::Absent {

@@ -6,7 +6,6 @@ use super::change::Change;
 use super::changes::Changes;
 use super::reason::{Cause, Volume};
 use super::step::{Message, Operation, Preparation, Step};
-use crate::config::Mapping;
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
@@ -73,20 +72,20 @@ fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Opti
     let taken_over = change.found.is_some_and(|found| found.taken_over);
     Some(Receiver {
         name: change.found.map_or_else(|| mapping.name.clone(), |found| found.seen.listed.name.clone()),
-        uuid: (!taken_over).then(|| mapping.uuid.clone()),
+        uuid: (!taken_over).then(|| change.uuid().clone()),
         number: device.number,
     })
 }
 
 /// The mappings that serve volumes, by id. Of two pools the same id may be in use.
-pub(crate) type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Mapping)>>;
+pub(crate) type Volumes<'c> = HashMap<u32, Vec<(&'c Device, &'c Change<'c>)>>;
 
 /// All volumes that the map serves.
 pub(crate) fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
     let mut volumes = Volumes::new();
     for change in changes.demanding() {
         for (pool, id) in change.rows.iter().filter_map(|row| row.target.volume()) {
-            volumes.entry(id).or_default().push((pool, change.mapping));
+            volumes.entry(id).or_default().push((pool, change));
         }
     }
     volumes
@@ -95,6 +94,6 @@ pub(crate) fn volumes<'c>(changes: &'c Changes<'_>) -> Volumes<'c> {
 /// The mapping that serves a volume of `pool`.
 fn serving(pool: &Device, volume: u32, volumes: &Volumes<'_>) -> Option<(Key, Uuid)> {
     let mut same_id = volumes.get(&volume)?.iter();
-    let (_, mapping) = same_id.find(|(other, _)| *other == pool)?;
-    Some((mapping.key.clone(), mapping.uuid.clone()))
+    let (_, change) = same_id.find(|(other, _)| *other == pool)?;
+    Some((change.mapping.key.clone(), change.uuid().clone()))
 }

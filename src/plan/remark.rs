@@ -47,6 +47,9 @@ pub enum Fact {
     /// The live table is as the map says, though it could not be loaded again: this would be in the way. It serves I/O, so it is
     /// left as it is.
     NotLoadable(Obstacle),
+    /// The mapping has no device, and an owned device that no mapping declares has its table, word for word: the mapping may
+    /// have had that key.
+    FormerKey(Key),
     /// The device is suspended, its owner is that of the map, and no mapping declares it.
     SuspendedOrphan,
 }
@@ -57,6 +60,11 @@ impl fmt::Display for Fact {
             Self::NotLoadable(obstacle) => {
                 write!(f, "the live table is as declared, but could not be loaded again: {obstacle}")
             }
+            Self::FormerKey(key) => write!(
+                f,
+                "its table is that of the device of `{key}`, which no mapping declares any more; if that is its earlier key, \
+                 write formerly = [\"{key}\"] and the device is kept"
+            ),
             Self::SuspendedOrphan => f.write_str(
                 "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
                  and prune = true removes it",

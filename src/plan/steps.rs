@@ -209,7 +209,7 @@ fn addressed_by(change: &Change<'_>, operation: &Operation) -> Option<Uuid> {
             operation,
             Operation::Reload(_) | Operation::Message(_) | Operation::Clear | Operation::Resume { .. }
         );
-    (!before).then(|| change.mapping.uuid.clone())
+    (!before).then(|| change.uuid().clone())
 }
 
 fn create(change: &Change<'_>, cause: Cause) -> Step {

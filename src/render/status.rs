@@ -13,7 +13,7 @@ pub fn text(entries: &[Entry], mode: ColorMode) -> String {
     let mut out = String::new();
     for entry in entries {
         let colour = match entry.word {
-            Word::InSync => AnsiColor::Green,
+            Word::InSync | Word::Up => AnsiColor::Green,
             Word::Missing | Word::Suspended | Word::Foreign => AnsiColor::Red,
             Word::Drifted | Word::Pending | Word::Leftover | Word::Unknown => AnsiColor::Yellow,
         };

@@ -76,6 +76,10 @@ fn of_mapping(map: &Map, mapping: &Mapping) -> Table {
     if let Some(name) = &mapping.renamed_from {
         put("renamed_from", name.plain().into_owned().into());
     }
+    if !mapping.formerly.is_empty() {
+        let keys = mapping.formerly.iter().filter_map(Uuid::parts).map(|(_, key)| key.to_string());
+        put("formerly", keys.map(Value::from).collect::<Vec<_>>().into());
+    }
     let suspend = [("flush", mapping.suspend.flush), ("freeze", mapping.suspend.freeze)]
         .map(|(k, v)| (k.to_string(), v.into()));
     put("suspend", Table::from_iter(suspend).into());

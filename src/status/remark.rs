@@ -33,6 +33,8 @@ pub enum Remark {
     },
     /// The device is taken over, and has no uuid yet.
     NoUuid,
+    /// A lower device of the live table does not exist any more.
+    LowerGone(DevNum),
     /// The device is below itself.
     InCircle(Circle),
     /// The map wants the device to be suspended.
@@ -66,6 +68,7 @@ impl fmt::Display for Remark {
             Self::Ignored(value) => return value.fmt(f),
             Self::Warning(warning) => return warning.fact.fmt(f),
             Self::OtherName { is, wanted } => return write!(f, "it is called {is}, not {wanted}"),
+            Self::LowerGone(number) => return write!(f, "its lower device {number} does not exist any more"),
             Self::NameTaken(number) => {
                 return write!(f, "its name is taken by {number}, which no mapping declares");
             }

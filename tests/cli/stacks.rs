@@ -163,3 +163,59 @@ fn a_suspended_device_of_another_map_stays_suspended() {
     lab.ok(["apply", &pruning]);
     assert_eq!(lab.ok(["list"]), "beside\n");
 }
+
+/// A key that changes in the map: the plan shows the line to write, and with it the device is kept and renamed.
+#[test]
+fn a_mapping_keeps_its_device_when_its_key_changes() {
+    let lab = Lab::new();
+    lab.ok(["apply", &lab.write("old.toml", &map(&linear("data", 0, 8)))]);
+    let before = lab.ok(["info", "data"]);
+    let renamed = linear("files", 0, 8);
+    let plan = lab.run(["plan", &lab.write("new.toml", &map(&renamed))]).stdout;
+    assert!(plan.contains("write formerly = [\"data\"]"), "{plan}");
+    let kept = renamed.replace("[mappings.files]", "[mappings.files]\nformerly = [\"older\", \"data\"]");
+    let file = lab.write("kept.toml", &map(&format!("[policy]\nprune = true\n{kept}")));
+    let plan = lab.ok(["plan", &file]);
+    assert!(plan.contains("> rename  data -> files") && plan.ends_with("Plan: 1 rename.\n"), "{plan}");
+    let saved = lab.path("plan.json");
+    lab.ok(["plan", &file, "--out", &saved]);
+    lab.ok(["apply", "--plan", &saved]);
+    assert_eq!(lab.ok(["plan", &file]), "Nothing to do.\n");
+    assert!(lab.ok(["status", &file]).contains("in sync"));
+    let after = lab.ok(["info", "files"]);
+    let uuid = |info: &str| info.lines().find(|line| line.starts_with("uuid")).map(str::to_string);
+    assert_eq!((uuid(&after), uuid(&after).unwrap().ends_with("DMCTL-lab-data")), (uuid(&before), true));
+    // It is reloaded and removed by that uuid as well.
+    let larger =
+        linear("files", 0, 12).replace("[mappings.files]", "[mappings.files]\nformerly = [\"data\"]");
+    lab.ok(["apply", &lab.write("larger.toml", &map(&larger))]);
+    assert!(lab.ok(["table", "files"]).starts_with("0 24576 linear"));
+    let gone = "[mappings.files]\nformerly = [\"data\"]\nstate = \"absent\"\n";
+    lab.ok(["apply", &lab.write("gone.toml", &map(gone))]);
+    assert_eq!(lab.ok(["list"]), "");
+}
+
+#[test]
+fn an_earlier_key_belongs_to_one_mapping() {
+    let lab = Lab::new();
+    let former = |key: &str, start: u32| {
+        linear(key, start, 1)
+            .replace(&format!("[mappings.{key}]"), &format!("[mappings.{key}]\nformerly = [\"x\"]"))
+    };
+    let twice = lab.write("twice.toml", &map(&format!("{}{}", former("a", 0), former("b", 4))));
+    assert!(lab.fails(1, ["validate", &twice]).contains("`a` and `b` were both formerly `x`"));
+    let own = lab.write("own.toml", &map(&format!("{}{}", former("a", 0), linear("x", 4, 1))));
+    assert!(lab.fails(1, ["validate", &own]).contains("`x` can't be an earlier key of `a`"));
+}
+
+#[test]
+fn status_without_a_map_says_up_and_names_a_lower_device_that_is_gone() {
+    let lab = Lab::new();
+    lab.ok(["apply", &lab.write("map.toml", &map(&linear("data", 0, 8)))]);
+    let status = lab.ok(["status"]);
+    assert!(status.contains("up") && !status.contains("in sync"), "{status}");
+    lab.edit(|state| state["mappings"][0]["live"][0]["params"] = "9:9 0".into());
+    let status = lab.run(["status"]);
+    assert_eq!(status.code, 2, "{status:?}");
+    assert!(status.stdout.contains("its lower device 9:9 does not exist any more"), "{status:?}");
+}

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::merge::Merged;
 use super::super::model::{Mapping, Mappings};
+use crate::identity::Uuid;
 
 pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
@@ -16,6 +17,46 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     clashes(mappings, "name", |mapping| &mapping.name, named, diagnostics);
     let marked = |mapping: &Mapping| !mapping.uuid.is_owned(&merged.owner, &mapping.key);
     clashes(mappings, "uuid", |mapping| &mapping.uuid, marked, diagnostics);
+    former(mappings, diagnostics);
+}
+
+/// Reports an earlier key that another mapping has, now or formerly, and one of a mapping that writes its uuid.
+fn former(mappings: &Mappings, diagnostics: &mut Diagnostics) {
+    let with_former = || mappings.values().filter(|mapping| !mapping.formerly.is_empty());
+    if with_former().next().is_none() {
+        return;
+    }
+    let own: HashMap<&Uuid, &Mapping> = mappings.values().map(|mapping| (&mapping.uuid, mapping)).collect();
+    let mut earlier: HashMap<&Uuid, &Mapping> = HashMap::new();
+    for mapping in with_former() {
+        for uuid in &mapping.formerly {
+            let Some((_, key)) = uuid.parts() else { continue };
+            let at = mapping.origin().field("formerly");
+            if let Some(other) = own.get(uuid) {
+                diagnostics.push(
+                    Diagnostic::error(format!(
+                        "`{key}` can't be an earlier key of `{}`: the map has it",
+                        mapping.key
+                    ))
+                    .at(at)
+                    .label("a mapping of this map")
+                    .related(other.origin(), "this one")
+                    .help("list only keys that the map does not have any more"),
+                );
+            } else if let Some(other) = earlier.insert(uuid, mapping) {
+                diagnostics.push(
+                    Diagnostic::error(format!(
+                        "`{}` and `{}` were both formerly `{key}`",
+                        other.key, mapping.key
+                    ))
+                    .at(at)
+                    .label("taken")
+                    .related(other.origin().field("formerly"), "by this mapping")
+                    .help("a device is that of one mapping: leave the key out of one of them"),
+                );
+            }
+        }
+    }
 }
 
 /// Reports mappings that have the same `field`. A value that is made of the key differs as keys do: of two

@@ -169,7 +169,9 @@ fn compare_row(
     let start = row.start;
     diff.differences.extend(differences.fields.into_iter().map(|field| Difference::Field { start, field }));
     ignored.append(&mut differences.ignored);
-    diff.remaps |= heaviest >= Some(Effect::Remap);
+    // Where sectors are mapped one to one the sector map tells, which may follow them down.
+    let is_told = row.target.linear_map().is_some() && live.target.linear_map().is_some();
+    diff.remaps |= heaviest >= Some(Effect::Remap) && !is_told;
     Ok(heaviest)
 }
 

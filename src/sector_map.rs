@@ -1,10 +1,15 @@
 //! Compares how the sectors of a mapping are mapped before and after a change: which keep their place, which
 //! move, which appear, which vanish.
+//!
+//! A layer that is put below a mapping, or taken out, moves nothing: where both tables are followed down, sectors are
+//! compared by where they are in the end.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::device::Device;
 use crate::table::Row;
 
 /// The effect of a change on the sectors of a mapping. Each list is in order, and neighbours are merged.
@@ -22,9 +27,24 @@ pub struct SectorMap {
 
 impl SectorMap {
     /// Compares two tables of one mapping.
-    ///
-    /// Both tables are in order and without gaps, so one pass over their borders is enough.
     pub fn of(wanted: &[Row], live: &[Row]) -> Self {
+        Self::of_pieces(
+            &wanted.iter().map(Piece::of).collect::<Vec<_>>(),
+            &live.iter().map(Piece::of).collect::<Vec<_>>(),
+        )
+    }
+
+    /// Compares two tables of one mapping by where their sectors are in the end: `wanted_below` and `live_below` return
+    /// the table of a lower device, after and before the change, where that is a mapping.
+    pub(crate) fn followed(
+        (wanted, wanted_below): (&[Row], TableOf<'_>),
+        (live, live_below): (&[Row], TableOf<'_>),
+    ) -> Self {
+        Self::of_pieces(&follow(wanted, wanted_below), &follow(live, live_below))
+    }
+
+    /// Compares two tables. Both are in order and without gaps, so one pass over their borders is enough.
+    fn of_pieces(wanted: &[Piece<'_>], live: &[Piece<'_>]) -> Self {
         let mut map = Self::default();
         let (mut new, mut old) = (wanted.iter().peekable(), live.iter().peekable());
         let mut at = 0;
@@ -55,16 +75,90 @@ impl SectorMap {
     }
 }
 
-/// Tells whether the sectors that two rows share are mapped to the same place.
-fn keeps_place(wanted: &Row, live: &Row) -> bool {
-    if let (Some((device, offset)), Some((live_device, live_offset))) =
-        (wanted.target.linear_map(), live.target.linear_map())
-    {
+/// Returns the table of a lower device, where that is a mapping whose table is known.
+pub(crate) type TableOf<'t> = &'t dyn Fn(&Device) -> Option<Arc<[Row]>>;
+
+/// The most pieces that a table is followed into. One that falls into more is compared as it is.
+const MAX_PIECES: usize = 100_000;
+
+/// The most mappings that are followed down a stack.
+const MAX_DEPTH: usize = 64;
+
+/// Sectors of a mapping that are in one place.
+#[derive(Clone)]
+struct Piece<'r> {
+    start: u64,
+    length: u64,
+    /// The row that maps them.
+    row: &'r Row,
+    /// The device and the sector there of the first one, where they are mapped one to one.
+    place: Option<(Device, u64)>,
+}
+
+impl<'r> Piece<'r> {
+    fn of(row: &'r Row) -> Self {
+        let place = row.target.linear_map().map(|(device, offset)| (device.clone(), offset));
+        Self { start: row.start, length: row.length, row, place }
+    }
+
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+}
+
+/// Follows the rows of a table down, as far as they are mapped one to one.
+fn follow<'r>(rows: &'r [Row], below: TableOf<'_>) -> Vec<Piece<'r>> {
+    let mut pieces: Vec<Piece<'r>> = rows.iter().map(Piece::of).collect();
+    for _ in 0..MAX_DEPTH {
+        let mut next = Vec::with_capacity(pieces.len());
+        let mut is_deeper = false;
+        for piece in &pieces {
+            let count = next.len();
+            let table = piece.place.as_ref().and_then(|(device, _)| below(device));
+            if table.is_some_and(|table| descend(piece, &table, &mut next)) {
+                is_deeper = true;
+            } else {
+                next.truncate(count);
+                next.push(piece.clone());
+            }
+        }
+        if !is_deeper || next.len() > MAX_PIECES {
+            break;
+        }
+        pieces = next;
+    }
+    pieces
+}
+
+/// Adds the places of a piece one mapping further down. Returns false where that mapping does not map all of it one to one.
+fn descend<'r>(piece: &Piece<'r>, table: &[Row], next: &mut Vec<Piece<'r>>) -> bool {
+    let Some((_, first)) = &piece.place else { return false };
+    let (mut at, end) = (*first, first.saturating_add(piece.length));
+    let from = table.partition_point(|row| row.end() <= at);
+    for row in &table[from..] {
+        if at >= end {
+            break;
+        }
+        let Some((device, offset)) = row.target.linear_map() else { return false };
+        let (Some(inside), length) = (at.checked_sub(row.start), row.end().min(end) - at) else {
+            return false;
+        };
+        let place = Some((device.clone(), offset.saturating_add(inside)));
+        next.push(Piece { start: piece.start + (at - first), length, row: piece.row, place });
+        at += length;
+    }
+    at >= end
+}
+
+/// Tells whether the sectors that two pieces share are mapped to the same place.
+fn keeps_place(wanted: &Piece<'_>, live: &Piece<'_>) -> bool {
+    if let (Some((device, offset)), Some((live_device, live_offset))) = (&wanted.place, &live.place) {
         // Sector n is mapped to offset + n - start: the same for all n when these differences are equal.
         return device == live_device
-            && i128::from(offset) - i128::from(wanted.start)
-                == i128::from(live_offset) - i128::from(live.start);
+            && i128::from(*offset) - i128::from(wanted.start)
+                == i128::from(*live_offset) - i128::from(live.start);
     }
+    let (wanted, live) = (wanted.row, live.row);
     // Any other layout counts from the start of its row.
     let anywhere = wanted.target.lower_devices(0).is_empty();
     (anywhere || wanted.start == live.start)
@@ -120,6 +214,33 @@ mod tests {
         let old = rows(&[(16, "linear", "8:0 4".into())]);
         let new = rows(&[(6, "linear", "8:0 4".into()), (10, "linear", "8:0 10".into())]);
         assert!(!SectorMap::of(&new, &old).disturbs());
+    }
+
+    #[test]
+    fn a_layer_below_moves_nothing() {
+        let live = rows(&[(8, "linear", "8:0 100".into()), (8, "linear", "8:1 0".into())]);
+        let wanted = rows(&[(4, "linear", "254:1 2".into()), (12, "linear", "254:2 0".into())]);
+        let base = |number: &str| -> Option<Arc<[Row]>> {
+            match number {
+                "254:1" => Some(rows(&[(8, "linear", "8:0 98".into())]).into()),
+                "254:2" => Some(
+                    rows(&[(4, "snapshot-origin", "254:3".into()), (8, "linear", "8:1 0".into())]).into(),
+                ),
+                "254:3" => Some(rows(&[(4, "linear", "8:0 104".into())]).into()),
+                _ => None,
+            }
+        };
+        let below = |device: &Device| base(&device.to_string());
+        let none = |_: &Device| None;
+        let map = SectorMap::followed((&wanted, &below), (&live, &none));
+        assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
+        // And out again.
+        let map = SectorMap::followed((&live, &none), (&wanted, &below));
+        assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
+        // Another offset in the layer is a move.
+        let other = rows(&[(4, "linear", "254:1 3".into()), (12, "linear", "254:2 0".into())]);
+        let map = SectorMap::followed((&other, &below), (&live, &none));
+        assert_eq!((map.keeps, map.moves), (vec![4..16], vec![0..4]));
     }
 
     /// Describes where one sector is mapped, in the plainest way.

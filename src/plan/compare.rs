@@ -3,6 +3,7 @@
 //! The order matters: the length of an upper table, and the device numbers in it, follow from the changes of the
 //! mappings below.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ use super::position::{ChangeId, MappingId};
 use super::resolve::Resolver;
 use super::step::Through;
 use crate::config::{Map, Mapping, State};
+use crate::device::Device;
 use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen, SeenId};
+use crate::sector_map::SectorMap;
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
 use crate::targets::IgnoredValue;
@@ -130,6 +133,7 @@ impl<'a> Comparison<'a> {
                 }
                 None => {
                     self.changes.note_ignored(ignored);
+                    let drift = self.followed(drift, &rows, found, lowers);
                     self.replaced_below(drift, found, lowers)
                 }
             }
@@ -145,6 +149,43 @@ impl<'a> Comparison<'a> {
         let shifts = drift != Drift::InSync || lowers.iter().any(|id| self.changes.all[*id].shifts);
         let through = Through::default();
         Change { mapping, found, rows: rows.into(), drift, size, block, shifts, through }
+    }
+
+    /// Compares where sectors are in the end, where the tables alone tell that some are moved: a layer that is put below a
+    /// mapping moves nothing.
+    fn followed(&self, drift: Drift, rows: &[Row], found: Option<Match<'_>>, lowers: &[ChangeId]) -> Drift {
+        let Drift::Differs(mut diff) = drift else { return drift };
+        let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !diff.map.moves.is_empty());
+        let Some(live) = live.and_then(|live| diff::understand(&live.table).ok()) else {
+            return Drift::Differs(diff);
+        };
+        let tables: RefCell<HashMap<DevNum, Option<Arc<[Row]>>>> = RefCell::default();
+        let live_below = |device: &Device| {
+            let number = device.number?;
+            let known = tables.borrow().get(&number).cloned();
+            known.unwrap_or_else(|| {
+                let table = self.live_table(number);
+                tables.borrow_mut().insert(number, table.clone());
+                table
+            })
+        };
+        let wanted_below = |device: &Device| -> Option<Arc<[Row]>> {
+            if let Some(id) = self.changes.id_of_lower(lowers, device, self.observed) {
+                return Some(&self.changes.all[id])
+                    .filter(|change| change.size.is_some())
+                    .map(|change| Arc::clone(&change.rows));
+            }
+            live_below(device)
+        };
+        let map = SectorMap::followed((rows, &wanted_below), (&live, &live_below));
+        Arc::make_mut(&mut diff).map = map;
+        Drift::Differs(diff)
+    }
+
+    /// The live table of a mapped device, where it was read.
+    fn live_table(&self, number: DevNum) -> Option<Arc<[Row]>> {
+        let state = self.observed.by_number(number)?.mapped.as_ref()?;
+        diff::understand(&state.table).ok().map(Arc::from)
     }
 
     /// A mapping that uses, and goes on using, a device that is replaced must be replaced itself: the old lower device

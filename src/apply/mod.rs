@@ -13,6 +13,7 @@
 
 mod applied;
 mod error;
+mod freeze;
 mod hold;
 mod journal;
 mod notices;

@@ -14,7 +14,7 @@ use super::swap::{self, Member, Members};
 use super::swapped::Swapped;
 use super::tasks::{self, LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
-use super::{Options, Progress, hold, preparation, removal, resume, rows, verify};
+use super::{Options, Progress, freeze, hold, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
@@ -232,7 +232,9 @@ impl<'k, 'p> Run<'k, 'p> {
             },
             Operation::Remove(_) => self.remove(step, &id),
             Operation::Suspend { how, .. } => {
-                self.kernel.suspend(&id, *how).map_err(refused)?;
+                self.kernel.suspend(&id, *how).map_err(|error| {
+                    Failure::new(describe(step), &freeze::explained(self.kernel, (&id, &name), *how, &error))
+                })?;
                 self.journal.push(UndoEntry::Suspended { id, name });
                 Ok(())
             }

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::freeze;
 use super::overlap::Lane;
 use super::queue::{Item, PhaseId, Queue, TaskId};
 use super::workers::{self, Executor};
@@ -57,7 +58,10 @@ pub(crate) fn swap(
     members: &Members,
     jobs: usize,
 ) -> Result<(), (MemberId, String)> {
-    let said = |(member, error): (MemberId, KernelError)| (member, error.to_string());
+    let said = |(id, error): (MemberId, KernelError)| {
+        let member = &members[id];
+        (id, freeze::explained(kernel, (&member.id, &member.name), member.reload.suspend, &error))
+    };
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
         return kernel.resume(&alone.id).map_err(|error| said((first, error)));
     }

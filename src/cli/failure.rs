@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::identity::{Name, printable};
-use crate::kernel::KernelError;
+use crate::kernel::{Call, KernelError};
 use crate::lock::LockError;
 use crate::ops::OpError;
 use anstyle::{AnsiColor, Style};
@@ -90,6 +90,7 @@ fn hints(error: &OpError) -> Vec<String> {
         OpError::Refused { cause, advice } => {
             let mut hints: Vec<String> = advice.iter().map(ToString::to_string).collect();
             hints.extend(privilege(cause));
+            hints.extend(freeze(cause));
             hints
         }
         _ => Vec::new(),
@@ -99,6 +100,18 @@ fn hints(error: &OpError) -> Vec<String> {
 /// Writes a name as a shell takes it.
 fn shell(name: &Name) -> &str {
     name.kernel()
+}
+
+/// Hints at the ways out where a file system can't be frozen (`lock_fs` in `drivers/md/dm.c`).
+fn freeze(error: &KernelError) -> Option<String> {
+    let KernelError::Refused { call: Call::Suspend, errno: Errno::EIO | Errno::EBUSY, .. } = error else {
+        return None;
+    };
+    Some(
+        "the file system on it can't be frozen: thaw it with `fsfreeze --unfreeze`, unmount it if its journal is aborted, or \
+         leave the freeze out with `--no-freeze`"
+            .to_string(),
+    )
 }
 
 /// Hints at root where the kernel denies access.

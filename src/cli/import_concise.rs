@@ -14,7 +14,7 @@ use super::output::print;
 
 /// Write a map file of what `dmsetup table --concise` prints and `dmsetup create --concise` reads
 ///
-/// Minor numbers are left out. A key is never taken over: the map names the place where it is looked for.
+/// It reads `dm-mod.create=` of a kernel command line as well, alone or within it. Minor numbers are left out. A key is never taken over: the map names the place where it is looked for.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dmctl import-concise 'root,,,ro,0 4096 linear 8:1 0' > mappings.toml\n  dmsetup table --concise | dmctl import-concise --major 254"

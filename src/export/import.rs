@@ -1,19 +1,23 @@
 //! Makes a map file of the concise form, which `dmsetup create --concise` reads.
 //!
 //! Rows become typed fields, lower devices that are devices of the same text become references, and minor numbers are
-//! left out. The text is not trusted: it is read in one pass, and each error marks its place without showing a key that
+//! left out. The value of `dm-mod.create=` has the same form, and is found in a whole command line. The text is not trusted: it is read in one pass, and each error marks its place without showing a key that
 //! the place may hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 
+use super::command_line::{self, Value};
 use super::concise::{self, LocatedSpec, SyntaxError};
 use super::draft::{self, hidden_state, share};
 use super::key_files::KeyFiles;
 use super::names::KeyAllocator;
+use super::note::Note;
 use super::text::{self, Commented};
 use crate::config::{self, Diagnostic, Diagnostics, Length, Mapping, MappingRow, Source};
+use crate::device::{Device, Form};
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::table::{RawRow, TableError};
 use crate::targets::{self, Problems};
@@ -66,7 +70,18 @@ pub fn map(origin: &str, text: &str, major: Option<u32>) -> Result<String, Impor
 }
 
 fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
-    let placed = concise::read(text)?;
+    let Value { at, in_command_line } = command_line::find(text).map_err(|error| vec![error])?;
+    let start = at.start;
+    let moved = |at: &mut Range<usize>| *at = at.start + start..at.end + start;
+    let read = if in_command_line { concise::read_plain } else { concise::read };
+    let mut placed = read(&text[at]).map_err(|mut wrong| {
+        wrong.iter_mut().for_each(|error| moved(&mut error.at));
+        wrong
+    })?;
+    for device in &mut placed {
+        moved(&mut device.name);
+        device.rows.iter_mut().for_each(moved);
+    }
     if placed.is_empty() {
         let help = "a device is `name,uuid,minor,flags,start length type params[,...]`".to_string();
         return Err(vec![SyntaxError { at: 0..0, message: "there is no device in it".to_string(), help }]);
@@ -77,11 +92,13 @@ fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
 fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<SyntaxError>> {
     let (mut wrong, mut named) = (Vec::new(), Vec::new());
     let (mut taken_names, mut taken_uuids) = (BTreeSet::new(), BTreeSet::new());
+    let mut taken_minors = BTreeSet::new();
     for device in placed {
         match identity(device) {
             Ok((name, uuid)) => {
                 let first = taken_names.insert(name.clone())
-                    && uuid.as_ref().is_none_or(|uuid| taken_uuids.insert(uuid.clone()));
+                    && uuid.as_ref().is_none_or(|uuid| taken_uuids.insert(uuid.clone()))
+                    && device.spec.minor.is_none_or(|minor| taken_minors.insert(minor));
                 wrong.extend((!first).then(|| twice(device)));
                 named.push((device, (name, uuid)));
             }
@@ -101,6 +118,7 @@ fn written(placed: &[LocatedSpec], major: Option<u32>) -> Result<String, Vec<Syn
         let mut rows = rows(device, &references, &mut wrong);
         let mut comments = files.hide(key, rows.iter_mut().map(|row| row.target.as_mut()));
         comments.extend(hidden_state(&rows));
+        comments.extend(nodes_of_others(&rows));
         notes.push(comments);
         // A device without a uuid is adopted: it may exist already, made from the text.
         let mapping = draft::mapping(key.clone(), name.clone(), uuid.clone(), &whose, rows);
@@ -132,7 +150,7 @@ fn identity(device: &LocatedSpec) -> Result<Identity, SyntaxError> {
 fn twice(device: &LocatedSpec) -> SyntaxError {
     SyntaxError {
         at: device.name.clone(),
-        message: "a device before this one has the same name or uuid".to_string(),
+        message: "a device before this one has the same name, uuid or minor number".to_string(),
         help: "the kernel has each once".to_string(),
     }
 }
@@ -161,6 +179,7 @@ fn keys(named: &[(&LocatedSpec, Identity)], owner: &Owner) -> Vec<Key> {
 /// The forms in which rows may name devices of the text, and their keys.
 struct References {
     by_name: BTreeMap<String, Key>,
+    /// By number, where the major number is known, and by the node that the kernel names.
     by_number: BTreeMap<String, Key>,
 }
 
@@ -170,8 +189,11 @@ impl References {
         let by_name = each().flat_map(|((_, (name, _)), key)| {
             [(name.plain().into_owned(), key.clone()), (name.kernel().to_string(), key.clone())]
         });
-        let by_number = each().filter_map(|((device, _), key)| {
-            Some((format!("{}:{}", major?, device.spec.minor?), key.clone()))
+        let by_number = each().flat_map(|((device, _), key)| {
+            let minor = device.spec.minor;
+            let number = major.zip(minor).map(|(major, minor)| format!("{major}:{minor}"));
+            let node = minor.map(|minor| format!("/dev/dm-{minor}"));
+            number.into_iter().chain(node).map(|form| (form, key.clone()))
         });
         Self { by_name: by_name.collect(), by_number: by_number.collect() }
     }
@@ -184,7 +206,9 @@ impl References {
         {
             return format!("{before}@{key}");
         }
-        self.by_number.get(word).map_or_else(|| word.to_string(), |key| format!("@{key}"))
+        let start = word.find("/dev/dm-").filter(|start| *start == 0 || word[..*start].ends_with(':'));
+        let (before, form) = word.split_at(start.unwrap_or(0));
+        self.by_number.get(form).map_or_else(|| word.to_string(), |key| format!("{before}@{key}"))
     }
 }
 
@@ -200,6 +224,18 @@ fn rows(device: &LocatedSpec, references: &References, wrong: &mut Vec<SyntaxErr
         }
     }
     rows
+}
+
+/// Notes each lower device that is written as the kernel's node of a mapped device that the text does not have.
+fn nodes_of_others(rows: &[MappingRow]) -> impl Iterator<Item = Note> {
+    let lower = rows.iter().flat_map(|row| row.target.lower_devices(0));
+    let nodes: BTreeSet<String> =
+        lower.filter(|lower| is_node(lower.device)).map(|lower| lower.device.to_string()).collect();
+    nodes.into_iter().map(Note::NodeOfAnother)
+}
+
+fn is_node(device: &Device) -> bool {
+    matches!(&device.form, Form::Path(path) if path.starts_with("/dev/dm-"))
 }
 
 fn length(row: &MappingRow) -> u64 {

@@ -5,6 +5,7 @@
 //! and [`import`] makes a map of the former. An export reads with a [`ReadKernel`](crate::kernel::ReadKernel), which
 //! can't be changed, and writes no key.
 
+mod command_line;
 pub mod concise;
 mod defaults;
 mod devices;

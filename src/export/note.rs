@@ -26,6 +26,8 @@ pub(crate) enum Note {
     Hidden(&'static str),
     /// An order that the kernel has carried out is left out: the name of its field.
     CarriedOut(String),
+    /// A lower device is the node of a mapped device that the text does not have.
+    NodeOfAnother(String),
     /// A lower device is written in a form that may lead to another device after the next boot.
     Unstable(String),
 }
@@ -54,6 +56,10 @@ impl fmt::Display for Note {
             Self::CarriedOut(order) => {
                 write!(f, "Not written, for it is an order that the kernel has carried out: {order}.")
             }
+            Self::NodeOfAnother(node) => write!(
+                f,
+                "No device of the text has the minor number of {node}: it may be another device on each host."
+            ),
             Self::Unstable(device) => write!(f, "No path that lasts for {device} is known."),
         }
     }

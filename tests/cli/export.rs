@@ -42,6 +42,39 @@ fn the_concise_form_is_read_from_either_side() {
 }
 
 #[test]
+fn a_command_line_is_read_back_as_the_same_tables() {
+    let lab = Lab::with(&["my disk"]);
+    lab.edit(|state| {
+        let table = serde_json::json!([{ "start": 0, "length": 8, "type": "linear", "params": "254:0 0" }]);
+        let top =
+            serde_json::json!({ "name": "top", "number": "254:7", "uuid": "DMCTL-lab-top", "live": table });
+        state["mappings"].as_array_mut().unwrap().push(top);
+    });
+    let parameter = lab.ok(["export", "--format", "dm-init"]);
+    assert!(
+        parameter.starts_with("dm-mod.create=\"") && parameter.contains("linear /dev/dm-0 0"),
+        "{parameter}"
+    );
+    let command_line = format!("root=/dev/dm-1 {} quiet", parameter.trim_end());
+    for text in [parameter.as_str(), &parameter.replace('"', "'"), &command_line, &parameter.replace('"', "")]
+    {
+        let map = lab.run_with(["import-concise"], text.as_bytes());
+        assert_eq!(map.code, 0, "{map:?}");
+        assert!(map.stdout.contains("@my_disk") && !map.stdout.contains("/dev/dm-"), "{map:?}");
+        assert_eq!(lab.ok(["plan", &lab.write("map.toml", &map.stdout)]), "Nothing to do.\n");
+    }
+    let open = lab.run(["import-concise", parameter.trim_end().strip_suffix('"').unwrap()]);
+    assert_eq!((open.code, open.stdout.as_str()), (1, ""));
+    assert!(open.stderr.contains("this quote has no other") && open.stderr.contains("SPEC:1:15"), "{open:?}");
+    let other = lab.ok(["import-concise", "a,,1,rw,0 8 linear /dev/dm-5 0;b,,2,rw,0 8 linear /dev/dm-1 0"]);
+    assert!(
+        other.contains("No device of the text has the minor number of /dev/dm-5") && other.contains("\"@a\""),
+        "{other}"
+    );
+    assert!(lab.run(["import-concise", "a,,1,,0 8 zero;b,,1,,0 8 zero"]).stderr.contains("minor number"));
+}
+
+#[test]
 fn a_graph_comes_in_every_form() {
     let lab = Lab::with(&["data"]);
     assert!(lab.ok(["graph"]).contains("└─data"));

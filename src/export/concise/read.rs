@@ -42,8 +42,30 @@ struct Field {
 ///
 /// The first error of each device, or the one error that ends the text.
 pub fn read(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
+    read_as(text, Backslash::Escapes)
+}
+
+/// Reads the devices of a command line, where nothing is escaped.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_plain(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
+    read_as(text, Backslash::Plain)
+}
+
+/// The meaning of a backslash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backslash {
+    /// It takes the character behind it as it is.
+    Escapes,
+    /// It is a character like any other.
+    Plain,
+}
+
+fn read_as(text: &str, backslash: Backslash) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
     let mut wrong = Vec::new();
-    let devices = split(text).unwrap_or_else(|error| {
+    let devices = split(text, backslash).unwrap_or_else(|error| {
         wrong.push(error);
         Vec::new()
     });
@@ -59,7 +81,7 @@ pub fn read(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
 
 /// Splits the text by `;` into devices and by `,` into fields. Behind the fourth comma a line end separates rows as
 /// well.
-fn split(text: &str) -> Result<Vec<Vec<Field>>, SyntaxError> {
+fn split(text: &str, backslash: Backslash) -> Result<Vec<Vec<Field>>, SyntaxError> {
     let mut devices = Vec::new();
     let mut fields = vec![Field::default()];
     let mut characters = text.char_indices().peekable();
@@ -74,7 +96,7 @@ fn split(text: &str) -> Result<Vec<Vec<Field>>, SyntaxError> {
             }
             ',' => fields.push(Field { at: next..next, ..Field::default() }),
             '\n' if in_rows => fields.push(Field { at: next..next, ..Field::default() }),
-            '\\' => {
+            '\\' if backslash == Backslash::Escapes => {
                 let Some((at, escaped)) = characters.next() else {
                     return Err(SyntaxError {
                         at: at..next,

@@ -82,8 +82,9 @@ mod tests {
         assert_eq!(chosen(&all[..3]), "/dev/disk/by-path/pci-1-part1");
         assert_eq!(chosen(&all[..1]), "/dev/sda1");
         assert_eq!(chosen(&["/dev/dm-3", "/dev/mapper/data"]), "/dev/mapper/data");
+        let label = "/dev/disk/by-partlabel/Basic\\x20data\\x20partition";
+        assert_eq!(chosen(&[label, "/dev/vda1"]), label);
         // A path that does not fit into a row is left out.
-        assert_eq!(chosen(&["/dev/disk/by-partlabel/a\\x20b", "/dev/vda1"]), "/dev/vda1");
         assert_eq!(chosen(&["/dev/disk/by-partlabel/a b"]), "none");
     }
 }

@@ -38,7 +38,7 @@ const PURE: &[&str] = &[
     "src/text.rs",
     "src/units",
     "src/identity",
-    "src/device.rs",
+    "src/device",
     "src/redact.rs",
     "src/excerpt.rs",
     "src/device_path.rs",

@@ -29,6 +29,7 @@ use super::plan::Allow;
 use super::progress::{self, Bar, Lines};
 use super::selection::Selection;
 use super::show::APPLIED;
+use super::waiting;
 
 /// Make the kernel equal to a map; on any failure everything is put back
 #[derive(Debug, clap::Args)]
@@ -96,6 +97,8 @@ fn with_plan<'c, T>(
             for mapping in map.mappings.values_mut() {
                 mapping.wait = args.wait.unwrap_or(mapping.wait);
             }
+            // Without the lock: another stack goes on meanwhile.
+            waiting::for_lower_devices(context, &mut map, &args.output)?;
             let held = context.hold(command)?;
             let done = held.change(|kernel| {
                 let plan = apply::once_closed(context.patience(), || plan::plan(kernel, &map, &allow))?;

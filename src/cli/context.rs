@@ -85,6 +85,11 @@ impl Context {
         &self.stop
     }
 
+    /// Returns that flag, to keep.
+    pub(crate) fn stopping(&self) -> &Arc<AtomicBool> {
+        &self.stop
+    }
+
     /// Opens the kernel for a verb that can't change it.
     pub(crate) fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
@@ -98,7 +103,7 @@ impl Context {
         match Lock::acquire(path, Duration::ZERO, command) {
             Err(LockError::Held { holder, .. }) if !self.lock_timeout.is_zero() => {
                 note(format_args!("waiting up to {:?} for {holder} to finish", self.lock_timeout));
-                Lock::acquire(path, self.lock_timeout, command)
+                Lock::acquire_unless(path, self.lock_timeout, command, &self.stop)
             }
             outcome => outcome,
         }

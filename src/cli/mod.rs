@@ -50,6 +50,7 @@ mod table;
 mod targets;
 mod units;
 mod validate;
+mod waiting;
 mod watch;
 
 use std::env;

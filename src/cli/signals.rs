@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::watch::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::{flag, low_level::pipe};
+use signal_hook::low_level::{pipe, unregister};
+use signal_hook::{SigId, flag};
 
 /// Catches the signals that end a process. They make `stop` true, and an apply ends where it safely can. A second
 /// signal adds nothing. A signal that this process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
@@ -20,6 +21,29 @@ pub(crate) fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the signals that end a process wake `waker`, until the value that is returned is dropped.
+pub(crate) fn wake_too(waker: &Waker) -> io::Result<Wakes> {
+    let mut wakes = Wakes(Vec::new());
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        if !is_ignored(&status, signal) {
+            wakes.0.push(pipe::register(signal, waker.writer()?)?);
+        }
+    }
+    Ok(wakes)
+}
+
+/// Signals that wake a waker.
+pub(crate) struct Wakes(Vec<SigId>);
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        for id in &self.0 {
+            unregister(*id);
+        }
+    }
 }
 
 /// Catches SIGINT and SIGTERM. Each of them can be read as a byte from the stream that is returned.

@@ -9,6 +9,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::model;
+use crate::device::{Device, Form};
 use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;
 
@@ -166,6 +167,11 @@ impl<'de> Deserialize<'de> for Word {
                     return Err(E::custom(
                         "a word of a row can't be empty: nothing would stand in its place",
                     ));
+                }
+                // A label is one word, as a table has it.
+                let tag = Device::parse(value).ok().filter(|device| matches!(device.form, Form::Tag(..)));
+                if let Some(device) = tag.filter(|_| value.contains(char::is_whitespace)) {
+                    return Ok(Word(device.to_string()));
                 }
                 if value.contains(char::is_whitespace) {
                     let mistake = Mistake::new("a word of a row can't hold a blank");

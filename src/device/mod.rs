@@ -3,6 +3,8 @@
 //! Text names a device in many ways; the kernel names it by its number alone. A [`Device`] keeps the text as
 //! written, for people, and the number once it is known, for everything else.
 
+mod tag;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
@@ -15,6 +17,8 @@ use thiserror::Error;
 use crate::identity::{DevNum, Key};
 use crate::mistake::{Mistake, to_serde};
 
+pub use tag::Tag;
+
 /// The ways a device can be written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
@@ -24,34 +28,9 @@ pub enum Form {
     Mapping(Key),
     /// `/dev/disk/by-id/...`: any path of a block device.
     Path(SmolStr),
-    /// `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`, through the links that udev makes.
+    /// `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`, through the links that udev makes. The value is as written, without
+    /// quotes around it.
     Tag(Tag, SmolStr),
-}
-
-/// The kinds of [`Form::Tag`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tag {
-    /// The uuid of a file system.
-    Uuid,
-    /// The uuid of a partition.
-    PartUuid,
-    /// The label of a file system.
-    Label,
-    /// The label of a partition.
-    PartLabel,
-}
-
-impl Tag {
-    const ALL: [(Tag, &'static str, &'static str); 4] = [
-        (Tag::Uuid, "UUID=", "/dev/disk/by-uuid/"),
-        (Tag::PartUuid, "PARTUUID=", "/dev/disk/by-partuuid/"),
-        (Tag::Label, "LABEL=", "/dev/disk/by-label/"),
-        (Tag::PartLabel, "PARTLABEL=", "/dev/disk/by-partlabel/"),
-    ];
-
-    fn row(self) -> &'static (Tag, &'static str, &'static str) {
-        Self::ALL.iter().find(|(tag, ..)| *tag == self).unwrap_or(&Self::ALL[0])
-    }
 }
 
 /// The error for a text that does not name a device.
@@ -61,7 +40,15 @@ pub struct DeviceSyntax(pub String);
 
 fn names_no_device(text: &str) -> Mistake {
     const ADVICE: &str = "write a path (`/dev/disk/by-id/...`), `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key` for a mapping of this map";
-    Mistake::new(format!("`{}` names no device", text.escape_debug())).advice(ADVICE)
+    const IN_A_PATH: &str = "write a blank in a path as udev does, `\\x20`, and a backslash as `\\x5c`";
+    const QUOTES: &str =
+        "close the quotes: `LABEL=\"my data\"`; a label that begins with a quote is written with `\\x22`";
+    let advice = match text.chars().next() {
+        Some('/') => IN_A_PATH,
+        _ if Tag::split(text).is_some_and(|(_, value)| value.starts_with(['"', '\''])) => QUOTES,
+        _ => ADVICE,
+    };
+    Mistake::new(format!("`{}` names no device", text.escape_debug())).advice(advice)
 }
 
 impl From<DeviceSyntax> for Mistake {
@@ -87,30 +74,39 @@ impl Default for Device {
 }
 
 impl Device {
-    /// Reads a device as a map or a table names it.
+    /// Reads a device as a map or a table names it. Quotes around the whole, or around the value of a tag, are taken off.
     pub fn parse(text: &str) -> Result<Self, DeviceSyntax> {
         let syntax = || DeviceSyntax(text.to_string());
-        // The grammar of a table splits at blanks and unquotes backslashes, so a device can't be written with
-        // them.
-        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+        let written = unquote(text).ok_or_else(syntax)?;
+        let form = if let Some((tag, value)) = Tag::split(written) {
+            let value = unquote(value).filter(|value| !value.is_empty()).ok_or_else(syntax)?;
+            if value.contains(char::is_control) {
+                return Err(syntax());
+            }
+            Form::Tag(tag, value.into())
+        } else if written.contains(|c: char| c.is_whitespace() || c.is_control()) || !tag::is_escaped(written)
+        {
+            // A table is split at blanks, and a backslash alone is a quote there.
             return Err(syntax());
-        }
-        let form = if let Some(key) = text.strip_prefix('@') {
+        } else if let Some(key) = written.strip_prefix('@') {
             Form::Mapping(Key::new(key).map_err(|_| syntax())?)
-        } else if text.starts_with('/') {
-            Form::Path(text.into())
-        } else if let Some(number) = DevNum::parse(text) {
-            Form::Number(number)
+        } else if written.starts_with('/') {
+            Form::Path(written.into())
         } else {
-            Tag::ALL
-                .iter()
-                .find_map(|(tag, prefix, _)| text.strip_prefix(prefix).map(|value| (*tag, value)))
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(tag, value)| Form::Tag(tag, value.trim_matches('"').into()))
-                .ok_or_else(syntax)?
+            Form::Number(DevNum::parse(written).ok_or_else(syntax)?)
         };
         let number = if let Form::Number(number) = form { Some(number) } else { None };
         Ok(Self { form, number })
+    }
+
+    /// Whether a word of a table with a backslash in it can be a device: each is one of `\xNN`, in a path or in the
+    /// value of a tag.
+    pub(crate) fn is_escaped_word(word: &str) -> bool {
+        Self::parse(word).is_ok_and(|device| match &device.form {
+            Form::Path(_) => true,
+            Form::Tag(_, value) => tag::is_escaped(value),
+            Form::Number(_) | Form::Mapping(_) => false,
+        })
     }
 
     /// Makes a device known by its number, as the kernel prints it.
@@ -128,12 +124,21 @@ impl Device {
         if let Form::Mapping(key) = &self.form { Some(key) } else { None }
     }
 
-    /// Returns the path to look up, for the forms that have one.
+    /// Returns the path to look up, for the forms that have one: the first of [`paths`](Self::paths).
     pub fn path(&self) -> Option<Cow<'_, str>> {
         match &self.form {
             Form::Path(path) => Some(Cow::Borrowed(path)),
-            Form::Tag(tag, value) => Some(Cow::Owned(format!("{}{}", tag.row().2, encode(value)))),
+            Form::Tag(tag, value) => tag.links(value).next().map(Cow::Owned),
             Form::Number(_) | Form::Mapping(_) => None,
+        }
+    }
+
+    /// Returns the paths that the device may have, the likelier one first. A value with `\xNN` has two readings: as
+    /// udev encodes it, and as it stands.
+    pub fn paths(&self) -> Vec<Cow<'_, str>> {
+        match &self.form {
+            Form::Tag(tag, value) => tag.links(value).map(Cow::Owned).collect(),
+            _ => self.path().into_iter().collect(),
         }
     }
 
@@ -154,10 +159,14 @@ impl Device {
     }
 }
 
-/// Escapes a label as udev does in the name of a link.
-fn encode(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c) || !c.is_ascii();
-    value.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\x{:02x}", u32::from(c)) }).collect()
+/// Takes off quotes around a text. `None` where only one end has a quote.
+fn unquote(text: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = text.strip_prefix(quote) {
+            return rest.strip_suffix(quote);
+        }
+    }
+    Some(text)
 }
 
 impl PartialEq for Device {
@@ -177,7 +186,11 @@ impl fmt::Display for Device {
             Form::Number(number) => number.fmt(f),
             Form::Mapping(key) => write!(f, "@{key}"),
             Form::Path(path) => f.write_str(path),
-            Form::Tag(tag, value) => write!(f, "{}{value}", tag.row().1),
+            // One word, so that it can stand in a table.
+            Form::Tag(tag, value) if value.contains(|c: char| c.is_whitespace() || "\"'".contains(c)) => {
+                write!(f, "{}{}", tag.prefix(), tag::encode(value.as_bytes()))
+            }
+            Form::Tag(tag, value) => write!(f, "{}{value}", tag.prefix()),
         }
     }
 }
@@ -204,7 +217,7 @@ impl JsonSchema for Device {
         json_schema!({
             "type": "string",
             "description": "a path, `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key`: another mapping of this map",
-            "pattern": "^(/[^\\s\\\\]+|[0-9]+:[0-9]+|(PART)?(UUID|LABEL)=.+|@[A-Za-z0-9_.-]{1,64})$"
+            "pattern": "^[\"']?(/([^\\s\\\\]|\\\\x[0-9A-Fa-f]{2})+|[0-9]+:[0-9]+|(PART)?(UUID|LABEL)=.+|@[A-Za-z0-9_.-]{1,64})[\"']?$"
         })
     }
 }
@@ -250,7 +263,9 @@ mod tests {
         for text in ["253:1", "@root", "/dev/disk/by-id/x#1", "UUID=12-34", "PARTLABEL=root"] {
             assert_eq!(Device::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "sda", "@", "@a/b", "/dev/a b", "/dev/a\\b", "253", "LABEL=", "253:1:2"] {
+        for text in
+            ["", "sda", "@", "@a/b", "/dev/a b", "/dev/a\\b", "253", "LABEL=", "253:1:2", "LABEL=\"a", "'"]
+        {
             assert!(Device::parse(text).is_err(), "{text}");
         }
     }
@@ -259,6 +274,21 @@ mod tests {
     fn labels_go_through_the_links_of_udev() {
         let device = Device::parse("PARTLABEL=a/b").unwrap();
         assert_eq!(device.path().unwrap(), "/dev/disk/by-partlabel/a\\x2fb");
+    }
+
+    #[test]
+    fn a_label_is_read_as_it_is_written_and_printed_as_one_word() {
+        for text in ["LABEL=my data", "LABEL=\"my data\"", "LABEL='my data'", "\"LABEL=my data\""] {
+            let device = Device::parse(text).unwrap();
+            assert_eq!(device.paths(), ["/dev/disk/by-label/my\\x20data"], "{text}");
+            assert_eq!(device.to_string(), "LABEL=my\\x20data");
+            assert_eq!(Device::parse(&device.to_string()).unwrap().path(), device.path());
+        }
+        let path = "/dev/disk/by-partlabel/Linux\\x20filesystem";
+        assert_eq!(Device::parse(path).unwrap().path().unwrap(), path);
+        assert!(Device::is_escaped_word(path) && !Device::is_escaped_word("a\\x20b"));
+        let message = Device::parse("/dev/disk/by-label/my data").unwrap_err().to_string();
+        assert!(message.contains("as udev does, `\\x20`"), "{message}");
     }
 
     #[test]

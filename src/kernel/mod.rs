@@ -8,6 +8,7 @@
 //! One call is one ioctl: `list` gives every device's name, number and uuid, `table` one device's table
 //! and its state.
 
+mod absence;
 mod error;
 pub mod live;
 mod memory;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use absence::{Absence, FileKind};
 pub use error::{Call, KernelError};
 pub use memory::MemoryLock;
 
@@ -243,9 +245,15 @@ pub trait ReadKernel: Sync {
     /// Lists the target types that are loaded, with their versions.
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;
 
-    /// Finds the number of the block device that is written as `device`; `None` when it does not exist.
-    /// A [`Form::Mapping`](crate::device::Form::Mapping) is not known here.
+    /// Finds the number of the block device that is written as `device`; `None` when it is not found, which
+    /// [`absence`](Self::absence) explains. A [`Form::Mapping`](crate::device::Form::Mapping) is not known here.
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError>;
+
+    /// Tells why [`resolve`](Self::resolve) does not find a device.
+    fn absence(&self, device: &Device) -> Absence {
+        let _ = device;
+        Absence::Missing
+    }
 
     /// Reads a block device; `None` when no device has this number.
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError>;

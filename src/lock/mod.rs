@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ use crate::identity::printable;
 
 /// The path of the lock for the running kernel.
 pub const LIVE: &str = "/run/dmctl.lock";
+
+/// A flag that is never set: the wait is not ended early.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -75,9 +79,19 @@ impl Lock {
     /// [`LockError::Held`] with the holder when the time is up; [`LockError::Unusable`] for a file that can't be
     /// opened, locked or written.
     pub fn acquire(path: &Path, patience: Duration, command: &str) -> Result<Self, LockError> {
+        Self::acquire_unless(path, patience, command, &NEVER)
+    }
+
+    /// Takes the lock as [`acquire`](Self::acquire) does, and ends the wait as soon as `stop` is true.
+    pub(crate) fn acquire_unless(
+        path: &Path,
+        patience: Duration,
+        command: &str,
+        stop: &AtomicBool,
+    ) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_path_buf(), source };
         let mut file = open(path).map_err(unusable)?;
-        if !wait_for(&file, patience).map_err(unusable)? {
+        if !wait_for(&file, patience, stop).map_err(unusable)? {
             return Err(LockError::Held { path: path.to_path_buf(), holder: holder::of(&mut file) });
         }
         holder::write_entry(&mut file, command).map_err(unusable)?;
@@ -104,8 +118,8 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Tries to lock the file until `patience` is over. `false` when another process still holds the lock.
-fn wait_for(file: &File, patience: Duration) -> io::Result<bool> {
+/// Tries to lock the file until `patience` is over or `stop` is true. `false` when another process still holds the lock.
+fn wait_for(file: &File, patience: Duration, stop: &AtomicBool) -> io::Result<bool> {
     let begin = Instant::now();
     loop {
         match file.try_lock() {
@@ -116,7 +130,7 @@ fn wait_for(file: &File, patience: Duration) -> io::Result<bool> {
             Err(_) => {}
         }
         let left = patience.saturating_sub(begin.elapsed());
-        if left.is_zero() {
+        if left.is_zero() || stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
         thread::sleep(PAUSE.min(left));

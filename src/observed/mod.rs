@@ -4,6 +4,7 @@
 //! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
 //! pure function of this state and the map.
 
+mod awaited;
 mod blocks;
 mod circles;
 mod downwards;
@@ -15,18 +16,17 @@ mod users;
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::OnceLock;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::config::{Length, Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
-use crate::kernel::{BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::kernel::{Absence, BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::keys::Keyring;
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::{Metadata, signature};
 use crate::units::SECTOR;
+pub(crate) use awaited::{Awaited, awaited};
 pub(crate) use circles::Circle;
 use circles::Circles;
 use links::Links;
@@ -36,8 +36,6 @@ use users::DeviceUsers;
 pub(crate) use blocks::{BlockUser, PieceUse};
 pub(crate) use superblock::Piece;
 
-/// The pause between two looks for a lower device that is waited for.
-const PAUSE: Duration = Duration::from_millis(50);
 /// The most mappings that are followed down a stack: a map may still hold a circle.
 const MAX_DEPTH: usize = 64;
 
@@ -81,6 +79,7 @@ pub struct Observed {
     by_uuid: OnceLock<HashMap<Uuid, SeenId>>,
     by_minor: OnceLock<IndexVec<Minor, Option<SeenId>>>,
     resolved: HashMap<Form, DevNum>,
+    absent: HashMap<Form, Absence>,
     blocks: HashMap<DevNum, BlockDevice>,
     /// The names that their drivers gave to devices that are not mapped and use others.
     driver_names: HashMap<DevNum, String>,
@@ -117,10 +116,9 @@ impl Observed {
         let wanted = || map.mappings.values().filter(|mapping| mapping.state != State::Absent);
         let mut heads = Vec::new();
         for mapping in wanted() {
-            let deadline = (!mapping.wait.is_zero()).then(|| Instant::now() + mapping.wait);
             for row in &mapping.rows {
                 for lower in row.target.lower_devices(0) {
-                    observed.resolve(kernel, lower.device, deadline)?;
+                    observed.resolve(kernel, lower.device)?;
                 }
                 let place = |Metadata { device, offset, length, .. }| (mapping, device, offset, length);
                 heads.extend(row.target.metadata().into_iter().map(place));
@@ -175,30 +173,19 @@ impl Observed {
         Ok(Self { devices, ..Self::default() })
     }
 
-    fn resolve(
-        &mut self,
-        kernel: &dyn ReadKernel,
-        device: &Device,
-        deadline: Option<Instant>,
-    ) -> Result<(), KernelError> {
+    fn resolve(&mut self, kernel: &dyn ReadKernel, device: &Device) -> Result<(), KernelError> {
         if device.key().is_some() || self.resolved.contains_key(&device.form) {
             return Ok(());
         }
-        let number = loop {
-            match kernel.resolve(device)? {
-                None if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
-                    thread::sleep(PAUSE);
-                }
-                found => break found,
-            }
+        let Some(number) = kernel.resolve(device)? else {
+            self.absent.insert(device.form.clone(), kernel.absence(device));
+            return Ok(());
         };
-        if let Some(number) = number {
-            self.resolved.insert(device.form.clone(), number);
-            if let hash_map::Entry::Vacant(unknown) = self.blocks.entry(number)
-                && let Some(block) = kernel.block_device(number)?
-            {
-                unknown.insert(block);
-            }
+        self.resolved.insert(device.form.clone(), number);
+        if let hash_map::Entry::Vacant(unknown) = self.blocks.entry(number)
+            && let Some(block) = kernel.block_device(number)?
+        {
+            unknown.insert(block);
         }
         Ok(())
     }
@@ -323,6 +310,11 @@ impl Observed {
     /// Whether a key is in no keyring of this process, as far as that is known.
     pub fn lacks_key(&self, key: &Keyring) -> bool {
         self.missing_keys.contains(key)
+    }
+
+    /// Returns why a device in a map has no number.
+    pub fn absence(&self, device: &Device) -> Absence {
+        self.absent.get(&device.form).cloned().unwrap_or_default()
     }
 
     /// Returns a lower device by its number.

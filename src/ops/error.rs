@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::{Advice, Usage};
 use crate::device::Device;
-use crate::identity::{Called, DevNum, IdentityError, Name, Uuid};
-use crate::kernel::KernelError;
+use crate::identity::{Called, DevNum, IdentityError, Name, Uuid, printable};
+use crate::kernel::{Absence, KernelError};
 
 /// Why an operation failed.
 ///
@@ -73,13 +73,15 @@ pub enum OpError {
         /// The users of the device.
         usage: Usage,
     },
-    /// A row names a block device that does not exist.
-    #[error("row {row}: there is no block device `{}`", crate::identity::printable(&.device.to_string()))]
+    /// A row names a block device that is not found.
+    #[error("row {row}: {}", not_found(.device, .absence))]
     NoDevice {
         /// The row, counted from 1.
         row: usize,
         /// The device as the row writes it.
         device: Device,
+        /// Why it is not found.
+        absence: Absence,
     },
     /// A row names a lower device by the key of a mapping.
     #[error("row {row}: `{device}` is a key, and keys stand in map files only; write the path or the number")]
@@ -177,6 +179,14 @@ pub enum LeftState {
         /// The name that the device has.
         new: Name,
     },
+}
+
+fn not_found(device: &Device, absence: &Absence) -> String {
+    let device = device.to_string();
+    match absence {
+        Absence::Missing => format!("there is no block device `{}`", printable(&device)),
+        absence => format!("`{}` {absence}", printable(&device)),
+    }
 }
 
 fn via(devices: &[Called]) -> String {

@@ -29,7 +29,10 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<R
             Some(found) => device.number = Some(found),
             // In a row of an unknown type a word that looks like a path need not be a device.
             None if !known_type => continue,
-            None => return Err(OpError::NoDevice { row: number, device: device.clone() }),
+            None => {
+                let absence = kernel.absence(device);
+                return Err(OpError::NoDevice { row: number, device: device.clone(), absence });
+            }
         }
         resolved = true;
     }

@@ -1,6 +1,7 @@
 //! Conflicts of a map, as data. The sentence is made where it is shown.
 
 use std::fmt;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
@@ -9,6 +10,7 @@ use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
 use crate::identity::{Called, DevNum, Key, Name, Uuid};
+use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::Circle;
 use crate::targets::{NoRoom, Problem};
@@ -73,8 +75,15 @@ pub enum Obstacle {
         /// The sentence of the target.
         message: &'static str,
     },
-    /// A lower device does not exist.
-    LowerMissing(Written),
+    /// A lower device is not found.
+    LowerMissing {
+        /// The lower device, as the map writes it.
+        device: Written,
+        /// Why it is not found.
+        absence: Absence,
+        /// How long an apply waits for it.
+        wait: Duration,
+    },
     /// A lower device is an orphan that is removed.
     LowerPruned {
         /// The lower device, as the map writes it.
@@ -319,7 +328,7 @@ impl fmt::Display for Obstacle {
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
             }
-            Self::LowerMissing(_)
+            Self::LowerMissing { .. }
             | Self::LowerPruned { .. }
             | Self::LowerAbsent { .. }
             | Self::LowerRenamed { .. }
@@ -349,7 +358,13 @@ impl Obstacle {
     fn write_lower(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the lower device ")?;
         match self {
-            Self::LowerMissing(device) => write!(f, "{} does not exist", **device),
+            Self::LowerMissing { device, absence, wait } => {
+                write!(f, "{} {absence}", **device)?;
+                if wait.is_zero() || !absence.can_end() {
+                    return Ok(());
+                }
+                write!(f, "; apply waits up to {wait:?} for it")
+            }
             Self::LowerPruned { device, name } => write!(
                 f,
                 "{} is `{name}`, which no mapping declares and prune = true removes",

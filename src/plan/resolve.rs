@@ -188,7 +188,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
             return;
         }
         let Some(leads_to) = self.observed.number(device) else {
-            self.obstacles.push(Obstacle::LowerMissing((&*device).into()));
+            self.obstacles.push(Obstacle::LowerMissing {
+                device: (&*device).into(),
+                absence: self.observed.absence(device),
+                wait: self.mapping.wait,
+            });
             return;
         };
         let moved =

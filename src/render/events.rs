@@ -1,6 +1,7 @@
 //! The events of `apply --json`, a line of JSON each, printed while the apply goes on.
 //!
-//! The first line is the plan, as `plan --json` prints it but on one line. Each line carries the version of the format.
+//! The first line is the plan, but for what is waited for before it. The plan is as `plan --json` prints it,
+//! on one line. Each line carries the version of the format.
 //! A program can pass over events that it does not know.
 
 use schemars::JsonSchema;
@@ -17,8 +18,13 @@ use crate::stack::Position as _;
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[schemars(title = "dmctl event")]
 pub enum Event<'a> {
-    /// The first line: what is about to be done.
+    /// What is about to be done: the first line, unless something was waited for.
     Plan(&'a Document),
+    /// Before the plan: lower devices are not there, and are waited for.
+    WaitingForDevices {
+        /// The devices.
+        devices: Vec<AwaitedDevice>,
+    },
     /// A step begins. Several may be on their way at once, so the steps of other lines may come in between.
     StepStarted(Which<'a>),
     /// A step was carried out. Steps come in the order in which they end.
@@ -47,6 +53,17 @@ pub enum Event<'a> {
         /// Until when, as in RFC 3339.
         until: String,
     },
+}
+
+/// A lower device that is waited for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AwaitedDevice {
+    /// The device as the map writes it.
+    pub device: String,
+    /// The keys of the mappings that wait for it.
+    pub mappings: Vec<String>,
+    /// How long they wait at most, in seconds.
+    pub seconds: f64,
 }
 
 /// A step of the plan.

@@ -13,6 +13,7 @@ mod html;
 mod json;
 mod lab;
 mod lock;
+mod lower;
 mod plan;
 #[path = "../processes/mod.rs"]
 mod processes;

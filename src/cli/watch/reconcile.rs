@@ -308,7 +308,10 @@ fn absent_lowers(map: &Map) -> BTreeSet<PathBuf> {
     let wanted = map.mappings.values().filter(|mapping| mapping.state != State::Absent);
     let rows = wanted.flat_map(|mapping| &mapping.rows);
     let lowers = rows.flat_map(|row| row.target.lower_devices(0));
-    let paths = lowers.filter_map(|lower| lower.device.path().map(|path| PathBuf::from(path.as_ref())));
+    let paths = lowers.flat_map(|lower| {
+        let paths = lower.device.paths().into_iter();
+        paths.map(|path| PathBuf::from(path.as_ref())).collect::<Vec<_>>()
+    });
     paths.filter(|path| !path.exists()).collect()
 }
 

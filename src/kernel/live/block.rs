@@ -1,31 +1,12 @@
 //! Block devices of every driver, as sysfs shows them.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::stacking;
-use super::sysfs::{SYSFS, exists, failed, folder, is_absent, numbered, read_number};
-use crate::device::{Device, Form};
+use super::sysfs::{SYSFS, exists, failed, folder, read_number};
 use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, KernelError, Partition};
-
-/// Reads the number of the block device at `path`, through any links; `None` when it is not a block device.
-pub(super) fn at_path(path: &Path) -> Result<Option<DevNum>, KernelError> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.file_type().is_block_device().then(|| numbered(metadata.rdev()))),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(failed("look up", path, error)),
-    }
-}
-
-pub(super) fn resolve(device: &Device) -> Result<Option<DevNum>, KernelError> {
-    match (&device.form, device.path()) {
-        (Form::Number(number), _) => Ok(exists(*number)?.then_some(*number)),
-        (_, Some(path)) => at_path(Path::new(path.as_ref())),
-        (_, None) => Ok(None),
-    }
-}
 
 pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
     if !exists(number)? {
@@ -76,10 +57,6 @@ mod tests {
 
     #[test]
     fn what_is_no_block_device_is_none() {
-        for path in ["/dev/null", "/proc/self/status", "/nowhere/at/all", "/proc/self/status/x", "/"] {
-            assert_eq!(resolve(&Device::parse(path).unwrap()).unwrap(), None, "{path}");
-        }
-        assert_eq!(resolve(&Device::parse("4095:1048575").unwrap()).unwrap(), None);
         assert_eq!(block_device(DevNum::new(4095, 1_048_575)).unwrap(), None);
     }
 }

@@ -17,6 +17,7 @@ mod dev_mapper;
 mod events;
 mod keyrings;
 mod log;
+mod lookup;
 mod names;
 mod nodes;
 mod openers;
@@ -49,8 +50,8 @@ use udev::UdevSync;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel,
-    Removal, Slot, Suspend, Users, Version,
+    Absence, BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock,
+    ReadKernel, Removal, Slot, Suspend, Users, Version,
 };
 use crate::access::Access;
 use crate::device::Device;
@@ -238,7 +239,11 @@ impl ReadKernel for Live {
     }
 
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {
-        block::resolve(device)
+        lookup::resolve(device)
+    }
+
+    fn absence(&self, device: &Device) -> Absence {
+        lookup::absence(device)
     }
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {

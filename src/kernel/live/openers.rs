@@ -12,7 +12,7 @@ use std::process;
 
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
-use super::block::at_path;
+use super::lookup::at_path;
 use super::users::{lossy, mounts};
 use crate::identity::DevNum;
 use crate::kernel::{Process, Users};
@@ -81,7 +81,7 @@ fn loops() -> Vec<(DevNum, DevNum)> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let served = |folder: PathBuf| {
         let backing = lossy(&folder.join("loop/backing_file")).ok()?;
-        let below = at_path(Path::new(backing.trim_end_matches('\n'))).ok()??;
+        let below = at_path(Path::new(backing.trim_end_matches('\n')))?;
         Some((below, DevNum::parse(lossy(&folder.join("dev")).ok()?.trim())?))
     };
     entries

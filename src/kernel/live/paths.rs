@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::NODES;
-use super::block::{all, at_path};
+use super::block::all;
+use super::lookup::at_path;
 use super::sysfs::node;
 use crate::identity::DevNum;
 use crate::kernel::KernelError;
@@ -19,7 +20,7 @@ pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
     let links = entries(Path::new(LINKS)).into_iter().flat_map(|folder| entries(&folder));
     for path in nodes.chain(entries(Path::new(NODES))).chain(links) {
         // A name that is not UTF-8 can't be written into a map.
-        if let (Some(text), Some(number)) = (path.to_str(), at_path(&path).ok().flatten()) {
+        if let (Some(text), Some(number)) = (path.to_str(), at_path(&path)) {
             paths.entry(number).or_default().push(text.to_string());
         }
     }

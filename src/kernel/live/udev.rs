@@ -29,16 +29,16 @@ use crate::sync::Mutex;
 /// to the content *on* the device, and with a link systemd unmounts what is mounted by it.
 const FLAGS: u32 = 0x40 | 0x20;
 /// The interval, within a wait, at which dmctl checks that udev still runs.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest wait for udev once this process was told to stop.
-const MAX_WAIT_AFTER_STOP: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// The longest wait for udev from the moment on at which this process is seen to be told to stop.
+const MAX_WAIT_AFTER_STOP: Duration = Duration::from_millis(700);
 
 /// The synchronisation of this process with udev.
 pub(super) struct UdevSync {
     udev: Udev,
     /// The longest wait for a batch.
     pub limit: Duration,
-    /// Once it is true, the wait is at most [`MAX_WAIT_AFTER_STOP`].
+    /// Once it is true, a wait goes on for at most [`MAX_WAIT_AFTER_STOP`].
     pub stop: Option<Arc<AtomicBool>>,
     state: Mutex<State>,
 }
@@ -183,8 +183,14 @@ impl UdevSync {
         let began = Instant::now();
         // From here on only udev's answers are missing.
         batch.cookie.lower();
+        let mut limit = self.limit;
+        let mut stopped = false;
         let ended = loop {
-            let left = self.limit().saturating_sub(began.elapsed());
+            if !stopped && self.is_stopped() {
+                stopped = true;
+                limit = limit.min(began.elapsed() + MAX_WAIT_AFTER_STOP);
+            }
+            let left = limit.saturating_sub(began.elapsed());
             match batch.cookie.wait(left.min(CHECK_INTERVAL)) {
                 Err(Errno::EAGAIN | Errno::EINTR) if left.is_zero() => break None,
                 Err(Errno::EAGAIN) if !udevd::listens() => break Some(State::Alone),
@@ -210,9 +216,8 @@ impl UdevSync {
         }
     }
 
-    fn limit(&self) -> Duration {
-        let stopped = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
-        if stopped { self.limit.min(MAX_WAIT_AFTER_STOP) } else { self.limit }
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 

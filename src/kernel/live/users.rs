@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::block::at_path;
+use super::lookup::at_path;
 use super::sysfs::{failed, folder};
 use crate::identity::{DevNum, printable};
 use crate::kernel::{KernelError, Users};
@@ -55,7 +55,7 @@ pub(super) fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
                 .nth(2)
                 .map(unescaped)
                 .filter(|source| source.starts_with("/dev/"))
-                .is_some_and(|source| at_path(Path::new(&source)).is_ok_and(|at| at == Some(number))),
+                .is_some_and(|source| at_path(Path::new(&source)) == Some(number)),
             own => own == Some(number),
         }
     };
@@ -69,7 +69,7 @@ fn is_swap(swaps: &str, number: DevNum) -> bool {
         .lines()
         .skip(1)
         .filter_map(|line| line.split_whitespace().next())
-        .any(|path| at_path(Path::new(&unescaped(path))).is_ok_and(|at| at == Some(number)))
+        .any(|path| at_path(Path::new(&unescaped(path))) == Some(number))
 }
 
 /// Undoes the kernel's escapes in the paths of these files: blanks, tabs, line ends and backslashes are `\ooo`.

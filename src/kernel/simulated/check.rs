@@ -153,7 +153,7 @@ fn lookup(world: &World, device: &Device) -> Option<DevNum> {
     match &device.form {
         Form::Number(number) => Some(*number),
         Form::Mapping(_) => None,
-        Form::Path(_) | Form::Tag(..) => world.at_path(&device.path()?),
+        Form::Path(_) | Form::Tag(..) => world.at_paths(device),
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::state::{Disk, FORMAT_VERSION, KernelFacts, State};
+use crate::device::Device;
 use crate::identity::DevNum;
 use crate::units::{Sectors, SizeError};
 
@@ -27,7 +28,7 @@ pub enum DiskError {
     #[error("`{}` describes no disk: write PATH=SIZE or PATH=SIZE,ro, such as /dev/sda=10GiB", .0.escape_debug())]
     Syntax(String),
     /// A path that can't be a node.
-    #[error("`{}` can't be the node of a disk: write a path below /dev/, without blanks, `\\` or `..`", .0.escape_debug())]
+    #[error("`{}` can't be the node of a disk: write a path below /dev/, without blanks or `..`, and with `\\` in `\\xNN` only", .0.escape_debug())]
     Path(String),
     /// A path that mappings have.
     #[error("`{}` is where mappings appear: choose another path for a disk", .0.escape_debug())]
@@ -76,7 +77,7 @@ impl FromStr for DiskSpec {
 fn check_path(path: &str) -> Result<(), DiskError> {
     let name = path.strip_prefix("/dev/").unwrap_or_default();
     let parts_are_names = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if !parts_are_names || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+    if !parts_are_names || Device::parse(path).is_err() {
         return Err(DiskError::Path(path.to_string()));
     }
     if name.starts_with("mapper/") || super::nodes::dm_minor(path).is_some() {

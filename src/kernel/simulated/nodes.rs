@@ -1,6 +1,7 @@
 //! Resolves paths to numbers: the nodes and links of a host without a `/dev` of its own.
 
 use super::model::World;
+use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
 
 /// Reads the minor number in `/dev/dm-N`.
@@ -28,6 +29,14 @@ impl World {
         }
         let uuid = path.strip_prefix("/dev/disk/by-id/dm-uuid-")?;
         self.with_uuid(&Uuid::from_kernel(uuid.as_bytes())?).map(|mapping| mapping.number)
+    }
+
+    /// Finds the device at any of its paths; `None` where two of them are two devices.
+    pub(super) fn at_paths(&self, device: &Device) -> Option<DevNum> {
+        let paths = device.paths();
+        let mut found = paths.iter().filter_map(|path| self.at_path(path));
+        let first = found.next()?;
+        found.all(|other| other == first).then_some(first)
     }
 
     /// Returns the kernel's own name of a device, as in its log: `sda`, `dm-3`.

@@ -1,5 +1,6 @@
 //! The calls that only read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
@@ -12,7 +13,8 @@ use super::state::Disk;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
-    BlockDevice, Call, DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, Users, Version,
+    Absence, BlockDevice, Call, DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, Users,
+    Version,
 };
 use crate::keys::Keyring;
 
@@ -58,8 +60,15 @@ impl ReadKernel for Simulated {
             Form::Number(number) => {
                 Some(*number).filter(|n| world.disk(*n).is_some() || world.mapping(*n).is_some())
             }
-            Form::Path(_) | Form::Tag(..) => device.path().and_then(|path| world.at_path(&path)),
+            Form::Path(_) | Form::Tag(..) => world.at_paths(device),
         })
+    }
+
+    fn absence(&self, device: &Device) -> Absence {
+        let world = &self.inner().world;
+        let found = |path: Cow<'_, str>| Some((path.to_string(), world.at_path(&path)?));
+        let found: Vec<(String, DevNum)> = device.paths().into_iter().filter_map(found).collect();
+        found.try_into().map_or(Absence::Missing, |links| Absence::Ambiguous { links })
     }
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {

@@ -27,11 +27,13 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Splits parameters at blanks. The kernel unquotes backslashes, so one is refused: no argument of any
-    /// target needs it.
+    /// Splits parameters at blanks, but for those in quotes: `LABEL="my data"` is one word. The kernel unquotes
+    /// backslashes, so one is refused: no argument of any target needs it. Only a device may have `\xNN`, and the kernel
+    /// gets its number.
     pub fn new(params: &'a str) -> Result<Self, ParamsError> {
-        let words: Vec<&str> = params.split_whitespace().collect();
-        if let Some(word) = words.iter().position(|word| word.contains('\\') || word.contains('\0')) {
+        let words = split(params);
+        let odd = |word: &&str| word.contains('\0') || (word.contains('\\') && !may_escape(word));
+        if let Some(word) = words.iter().position(odd) {
             return Err(ParamsError { word, mistake: "a backslash can't stand in a table".into() });
         }
         Ok(Self { words, at: 0 })
@@ -131,6 +133,38 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Splits a text at blanks. A quote at the start of a word or behind a `=` holds the text together up to the next one.
+fn split(params: &str) -> Vec<&str> {
+    if !params.contains(['"', '\'']) {
+        return params.split_whitespace().collect();
+    }
+    let mut words = Vec::new();
+    let mut rest = params.trim_start();
+    while !rest.is_empty() {
+        let (mut end, mut before) = (rest.len(), None);
+        let mut chars = rest.char_indices();
+        while let Some((at, c)) = chars.next() {
+            if c.is_whitespace() {
+                end = at;
+                break;
+            }
+            if matches!(c, '"' | '\'') && matches!(before, None | Some('=')) && rest[at + 1..].contains(c) {
+                chars.find(|(_, other)| *other == c);
+            }
+            before = Some(c);
+        }
+        words.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    words
+}
+
+/// Whether a backslash may stand in this word: it is a device, behind the name of an option or not.
+fn may_escape(word: &str) -> bool {
+    let value = word.split_once(':').map_or(word, |(_, value)| value);
+    Device::is_escaped_word(word) || Device::is_escaped_word(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +190,20 @@ mod tests {
         assert_eq!(words.peek(), Some("c"));
         assert!(Words::new("3 a b").unwrap().counted("options").is_err());
         assert!(Words::new("a\\b").is_err());
+    }
+
+    #[test]
+    fn a_device_in_quotes_is_one_word() {
+        for (params, words) in [
+            ("LABEL=\"my data\" 0", vec!["LABEL=\"my data\"", "0"]),
+            ("\"LABEL=my  data\"  0", vec!["\"LABEL=my  data\"", "0"]),
+            ("x:LABEL='my data' a\"b c", vec!["x:LABEL='my data'", "a\"b", "c"]),
+            ("LABEL=\"open 0", vec!["LABEL=\"open", "0"]),
+            ("/dev/a\\x20b PARTLABEL=a\\x20b", vec!["/dev/a\\x20b", "PARTLABEL=a\\x20b"]),
+        ] {
+            assert_eq!(Words::new(params).unwrap().words, words, "{params}");
+        }
+        assert!(Words::new("/dev/a\\b").is_err());
+        assert!(Words::new("a\\x20b").is_err());
     }
 }

@@ -106,7 +106,12 @@ impl Live {
             // error of this batch.
             let there = self.nodes.sweep(&devices);
             let missing = |device: &&ListEntry| is_ours(device) && !there.contains(&device.number);
-            for device in devices.iter().filter(missing) {
+            // A device that waits for its last close has no node any more.
+            let stays = |device: &&ListEntry| {
+                let info = self.info(&Id::Name(device.name.clone()));
+                info.ok().flatten().is_some_and(|info| !info.deferred_remove)
+            };
+            for device in devices.iter().filter(missing).filter(stays) {
                 let _ = self.nodes.make(&device.name, device.number, || Ok(devices.clone()));
             }
         }

@@ -348,18 +348,15 @@ impl ChangeKernel for Live {
     }
 
     fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
-        let deferred = how == Removal::Deferred;
-        let request = Request::about(id, if deferred { flag::DEFERRED_REMOVE } else { 0 })
-            .map_err(|why| unwritable(Call::Remove, &label(id), why))?;
+        let flags = if how == Removal::Deferred { flag::DEFERRED_REMOVE } else { 0 };
+        let request = Request::about(id, flags).map_err(|why| unwritable(Call::Remove, &label(id), why))?;
         // Once it is removed its number is not known any more, and the next device may get it.
         let before = if self.udev.is_alone() { self.info(id).ok().flatten() } else { None };
         self.ioctl_with_cookie(Call::Remove, Command::Remove, id, request, None)?;
         if let Some(info) = before {
-            self.with_nodes(|nodes| {
-                // A device whose removal waits for the last close still exists.
-                let is_gone = !deferred || self.info(&Id::Name(info.name.clone()))?.is_none();
-                if is_gone { nodes.remove(&info.name, Some(info.number), || self.list()) } else { Ok(()) }
-            });
+            // The node of a device that waits for its last close goes at once, as libdevmapper does it: dmctl does not
+            // run any more at that moment, and the next device with this number would be reached by the old name.
+            self.with_nodes(|nodes| nodes.remove(&info.name, Some(info.number), || self.list()));
         }
         Ok(())
     }

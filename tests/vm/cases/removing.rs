@@ -1,6 +1,7 @@
 //! Devices that are in use when they should go.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -206,11 +207,17 @@ pub fn a_deferred_remove_takes_its_time(guest: &Guest) -> Result<()> {
     let removed = dmctl(&["remove", "data", "--deferred"])?;
     ensure!(removed.status == Some(0), "{removed:?}");
     ensure!(guest.state("data")?.0.deferred_remove);
+    // dmctl does not run any more when the device goes: its node goes at once.
+    ensure!(!Path::new("/dev/mapper/data").exists(), "the node outlives its device");
+    // No other change brings it back.
+    shows(&["create", "other", "--table", "0 8 zero"], 0, "")?;
+    ensure!(!Path::new("/dev/mapper/data").exists(), "the node came back");
     drop(open);
-    comes("a deferred removal", || Ok(guest.states()?.is_empty()))?;
-    // The next apply takes the node away.
-    apply_ends(GONE, &[], 0)?;
-    Ok(())
+    comes("a deferred removal", || Ok(guest.states()?.len() == 1))?;
+    shows(&["create", "next", "--table", "0 8 zero"], 0, "")?;
+    ensure!(!Path::new("/dev/mapper/data").exists(), "the old name leads to the next device");
+    shows(&["remove", "next"], 0, "")?;
+    shows(&["remove", "other"], 0, "")
 }
 
 /// What a verb prints must hold this, and it must end so.
@@ -239,6 +246,7 @@ pub fn a_pending_removal_is_shown_and_called_off(guest: &Guest) -> Result<()> {
     ensure!(plan.stdout.contains("@cancel_deferred_remove"), "{plan:?}");
     guest.apply(DATA, &[])?;
     ensure!(!guest.state("data")?.0.deferred_remove);
+    ensure!(Path::new("/dev/mapper/data").exists(), "a device that stays has its node again");
     drop(open);
     deferred_removals_are_done(guest)?;
     guest.in_sync(DATA)?;

@@ -77,13 +77,21 @@ fn description(stack: &Stack) -> String {
     }
 }
 
-/// Returns the folders that must be mounted before the key files in them can be read. A folder whose name the grammar
-/// of units would split is left out.
+/// Returns the folders that must be mounted before the key files in them can be read, quoted for a unit. A folder whose
+/// name holds a control character can't stand in a unit, and is left out.
 fn key_folders(mappings: &[&Mapping]) -> BTreeSet<String> {
     let files = mappings.iter().flat_map(|mapping| key_files(mapping));
     let folders = files.filter_map(|file| Some(Path::new(&file).parent()?.to_str()?.to_string()));
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\".contains(c);
-    folders.filter(|folder| !folder.contains(odd)).collect()
+    folders.filter(|folder| !folder.contains(char::is_control)).map(|folder| quoted(&folder)).collect()
+}
+
+/// Quotes a path where the grammar of units would split it, or take a part of it for a quote. A backslash is kept as it
+/// is in the settings that take paths (`config_parse_unit_mounts_for` in `src/core/load-fragment.c` of systemd).
+fn quoted(path: &str) -> String {
+    if !path.contains(|c: char| c.is_whitespace() || "\"'\\".contains(c)) {
+        return path.to_string();
+    }
+    format!("\"{}\"", path.replace('"', "\"'\"'\""))
 }
 
 /// Settings of a unit, a line each.
@@ -94,5 +102,23 @@ impl Lines {
     /// Adds a setting. A `%` in the value is doubled: systemd would expand it (systemd.unit(5), specifiers).
     fn put(&mut self, setting: &str, value: &str) {
         push_line!(self.0, "{setting}={}", value.replace('%', "%%"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_a_unit() {
+        for (path, expected) in [
+            ("/srv/keys", "/srv/keys"),
+            ("/srv/my keys", "\"/srv/my keys\""),
+            ("/srv/it's", "\"/srv/it's\""),
+            ("/srv/a\\b", "\"/srv/a\\b\""),
+            ("/srv/a\"b", "\"/srv/a\"'\"'\"b\""),
+        ] {
+            assert_eq!(quoted(path), expected);
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::text::push;
 const MAX_UNIT_NAME: usize = 255;
 
 /// Returns the name of the unit of `kind` for a path. `None` where systemd has no such unit: for a path that is not
-/// below `/dev`, that contains `..`, or that is too long.
+/// below `/dev`, or that is too long.
 pub(crate) fn of_path(path: &str, kind: &str) -> Option<String> {
     let name = format!("{}.{kind}", escaped(path)?);
     (name.len() <= MAX_UNIT_NAME).then_some(name)
@@ -19,8 +19,16 @@ pub(crate) fn block_device_target(path: &str) -> Option<String> {
 }
 
 fn escaped(path: &str) -> Option<String> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if !path.starts_with('/') || parts.first() != Some(&"dev") || parts.contains(&"..") {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        // The folders below /dev are no links.
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    if !path.starts_with('/') || parts.first() != Some(&"dev") || parts.len() < 2 {
         return None;
     }
     let mut escaped = String::with_capacity(path.len());
@@ -45,6 +53,7 @@ mod tests {
     fn paths_are_escaped_as_systemd_does_it() {
         let unit = |path| of_path(path, "device");
         assert_eq!(unit("/dev/sda").as_deref(), Some("dev-sda.device"));
+        assert_eq!(unit("/dev/disk/by-id/../../sda").as_deref(), Some("dev-sda.device"));
         assert_eq!(unit("//dev/./disk/by-id/").as_deref(), Some("dev-disk-by\\x2did.device"));
         assert_eq!(
             unit("/dev/disk/by-partlabel/a\\x2fb").as_deref(),
@@ -56,7 +65,15 @@ mod tests {
 
     #[test]
     fn some_paths_have_no_unit() {
-        for path in ["/srv/disk", "dev/sda", "/dev/../dev/sda", "/", &format!("/dev/{}", "-".repeat(70))] {
+        for path in [
+            "/srv/disk",
+            "dev/sda",
+            "/dev/../srv/disk",
+            "/dev/..",
+            "/dev",
+            "/",
+            &format!("/dev/{}", "-".repeat(70)),
+        ] {
             assert_eq!(of_path(path, "device"), None, "{path}");
         }
     }

@@ -127,10 +127,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads hex digits; one line end behind them is ignored.
+    /// Reads hex digits; white space between and behind them is ignored, as `xxd -p` wraps its lines.
     fn decode_hex(&self, bytes: &[u8]) -> Result<Secret, KeyError> {
-        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let digits = line.strip_suffix(b"\r").unwrap_or(line);
+        // The full capacity at once: what grows leaves copies of itself behind.
+        let mut digits = Zeroizing::new(Vec::with_capacity(bytes.len()));
+        digits.extend(bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()));
+        let digits = digits.as_slice();
         check_hex(digits).map_err(|error| match error {
             KeySyntax::Long => KeyError::TooLong(self.path.to_path_buf()),
             KeySyntax::Count(0) => KeyError::Empty(self.path.to_path_buf()),
@@ -144,8 +146,8 @@ impl Reader<'_> {
 
 /// Reads the file into a buffer that is wiped; of a file that is too long only as much as shows it.
 fn fill(mut file: File) -> io::Result<(Zeroizing<Vec<u8>>, usize)> {
-    // The longest key in hex, a line end, and one byte more.
-    let mut buffer = Zeroizing::new(vec![0; 2 * MAX_KEY + 3]);
+    // The longest key in hex, as much white space, a line end, and one byte more.
+    let mut buffer = Zeroizing::new(vec![0; 4 * MAX_KEY + 3]);
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {
@@ -211,7 +213,7 @@ mod tests {
         let folder = Folder::new();
         let key = folder.read(b"\x00\xffab\n", Encoding::Raw, &KeySizes::Any).unwrap();
         assert_eq!(key.reveal(), "00ff61620a");
-        for text in ["00FFab", "00ffab\n", "00ffAB\r\n"] {
+        for text in ["00FFab", "00ffab\n", "00ffAB\r\n", "00\nff\nab\n", " 00 ff\tAB \r\n\n"] {
             let key = folder.read(text.as_bytes(), Encoding::Hex, &KeySizes::Any).unwrap();
             assert_eq!(key.reveal(), "00ffab");
         }

@@ -60,7 +60,7 @@ pub enum Encoding {
     /// The bytes of the key, each of the file.
     #[default]
     Raw,
-    /// Hex digits; one line end behind them is ignored.
+    /// Hex digits; white space is ignored.
     Hex,
 }
 

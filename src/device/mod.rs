@@ -38,11 +38,20 @@ pub enum Form {
 #[error("{}", names_no_device(.0))]
 pub struct DeviceSyntax(pub String);
 
+/// How the kernel's own form goes on behind `PARTUUID=` (`devt_from_partuuid` in `block/early-lookup.c`): the count of
+/// partitions from the one with the uuid on.
+const PARTITION_OFFSET: &str = "/PARTNROFF=";
+
 fn names_no_device(text: &str) -> Mistake {
+    const OWN_UUID: &str = "write `PARTUUID=` with the uuid of the partition that is meant: `lsblk -o NAME,PARTUUID` lists them";
     const ADVICE: &str = "write a path (`/dev/disk/by-id/...`), `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key` for a mapping of this map";
     const IN_A_PATH: &str = "write a blank in a path as udev does, `\\x20`, and a backslash as `\\x5c`";
     const QUOTES: &str =
         "close the quotes: `LABEL=\"my data\"`; a label that begins with a quote is written with `\\x22`";
+    if text.contains(PARTITION_OFFSET) {
+        let message = format!("`{}` is a form that only the kernel's command line has", text.escape_debug());
+        return Mistake::new(message).advice(OWN_UUID);
+    }
     let advice = match text.chars().next() {
         Some('/') => IN_A_PATH,
         _ if Tag::split(text).is_some_and(|(_, value)| value.starts_with(['"', '\''])) => QUOTES,
@@ -80,7 +89,7 @@ impl Device {
         let written = unquote(text).ok_or_else(syntax)?;
         let form = if let Some((tag, value)) = Tag::split(written) {
             let value = unquote(value).filter(|value| !value.is_empty()).ok_or_else(syntax)?;
-            if value.contains(char::is_control) {
+            if value.contains(char::is_control) || tag == Tag::PartUuid && value.contains(PARTITION_OFFSET) {
                 return Err(syntax());
             }
             Form::Tag(tag, value.into())

@@ -15,7 +15,8 @@ pub struct CreateOptions {
     /// The uuid of the device. `None` takes a random one of RFC 4122, version 4, which carries no mark of an
     /// owner: a map never takes the device for its own.
     pub uuid: Option<Uuid>,
-    /// Whether the device refuses writes.
+    /// Whether the device refuses writes. A table with a target that is always read-only, such as verity, is loaded
+    /// read-only all the same: the kernel takes it in no other way.
     pub access: Access,
     /// Whether the uuid may carry the mark of another subsystem.
     pub foreign: Foreign,
@@ -69,6 +70,7 @@ pub fn create(
     foreign.check(name, uuid.as_ref())?;
     let uuid = uuid.map_or_else(random_uuid, Ok)?;
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
+    let access = if rows::are_read_only(table) { Access::ReadOnly } else { access };
     let table = rows::resolve(kernel, table)?;
     let made = settled(kernel, || make(kernel, name, uuid, &table, access))?;
     tracing::info!("created `{name}` ({}) with uuid `{}`", made.number, made.uuid);

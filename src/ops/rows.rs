@@ -5,7 +5,7 @@ use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 use crate::table::{RawRow, Table};
-use crate::targets::{self, Style};
+use crate::targets::{self, Mode, Style};
 
 /// Writes every lower device of a table as its number, the one form that every kernel takes.
 ///
@@ -40,6 +40,11 @@ fn resolve_row(kernel: &dyn ReadKernel, row: &RawRow, number: usize) -> Result<R
         return Ok(row.clone());
     }
     Ok(RawRow::new(row.start, row.length, &row.kind, typed.params(Style::Kernel)))
+}
+
+/// Whether a target of the table is always read-only.
+pub(super) fn are_read_only(table: &[RawRow]) -> bool {
+    table.iter().any(|row| targets::find(&row.kind).is_some_and(|kind| kind.traits.mode == Mode::ReadOnly))
 }
 
 /// Returns the numbers of the lower devices of a row.

@@ -192,3 +192,15 @@ fn a_kernel_that_is_there_is_not_replaced_unasked() {
     assert_eq!(simulate(&["--force"]).code, 0);
     assert_eq!(lab.ok(["list"]), "");
 }
+
+#[test]
+fn a_table_that_is_always_read_only_is_loaded_so() {
+    let lab = Lab::new();
+    let hash = "4392712ba01368efdf14b05c76f9e4df0d53664630b5d48632ed17a137f39076";
+    let table = format!("0 8 verity 1 8:0 8:0 4096 4096 1 1 sha256 {hash} 1234");
+    lab.ok(["create", "root", "--table", &table]);
+    assert_eq!(lab.field("root", "read_only"), "true");
+    let message =
+        lab.fails(1, ["create", "part", "--table", "0 8 linear PARTUUID=0a1b2c3d-02/PARTNROFF=1 0"]);
+    assert!(message.contains("only the kernel's command line has") || message.contains("lsblk"), "{message}");
+}

@@ -1,17 +1,18 @@
 //! Checks that two mappings never write to the same sectors unless both are `shared`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use smol_str::SmolStr;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Spot};
 use super::super::merge::Merged;
 use super::super::model::{Length, Mapping, MappingRow, Mappings};
-use super::super::overlap::{Claim, Overlap, claims, overlaps};
+use super::super::overlap::{Claim, Overlap, SharedSectors, claims, overlaps};
 use super::super::own_sectors::{self, Ground, OwnSectors};
 use super::places::reference;
 use crate::device::{Device, Form};
-use crate::targets::Problems;
+use crate::targets::{DeviceAccess, Mode, Problems};
 
 pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mappings = &merged.mappings;
@@ -19,6 +20,9 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
         mappings.values().filter(|mapping| mapping.is_present() && !merged.in_part.contains(&mapping.key));
     for overlap in overlaps(claims(present, |device| Some(spelling(device)))) {
         diagnostics.push(describe(&overlap, mappings));
+    }
+    for warning in over_verified(mappings) {
+        diagnostics.push(warning);
     }
     let mapping = |device: &Device| mappings.get(device.key()?);
     let ground = Ground { identity: &|device| Some(spelling(device)), mapping: &mapping };
@@ -31,6 +35,37 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
             found.into_iter().for_each(|found| diagnostics.push(describe_own(mapping, index, &found)));
         }
     }
+}
+
+/// Warns of each mapping that writes to sectors whose content another one verifies: it would fail from then on.
+fn over_verified(mappings: &Mappings) -> Vec<Diagnostic> {
+    let is_verified =
+        |claim: &Claim<'_, SmolStr>| claim.mapping.rows[claim.row].target.traits().mode == Mode::ReadOnly;
+    let present = || mappings.values().filter(|mapping| mapping.is_present());
+    if !present().any(|mapping| mapping.rows.iter().any(|row| row.target.traits().mode == Mode::ReadOnly)) {
+        return Vec::new();
+    }
+    let all = claims(present(), |device| Some(spelling(device)));
+    let mut verified: HashMap<&SmolStr, Vec<&Claim<'_, SmolStr>>> = HashMap::new();
+    for claim in all.iter().filter(|claim| is_verified(claim)) {
+        verified.entry(&claim.identity).or_default().push(claim);
+    }
+    let writes = all.iter().filter(|claim| claim.access != DeviceAccess::Read && !claim.shared);
+    let warning = |claim: &Claim<'_, SmolStr>| {
+        let below = verified.get(&claim.identity)?;
+        let below = below.iter().find(|below| below.start < claim.end && claim.start < below.end)?;
+        let (writer, reader) = (&claim.mapping.key, &below.mapping.key);
+        let sectors = SharedSectors { start: claim.start.max(below.start), end: claim.end.min(below.end) };
+        let device = claim.device;
+        let message =
+            format!("`{writer}` may write to {sectors} of {device}, whose content `{reader}` verifies");
+        let help = format!(
+            "what is written there fails to read through `{reader}`; `readonly = true` in `{writer}` keeps it"
+        );
+        let warning = Diagnostic::warning(message).at(place(claim, mappings)).label("written here");
+        Some(warning.related(place(below, mappings), "verified here").help(help))
+    };
+    writes.filter_map(warning).collect()
 }
 
 /// Whether the target itself finds nothing wrong, as many do with two devices that are one.

@@ -164,6 +164,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
     ("a number that another place may hold, and this one not", &["length-zero"]),
     ("a word that the kernel keeps for itself", &["key-reserved-as-name"]),
     ("the parts of the name of a cipher", &["crypt-cipher"]),
+    ("the forms of a device that only the kernel takes", &["device-partnroff"]),
     ("what a row of parameters says", &["params-refused-by-type"]),
     ("the length of a name in the kernel's spelling", &["name-too-long-mangled"]),
 ];

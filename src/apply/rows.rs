@@ -6,8 +6,8 @@ use nix::errno::Errno;
 
 use crate::device::Device;
 use crate::diff;
-use crate::identity::{DevNum, Key};
-use crate::kernel::{Call, KernelError};
+use crate::identity::{DevNum, Key, printable};
+use crate::kernel::{Call, KernelError, ReadKernel};
 use crate::keys::MissingKey;
 use crate::table::Row;
 use crate::table::{RawRow, Table};
@@ -108,9 +108,16 @@ fn missing_key(row: &RawRow, error: &KernelError) -> String {
 }
 
 /// Describes the error of a load of `table`, with the row at fault where that is certain: the kernel's log names the
-/// target type only.
-pub(crate) fn blame(table: &[RawRow], error: &KernelError) -> String {
+/// target type only. Of a type that the kernel does not have it names the module.
+pub(crate) fn blame(kernel: &dyn ReadKernel, table: &[RawRow], error: &KernelError) -> String {
     let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
+    if let Some(row) = table.iter().find(|row| !kernel.has_target(&row.kind)) {
+        let (kind, module) = (printable(&row.kind), targets::module(&row.kind));
+        return format!(
+            "{error}; the kernel has no target type `{kind}`, and its module `{}` is missing or can't be loaded",
+            printable(&module)
+        );
+    }
     let log = log.as_deref().unwrap_or_default();
     let named = |row: &&RawRow| {
         log.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == row.kind)

@@ -117,7 +117,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let table = rows::over(&self.complete(step, &reload.table)?, &reload.old.rows);
         self.kernel
             .load(&id, &table, reload.access)
-            .map_err(|error| Failure::new(describe(step), &rows::blame(&table, &error)))?;
+            .map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &table, &error)))?;
         self.journal.push(UndoEntry::Loaded { id, name: step.name.clone() });
         Ok(())
     }
@@ -289,7 +289,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let serve = |table: &[Row]| {
             let rows = rows::first(table);
             let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
-            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
+            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
         };
         let first = self.complete(step, table)?;
         serve(&first)?;

@@ -37,7 +37,9 @@ pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
     for device in &listed {
         mappings.extend(mapping(kernel, device, &mapped, &mut paths)?);
     }
-    let facts = KernelFacts { ioctl_version: kernel.version()?, targets: kernel.targets()?, keys: None };
+    let targets = kernel.targets()?;
+    let facts =
+        KernelFacts { ioctl_version: kernel.version()?, targets, loadable: kernel.loadable_targets(), keys: None };
     let pools = Vec::new();
     let state = State { format_version: FORMAT_VERSION, kernel: facts, block_devices, mappings, pools };
     // The model adds what follows from the tables, such as the volumes of pools, and checks the whole.

@@ -245,6 +245,17 @@ pub trait ReadKernel: Sync {
     /// Lists the target types that are loaded, with their versions.
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;
 
+    /// Whether the kernel has a target type. It loads the module of one that a table names, so that a type which is
+    /// missing after a table was refused can't be had.
+    fn has_target(&self, kind: &str) -> bool {
+        self.targets().map_or(true, |targets| targets.contains_key(kind))
+    }
+
+    /// Lists the target types that it can load, or has; `None` where that is not known.
+    fn loadable_targets(&self) -> Option<BTreeSet<String>> {
+        None
+    }
+
     /// Finds the number of the block device that is written as `device`; `None` when it is not found, which
     /// [`absence`](Self::absence) explains. A [`Form::Mapping`](crate::device::Form::Mapping) is not known here.
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError>;

@@ -24,7 +24,7 @@ pub struct Advice {
 #[non_exhaustive]
 pub enum RowProblem {
     /// The kernel does not have the target type; a module may be missing.
-    #[error("the kernel has no target type `{}`", printable(.0))]
+    #[error("the kernel has no target type `{}`, and its module `{}` is missing or can't be loaded", printable(.0), printable(&targets::module(.0)))]
     UnknownType(String),
     /// The parameters can't be read.
     #[error("word {} of the parameters: {}", .0.word + 1, .0)]
@@ -68,8 +68,7 @@ pub(super) fn on(kernel: &dyn ReadKernel, table: &[RawRow], access: Access) -> V
 }
 
 fn on_row(kernel: &dyn ReadKernel, row: &RawRow, access: Access) -> Vec<RowProblem> {
-    let unknown = targets::find(&row.kind).is_none();
-    if unknown && kernel.targets().is_ok_and(|loaded| !loaded.contains_key(row.kind.as_str())) {
+    if !kernel.has_target(&row.kind) {
         return vec![RowProblem::UnknownType(row.kind.to_string())];
     }
     let target = match targets::parse(&row.kind, row.params()) {
@@ -122,7 +121,11 @@ mod tests {
             ("linear", "8:0 4000", "row 1: 8:0 has 4096 sectors, this row uses it up to sector 4200"),
             ("linear", "8:9 0", "row 1: there is no block device 8:9"),
             ("linear", "8:0", "row 1: word 2 of the parameters: the row ends without the offset"),
-            ("future", "8:0", "row 1: the kernel has no target type `future`"),
+            (
+                "future",
+                "8:0",
+                "row 1: the kernel has no target type `future`, and its module `dm-future` is missing or can't be loaded",
+            ),
         ] {
             let row = RawRow::new(0, 200, kind, params.to_string());
             let advice: Vec<String> =

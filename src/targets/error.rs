@@ -13,6 +13,7 @@ pub(crate) struct Error {}
 
 impl TargetKind for Error {
     const NAME: &'static str = "error";
+    const MODULE: Option<&'static str> = Some("dm-mod");
     const DOC: Doc = Doc {
         summary: "Every read and write fails: a bad stretch in a disk made for testing.",
         since: "2.6",

@@ -21,6 +21,7 @@ pub(crate) struct Linear {
 impl TargetKind for Linear {
     const NAME: &'static str = "linear";
     const TRAITS: Traits = Traits::EARLY;
+    const MODULE: Option<&'static str> = Some("dm-mod");
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device. Several in one table concatenate devices.",
         since: "2.6",

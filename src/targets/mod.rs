@@ -99,6 +99,11 @@ pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
+/// The kernel module that has a target type.
+pub(crate) fn module(kind: &str) -> String {
+    find(kind).and_then(|known| known.module).map_or_else(|| format!("dm-{kind}"), ToString::to_string)
+}
+
 /// Reads the parameters of a row: typed where dmctl knows the type, word by word where it does not.
 pub fn parse(kind: &str, params: &str) -> Result<Box<dyn Target>, ParamsError> {
     match find(kind) {

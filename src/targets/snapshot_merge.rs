@@ -30,6 +30,7 @@ impl JsonSchema for SnapshotMerge {
 
 impl TargetKind for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";
+    const MODULE: Option<&'static str> = Some("dm-snapshot");
     const DOC: Doc = Doc {
         summary: "Takes the place of `snapshot-origin` and writes the changes of a snapshot back into the origin, \
                   in the background. The snapshot must be persistent.",

@@ -46,6 +46,7 @@ impl Thin {
 
 impl TargetKind for Thin {
     const NAME: &'static str = "thin";
+    const MODULE: Option<&'static str> = Some("dm-thin-pool");
     const DOC: Doc = Doc {
         summary: "A volume of a thin pool: it takes blocks of the pool as it is written. Its length is free, \
                   whatever the pool has.",

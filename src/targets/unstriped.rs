@@ -41,6 +41,7 @@ impl Unstriped {
 
 impl TargetKind for Unstriped {
     const NAME: &'static str = "unstriped";
+    const MODULE: Option<&'static str> = Some("dm-unstripe");
     const DOC: Doc = Doc {
         summary: "One stripe of a striped device as a device of its own: the inverse of `striped`.",
         since: "4.16",

@@ -201,6 +201,37 @@ fn a_table_that_is_always_read_only_is_loaded_so() {
     lab.ok(["create", "root", "--table", &table]);
     assert_eq!(lab.field("root", "read_only"), "true");
     let message =
-        lab.fails(1, ["create", "part", "--table", "0 8 linear PARTUUID=0a1b2c3d-02/PARTNROFF=1 0"]);
+        lab.fails(6, ["create", "part", "--table", "0 8 linear PARTUUID=0a1b2c3d-02/PARTNROFF=1 0"]);
     assert!(message.contains("only the kernel's command line has") || message.contains("lsblk"), "{message}");
+}
+
+#[test]
+fn a_type_whose_module_can_be_loaded_is_there_and_no_other() {
+    let lab = Lab::new();
+    let with = |loadable: Option<&[&str]>| {
+        lab.edit(|state| {
+            state["kernel"] = serde_json::json!({ "targets": { "linear": "1.4.0" } });
+            if let Some(types) = loadable {
+                state["kernel"]["loadable"] = types.into();
+            }
+        });
+    };
+    let zero = |name: &str| lab.run(["create", name, "--table", "0 8 zero"]);
+    with(Some(&["zero"]));
+    assert_eq!(zero("a").code, 0);
+    // Without the list nothing that Linux has is refused.
+    with(None);
+    assert_eq!(zero("b").code, 0);
+    assert_eq!(lab.run(["create", "c", "--table", "0 8 future"]).code, 6);
+    with(Some(&["raid"]));
+    let refused = zero("d");
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.stderr.contains("its module `dm-zero` is missing or can't be loaded"), "{refused:?}");
+    let map =
+        lab.write("map.toml", "format = 1\n[mappings.e]\ntargets = [{ type = \"zero\", length = 8 }]\n");
+    let refused = lab.run(["apply", &map]);
+    assert!(refused.code == 6 && refused.stderr.contains("its module `dm-zero`"), "{refused:?}");
+    // What is exported is the same kernel.
+    let again: serde_json::Value = serde_json::from_str(&lab.ok(["export", "--format", "json"])).unwrap();
+    assert_eq!(again["kernel"]["loadable"], serde_json::json!(["raid"]));
 }

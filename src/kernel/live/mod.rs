@@ -18,6 +18,7 @@ mod events;
 mod keyrings;
 mod log;
 mod lookup;
+mod modules;
 mod names;
 mod nodes;
 mod openers;
@@ -236,6 +237,10 @@ impl ReadKernel for Live {
         let versions = self.control.dm().list_versions();
         let versions = versions.map_err(|error| refused(Call::Targets, String::new(), error))?;
         Ok(versions.into_iter().map(|(name, a, b, c)| (name, Version(a, b, c))).collect())
+    }
+
+    fn loadable_targets(&self) -> Option<BTreeSet<String>> {
+        modules::loadable()
     }
 
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {

@@ -77,7 +77,7 @@ fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], access: Access
     if row.length == 0 {
         return fail("zero-length target");
     }
-    if row.kind.len() > targets::MAX_TYPE || !world.kernel.targets.contains_key(row.kind.as_str()) {
+    if row.kind.len() > targets::MAX_TYPE || !world.kernel.has_type(&row.kind) {
         return fail("unknown target type");
     }
     let traits = traits(&row.kind);

@@ -53,6 +53,14 @@ impl ReadKernel for Simulated {
         Ok(inner.world.kernel.targets.clone())
     }
 
+    fn has_target(&self, kind: &str) -> bool {
+        self.inner().world.kernel.has_type(kind)
+    }
+
+    fn loadable_targets(&self) -> Option<BTreeSet<String>> {
+        self.inner().world.kernel.loadable.clone()
+    }
+
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {
         let world = &self.inner().world;
         Ok(match &device.form {

@@ -55,11 +55,25 @@ pub struct KernelFacts {
     /// The keys that its keyrings hold, as `type:description`. Left out, that is not known, and every key is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<BTreeSet<String>>,
+    /// Every target type that it can load when a table names it, besides those; without this list, every type of Linux.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loadable: Option<BTreeSet<String>>,
+}
+
+impl KernelFacts {
+    /// Whether a table may have targets of this type.
+    pub(super) fn has_type(&self, kind: &str) -> bool {
+        self.targets.contains_key(kind)
+            || self
+                .loadable
+                .as_ref()
+                .map_or_else(|| targets::find(kind).is_some(), |types| types.contains(kind))
+    }
 }
 
 impl Default for KernelFacts {
     fn default() -> Self {
-        Self { ioctl_version: default_ioctl_version(), targets: super::versions::all(), keys: None }
+        Self { ioctl_version: default_ioctl_version(), targets: super::versions::all(), loadable: None, keys: None }
     }
 }
 

@@ -153,6 +153,8 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
     const NAME: &'static str;
     /// How the kernel treats tables with this target.
     const TRAITS: Traits = Traits::PLAIN;
+    /// The module that has it; `None` for the one that the kernel asks for, `dm-` and the name.
+    const MODULE: Option<&'static str> = None;
     /// What the manual says.
     const DOC: Doc;
 

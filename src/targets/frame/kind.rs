@@ -10,6 +10,8 @@ pub struct Kind {
     pub name: &'static str,
     /// How the kernel treats tables with it.
     pub traits: Traits,
+    /// The module that has it, where that is not `dm-` and the name.
+    pub(crate) module: Option<&'static str>,
     /// What the manual says.
     pub doc: Doc,
     /// The schema of its fields.
@@ -34,6 +36,7 @@ impl Kind {
         Self {
             name: T::NAME,
             traits: T::TRAITS,
+            module: T::MODULE,
             doc: T::DOC,
             schema: T::json_schema,
             redact: T::redact,

@@ -27,6 +27,8 @@ pub(crate) struct Context {
     udev: Udev,
     udev_timeout: Duration,
     lock_timeout: Duration,
+    /// The folder of the lock for the running kernel, where one was given.
+    lock_dir: Option<PathBuf>,
     /// Set by a signal that ends the process, once they are caught.
     stop: Arc<AtomicBool>,
     /// Whether the signals are caught already.
@@ -53,6 +55,7 @@ impl Context {
             udev: global.udev.into(),
             udev_timeout: global.udev_timeout,
             lock_timeout: global.lock_timeout,
+            lock_dir: global.lock_dir.clone(),
             stop: Arc::default(),
             caught: false,
         }
@@ -71,8 +74,8 @@ impl Context {
     /// Copies the context for a process that catches its signals itself and sets `stop`. The copy does not wait for the
     /// lock.
     pub(crate) fn caught(&self, stop: Arc<AtomicBool>) -> Self {
-        let kernel = self.kernel.clone();
-        Self { kernel, lock_timeout: Duration::ZERO, stop, caught: true, ..*self }
+        let (kernel, lock_dir) = (self.kernel.clone(), self.lock_dir.clone());
+        Self { kernel, lock_dir, lock_timeout: Duration::ZERO, stop, caught: true, ..*self }
     }
 
     /// Returns the file of a simulated kernel.
@@ -109,6 +112,24 @@ impl Context {
         }
     }
 
+    /// Returns the path of the lock for the running kernel. That it is not the usual one is told.
+    fn live_lock(&self) -> PathBuf {
+        let path = self.live_folder().join(lock::FILE);
+        if self.lock_dir.is_none() && path != Path::new(lock::LIVE) {
+            let usual = lock::LIVE;
+            note(format_args!(
+                "warning: {usual} can't be written, so the lock is {}; another folder is `--lock-dir FOLDER`",
+                path.display()
+            ));
+        }
+        path
+    }
+
+    /// Returns the folder of the files that go with changes to the running kernel.
+    fn live_folder(&self) -> &Path {
+        self.lock_dir.as_deref().unwrap_or_else(|| lock::live_folder())
+    }
+
     /// Gives the kernel to `act`, with the lock held. Other processes are shown `command`, so it must not hold a key.
     pub(crate) fn changing<T>(
         &self,
@@ -122,7 +143,7 @@ impl Context {
     pub(crate) fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
         let lock = match &self.kernel {
-            Choice::Live => self.lock(Path::new(lock::LIVE), &command)?,
+            Choice::Live => self.lock(&self.live_lock(), &command)?,
             Choice::Simulated(path) => self.lock(&beside(path, ".lock")?, &command)?,
         };
         self.catch_signals()?;
@@ -140,7 +161,7 @@ impl Context {
     /// Returns the path of the record of an apply that waits to be confirmed.
     pub(crate) fn confirmation(&self) -> Result<PathBuf, Failure> {
         match &self.kernel {
-            Choice::Live => Ok(confirm::LIVE.into()),
+            Choice::Live => Ok(self.live_folder().join(confirm::FILE)),
             Choice::Simulated(path) => Ok(beside(path, ".confirm")?),
         }
     }

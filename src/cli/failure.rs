@@ -3,6 +3,7 @@
 //! The library tells the error; only this file knows the commands that help.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use crate::identity::{Name, printable};
 use crate::kernel::{Call, KernelError};
@@ -139,8 +140,13 @@ impl From<LockError> for Failure {
             LockError::Held { .. } => {
                 Self::new(Exit::Locked, error).hint("`--lock-timeout 30s` waits that long for it")
             }
+            LockError::Unusable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                Self::new(Exit::Error, error).hint(
+                    "dmctl must be able to write there while it changes devices: run it as root, or on a simulated kernel whose folder you can write to",
+                )
+            }
             LockError::Unusable { .. } => Self::new(Exit::Error, error).hint(
-                "dmctl must be able to write there while it changes devices: run it as root, or on a simulated kernel whose folder you can write to",
+                "dmctl must be able to write there while it changes devices: `--lock-dir FOLDER` takes the lock in another folder, which only root should be able to write to",
             ),
         }
     }

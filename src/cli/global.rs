@@ -29,6 +29,11 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub(crate) lock_timeout: Duration,
 
+    /// The folder of the lock while the running kernel is changed, and of the record of an apply on trial; without this
+    /// /run, or /dev where /run can't be written
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) lock_dir: Option<PathBuf>,
+
     /// What to log to standard error
     #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "verbose")]
     pub(crate) log_level: Option<LogLevel>,

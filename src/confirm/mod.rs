@@ -17,8 +17,8 @@ use crate::whole_file::folder;
 pub(crate) use pending::PendingApply;
 pub(crate) use record::{ConfirmState, Phase, Record};
 
-/// The path of the record for the running kernel.
-pub(crate) const LIVE: &str = "/run/dmctl-confirm.json";
+/// The name of the record for the running kernel, beside its lock.
+pub(crate) const FILE: &str = "dmctl-confirm.json";
 
 /// The prefix of the name of a token.
 const TOKEN: &str = ".dmctl-unconfirmed-";

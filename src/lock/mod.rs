@@ -15,17 +15,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use thiserror::Error;
 
 pub use holder::Holder;
 
 use crate::identity::printable;
 
-/// The path of the lock for the running kernel.
+/// The path of the lock for the running kernel, where its folder can be written.
 pub const LIVE: &str = "/run/dmctl.lock";
 
 /// A flag that is never set: the wait is not ended early.
 static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// The name of the lock for the running kernel, in whichever folder it is.
+pub(crate) const FILE: &str = "dmctl.lock";
+
+/// The folders that the lock for the running kernel may be in, the first that can be written. Only root writes to them.
+const FOLDERS: [&str; 2] = ["/run", "/dev"];
+
+/// Returns the folder of the lock for the running kernel: `/run`, or `/dev` where that is missing or on a read-only file
+/// system, as in an initramfs or a container.
+pub(crate) fn live_folder() -> &'static Path {
+    let is_writable =
+        |folder: &&str| statvfs(*folder).is_ok_and(|found| !found.flags().contains(FsFlags::ST_RDONLY));
+    Path::new(FOLDERS.into_iter().find(is_writable).unwrap_or(FOLDERS[0]))
+}
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(25);

@@ -32,7 +32,9 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
             let length = if let Length::Sectors(length) = row.length { length } else { 1 };
             let found = own_sectors::find(row.target.as_ref(), length, &ground);
             let found = found.filter(|_| is_sound(row, length));
-            found.into_iter().for_each(|found| diagnostics.push(describe_own(mapping, index, &found)));
+            if let Some(found) = found {
+                diagnostics.push(describe_own(mapping, index, &found));
+            }
         }
     }
 }
@@ -54,13 +56,13 @@ fn over_verified(mappings: &Mappings) -> Vec<Diagnostic> {
     let warning = |claim: &Claim<'_, SmolStr>| {
         let below = verified.get(&claim.identity)?;
         let below = below.iter().find(|below| below.start < claim.end && claim.start < below.end)?;
-        let (writer, reader) = (&claim.mapping.key, &below.mapping.key);
+        let (owner, reader) = (&claim.mapping.key, &below.mapping.key);
         let sectors = SharedSectors { start: claim.start.max(below.start), end: claim.end.min(below.end) };
         let device = claim.device;
         let message =
-            format!("`{writer}` may write to {sectors} of {device}, whose content `{reader}` verifies");
+            format!("`{owner}` may write to {sectors} of {device}, whose content `{reader}` verifies");
         let help = format!(
-            "what is written there fails to read through `{reader}`; `readonly = true` in `{writer}` keeps it"
+            "what is written there fails to read through `{reader}`; `readonly = true` in `{owner}` keeps it"
         );
         let warning = Diagnostic::warning(message).at(place(claim, mappings)).label("written here");
         Some(warning.related(place(below, mappings), "verified here").help(help))

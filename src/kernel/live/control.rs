@@ -1,12 +1,14 @@
 //! Opens the control node, and makes calls on it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use devicemapper::{DM, DmError, errors};
 use nix::errno::Errno;
+use nix::sys::stat::{self, Mode, SFlag};
 
 use super::raw::{self, Command};
 use super::wire::{Answer, HEADER, Malformed, Request, Unwritable, flag};
@@ -27,7 +29,9 @@ pub(super) struct Control {
 impl Control {
     pub(crate) fn open() -> Result<Self, KernelError> {
         // The crate's error is a text; the error of a plain open tells the reason.
-        File::open(CONTROL).map_err(|error| missing(&error))?;
+        if let Err(error) = File::open(CONTROL) {
+            make_node(&error)?;
+        }
         let dm = DM::new().map_err(|error| missing(&io::Error::other(error)))?;
         let control = Self { dm, calls: AtomicU64::new(0) };
         match control.dm().version() {
@@ -78,6 +82,46 @@ impl Drop for Control {
     fn drop(&mut self) {
         tracing::debug!("calls to Device Mapper: {}", self.calls.load(Ordering::Relaxed));
     }
+}
+
+/// Makes the control node where Device Mapper is there and nothing made the node, as in a container without udev. `error`
+/// is the answer to an attempt to open it. libdevmapper does the same (`_create_control` in `libdm-iface.c` of lvm2).
+fn make_node(error: &io::Error) -> Result<(), KernelError> {
+    let numbers = (error.kind() == ErrorKind::NotFound).then(control_number).flatten();
+    let Some((major, minor)) = numbers else { return Err(missing(error)) };
+    let device = stat::makedev(major.into(), minor.into());
+    let folder = Path::new(CONTROL).parent().map_or(Ok(()), fs::create_dir_all);
+    let made = folder.and_then(|()| {
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        stat::mknod(CONTROL, SFlag::S_IFCHR, mode, device).map_err(io::Error::from)
+    });
+    let opened = made.and_then(|()| File::open(CONTROL).map(drop));
+    opened.map_err(|error| KernelError::NoControl {
+        says: format!(
+            "{CONTROL} does not exist, though Device Mapper is loaded ({major}:{minor}), and can't be made: {error}; \
+             `mknod {CONTROL} c {major} {minor}` makes it. A simulated kernel (`--kernel FILE`) works without it"
+        ),
+    })?;
+    tracing::info!("made {CONTROL}, which was missing");
+    Ok(())
+}
+
+/// Returns the number of the control node; `None` where Device Mapper is not loaded.
+fn control_number() -> Option<(u32, u32)> {
+    let devices = fs::read_to_string("/proc/devices").ok()?;
+    let misc = fs::read_to_string("/proc/misc").ok()?;
+    number_of(&devices, &misc)
+}
+
+/// Reads the number: the major number of `misc` among the character devices, and the minor number of `device-mapper`.
+fn number_of(devices: &str, misc: &str) -> Option<(u32, u32)> {
+    let entry = |line: &str, name: &str| {
+        let (number, found) = line.trim().split_once(' ')?;
+        if found.trim() == name { number.parse().ok() } else { None }
+    };
+    let mut characters = devices.lines().take_while(|line| !line.starts_with("Block devices"));
+    let major = characters.find_map(|line| entry(line, "misc"))?;
+    Some((major, misc.lines().find_map(|line| entry(line, "device-mapper"))?))
 }
 
 /// Explains why the control node can't be used, and how to mend that.
@@ -150,6 +194,18 @@ mod tests {
             assert!(message.contains(says), "{message}");
             assert!(message.contains("`--kernel FILE`"), "{message}");
         }
+    }
+
+    #[test]
+    fn the_number_of_the_control_node_is_in_two_lists() {
+        let devices =
+            "Character devices:\n  1 mem\n 10 misc\n\nBlock devices:\n 10 misc\n254 device-mapper\n";
+        assert_eq!(number_of(devices, "236 device-mapper\n 58 rfkill\n"), Some((10, 236)));
+        assert_eq!(number_of(devices, " 58 rfkill\n"), None);
+        assert_eq!(
+            number_of("Character devices:\n\nBlock devices:\n 10 misc\n", "236 device-mapper\n"),
+            None
+        );
     }
 
     #[test]

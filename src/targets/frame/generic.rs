@@ -183,14 +183,12 @@ impl ErasedTarget for Generic {
         let mut differences = Differences::default();
         let mut same = self.words.len() == live.words.len();
         for (wanted, live) in self.words.iter().zip(&live.words) {
-            match wanted.same(live) {
-                Some(equal) => same &= equal,
-                None => {
-                    let key = UnknownKey::Placeholder;
-                    differences.unknown(Incomparable::Key { field: "params".to_string(), key });
-                    return Some(differences);
-                }
-            }
+            let Some(equal) = wanted.same(live) else {
+                let key = UnknownKey::Placeholder;
+                differences.unknown(Incomparable::Key { field: "params".to_string(), key });
+                return Some(differences);
+            };
+            same &= equal;
         }
         if !same {
             differences.push("params", Effect::Remap, Change::Parameters);

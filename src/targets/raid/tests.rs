@@ -122,7 +122,10 @@ fn an_array_is_a_whole_number_of_stripes() {
         match says {
             None => assert!(problems.is_empty(), "{row} {length}: {problems:?}"),
             Some(says) => {
-                assert!(problems.iter().any(|problem| problem.contains(says)), "{row} {length}: {problems:?}")
+                assert!(
+                    problems.iter().any(|problem| problem.contains(says)),
+                    "{row} {length}: {problems:?}"
+                );
             }
         }
     }

@@ -248,7 +248,9 @@ cases! {
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
         names_are_completed
-        one_dmctl_at_a_time;
+        one_dmctl_at_a_time
+        a_missing_control_node_is_made
+        the_lock_is_where_it_can_be_written;
     watching:
         a_table_changed_behind_its_back_is_put_right
         what_comes_goes_or_is_renamed_is_put_right

@@ -1,5 +1,7 @@
 //! The verbs for one device, against dmsetup; and two dmctl at once.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process;
 use std::thread;
@@ -141,5 +143,42 @@ pub fn one_dmctl_at_a_time(guest: &Guest) -> Result<()> {
     guest.in_sync(MAP)?;
     // With patience, all of them get their turn.
     apply_ends(NOTHING, &["--lock-timeout", "30s"], 0)?;
+    Ok(())
+}
+
+pub fn a_missing_control_node_is_made(_: &Guest) -> Result<()> {
+    const CONTROL: &str = "/dev/mapper/control";
+    let before = fs::metadata(CONTROL)?.rdev();
+    fs::remove_file(CONTROL)?;
+    let listed = dmctl(&["list"])?;
+    ensure!(listed.status == Some(0), "{listed:?}");
+    let made = fs::metadata(CONTROL)?;
+    ensure!(made.rdev() == before && made.mode() & 0o777 == 0o600, "another node was made");
+    Ok(())
+}
+
+pub fn the_lock_is_where_it_can_be_written(_: &Guest) -> Result<()> {
+    let folder = "/dev/dmctl-locks";
+    fs::create_dir_all(folder)?;
+    let create = |more: &[&str]| dmctl(&[&["create", "a", "--table", "0 8 zero"], more].concat());
+    let remove = || program("dmsetup", &["remove", "a"]);
+    program("busybox", &["mount", "-o", "remount,ro", "/run"])?;
+    let fallback = create(&[]);
+    let chosen = remove().and_then(|_| create(&["--lock-dir", folder]));
+    let nowhere = remove().and_then(|_| create(&["--lock-dir", "/nowhere"]));
+    program("busybox", &["mount", "-o", "remount,rw", "/run"])?;
+    let fallback = fallback?;
+    ensure!(
+        fallback.status == Some(0) && fallback.stderr.contains("the lock is /dev/dmctl.lock"),
+        "{fallback:?}"
+    );
+    let chosen = chosen?;
+    ensure!(chosen.status == Some(0) && chosen.stderr.is_empty(), "{chosen:?}");
+    let nowhere = nowhere?;
+    ensure!(nowhere.status == Some(1) && nowhere.stderr.contains("`--lock-dir FOLDER`"), "{nowhere:?}");
+    ensure!(Path::new(folder).join("dmctl.lock").exists());
+    let usual = create(&[])?;
+    ensure!(usual.status == Some(0) && usual.stderr.is_empty(), "{usual:?}");
+    remove()?;
     Ok(())
 }

@@ -173,7 +173,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let Some((table, access)) = step.new_table() else { return Ok(()) };
         let rows = rows::first(&self.complete(step, table)?);
         let outcome = self.kernel.load(&step.id(), &rows, access);
-        outcome.map_err(|error| Failure::new(describe(step), &rows::blame(&rows, &error)))
+        outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
     }
 
     /// Checks that a target that reads its metadata only while its device is suspended can read it. Otherwise no table

@@ -43,7 +43,8 @@ pub struct DeviceSyntax(pub String);
 const PARTITION_OFFSET: &str = "/PARTNROFF=";
 
 fn names_no_device(text: &str) -> Mistake {
-    const OWN_UUID: &str = "write `PARTUUID=` with the uuid of the partition that is meant: `lsblk -o NAME,PARTUUID` lists them";
+    const OWN_UUID: &str =
+        "write `PARTUUID=` with the uuid of the partition that is meant: `lsblk -o NAME,PARTUUID` lists them";
     const ADVICE: &str = "write a path (`/dev/disk/by-id/...`), `major:minor`, `UUID=` `PARTUUID=` `LABEL=` `PARTLABEL=`, or `@key` for a mapping of this map";
     const IN_A_PATH: &str = "write a blank in a path as udev does, `\\x20`, and a backslash as `\\x5c`";
     const QUOTES: &str =

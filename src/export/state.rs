@@ -38,8 +38,12 @@ pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
         mappings.extend(mapping(kernel, device, &mapped, &mut paths)?);
     }
     let targets = kernel.targets()?;
-    let facts =
-        KernelFacts { ioctl_version: kernel.version()?, targets, loadable: kernel.loadable_targets(), keys: None };
+    let facts = KernelFacts {
+        ioctl_version: kernel.version()?,
+        targets,
+        loadable: kernel.loadable_targets(),
+        keys: None,
+    };
     let pools = Vec::new();
     let state = State { format_version: FORMAT_VERSION, kernel: facts, block_devices, mappings, pools };
     // The model adds what follows from the tables, such as the volumes of pools, and checks the whole.

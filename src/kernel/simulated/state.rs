@@ -73,7 +73,12 @@ impl KernelFacts {
 
 impl Default for KernelFacts {
     fn default() -> Self {
-        Self { ioctl_version: default_ioctl_version(), targets: super::versions::all(), loadable: None, keys: None }
+        Self {
+            ioctl_version: default_ioctl_version(),
+            targets: super::versions::all(),
+            loadable: None,
+            keys: None,
+        }
     }
 }
 

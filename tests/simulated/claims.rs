@@ -2,8 +2,8 @@
 
 use dmctl::device::Device;
 use dmctl::identity::{DevNum, Uuid};
-use dmctl::kernel::simulated::{Simulated, State};
-use dmctl::kernel::{ChangeKernel, ReadKernel, Removal};
+use dmctl::kernel::simulated::{Disk, Simulated, State};
+use dmctl::kernel::{ChangeKernel, Partition, ReadKernel, Removal};
 use nix::errno::Errno;
 
 use super::{disks, id, info, kernel, live, load, make, name};
@@ -134,4 +134,37 @@ fn mappings_in_a_circle_are_walked_once() {
     assert_eq!(kernel.remove(&id("a"), Removal::Now).unwrap_err().errno(), Some(Errno::EBUSY));
     let again = Simulated::new(&kernel.state()).unwrap();
     assert_eq!(again.state(), kernel.state());
+}
+
+#[test]
+fn a_disk_and_its_partitions_are_never_both_given_out() {
+    let mut state = disks();
+    let partition = Partition { disk: state.block_devices[0].number, start: 2048 };
+    for minor in [1, 2] {
+        let mut part = Disk::new(DevNum::new(259, minor), 64);
+        part.partition = Some(Partition { start: partition.start * u64::from(minor), ..partition });
+        state.block_devices.push(part);
+    }
+    let busy = |kernel: &Simulated, table: &str| {
+        let refused = make(kernel, "b", table).unwrap_err();
+        assert_eq!(refused.errno(), Some(Errno::EBUSY), "{table}");
+        assert!(refused.to_string().contains("Device lookup failed"), "{refused}");
+        kernel.remove(&id("b"), Removal::Now).unwrap();
+    };
+    let kernel = Simulated::new(&state).unwrap();
+    make(&kernel, "a", "0 8 linear 259:1 0").unwrap();
+    busy(&kernel, "0 8 linear 1:0 30000");
+    make(&kernel, "c", "0 8 linear 259:2 0").unwrap();
+    kernel.remove(&id("a"), Removal::Now).unwrap();
+    busy(&kernel, "0 8 linear 1:0 30000");
+    kernel.remove(&id("c"), Removal::Now).unwrap();
+    make(&kernel, "a", "0 8 linear 1:0 0").unwrap();
+    busy(&kernel, "0 8 linear 259:2 0");
+    assert_eq!(load(&kernel, "a", "0 8 linear 259:2 0").unwrap_err().errno(), Some(Errno::EBUSY));
+    // A mount is a claim as well.
+    let last = state.block_devices.last_mut().unwrap();
+    last.mounts.push("/boot".to_string());
+    let kernel = Simulated::new(&state).unwrap();
+    busy(&kernel, "0 8 linear 1:0 0");
+    make(&kernel, "a", "0 8 linear 259:1 0").unwrap();
 }

@@ -133,7 +133,7 @@ fn construct(
             let errno = if number { Errno::ENXIO } else { Errno::ENODEV };
             return Err(Refusal::new(errno, format!("{}: Device lookup failed", row.kind)));
         };
-        if world.is_claimed(number) && number != holder {
+        if (world.is_claimed(number) && number != holder) || world.is_shut(number) {
             return Err(Refusal::new(Errno::EBUSY, format!("{}: Device lookup failed", row.kind)));
         }
         device.number = Some(number);

@@ -295,6 +295,22 @@ impl World {
         self.kernel.keys.as_ref().map(|keys| keys.contains(&name))
     }
 
+    /// Tells whether a device is a disk with a partition in use, or a partition of a disk in use: the kernel gives out the
+    /// one or the other, to mappings as well (`bd_may_claim` in `block/bdev.c`).
+    pub(super) fn is_shut(&self, number: DevNum) -> bool {
+        let in_use = |number| !self.held_by(number).is_empty() || self.is_claimed(number);
+        match self.disk(number).and_then(|disk| disk.partition) {
+            Some(partition) => in_use(partition.disk),
+            None => self.partitions(number).any(|part| in_use(part.number)),
+        }
+    }
+
+    /// Iterates over the partitions of a disk.
+    pub(super) fn partitions(&self, disk: DevNum) -> impl Iterator<Item = &Disk> {
+        let is_part = move |part: &&Disk| part.partition.is_some_and(|partition| partition.disk == disk);
+        self.disks.values().filter(is_part)
+    }
+
     /// Adds a mapping. Number, name and uuid must be free.
     pub(super) fn insert(&mut self, mut mapping: Mapping) {
         let number = mapping.number;

@@ -9,7 +9,6 @@ use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
 use super::model::{Loaded, Mapping};
-use super::state::Disk;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
@@ -98,8 +97,7 @@ impl ReadKernel for Simulated {
 
     fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
         let world = &self.inner().world;
-        let is_part = |part: &&Disk| part.partition.is_some_and(|partition| partition.disk == disk);
-        Ok(world.disks.values().filter(is_part).map(|part| part.number).collect())
+        Ok(world.partitions(disk).map(|part| part.number).collect())
     }
 
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {

@@ -49,6 +49,18 @@ impl TableDiff {
     pub fn disturbs(&self) -> bool {
         self.remaps || self.map.disturbs()
     }
+
+    /// Tells whether the new table may use sectors of lower devices that the old one did not.
+    pub(crate) fn takes(&self) -> bool {
+        let gains = self.differences.iter().any(|one| one.reshapes() || one.is_access(Access::Writable));
+        gains || self.remaps || !self.map.appears.is_empty() || !self.map.moves.is_empty()
+    }
+
+    /// Tells whether the old table may use sectors of lower devices that the new one does not.
+    pub(crate) fn releases(&self) -> bool {
+        let loses = self.differences.iter().any(|one| one.reshapes() || one.is_access(Access::ReadOnly));
+        loses || self.disturbs()
+    }
 }
 
 /// Words every difference for a person.

@@ -1,5 +1,6 @@
 //! Carries out the tasks of one apply.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
 
@@ -10,7 +11,7 @@ use super::journal::{PriorState, UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
-use super::swap::{self, Member, Members};
+use super::swap::{self, Member, MemberId, Members};
 use super::swapped::Swapped;
 use super::tasks::{self, LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
@@ -127,7 +128,10 @@ impl<'k, 'p> Run<'k, 'p> {
         if self.load_time == LoadTime::Early {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
-        let members: Members = stack.iter().map(|swapped| self.member(swapped)).collect::<Result<_, _>>()?;
+        let places = stack.iter().enumerate().map(|(at, swapped)| (swapped.place, MemberId::new(at)));
+        let places: HashMap<StepId, MemberId> = places.collect();
+        let members: Members =
+            stack.iter().map(|swapped| self.member(swapped, &places)).collect::<Result<_, _>>()?;
         if !swap::is_alone(&members) {
             self.memory.get_or_init(|| self.kernel.lock_memory());
         }
@@ -197,8 +201,15 @@ impl<'k, 'p> Run<'k, 'p> {
         before.map_or(0, |left| left.min(most))
     }
 
-    fn member(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<Member, Failure> {
+    /// Describes the swap of one device of a stack, whose steps are `places`.
+    fn member(
+        &self,
+        Swapped { step, reload, place }: &Swapped<'p>,
+        places: &HashMap<StepId, MemberId>,
+    ) -> Result<Member, Failure> {
+        let waits = self.plan.dependencies.below(*place).iter();
         Ok(Member {
+            waits: waits.filter_map(|before| places.get(before)).copied().collect(),
             id: step.id(),
             name: step.name.clone(),
             number: step.number,

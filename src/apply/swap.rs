@@ -33,6 +33,8 @@ pub(crate) struct Member {
     pub new: Table,
     /// Whether the new table is loaded only once the device is suspended and all devices below it serve I/O.
     pub load_late: bool,
+    /// The members that the new table waits for: they let go what it takes.
+    pub waits: Positions<MemberId>,
 }
 
 position! {
@@ -104,6 +106,17 @@ fn levels<'t>(stack: impl Iterator<Item = Layer<'t>>) -> IndexVec<MemberId, usiz
     stack.iter().map(below).collect::<Stacks<MemberId>>().levels()
 }
 
+/// Puts each device on a higher level than the devices that its new table waits for. These come first in the plan; of
+/// devices that exchange sectors one does not wait, and all are suspended until the last table is live.
+fn after_waits(mut levels: IndexVec<MemberId, usize>, members: &Members) -> IndexVec<MemberId, usize> {
+    for (member, own) in members.entries() {
+        let earlier = own.waits.iter().filter(|before| **before < member);
+        let lowest = earlier.map(|before| levels[*before] + 1).max().unwrap_or_default();
+        levels[member] = levels[member].max(lowest);
+    }
+    levels
+}
+
 /// One call of a swap.
 struct Call {
     /// The calls of a phase are made at the same time: all suspends of a level, or all resumes of one.
@@ -146,6 +159,7 @@ impl<'s> Swap<'s> {
             table: &member.new,
             through: &member.reload.through.new,
         }));
+        let new = after_waits(new, members);
         let top = old.iter().copied().max().unwrap_or_default();
         let suspend = |member| Call { phase: PhaseId::new(top - old[member]), step: Step::Suspend(member) };
         let resume = |member| Call { phase: PhaseId::new(top + 1 + new[member]), step: Step::Resume(member) };

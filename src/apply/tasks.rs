@@ -123,6 +123,11 @@ impl<'p> Sorting<'p> {
         for (place, step) in plan.steps.entries() {
             self.holds(|snapshot| plan.dependencies.below(place).contains(&snapshot));
             if let Some(swapped) = Swapped::of(place, step) {
+                // Its table is loaded only once the swaps before have ended.
+                if self.plan.held_loads.contains(&place) {
+                    self.swaps(&reloads);
+                    reloads.clear();
+                }
                 reloads.push(swapped);
             } else {
                 self.swaps(&reloads);
@@ -176,6 +181,7 @@ impl<'p> Sorting<'p> {
             let table = &swapped.reload.table;
             let waits = loads_late(table, self.load_time)
                 || step.number.is_some_and(|number| held.contains(&number))
+                || self.plan.held_loads.contains(&place)
                 || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
             if !waits && table.iter().all(known) {
                 self.loads[place] =

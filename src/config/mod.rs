@@ -45,7 +45,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
 pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Policy, Rows, State};
-pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps};
+pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps, readings};
 pub use schema::schema;
 pub use source::Source;
 pub use stacks::Stack;

@@ -1,4 +1,4 @@
-//! Finds mappings that write to the same sectors of a device.
+//! Finds mappings that write to the same sectors of a device, or are the same volume of a pool.
 //!
 //! The map is checked offline, where devices are told apart by their text, and again when a plan is made,
 //! where they are told apart by number. Both sort the claims of all mappings and sweep over them once: a map
@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::model::{Length, Mapping};
 use crate::device::Device;
-use crate::targets::DeviceAccess;
+use crate::targets::{self, DeviceAccess};
 
 /// Sectors of a lower device that a row of a mapping uses.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Claim<'m, D> {
     pub device: &'m Device,
     /// The identity by which the device is compared with others.
     pub identity: D,
+    /// The id of the volume that the row is, for a claim on a volume of the device and not on its own sectors.
+    pub volume: Option<u32>,
     /// The first sector that the row uses.
     pub start: u64,
     /// The first sector after it; `u64::MAX` for all up to the end of the device.
@@ -29,6 +31,13 @@ pub struct Claim<'m, D> {
     pub access: DeviceAccess,
     /// Whether the mapping is `shared`.
     pub shared: bool,
+}
+
+impl<D> Claim<'_, D> {
+    /// Whether the access is known: that of a target of an unknown type is not.
+    fn is_known(&self) -> bool {
+        targets::find(self.mapping.rows[self.row].target.kind()).is_some()
+    }
 }
 
 /// Sectors of a device that two mappings claim.
@@ -80,7 +89,7 @@ pub fn claims<'m, D>(
 }
 
 /// Adds the claims of one mapping. A row without a length claims all up to the end of its device; a mapping that is
-/// loaded read-only only reads.
+/// loaded read-only only reads. A volume is one place, whichever of its sectors are used.
 pub fn claim<'m, D>(
     mapping: &'m Mapping,
     identity_of: impl Fn(&Device) -> Option<D>,
@@ -100,8 +109,25 @@ pub fn claim<'m, D>(
                 row: index,
                 device: lower.device,
                 identity,
+                volume: None,
                 start: lower.start,
                 end: end.unwrap_or(u64::MAX),
+                access,
+                shared: mapping.shared,
+            });
+        }
+        if let Some((pool, id)) = row.target.volume()
+            && let Some(identity) = identity_of(pool)
+        {
+            let access = if mapping.readonly { DeviceAccess::Read } else { DeviceAccess::Write };
+            claims.push(Claim {
+                mapping,
+                row: index,
+                device: pool,
+                identity,
+                volume: Some(id),
+                start: 0,
+                end: u64::MAX,
                 access,
                 shared: mapping.shared,
             });
@@ -118,21 +144,49 @@ pub fn overlaps<D: Ord + Clone>(claims: Vec<Claim<'_, D>>) -> Vec<Overlap<'_, D>
         .filter(|claim| claim.access != DeviceAccess::Read && claim.start < claim.end)
         .collect();
     claims.sort_by(|one, two| {
-        (&one.identity, one.start, &one.mapping.key, one.row).cmp(&(
+        (&one.identity, one.volume, one.start, &one.mapping.key, one.row).cmp(&(
             &two.identity,
+            two.volume,
             two.start,
             &two.mapping.key,
             two.row,
         ))
     });
     let mut found = Vec::new();
-    for device in claims.chunk_by(|one, two| one.identity == two.identity) {
+    for device in claims.chunk_by(|one, two| one.identity == two.identity && one.volume == two.volume) {
         let mut reach = Reach::default();
         for claim in device {
             if let Some(first) = reach.conflict(claim) {
                 found.push(Overlap { first: first.clone(), second: claim.clone() });
             }
             reach.add(claim);
+        }
+    }
+    found
+}
+
+/// Finds the sectors that one mapping writes to and another only reads, unless both are `shared`. A claim is reported
+/// once, together with the earlier claim that reaches furthest.
+pub fn readings<'m, D: Ord + Clone>(claims: &[Claim<'m, D>]) -> Vec<Overlap<'m, D>> {
+    let mut claims: Vec<&Claim<'m, D>> = claims
+        .iter()
+        .filter(|claim| !claim.access.is_shared() && claim.start < claim.end && claim.is_known())
+        .collect();
+    claims.sort_by_key(|claim| (&claim.identity, claim.volume, claim.start, &claim.mapping.key, claim.row));
+    let mut found = Vec::new();
+    for device in claims.chunk_by(|one, two| one.identity == two.identity && one.volume == two.volume) {
+        // Of readers and of writers the one that reaches furthest.
+        let mut furthest: [Option<&Claim<'m, D>>; 2] = [None; 2];
+        for claim in device {
+            let kind = usize::from(claim.access == DeviceAccess::Read);
+            let other = furthest[1 - kind].filter(|other| other.end > claim.start);
+            let other = other.filter(|other| !std::ptr::eq(other.mapping, claim.mapping));
+            if let Some(other) = other.filter(|other| !(other.shared && claim.shared)) {
+                found.push(Overlap { first: other.clone(), second: (*claim).clone() });
+            }
+            if furthest[kind].is_none_or(|known| claim.end > known.end) {
+                furthest[kind] = Some(claim);
+            }
         }
     }
     found

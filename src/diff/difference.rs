@@ -61,6 +61,19 @@ impl Difference {
         differences.field("length", &Sectors(wanted), &Sectors(live), Effect::Tune);
         differences.fields.pop().map(|field| Self::Field { start, field })
     }
+
+    /// Tells whether the rows themselves differ, and not only a value of one.
+    pub(crate) fn reshapes(&self) -> bool {
+        match self {
+            Self::Type { .. } | Self::RowBegins { .. } | Self::RowCount { .. } | Self::LowerDevice(_) => true,
+            Self::Field { .. } | Self::Access(_) | Self::BlockSize { .. } => false,
+        }
+    }
+
+    /// Tells whether this access is wanted in place of another.
+    pub(crate) fn is_access(&self, access: Access) -> bool {
+        *self == Self::Access(access)
+    }
 }
 
 impl fmt::Display for Difference {

@@ -1,14 +1,16 @@
 //! The state of a kernel, as far as a map needs it, read once.
 //!
 //! The list of devices is one call. A table is read only of the devices that the map declares, that its owner has, or
-//! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. A plan is a
-//! pure function of this state and the map.
+//! that the map takes over: a host may have many devices of other subsystems, and they cost nothing here. Only where a
+//! table takes sectors are the devices around its lower devices read, too (`neighbours`). A plan is a pure function of this
+//! state and the map.
 
 mod awaited;
 mod blocks;
 mod circles;
 mod downwards;
 mod links;
+mod neighbours;
 mod origins;
 mod superblock;
 mod users;
@@ -31,6 +33,7 @@ pub(crate) use circles::Circle;
 use circles::Circles;
 use links::Links;
 pub(crate) use links::Meaning;
+use neighbours::Neighbours;
 use users::DeviceUsers;
 
 pub(crate) use blocks::{BlockUser, PieceUse};
@@ -86,6 +89,7 @@ pub struct Observed {
     links: Links,
     circles: OnceLock<Circles>,
     users: OnceLock<DeviceUsers>,
+    neighbours: OnceLock<Neighbours>,
     /// Devices around the origins of new snapshots, which the map does not declare.
     around: OnceLock<HashMap<DevNum, DeviceState>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,

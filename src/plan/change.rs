@@ -117,7 +117,25 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Returns the lower devices that the mapping uses after the plan and not before, each once.
+    /// Whether its table may take sectors that the live one does not use.
+    pub fn takes_sectors(&self) -> bool {
+        match &self.drift {
+            Drift::Missing | Drift::NoTable | Drift::Replaced(_) => true,
+            Drift::Differs(diff) => diff.takes(),
+            _ => false,
+        }
+    }
+
+    /// Whether the device may use less than before once the plan is carried out.
+    pub fn releases_sectors(&self) -> bool {
+        match &self.drift {
+            Drift::Extra | Drift::Replaced(_) => true,
+            Drift::Differs(diff) => diff.releases(),
+            _ => false,
+        }
+    }
+
+    /// Returns the lower devices of the table that the device is given, each once.
     pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
         let mut new = SmallVec::new();
         for row in self.new_rows() {
@@ -125,11 +143,17 @@ impl<'a> Change<'a> {
         }
         new.sort_unstable();
         new.dedup();
-        if let Some(device) = self.device().filter(|_| !new.is_empty()) {
-            let live = diff::lower_devices(&device.table);
-            new.retain(|number| !live.contains(number));
-        }
         new
+    }
+
+    /// Returns the lower devices that the mapping uses after the plan and not before, each once.
+    pub fn entered_devices(&self) -> SmallVec<[DevNum; 4]> {
+        let mut entered = self.new_lower_devices();
+        if let Some(device) = self.device().filter(|_| !entered.is_empty()) {
+            let live = diff::lower_devices(&device.table);
+            entered.retain(|number| !live.contains(number));
+        }
+        entered
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) struct ChangeIndex {
     pub touched: Vec<DevNum>,
     /// The devices that mappings use after the plan and not before, some more than once.
     pub entered: Vec<DevNum>,
+    /// Whether a table may take sectors that the live one does not use.
+    pub takes: bool,
+    /// The lower devices of tables that may take sectors which the live ones do not use, some more than once.
+    pub grounds: Vec<DevNum>,
 }
 
 impl ChangeIndex {
@@ -55,7 +59,13 @@ impl ChangeIndex {
         self.touched.extend(change.number().filter(|_| is_touched(change)));
         // Many mappings use one disk, one after the other.
         let last = self.entered.last().copied();
-        self.entered.extend(change.new_lower_devices().into_iter().filter(|number| Some(*number) != last));
+        self.entered.extend(change.entered_devices().into_iter().filter(|number| Some(*number) != last));
+        if change.takes_sectors() {
+            self.takes = true;
+            let last = self.grounds.last().copied();
+            self.grounds
+                .extend(change.new_lower_devices().into_iter().filter(|number| Some(*number) != last));
+        }
     }
 }
 

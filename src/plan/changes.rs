@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::change::{Change, Drift};
+use super::change::{self, Change, Drift};
 use super::change_index::ChangeIndex;
 use super::conflict::{Conflict, Obstacle};
 use super::mappings::Mappings;
@@ -31,6 +31,8 @@ pub struct Changes<'a> {
     pub orphans: Vec<&'a Seen>,
     /// The conflicts that the comparison found.
     pub conflicts: Vec<Conflict>,
+    /// The warnings about sectors that one mapping writes to and another only reads.
+    pub(super) shared: Vec<Warning>,
     /// Where the changes are that need a second look.
     pub(super) index: ChangeIndex,
     pub(super) mappings: Mappings<'a>,
@@ -52,6 +54,7 @@ impl<'a> Changes<'a> {
             lowers: IndexVec::with_capacity(count),
             orphans,
             conflicts: Vec::new(),
+            shared: Vec::new(),
             index: ChangeIndex::default(),
             by_mapping: IndexVec::filled(None, count),
             mappings,
@@ -151,6 +154,13 @@ impl<'a> Changes<'a> {
     /// The name of an orphan that is removed.
     pub fn pruned(&self, number: DevNum) -> Option<&'a Name> {
         self.pruned.get(&number).copied()
+    }
+
+    /// The numbers of the orphans that are removed, in the order of the list.
+    pub(super) fn pruned_numbers(&self) -> impl Iterator<Item = DevNum> {
+        let pending = |seen: &Seen| seen.mapped.as_ref().is_some_and(change::is_removal_pending);
+        let removed = self.orphans.iter().filter(move |seen| !pending(seen)).map(|seen| seen.listed.number);
+        removed.filter(|number| self.pruned.contains_key(number))
     }
 
     /// The numbers of devices that something may be done to.

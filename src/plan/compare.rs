@@ -47,8 +47,9 @@ pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
         comparison.add_left(left.iter().map(|(id, _)| *id).collect());
     }
     let Comparison { mut changes, claims, .. } = comparison;
-    let overlaps = claims.conflicts(&changes);
+    let (overlaps, warnings) = claims.judge(&changes);
     changes.conflicts.extend(overlaps);
+    changes.shared = warnings;
     changes
 }
 

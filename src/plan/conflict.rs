@@ -6,6 +6,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use super::blocks_grow::BlocksGrow;
+use super::neighbour::{SameDisk, WrittenElsewhere};
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
@@ -166,6 +167,19 @@ pub enum Obstacle {
         /// The device as the other mapping writes it.
         other_device: Written,
     },
+    /// A device outside the map writes to the same sectors, or is the same volume.
+    WrittenElsewhere(Box<WrittenElsewhere>),
+    /// A lower device is a disk of which a partition is in use, or a partition of a disk that is in use.
+    SameDisk(Box<SameDisk>),
+    /// Two mappings are the same volume of a pool.
+    SameVolume {
+        /// The id of the volume.
+        id: u32,
+        /// The pool as this mapping writes it.
+        pool: Written,
+        /// The key of the other mapping.
+        other: Key,
+    },
     /// Two mappings have one device.
     ClaimedTwice {
         /// The name of the device.
@@ -216,6 +230,8 @@ pub enum Obstacle {
     },
     /// A key is in no keyring.
     KeyMissing(MissingKey),
+    /// The mapping and others exchange sectors, and their tables can't be swapped together.
+    ExchangeInParts,
     /// The steps of the mapping wait for each other.
     StepsInCircle,
 }
@@ -298,6 +314,13 @@ impl fmt::Display for Obstacle {
                  sectors, or write shared = true in both",
                 **device, **other_device
             ),
+            Self::WrittenElsewhere(shared) => shared.fmt(f),
+            Self::SameDisk(disk) => disk.fmt(f),
+            Self::SameVolume { id, pool, other } => write!(
+                f,
+                "it is volume {id} of {}, and so is `{other}`; give it another id, or write shared = true in both",
+                pool.described()
+            ),
             Self::ClaimedTwice { device, other, mapping } => {
                 write!(f, "the device `{device}` can't be both `{other}` and `{mapping}`")
             }
@@ -325,6 +348,10 @@ impl fmt::Display for Obstacle {
                 origin.described()
             ),
             Self::KeyMissing(key) => write!(f, "{key}"),
+            Self::ExchangeInParts => f.write_str(
+                "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
+                 apply the change in two parts: first a map in which nothing uses these sectors",
+            ),
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
             }

@@ -29,6 +29,8 @@ pub(crate) enum Dependency {
     ReleasesLower,
     /// The other makes a snapshot of an origin that is written through this one, or suspends what this one's snapshot is of.
     Origin,
+    /// The other lets go sectors, a volume or a disk that this one takes.
+    TakesOver,
 }
 
 /// Other steps, and why they wait or are waited for: of most steps at most one.
@@ -37,6 +39,8 @@ type Others = SmallVec<[(UnsortedId, Dependency); 1]>;
 /// Steps, and which of them wait for which.
 pub(crate) struct Dependencies {
     pub steps: IndexVec<UnsortedId, Step>,
+    /// The steps of each mapping.
+    pub ranges: StepRanges,
     /// The action of each step.
     step_actions: IndexVec<UnsortedId, Action>,
     /// The actions that occur.
@@ -45,6 +49,8 @@ pub(crate) struct Dependencies {
     after: IndexVec<UnsortedId, Others>,
     /// For each step, for how many it waits.
     counts: IndexVec<UnsortedId, u32>,
+    /// The steps whose tables can't be loaded before the steps that they wait for.
+    held_loads: BTreeSet<UnsortedId>,
     /// For each step, those that it waits for: made when that is first asked, which only a circle does.
     before: OnceCell<IndexVec<UnsortedId, Others>>,
 }
@@ -56,7 +62,10 @@ impl Dependencies {
         let count = steps.len();
         let after = IndexVec::filled(Others::new(), count);
         let counts = IndexVec::filled(0, count);
-        let mut dependencies = Self { steps, step_actions, actions, after, counts, before: OnceCell::new() };
+        let (held_loads, before) = (BTreeSet::new(), OnceCell::new());
+        let none = StepRanges::with_capacity(0);
+        let mut dependencies =
+            Self { steps, ranges: none, step_actions, actions, after, counts, held_loads, before };
         dependencies.same_device(&ranges);
         if actions.contains(Action::Rename) || actions.contains(Action::Remove) {
             dependencies.names_and_uuids();
@@ -66,6 +75,7 @@ impl Dependencies {
         if actions.contains(Action::Remove) {
             dependencies.releases_lower(observed);
         }
+        dependencies.ranges = ranges;
         dependencies
     }
 
@@ -132,6 +142,16 @@ impl Dependencies {
     /// For each step, for how many it waits.
     pub(crate) fn counts(&self) -> &IndexVec<UnsortedId, u32> {
         &self.counts
+    }
+
+    /// Loads the table of a step only after all that the step waits for.
+    pub(crate) fn hold_load(&mut self, step: UnsortedId) {
+        self.held_loads.insert(step);
+    }
+
+    /// The steps whose tables can't be loaded before the steps that they wait for.
+    pub(crate) fn held_loads(&self) -> &BTreeSet<UnsortedId> {
+        &self.held_loads
     }
 
     /// The dependencies of the steps in the order of `sorted`, each once.
@@ -297,7 +317,7 @@ impl Dependencies {
 pub(crate) type Places = IndexVec<UnsortedId, StepId>;
 
 /// Returns the preparation that a message does. It waits as its table does, and for the mapping whose volume it copies.
-fn preparation(step: &Step) -> Option<&Preparation> {
+pub(crate) fn preparation(step: &Step) -> Option<&Preparation> {
     let Operation::Message(message) = &step.operation else { return None };
     message.prepares.as_deref()
 }

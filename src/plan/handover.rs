@@ -17,7 +17,9 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
         for number in taken(change) {
             let mut others =
                 observed.devices.iter().filter(|seen| Some(seen.listed.number) != change.number());
-            let Some(giver) = others.find(|seen| is_active(seen) && gives(seen, number)) else { continue };
+            let Some(giver) = others.find(|seen| is_active(seen) && has_blocks(seen, number)) else {
+                continue;
+            };
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),
                 name: change.mapping.name.clone(),
@@ -29,7 +31,7 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
 }
 
 /// Returns the devices whose blocks a mapping takes over with its new table.
-fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
+pub(crate) fn taken(change: &Change<'_>) -> impl Iterator<Item = DevNum> {
     change.new_rows().iter().filter_map(|row| match row.target.handover()? {
         Handover::Takes(device) => device.number,
         Handover::Gives(_) => None,
@@ -40,14 +42,17 @@ fn is_active(seen: &Seen) -> bool {
     seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.suspended)
 }
 
-/// Whether a mapping has blocks on a device that another one may take over.
-fn gives(seen: &Seen, number: DevNum) -> bool {
-    let gives = |row: &RawRow| {
+fn has_blocks(seen: &Seen, number: DevNum) -> bool {
+    seen.mapped.as_ref().is_some_and(|mapped| gives(&mapped.table, number))
+}
+
+/// Whether the device of a table has blocks on a device that another one may take over.
+pub(crate) fn gives(table: &[RawRow], number: DevNum) -> bool {
+    table.iter().any(|row| {
         let target = targets::parse(&row.kind, row.params()).ok();
         target.is_some_and(|target| match target.handover() {
             Some(Handover::Gives(device)) => device.number == Some(number),
             _ => false,
         })
-    };
-    seen.mapped.iter().flat_map(|mapped| mapped.table.iter()).any(gives)
+    })
 }

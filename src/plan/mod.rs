@@ -21,14 +21,19 @@ mod conflict;
 mod deactivation;
 mod dependencies;
 pub mod document;
+mod exchange;
+mod ground;
 mod handover;
 mod keyrings;
 mod mappings;
 mod matching;
 mod namesake;
+mod neighbour;
 mod order;
 mod origins;
+mod outside;
 mod overlap;
+mod partitions;
 mod placement;
 mod position;
 mod preparation;
@@ -38,9 +43,12 @@ mod remark;
 pub mod repair;
 mod resolve;
 mod risk;
+mod sharing;
 mod step;
 mod step_ranges;
 mod steps;
+mod takeovers;
+mod transfer;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +68,9 @@ pub use compare::compare;
 pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
 pub use namesake::Namesake;
+pub use neighbour::{
+    DiskUser, Living, Origin, Other, Part, ReadElsewhere, SameDisk, SharedPlace, WrittenElsewhere,
+};
 pub use origins::Held;
 pub use position::{ChangeId, StepId};
 pub(crate) use reason::suspended_meanwhile;
@@ -67,6 +78,7 @@ pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
 pub use remark::{Fact, Ignored, Unjudged, Warning};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
+use transfer::Transfer;
 pub use usage::InUse;
 
 /// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.
@@ -77,6 +89,8 @@ pub struct Plan {
     /// Below each step the earlier ones that it waits for. Steps that do not wait for each other can be carried out at the
     /// same time.
     pub dependencies: Stacks<StepId>,
+    /// The steps whose tables can't be loaded before the steps that they wait for.
+    pub held_loads: BTreeSet<StepId>,
     /// The conflicts of the map; with any, the plan can't be carried out.
     pub conflicts: Vec<Conflict>,
     /// The devices that can't be judged, and are left alone.
@@ -148,7 +162,14 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     observed.read_circles(kernel, changes.touched())?;
     let index = &changes.index;
     let origins = || index.origins.iter().copied();
-    observed.read_users(kernel, changes.touched().chain(index.entered.iter().copied()).chain(origins()))?;
+    let touched = changes.touched().chain(index.entered.iter().copied()).chain(origins());
+    if index.grounds.is_empty() {
+        observed.read_users(kernel, touched)?;
+    } else {
+        let takes = |id: ChangeId| changes.all[id].takes_sectors();
+        let is_listed = |number| changes.id_of_number(number, &observed).is_some_and(takes);
+        observed.read_neighbours(kernel, &index.grounds, touched, &is_listed)?;
+    }
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
     Ok(make(&changes, &observed, allow))
@@ -166,8 +187,13 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     let allow = changes.map.policy.allow.union(allow).copied().collect();
     let (unsorted, mut conflicts) = steps::of(changes, observed);
     let actions = unsorted.actions;
-    let (mut steps, dependencies) = order::sort(unsorted, changes, observed, &mut conflicts);
+    let mut sharing = sharing::of(changes, observed);
+    partitions::compare(changes, observed, &mut sharing.conflicts, &mut sharing.transfers);
+    Transfer::sort(&mut sharing.transfers);
+    let order::Sorted { mut steps, dependencies, held_loads } =
+        order::sort(unsorted, changes, observed, &sharing.transfers, &mut conflicts);
     conflicts.extend(changes.conflicts.iter().cloned());
+    conflicts.append(&mut sharing.conflicts);
     conflicts.extend(claims::conflicts(changes, observed));
     conflicts.extend(handover::conflicts(changes, observed));
     conflicts.extend(block_size::conflicts(changes, observed));
@@ -177,7 +203,10 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
-    let (ignored, warnings) = (changes.ignored(), changes.warnings());
+    let (ignored, mut warnings) = (changes.ignored(), changes.warnings());
+    warnings.append(&mut sharing.warnings);
+    warnings.extend(changes.shared.iter().cloned());
+    Warning::sort(&mut warnings);
     let namesakes = Namesake::all(changes, observed);
-    Plan { steps, dependencies, conflicts, unjudged, ignored, warnings, namesakes, allow }
+    Plan { steps, dependencies, held_loads, conflicts, unjudged, ignored, warnings, namesakes, allow }
 }

@@ -1,14 +1,17 @@
 //! Sorts the steps into the order in which they are carried out.
 //!
-//! A step waits for others for five reasons: it uses a device that they create, it removes a device that they still use,
-//! it needs a name or a uuid that they free, or it is about the same device. Otherwise steps are sorted by kind and name:
+//! A step waits for others for six reasons: it uses a device that they create, it removes a device that they still use,
+//! it needs a name or a uuid that they free, it takes sectors that they let go, or it is about the same device. Otherwise steps are sorted by kind and name:
 //! harmless ones first, destructive ones last.
 //!
 //! Names can wait in a circle (`a <-> b`). Such a circle is cut at a name: one device passes through a
 //! temporary one. Its uuid tells its mapping, so a crash in between is repaired by the next plan.
+//!
+//! Sectors can wait in a circle, too: two mappings exchange theirs. Then their tables are swapped together, while both are
+//! suspended. Where that is not possible, it is a conflict.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use indexmap::IndexSet;
 
@@ -16,11 +19,14 @@ use super::action::{Action, ActionSet};
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
 use super::dependencies::{Dependencies, Dependency, Places};
+use super::exchange;
 use super::placement;
 use super::position::{ChangeId, StepId, UnsortedId};
 use super::reason::Cause;
 use super::step::{Operation, Step};
 use super::steps::Unsorted;
+use super::takeovers;
+use super::transfer::Transfer;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
@@ -32,11 +38,13 @@ pub(crate) fn sort(
     unsorted: Unsorted,
     changes: &Changes<'_>,
     observed: &Observed,
+    transfers: &[Transfer],
     conflicts: &mut Vec<Conflict>,
-) -> (IndexVec<StepId, Step>, Stacks<StepId>) {
+) -> Sorted {
     let device_ranks = device_ranks(unsorted.actions, observed);
     let name_ranks = name_ranks(&unsorted);
-    let dependencies = Dependencies::new(unsorted, changes, observed);
+    let mut dependencies = Dependencies::new(unsorted, changes, observed);
+    takeovers::add(&mut dependencies, changes, transfers);
     let mut order = Order::new(dependencies, changes, device_ranks, name_ranks);
     loop {
         order.drain();
@@ -44,7 +52,13 @@ pub(crate) fn sort(
         order.cut(&circle, conflicts);
     }
     let places = order.places();
+    for exchange in &order.exchanges {
+        if !exchange::is_together(&order.dependencies, &order.sorted, &places, exchange) {
+            order.note(exchange[0], Obstacle::ExchangeInParts, conflicts);
+        }
+    }
     let Order { dependencies, sorted, .. } = order;
+    let held_loads = dependencies.held_loads().iter().map(|step| places[*step]).collect();
     let waits = dependencies.sorted(&sorted, &places);
     let actions = dependencies.actions;
     let mut steps = arranged(dependencies.steps, places);
@@ -52,7 +66,16 @@ pub(crate) fn sort(
     if actions.contains(Action::Rename) || actions.contains(Action::Remove) {
         rename_along(&mut steps);
     }
-    (steps, waits)
+    Sorted { steps, dependencies: waits, held_loads }
+}
+
+/// Steps in the order in which they are carried out.
+pub(crate) struct Sorted {
+    pub steps: IndexVec<StepId, Step>,
+    /// Below each step the earlier ones that it waits for.
+    pub dependencies: Stacks<StepId>,
+    /// The steps whose tables can't be loaded before the steps that they wait for.
+    pub held_loads: BTreeSet<StepId>,
 }
 
 /// Puts each step in its place, without a second list of steps.
@@ -155,6 +178,10 @@ struct Order<'c, 'a> {
     /// The steps that wait for no other any more. Mostly those are few, however many steps there are.
     ready: BinaryHeap<Reverse<Priority>>,
     sorted: IndexVec<StepId, UnsortedId>,
+    /// The steps that exchange sectors, and so come right after one another.
+    exchanging: HashSet<UnsortedId>,
+    /// The steps of each circle of such.
+    exchanges: Vec<Vec<UnsortedId>>,
     /// All steps before this one are done.
     looked_at: UnsortedId,
 }
@@ -179,6 +206,8 @@ impl<'c, 'a> Order<'c, 'a> {
             first: Vec::new(),
             ready: BinaryHeap::new(),
             sorted: IndexVec::with_capacity(count),
+            exchanging: HashSet::new(),
+            exchanges: Vec::new(),
             looked_at: UnsortedId::new(0),
         };
         let free = order.open.positions().filter(|step| order.open[*step] == 0);
@@ -289,6 +318,17 @@ impl<'c, 'a> Order<'c, 'a> {
         {
             return;
         }
+        if let Some((before, after)) = self.inside(circle, Dependency::TakesOver) {
+            if exchange::is_possible(&self.dependencies, circle) {
+                self.exchanging.extend(circle);
+                self.exchanges.push(circle.to_vec());
+            } else {
+                self.note(after, Obstacle::ExchangeInParts, conflicts);
+            }
+            self.dependencies.drop(before, after, Dependency::TakesOver);
+            self.recount(after);
+            return;
+        }
         if let Some((before, after)) = self.inside(circle, Dependency::ReleasesLower) {
             self.dependencies.drop(before, after, Dependency::ReleasesLower);
             self.recount(after);
@@ -297,15 +337,19 @@ impl<'c, 'a> Order<'c, 'a> {
         // No other circle is possible: dependencies of one device and of one stack never close one by themselves.
         // Should one appear all the same, it is shown, and nothing is applied.
         let first = circle[0];
-        let step = &self.dependencies.steps[first];
-        if let Some(mapping) = step.mapping.clone() {
-            let name = step.name.clone();
-            conflicts.push(Conflict { name, mapping, reason: Obstacle::StepsInCircle });
-        }
+        self.note(first, Obstacle::StepsInCircle, conflicts);
         for (before, why) in self.dependencies.before(first).to_vec() {
             self.dependencies.drop(before, first, why);
         }
         self.recount(first);
+    }
+
+    /// Adds a conflict of the mapping that a step is for.
+    fn note(&self, step: UnsortedId, reason: Obstacle, conflicts: &mut Vec<Conflict>) {
+        let step = &self.dependencies.steps[step];
+        if let Some(mapping) = step.mapping.clone() {
+            conflicts.push(Conflict { name: step.name.clone(), mapping, reason });
+        }
     }
 
     /// Two steps of a circle of which the second waits for the first because of that: those with the first

@@ -1,19 +1,22 @@
-//! Finds mappings that write to the same sectors, by device number.
+//! Finds mappings that write to the same sectors or are the same volume, by device number.
 //!
 //! The map was checked without the kernel, by the names of devices. Two names of one device are found here.
 
 use super::change::Change;
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
+use super::neighbour::{Other, Part, ReadElsewhere, SharedPlace};
 use super::position::ChangeId;
+use super::remark::{Fact, Warning};
 use crate::config::{self, Claim, MappingRow, Overlap, State};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::{IndexVec, Positions};
+use crate::targets::DeviceAccess;
 
 /// The identity of a device. For a mapping this is its place, because it may not have a number yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Identity {
     Mapping(ChangeId),
     Other(DevNum),
@@ -61,8 +64,9 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Returns a conflict for each mapping that writes where another one does.
-    pub(crate) fn conflicts(self, changes: &Changes<'a>) -> Vec<Conflict> {
+    /// Returns a conflict for each mapping that writes where another one does, and a warning for each that takes sectors
+    /// which another one only reads, or the other way round.
+    pub(crate) fn judge(self, changes: &Changes<'a>) -> (Vec<Conflict>, Vec<Warning>) {
         let Self { grounded: mut claims, contested, .. } = self;
         if contested.iter().any(|contested| *contested) {
             let is_contested = |lowers: &Positions<ChangeId>| lowers.iter().any(|lower| contested[*lower]);
@@ -76,7 +80,10 @@ impl<'a> Claims<'a> {
                 config::claim(change.mapping, identity_of, &mut claims);
             }
         }
-        config::overlaps(claims).iter().map(conflict).collect()
+        let reads = || claims.iter().any(|claim| claim.access == DeviceAccess::Read);
+        let readings = if changes.index.takes && reads() { config::readings(&claims) } else { Vec::new() };
+        let warnings = readings.iter().filter_map(|reading| warning(reading, changes)).collect();
+        (config::overlaps(claims).iter().map(conflict).collect(), warnings)
     }
 }
 
@@ -91,16 +98,39 @@ fn has_claims(change: &Change<'_>) -> bool {
     change.mapping.state != State::Absent && !change.is_blocked()
 }
 
+/// Returns the warning about sectors that one mapping writes to and another only reads, if the plan brings that about. It is
+/// one of the mapping that takes the sectors, and of the writer if both do.
+fn warning(reading: &Overlap<'_, Identity>, changes: &Changes<'_>) -> Option<Warning> {
+    let Overlap { first, second } = reading;
+    let takes =
+        |claim: &&Claim<'_, Identity>| changes.get(&claim.mapping.key).is_some_and(Change::takes_sectors);
+    let writes = |claim: &Claim<'_, Identity>| claim.access != DeviceAccess::Read;
+    let of = [first, second].into_iter().filter(takes).max_by_key(|claim| writes(claim))?;
+    let other = if std::ptr::eq(of, first) { second } else { first };
+    let part = of.volume.map_or(Part::Sectors(reading.sectors()), Part::Volume);
+    let shared = ReadElsewhere {
+        place: SharedPlace { part, device: of.device.into(), at: None },
+        other: Other::Mapping(other.mapping.key.clone()),
+        writes: writes(of),
+    };
+    Some(Warning {
+        mapping: of.mapping.key.clone(),
+        name: of.mapping.name.clone(),
+        fact: Fact::ReadElsewhere(Box::new(shared)),
+    })
+}
+
 fn conflict(overlap: &Overlap<'_, Identity>) -> Conflict {
     let Overlap { first, second } = overlap;
-    Conflict {
-        mapping: second.mapping.key.clone(),
-        name: second.mapping.name.clone(),
-        reason: Obstacle::Overlap {
+    let other = first.mapping.key.clone();
+    let reason = match second.volume {
+        Some(id) => Obstacle::SameVolume { id, pool: second.device.into(), other },
+        None => Obstacle::Overlap {
             sectors: overlap.sectors(),
             device: second.device.into(),
-            other: first.mapping.key.clone(),
+            other,
             other_device: first.device.into(),
         },
-    }
+    };
+    Conflict { mapping: second.mapping.key.clone(), name: second.mapping.name.clone(), reason }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::conflict::Obstacle;
+use super::neighbour::ReadElsewhere;
 use crate::diff::Unjudgeable;
 use crate::identity::{Key, Name};
 use crate::targets::IgnoredValue;
@@ -41,6 +42,16 @@ pub struct Warning {
     pub fact: Fact,
 }
 
+impl Warning {
+    /// Sorts warnings by mapping, name and sentence, and drops duplicates.
+    pub(crate) fn sort(warnings: &mut Vec<Self>) {
+        warnings.sort_by_cached_key(|warning| {
+            (warning.mapping.clone(), warning.name.clone(), warning.fact.to_string())
+        });
+        warnings.dedup();
+    }
+}
+
 /// What a [`Warning`] tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
@@ -50,6 +61,8 @@ pub enum Fact {
     /// The mapping has no device, and an owned device that no mapping declares has its table, word for word: the mapping may
     /// have had that key.
     FormerKey(Key),
+    /// The mapping writes to sectors that another device only reads, or the other way round.
+    ReadElsewhere(Box<ReadElsewhere>),
     /// The device is suspended, its owner is that of the map, and no mapping declares it.
     SuspendedOrphan,
 }
@@ -65,6 +78,7 @@ impl fmt::Display for Fact {
                 "its table is that of the device of `{key}`, which no mapping declares any more; if that is its earlier key, \
                  write formerly = [\"{key}\"] and the device is kept"
             ),
+            Self::ReadElsewhere(shared) => shared.fmt(f),
             Self::SuspendedOrphan => f.write_str(
                 "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
                  and prune = true removes it",

@@ -8,4 +8,5 @@ mod keys;
 mod lengths;
 mod order;
 mod refusals;
+mod sectors;
 mod volumes;

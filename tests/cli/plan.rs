@@ -163,7 +163,7 @@ fn a_conflict_is_1_and_the_plan_is_shown_whole() {
         ended.stdout.contains("! conflict  data") && ended.stdout.contains("+ create  other"),
         "{ended:?}"
     );
-    assert!(ended.stdout.lines().last().unwrap().ends_with("1 conflict."), "{ended:?}");
+    assert!(ended.stdout.lines().last().unwrap().ends_with("2 conflicts."), "{ended:?}");
     for args in [vec!["apply", &file], vec!["apply", &file, "--dry-run"]] {
         assert!(lab.fails(1, args).contains("conflict"));
     }

@@ -1,4 +1,4 @@
-//! Checks that two mappings never write to the same sectors unless both are `shared`.
+//! Checks that two mappings never write to the same sectors, or are the same volume, unless both are `shared`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -106,8 +106,11 @@ fn spelling(device: &Device) -> SmolStr {
 
 fn describe(overlap: &Overlap<'_, SmolStr>, mappings: &Mappings) -> Diagnostic {
     let Overlap { first, second } = overlap;
-    let what = overlap.sectors();
     let device = second.device;
+    if let Some(id) = second.volume {
+        return volume_twice(overlap, id, mappings);
+    }
+    let what = overlap.sectors();
     let message = if first.mapping.key == second.mapping.key {
         format!("two targets of `{}` write to {what} of {device}", second.mapping.key)
     } else {
@@ -118,6 +121,21 @@ fn describe(overlap: &Overlap<'_, SmolStr>, mappings: &Mappings) -> Diagnostic {
         .label("written here")
         .related(place(first, mappings), "and here")
         .help("give them different sectors, or `shared = true` in both mappings if that is meant")
+}
+
+fn volume_twice(overlap: &Overlap<'_, SmolStr>, id: u32, mappings: &Mappings) -> Diagnostic {
+    let Overlap { first, second } = overlap;
+    let device = second.device;
+    let message = if first.mapping.key == second.mapping.key {
+        format!("two targets of `{}` are volume {id} of {device}", second.mapping.key)
+    } else {
+        format!("`{}` and `{}` are both volume {id} of {device}", first.mapping.key, second.mapping.key)
+    };
+    Diagnostic::error(message)
+        .at(place(second, mappings))
+        .label("this volume")
+        .related(place(first, mappings), "and here")
+        .help("give one of them another id, or `shared = true` to both mappings if one volume is meant")
 }
 
 fn place(claim: &Claim<'_, SmolStr>, mappings: &Mappings) -> Spot {

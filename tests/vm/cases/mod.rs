@@ -23,6 +23,7 @@ mod refusals;
 mod removing;
 mod rollback;
 mod roundtrip;
+mod sectors;
 mod side_by_side;
 mod snapshots;
 mod tables;
@@ -129,6 +130,12 @@ cases! {
         a_stack_grows_in_one_apply
         a_device_has_many_names
         three_hundred_devices;
+    sectors:
+        what_a_device_outside_the_map_writes_is_a_conflict
+        a_leftover_keeps_its_sectors_until_it_is_pruned
+        sectors_change_hands_in_one_apply
+        a_disk_and_its_partitions_are_never_both_in_use
+        a_thin_volume_has_one_mapping;
     names:
         a_rename_keeps_the_number
         two_names_change_places

@@ -1,0 +1,32 @@
+//! Describes the mapped devices that are not mappings of the map.
+
+use std::collections::HashSet;
+
+use super::changes::Changes;
+use super::neighbour::{Living, Origin};
+use super::usage::InUse;
+use crate::identity::{DevNum, Owner};
+use crate::observed::{Observed, Seen};
+
+/// Describes a mapped device outside the map.
+pub(crate) fn living(number: DevNum, changes: &Changes<'_>, observed: &Observed) -> Option<Living> {
+    let seen = observed.by_number(number)?;
+    Some(Living {
+        name: seen.listed.name.clone(),
+        number,
+        origin: origin(seen, &changes.map.owner),
+        users: InUse::of(number, 0, &HashSet::new(), observed),
+    })
+}
+
+fn origin(seen: &Seen, owner: &Owner) -> Origin {
+    let leaves = seen.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
+    let Some(uuid) = &seen.listed.uuid else { return Origin::WithoutUuid };
+    match (uuid.is_of(owner), uuid.parts(), uuid.subsystem()) {
+        (true, ..) if leaves => Origin::Leaving,
+        (true, ..) => Origin::Leftover(uuid.clone()),
+        (_, Some((other, _)), _) => Origin::Owner(other),
+        (_, _, Some(subsystem)) => Origin::Subsystem(subsystem),
+        _ => Origin::Unknown(uuid.clone()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Sectors, disks and partitions that other devices use, and sectors that change hands.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use dmctl::kernel::{ChangeKernel, Removal};
+
+use crate::guest::{Disk, Guest, Mounted, Ran, apply_ends, named, program, with_map};
+
+/// A plan of this map must have a conflict with each of these words, and an apply must change nothing.
+fn in_conflict(guest: &Guest, map: &str, words: &[&str]) -> Result<()> {
+    let plan = with_map("plan", map, &[])?;
+    ensure!(plan.status == Some(1), "{plan:?}");
+    for word in words {
+        ensure!(plan.stdout.contains(word), "`{word}` is missing: {plan:?}");
+    }
+    guest.refused(map, &["--allow", "remap,format,loss"], 1)?;
+    Ok(())
+}
+
+fn linear(key: &str, length: u64, device: &str, offset: u64) -> String {
+    format!(
+        "[mappings.{key}]\ntargets = [{{ type = \"linear\", length = {length}, device = \"{device}\", offset = {offset} }}]\n"
+    )
+}
+
+pub fn what_a_device_outside_the_map_writes_is_a_conflict(guest: &Guest) -> Result<()> {
+    let arguments = ["create", "vg-lv", "--noudevsync", "--noudevrules", "--uuid", "LVM-abc", "--table"];
+    program("dmsetup", &[&arguments[..], &["0 32768 linear 1:0 2048"]].concat())?;
+    let mounted = Mounted::fresh("/dev/mapper/vg-lv", "ext2", "/run/tmp/lv")?;
+    fs::write(mounted.file("kept"), "kept")?;
+    let over = linear("a", 4096, "/dev/ram0", 0);
+    in_conflict(guest, &over, &["sectors 2048 to 4095", "`vg-lv`", "LVM", "mounted on /run/tmp/lv"])?;
+    // The same sectors as a growth, and beside them.
+    let beside = linear("a", 2048, "/dev/ram0", 0);
+    guest.apply(&beside, &[])?;
+    in_conflict(guest, &over, &["sectors 2048 to 4095", "`vg-lv`"])?;
+    let shared = over.replace("[mappings.a]", "[mappings.a]\nshared = true");
+    guest.apply(&shared, &[])?;
+    // A live table that has them already is not in conflict.
+    guest.in_sync(&over)?;
+    guest.apply("mappings.a.state = \"absent\"", &[])?;
+    ensure!(fs::read_to_string(mounted.file("kept"))? == "kept");
+    drop(mounted);
+    guest.kernel.remove(&named("vg-lv"), Removal::Now)?;
+    Ok(())
+}
+
+pub fn a_leftover_keeps_its_sectors_until_it_is_pruned(guest: &Guest) -> Result<()> {
+    guest.apply(&linear("data", 4096, "/dev/ram0", 0), &[])?;
+    let other = linear("data2", 4096, "/dev/ram0", 0);
+    in_conflict(guest, &other, &["`data`", "DMCTL-lab-data", "formerly = [\"data\"]", "prune = true"])?;
+    let pruned = format!("[policy]\nprune = true\n{other}");
+    let plan = with_map("plan", &pruned, &[])?.stdout;
+    ensure!(plan.find("remove") < plan.find("create"), "{plan}");
+    guest.apply(&pruned, &[])?;
+    guest.apply("mappings.data2.state = \"absent\"", &[])
+}
+
+pub fn sectors_change_hands_in_one_apply(guest: &Guest) -> Result<()> {
+    let one = linear("d", 8192, "/dev/ram0", 0);
+    let two = linear("d", 4096, "/dev/ram0", 0) + &linear("e", 4096, "/dev/ram0", 4096);
+    guest.apply(&one, &[])?;
+    guest.disks[0].fill(4096, 8, 7)?;
+    guest.apply(&two, &["--allow", "remap"])?;
+    ensure!(Disk::mapping("e")?.read(0, 8)? == [7; 4096]);
+    // Each has the sectors of the other, and back.
+    let exchanged = linear("d", 4096, "/dev/ram0", 4096) + &linear("e", 4096, "/dev/ram0", 0);
+    guest.apply(&exchanged, &["--allow", "remap"])?;
+    ensure!(Disk::mapping("d")?.read(0, 8)? == [7; 4096]);
+    guest.apply(&two, &["--allow", "remap"])?;
+    let joined = format!("{one}[mappings.e]\nstate = \"absent\"\n");
+    guest.apply(&joined, &[])?;
+    ensure!(Disk::mapping("d")?.read(4096, 8)? == [7; 4096]);
+    guest.apply("mappings.d.state = \"absent\"", &[])
+}
+
+/// A disk with two partitions, detached when this is dropped.
+struct Partitioned {
+    whole: String,
+}
+
+impl Partitioned {
+    fn new() -> Result<Self> {
+        let image = "/run/tmp/parts.img";
+        let mut bytes = vec![0; 8 << 20];
+        let entry = |start: u32, count: u32| {
+            let mut entry = [0; 16];
+            entry[4] = 0x83;
+            entry[8..12].copy_from_slice(&start.to_le_bytes());
+            entry[12..].copy_from_slice(&count.to_le_bytes());
+            entry
+        };
+        bytes[446..462].copy_from_slice(&entry(2048, 4096));
+        bytes[462..478].copy_from_slice(&entry(6144, 8192));
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        fs::write(image, bytes)?;
+        let whole = program("losetup", &["--find", "--show", "--partscan", image])?.trim().to_string();
+        Ok(Self { whole })
+    }
+
+    fn part(&self, number: u32) -> String {
+        format!("{}p{number}", self.whole)
+    }
+}
+
+impl Drop for Partitioned {
+    fn drop(&mut self) {
+        let _ = program("losetup", &["--detach", &self.whole]);
+    }
+}
+
+pub fn a_disk_and_its_partitions_are_never_both_in_use(guest: &Guest) -> Result<()> {
+    let disk = Partitioned::new()?;
+    let on_disk = linear("a", 8192, &disk.whole, 6144);
+    let instead = format!("map {} with offset 0 instead", disk.part(2));
+    {
+        let _mounted = Mounted::fresh(&disk.part(1), "ext2", "/run/tmp/part")?;
+        let mounted = format!("{} of the same disk is mounted on /run/tmp/part", disk.part(1));
+        in_conflict(guest, &on_disk, &[&mounted, &instead])?;
+        // The way out that it names.
+        guest.apply(&linear("a", 8192, &disk.part(2), 0), &[])?;
+        guest.apply("mappings.a.state = \"absent\"", &[])?;
+        // The kernel refuses what the plan does.
+        guest.kernel.create(&dmctl::identity::Name::new("x")?, None)?;
+        let number = Disk::open(&disk.whole)?.number;
+        let table = crate::guest::rows(&format!("0 64 linear {number} 6144"));
+        let loaded = guest.kernel.load(&named("x"), &table, dmctl::access::Access::Writable);
+        ensure!(loaded.is_err_and(|error| error.errno() == Some(nix::errno::Errno::EBUSY)));
+        guest.kernel.remove(&named("x"), Removal::Now)?;
+    }
+    // Two mappings of one map, of which neither is there, and then one.
+    let both = on_disk.clone() + &linear("b", 64, &disk.part(1), 0);
+    in_conflict(guest, &both, &["the disk of that partition", "under the mapping `a`"])?;
+    guest.apply(&on_disk, &[])?;
+    in_conflict(guest, &both, &["under the mapping `a`", &format!("map {} with offset 2048", disk.whole)])?;
+    // One that lets go first, in one apply: a removal, and another table.
+    let moved = linear("a", 64, "/dev/ram1", 0) + &linear("b", 64, &disk.part(1), 0);
+    guest.apply(&moved, &["--allow", "remap"])?;
+    let back = linear("a", 64, &disk.whole, 0) + "[mappings.b]\nstate = \"absent\"\n";
+    guest.apply(&back, &["--allow", "remap"])?;
+    let ran: Ran = apply_ends("mappings.a.state = \"absent\"", &[], 0)?;
+    ensure!(ran.status == Some(0));
+    Ok(())
+}
+
+pub fn a_thin_volume_has_one_mapping(guest: &Guest) -> Result<()> {
+    guest.needs("thin-pool")?;
+    let pool = "[mappings.pool]\ntargets = [{ type = \"thin-pool\", length = 65536, metadata = \"/dev/ram2\", data = \"/dev/ram3\", block_size = 128 }]\n";
+    let volume = |key: &str, more: &str| {
+        format!(
+            "[mappings.{key}]\nshared = true\ntargets = [{{ type = \"thin\", length = 2048, pool = \"@pool\", id = 1{more} }}]\n"
+        )
+    };
+    let alone = |key: &str| volume(key, "").replace("shared = true\n", "");
+    // The one without `create` waits for the other.
+    let both = pool.to_string() + &volume("a", "") + &volume("b", ", create = true");
+    guest.apply(&both, &["--allow", "format"])?;
+    guest.apply(&(pool.to_string() + &volume("a", "") + "[mappings.b]\nstate = \"absent\"\n"), &[])?;
+    let arguments = ["create", "docker", "--noudevsync", "--noudevrules", "--table"];
+    let number = Disk::mapping("pool")?.number;
+    program("dmsetup", &[&arguments[..], &[&format!("0 2048 thin {number} 1")]].concat())?;
+    guest.apply(&(pool.to_string() + "[mappings.a]\nstate = \"absent\"\n"), &[])?;
+    in_conflict(guest, &(pool.to_string() + &alone("a")), &["volume 1 of @pool", "`docker`"])?;
+    guest.kernel.remove(&named("docker"), Removal::Now)?;
+    guest.apply(&(pool.to_string() + &alone("a")), &[])?;
+    guest.apply("mappings.a.state = \"absent\"\nmappings.pool.state = \"absent\"", &[])
+}

@@ -109,11 +109,11 @@ mod tests {
         let row = |key: &&str| targets::parse("crypt", &format!("aes-cbc-plain {key} 0 8:0 0")).unwrap();
         let mut rows: Vec<_> = keys.iter().map(row).collect();
         let notes = files.hide(&Key::new(mapping).unwrap(), rows.iter_mut().map(AsMut::as_mut));
-        let file = |target: &Box<dyn Target>| {
+        let file = |target: &dyn Target| {
             let file = target.fields()["key"]["file"].as_str().unwrap().to_string();
             file.strip_prefix("/etc/dmctl/keys/").unwrap().to_string()
         };
-        (rows.iter().map(file).collect(), notes.iter().map(ToString::to_string).collect())
+        (rows.iter().map(AsRef::as_ref).map(file).collect(), notes.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn ioctl(control: BorrowedFd<'_>, command: Command, buffer: &mut [u8]
     Errno::result(answer).map(drop)
 }
 
-/// Looks for a key in the keyrings of this process, and asks no other program for it (request_key(2) without call-out
+/// Looks for a key in the keyrings of this process, and asks no other program for it (`request_key(2)` without call-out
 /// information). The key is linked to no other keyring.
 pub(super) fn find_key(kind: &CStr, description: &CStr) -> Result<(), Errno> {
     // SAFETY: both pointers are to texts that end with a NUL and are borrowed for the whole call, which only reads them;

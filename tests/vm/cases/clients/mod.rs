@@ -110,7 +110,10 @@ fn needs(client: &Client) -> Result<()> {
         return Ok(());
     }
     let says = format!("not installed: {}; `make setup` installs what it takes", missing.join(", "));
-    if std::env::var_os("CI").is_some() { bail!(says) } else { Err(Skipped(says).into()) }
+    if std::env::var_os("CI").is_some() {
+        bail!(says);
+    }
+    Err(Skipped(says).into())
 }
 
 fn shell(script: &str) -> Result<()> {
@@ -160,12 +163,12 @@ impl Seen {
         let states = guest.states()?;
         let names: BTreeMap<DevNum, String> =
             states.iter().map(|(info, ..)| (info.number, info.name.to_string())).collect();
-        let named = |word: &str| {
+        let by_name = |word: &str| {
             let number = DevNum::parse(word).and_then(|number| names.get(&number));
             number.map_or(word.to_string(), |name| format!("<{name}>"))
         };
         let tables = states.iter().map(|(info, live, inactive)| {
-            let words: Vec<String> = live.split(' ').map(named).collect();
+            let words: Vec<String> = live.split(' ').map(by_name).collect();
             let uuid = info.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
             let shown = format!("{uuid}\n{}\n{inactive}", words.join(" "));
             (info.name.plain().into_owned(), shown.trim_end().to_string())

@@ -44,7 +44,7 @@ pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
     }
     let left = walk.left();
     if !left.is_empty() {
-        comparison.add_left(left.iter().map(|(id, _)| *id).collect());
+        comparison.add_left(&left.iter().map(|(id, _)| *id).collect());
     }
     let Comparison { mut changes, claims, .. } = comparison;
     let (overlaps, warnings) = claims.judge(&changes);
@@ -87,7 +87,7 @@ impl<'a> Comparison<'a> {
 
     /// Adds the mappings that may be in a circle or above one. The circles of mappings alone show here; those through other
     /// devices only once it is known which devices stay.
-    fn add_left(&mut self, left: BTreeSet<MappingId>) {
+    fn add_left(&mut self, left: &BTreeSet<MappingId>) {
         let observed = self.observed;
         let below = |changes: &Changes<'_>, id: MappingId| -> Positions<MappingId> {
             if left.contains(&id) { changes.mappings.below(id, observed) } else { Positions::new() }
@@ -126,17 +126,14 @@ impl<'a> Comparison<'a> {
             Drift::Blocked
         } else {
             let (drift, ignored) = drift(mapping, found, &mut rows);
-            match assumed.filter(|_| drift != Drift::InSync) {
-                Some(assumed) => {
-                    obstacles.push(assumed);
-                    blocked = true;
-                    Drift::Blocked
-                }
-                None => {
-                    self.changes.note_ignored(ignored);
-                    let drift = self.followed(drift, &rows, found, lowers);
-                    self.replaced_below(drift, found, lowers)
-                }
+            if let Some(assumed) = assumed.filter(|_| drift != Drift::InSync) {
+                obstacles.push(assumed);
+                blocked = true;
+                Drift::Blocked
+            } else {
+                self.changes.note_ignored(ignored);
+                let drift = self.followed(drift, &rows, found, lowers);
+                self.replaced_below(drift, found, lowers)
             }
         };
         self.changes.conflicts.extend(obstacles.into_iter().map(|reason| Conflict {

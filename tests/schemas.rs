@@ -155,6 +155,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "reference-self",
             "reference-unknown",
             "uuid-taken",
+            "volume-twice",
         ],
     ),
     (

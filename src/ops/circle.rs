@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use super::{OpError, rows};
-use crate::diff;
 use crate::identity::{Called, DevNum, Name};
 use crate::kernel::{DeviceState, Id, Info, KernelError, ReadKernel, Slot};
 use crate::stack::{NamedStacks, Reach, position};
@@ -42,7 +41,7 @@ pub(super) fn refuse_stuck(kernel: &dyn ReadKernel, device: &DeviceState) -> Res
     if own.open_count == 0 || kernel.in_flight(own.number) == 0 {
         return Ok(());
     }
-    let below = diff::lower_devices(&device.table).into_iter().collect();
+    let below = device.table.iter().flat_map(rows::devices).collect();
     let Some(way) = way_back(kernel, own.number, below, Tables::Live)? else { return Ok(()) };
     Err(OpError::StuckInLoop { name: own.name.clone(), through: between(kernel, own.number, &way)? })
 }
@@ -64,7 +63,7 @@ fn way_back(
         }
         let mapped = names.get(&number).map(|name| kernel.device(&Id::Name(name.clone()), Slot::Live));
         let lowers: Vec<DevNum> = match mapped.transpose()?.flatten() {
-            Some(device) => diff::lower_devices(&device.table).into_iter().collect(),
+            Some(device) => device.table.iter().flat_map(rows::devices).collect(),
             None => kernel.block_device(number)?.map(|block| block.lower).unwrap_or_default(),
         };
         reach.extend(lowers.iter().copied());

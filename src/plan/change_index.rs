@@ -3,7 +3,7 @@
 
 use super::change::{Change, Drift};
 use super::conflict::Obstacle;
-use super::origins::{self, Origin};
+use super::origin::{self, Origin};
 use super::position::ChangeId;
 use crate::config::State;
 use crate::identity::DevNum;
@@ -75,10 +75,10 @@ impl ChangeIndex {
         if change.rows.iter().all(|row| row.target.origin_use().is_none()) {
             return;
         }
-        if origins::written(change).next().is_some() {
+        if origin::written(change).next().is_some() {
             self.writers.push(id);
         }
-        let taken = origins::taken(change);
+        let taken = origin::taken(change);
         if !taken.is_empty() {
             self.snapshots.push(id);
         }

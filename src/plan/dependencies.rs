@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::action::{Action, ActionSet};
 use super::changes::Changes;
-use super::origins;
+use super::origin;
 use super::position::{ChangeId, StepId, UnsortedId};
 use super::step::{Operation, Preparation, Step};
 use super::step_ranges::StepRanges;
@@ -258,13 +258,13 @@ impl Dependencies {
     fn origins(&mut self, changes: &Changes<'_>, ranges: &StepRanges) {
         let index = &changes.index;
         for snapshot in &index.snapshots {
-            let taken = origins::taken(&changes.all[*snapshot]);
+            let taken = origin::taken(&changes.all[*snapshot]);
             let makes = |id: &UnsortedId| matches!(self.steps[*id].action(), Action::Create | Action::Reload);
             let made: Vec<UnsortedId> = ranges.of(*snapshot).filter(makes).collect();
             let held = made.iter().flat_map(|id| self.steps[*id].held());
             let held = held.filter_map(|held| changes.id_of(held.mapping.as_ref()?));
             let writes =
-                |id: &ChangeId| origins::written(&changes.all[*id]).any(|origin| taken.contains(&origin));
+                |id: &ChangeId| origin::written(&changes.all[*id]).any(|origin| taken.contains(&origin));
             let declared = index.writers.iter().copied().filter(writes);
             let writers: BTreeSet<ChangeId> = held.chain(declared).filter(|id| id != snapshot).collect();
             for writer in writers {

@@ -24,12 +24,14 @@ pub mod document;
 mod exchange;
 mod ground;
 mod handover;
+mod held;
 mod keyrings;
 mod mappings;
 mod matching;
 mod namesake;
 mod neighbour;
 mod order;
+mod origin;
 mod origins;
 mod outside;
 mod overlap;
@@ -67,11 +69,11 @@ pub use changes::Changes;
 pub use compare::compare;
 pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
+pub use held::Held;
 pub use namesake::Namesake;
 pub use neighbour::{
     DiskUser, Living, Origin, Other, Part, ReadElsewhere, SameDisk, SharedPlace, WrittenElsewhere,
 };
-pub use origins::Held;
 pub use position::{ChangeId, StepId};
 pub(crate) use reason::suspended_meanwhile;
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};

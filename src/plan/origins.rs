@@ -10,110 +10,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::change::Change;
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
+use super::held::Held;
+use super::origin::{Origin, taken, written};
 use crate::config::State;
 use crate::device::Device;
 use crate::diff;
-use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{DeviceState, Id, Suspend};
+use crate::identity::DevNum;
+use crate::kernel::{DeviceState, Suspend};
 use crate::observed::Observed;
 use crate::stack::{NamedStacks, Position as _, Reach, position};
-use crate::table::{RawRow, Row};
-use crate::targets::{self, Handover, OriginUse};
-
-/// A device that is suspended while a snapshot is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The key of its mapping; `None` for an orphan.
-    pub mapping: Option<Key>,
-    /// The name of the device.
-    pub name: Name,
-    /// The uuid of the device.
-    pub uuid: Option<Uuid>,
-    /// The number of the device.
-    pub number: DevNum,
-    /// The flags of the suspend.
-    pub how: Suspend,
-}
-
-impl Held {
-    /// The identity that the kernel is asked by.
-    pub fn id(&self) -> Id {
-        Id::stable(&self.name, self.uuid.as_ref())
-    }
-}
+use crate::table::RawRow;
+use crate::targets::{self, OriginUse};
 
 position! {
     /// A device that is suspended.
     struct HeldId;
-}
-
-/// The identity of an origin: its number, or its key where the plan makes it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Origin {
-    Number(DevNum),
-    Mapping(Key),
-}
-
-impl Origin {
-    fn of(device: &Device) -> Option<Self> {
-        device.number.map(Self::Number).or_else(|| device.key().cloned().map(Self::Mapping))
-    }
-
-    /// The number of an origin that exists.
-    pub(super) fn number(self) -> Option<DevNum> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Mapping(_) => None,
-        }
-    }
-}
-
-/// The origins of the snapshots that the new table of a mapping makes: not those that its live table has already.
-pub(super) fn taken(change: &Change<'_>) -> SmallVec<[Origin; 1]> {
-    let rows = change.new_rows();
-    if rows.iter().all(|row| row.target.origin_use().is_none()) {
-        return SmallVec::new();
-    }
-    let device = change.device().filter(|_| !change.is_replaced());
-    let live = device.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
-    let new = rows.iter().filter(|row| !live.iter().any(|old| goes_on(row, old)));
-    let mut origins: SmallVec<[Origin; 1]> = new.filter_map(made_of).collect();
-    origins.sort_unstable();
-    origins.dedup();
-    origins
-}
-
-/// The origin of which a row makes a snapshot, or into which it takes one over.
-fn made_of(row: &Row) -> Option<Origin> {
-    match row.target.origin_use()? {
-        OriginUse::Keeps { origin, .. } => Origin::of(origin),
-        OriginUse::Writes(origin) => {
-            matches!(row.target.handover(), Some(Handover::Takes(_))).then(|| Origin::of(origin))?
-        }
-    }
-}
-
-/// Whether the snapshot of a live row goes on with a new row. One that is kept in memory begins again with any table.
-fn goes_on(new: &Row, old: &Row) -> bool {
-    let numbers = |row: &Row| -> Vec<Option<DevNum>> {
-        row.target.lower_devices(row.length).iter().map(|lower| lower.device.number).collect()
-    };
-    new.target.kind() == old.target.kind()
-        && old.target.hazards().data_loss_on_reload.is_none()
-        && numbers(new) == numbers(old)
-}
-
-/// The origins that a mapping writes with the table that it should have.
-pub(super) fn written(change: &Change<'_>) -> impl Iterator<Item = Origin> {
-    change.rows.iter().filter_map(|row| match row.target.origin_use()? {
-        OriginUse::Writes(origin) => Origin::of(origin),
-        OriginUse::Keeps { .. } => None,
-    })
 }
 
 /// Whether a live table writes an origin in such a way that its snapshots keep the old content.
@@ -203,7 +117,7 @@ pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
     conflicts
 }
 
-/// Returns the conflict of a snapshot whose origin is a snapshot-origin, or stands on one, and is not written through a
+/// Returns the conflict of a snapshot whose origin is a snapshot-origin, or is above one, and is not written through a
 /// snapshot-origin itself: what is written there never asks the snapshot to keep the old content.
 fn deaf(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed) -> Option<Obstacle> {
     let live: BTreeSet<DevNum> = writers(change, observed).map(|(_, origin)| origin).collect();

@@ -149,7 +149,9 @@ impl<'p> Sorting<'p> {
             }
             let Snapshots { steps, loads, .. } = snapshots;
             let hold = self.tasks.push(Task::Hold(steps.clone()), Phase::Stage, Lane::Wait, loads);
-            steps.into_iter().for_each(|step| self.ends[step] = Some(hold));
+            for step in steps {
+                self.ends[step] = Some(hold);
+            }
         }
     }
 

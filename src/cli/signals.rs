@@ -25,14 +25,14 @@ pub(crate) fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
 
 /// Makes the signals that end a process wake `waker`, until the value that is returned is dropped.
 pub(crate) fn wake_too(waker: &Waker) -> io::Result<Wakes> {
-    let mut wakes = Wakes(Vec::new());
+    let mut registered = Wakes(Vec::new());
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         if !is_ignored(&status, signal) {
-            wakes.0.push(pipe::register(signal, waker.writer()?)?);
+            registered.0.push(pipe::register(signal, waker.writer()?)?);
         }
     }
-    Ok(wakes)
+    Ok(registered)
 }
 
 /// Signals that wake a waker.

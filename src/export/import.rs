@@ -75,7 +75,9 @@ fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
     let moved = |at: &mut Range<usize>| *at = at.start + start..at.end + start;
     let read = if in_command_line { concise::read_plain } else { concise::read };
     let mut placed = read(&text[at]).map_err(|mut wrong| {
-        wrong.iter_mut().for_each(|error| moved(&mut error.at));
+        for error in &mut wrong {
+            moved(&mut error.at);
+        }
         wrong
     })?;
     for device in &mut placed {

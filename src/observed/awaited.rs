@@ -46,10 +46,10 @@ pub(crate) fn awaited(
     now: Instant,
 ) -> Result<Vec<Awaited>, KernelError> {
     let waited = now.saturating_duration_since(start);
-    let wanted = map.mappings.values().filter(|mapping| mapping.state != State::Absent);
+    let present = map.mappings.values().filter(|mapping| mapping.state != State::Absent);
     let mut all: BTreeMap<Form, Awaited> = BTreeMap::new();
     let mut there: BTreeSet<Form> = BTreeSet::new();
-    for mapping in wanted {
+    for mapping in present {
         for lower in mapping.rows.iter().flat_map(|row| row.target.lower_devices(0)) {
             let device = lower.device;
             if device.key().is_some() || there.contains(&device.form) {

@@ -82,15 +82,15 @@ impl Observed {
             None => None,
         };
         // Processes, and loop devices, were looked for where a device of the map is open without a known user.
-        let users = match self.users(number) {
+        let known = match self.users(number) {
             Some(users) => users.clone(),
             None => kernel.users(number)?,
         };
-        let mut above = users.holders.clone();
+        let mut above = known.holders.clone();
         if table.is_none() {
             above.extend(kernel.partitions(number)?);
         }
-        let uses = uses(&users, |offset, length| kernel.peek(number, offset, length));
+        let uses = uses(&known, |offset, length| kernel.peek(number, offset, length));
         let block = u64::from(block.logical_block_size) / SECTOR;
         Ok(Some(BlockUser { block, table, above, uses }))
     }

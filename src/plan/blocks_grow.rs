@@ -32,7 +32,7 @@ impl fmt::Display for BlocksGrow {
         }
         match piece {
             Piece::Known { kind, bytes } => {
-                write!(f, ", as {kind} with blocks of {bytes} bytes, which breaks")?
+                write!(f, ", as {kind} with blocks of {bytes} bytes, which breaks")?;
             }
             Piece::Unknown => {
                 f.write_str(

@@ -235,7 +235,7 @@ impl<'a> Changes<'a> {
             let (_, key) = orphan.listed.uuid.as_ref().and_then(Uuid::parts)?;
             let (verdict, _) = diff::judge(&change.rows, change.mapping.access(), orphan.mapped.as_ref()?);
             let (mapping, name) = (change.mapping.key.clone(), change.mapping.name.clone());
-            (verdict == Verdict::Equal).then(|| Warning { mapping, name, fact: Fact::FormerKey(key) })
+            (verdict == Verdict::Equal).then_some(Warning { mapping, name, fact: Fact::FormerKey(key) })
         };
         self.all.iter().filter(|change| change.drift == Drift::Missing).filter_map(former).collect()
     }

@@ -266,8 +266,8 @@ impl Dependencies {
             let writes =
                 |id: &ChangeId| origin::written(&changes.all[*id]).any(|origin| taken.contains(&origin));
             let declared = index.writers.iter().copied().filter(writes);
-            let writers: BTreeSet<ChangeId> = held.chain(declared).filter(|id| id != snapshot).collect();
-            for writer in writers {
+            let around: BTreeSet<ChangeId> = held.chain(declared).filter(|id| id != snapshot).collect();
+            for writer in around {
                 self.around_snapshots(&made, ranges.of(writer).collect());
             }
         }

@@ -124,7 +124,9 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> Sharing {
         search.shelves.values_mut().for_each(Shelf::sort);
     }
     for (taker, uses) in &fresh {
-        uses.iter().for_each(|used| search.compare(*taker, used));
+        for used in uses {
+            search.compare(*taker, used);
+        }
     }
     search.found
 }
@@ -144,7 +146,7 @@ impl Search<'_, '_> {
     fn fresh(&self, id: ChangeId) -> Vec<Use> {
         let before = self.ground.uses(id, Moment::Before);
         let after = self.ground.uses(id, Moment::After);
-        after.into_iter().flat_map(|used| without(used, &before)).collect()
+        after.into_iter().flat_map(|used| without(&used, &before)).collect()
     }
 
     /// For each mapping, whether it may use what another device uses, at whatever level. A map may have a hundred thousand,
@@ -173,8 +175,8 @@ impl Search<'_, '_> {
                 Identity::Other(number) => self.ground.has_below(number),
             };
             let end = lower.length.map_or(u64::MAX, |length| lower.start.saturating_add(length));
-            let shelf = self.shelves.get(&Place { device, volume: None });
-            below || shelf.is_some_and(|shelf| shelf.overlapping(&(lower.start..end)).next().is_some())
+            let known = self.shelves.get(&Place { device, volume: None });
+            below || known.is_some_and(|shelf| shelf.overlapping(&(lower.start..end)).next().is_some())
         })
     }
 
@@ -204,15 +206,15 @@ impl Search<'_, '_> {
 
     /// Compares a use that a mapping takes with all others at that place.
     fn compare(&mut self, taker: ChangeId, fresh: &Use) {
-        let Some(shelf) = self.shelves.remove(&fresh.place) else { return };
-        for held in shelf.overlapping(&fresh.sectors).filter(|held| held.by != Holder::Mapping(taker)) {
+        let Some(others) = self.shelves.remove(&fresh.place) else { return };
+        for held in others.overlapping(&fresh.sectors).filter(|held| held.by != Holder::Mapping(taker)) {
             let layered = held.used.through.contains(&Identity::Mapping(taker))
                 || fresh.through.contains(&self.identity(held.by));
             if !layered && !self.gives_blocks(taker, fresh, held.by) {
                 self.pair(taker, fresh, held);
             }
         }
-        self.shelves.insert(fresh.place, shelf);
+        self.shelves.insert(fresh.place, others);
     }
 
     fn pair(&mut self, taker: ChangeId, fresh: &Use, held: &Held) {
@@ -335,7 +337,7 @@ impl Search<'_, '_> {
 }
 
 /// Takes the sectors of `before` out of a use, where they were used as much.
-fn without(used: Use, before: &[Use]) -> Vec<Use> {
+fn without(used: &Use, before: &[Use]) -> Vec<Use> {
     let as_much = |old: &&Use| {
         old.place == used.place
             && (old.access == used.access

@@ -130,7 +130,9 @@ impl Target for Snapshot {
         ];
         // A chunk of 0 is the one in the header of the cow (`dm_exception_store_set_chunk_size`).
         if self.chunk.0 != 0 {
-            lowers.iter_mut().for_each(|lower| lower.unit = Some(self.chunk.0));
+            for lower in &mut lowers {
+                lower.unit = Some(self.chunk.0);
+            }
         }
         lowers
     }

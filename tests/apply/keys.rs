@@ -279,7 +279,11 @@ fn a_random_key_over_what_can_be_told_is_a_loss() {
     let state = lab.state();
     let mut head = vec![0u8; 4096];
     head[1080..1082].copy_from_slice(&[0x53, 0xef]);
-    let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head: String = head
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
     let mut with_head: serde_json::Value = serde_json::from_str(&state).unwrap();
     with_head["block_devices"][0]["head"] = head.into();
     fs::write(lab.path("state.json"), with_head.to_string()).unwrap();

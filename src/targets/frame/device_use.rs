@@ -70,11 +70,13 @@ impl<'a> DeviceUse<'a> {
     }
 
     /// Keeps the blocks of the device apart.
+    #[must_use]
     pub fn apart(self) -> Self {
         Self { blocks: Blocks::Apart, ..self }
     }
 
     /// Reads and writes the device in pieces of this many sectors, which must be whole blocks of the device.
+    #[must_use]
     pub fn in_units(self, sectors: u64) -> Self {
         Self { unit: Some(sectors), ..self }
     }

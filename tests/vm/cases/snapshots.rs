@@ -29,7 +29,7 @@ fn snapshot(name: &str, disk: usize, chunk: usize) -> String {
 
 /// Bytes of which every sector is another.
 fn old() -> Vec<u8> {
-    (0..SIZE).flat_map(|sector| [(sector % 251) as u8; 512]).collect()
+    (0..=250).cycle().take(SIZE).flat_map(|byte| [byte; 512]).collect()
 }
 
 /// Writes the origin over, in large requests.

@@ -99,7 +99,7 @@ pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
 
 /// Turns the wanted table into the one to load over the live table: without orders that the kernel has
 /// carried out already.
-pub(crate) fn over(wanted: &mut [Row], live: &[RawRow]) {
+pub(crate) fn prepare_reload(wanted: &mut [Row], live: &[RawRow]) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())

@@ -53,7 +53,7 @@ impl Applied {
     }
 
     /// Rolls every change back. Returns a message for each device that is not as before, with the command that helps.
-    pub fn put_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
+    pub fn roll_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
         let mut undo = Undo::new(kernel, patience);
         if let Err(error) = kernel.begin() {
             undo.left(format!("{error}; `dmctl repair` puts the nodes of devices right"));

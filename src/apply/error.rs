@@ -35,7 +35,7 @@ pub enum ApplyError {
     Unsettled(KernelError),
     /// The kernel refused a step, and all changes were undone.
     #[error("{step}: {cause}; everything was put back")]
-    PutBack {
+    RolledBack {
         /// The step that failed, by its action and its device, such as `reload data`; `verify` for the check at the end.
         step: String,
         /// The kernel's answer.
@@ -134,7 +134,7 @@ impl Failure {
             return ApplyError::Left { step, cause, left };
         }
         match why {
-            Why::Refused(cause) => ApplyError::PutBack { step, cause },
+            Why::Refused(cause) => ApplyError::RolledBack { step, cause },
             Why::InUse(name, by) => ApplyError::InUse { name, by },
             Why::Stopped => ApplyError::Interrupted { step },
         }

@@ -18,7 +18,7 @@ enum Notice {
 }
 
 #[derive(Default)]
-struct Noted {
+struct Reported {
     notices: Vec<Notice>,
     /// The number of swaps that are going on.
     swaps: usize,
@@ -35,29 +35,29 @@ pub(crate) enum SwapEnd {
 
 /// The notices that were collected and not passed on yet.
 #[derive(Default)]
-pub(crate) struct Notices(Mutex<Noted>);
+pub(crate) struct Notices(Mutex<Reported>);
 
 impl Notices {
     /// Notes that a step begins.
     pub(crate) fn begun(&self, step: StepId) {
-        self.noted().notices.push(Notice::Begun(step));
+        self.reported().notices.push(Notice::Begun(step));
     }
 
     /// Notes that a step was carried out.
     pub(crate) fn done(&self, step: StepId) {
-        self.noted().notices.push(Notice::Done(step));
+        self.reported().notices.push(Notice::Done(step));
     }
 
     /// Notes that the steps of a stack begin. Until they end no notice is passed on.
     pub(crate) fn swap_begun(&self, stack: &[Swapped<'_>]) {
-        let mut noted = self.noted();
+        let mut noted = self.reported();
         noted.swaps += 1;
         noted.notices.extend(stack.iter().map(|swapped| Notice::Begun(swapped.place)));
     }
 
     /// Notes how the steps of a stack ended.
     pub(crate) fn swap_ended(&self, stack: &[Swapped<'_>], end: SwapEnd) {
-        let mut noted = self.noted();
+        let mut noted = self.reported();
         noted.swaps -= 1;
         if end == SwapEnd::CarriedOut {
             noted.notices.extend(stack.iter().map(|swapped| Notice::Done(swapped.place)));
@@ -66,19 +66,19 @@ impl Notices {
 
     /// Notes that devices are suspended while snapshots are made. Until that ends no notice is passed on.
     pub(crate) fn hold_begun(&self) {
-        self.noted().swaps += 1;
+        self.reported().swaps += 1;
     }
 
     /// Notes that snapshots were made, by `steps`.
     pub(crate) fn hold_ended(&self, steps: &[StepId]) {
-        let mut noted = self.noted();
+        let mut noted = self.reported();
         noted.swaps -= 1;
         noted.notices.extend(steps.iter().copied().map(Notice::Done));
     }
 
     /// Passes the notices on, unless a stack is suspended.
     pub(crate) fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
-        let mut noted = self.noted();
+        let mut noted = self.reported();
         if noted.swaps > 0 {
             return;
         }
@@ -93,7 +93,7 @@ impl Notices {
         progress.tick();
     }
 
-    fn noted(&self) -> MutexGuard<'_, Noted> {
+    fn reported(&self) -> MutexGuard<'_, Reported> {
         self.0.lock()
     }
 }

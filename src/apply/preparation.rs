@@ -14,7 +14,7 @@ use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot
 use crate::plan::{Message, Preparation};
 
 /// The device that a message prepares.
-pub(crate) struct Lower<'a> {
+pub(crate) struct Recipient<'a> {
     pub kernel: &'a dyn ChangeKernel,
     /// Where a device that stays suspended is noted.
     pub journal: &'a UndoLog,
@@ -22,7 +22,7 @@ pub(crate) struct Lower<'a> {
     pub id: &'a Id,
 }
 
-impl Lower<'_> {
+impl Recipient<'_> {
     /// Sends `message`. A volume that exists already is not a failure.
     pub(crate) fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
         let user = match preparation.copies {

@@ -14,7 +14,7 @@ pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> R
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {
         return kernel.resume(id);
     };
-    kernel.load(id, &rows::again(&now.table), now.info.access())?;
+    kernel.load(id, &rows::to_load_again(&now.table), now.info.access())?;
     journal.push(UndoEntry::Loaded { id: id.clone(), name: now.info.name });
     kernel.resume(id)
 }

@@ -78,7 +78,7 @@ struct WayBack<'m> {
 impl<'m> WayBack<'m> {
     fn of(member: &'m Member, undo: &Undo<'_>) -> Self {
         let old = undo.as_now(&member.reload.old.rows);
-        Self { member, load: rows::again(&old), old }
+        Self { member, load: rows::to_load_again(&old), old }
     }
 
     fn id(&self) -> &Id {

@@ -48,7 +48,7 @@ pub(crate) fn first(table: &[Row]) -> Table {
 }
 
 /// Returns `table` as it is loaded in place of `live`: without orders that `live` has carried out.
-pub(crate) fn over(table: &[Row], live: &[RawRow]) -> Table {
+pub(crate) fn to_reload(table: &[Row], live: &[RawRow]) -> Table {
     let live = diff::understand(live).unwrap_or_default();
     let row = |row: &Row| {
         let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
@@ -79,7 +79,7 @@ pub(crate) fn renumbered(old: &[RawRow], numbers: &HashMap<DevNum, DevNum>) -> T
 }
 
 /// Returns an old table as it is loaded again: some targets print other parameters than they accept.
-pub(crate) fn again(old: &[RawRow]) -> Table {
+pub(crate) fn to_load_again(old: &[RawRow]) -> Table {
     change(old, |target| {
         let again = target.for_rollback();
         let changed = again.params(Style::Kernel) != target.params(Style::Kernel);

@@ -115,7 +115,7 @@ impl<'k, 'p> Run<'k, 'p> {
 
     fn load(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
         let id = step.id();
-        let table = rows::over(&self.complete(step, &reload.table)?, &reload.old.rows);
+        let table = rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows);
         self.kernel
             .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &table, &error)))?;
@@ -213,7 +213,7 @@ impl<'k, 'p> Run<'k, 'p> {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::over(&self.complete(step, &reload.table)?, &reload.old.rows),
+            new: rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows),
             load_late: tasks::loads_late(&reload.table, self.load_time),
             reload: Arc::clone(reload),
         })
@@ -284,7 +284,7 @@ impl<'k, 'p> Run<'k, 'p> {
     fn message(&self, step: &Step, message: &Message) -> Result<(), Failure> {
         let id = step.id();
         if let Some(preparation) = &message.prepares {
-            let lower = preparation::Lower { kernel: self.kernel, journal: &self.journal, id: &id };
+            let lower = preparation::Recipient { kernel: self.kernel, journal: &self.journal, id: &id };
             return lower.prepare(message, preparation).map_err(|cause| Failure::new(describe(step), &cause));
         }
         self.kernel.message(&id, message.sector, &message.text).map_err(refused(step))?;

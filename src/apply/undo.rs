@@ -115,7 +115,7 @@ impl<'k> Undo<'k> {
     fn serve(&self, old: &PriorState) -> Result<(), KernelError> {
         let (kernel, id) = (self.kernel, old.id());
         if !old.live.rows.is_empty() {
-            let table = rows::again(&self.as_now(&old.live.rows));
+            let table = rows::to_load_again(&self.as_now(&old.live.rows));
             self.twice(|| kernel.load(&id, &table, old.live.access))?;
             hold::around_resume(kernel, &table, &id, || self.twice(|| kernel.resume(&id)))?;
         }

@@ -264,7 +264,7 @@ impl From<ApplyError> for Failure {
         let exit = match &error {
             ApplyError::Conflicts(_) | ApplyError::Read(_) => Exit::Error,
             ApplyError::Refused(_) | ApplyError::InUse { .. } => Exit::Refused,
-            ApplyError::PutBack { .. } | ApplyError::Interrupted { .. } => Exit::RolledBack,
+            ApplyError::RolledBack { .. } | ApplyError::Interrupted { .. } => Exit::RolledBack,
             ApplyError::Left { .. } | ApplyError::Unsettled(_) => Exit::Inconsistent,
         };
         Self::new(exit, error)

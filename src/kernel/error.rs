@@ -66,10 +66,10 @@ pub enum KernelError {
         log: Option<String>,
     },
     /// The control node can't be used.
-    #[error("{says}")]
+    #[error("{message}")]
     NoControl {
         /// What is missing: a module, a privilege, the node.
-        says: String,
+        message: String,
     },
     /// A block device or the system's own files could not be read.
     #[error("{what}: {source}")]

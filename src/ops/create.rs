@@ -58,7 +58,7 @@ pub struct Created {
 ///
 /// [`OpError::NameTaken`] and [`OpError::UuidTaken`]; [`OpError::Foreign`] for a uuid that would mark the
 /// device as another subsystem's; [`OpError::NoDevice`] and [`OpError::KeyInTable`] for a row;
-/// [`OpError::Refused`] when the kernel refuses, and the device is removed again; [`OpError::NotPutBack`] when it can't
+/// [`OpError::Refused`] when the kernel refuses, and the device is removed again; [`OpError::NotRolledBack`] when it can't
 /// be removed; [`OpError::Unsettled`] when the device runs and its node is missing.
 pub fn create(
     kernel: &dyn ChangeKernel,
@@ -174,7 +174,7 @@ mod tests {
         kernel.fail_nth(2, Errno::EINVAL);
         kernel.fail_nth(3, Errno::ENOMEM);
         let error = create_zero(&kernel, None).unwrap_err();
-        assert!(matches!(error, OpError::NotPutBack { .. }), "{error:?}");
+        assert!(matches!(error, OpError::NotRolledBack { .. }), "{error:?}");
         assert!(error.to_string().contains("`dmctl remove new`"), "{error}");
     }
 

@@ -10,7 +10,7 @@ use crate::kernel::{Absence, KernelError};
 /// Why an operation failed.
 ///
 /// The variants up to [`Kernel`](Self::Kernel) are found before anything is changed. After
-/// [`Refused`](Self::Refused) every change is undone. After [`NotPutBack`](Self::NotPutBack) some are not, and after
+/// [`Refused`](Self::Refused) every change is undone. After [`NotRolledBack`](Self::NotRolledBack) some are not, and after
 /// [`Unsettled`](Self::Unsettled) all of them stay.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -128,7 +128,7 @@ pub enum OpError {
     },
     /// The kernel refused a call, and then one of those that undo the calls before it.
     #[error("{cause}; and putting it back failed: {recovery}; {left}")]
-    NotPutBack {
+    NotRolledBack {
         /// The answer that made the operation fail.
         cause: Box<KernelError>,
         /// The answer that made the recovery fail.
@@ -149,7 +149,7 @@ impl OpError {
 
     /// Makes the error of a refusal whose undoing was refused as well.
     pub(super) fn not_put_back(cause: KernelError, recovery: KernelError, left: LeftState) -> Self {
-        Self::NotPutBack { cause: Box::new(cause), recovery: Box::new(recovery), left }
+        Self::NotRolledBack { cause: Box::new(cause), recovery: Box::new(recovery), left }
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! - A device that its uuid marks as another subsystem's is refused unless [`Foreign::Allow`] is given.
 //! - An operation of several calls is undone when one of them fails: the device is as it was before, or the error is
-//!   [`OpError::NotPutBack`] with the [`LeftState`].
+//!   [`OpError::NotRolledBack`] with the [`LeftState`].
 //! - Lower devices may be written as paths, and when the kernel refuses a table the error carries the likely problems of
 //!   its rows.
 //!

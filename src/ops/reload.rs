@@ -30,7 +30,7 @@ use crate::targets;
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::NoDevice`], [`OpError::KeyInTable`] and
 /// [`OpError::Loop`] for a row; [`OpError::StuckInLoop`] where the swap would never end; [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
-/// [`OpError::NotPutBack`] when the old table can't be resumed either.
+/// [`OpError::NotRolledBack`] when the old table can't be resumed either.
 pub fn reload(
     kernel: &dyn ChangeKernel,
     name: &Name,
@@ -155,7 +155,7 @@ mod tests {
         kernel.fail_resume_of(&data(), Fault::Swap);
         kernel.fail_resume_of(&data(), Fault::Refuse(Errno::EIO));
         let error = to_zeros(&kernel).unwrap_err();
-        let OpError::NotPutBack { cause, recovery, left } = &error else { panic!("{error:?}") };
+        let OpError::NotRolledBack { cause, recovery, left } = &error else { panic!("{error:?}") };
         assert_eq!((cause.errno(), recovery.errno()), (Some(Errno::EINVAL), Some(Errno::EIO)));
         assert!(left.to_string().contains("dmctl resume data"), "{left}");
     }

@@ -30,7 +30,7 @@ pub struct RenameOptions {
 ///
 /// [`OpError::Missing`], [`OpError::NameTaken`], [`OpError::UuidTaken`]; [`OpError::UuidSet`] when the device
 /// has another uuid; [`OpError::Foreign`] for its uuid or the new one; [`OpError::Refused`] when the kernel
-/// refuses, and the device has its old name; [`OpError::NotPutBack`] when the uuid is refused and the old name can't be
+/// refuses, and the device has its old name; [`OpError::NotRolledBack`] when the uuid is refused and the old name can't be
 /// restored; [`OpError::Unsettled`] when the node could not follow.
 pub fn rename(
     kernel: &dyn ChangeKernel,
@@ -134,7 +134,7 @@ mod tests {
         kernel.fail_nth(2, Errno::EINVAL);
         kernel.fail_nth(3, Errno::ENOMEM);
         let error = rename_data(&kernel, "new", Some("u-1")).unwrap_err();
-        assert!(matches!(error, OpError::NotPutBack { .. }), "{error:?}");
+        assert!(matches!(error, OpError::NotRolledBack { .. }), "{error:?}");
         assert!(error.to_string().contains("`dmctl rename new data`"), "{error}");
     }
 

@@ -58,7 +58,7 @@ pub fn suspend(
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Loop`] for a table in the inactive slot that leads back to the
 /// device; [`OpError::Refused`] when the kernel refuses;
-/// [`OpError::NotPutBack`] when the old table can't be resumed either.
+/// [`OpError::NotRolledBack`] when the old table can't be resumed either.
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
     let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;

@@ -238,7 +238,7 @@ fn drift(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drif
     let drift = match verdict {
         Verdict::Equal => Drift::InSync,
         Verdict::Reload(diff) => {
-            diff::over(rows, &device.table);
+            diff::prepare_reload(rows, &device.table);
             Drift::Differs(Arc::new(diff))
         }
         Verdict::Recreate(diff) => Drift::Replaced(Arc::new(diff)),

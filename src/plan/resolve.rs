@@ -91,7 +91,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
         let (length, provisional) = match row.length {
             Length::Sectors(length) => (length, false),
-            Length::Rest => self.rest(target.as_ref(), start)?,
+            Length::Rest => self.remaining_length(target.as_ref(), start)?,
         };
         // Without the devices this is known only if no row before leaves its length out.
         if let Some(given) = row.start.filter(|given| *given != start) {
@@ -112,7 +112,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
     }
 
     /// Returns the length of a row whose length the map leaves out, and whether it is only that of a first load.
-    fn rest(&mut self, target: &dyn Target, start: u64) -> Option<(u64, bool)> {
+    fn remaining_length(&mut self, target: &dyn Target, start: u64) -> Option<(u64, bool)> {
         if let Some(first) = target.first_length() {
             let known = self.on_disk(target);
             return Some((known.unwrap_or(first), known.is_none()));

@@ -168,7 +168,7 @@ fn stay(
         steps.push(reload(change, device, observed));
         push_messages(change, steps);
     } else {
-        settle(change, device, steps);
+        resume_or_clear(change, device, steps);
     }
     // A uuid can't be taken back, so it comes as late as it can; but before the name, for a device
     // that has neither the old name nor a uuid would be a stranger to the next plan.
@@ -262,7 +262,7 @@ fn reload(change: &Change<'_>, device: &DeviceState, observed: &Observed) -> Ste
 }
 
 /// Adds the steps that clear the inactive slot or resume the device, when the tables are equal.
-fn settle(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
+fn resume_or_clear(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<Step>) {
     let info = &device.info;
     if info.suspended && change.mapping.state != State::Suspended {
         let operation = Operation::Resume { clear: info.inactive_table };

@@ -23,7 +23,7 @@ fn what_was_applied_is_put_back_later() {
         let stays = plan(&kernel, &trial.case.map).steps.iter().any(|step| step.action() == Action::Message);
         let applied = apply_reversibly(&kernel, &trial.case.map);
         let kernel = anew(&kernel);
-        let left = applied.put_back(&kernel, Duration::ZERO);
+        let left = applied.roll_back(&kernel, Duration::ZERO);
         let now = Picture::of(&kernel);
         let holds = now.is_put_back_to(&trial.before) && left.is_empty();
         assert!(
@@ -50,7 +50,7 @@ fn what_cannot_be_put_back_is_told() {
             for again in nth..nth + 4 {
                 kernel.inject(again, Fault::Refuse(Errno::ENOMEM));
             }
-            let left = applied.put_back(&kernel, Duration::ZERO);
+            let left = applied.roll_back(&kernel, Duration::ZERO);
             let now = Picture::of(&kernel);
             assert!(
                 now.is_put_back_to(&trial.before) || !left.is_empty() || trial.case.one_way,

@@ -97,7 +97,7 @@ fn make_node(error: &io::Error) -> Result<(), KernelError> {
     });
     let opened = made.and_then(|()| File::open(CONTROL).map(drop));
     opened.map_err(|error| KernelError::NoControl {
-        says: format!(
+        message: format!(
             "{CONTROL} does not exist, though Device Mapper is loaded ({major}:{minor}), and can't be made: {error}; \
              `mknod {CONTROL} c {major} {minor}` makes it. A simulated kernel (`--kernel FILE`) works without it"
         ),
@@ -137,7 +137,9 @@ pub(super) fn missing(error: &io::Error) -> KernelError {
             "{CONTROL} can't be opened ({error}): no Device Mapper answers there; load it with `modprobe dm_mod`"
         ),
     };
-    KernelError::NoControl { says: format!("{why}. A simulated kernel (`--kernel FILE`) works without it") }
+    KernelError::NoControl {
+        message: format!("{why}. A simulated kernel (`--kernel FILE`) works without it"),
+    }
 }
 
 /// Returns the errno in an error of the devicemapper crate.

@@ -28,10 +28,10 @@ const MAX_RECORDS: usize = 1000;
 
 /// The kernel log, as far as this process listens.
 #[derive(Default)]
-pub(super) struct Log(Mutex<Heard>);
+pub(super) struct Log(Mutex<Messages>);
 
 #[derive(Default)]
-struct Heard {
+struct Messages {
     /// `None` while it is not open, or when it can't be opened.
     file: Option<File>,
     tried: bool,
@@ -44,12 +44,12 @@ struct Heard {
 impl Log {
     /// Opens the log, once.
     pub(crate) fn open(&self) {
-        self.heard().open();
+        self.messages().open();
     }
 
     /// Listens until the listener is dropped.
     pub(crate) fn listen(&self) -> Listener<'_> {
-        let mut heard = self.heard();
+        let mut heard = self.messages();
         if heard.listeners == 0 {
             heard.open();
             heard.lines.clear();
@@ -61,12 +61,12 @@ impl Log {
         Listener(self)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn messages(&self) -> MutexGuard<'_, Messages> {
         self.0.lock()
     }
 }
 
-impl Heard {
+impl Messages {
     fn open(&mut self) {
         if !self.tried {
             self.tried = true;
@@ -97,7 +97,7 @@ pub(super) struct Listener<'l>(&'l Log);
 impl Listener<'_> {
     /// Returns the lines of Device Mapper since then that are about the device `number` or do not name a device.
     pub(crate) fn lines(&self, number: Option<DevNum>) -> Option<String> {
-        let mut heard = self.0.heard();
+        let mut heard = self.0.messages();
         heard.catch_up();
         let lines: Vec<&str> =
             heard.lines.iter().map(String::as_str).filter(|line| is_about(line, number)).collect();
@@ -107,7 +107,7 @@ impl Listener<'_> {
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        self.0.heard().listeners -= 1;
+        self.0.messages().listeners -= 1;
     }
 }
 

@@ -82,6 +82,7 @@ fn what_was_put_back_is_told() {
     // Nothing tells beforehand: the kernel refuses the first load.
     lab.edit(|state| {
         state["kernel"]["targets"].as_object_mut().unwrap().remove("linear");
+        state["kernel"]["loadable"] = serde_json::json!([]);
     });
     let ended = lab.run(["apply", &file, "--json"]);
     assert_eq!(ended.code, 6, "{ended:?}");

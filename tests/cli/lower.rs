@@ -106,11 +106,23 @@ fn what_comes_meanwhile_is_used_at_once() {
     );
 }
 
+/// Whether this process ignores a signal, as one that a shell without a terminal has put in the background does.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+    mask & 1 << (signal as i32 - 1) != 0
+}
+
 #[test]
 fn a_signal_ends_every_wait() {
     for (signal, wait_for_lock) in
         [(Signal::SIGTERM, false), (Signal::SIGINT, false), (Signal::SIGTERM, true)]
     {
+        // A signal that these tests were started to ignore is ignored by dmctl as well.
+        if is_ignored(signal) {
+            continue;
+        }
         let lab = Lab::new();
         let map = waiting_map(&lab, if wait_for_lock { &["0s"] } else { &["60s"] });
         let state = std::fs::read_to_string(lab.state()).unwrap();

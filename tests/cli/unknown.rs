@@ -92,7 +92,10 @@ fn a_placeholder_is_not_loaded_and_not_compared() {
     let whole = lab.write("whole.toml", &whole.replace("<secret>", &KEY.to_uppercase()));
     assert_eq!(lab.ok(["plan", &whole]), "Nothing to do.\n");
     let ended = lab.run(["apply", &map(&lab, &KEY.repeat(2))]);
-    assert!(ended.code == 3 && ended.stderr.contains("holds a key and can be read by others"), "{ended:?}");
+    assert!(
+        ended.code == 3 && ended.stderr.contains("holds a key and is readable by users other than its owner"),
+        "{ended:?}"
+    );
     hides("a refusal", &ended.stderr);
 }
 

@@ -96,11 +96,18 @@ fn resume_one(kernel: &dyn ChangeKernel, journal: &UndoLog, device: Suspended) -
     Err(error)
 }
 
-/// Resumes the device `id` with a table that may have snapshots, while the devices that write their origins are suspended.
+/// A device that is resumed, and the table that this makes live.
+pub(crate) struct Resuming<'r> {
+    pub rows: &'r [RawRow],
+    pub id: &'r Id,
+}
+
+/// Resumes a device with a table that may have snapshots, while the devices that write their origins are suspended.
+/// What can't be resumed is noted in `log`: the device itself has its table all the same.
 pub(crate) fn around_resume(
     kernel: &dyn ChangeKernel,
-    rows: &[RawRow],
-    id: &Id,
+    log: &UndoLog,
+    Resuming { rows, id }: &Resuming<'_>,
     resume_device: impl FnOnce() -> Result<(), KernelError>,
 ) -> Result<(), KernelError> {
     let held = writers(kernel, rows, id)?;
@@ -109,8 +116,8 @@ pub(crate) fn around_resume(
     }
     let (suspended, outcome) = suspend(kernel, &held);
     let outcome = outcome.and_then(|()| resume_device());
-    // A rollback has no journal of its own.
-    outcome.and(resume(kernel, &UndoLog::default(), suspended))
+    let _ = resume(kernel, log, suspended);
+    outcome
 }
 
 /// Finds the active devices that write the origins of the snapshots in `rows`, apart from `own`.

@@ -59,9 +59,7 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
             undo.note(outcome, message);
         }
         UndoEntry::Suspended { id, name } => {
-            let outcome = undo.twice(|| kernel.resume(&id));
-            let message = |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it");
-            undo.note(outcome, message);
+            undo.resume(&id, &name);
         }
         UndoEntry::Resumed { id, name } => {
             let outcome = undo.twice(|| kernel.suspend(&id, Suspend::default()));

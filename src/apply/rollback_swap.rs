@@ -7,9 +7,11 @@
 
 use std::slice;
 
+use super::hold::{self, Resuming};
+use super::journal::UndoLog;
+use super::rows;
 use super::swap::{Layer, Member, Members, top_down};
 use super::undo::Undo;
-use super::{hold, rows};
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 use crate::stack::Position as _;
@@ -20,27 +22,29 @@ pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     let kernel = undo.kernel;
     let ways: Vec<WayBack<'_>> = members.iter().map(|member| WayBack::of(member, undo)).collect();
     let _memory = kernel.lock_memory();
-    attempt(kernel, &ways);
+    let held = UndoLog::default();
+    attempt(kernel, &held, &ways);
     // A recreated device that uses one of these may itself be used by others.
     undo.serve_waiting();
     for way in &ways {
         if way.is_back(kernel) {
             continue;
         }
-        let tried = attempt(kernel, slice::from_ref(way));
+        let tried = attempt(kernel, &held, slice::from_ref(way));
         if !way.is_back(kernel) {
             // The devices are read below, which shows how far that got.
-            let _ = way.through_error(kernel);
+            let _ = way.through_error(kernel, &held);
         }
         if !way.is_back(kernel) {
             way.serve_at_least(kernel);
             undo.left(way.left(kernel, tried.as_ref()));
         }
     }
+    undo.resume_later(held);
 }
 
 /// Loads the old tables, and makes them live. Returns the last error. Only reading the devices shows whether it matters.
-fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelError> {
+fn attempt(kernel: &dyn ChangeKernel, held: &UndoLog, ways: &[WayBack<'_>]) -> Option<KernelError> {
     let mut trouble = None;
     let mut note = |outcome: Result<bool, KernelError>| {
         outcome.unwrap_or_else(|error| {
@@ -61,7 +65,7 @@ fn attempt(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) -> Option<KernelErro
         }
     }
     for member in order.iter().rev() {
-        note(ways[member.index()].resume(kernel).map(|()| true));
+        note(ways[member.index()].resume(kernel, held).map(|()| true));
     }
     trouble
 }
@@ -115,10 +119,11 @@ impl<'m> WayBack<'m> {
     }
 
     /// Resumes the device, unless it was suspended before.
-    fn resume(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+    fn resume(&self, kernel: &dyn ChangeKernel, held: &UndoLog) -> Result<(), KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
         if now.info.inactive_table || (now.info.suspended && !self.was_suspended()) {
-            hold::around_resume(kernel, &self.load, self.id(), || kernel.resume(self.id()))?;
+            let resuming = Resuming { rows: &self.load, id: self.id() };
+            hold::around_resume(kernel, held, &resuming, || kernel.resume(self.id()))?;
         } else if now.info.suspended {
             return Ok(());
         }
@@ -128,7 +133,7 @@ impl<'m> WayBack<'m> {
     /// Brings back an old table that the kernel does not accept in place of the new one, such as another type in place
     /// of verity: it does accept `error`, and any table in place of `error`. Not while the device is open, because its
     /// users would get errors.
-    fn through_error(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
+    fn through_error(&self, kernel: &dyn ChangeKernel, held: &UndoLog) -> Result<(), KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(()) };
         if now.info.open_count > 0 || now.table.is_empty() || self.has_old_table(&now) {
             return Ok(());
@@ -136,7 +141,7 @@ impl<'m> WayBack<'m> {
         let error = RawRow::new(0, table::sectors(&now.table), "error", String::new());
         kernel.load(self.id(), &[error], self.member.reload.old.access)?;
         kernel.resume(self.id())?;
-        let back = self.load_old(kernel).and_then(|()| self.resume(kernel));
+        let back = self.load_old(kernel).and_then(|()| self.resume(kernel, held));
         if back.is_err() {
             // Better the new table than errors.
             let _ = self.load_new(kernel).and_then(|()| kernel.resume(self.id()));

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::journal::PriorState;
-use super::{hold, removal, rows};
-use crate::identity::DevNum;
+use super::hold::{self, Resuming};
+use super::journal::{PriorState, UndoEntry, UndoLog};
+use super::{removal, rows};
+use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Removal, Slot, Suspend};
 use crate::table::{RawRow, Table};
 
@@ -21,13 +22,22 @@ pub(crate) struct Undo<'k> {
     /// Recreated devices that do not have their tables yet: a lower device may be too small until it is rolled back
     /// itself. Lower devices come first.
     waiting: Vec<PriorState>,
+    /// The devices that were suspended around a snapshot, and could not be resumed yet.
+    held: UndoLog,
     left: Vec<String>,
 }
 
 impl<'k> Undo<'k> {
     /// Begins a rollback that waits up to `patience` for an open device to be closed.
     pub(crate) fn new(kernel: &'k dyn ChangeKernel, patience: Duration) -> Self {
-        Self { kernel, patience, numbers: HashMap::new(), waiting: Vec::new(), left: Vec::new() }
+        Self {
+            kernel,
+            patience,
+            numbers: HashMap::new(),
+            waiting: Vec::new(),
+            held: UndoLog::default(),
+            left: Vec::new(),
+        }
     }
 
     /// Ends the rollback. Returns a message for each device that is not as before, with the command that helps.
@@ -36,10 +46,26 @@ impl<'k> Undo<'k> {
             let outcome = self.serve(&old);
             self.note(outcome, |error| old.lost(&error));
         }
+        for entry in std::mem::take(&mut self.held).backwards() {
+            if let UndoEntry::Suspended { id, name } = entry {
+                self.resume(&id, &name);
+            }
+        }
         if let Err(error) = self.kernel.settle() {
             self.left.push(format!("{error}; `dmctl repair` puts the nodes of devices right"));
         }
         self.left
+    }
+
+    /// Resumes a device that was suspended around other changes.
+    pub(crate) fn resume(&mut self, id: &Id, name: &Name) {
+        let outcome = self.twice(|| self.kernel.resume(id));
+        self.note(outcome, |error| format!("{name} is suspended: {error}; `dmctl resume {name}` resumes it"));
+    }
+
+    /// Keeps the devices that could not be resumed, for the end of the rollback.
+    pub(crate) fn resume_later(&self, held: UndoLog) {
+        held.backwards().for_each(|entry| self.held.push(entry));
     }
 
     /// Records a message for a device that is not as before.
@@ -117,7 +143,9 @@ impl<'k> Undo<'k> {
         if !old.live.rows.is_empty() {
             let table = rows::to_load_again(&self.as_now(&old.live.rows));
             self.twice(|| kernel.load(&id, &table, old.live.access))?;
-            hold::around_resume(kernel, &table, &id, || self.twice(|| kernel.resume(&id)))?;
+            hold::around_resume(kernel, &self.held, &Resuming { rows: &table, id: &id }, || {
+                self.twice(|| kernel.resume(&id))
+            })?;
         }
         if old.suspended { self.twice(|| kernel.suspend(&id, Suspend::default())) } else { Ok(()) }
     }

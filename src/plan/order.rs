@@ -44,7 +44,7 @@ pub(crate) fn sort(
     let device_ranks = device_ranks(unsorted.actions, observed);
     let name_ranks = name_ranks(&unsorted);
     let mut dependencies = Dependencies::new(unsorted, changes, observed);
-    takeovers::add(&mut dependencies, changes, transfers);
+    takeovers::add(&mut dependencies, changes, observed, transfers);
     let mut order = Order::new(dependencies, changes, device_ranks, name_ranks);
     loop {
         order.drain();

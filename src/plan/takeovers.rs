@@ -9,15 +9,50 @@ use super::position::{ChangeId, UnsortedId};
 use super::preparation;
 use super::step::Step;
 use super::transfer::{Giver, Transfer};
+use crate::diff;
 use crate::identity::DevNum;
+use crate::observed::Observed;
 
 /// Lets each table wait for the devices that let go what it takes, and for its volume.
-pub(crate) fn add(dependencies: &mut Dependencies, changes: &Changes<'_>, transfers: &[Transfer]) {
+pub(crate) fn add(
+    dependencies: &mut Dependencies,
+    changes: &Changes<'_>,
+    observed: &Observed,
+    transfers: &[Transfer],
+) {
+    if dependencies.actions.contains(Action::Clear) && has_partitions(observed) {
+        clears(dependencies);
+    }
     if !transfers.is_empty() {
         sectors(dependencies, transfers);
     }
     if dependencies.actions.contains(Action::Message) {
         volumes(dependencies, changes);
+    }
+}
+
+/// Whether a table in an inactive slot has a device that is a disk with partitions or a partition, as far as that can be told:
+/// what only such a table uses was not read.
+fn has_partitions(observed: &Observed) -> bool {
+    let waiting = observed.devices.iter().flat_map(|seen| diff::lower_devices(&seen.waiting));
+    let is_disk = |number: DevNum| observed.block(number).is_some_and(|block| block.partition.is_none());
+    waiting.into_iter().any(|number| observed.by_number(number).is_none() && !is_disk(number))
+}
+
+/// Lets every load wait until the inactive slots are cleared: a disk and its partition are never both given out, and a table
+/// that was left in an inactive slot has its devices.
+fn clears(dependencies: &mut Dependencies) {
+    let of = |actions: &[Action]| -> Vec<UnsortedId> {
+        dependencies.steps.positions().filter(|id| actions.contains(&dependencies.action(*id))).collect()
+    };
+    let (clears, loads) = (of(&[Action::Clear]), of(&[Action::Create, Action::Reload]));
+    for load in loads {
+        for clear in &clears {
+            if dependencies.steps[*clear].name != dependencies.steps[load].name {
+                dependencies.add(*clear, load, Dependency::TakesOver);
+            }
+        }
+        dependencies.hold_load(load);
     }
 }
 

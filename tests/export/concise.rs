@@ -150,7 +150,7 @@ fn what_is_wrong_is_marked() {
         ("a,,,,0 8 linear /dev/sda", "--> SPEC:1:6"),
         ("a,,,,0 8 zero;a,,,,0 8 zero", "the same name"),
         ("a,,,,0 8 zero;a,,,,0 8 zero", "SPEC:1:15"),
-        ("a,u,,,0 8 zero;b,u,,,0 8 zero", "the same name or uuid"),
+        ("a,u,,,0 8 zero;b,u,,,0 8 zero", "the same name, uuid or minor number"),
         ("a,,,,0 8 linear /dev/mapper/a 0", "itself"),
         ("a,,,,8 8 zero", "starts at 8"),
         ("a/b,,,,0 8 zero", "can't be the name"),

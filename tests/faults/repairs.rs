@@ -31,7 +31,7 @@ fn is_unsettled(device: &MappingState) -> bool {
 #[test]
 fn every_death_is_made_good_without_the_map() {
     let (mut deaths, mut repaired) = (0, 0);
-    for trial in Trial::all() {
+    for trial in Trial::all().filter(|trial| !trial.case.needs_suspended) {
         let owner = &trial.case.map.owner;
         for last in 0..trial.calls {
             let kernel = dead(&trial, last);
@@ -71,7 +71,7 @@ fn every_death_is_made_good_without_the_map() {
 #[test]
 fn a_repair_that_fails_in_part_does_the_rest_and_says_what_is_left() {
     let (mut injected, mut told) = (0, 0);
-    for trial in Trial::all() {
+    for trial in Trial::all().filter(|trial| !trial.case.needs_suspended) {
         let owner = &trial.case.map.owner;
         for last in 0..trial.calls {
             let kernel = dead(&trial, last);

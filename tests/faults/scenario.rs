@@ -2,7 +2,8 @@
 //!
 //! Every folder in `tests/faults/scenarios` is one: `map.toml`, the map that is applied, and the kernel before it, which is
 //! either `kernel.json`, as in `tests/plans`, or what the map `before.toml` makes of four empty disks, `/dev/sda` to
-//! `/dev/sdd`; without either it is those disks. A file `one-way` says why a part of the change can't be undone. The
+//! `/dev/sdd`; without either it is those disks. A file `one-way` says why a part of the change can't be undone, and a file
+//! `needs-suspended` which device must be suspended before. The
 //! golden plans are carried out as well.
 
 use std::collections::BTreeSet;
@@ -30,6 +31,8 @@ pub struct Case {
     kernel: State,
     /// The map that is applied.
     pub map: Map,
+    /// Whether it needs a device that is suspended before, and that no map brings back to that: a repair resumes it.
+    pub needs_suspended: bool,
     /// Whether a part of it can't be undone: a failure may leave that part done, and names it.
     pub one_way: bool,
 }
@@ -44,6 +47,7 @@ impl Case {
             name: folder.strip_prefix(tests).unwrap_or(folder).display().to_string(),
             kernel: kernel_before(folder),
             map: read_map(&map),
+            needs_suspended: folder.join("needs-suspended").exists(),
             one_way: folder.join("one-way").exists(),
         }
     }

@@ -96,6 +96,7 @@ pub fn a_resume_that_fails_puts_the_old_table_back(guest: &Guest) -> Result<()> 
     let open = File::open("/dev/mapper/upper")?;
     let wanted = r#"
         [mappings.data]
+        shared = true
         targets = [{ type = "snapshot", length = 2048, origin = "/dev/ram0", cow = "/dev/ram1", persistent = true, chunk = 8 }]
         [mappings.upper]
         targets = [{ type = "linear", length = 64, device = "@data" }]"#;

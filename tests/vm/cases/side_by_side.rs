@@ -124,7 +124,7 @@ pub fn one_swap_that_fails_puts_all_back(guest: &Guest) -> Result<()> {
     // become live.
     let stranger = guest.device("stranger", "0 2048 snapshot 1:4 1:5 P 8")?;
     guest.apply(&(before(MANY) + "[mappings.bad]\n" + &linear(4, 0, 2048)), &[])?;
-    let snapshot = "[mappings.bad]\ntargets = [{ type = \"snapshot\", length = 2048, origin = \"/dev/ram4\", cow = \"/dev/ram5\", persistent = true, chunk = 8 }]\n";
+    let snapshot = "[mappings.bad]\nshared = true\ntargets = [{ type = \"snapshot\", length = 2048, origin = \"/dev/ram4\", cow = \"/dev/ram5\", persistent = true, chunk = 8 }]\n";
     let error = fails_in_the_middle(guest, &(after(MANY) + snapshot), || Ok(None))?;
     ensure!(error.contains("reload bad"), "{error}");
     guest.kernel.remove(&stranger, Removal::Now)?;

@@ -144,5 +144,13 @@ pub fn a_link_that_jumps_to_the_newest_device_moves_nothing(guest: &Guest) -> Re
     ensure!(status.status == Some(0), "{status:?}");
     program("dmsetup", &["remove", "test"])?;
     program("dmsetup", &["remove", "another"])?;
-    apply_ends(NOTHING, &[], 0).map(drop)
+    apply_ends(NOTHING, &[], 0)?;
+    // The file system and its link must not be there for the next case.
+    guest.disks[0].fill(0, 128, 0)?;
+    Udevd::settle()?;
+    let link = format!("/dev/disk/by-uuid/{UUID}");
+    if fs::symlink_metadata(&link).is_ok() {
+        fs::remove_file(link)?;
+    }
+    Ok(())
 }

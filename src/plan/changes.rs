@@ -163,12 +163,16 @@ impl<'a> Changes<'a> {
         removed.filter(|number| self.pruned.contains_key(number))
     }
 
+    /// The orphans that this map may judge. None for a part of a map: a mapping of the rest may declare them.
+    pub(super) fn own_orphans(&self) -> &[&'a Seen] {
+        if self.map.is_part { &[] } else { &self.orphans }
+    }
+
     /// The numbers of devices that something may be done to.
     pub fn touched(&self) -> impl Iterator<Item = DevNum> + '_ {
         let prune = self.map.policy.prune;
         let shell = |seen: &Seen| seen.mapped.as_ref().is_some_and(|mapped| !mapped.info.live_table);
-        let orphans = if self.map.is_part { &[] } else { self.orphans.as_slice() };
-        let removed = orphans.iter().filter(move |seen| prune || shell(seen));
+        let removed = self.own_orphans().iter().filter(move |seen| prune || shell(seen));
         self.index.touched.iter().copied().chain(removed.map(|seen| seen.listed.number))
     }
 
@@ -209,27 +213,28 @@ impl<'a> Changes<'a> {
         let mut warnings: Vec<Warning> =
             self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect();
         warnings.extend(self.former_keys());
-        if self.map.is_part || self.map.policy.prune {
+        if self.map.policy.prune {
             return warnings;
         }
         let warning = |seen: &&Seen| {
             let (_, mapping) = seen.listed.uuid.as_ref().and_then(Uuid::parts)?;
             Some(Warning { mapping, name: seen.listed.name.clone(), fact: Fact::SuspendedOrphan })
         };
-        let suspended = self.orphans.iter().filter(|seen| self.stays_suspended(seen));
+        let suspended = self.own_orphans().iter().filter(|seen| self.stays_suspended(seen));
         warnings.extend(suspended.filter_map(warning));
         warnings
     }
 
     /// The mappings without a device whose table an orphan has. Tables are found by their text without keys, and then compared.
     fn former_keys(&self) -> Vec<Warning> {
+        let missing = || self.all.iter().filter(|change| change.drift == Drift::Missing);
+        if self.own_orphans().is_empty() || missing().next().is_none() {
+            return Vec::new();
+        }
         let text = |rows: &[Row]| rows.iter().map(|row| row.line(Style::Redacted)).collect::<Vec<_>>();
         let live =
             |seen: &&'a Seen| Some((text(&diff::understand(&seen.mapped.as_ref()?.table).ok()?), *seen));
-        let tables: HashMap<Vec<String>, &Seen> = self.orphans.iter().filter_map(live).collect();
-        if tables.is_empty() {
-            return Vec::new();
-        }
+        let tables: HashMap<Vec<String>, &Seen> = self.own_orphans().iter().filter_map(live).collect();
         let former = |change: &Change<'_>| {
             let orphan = tables.get(&text(&change.rows))?;
             let (_, key) = orphan.listed.uuid.as_ref().and_then(Uuid::parts)?;
@@ -237,7 +242,7 @@ impl<'a> Changes<'a> {
             let (mapping, name) = (change.mapping.key.clone(), change.mapping.name.clone());
             (verdict == Verdict::Equal).then_some(Warning { mapping, name, fact: Fact::FormerKey(key) })
         };
-        self.all.iter().filter(|change| change.drift == Drift::Missing).filter_map(former).collect()
+        missing().filter_map(former).collect()
     }
 
     /// Whether an orphan holds its I/O back, and no mapping of the map uses it: then it stays so.

@@ -67,8 +67,7 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
     let first = steps.len();
     ranges.begin(ChangeId::new(changes.all.len()), UnsortedId::new(first));
     let pending = |seen: &&&Seen| seen.mapped.as_ref().is_some_and(change::is_removal_pending);
-    let orphans = if changes.map.is_part { &[] } else { changes.orphans.as_slice() };
-    for seen in orphans.iter().filter(|seen| !pending(seen)) {
+    for seen in changes.own_orphans().iter().filter(|seen| !pending(seen)) {
         if changes.map.policy.prune {
             steps.extend(remove_orphan(seen, changes, observed));
         } else {

@@ -106,36 +106,33 @@ fn spelling(device: &Device) -> SmolStr {
 
 fn describe(overlap: &Overlap<'_, SmolStr>, mappings: &Mappings) -> Diagnostic {
     let Overlap { first, second } = overlap;
-    let device = second.device;
-    if let Some(id) = second.volume {
-        return volume_twice(overlap, id, mappings);
-    }
-    let what = overlap.sectors();
-    let message = if first.mapping.key == second.mapping.key {
-        format!("two targets of `{}` write to {what} of {device}", second.mapping.key)
+    let (does, do_both, what, label, help) = match second.volume {
+        Some(id) => (
+            "are",
+            "are both",
+            format!("volume {id} of"),
+            "this volume",
+            "give one of them another id, or `shared = true` to both mappings if one volume is meant",
+        ),
+        None => (
+            "write to",
+            "both write to",
+            format!("{} of", overlap.sectors()),
+            "written here",
+            "give them different sectors, or `shared = true` in both mappings if that is meant",
+        ),
+    };
+    let (one, two, device) = (&first.mapping.key, &second.mapping.key, second.device);
+    let message = if one == two {
+        format!("two targets of `{two}` {does} {what} {device}")
     } else {
-        format!("`{}` and `{}` both write to {what} of {device}", first.mapping.key, second.mapping.key)
+        format!("`{one}` and `{two}` {do_both} {what} {device}")
     };
     Diagnostic::error(message)
         .at(place(second, mappings))
-        .label("written here")
+        .label(label)
         .related(place(first, mappings), "and here")
-        .help("give them different sectors, or `shared = true` in both mappings if that is meant")
-}
-
-fn volume_twice(overlap: &Overlap<'_, SmolStr>, id: u32, mappings: &Mappings) -> Diagnostic {
-    let Overlap { first, second } = overlap;
-    let device = second.device;
-    let message = if first.mapping.key == second.mapping.key {
-        format!("two targets of `{}` are volume {id} of {device}", second.mapping.key)
-    } else {
-        format!("`{}` and `{}` are both volume {id} of {device}", first.mapping.key, second.mapping.key)
-    };
-    Diagnostic::error(message)
-        .at(place(second, mappings))
-        .label("this volume")
-        .related(place(first, mappings), "and here")
-        .help("give one of them another id, or `shared = true` to both mappings if one volume is meant")
+        .help(help)
 }
 
 fn place(claim: &Claim<'_, SmolStr>, mappings: &Mappings) -> Spot {

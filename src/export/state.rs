@@ -56,6 +56,8 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
     let users = kernel.users(number)?;
     let unused = users.holders.is_empty() && users.mounts.is_empty() && !users.swap;
     let head = if unused { kernel.peek(number, 0, HEAD).map(without_content) } else { None };
+    // A partition has the names of its disk, which the state has there.
+    let (marks, is_whole) = (kernel.hallmarks(number), block.partition.is_none());
     Ok(Some(Disk {
         paths: paths.remove(&number).unwrap_or_default(),
         read_only: block.read_only,
@@ -64,6 +66,11 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
         swap: users.swap,
         logical_block_size: block.logical_block_size,
         partition: block.partition,
+        wwid: marks.wwid.filter(|_| is_whole),
+        serial: marks.serial.filter(|_| is_whole),
+        md_uuid: marks.md_uuid.filter(|_| is_whole),
+        backing_file: marks.backing_file.filter(|_| is_whole),
+        partuuid: marks.partuuid,
         head: head.map(Hex),
         ..Disk::new(number, block.sectors)
     }))

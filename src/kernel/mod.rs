@@ -10,6 +10,7 @@
 
 mod absence;
 mod error;
+mod hallmarks;
 pub mod live;
 mod memory;
 pub(crate) mod retry;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use absence::{Absence, FileKind};
 pub use error::{Call, KernelError};
+pub use hallmarks::Hallmarks;
 pub use memory::MemoryLock;
 
 use crate::access::Access;
@@ -281,6 +283,10 @@ pub trait ReadKernel: Sync {
     /// Returns the name that its driver gave a block device, such as `md0` or `loop20`; `None` where it is not known. For
     /// a mapping that is `dm-N`.
     fn driver_name(&self, number: DevNum) -> Option<String>;
+
+    /// Reads what tells a block device from another of the same number and size, as far as its driver tells it. Links are
+    /// left out: [`Hallmarks::complete`] takes them from the [`paths`](Self::paths).
+    fn hallmarks(&self, number: DevNum) -> Hallmarks;
 
     /// Reads the users of a block device that the kernel records.
     fn users(&self, number: DevNum) -> Result<Users, KernelError>;

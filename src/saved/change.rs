@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::device_record::{DeviceRecord, Locator, MappedState};
+use crate::kernel::Hallmarks;
 use crate::plan::document::{Document, Step};
 use crate::plan::{self, Action};
 
@@ -76,6 +77,13 @@ pub enum DeviceChange {
         /// The size that it has now.
         is: u64,
     },
+    /// Another device has the number and the path.
+    Another {
+        /// What the one in the record is known by.
+        was: Box<Hallmarks>,
+        /// What the one is known by that is there now.
+        is: Box<Hallmarks>,
+    },
     /// The device refuses writes now (`true`), or takes them.
     ReadOnly(bool),
     /// The locator leads to a device of another kind.
@@ -135,6 +143,9 @@ fn device_sentence(name: &str, change: &DeviceChange) -> String {
         DeviceChange::Appeared(number) => format!("`{name}` ({number}) exists now"),
         DeviceChange::Number { was, is } => format!("`{name}` has the number {is}, it had {was}"),
         DeviceChange::Sectors { was, is } => format!("`{name}` has {is} sectors, it had {was}"),
+        DeviceChange::Another { was, is } => {
+            format!("`{name}` is another device now: it is known by {is}, the one of the plan by {was}")
+        }
         DeviceChange::ReadOnly(true) => format!("`{name}` is read-only now"),
         DeviceChange::ReadOnly(false) => format!("`{name}` is writable now"),
         DeviceChange::Replaced => format!("`{name}` is another device now"),
@@ -179,6 +190,11 @@ fn of_state(was: &DeviceRecord, is: &DeviceRecord) -> Vec<DeviceChange> {
         && was != is
     {
         changes.push(DeviceChange::Sectors { was, is });
+    }
+    if let (Some(was), Some(is)) = (&was.hallmarks, &is.hallmarks)
+        && !was.are_of_one(is)
+    {
+        changes.push(DeviceChange::Another { was: Box::new(was.clone()), is: Box::new(is.clone()) });
     }
     if was.read_only != is.read_only {
         changes.push(DeviceChange::ReadOnly(is.read_only));

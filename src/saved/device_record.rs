@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::kernel::Hallmarks;
+
 /// How a device is found again when the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +27,10 @@ pub struct DeviceRecord {
     /// The size in sectors, of a device that is not mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sectors: Option<u64>,
+    /// What tells a device that is not mapped from another; empty where the system shows nothing of the kind, null in
+    /// older plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hallmarks: Option<Hallmarks>,
     /// Whether the device refuses writes.
     pub read_only: bool,
     /// The state that only a mapped device has.

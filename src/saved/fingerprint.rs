@@ -2,6 +2,7 @@
 //!
 //! Keys are left out of the tables: a key that has changed since shows when the map is planned again.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,10 @@ use smol_str::ToSmolStr;
 use super::change::{self, Change};
 use super::device_record::{DeviceRecord, Locator, MappedState};
 use crate::device::Device;
+use crate::device_path;
 use crate::diff;
 use crate::identity::{DevNum, Uuid};
-use crate::kernel::{Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::kernel::{Hallmarks, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
 use crate::stack::Reach;
 
@@ -60,6 +62,8 @@ struct Lookup<'k> {
     by_name: HashMap<String, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_number: HashMap<DevNum, usize>,
+    /// The paths of all block devices, read when they are first needed.
+    paths: OnceCell<device_path::Paths>,
 }
 
 impl<'k> Lookup<'k> {
@@ -72,6 +76,7 @@ impl<'k> Lookup<'k> {
             by_uuid: list.iter().enumerate().filter_map(uuid).collect(),
             by_number: list.iter().enumerate().map(|(place, listed)| (listed.number, place)).collect(),
             list,
+            paths: OnceCell::new(),
         })
     }
 
@@ -112,6 +117,19 @@ impl<'k> Lookup<'k> {
         }
     }
 
+    fn hallmarks(&self, number: DevNum) -> Result<Hallmarks, KernelError> {
+        let mut marks = self.kernel.hallmarks(number);
+        let paths = match self.paths.get() {
+            Some(paths) => paths,
+            None => {
+                let paths = self.kernel.paths()?;
+                self.paths.get_or_init(|| paths)
+            }
+        };
+        marks.complete(paths.get(&number).map_or(&[], Vec::as_slice));
+        Ok(marks)
+    }
+
     /// Reads the state of a device, and the numbers of its lower devices.
     fn record(&self, by: Locator) -> Result<(DeviceRecord, Vec<DevNum>), KernelError> {
         let number = self.number(&by)?;
@@ -119,6 +137,7 @@ impl<'k> Lookup<'k> {
             by,
             number: number.map(|number| number.to_string()),
             sectors: None,
+            hallmarks: None,
             read_only: false,
             mapped: None,
         };
@@ -126,6 +145,7 @@ impl<'k> Lookup<'k> {
         let Some(listed) = self.numbered(number) else {
             if let Some(block) = self.kernel.block_device(number)? {
                 (state.sectors, state.read_only) = (Some(block.sectors), block.read_only);
+                state.hallmarks = Some(self.hallmarks(number)?);
             }
             return Ok((state, Vec::new()));
         };

@@ -15,6 +15,7 @@ mod control;
 mod cookie;
 mod dev_mapper;
 mod events;
+mod hallmarks;
 mod keyrings;
 mod log;
 mod lookup;
@@ -51,7 +52,7 @@ use udev::UdevSync;
 use wire::{Answer, Request, broken_name, flag};
 
 use super::{
-    Absence, BlockDevice, Call, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock,
+    Absence, BlockDevice, Call, ChangeKernel, DeviceState, Hallmarks, Id, KernelError, ListEntry, MemoryLock,
     ReadKernel, Removal, Slot, Suspend, Users, Version,
 };
 use crate::access::Access;
@@ -269,6 +270,10 @@ impl ReadKernel for Live {
 
     fn driver_name(&self, number: DevNum) -> Option<String> {
         sysfs::driver_name(number)
+    }
+
+    fn hallmarks(&self, number: DevNum) -> Hallmarks {
+        hallmarks::hallmarks(number)
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

@@ -19,6 +19,7 @@ mod convert;
 mod disks;
 mod faults;
 mod file;
+mod hallmarks;
 mod json;
 mod messages;
 mod metadata;

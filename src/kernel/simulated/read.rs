@@ -12,8 +12,8 @@ use super::model::{Loaded, Mapping};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
-    Absence, BlockDevice, Call, DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, Users,
-    Version,
+    Absence, BlockDevice, Call, DeviceState, Hallmarks, Id, Info, KernelError, ListEntry, ReadKernel, Slot,
+    Users, Version,
 };
 use crate::keys::Keyring;
 
@@ -136,6 +136,10 @@ impl ReadKernel for Simulated {
 
     fn in_flight(&self, number: DevNum) -> u64 {
         self.inner().world.mapping(number).map_or(0, |mapping| mapping.in_flight)
+    }
+
+    fn hallmarks(&self, number: DevNum) -> Hallmarks {
+        self.inner().world.hallmarks(number)
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

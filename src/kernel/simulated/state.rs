@@ -119,6 +119,21 @@ pub struct Disk {
     /// The place on its disk, for a partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
+    /// The worldwide id of the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wwid: Option<String>,
+    /// The serial number of the disk, where it has no worldwide id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// The uuid of the array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md_uuid: Option<String>,
+    /// The file of the loop device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// The uuid of the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partuuid: Option<String>,
     /// Whether it reads as zeros wherever `head` says nothing else. Otherwise it can't be read there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub blank: bool,
@@ -141,6 +156,11 @@ impl Disk {
             exclusive: false,
             logical_block_size: default_block_size(),
             partition: None,
+            wwid: None,
+            serial: None,
+            md_uuid: None,
+            backing_file: None,
+            partuuid: None,
             blank: false,
             head: None,
         }

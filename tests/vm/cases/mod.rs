@@ -23,6 +23,7 @@ mod refusals;
 mod removing;
 mod rollback;
 mod roundtrip;
+mod saved;
 mod sectors;
 mod side_by_side;
 mod snapshots;
@@ -130,6 +131,8 @@ cases! {
         a_stack_grows_in_one_apply
         a_device_has_many_names
         three_hundred_devices;
+    saved:
+        another_file_behind_the_loop_device_makes_a_plan_stale;
     sectors:
         what_a_device_outside_the_map_writes_is_a_conflict
         a_leftover_keeps_its_sectors_until_it_is_pruned

@@ -16,8 +16,8 @@ use dmctl::device::Device;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{
-    BlockDevice, ChangeKernel, DeviceState, Id, KernelError, ListEntry, MemoryLock, ReadKernel, Removal,
-    Slot, Suspend, Users, Version,
+    BlockDevice, ChangeKernel, DeviceState, Hallmarks, Id, KernelError, ListEntry, MemoryLock, ReadKernel,
+    Removal, Slot, Suspend, Users, Version,
 };
 use dmctl::keys::Keyring;
 use dmctl::plan;
@@ -108,6 +108,10 @@ impl ReadKernel for Mortal {
 
     fn has_key(&self, key: &Keyring) -> Option<bool> {
         self.kernel.has_key(key)
+    }
+
+    fn hallmarks(&self, number: DevNum) -> Hallmarks {
+        self.kernel.hallmarks(number)
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {

@@ -55,8 +55,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn has_maps(folder: &Path) -> bool {
-    let is_map = |path: &Path| path.extension().is_some_and(|extension| extension == "toml");
-    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_map(&entry.path())))
+    // A name that starts with a dot is not a map, as where the folder is read.
+    let is_map = |name: &[u8]| name.ends_with(b".toml") && !name.starts_with(b".");
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| is_map(entry.file_name().as_encoded_bytes()))
 }
 
 fn write(path: &Path, entry: &UnitFile) -> io::Result<()> {

@@ -6,13 +6,16 @@
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::trust::{Guard, Laxness};
+use crate::identity::printable;
+use crate::kernel::live::destination;
 
 /// The most bytes that a map may hold.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
@@ -28,6 +31,8 @@ pub struct Source {
     pub(super) broken_at: Option<usize>,
     /// Whether the file holds a key in clear.
     pub(super) holds_keys: bool,
+    /// Where the text was read; `None` for standard input and for text in memory.
+    pub(crate) path: Option<PathBuf>,
     guards: Vec<Guard>,
 }
 
@@ -40,6 +45,23 @@ pub(crate) enum SourceError {
         /// The file or directory.
         path: String,
         error: io::Error,
+    },
+    /// The path is a link to a path where nothing is.
+    #[error("`{}` leads to {}, which does not exist", .path.escape_debug(), printable(.to))]
+    Dangling {
+        path: String,
+        /// The path to which the last link leads.
+        to: String,
+    },
+    /// A file of a directory is named as a map, and is none.
+    #[error(
+        "`{}` is {kind}: in a directory only regular files are maps; move it, or give it a name that does not end in `.toml`",
+        .path.escape_debug()
+    )]
+    KindInDirectory {
+        path: String,
+        /// The kind of file.
+        kind: &'static str,
     },
     /// The directory does not hold a map.
     #[error("the directory `{}` holds no `*.toml` file", .0.escape_debug())]
@@ -74,7 +96,7 @@ impl Source {
                 Some(error.utf8_error().valid_up_to()),
             ),
         };
-        Self { name, text, broken_at, holds_keys: false, guards }
+        Self { name, text, broken_at, holds_keys: false, path: None, guards }
     }
 
     /// Adds name, text and permissions to a hash.
@@ -147,14 +169,21 @@ fn read_directory(path: &Path) -> Result<Results, SourceError> {
 
 fn read_file(path: &Path, directory: Option<Guard>) -> Result<Source, SourceError> {
     let fail = |error| unreadable(path, error);
+    let check = |file_type| match &directory {
+        None => check_kind(path, file_type),
+        Some(_) => check_kind_in_directory(path, file_type),
+    };
     // The type is checked before the file is opened: opening a device can set it in motion.
-    check_kind(path, fs::metadata(path).map_err(fail)?.file_type())?;
-    let file = File::open(path).map_err(fail)?;
+    check(fs::metadata(path).map_err(fail)?.file_type())?;
+    // A FIFO that took the place of a file since would be waited for.
+    let flags = if directory.is_some() { OFlag::O_NONBLOCK } else { OFlag::empty() };
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
-    check_kind(path, metadata.file_type())?;
+    check(metadata.file_type())?;
     let mut guards = vec![Guard::of(&shown(path), &metadata)];
     guards.extend(directory);
-    Ok(Source::new(shown(path), read_whole(path, file)?, guards))
+    let source = Source::new(shown(path), read_whole(path, file)?, guards);
+    Ok(Source { path: Some(path.to_path_buf()), ..source })
 }
 
 fn read_standard_input() -> Result<Source, SourceError> {
@@ -179,11 +208,27 @@ fn read_whole(path: &Path, file: File) -> Result<Vec<u8>, SourceError> {
     Ok(bytes)
 }
 
+/// Checks what is named as a map: a pipe is one as well, such as that of `<(...)` in a shell.
 fn check_kind(path: &Path, file_type: FileType) -> Result<(), SourceError> {
-    let kind = if file_type.is_file() || file_type.is_fifo() {
-        return Ok(());
+    match kind(file_type) {
+        Some(kind) if !file_type.is_fifo() => Err(SourceError::Kind { path: shown(path), kind }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks a file that a directory holds. A FIFO among them would be read until a writer comes, at boot as well.
+fn check_kind_in_directory(path: &Path, file_type: FileType) -> Result<(), SourceError> {
+    kind(file_type).map_or(Ok(()), |kind| Err(SourceError::KindInDirectory { path: shown(path), kind }))
+}
+
+/// Names the kind of a file; `None` for a regular file.
+fn kind(file_type: FileType) -> Option<&'static str> {
+    Some(if file_type.is_file() {
+        return None;
     } else if file_type.is_dir() {
         "a directory"
+    } else if file_type.is_fifo() {
+        "a FIFO"
     } else if file_type.is_block_device() {
         "a block device"
     } else if file_type.is_char_device() {
@@ -192,12 +237,15 @@ fn check_kind(path: &Path, file_type: FileType) -> Result<(), SourceError> {
         "a socket"
     } else {
         "no file"
-    };
-    Err(SourceError::Kind { path: shown(path), kind })
+    })
 }
 
 fn unreadable(path: &Path, error: io::Error) -> SourceError {
-    SourceError::Read { path: shown(path), error }
+    let absent = error.kind() == io::ErrorKind::NotFound;
+    match destination(path).filter(|_| absent) {
+        Some(to) => SourceError::Dangling { path: shown(path), to: shown(&to) },
+        None => SourceError::Read { path: shown(path), error },
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -238,6 +286,44 @@ mod tests {
         assert!(errors[0].to_string().contains("a character device"), "{}", errors[0]);
         assert!(errors[1].to_string().contains("`/nowhere`"), "{}", errors[1]);
         assert!(matches!(read(&[]).1[..], [SourceError::Nothing]));
+    }
+
+    #[test]
+    fn only_regular_files_of_a_directory_are_maps() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let at = |name: &str| root.join(name);
+        write(&at("good.toml"), b"format = 1");
+        nix::unistd::mkfifo(&at("pipe.toml"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket.toml")).unwrap();
+        fs::create_dir(at("folder.toml")).unwrap();
+        for (to, link) in
+            [("/dev/null", "device.toml"), ("pipe.toml", "link.toml"), ("good.toml", "same.toml")]
+        {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        std::os::unix::fs::symlink("far/../gone", at("dangling.toml")).unwrap();
+        std::os::unix::fs::symlink("dangling.toml", at("twice.toml")).unwrap();
+        let (sources, errors) = read(std::slice::from_ref(&root));
+        assert_eq!(sources.len(), 2);
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let expected = [
+            ("dangling", "leads to "),
+            ("device", "is a character device: in a directory only regular files are maps"),
+            ("folder", "is a directory: "),
+            ("link", "is a FIFO: "),
+            ("pipe", "is a FIFO: "),
+            ("socket", "is a socket: "),
+            ("twice", "leads to "),
+        ];
+        assert_eq!(errors.len(), expected.len(), "{errors:?}");
+        for (error, (name, kind)) in errors.iter().zip(expected) {
+            assert!(
+                error.starts_with(&format!("`{}` {kind}", at(&format!("{name}.toml")).display())),
+                "{error}"
+            );
+        }
+        assert!(errors[6].ends_with("gone, which does not exist"), "{}", errors[6]);
     }
 
     #[test]

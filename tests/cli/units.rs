@@ -56,6 +56,37 @@ fn a_map_that_is_wrong_makes_no_units() {
 }
 
 #[test]
+fn a_file_that_has_no_end_is_an_error_of_every_verb() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("maps")).unwrap();
+    lab.write("maps/map.toml", &map(&linear("data", 0, 8)));
+    let pipe = lab.path("maps/pipe.toml");
+    nix::unistd::mkfifo(Path::new(&pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (maps, units) = (lab.path("maps"), lab.path("units"));
+    for command in [
+        &["validate", &maps][..],
+        &["plan", &maps],
+        &["apply", &maps],
+        &["status", &maps],
+        &["stacks", &maps],
+        &["graph", "--map", &maps],
+        &["deactivate", &maps],
+        &["units", &units, "--map", &maps],
+    ] {
+        let refused = lab.fails(1, command.iter().copied());
+        assert!(
+            refused.contains("pipe.toml` is a FIFO: in a directory only regular files are maps"),
+            "{refused}"
+        );
+    }
+    assert!(!Path::new(&units).exists());
+    fs::remove_file(&pipe).unwrap();
+    std::os::unix::fs::symlink("/nowhere/map.toml", &pipe).unwrap();
+    let refused = lab.fails(1, ["validate", &maps]);
+    assert!(refused.contains("pipe.toml` leads to /nowhere/map.toml, which does not exist"), "{refused}");
+}
+
+#[test]
 fn called_by_systemd_it_is_a_generator() {
     let lab = Lab::new();
     let mut generator = dmctl();

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Phase, Record, TOKEN, forget, remove};
+use super::{Phase, Record, TOKEN, forget, record, remove};
 use crate::whole_file::folder;
 
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
@@ -23,12 +24,12 @@ pub(crate) struct PendingApply {
 }
 
 impl PendingApply {
-    /// Writes the record before `steps` steps are applied.
+    /// Writes the record before `steps` steps are applied. Those that `staying` describes are not undone.
     ///
     /// # Errors
     ///
     /// The error of the system when the record or the token can't be written.
-    pub(crate) fn begin(path: &Path, steps: usize) -> io::Result<Self> {
+    pub(crate) fn begin(path: &Path, steps: usize, staying: Vec<String>) -> io::Result<Self> {
         forget(path)?;
         let (_, token) = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path))?.keep()?;
         let name = token.file_name().map(PathBuf::from).unwrap_or_default();
@@ -36,7 +37,9 @@ impl PendingApply {
             phase: Phase::Applying,
             pid: process::id(),
             steps,
+            staying,
             until: None,
+            deadline: None,
             left: Vec::new(),
             token: name,
         };
@@ -45,13 +48,15 @@ impl PendingApply {
         Ok(pending)
     }
 
-    /// Writes into the record that the process waits until `until`.
+    /// Writes into the record that the process waits until `until`, which is `within` from now on.
     ///
     /// # Errors
     ///
     /// The error of the system when the record can't be written.
-    pub(crate) fn wait_until(&mut self, until: Timestamp) -> io::Result<()> {
+    pub(crate) fn wait_until(&mut self, until: Timestamp, within: Duration) -> io::Result<()> {
+        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         (self.record.phase, self.record.until) = (Phase::Waiting, Some(until));
+        self.record.deadline = Some(record::monotonic().saturating_add(within));
         self.write()
     }
 

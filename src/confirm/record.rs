@@ -4,9 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::fcntl::OFlag;
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::TOKEN;
@@ -41,9 +43,15 @@ pub(crate) struct Record {
     pub pid: u32,
     /// The count of the steps that are applied.
     pub steps: usize,
+    /// The steps among them that stay applied, whatever becomes of the others: an adoption, a message. A sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staying: Vec<String>,
     /// The time until which the process waits; after a rollback, the time of its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The end of the wait in milliseconds of the monotonic clock, which is never set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deadline: Option<i64>,
     /// The steps that could not be undone, a sentence each with advice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
@@ -59,6 +67,9 @@ pub(crate) struct ConfirmState {
     pub record: Record,
     /// Whether the process still runs.
     pub alive: bool,
+    /// The seconds that are left to confirm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
 }
 
 impl ConfirmState {
@@ -71,20 +82,36 @@ impl ConfirmState {
         Ok(open(path)?.map(|(state, _)| state))
     }
 
-    /// Describes the state in a sentence, with advice. `now` gives the time that is left.
-    pub(crate) fn describe(&self, now: Timestamp) -> String {
-        let Record { phase, pid, steps, until, left, .. } = &self.record;
-        let steps = if *steps == 1 { "1 step".to_string() } else { format!("{steps} steps") };
+    /// Makes the state of a record that was read. The end of a wait is told by the clock of the host as it is now, which may
+    /// have been set since.
+    fn new(mut record: Record, alive: bool) -> Self {
+        let left = record.deadline.take().filter(|_| alive && record.phase == Phase::Waiting);
+        let left = left.map(|deadline| Duration::from_millis((deadline - monotonic()).max(0).unsigned_abs()));
+        if let Some(left) = left {
+            record.until = Timestamp::now().checked_add(left).ok();
+        }
+        Self { record, alive, seconds_left: left.map(|left| left.as_secs()) }
+    }
+
+    /// Describes the state in a sentence, with advice.
+    pub(crate) fn describe(&self) -> String {
+        let Record { phase, pid, steps, staying, until, left, .. } = &self.record;
+        let counted = |count| if count == 1 { "1 step".to_string() } else { format!("{count} steps") };
+        let undone = counted(steps.saturating_sub(staying.len()));
+        let steps = counted(*steps);
+        let stays: String = staying.iter().map(|step| format!("; {}", printable(step))).collect();
         let time = until.map(|until| until.strftime("%H:%M:%S UTC").to_string()).unwrap_or_default();
         match (phase, self.alive) {
             (Phase::Applying, true) => format!("process {pid} applies {steps}, to be confirmed afterwards"),
             (Phase::Waiting, true) => {
-                let seconds = until.map_or(0, |until| (until.as_second() - now.as_second()).max(0));
+                let seconds = self.seconds_left.unwrap_or_default();
                 format!(
-                    "waiting for `dmctl confirm` until {time} ({seconds} s from now), then rolls back {steps}"
+                    "waiting for `dmctl confirm` until {time} ({seconds} s from now), then rolls back {undone}{stays}"
                 )
             }
-            (Phase::RollingBack, true) => format!("not confirmed in time: process {pid} rolls back {steps}"),
+            (Phase::RollingBack, true) => {
+                format!("not confirmed in time: process {pid} rolls back {undone}{stays}")
+            }
             (Phase::Waiting, false) => format!(
                 "process {pid} waited for `dmctl confirm` and was killed: its changes ({steps}) stay applied, \
                  and are not rolled back any more; `dmctl confirm` clears this"
@@ -93,13 +120,21 @@ impl ConfirmState {
                 "process {pid} was killed while it applied or rolled back {steps}; `dmctl repair`, or `dmctl \
                  apply` with the map that is wanted, goes on from there, `dmctl confirm` clears this"
             ),
-            (Phase::RolledBack, _) => format!("not confirmed in time: rolled back {steps} at {time}"),
+            (Phase::RolledBack, _) => format!("not confirmed in time: rolled back {undone} at {time}{stays}"),
             (Phase::Failed, _) => left.iter().fold(
-                format!("not confirmed in time, and not all of {steps} could be rolled back at {time}:"),
+                format!(
+                    "not confirmed in time, and not all of {undone} could be rolled back at {time}{stays}:"
+                ),
                 |text, left| format!("{text}\n  {}", printable(left)),
             ),
         }
     }
+}
+
+/// Reads the monotonic clock, in milliseconds: all processes of a host have the same one.
+pub(super) fn monotonic() -> i64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Opens the record at `path`, and reads the state in it.
@@ -123,7 +158,56 @@ pub(super) fn open(path: &Path) -> io::Result<Option<(ConfirmState, File)>> {
         let replaced =
             !fs::metadata(path).is_ok_and(|now| file.metadata().is_ok_and(|was| was.ino() == now.ino()));
         if alive || !replaced {
-            return Ok(Some((ConfirmState { record, alive }, file)));
+            return Ok(Some((ConfirmState::new(record, alive), file)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(phase: Phase) -> Record {
+        let staying = vec!["`ad` stays adopted".to_string()];
+        Record {
+            phase,
+            pid: 7,
+            steps: 2,
+            staying,
+            until: None,
+            deadline: None,
+            left: Vec::new(),
+            token: TOKEN.into(),
+        }
+    }
+
+    #[test]
+    fn the_time_that_is_left_does_not_follow_a_clock_that_is_set() {
+        for written in ["2020-01-01T00:00:00Z", "2050-01-01T00:00:00Z"] {
+            let until: Timestamp = written.parse().unwrap();
+            let deadline = Some(monotonic() + 18_500);
+            let record = Record { until: Some(until), deadline, ..record(Phase::Waiting) };
+            let state = ConfirmState::new(record, true);
+            assert_eq!(state.seconds_left, Some(18));
+            let left = state.record.until.unwrap().as_second() - Timestamp::now().as_second();
+            assert!((17..=19).contains(&left), "{left}");
+            assert!(
+                state.describe().ends_with("(18 s from now), then rolls back 1 step; `ad` stays adopted")
+            );
+            let over = Record { deadline: Some(monotonic() - 5), ..state.record };
+            assert_eq!(ConfirmState::new(over, true).seconds_left, Some(0));
+        }
+    }
+
+    #[test]
+    fn a_step_that_stays_is_not_counted_as_undone() {
+        let until = Some("2026-11-27T07:39:17Z".parse().unwrap());
+        let state = ConfirmState::new(Record { until, ..record(Phase::RolledBack) }, false);
+        assert_eq!(
+            state.describe(),
+            "not confirmed in time: rolled back 1 step at 07:39:17 UTC; `ad` stays adopted"
+        );
+        let state = ConfirmState::new(record(Phase::Waiting), false);
+        assert!(state.describe().contains("its changes (2 steps) stay applied"), "{}", state.describe());
     }
 }

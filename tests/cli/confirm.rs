@@ -294,3 +294,25 @@ fn a_map_from_standard_input_is_guarded_and_its_keys_are_nowhere() {
     assert_eq!(ends(&lab).unwrap()["phase"], "put-back");
     assert_eq!(lab.ok(["list"]), "");
 }
+
+#[test]
+fn an_adoption_is_not_counted_as_put_back() {
+    let lab = Lab::new();
+    lab.ok(["create", "ad", "--table", "0 8 zero"]);
+    let map = lab.write(
+        "adopt.toml",
+        "format = 1\nowner = \"lab\"\n[mappings.ad]\nadopt = true\ntargets = [{ type = \"zero\", length = 8 }]\n[mappings.new]\ntargets = [{ type = \"zero\", length = 8 }]\n",
+    );
+    lab.ok(["apply", &map, "--confirm-within", "2s"]);
+    let status = lab.run(["status"]).stdout;
+    let sentence = status.lines().next().unwrap();
+    assert!(sentence.ends_with("s from now), then rolls back 1 step; `ad` stays adopted"), "{status}");
+    assert!(waiting(&lab).unwrap()["seconds_left"].as_u64().unwrap() < 2);
+    let last = ends(&lab).unwrap();
+    assert_eq!((&last["phase"], &last["steps"]), (&"put-back".into(), &2.into()), "{last}");
+    assert_eq!(last["staying"], serde_json::json!(["`ad` stays adopted"]));
+    let status = lab.run(["status"]).stdout;
+    assert!(status.starts_with("not confirmed in time: rolled back 1 step at "), "{status}");
+    assert!(status.lines().next().unwrap().ends_with("; `ad` stays adopted"), "{status}");
+    assert_eq!(lab.ok(["list"]), "ad\n");
+}

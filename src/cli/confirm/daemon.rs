@@ -75,7 +75,7 @@ fn daemon<'c>(
     let Some(mut pending) = pending else { return Ok(Exit::Done) };
     let deadline = Instant::now() + within;
     let until = Timestamp::now() + within;
-    let written = pending.wait_until(until).and_then(|()| watch.add(pending.token()));
+    let written = pending.wait_until(until, within).and_then(|()| watch.add(pending.token()));
     let (exit, text) = match &written {
         Ok(()) => waiting(&applied, until, pending.steps(), output)?,
         Err(error) => {

@@ -7,7 +7,6 @@ pub(crate) mod within;
 
 use crate::confirm::{self, ConfirmState, Outcome, Phase};
 use anyhow::anyhow;
-use jiff::Timestamp;
 
 use super::context::Context;
 use super::exit::Exit;
@@ -33,15 +32,13 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
         Outcome::Kept => print("Kept.\n").map(|()| Exit::Done),
         Outcome::Nothing => Err(Failure::new(Exit::Error, anyhow!("nothing waits to be confirmed"))),
         Outcome::TooEarly(found) => {
-            Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.describe(Timestamp::now()))))
+            Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.describe())))
         }
         // The process that would put it back is gone.
         Outcome::TooLate(found) if found.record.phase == Phase::Waiting => {
-            print(&format!("Kept: {}.\n", found.describe(Timestamp::now()))).map(|()| Exit::Done)
+            print(&format!("Kept: {}.\n", found.describe())).map(|()| Exit::Done)
         }
-        Outcome::TooLate(found) => {
-            Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.describe(Timestamp::now()))))
-        }
+        Outcome::TooLate(found) => Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.describe()))),
     }
 }
 
@@ -50,7 +47,7 @@ pub(crate) fn state(context: &Context) -> Result<Option<(ConfirmState, String)>,
     let path = context.confirmation()?;
     let state = ConfirmState::read(&path).map_err(|error| Failure::new(Exit::Error, error))?;
     Ok(state.map(|state| {
-        let sentence = state.describe(Timestamp::now());
+        let sentence = state.describe();
         (state, sentence)
     }))
 }

@@ -36,7 +36,7 @@ pub(crate) fn permit(plan: &Plan) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, error)
             .hint("`dmctl apply` without --confirm-within does it, for good"));
     }
-    for step in plan.steps.iter().filter(|step| matches!(step.action(), Action::Message | Action::SetUuid)) {
+    for step in plan.steps.iter().filter(|step| stays(step).is_some()) {
         note(format_args!(
             "warning: {} {} stays, even if the rest is put back",
             step.action().name(),
@@ -46,9 +46,19 @@ pub(crate) fn permit(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Describes what stays of a step when everything else is put back; `None` for a step that can be undone.
+fn stays(step: &Step) -> Option<String> {
+    match step.action() {
+        Action::SetUuid => Some(format!("`{}` stays adopted", step.name)),
+        Action::Message => Some(format!("the message to `{}` stays sent", step.name)),
+        _ => None,
+    }
+}
+
 /// Writes the record that the plan is going to be applied.
 pub(crate) fn begin(context: &Context, plan: &Plan) -> Result<PendingApply, Failure> {
     let message = "that this waits to be confirmed can't be written down";
-    PendingApply::begin(&context.confirmation()?, plan.steps.len())
+    let staying = plan.steps.iter().filter_map(stays).collect();
+    PendingApply::begin(&context.confirmation()?, plan.steps.len(), staying)
         .map_err(|error| Failure::new(Exit::Error, anyhow!("{message}: {error}")))
 }

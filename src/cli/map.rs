@@ -1,5 +1,6 @@
 //! Reads the map files that a verb is given, and reports what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
@@ -37,9 +38,16 @@ pub(crate) struct Read {
     pub messages: Vec<String>,
     /// The map, or why it is refused.
     pub map: Result<Map, Failure>,
+    /// The files that were read.
+    pub files: BTreeSet<PathBuf>,
 }
 
 impl Read {
+    /// Is a map that was not read.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self { messages: Vec::new(), map: Err(failure), files: BTreeSet::new() }
+    }
+
     /// Prints the messages, and returns the map.
     fn report(self) -> Result<Map, Failure> {
         self.messages.iter().for_each(note);
@@ -115,7 +123,8 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
             Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was changed"))
         }),
     };
-    Read { messages, map }
+    let files = loaded.sources.iter().filter_map(|source| source.path.clone()).collect();
+    Read { messages, map, files }
 }
 
 impl Context {

@@ -3,11 +3,13 @@
 //! Each line carries the version of the format. A program can pass over events that it does not know.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json::versioned;
+use crate::kernel::live::Writers;
 use crate::plan::Action;
 use crate::plan::document::Document;
 use crate::watch::Cause;
@@ -54,6 +56,22 @@ pub enum WatchEvent<'a> {
         /// Why not.
         error: String,
     },
+    /// Steps of the plan before that take something away are held back: a file of the map is open for writing, or went
+    /// away. The other steps are carried out.
+    Waiting {
+        /// The files that are open for writing.
+        written: Vec<WrittenFile>,
+        /// The files that went away.
+        absent: Vec<String>,
+        /// How long the files of the map must not change before those that went away are gone for good; absent where none
+        /// went away.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+        /// The steps that are held back, each with its device.
+        steps: &'a [String],
+        /// The same in a sentence.
+        reason: String,
+    },
     /// Another dmctl holds the lock, and is waited for.
     Locked {
         /// Which one.
@@ -80,6 +98,33 @@ pub enum WatchEvent<'a> {
         /// The exit code that `dmctl apply` would end with.
         exit: u8,
     },
+}
+
+/// A file of the map that is open for writing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WrittenFile {
+    path: String,
+    /// The processes that have it open; empty where they can't be seen from here.
+    processes: Vec<Writer>,
+}
+
+/// A process that has a file open for writing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Writer {
+    pid: u32,
+    command: String,
+}
+
+impl WrittenFile {
+    pub(crate) fn of(path: &Path, writers: &Writers) -> Self {
+        let processes = writers.processes.iter();
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            processes: processes
+                .map(|(command, pid)| Writer { pid: *pid, command: command.clone() })
+                .collect(),
+        }
+    }
 }
 
 /// Returns the schema of a line.

@@ -36,6 +36,11 @@ impl<M: PartialEq> CircuitBreaker<M> {
         other
     }
 
+    /// Whether `map` is the one that is followed now.
+    pub(crate) fn is_map(&self, map: &M) -> bool {
+        self.map == *map
+    }
+
     /// Closes the breaker, as the user asks for.
     pub(crate) fn reset(&mut self) {
         self.reason = None;

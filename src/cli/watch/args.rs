@@ -1,9 +1,11 @@
 //! What `dmctl watch` is given.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::output::Output;
 use crate::cli::plan::Allow;
+use crate::config::parse_duration;
 
 /// Follow a map and the kernel: tell what changes, and with --apply put it right
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,10 @@ pub(crate) struct Args {
     /// has `noauto` is followed only while it is up
     #[arg(long)]
     pub(super) each_stack: bool,
+    /// How long the files of the map must not change, once one of them went away, before what only that one declared is
+    /// removed
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(super) removal_delay: Duration,
     #[command(flatten)]
     pub(super) allow: Allow,
     #[command(flatten)]

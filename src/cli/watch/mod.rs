@@ -4,6 +4,7 @@
 //! was observed, `service` speaks with systemd; when to compare is up to [`crate::watch::Debounce`].
 
 mod args;
+mod hold;
 mod parts;
 mod reconcile;
 mod report;

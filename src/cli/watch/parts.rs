@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::hold::takes_away;
 use crate::config::{BootOption, Map, Stack, State};
 use crate::identity::Key;
 use crate::kernel::{KernelError, ReadKernel};
@@ -70,35 +71,26 @@ impl Parts {
         self.tried = None;
     }
 
-    /// Plans the stacks that can be applied now: without a conflict or a refused step.
+    /// Plans the stacks that can be applied now: without a conflict or a refused step, and while `held` without a step that
+    /// takes something away.
     pub(super) fn plan(
         &self,
         kernel: &dyn ReadKernel,
         map: &Map,
         allow: &BTreeSet<Class>,
+        held: bool,
     ) -> Result<Plan, KernelError> {
         let groups = groups(map);
         let mut left = map.clone();
         for part in &self.held {
             leave_out(&mut left, groups.iter().find(|group| part.as_ref() == Some(&group.name)));
         }
-        loop {
-            let plan = plan::plan(kernel, &left, allow)?;
-            let keys = obstructed(&plan);
-            if keys.is_empty() {
-                return self.probe(kernel, &left, allow, plan);
-            }
-            let before = (left.mappings.len(), left.policy.prune);
-            for key in &keys {
-                leave_out(
-                    &mut left,
-                    groups.iter().find(|group| key.as_ref().is_some_and(|key| group.keys.contains(key))),
-                );
-            }
-            if before == (left.mappings.len(), left.policy.prune) {
-                return Ok(Plan::default());
-            }
-        }
+        let unfit = |plan: &Plan| {
+            let takers = if held { takers(plan) } else { BTreeSet::new() };
+            obstructed(plan).union(&takers).cloned().collect()
+        };
+        let (plan, left) = plan_without(kernel, &left, allow, unfit)?;
+        self.probe(kernel, &left, allow, plan)
     }
 
     /// Plans one of the stacks that `plan` changes, while they are tried one by one; otherwise returns `plan`.
@@ -123,6 +115,40 @@ impl Parts {
         }
         Ok(plan)
     }
+}
+
+/// Plans the stacks without a mapping that `unfit` finds in their plan; `None` is a device without a key, and then nothing
+/// is pruned. Returns also the map that is left.
+pub(super) fn plan_without(
+    kernel: &dyn ReadKernel,
+    map: &Map,
+    allow: &BTreeSet<Class>,
+    unfit: impl Fn(&Plan) -> BTreeSet<Option<Key>>,
+) -> Result<(Plan, Map), KernelError> {
+    let groups = groups(map);
+    let mut left = map.clone();
+    loop {
+        let plan = plan::plan(kernel, &left, allow)?;
+        let keys = unfit(&plan);
+        if keys.is_empty() {
+            return Ok((plan, left));
+        }
+        let before = (left.mappings.len(), left.policy.prune);
+        for key in &keys {
+            leave_out(
+                &mut left,
+                groups.iter().find(|group| key.as_ref().is_some_and(|key| group.keys.contains(key))),
+            );
+        }
+        if before == (left.mappings.len(), left.policy.prune) {
+            return Ok((Plan::default(), left));
+        }
+    }
+}
+
+/// Lists the mappings with a step that takes something away; `None` for a device without a key.
+pub(super) fn takers(plan: &Plan) -> BTreeSet<Option<Key>> {
+    takes_away(plan).map(|step| step.mapping.clone()).collect()
 }
 
 /// Leaves out the `noauto` stacks that are not up: they are not missing. No device of them exists, so none of them can

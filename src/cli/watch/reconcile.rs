@@ -11,10 +11,11 @@ use crate::kernel::ReadKernel;
 use crate::kernel::live::Events;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan, Step, StepId};
-use crate::watch::{Cause, CircuitBreaker, Files, Waker};
+use crate::watch::{AbsentFiles, Cause, CircuitBreaker, Files, Waker};
 use anyhow::anyhow;
 
 use super::args::Args;
+use super::hold::{self, Hold};
 use super::parts::{self, Blame, Parts};
 use super::report::{Comparison, Observation, Reporter};
 use super::service::Service;
@@ -55,6 +56,10 @@ pub(super) struct Reconciler<'a> {
     breaker: CircuitBreaker<[u8; 32]>,
     /// The stacks of the map that is followed now.
     parts: Parts,
+    /// The files of the map that went away.
+    absent: AbsentFiles,
+    /// Why nothing is taken away now.
+    hold: Option<Hold>,
     reporter: Reporter,
     pause: Duration,
 }
@@ -93,6 +98,8 @@ impl<'a> Reconciler<'a> {
             events: if context.is_live() { Some(Events::open()?) } else { None },
             breaker: CircuitBreaker::new([0; 32]),
             parts: Parts::default(),
+            absent: AbsentFiles::default(),
+            hold: None,
             reporter: Reporter::new(&args.output),
             pause: MIN_PAUSE,
         })
@@ -133,7 +140,7 @@ impl<'a> Reconciler<'a> {
             let Some(map) = self.observe(&causes)? else {
                 // Without --apply all that it does is to report.
                 let over = self.reporter.is_unread() && !self.args.apply;
-                return Ok(if over { Next::End(Exit::Done) } else { Next::Wait });
+                return Ok(if over { Next::End(Exit::Done) } else { self.wait() });
             };
             match self.apply(&map, service) {
                 Ok(attempt @ (Attempt::Applied | Attempt::Probed)) => {
@@ -163,7 +170,7 @@ impl<'a> Reconciler<'a> {
                     }
                     self.breaker.record_failure(failure.to_string());
                     self.reporter.held("an apply failed")?;
-                    return Ok(Next::Wait);
+                    return Ok(self.wait());
                 }
             }
             if self.signals.stop() {
@@ -172,13 +179,33 @@ impl<'a> Reconciler<'a> {
         }
     }
 
+    /// Waits for an event, or until what is held back may be carried out.
+    fn wait(&self) -> Next {
+        let until = self.hold.as_ref().map(|hold| hold.until.saturating_duration_since(Instant::now()));
+        until.map_or(Next::Wait, Next::Retry)
+    }
+
+    /// Reads the map. Returns also the digest of all that was read.
+    fn read(&self) -> (map::Read, [u8; 32]) {
+        let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
+        let Some(pipe) = hold::pipe(&self.args.files) else {
+            return map::read_quietly(&self.args.files, trust);
+        };
+        let error = anyhow!("{} is a FIFO, which can't be watched; name files", pipe.display());
+        (map::Read::failed(Failure::new(Exit::Error, error)), [0; 32])
+    }
+
     /// Compares, and reports what is new. Returns the map when it is to be applied.
     fn observe(&mut self, causes: &BTreeSet<Cause>) -> Result<Option<Map>, Failure> {
-        let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
-        let (read, digest) = map::read_quietly(&self.args.files, trust);
-        if self.breaker.set_map(digest) {
+        let (mut read, digest) = self.read();
+        let changed = self.breaker.set_map(digest);
+        if changed {
             self.parts = Parts::default();
         }
+        let files = std::mem::take(&mut read.files);
+        self.absent.record(files.clone(), changed, Instant::now());
+        let hold = || Hold::find(&files, &mut self.absent, self.args.removal_delay);
+        self.hold = self.args.apply.then(hold).flatten();
         let (observation, map) = match read.map {
             Ok(mut map) => {
                 self.expect_lowers(&mut map)?;
@@ -197,6 +224,13 @@ impl<'a> Reconciler<'a> {
         let comparison =
             Comparison { causes, digest, messages: &read.messages, observation: &observation, held };
         self.reporter.compared(&comparison)?;
+        let taken = match (&observation, &self.hold) {
+            (Observation::Differs { takes_away, .. }, Some(hold)) if held.is_none() => {
+                Some((hold, takes_away.as_slice()))
+            }
+            _ => None,
+        };
+        self.reporter.waiting(taken.filter(|(_, steps)| !steps.is_empty()))?;
         let may = self.args.apply && held.is_none();
         Ok(map.filter(|_| may))
     }
@@ -218,14 +252,19 @@ impl<'a> Reconciler<'a> {
             return Ok((Observation::InSync { mappings: map.mappings.len() }, Todo::Nothing));
         }
         let refusal = apply::permit(&plan).err().filter(|_| self.args.apply);
+        let takes_away: Vec<String> = hold::takes_away(&plan).map(hold::describe).collect();
         let may = match (self.args.apply, self.args.each_stack) {
             (false, _) => false,
-            (true, false) => refusal.is_none(),
             (true, true) => !self.plan(&map, kernel.as_ref())?.is_empty(),
+            (true, false) if self.hold.is_some() && !takes_away.is_empty() => {
+                let part = self.plan(&map, kernel.as_ref())?;
+                refusal.is_none() && !part.is_empty() && apply::permit(&part).is_ok()
+            }
+            (true, false) => refusal.is_none(),
         };
         let refusal = refusal.map(|error| if may { left_out(&error) } else { error.into() });
         let todo = if may { Todo::Apply } else { Todo::Nothing };
-        Ok((Observation::Differs { plan: Document::of(&plan), refusal }, todo))
+        Ok((Observation::Differs { plan: Document::of(&plan), refusal, takes_away }, todo))
     }
 
     /// Returns the part of the map that is followed: all of it, but for `noauto` stacks that are not up.
@@ -237,13 +276,15 @@ impl<'a> Reconciler<'a> {
         Ok(map)
     }
 
-    /// Plans what to carry out: the whole map, or the stacks without a conflict or a refused step.
+    /// Plans what to carry out: the whole map, or the stacks without a conflict or a refused step. While a file of the map
+    /// is written, or went away, nothing is taken away.
     fn plan(&self, map: &Map, kernel: &dyn ReadKernel) -> Result<Plan, Failure> {
         let allow = self.args.allow.classes();
-        Ok(if self.args.each_stack {
-            self.parts.plan(kernel, map, &allow)?
-        } else {
-            plan::plan(kernel, map, &allow)?
+        let held = self.hold.is_some();
+        Ok(match (self.args.each_stack, held) {
+            (true, _) => self.parts.plan(kernel, map, &allow, held)?,
+            (false, true) => parts::plan_without(kernel, map, &allow, parts::takers)?.0,
+            (false, false) => plan::plan(kernel, map, &allow)?,
         })
     }
 
@@ -254,6 +295,10 @@ impl<'a> Reconciler<'a> {
             let map = self.followed(map, kernel)?;
             let plan = self.plan(&map, kernel)?;
             if apply::permit(&plan).is_err() {
+                return Ok(Attempt::Refused);
+            }
+            // A writer that came and went while the map was read left its trace in the map: that is an event.
+            if hold::takes_away(&plan).next().is_some() && !self.breaker.is_map(&self.read().1) {
                 return Ok(Attempt::Refused);
             }
             self.reporter.plan(&Document::of(&plan))?;

@@ -8,9 +8,10 @@ use std::mem;
 use crate::plan::Step;
 use crate::plan::document::Document;
 use crate::render::Heading;
-use crate::render::watch_events::WatchEvent;
+use crate::render::watch_events::{WatchEvent, WrittenFile};
 use crate::watch::Cause;
 
+use super::hold::Hold;
 use crate::cli::drawing;
 use crate::cli::failure::Failure;
 use crate::cli::logging;
@@ -31,6 +32,8 @@ pub(super) enum Observation {
         plan: Document,
         /// Why it is not applied, where it should be.
         refusal: Option<Failure>,
+        /// The steps that take something away, in two words each.
+        takes_away: Vec<String>,
     },
     /// The map or the kernel can't be read.
     Unclear { failure: Failure },
@@ -61,6 +64,8 @@ pub(super) struct Reporter {
     locked: bool,
     /// Whether it was reported that nothing is applied any more.
     held: bool,
+    /// What was reported to be waited for, with the steps that wait.
+    waiting: Option<(Hold, Vec<String>)>,
     unread: bool,
     status: String,
 }
@@ -75,6 +80,7 @@ impl Reporter {
             plan: None,
             locked: false,
             held: false,
+            waiting: None,
             unread: false,
             status: String::new(),
         }
@@ -136,7 +142,7 @@ impl Reporter {
                 let details = comparison.messages.iter().map(|message| without_colour(message)).collect();
                 self.event(&WatchEvent::Unclear { causes, error: failure.to_string(), details })
             }
-            Observation::Differs { plan, refusal } => {
+            Observation::Differs { plan, refusal, .. } => {
                 self.event(&WatchEvent::Plan { causes, plan })?;
                 self.text(|| drawing::text(plan, &Heading::default()))?;
                 let Some(failure) = refusal else { return Ok(()) };
@@ -153,6 +159,29 @@ impl Reporter {
         }
         warn(&format!("nothing more is applied until the map changes, or SIGHUP asks to try again: {why}"));
         self.event(&WatchEvent::Held { part: None, error: why.to_string() })
+    }
+
+    /// Reports what `steps` wait for, once; `None` when nothing waits.
+    pub(super) fn waiting(&mut self, waiting: Option<(&Hold, &[String])>) -> Result<(), Failure> {
+        let Some((hold, steps)) = waiting else {
+            self.waiting = None;
+            return Ok(());
+        };
+        let reason = format!("{} held back until {hold}: {}", counted(steps), steps.join(", "));
+        self.status = format!("{}; {reason}", self.status);
+        let told = self.waiting.as_ref().is_some_and(|(old, held)| old.is_like(hold) && held == steps);
+        if told {
+            return Ok(());
+        }
+        self.waiting = Some((hold.clone(), steps.to_vec()));
+        warn(&reason);
+        self.event(&WatchEvent::Waiting {
+            written: hold.written.iter().map(|(file, writers)| WrittenFile::of(file, writers)).collect(),
+            absent: hold.absent.iter().map(|file| file.to_string_lossy().into_owned()).collect(),
+            seconds: (!hold.absent.is_empty()).then(|| hold.delay.as_secs_f64()),
+            steps,
+            reason,
+        })
     }
 
     /// Reports that a part of the map is not applied any more.
@@ -257,6 +286,14 @@ fn cause_line(causes: &BTreeSet<Cause>) -> String {
         (false, false) => "",
     }
     .to_string()
+}
+
+/// Counts the steps that take something away.
+fn counted(steps: &[String]) -> String {
+    match steps.len() {
+        1 => "1 step that takes something away is".to_string(),
+        count => format!("{count} steps that take something away are"),
+    }
 }
 
 fn capitalized(text: &str) -> String {

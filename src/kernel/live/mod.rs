@@ -32,6 +32,7 @@ mod udev;
 mod udevd;
 mod users;
 mod wire;
+mod writers;
 mod zeroizing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 pub use events::Events;
+pub(crate) use lookup::destination;
 pub use names::names;
+pub(crate) use writers::{Writers, writers};
 
 use control::{Control, label, malformed, refused, unwritable};
 use log::Log;

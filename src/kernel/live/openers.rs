@@ -48,7 +48,7 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
 }
 
 /// Lists all processes but this one, by number.
-fn processes() -> BTreeMap<u32, PathBuf> {
+pub(super) fn processes() -> BTreeMap<u32, PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pid = |name: &OsString| name.to_str()?.parse::<u32>().ok();
     entries

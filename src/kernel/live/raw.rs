@@ -1,5 +1,5 @@
-//! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, System V semaphores, and the
-//! search for a key.
+//! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, System V semaphores, the
+//! search for a key, and leases of files.
 //!
 //! Every call of the Device Mapper interface passes one buffer: the header, 312 bytes, and what follows it.
 //! The kernel reads and writes as many bytes as the header's `data_size` gives, so that field is filled in
@@ -10,7 +10,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores and no keyrings"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores, no keyrings and no leases"
 )]
 
 use std::ffi::CStr;
@@ -119,4 +119,24 @@ pub(super) fn last_changed_by(set: c_int, index: u16) -> Result<c_int, Errno> {
 pub(super) fn remove_semaphores(set: c_int) -> Result<(), Errno> {
     // SAFETY: only numbers are passed; this command takes no fourth argument.
     Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }).map(drop)
+}
+
+/// See fcntl(2), `include/uapi/asm-generic/fcntl.h`; the libc crate does not have it for every C library.
+const F_SETSIG: c_int = 10;
+
+/// Returns whether a file is open for writing, or mapped so, through any path and by any process: the kernel gives no
+/// lease for reading then (`check_conflicting_open` in `fs/locks.c`, EAGAIN). The lease is given back at once. `file` must
+/// be open for reading alone. EACCES where the file belongs to another user, EINVAL where the file system has no leases.
+pub(super) fn is_open_for_writing(file: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let control = |command: c_int, argument: c_int| {
+        // SAFETY: the descriptor is open for as long as it is borrowed; the rest are numbers.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }).map(drop)
+    };
+    // A process that opens the file in between breaks the lease. By default that is told with SIGIO, which ends a process.
+    control(F_SETSIG, libc::SIGURG)?;
+    match control(libc::F_SETLEASE, libc::F_RDLCK.into()) {
+        Ok(()) => control(libc::F_SETLEASE, libc::F_UNLCK.into()).map(|()| false),
+        Err(Errno::EAGAIN) => Ok(true),
+        Err(error) => Err(error),
+    }
 }

@@ -1,12 +1,15 @@
 //! Maps that are written as editors and people write them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{applying, map, table, watch};
 use crate::lab::Lab;
+use crate::watching::Watching;
 
 /// How long the writer of a file pauses: longer than the quiet before a look, shorter than what ends the wait for it
 /// (`watch::pace`).
@@ -35,6 +38,148 @@ fn a_map_is_applied_however_an_editor_saves_it() {
     watching.end();
 }
 
+/// Longer than a writer may pause before its file is read all the same.
+const LONG_PAUSE: Duration = Duration::from_millis(2500);
+
+/// A map with `prune`, of mappings of eight sectors each.
+fn pruned(names: &[&str]) -> String {
+    let mapping = |name: &&str| format!("[mappings.{name}]\ntargets = [{{ type = \"zero\", length = 8 }}]\n");
+    let mappings: String = names.iter().map(mapping).collect();
+    format!("format = 1\nowner = \"lab\"\n[policy]\nprune = true\n{mappings}")
+}
+
+/// Sees that nothing is told for longer than a writer may pause.
+fn nothing_more(watching: &Watching) {
+    assert_eq!(watching.events.recv_timeout(LONG_PAUSE), Err(RecvTimeoutError::Timeout));
+}
+
+#[test]
+fn nothing_is_removed_while_a_file_of_the_map_is_written() {
+    // A file, a link to it, a folder of it.
+    for way in ["map.toml", "link.toml", "maps"] {
+        let lab = Lab::new();
+        fs::create_dir(lab.path("maps")).unwrap();
+        let path = lab.write(if way == "maps" { "maps/map.toml" } else { "map.toml" }, &pruned(&["a", "b"]));
+        if way == "link.toml" {
+            symlink("map.toml", lab.path(way)).unwrap();
+        }
+        lab.ok(["apply", &path]);
+        let watching = watch(&lab, &[&lab.path(way), "--apply"]);
+        watching.next("in-sync");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(pruned(&["a"]).as_bytes()).unwrap();
+        assert_eq!(watching.next("plan")["summary"]["remove"], 1, "{way}");
+        let waiting = watching.next("waiting");
+        assert!(waiting["written"][0]["path"].as_str().unwrap().ends_with(".toml"), "{waiting}");
+        assert_eq!(waiting["written"][0]["processes"][0]["pid"], std::process::id(), "{waiting}");
+        assert_eq!(waiting["steps"], serde_json::json!(["remove b"]));
+        nothing_more(&watching);
+        assert_eq!(lab.ok(["list"]), "a\nb\n");
+        // What takes nothing away goes on.
+        let more = pruned(&["c"]);
+        file.write_all(more[more.find("[mappings").unwrap()..].as_bytes()).unwrap();
+        watching.next("plan");
+        watching.next("plan");
+        watching.next("step-done");
+        watching.next("applied");
+        watching.next("plan");
+        assert_eq!(lab.ok(["list"]), "a\nb\nc\n");
+        drop(file);
+        watching.applied();
+        assert_eq!(lab.ok(["list"]), "a\nc\n");
+        let stderr = watching.end();
+        assert!(stderr.contains("1 step that takes something away is held back until "), "{stderr}");
+        assert!(stderr.contains("is open for writing by "), "{stderr}");
+    }
+}
+
+#[test]
+fn a_writer_that_was_there_first_is_waited_for() {
+    let lab = Lab::new();
+    let path = lab.write("map.toml", &pruned(&["a", "b"]));
+    lab.ok(["apply", &path]);
+    let mut file = File::create(&path).unwrap();
+    file.write_all(pruned(&["a"]).as_bytes()).unwrap();
+    let watching = watch(&lab, &[&path, "--apply"]);
+    watching.next("plan");
+    watching.next("waiting");
+    nothing_more(&watching);
+    // Another file is put in its place: that one is whole, whatever becomes of the other.
+    fs::rename(lab.write("new", &pruned(&["b"])), &path).unwrap();
+    watching.put_right();
+    assert_eq!(lab.ok(["list"]), "b\n");
+    drop(file);
+    nothing_more(&watching);
+}
+
+#[test]
+fn a_writer_of_another_file_of_the_map_counts_as_well() {
+    for stacks in [&["--apply"][..], &["--apply", "--each-stack"]] {
+        let lab = Lab::new();
+        let (one, two) = (lab.write("one.toml", &map(2048)), lab.write("two.toml", &pruned(&["a"])));
+        lab.ok(["apply", &one, &two]);
+        let watching = watch(&lab, &[&[one.as_str(), &two], stacks].concat());
+        watching.next("in-sync");
+        let file = File::options().append(true).open(&one).unwrap();
+        let absent = "format = 1\nowner = \"lab\"\n[mappings.a]\nstate = \"absent\"\n";
+        fs::rename(lab.write("new", absent), &two).unwrap();
+        watching.next("plan");
+        watching.next("waiting");
+        nothing_more(&watching);
+        // Drift that is put right by adding is.
+        lab.ok(["remove", "data"]);
+        watching.next("plan");
+        watching.next("plan");
+        watching.next("step-done");
+        watching.next("applied");
+        watching.next("plan");
+        assert_eq!(lab.ok(["list"]), "a\ndata\n");
+        drop(file);
+        watching.applied();
+        assert_eq!(lab.ok(["list"]), "data\n");
+    }
+}
+
+#[test]
+fn a_file_that_went_away_is_waited_for_before_anything_is_removed() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("maps")).unwrap();
+    let a = lab.write("maps/a.toml", &pruned(&["a"]));
+    let b = lab.write("maps/b.toml", &pruned(&["b"]));
+    lab.ok(["apply", &lab.path("maps")]);
+    let watching = watch(&lab, &[&lab.path("maps"), "--apply", "--removal-delay", "3s"]);
+    watching.next("in-sync");
+    // Away for a moment.
+    fs::rename(&b, lab.path("b")).unwrap();
+    watching.next("plan");
+    let waiting = watching.next("waiting");
+    assert_eq!(waiting["absent"], serde_json::json!([b]));
+    assert_eq!(waiting["seconds"], 3.0);
+    thread::sleep(Duration::from_secs(1));
+    fs::rename(lab.path("b"), &b).unwrap();
+    watching.next("in-sync");
+    nothing_more(&watching);
+    assert_eq!(lab.ok(["list"]), "a\nb\n");
+    // Away for good, while another file changes.
+    fs::remove_file(&b).unwrap();
+    watching.next("plan");
+    watching.next("waiting");
+    thread::sleep(Duration::from_secs(2));
+    let last = Instant::now();
+    fs::write(&a, pruned(&["a", "c"])).unwrap();
+    watching.next("plan");
+    watching.next("plan");
+    assert_eq!(watching.next("step-done")["name"], "c");
+    watching.next("applied");
+    watching.next("plan");
+    assert_eq!(watching.next("step-done")["name"], "b");
+    assert!(last.elapsed() > Duration::from_secs(3), "{:?}", last.elapsed());
+    watching.next("applied");
+    watching.next("in-sync");
+    assert_eq!(lab.ok(["list"]), "a\nc\n");
+    watching.silent();
+}
+
 #[test]
 fn half_of_a_map_is_not_read() {
     let (lab, path, watching) = applying();
@@ -44,10 +189,10 @@ fn half_of_a_map_is_not_read() {
     // Its first half would remove the other mapping.
     let text = fs::read_to_string(&path).unwrap();
     let (first, second) = text.split_at(text.find("[mappings.more]").unwrap());
-    let mut file = fs::File::create(&path).unwrap();
-    std::io::Write::write_all(&mut file, first.as_bytes()).unwrap();
+    let mut file = File::create(&path).unwrap();
+    file.write_all(first.as_bytes()).unwrap();
     thread::sleep(WRITER_PAUSE);
-    std::io::Write::write_all(&mut file, second.as_bytes()).unwrap();
+    file.write_all(second.as_bytes()).unwrap();
     drop(file);
     watching.silent();
     assert_eq!(lab.ok(["list"]), "data\nmore\n");
@@ -58,7 +203,7 @@ fn files_come_and_go_in_a_directory() {
     let lab = Lab::new();
     let folder = lab.path("maps");
     // Not there yet: nothing of the way but the folder of the lab.
-    let watching = watch(&lab, &[&folder, "--apply"]);
+    let watching = watch(&lab, &[&folder, "--apply", "--removal-delay", "1s"]);
     assert!(watching.next("unclear")["details"][0].as_str().unwrap().contains("maps"));
     fs::create_dir(&folder).unwrap();
     watching.next("unclear");
@@ -71,7 +216,9 @@ fn files_come_and_go_in_a_directory() {
     lab.write("maps/b.toml.swp", "swap");
     watching.silent();
     fs::remove_file(lab.path("maps/a.toml")).unwrap();
-    watching.put_right();
+    watching.next("plan");
+    watching.next("waiting");
+    watching.applied();
     assert_eq!(lab.ok(["list"]), "more\n");
     // No map at all is no order to remove everything.
     fs::remove_dir_all(&folder).unwrap();
@@ -106,4 +253,17 @@ fn a_link_is_followed_to_wherever_it_leads() {
     lab.write("..v2/map.toml", &map(6144));
     watching.put_right();
     assert_eq!(table(&lab), "0 6144 linear 8:0 0\n");
+}
+
+#[test]
+fn a_pipe_does_not_make_it_deaf() {
+    let lab = Lab::new();
+    let path = lab.path("map.toml");
+    nix::unistd::mkfifo(std::path::Path::new(&path), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let watching = watch(&lab, &[&path, "--apply"]);
+    let event = watching.next("unclear");
+    assert!(event["error"].as_str().unwrap().contains("is a FIFO"), "{event}");
+    fs::rename(lab.write("new", &map(2048)), &path).unwrap();
+    watching.put_right();
+    watching.end();
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -74,6 +75,33 @@ pub fn a_table_changed_behind_its_back_is_put_right(guest: &Guest) -> Result<()>
     right(guest, "0 2048 linear 1:0 0")?;
     // Its own changes make events, too.
     watching.silent();
+    end(watching)
+}
+
+pub fn nothing_is_removed_while_the_map_is_written(guest: &Guest) -> Result<()> {
+    let one = format!("{}[policy]\nprune = true\n", map(2048).replace("[mappings", "\n[mappings"));
+    let both = format!("{one}[mappings.more]\ntargets = [{{ type = \"zero\", length = 8 }}]\n");
+    fs::write(MAP, &both)?;
+    fs::set_permissions(MAP, Permissions::from_mode(0o644))?;
+    program("sh", &["-c", &format!("{} apply {MAP}", env!("CARGO_BIN_EXE_dmctl"))])?;
+    let watching = Watching::start(command());
+    watching.next("in-sync");
+    // Truncated in place, the first half written, a pause, the rest.
+    let mut file = fs::File::create(MAP)?;
+    file.write_all(one.as_bytes())?;
+    watching.next("plan");
+    let waiting = watching.next("waiting");
+    ensure!(waiting["steps"] == serde_json::json!(["remove more"]), "{waiting}");
+    std::thread::sleep(Duration::from_millis(2500));
+    ensure!(guest.state("more").is_ok(), "`more` was removed");
+    file.write_all(&both.as_bytes()[one.len()..])?;
+    drop(file);
+    watching.next("in-sync");
+    ensure!(guest.state("more").is_ok(), "`more` was removed");
+    // Whole, it is an order.
+    fs::write(MAP, &one)?;
+    watching.put_right();
+    ensure!(guest.state("more").is_err(), "`more` is left");
     end(watching)
 }
 

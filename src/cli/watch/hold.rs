@@ -1,0 +1,99 @@
+//! Why steps that take something away are held back: a file of the map is open for writing, or went away a moment ago.
+//!
+//! Half of a map is a map as well, and so is a folder of which a file is replaced. What such a map adds can be put right
+//! once it is whole; a device that is removed, replaced or formatted can't.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::identity::printable;
+use crate::kernel::live::{Writers, writers};
+use crate::plan::{Action, Plan, Step};
+use crate::policy::Class;
+use crate::watch::AbsentFiles;
+
+/// The time after which a writer is looked for again: one that came by another name of the file ends without an event.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// What is waited for before anything is taken away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hold {
+    /// The files that are open for writing, each with its writers.
+    pub(super) written: Vec<(PathBuf, Writers)>,
+    /// The files that went away.
+    pub(super) absent: BTreeSet<PathBuf>,
+    /// How long the files must not change before those that went away are gone for good.
+    pub(super) delay: Duration,
+    /// When to look again at the latest.
+    pub(super) until: Instant,
+}
+
+impl Hold {
+    /// Finds what is to be waited for; `None` where it is nothing. `files` are those that were read.
+    pub(super) fn find(files: &BTreeSet<PathBuf>, absent: &mut AbsentFiles, delay: Duration) -> Option<Self> {
+        let now = Instant::now();
+        // A file that can't be opened now is another one than was read: that is an event.
+        let written: Vec<_> =
+            files.iter().filter_map(|file| Some((file.clone(), writers(file).ok().flatten()?))).collect();
+        let again = now + LOOK_AGAIN;
+        let (absent, until) = match absent.awaited(delay, now) {
+            Some((absent, until)) => (absent.clone(), until),
+            None if written.is_empty() => return None,
+            None => (BTreeSet::new(), again),
+        };
+        let until = if written.is_empty() { until } else { until.min(again) };
+        Some(Self { written, absent, delay, until })
+    }
+
+    /// Whether what is waited for is the same, whatever the time.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.written, &self.absent) == (&other.written, &other.absent)
+    }
+}
+
+impl fmt::Display for Hold {
+    /// Writes what must happen, to follow `until`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (file, writers) in &self.written {
+            let names =
+                writers.processes.iter().map(|(command, pid)| format!("{} ({pid})", printable(command)));
+            let names: Vec<String> = names.collect();
+            let by = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
+            write!(f, "{separator}{}, which is open for writing{by}, is closed", shown(file))?;
+            separator = ", and ";
+        }
+        if !self.absent.is_empty() {
+            let files: Vec<String> = self.absent.iter().map(|file| shown(file)).collect();
+            let (files, delay) = (files.join(", "), self.delay);
+            write!(f, "{separator}{files} is back, or the files of the map have not changed for {delay:?}")?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).to_string()
+}
+
+/// Lists the steps of a plan that take something away.
+pub(super) fn takes_away(plan: &Plan) -> impl Iterator<Item = &Step> {
+    plan.steps.iter().filter(|step| {
+        step.action() == Action::Remove || step.class == Class::Remove || !step.class.allowed_unasked()
+    })
+}
+
+/// Describes a step in two words.
+pub(super) fn describe(step: &Step) -> String {
+    format!("{} {}", step.action().name(), step.name)
+}
+
+/// Returns the first of the paths that is a FIFO: to read it would be to wait for a writer.
+pub(super) fn pipe(paths: &[PathBuf]) -> Option<&Path> {
+    let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    paths.iter().map(PathBuf::as_path).find(|path| is_pipe(path))
+}

@@ -262,7 +262,7 @@ cases! {
         a_missing_control_node_is_made
         the_lock_is_where_it_can_be_written;
     watching:
-        a_table_changed_behind_its_back_is_put_right,
+        a_table_changed_behind_its_back_is_put_right
         nothing_is_removed_while_the_map_is_written
         what_comes_goes_or_is_renamed_is_put_right
         nobody_tells_of_a_suspend

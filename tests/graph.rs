@@ -108,6 +108,33 @@ fn a_map_marks_what_is_missing_drifted_and_to_be_done() {
 }
 
 #[test]
+fn a_lower_device_that_is_not_found_is_drawn_with_the_reason() {
+    let kernel = kernel(&[("old", "DMCTL-lab-old", &["8:0"])]);
+    let map = config::parse_str(
+        "map.toml",
+        "format = 1\nowner = 'lab'\n\
+         [mappings.old]\ntargets = [{ type = 'linear', length = '1MiB', device = '/dev/disk/by-id/gone' }]\n\
+         [mappings.new]\ntargets = [{ type = 'linear', length = '1MiB', device = 'LABEL=my data' }]\n\
+         [mappings.more]\ntargets = [{ type = 'linear', length = '1MiB', device = 'LABEL=my data', offset = '1MiB' }]\n",
+    );
+    let graph = graph::with_map(&kernel, &map.map.unwrap()).unwrap();
+    let expected = "\
+/dev/disk/by-id/gone  -            ?          does not exist
+└─old                 254:0  1.0 MiB  linear  drifted  -> conflict  [lab: old]
+/dev/disk/by-id/one   8:0    1.0 GiB
+└─old                 254:0  1.0 MiB  linear  drifted  -> conflict  [lab: old]
+LABEL=my\\x20data      -            ?          does not exist
+├─more                -            ?  linear  missing  drifted  -> conflict  [lab: more]
+└─new                 -            ?  linear  missing  drifted  -> conflict  [lab: new]
+";
+    assert_eq!(drawn::text(&graph, ColorMode::Plain), expected);
+    let document = serde_json::to_value(&graph).unwrap();
+    let nodes = document["nodes"].as_array().unwrap();
+    let label = nodes.iter().find(|node| node["id"] == "LABEL=my\\x20data").unwrap();
+    assert_eq!((&label["state"], &label["absence"]), (&json!("missing"), &json!("does not exist")));
+}
+
+#[test]
 fn names_stay_names() {
     let hostile = "a\"]<script>;&\\n\u{1b}[31m\u{202e}'é";
     let graph = graph::read(&kernel(&[(hostile, "\"<&", &["8:0"])])).unwrap();
@@ -137,6 +164,7 @@ fn any_graph() -> impl Strategy<Value = Graph> {
         };
         let nodes = nodes.iter().enumerate().map(|(place, lowers)| Node {
             in_circle: false,
+            absence: None,
             id: format!("254:{place}"),
             name: format!("name{place}."),
             kind: Kind::Mapping,

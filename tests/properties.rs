@@ -167,7 +167,9 @@ fn kernel(foreign: u32) -> Simulated {
         let below = if n == 0 { format!("8:0 {}", 1 << 10) } else { "254:100 0".to_string() };
         MappingState {
             name: format!("foreign{n}"),
+            name_is_bytes: false,
             uuid: Some(format!("LVM-{n}")),
+            uuid_is_bytes: false,
             number: DevNum::new(254, 100 + n),
             paths: Vec::new(),
             suspended: n == 2,

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
+use crate::identity::printable_json;
 use crate::render::json::FORMAT_VERSION;
 use anstream::AutoStream;
 use anyhow::anyhow;
@@ -61,14 +62,14 @@ pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| Failure::new(Exit::Error, error))?;
     text.push('\n');
-    print(&text)
+    print(&printable_json(text))
 }
 
 /// Writes a document as JSON on one line, with its version.
 pub(crate) fn line(data: &impl Serialize) -> Result<String, Failure> {
     let document = Versioned { format_version: FORMAT_VERSION, data };
     let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
-    Ok(format!("{text}\n"))
+    Ok(printable_json(format!("{text}\n")))
 }
 
 /// Prints a document as JSON on one line, with its version.

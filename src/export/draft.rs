@@ -10,6 +10,7 @@ use super::devices::{Host, Unreadable, one_owner};
 use super::key_files::KeyFiles;
 use super::names::KeyAllocator;
 use super::note::Note;
+use super::rule::NotText;
 use crate::config::{self, Length, Mapping, MappingRow, State};
 use crate::device::Device;
 use crate::device_path;
@@ -38,6 +39,9 @@ pub(crate) enum LeftOut {
     /// A map can't hold its name or its uuid.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Its name or its uuid is not UTF-8, as a map is.
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// Its name is mangled in part; a map would rename it to this.
     #[error("its name is not mangled as libdevmapper does: it would become `{0}`")]
     Mangling(String),
@@ -168,6 +172,9 @@ pub(crate) fn mapping(
 
 /// Checks that a map can hold the name and the uuid of a device.
 fn identity_problem(seen: &Seen) -> Option<LeftOut> {
+    if let Some(why) = NotText::of(&seen.listed) {
+        return Some(why.into());
+    }
     let name = &seen.listed.name;
     let uuid = seen.listed.uuid.as_ref().and_then(|uuid| Uuid::new(&uuid.text()).err());
     match (Name::new(&name.plain()), uuid) {

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-pub use rule::Rule;
+pub use rule::{NotText, Rule};
 pub use state::state;
 pub use verify::map;
 

@@ -3,6 +3,8 @@
 use thiserror::Error;
 
 use super::devices::Unreadable;
+use crate::identity::Uuid;
+use crate::kernel::ListEntry;
 use crate::targets::{self, Problem};
 
 /// The longest text (`DM_MAX_STR_SIZE` in `drivers/md/dm-init.c`), in bytes.
@@ -13,6 +15,27 @@ pub(crate) const MAX_DEVICES: usize = 256;
 pub(crate) const MAX_TARGETS: usize = 256;
 /// The largest minor number that is taken for one: the kernel reads the word as a whole device number.
 pub(crate) const MAX_MINOR: u32 = 255;
+
+/// Why a device can't be written in a form that is UTF-8 text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotText {
+    /// The name is other bytes; a device can be renamed.
+    #[error("its name is not UTF-8 text: `dmctl rename` gives it one that is")]
+    Name,
+    /// The uuid is other bytes; the kernel sets it once.
+    #[error(
+        "its uuid is not UTF-8 text, and the kernel can't change it: only a device made again gets another"
+    )]
+    Uuid,
+}
+
+impl NotText {
+    /// Finds what is not text of a device.
+    pub(super) fn of(listed: &ListEntry) -> Option<Self> {
+        let uuid = || listed.uuid.as_ref().is_some_and(Uuid::is_bytes).then_some(Self::Uuid);
+        listed.name.is_bytes().then_some(Self::Name).or_else(uuid)
+    }
+}
 
 /// A rule that a device breaks, or all devices together. Its `Display` is a clause about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -68,6 +91,9 @@ pub enum Rule {
         /// The field: `name` or `uuid`.
         field: &'static str,
     },
+    /// A name and a uuid must be text.
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// A name or a uuid must not hold a character that ends it.
     #[error("its {field} holds `{}`, and nothing can escape it", .character.escape_debug())]
     Separator {

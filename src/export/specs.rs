@@ -1,6 +1,7 @@
 //! Devices in the form of dmsetup and of the start-up code of the kernel: name, uuid, minor number, mode, and rows.
 
 use super::devices::Host;
+use super::rule::NotText;
 use super::{Broken, Rule};
 use crate::device::Device;
 use crate::identity::{DevNum, printable};
@@ -43,6 +44,9 @@ fn spec(
     let mapped = seen.mapped.as_ref()?;
     let name = &seen.listed.name;
     let mut rows = Vec::new();
+    if let Some(why) = NotText::of(&seen.listed) {
+        broken.push(Broken { name: Some(name.clone()), rule: why.into() });
+    }
     if mapped.table.is_empty() {
         broken.push(Broken { name: Some(name.clone()), rule: Rule::NoTable });
     }

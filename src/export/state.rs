@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::device_path::Paths;
-use crate::identity::DevNum;
+use crate::identity::{DevNum, Uuid};
 use crate::kernel::simulated::{
     Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Simulated, State, StateRow, is_metadata,
 };
@@ -98,7 +98,9 @@ fn mapping(
     Ok(Some(MappingState {
         torn: false,
         name: device.name.kernel().to_string(),
+        name_is_bytes: device.name.is_bytes(),
         uuid: device.uuid.as_ref().map(|uuid| uuid.text().to_string()),
+        uuid_is_bytes: device.uuid.as_ref().is_some_and(Uuid::is_bytes),
         number: device.number,
         paths: links.into_iter().filter(|path| !own.contains(path)).collect(),
         suspended: live.info.suspended,

@@ -1,14 +1,15 @@
 //! Writes a map as the text of a map file.
 
+use std::borrow::Cow;
+
 use toml::{Table, Value};
 
 use super::defaults;
 use super::note::Note;
 use crate::config::{Length, Mapping, MappingRow, State};
-use crate::identity::{Key, Name, Owner, Uuid, printable};
+use crate::identity::{Key, Name, Owner, Uuid, hides, printable};
 use crate::targets::Mode;
-use crate::text::push_line;
-use crate::text::wrap;
+use crate::text::{push, push_line, wrap};
 use crate::units::Sectors;
 
 /// The longest line of a row, in columns; a longer row becomes a table. Comments are wrapped there.
@@ -46,7 +47,55 @@ pub(crate) fn write(
 }
 
 fn line(text: &mut String, line: &str) {
-    push_line!(text, "{line}");
+    push_line!(text, "{}", escaped(line));
+}
+
+/// Escapes the hidden characters of a line, which only strings have. A string that takes each character for itself
+/// becomes one with escapes.
+fn escaped(line: &str) -> Cow<'_, str> {
+    if !line.contains(hides) {
+        return Cow::Borrowed(line);
+    }
+    let mut escaped = String::with_capacity(line.len() + 8);
+    let mut rest = line;
+    while let Some(at) = rest.find(['"', '\'']) {
+        let (before, string) = rest.split_at(at);
+        escaped.push_str(before);
+        let end = end_of_string(string);
+        let (string, after) = string.split_at(end);
+        let is_literal = string.starts_with('\'');
+        if string.contains(hides) {
+            let content = string.get(1..end - 1).unwrap_or_default();
+            escaped.push('"');
+            for c in content.chars() {
+                match c {
+                    '"' | '\\' if is_literal => escaped.extend(['\\', c]),
+                    c if hides(c) => push!(escaped, "\\U{:08X}", u32::from(c)),
+                    c => escaped.push(c),
+                }
+            }
+            escaped.push('"');
+        } else {
+            escaped.push_str(string);
+        }
+        rest = after;
+    }
+    escaped.push_str(rest);
+    Cow::Owned(escaped)
+}
+
+/// Returns the length of the string at the begin of a text, with its quotes.
+fn end_of_string(text: &str) -> usize {
+    let quote = text.chars().next().unwrap_or_default();
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' if quote == '"' => drop(characters.next()),
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn comments(text: &mut String, notes: &[impl ToString]) {
@@ -142,4 +191,23 @@ fn assignment(field: &str, value: &Value) -> String {
 /// Quotes a key that contains a dot: in TOML it would be a path of two tables.
 fn quoted(key: &Key) -> String {
     if key.as_str().contains('.') { format!("\"{key}\"") } else { key.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_are_escaped_and_stay_the_same_data() {
+        for line in [
+            "name = \"a\u{202e}\\\"b\"",
+            "name = 'a\\x\u{202e}\"'",
+            "targets = [{ type = \"x\", params = ['\u{200b}', \"'\u{200b}\"] }]",
+            "plain = 'a\\b'",
+        ] {
+            let text = escaped(line);
+            assert!(!text.contains(hides), "{text}");
+            assert_eq!(toml::from_str::<Table>(&text).unwrap(), toml::from_str(line).unwrap(), "{text}");
+        }
+    }
 }

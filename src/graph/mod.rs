@@ -30,7 +30,8 @@ pub struct Graph {
 /// A device of the graph, a mapping without a device, or a block device that is not a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// The number of the device, or `@key` for a mapping without a device. No other node has it.
+    /// The number of the device, `@key` for a mapping without a device, or a lower device that is not found, as the map
+    /// writes it. No other node has it.
     pub id: String,
     /// The name; of a block device that is not a mapping, the most stable path.
     pub name: String,
@@ -57,6 +58,9 @@ pub struct Node {
     /// Whether the device is below itself: the first read or write of it never ends.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_circle: bool,
+    /// Why a lower device is not found, as a clause: `is a regular file, ...`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absence: Option<String>,
     /// The status of the mapping, in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,

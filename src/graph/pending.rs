@@ -30,6 +30,7 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         }
     }
     add_missing(&mut graph, kernel, &missing, &ids)?;
+    add_absent(&mut graph, kernel, map, &ids)?;
     let mut nodes: BTreeMap<String, &mut Node> =
         graph.nodes.iter_mut().map(|node| (node.id.clone(), node)).collect();
     for step in &plan.steps {
@@ -90,10 +91,63 @@ fn add_missing(
             users: Vec::new(),
             below,
             in_circle: false,
+            absence: None,
             status: Some(word.name().to_string()),
             pending: Vec::new(),
         });
     }
     graph.nodes.extend(read::blocks(kernel, bottom)?);
     Ok(())
+}
+
+/// Adds the lower devices that the map names and that are not found, each with the reason, below the mappings that use
+/// them.
+fn add_absent(
+    graph: &mut Graph,
+    kernel: &dyn ReadKernel,
+    map: &Map,
+    ids: &BTreeMap<&Key, String>,
+) -> Result<(), KernelError> {
+    let mut absent: BTreeMap<String, Node> = BTreeMap::new();
+    for mapping in map.mappings.values().filter(|mapping| mapping.state != Wanted::Absent) {
+        for device in
+            mapping.rows.iter().flat_map(|row| row.target.lower_devices(0)).map(|lower| lower.device)
+        {
+            if device.key().is_some() || kernel.resolve(device)?.is_some() {
+                continue;
+            }
+            let written = device.to_string();
+            let above = ids.get(&mapping.key);
+            let above = above.and_then(|id| graph.nodes.iter_mut().find(|node| node.id == *id));
+            if let Some(above) = above.filter(|above| !above.below.contains(&written)) {
+                above.below.push(written.clone());
+            }
+            let node = || absent_node(&written, kernel.absence(device).to_string());
+            absent.entry(written.clone()).or_insert_with(node);
+        }
+    }
+    // A living table may name a number without a device: that node is there already.
+    let known: BTreeSet<String> = graph.nodes.iter().map(|node| node.id.clone()).collect();
+    graph.nodes.extend(absent.into_values().filter(|node| !known.contains(&node.id)));
+    Ok(())
+}
+
+fn absent_node(written: &str, absence: String) -> Node {
+    Node {
+        id: written.to_string(),
+        name: written.to_string(),
+        kind: Kind::Block,
+        uuid: None,
+        whose: None,
+        sectors: None,
+        state: State::Missing,
+        read_only: false,
+        targets: Vec::new(),
+        users: Vec::new(),
+        below: Vec::new(),
+        in_circle: false,
+        absence: Some(absence),
+        status: None,
+        pending: Vec::new(),
+    }
 }

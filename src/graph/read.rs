@@ -101,6 +101,7 @@ pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Resu
             users: used(&kernel.users(number)?),
             below: Vec::new(),
             in_circle: false,
+            absence: None,
             status: None,
             pending: Vec::new(),
         });
@@ -139,6 +140,7 @@ fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Nod
         users: used(users),
         below: below.iter().map(ToString::to_string).collect(),
         in_circle: false,
+        absence: None,
         status: None,
         pending: Vec::new(),
     }

@@ -19,4 +19,5 @@ pub use key::{DEFAULT_OWNER, Key, Owner};
 pub use name::{MAX_NAME, Name, TEMPORARY_PREFIX};
 pub use number::{DevNum, MINORS};
 pub use printable::printable;
+pub(crate) use printable::{hides, printable_json};
 pub use uuid::{MAX_UUID, UUID_PREFIX, Uuid};

@@ -15,8 +15,15 @@ pub const MAX_NAME: usize = 127;
 pub const TEMPORARY_PREFIX: &str = "dmctl-moving-";
 
 /// The name of a device, in the form the kernel stores.
+///
+/// The kernel takes any bytes but `/` and the NUL (`check_name` in `drivers/md/dm-ioctl.c`). A name that is not UTF-8 is
+/// kept in mangled form, and differs from a name that has that form itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(SmolStr);
+pub struct Name {
+    text: SmolStr,
+    /// Whether each `\xNN` of the text stands for one byte in the kernel.
+    is_bytes: bool,
+}
 
 impl Name {
     /// Reads a plain name, and mangles it where libdevmapper would (`mangle_string` in `libdm-common.c` of lvm2). A name
@@ -43,7 +50,7 @@ impl Name {
         if let Some(bad) = plain.chars().find(|c| *c == '/' || c.is_control()) {
             return Err(IdentityError::Character(plain.to_string(), bad));
         }
-        let kernel: SmolStr = match unmangle(plain) {
+        let kernel: SmolStr = match unmangled(plain) {
             None if plain.bytes().all(is_whitelisted) => plain.into(),
             None => mangle(plain).into(),
             // Already in the kernel's form: leave it, as libdevmapper's automatic mode does.
@@ -58,43 +65,59 @@ impl Name {
                 mangled: kernel.len() != plain.len(),
             });
         }
-        Ok(Self(kernel))
+        Ok(Self { text: kernel, is_bytes: false })
     }
 
-    /// Takes a name from the kernel, whatever it holds. Where it is not UTF-8, the bytes beyond ASCII are mangled.
+    /// Takes a name from the kernel, whatever it holds.
     pub fn from_kernel(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(name) => Self(name.into()),
-            Err(_) => Self(
-                bytes
-                    .iter()
-                    .map(|b| if b.is_ascii() { char::from(*b).to_string() } else { format!("\\x{b:02x}") })
-                    .collect(),
-            ),
+            Ok(name) => Self { text: name.into(), is_bytes: false },
+            Err(_) => Self { text: mangle(bytes).into(), is_bytes: true },
         }
+    }
+
+    /// Reads the mangled form of a name that is not UTF-8. `None` for any other text.
+    pub(crate) fn from_mangled_bytes(text: &str) -> Option<Self> {
+        unmangled(text).map(|bytes| Self::from_kernel(&bytes)).filter(Self::is_bytes)
     }
 
     /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash the
     /// mapping is found by its uuid.
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
-        Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))
+        Self { text: format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"), is_bytes: false }
     }
 
-    /// Returns the mangled form, which the kernel stores.
+    /// Returns the mangled form, which the kernel stores unless [`is_bytes`](Self::is_bytes).
     pub fn kernel(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// Returns the plain form as text that is cheap to clone.
+    /// Whether the name is not UTF-8: the kernel stores a byte for each `\xNN` of the mangled form.
+    pub fn is_bytes(&self) -> bool {
+        self.is_bytes
+    }
+
+    /// Returns the bytes that the kernel stores.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        let decoded = self.is_bytes.then(|| unmangled(&self.text)).flatten();
+        decoded.map_or(Cow::Borrowed(self.text.as_bytes()), Cow::Owned)
+    }
+
+    /// Whether a text is the mangled form of these bytes, in lower or upper case, all of it or a part.
+    pub(crate) fn is_spelled(&self, mangled: &str) -> bool {
+        unmangled(mangled).is_some_and(|bytes| bytes == *self.bytes())
+    }
+
+    /// Returns the plain form, or the mangled one where that is not UTF-8, as text that is cheap to clone.
     pub fn plain_text(&self) -> SmolStr {
-        unmangle(&self.0).map_or_else(|| self.0.clone(), SmolStr::from)
+        unmangle(&self.text).map_or_else(|| self.text.clone(), SmolStr::from)
     }
 
-    /// Returns the plain form.
+    /// Returns the plain form, or the mangled one where that is not UTF-8.
     pub fn plain(&self) -> Cow<'_, str> {
-        match unmangle(&self.0) {
+        match unmangle(&self.text) {
             Some(plain) => Cow::Owned(plain),
-            None => Cow::Borrowed(&self.0),
+            None => Cow::Borrowed(&self.text),
         }
     }
 }
@@ -117,11 +140,12 @@ fn is_whitelisted(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(&byte)
 }
 
-fn mangle(plain: &str) -> String {
-    let mut mangled = String::with_capacity(plain.len());
-    for byte in plain.bytes() {
-        if is_whitelisted(byte) {
-            mangled.push(char::from(byte));
+/// Writes bytes in mangled form.
+pub(super) fn mangle(bytes: impl AsRef<[u8]>) -> String {
+    let mut mangled = String::with_capacity(bytes.as_ref().len());
+    for byte in bytes.as_ref() {
+        if is_whitelisted(*byte) {
+            mangled.push(char::from(*byte));
         } else {
             push!(mangled, "\\x{byte:02x}");
         }
@@ -129,8 +153,14 @@ fn mangle(plain: &str) -> String {
     mangled
 }
 
-/// Returns the plain form of a text with at least one `\xNN`. `None` when it has none, or another backslash.
+/// Returns the plain form of a text with at least one `\xNN`. `None` when it has none, or another backslash, or when the
+/// plain form is not UTF-8.
 fn unmangle(text: &str) -> Option<String> {
+    unmangled(text).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+/// Returns the bytes of a text with at least one `\xNN`. `None` when it has none, or another backslash.
+pub(super) fn unmangled(text: &str) -> Option<Vec<u8>> {
     if !text.contains('\\') {
         return None;
     }
@@ -139,15 +169,17 @@ fn unmangle(text: &str) -> Option<String> {
     while let Some((first, tail)) = rest.split_first() {
         if *first == b'\\' {
             let hex = tail.strip_prefix(b"x").and_then(|hex| hex.get(..2))?;
-            let hex = std::str::from_utf8(hex).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
+            if !hex.iter().all(u8::is_ascii_hexdigit) {
+                return None;
+            }
+            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
             rest = &tail[3..];
         } else {
             bytes.push(*first);
             rest = tail;
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -163,12 +195,34 @@ mod tests {
             ("ü", "\\xc3\\xbc"),
             ("#+-.:=@_09azAZ", "#+-.:=@_09azAZ"),
             ("a\\b", "a\\x5cb"),
+            ("a\\x+1", "a\\x5cx+1"),
+            // Mangled from bytes that are not UTF-8: left alone, as libdevmapper leaves them.
+            ("a\\xff", "a\\xff"),
         ] {
             let name = Name::new(plain).unwrap();
             assert_eq!(name.kernel(), kernel);
         }
         assert_eq!(Name::new("a\\x20b").unwrap().plain(), "a b");
         assert_eq!(Name::new("a\\x20b c"), Err(IdentityError::MixedMangling("a\\x20b c".into())));
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_keeps_its_bytes() {
+        for bytes in [&b"a\xff"[..], b"a b\\\xff\x1b", b"\xc3", b"\\xff\xff"] {
+            let name = Name::from_kernel(bytes);
+            assert_eq!(*name.bytes(), *bytes);
+            assert!(name.is_bytes() && name.kernel().is_ascii() && name.plain() == name.kernel());
+            assert!(
+                name.is_spelled(name.kernel()) && name.is_spelled(&name.kernel().replace("\\xff", "\\xFF"))
+            );
+            assert_ne!(
+                Name::from_kernel(name.kernel().as_bytes()),
+                name,
+                "a name that has the mangled form itself"
+            );
+        }
+        assert_eq!(Name::from_kernel(b"a b\xff").to_string(), "a\\x20b\\xff");
+        assert!(!Name::from_kernel("ü".as_bytes()).is_bytes());
     }
 
     #[test]

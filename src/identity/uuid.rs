@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::name::{mangle, unmangled};
 use super::{IdentityError, Key, Owner, printable};
 
 /// The longest uuid that the kernel stores, in bytes (`DM_UUID_LEN` in `include/uapi/linux/dm-ioctl.h` less the NUL).
@@ -32,11 +33,14 @@ const SUBSYSTEMS: &[(&str, &str)] = &[
 /// is a part of, or a text that was made for one without (`kpartx/devmapper.c` of multipath-tools, and libparted).
 const PARTITION: &str = "part";
 
-/// The uuid of a device: a text of at most 128 bytes, not only a UUID of RFC 4122. The kernel sets it once.
+/// The uuid of a device: a text of at most 128 bytes, not only a UUID of RFC 4122. The kernel sets it once, to any bytes
+/// but the NUL; one that is not UTF-8 is kept in mangled form, as a [`Name`](super::Name) is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Uuid {
     /// Whether it starts with [`UUID_PREFIX`].
     prefixed: bool,
+    /// Whether each `\xNN` of the text stands for one byte in the kernel.
+    is_bytes: bool,
     /// The text behind the prefix: mostly so short that it needs no allocation.
     rest: SmolStr,
 }
@@ -44,7 +48,7 @@ pub struct Uuid {
 impl Uuid {
     fn of(text: &str) -> Self {
         let rest = text.strip_prefix(UUID_PREFIX);
-        Self { prefixed: rest.is_some(), rest: rest.unwrap_or(text).into() }
+        Self { prefixed: rest.is_some(), is_bytes: false, rest: rest.unwrap_or(text).into() }
     }
 
     /// Checks a uuid from a map or a command line.
@@ -72,12 +76,32 @@ impl Uuid {
 
     /// Makes the uuid of the mapping `key` of `owner`.
     pub fn owned(owner: &Owner, key: &Key) -> Self {
-        Self { prefixed: true, rest: format_smolstr!("{owner}-{key}") }
+        Self { prefixed: true, is_bytes: false, rest: format_smolstr!("{owner}-{key}") }
     }
 
-    /// Takes a uuid from the kernel. `None` when the device has none. Bytes that are not UTF-8 are replaced.
+    /// Takes a uuid from the kernel, whatever it holds. `None` when the device has none.
     pub fn from_kernel(bytes: &[u8]) -> Option<Self> {
-        (!bytes.is_empty()).then(|| Self::of(&String::from_utf8_lossy(bytes)))
+        (!bytes.is_empty()).then(|| match std::str::from_utf8(bytes) {
+            Ok(text) => Self::of(text),
+            Err(_) => Self { is_bytes: true, ..Self::of(&mangle(bytes)) },
+        })
+    }
+
+    /// Reads the mangled form of a uuid that is not UTF-8. `None` for any other text.
+    pub(crate) fn from_mangled_bytes(text: &str) -> Option<Self> {
+        unmangled(text).and_then(|bytes| Self::from_kernel(&bytes)).filter(Self::is_bytes)
+    }
+
+    /// Whether the uuid is not UTF-8: the kernel stores a byte for each `\xNN` of its text.
+    pub fn is_bytes(&self) -> bool {
+        self.is_bytes
+    }
+
+    /// Returns the bytes that the kernel stores.
+    pub fn bytes(&self) -> Vec<u8> {
+        let text = self.text();
+        let decoded = self.is_bytes.then(|| unmangled(&text)).flatten();
+        decoded.unwrap_or_else(|| text.as_bytes().to_vec())
     }
 
     /// Whether the uuid starts with [`UUID_PREFIX`], with any owner.
@@ -121,7 +145,7 @@ impl Uuid {
         subsystem_of(&self.rest)
     }
 
-    /// Returns the uuid as text.
+    /// Returns the uuid as text, in mangled form where it is not UTF-8.
     pub fn text(&self) -> SmolStr {
         if self.prefixed { format_smolstr!("{UUID_PREFIX}{}", self.rest) } else { self.rest.clone() }
     }
@@ -143,11 +167,12 @@ fn whole_of_partition(text: &str) -> Option<&str> {
 /// Orders uuids by their texts.
 impl Ord for Uuid {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.prefixed == other.prefixed {
+        let texts = if self.prefixed == other.prefixed {
             self.rest.cmp(&other.rest)
         } else {
             self.text().cmp(&other.text())
-        }
+        };
+        texts.then(self.is_bytes.cmp(&other.is_bytes))
     }
 }
 
@@ -186,6 +211,18 @@ mod tests {
         assert!(uuids.is_sorted_by(|one, two| one < two));
         assert!(uuids.iter().zip(texts).all(|(uuid, text)| uuid.text() == text));
         assert_ne!(Uuid::of("DMCTL-a"), Uuid::of("a"));
+    }
+
+    #[test]
+    fn a_uuid_that_is_not_utf_8_keeps_its_bytes() {
+        let lab = Owner::new("lab").unwrap();
+        for bytes in [&b"raw-\xff"[..], b"DMCTL-lab-\xff", b"a b\\\x80"] {
+            let uuid = Uuid::from_kernel(bytes).unwrap();
+            assert!(uuid.is_bytes() && uuid.text().is_ascii() && !uuid.is_of(&lab) && uuid.parts().is_none());
+            assert_eq!(uuid.bytes(), bytes);
+            let same_text = Uuid::of(&uuid.text());
+            assert!(same_text != uuid && same_text < uuid);
+        }
     }
 
     #[test]

@@ -56,15 +56,14 @@ pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
     Err(OpError::Missing { name, nearest })
 }
 
-/// Returns the index of the device of this name: by the mangled name first, by the plain one after that.
+/// Returns the index of the device of this name: by the mangled name first, by the text that is shown after that, and
+/// then by any `\xNN` of it.
 fn position(listed: &[ListEntry], plain: &str) -> Option<usize> {
-    let name = Name::new(plain).ok();
-    let exactly = |device: &ListEntry| name.as_ref() == Some(&device.name) || device.name.kernel() == plain;
-    listed.iter().position(exactly).or_else(|| {
-        listed
-            .iter()
-            .position(|device| device.name.plain() == plain || printable(&device.name.plain()) == plain)
-    })
+    let wanted = Name::new(plain).ok();
+    let by = |has: &dyn Fn(&Name) -> bool| listed.iter().position(|device| has(&device.name));
+    by(&|name| wanted.as_ref() == Some(name) || (!name.is_bytes() && name.kernel() == plain))
+        .or_else(|| by(&|name| name.plain() == plain || printable(&name.plain()) == plain))
+        .or_else(|| by(&|name| name.is_spelled(plain)))
 }
 
 fn by_path(kernel: &dyn ReadKernel, listed: Vec<ListEntry>, path: &str) -> Result<ListEntry, OpError> {
@@ -134,6 +133,20 @@ mod tests {
             ("raw name", "raw name"),
         ] {
             assert_eq!(find(&kernel, text).unwrap().name.kernel(), name, "{text}");
+        }
+        let bytes = ListEntry {
+            name: Name::from_kernel(b"a b\xff"),
+            uuid: None,
+            number: crate::identity::DevNum::new(253, 9),
+        };
+        let literal = ListEntry { name: Name::from_kernel(b"a\\x20b\\xff"), ..bytes.clone() };
+        let escape = ListEntry { name: Name::from_kernel(b"a\x1b"), ..bytes.clone() };
+        for text in ["a\\x20b\\xff", "a\\x20b\\xFF", "a b\\xff"] {
+            assert_eq!(position(std::slice::from_ref(&bytes), text), Some(0), "{text}");
+        }
+        assert_eq!(position(&[bytes, literal], "a\\x20b\\xff"), Some(1), "as dmsetup takes it");
+        for text in ["a\\x1b", "a\\u{1b}"] {
+            assert_eq!(position(std::slice::from_ref(&escape), text), Some(0), "{text}");
         }
         assert!(matches!(find(&kernel, "/dev/sda"), Err(OpError::NotMapped(_))));
         assert!(matches!(find(&kernel, "a/b"), Err(OpError::Identity(_))));

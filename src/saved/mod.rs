@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::Map;
-use crate::identity::printable;
+use crate::identity::{printable, printable_json};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::Plan;
 use crate::plan::document::Document;
@@ -174,7 +174,7 @@ impl Saved {
         digest::seal(&mut value);
         let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
         text.push('\n');
-        text
+        printable_json(text)
     }
 
     /// Reads the text of a file; `path` is its name in messages.

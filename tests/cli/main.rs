@@ -9,6 +9,7 @@ mod confirm;
 mod events;
 mod exits;
 mod export;
+mod hostile;
 mod html;
 mod json;
 mod lab;

@@ -36,7 +36,9 @@ fn mapping(
     let row = StateRow { start: 0, length, kind: kind.to_string(), params: Secret::new(params.to_string()) };
     MappingState {
         name: name.to_string(),
+        name_is_bytes: false,
         uuid: uuid.map(ToString::to_string),
+        uuid_is_bytes: false,
         number: DevNum::new(254, minor),
         paths: Vec::new(),
         suspended: false,

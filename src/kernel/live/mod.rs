@@ -52,7 +52,7 @@ use log::Log;
 use nodes::Nodes;
 use raw::Command;
 use udev::UdevSync;
-use wire::{Answer, Request, broken_name, flag};
+use wire::{Answer, Request, flag};
 
 use super::{
     Absence, BlockDevice, Call, ChangeKernel, DeviceState, Hallmarks, Id, KernelError, ListEntry, MemoryLock,
@@ -140,12 +140,7 @@ impl Live {
 
     /// Makes a call about one device.
     fn ask(&self, call: Call, command: Command, id: &Id, request: &Request) -> Result<Answer, KernelError> {
-        let mut answer = self.control.call(command, request);
-        if let (Err(Errno::ENXIO), Id::Name(name)) = (&answer, id)
-            && let Some(renamed) = broken_name(name).and_then(|bytes| request.renamed(&bytes).ok())
-        {
-            answer = self.control.call(command, &renamed);
-        }
+        let answer = self.control.call(command, request);
         answer.map_err(|errno| KernelError::Refused { call, device: label(id), errno, log: None })
     }
 
@@ -174,8 +169,8 @@ impl Live {
     /// Gives the device `name` a name or a uuid, and returns its number.
     fn identify(&self, name: &Name, given: &Given<'_>) -> Result<DevNum, KernelError> {
         let (call, flags, text, also) = match *given {
-            Given::Name(new) => (Call::Rename, 0, new.kernel().into(), Some(new)),
-            Given::Uuid(uuid) => (Call::SetUuid, flag::UUID, uuid.text(), None),
+            Given::Name(new) => (Call::Rename, 0, new.bytes(), Some(new)),
+            Given::Uuid(uuid) => (Call::SetUuid, flag::UUID, uuid.bytes().into(), None),
         };
         let id = Id::Name(name.clone());
         let request = Request::about(&id, flags)

@@ -6,8 +6,10 @@
 //! next device with such a number would be reached by the old name, so [`Nodes::sweep`] looks for them.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{self, Mode, SFlag};
 
 use super::sysfs::numbered;
-use crate::identity::{DevNum, Name};
+use crate::identity::{DevNum, Name, printable};
 use crate::kernel::{KernelError, ListEntry};
 
 /// The folder of the nodes.
@@ -125,7 +127,7 @@ impl Nodes {
                 continue;
             };
             let device = devices.get(&number).copied();
-            if device.is_some_and(|device| entry.file_name() == device.name.kernel()) {
+            if device.is_some_and(|device| *entry.file_name().as_bytes() == *device.name.bytes()) {
                 there.insert(number);
             } else if leads_astray(number, &entry.path(), device) {
                 let _ = unlink(&entry.path());
@@ -136,13 +138,13 @@ impl Nodes {
 
     /// Returns the path of a name. A device that another tool named `control` has no node: that is the control node.
     fn path(&self, name: &Name) -> Result<PathBuf, KernelError> {
-        let name = name.kernel();
-        if matches!(name, "" | "." | ".." | "control") || name.contains('/') {
+        let bytes = name.bytes();
+        if matches!(&*bytes, b"" | b"." | b".." | b"control") || bytes.contains(&b'/') {
             let what = format!("make a node for a device named `{name}`");
             let source = io::Error::new(ErrorKind::InvalidInput, "this name is taken: rename the device");
             return Err(KernelError::Io { what, source });
         }
-        Ok(self.folder.join(name))
+        Ok(self.folder.join(OsStr::from_bytes(&bytes)))
     }
 
     /// Replaces an entry by the node in one step: the name always has one of the two.
@@ -185,7 +187,7 @@ fn leads_astray(number: DevNum, path: &Path, device: Option<&ListEntry>) -> bool
     match device {
         Some(device) => {
             let ours = device.uuid.as_ref().is_some_and(|uuid| uuid.parts().is_some());
-            ours && path.file_name().is_none_or(|name| name != device.name.kernel())
+            ours && path.file_name().is_none_or(|name| *name.as_bytes() != *device.name.bytes())
         }
         None => is_device_mapper(number.major),
     }
@@ -216,7 +218,7 @@ fn in_the_way(path: &Path, why: &str) -> KernelError {
 }
 
 fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
-    KernelError::Io { what: format!("{verb} the node {}", path.display()), source }
+    KernelError::Io { what: format!("{verb} the node {}", printable(&path.to_string_lossy())), source }
 }
 
 #[cfg(test)]

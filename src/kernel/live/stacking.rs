@@ -4,7 +4,9 @@
 //! sysfs lists the lower devices of mapped devices and arrays (`bd_link_disk_holder` in `block/holder.c`), for the live and
 //! the inactive table alike. It does not list the device below a loop device: that follows from the file.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -62,8 +64,9 @@ pub(super) fn lower(folder: &Path) -> Vec<DevNum> {
 /// Returns the device that holds the file of a loop device, or that is the file. A file of a file system without a device
 /// has a number with major 0.
 fn behind_loop(folder: &Path) -> Option<DevNum> {
-    let file = fs::read_to_string(folder.join("loop/backing_file")).ok()?;
-    let metadata = fs::metadata(file.strip_suffix('\n').unwrap_or(&file)).ok()?;
+    // A path can be any bytes.
+    let file = fs::read(folder.join("loop/backing_file")).ok()?;
+    let metadata = fs::metadata(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file))).ok()?;
     let is_device = metadata.file_type().is_block_device();
     let number = numbered(if is_device { metadata.rdev() } else { metadata.dev() });
     (number.major != 0).then_some(number)

@@ -1,8 +1,10 @@
 //! Reads the users of a block device: devices above it, file systems, swap.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::lookup::at_path;
 use super::sysfs::{failed, folder};
@@ -13,7 +15,7 @@ pub(super) fn users(number: DevNum) -> Result<Users, KernelError> {
     Ok(Users {
         holders: holders(number)?,
         mounts: mounts(&read("/proc/self/mountinfo")?, number),
-        swap: is_swap(&fs::read_to_string("/proc/swaps").unwrap_or_default(), number),
+        swap: is_swap(&fs::read("/proc/swaps").unwrap_or_default(), number),
         processes: Vec::new(),
     })
 }
@@ -64,12 +66,18 @@ pub(super) fn mounts(mountinfo: &str, number: DevNum) -> Vec<String> {
 }
 
 /// Tells whether the text of `/proc/swaps` names this device.
-fn is_swap(swaps: &str, number: DevNum) -> bool {
-    swaps
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().next())
-        .any(|path| at_path(Path::new(&unescaped(path))) == Some(number))
+fn is_swap(swaps: &[u8], number: DevNum) -> bool {
+    swap_paths(swaps).any(|path| at_path(&path) == Some(number))
+}
+
+/// Lists the paths in the text of `/proc/swaps`. A path can be any bytes.
+fn swap_paths(swaps: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let lines = swaps.split(|byte| *byte == b'\n').skip(1);
+    let paths = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next());
+    paths.map(|path| match std::str::from_utf8(path) {
+        Ok(path) => unescaped(path).into(),
+        Err(_) => OsStr::from_bytes(path).into(),
+    })
 }
 
 /// Undoes the kernel's escapes in the paths of these files: blanks, tabs, line ends and backslashes are `\ooo`.
@@ -109,6 +117,14 @@ mod tests {
         assert_eq!(at(8, 1), ["/"]);
         assert_eq!(at(0, 40), [""; 0]);
         assert_eq!(mounts("garbage\n\n1 2 3\n", DevNum::new(8, 1)), [""; 0]);
+    }
+
+    #[test]
+    fn a_swap_path_that_is_not_utf_8_hides_no_other() {
+        let swaps = b"Filename\tType\tSize\n/dev/mapper/\xff partition 8\n/my\\040swap\tfile\t8\n";
+        let paths: Vec<PathBuf> = swap_paths(swaps).collect();
+        assert_eq!(paths[0], Path::new(OsStr::from_bytes(b"/dev/mapper/\xff")));
+        assert_eq!(paths[1], Path::new("/my swap"));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use zeroize::Zeroizing;
 
 use super::zeroizing::ZeroizingBuf;
-use crate::identity::{DevNum, MAX_NAME, Name, Uuid};
+use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, Info, ListEntry, Version};
 use crate::table::{RawRow, Table};
 use crate::targets::MAX_TYPE;
@@ -89,15 +89,15 @@ impl Request {
     pub(crate) fn about(id: &Id, flags: u32) -> Result<Self, Unwritable> {
         let mut request = Self::new(flags);
         match id {
-            Id::Name(name) => put_text(&mut request.0, NAME, NAME_LENGTH, name.kernel())?,
-            Id::Uuid(uuid) => put_text(&mut request.0, UUID, UUID_LENGTH, uuid.text())?,
+            Id::Name(name) => put_text(&mut request.0, NAME, NAME_LENGTH, name.bytes())?,
+            Id::Uuid(uuid) => put_text(&mut request.0, UUID, UUID_LENGTH, uuid.bytes())?,
         }
         Ok(request)
     }
 
     /// Adds a uuid beside the name.
     pub(crate) fn and_uuid(mut self, uuid: &Uuid) -> Result<Self, Unwritable> {
-        put_text(&mut self.0, UUID, UUID_LENGTH, uuid.text())?;
+        put_text(&mut self.0, UUID, UUID_LENGTH, uuid.bytes())?;
         Ok(self)
     }
 
@@ -106,14 +106,6 @@ impl Request {
     pub(crate) fn for_udev(mut self, cookie: u32) -> Self {
         put(&mut self.0, EVENT_NR, &cookie.to_ne_bytes());
         self
-    }
-
-    /// Makes the request one about the device whose name is these bytes.
-    pub(crate) fn renamed(&self, name: &[u8]) -> Result<Self, Unwritable> {
-        let mut request = Self(self.0.clone());
-        request.0[NAME..NAME + NAME_LENGTH].fill(0);
-        put_text(&mut request.0, NAME, NAME_LENGTH, name)?;
-        Ok(request)
     }
 
     /// Adds the rows of a table to load.
@@ -143,7 +135,7 @@ impl Request {
     }
 
     /// Adds a text: a new name, or a uuid.
-    pub(crate) fn text(mut self, text: &str) -> Result<Self, Unwritable> {
+    pub(crate) fn text(mut self, text: &[u8]) -> Result<Self, Unwritable> {
         let mut grown = ZeroizingBuf::zeroes(self.0.len() + text.len() + 1);
         put(&mut grown, 0, &self.0);
         put_text(&mut grown, HEADER, text.len() + 1, text)?;
@@ -190,20 +182,6 @@ fn put_text(bytes: &mut [u8], at: usize, room: usize, text: impl AsRef<[u8]>) ->
     }
     put(bytes, at, text);
     Ok(())
-}
-
-/// Returns the bytes of a name that was not UTF-8 when it was listed. They are shown like mangled ones (`\xff`),
-/// and only the kernel can tell whether a device has the bytes or the text.
-pub(super) fn broken_name(name: &Name) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(MAX_NAME);
-    let mut rest = name.kernel();
-    while let Some((before, after)) = rest.split_once("\\x") {
-        bytes.extend_from_slice(before.as_bytes());
-        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
-        rest = &after[2..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    std::str::from_utf8(&bytes).is_err().then_some(bytes)
 }
 
 /// The answer of the kernel.

@@ -161,15 +161,15 @@ impl ChangeKernel for Simulated {
 }
 
 fn check_name(name: &Name) -> Result<(), Refusal> {
-    let kernel = name.kernel();
-    if kernel.is_empty() || kernel.len() > MAX_NAME || kernel.contains(['/', '\0']) {
+    let bytes = name.bytes();
+    if !(1..=MAX_NAME).contains(&bytes.len()) || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
         return Err(Refusal::new(Errno::EINVAL, "invalid device name"));
     }
     Ok(())
 }
 
 fn check_uuid(uuid: &Uuid) -> Result<(), Refusal> {
-    if !(1..=MAX_UUID).contains(&uuid.text().len()) {
+    if !(1..=MAX_UUID).contains(&uuid.bytes().len()) {
         return Err(Refusal::new(Errno::EINVAL, "Invalid new mapped device name or uuid string supplied."));
     }
     Ok(())

@@ -82,8 +82,8 @@ impl World {
     }
 
     fn add_mapping(&mut self, state: &MappingState) -> Result<(), String> {
-        let name = checked_name(&state.name)?;
-        let uuid = state.uuid.as_deref().map(checked_uuid).transpose()?.flatten();
+        let name = checked_name(state)?;
+        let uuid = checked_uuid(state)?;
         if self.named(&name).is_some() {
             return Err("another mapping has this name, too".to_string());
         }
@@ -173,7 +173,9 @@ impl World {
         };
         let state = MappingState {
             name: mapping.name.kernel().to_string(),
+            name_is_bytes: mapping.name.is_bytes(),
             uuid: mapping.uuid.as_ref().map(|uuid| uuid.text().to_string()),
+            uuid_is_bytes: mapping.uuid.as_ref().is_some_and(Uuid::is_bytes),
             number: mapping.number,
             paths: mapping.paths.clone(),
             suspended: mapping.suspended,
@@ -223,22 +225,35 @@ fn check_block_size(size: u32) -> Result<(), String> {
     Ok(())
 }
 
-fn checked_name(name: &str) -> Result<Name, String> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        return Err(format!("a name has 1 to {MAX_NAME} bytes, this one {}", name.len()));
+fn checked_name(state: &MappingState) -> Result<Name, String> {
+    let name = if state.name_is_bytes {
+        Name::from_mangled_bytes(&state.name).ok_or("name_is_bytes, and the name is UTF-8")?
+    } else {
+        Name::from_kernel(state.name.as_bytes())
+    };
+    let bytes = name.bytes();
+    if bytes.is_empty() || bytes.len() > MAX_NAME {
+        return Err(format!("a name has 1 to {MAX_NAME} bytes, this one {}", bytes.len()));
     }
-    if name.contains(['/', '\0']) {
+    if bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
         return Err("a name can't hold `/` or a zero byte".to_string());
     }
-    Ok(Name::from_kernel(name.as_bytes()))
+    Ok(name)
 }
 
 /// Checks a uuid; an empty one is `None`.
-fn checked_uuid(uuid: &str) -> Result<Option<Uuid>, String> {
-    if uuid.len() > MAX_UUID {
-        return Err(format!("a uuid has at most {MAX_UUID} bytes, this one {}", uuid.len()));
+fn checked_uuid(state: &MappingState) -> Result<Option<Uuid>, String> {
+    let Some(text) = &state.uuid else { return Ok(None) };
+    let uuid = if state.uuid_is_bytes {
+        Some(Uuid::from_mangled_bytes(text).ok_or("uuid_is_bytes, and the uuid is UTF-8")?)
+    } else {
+        Uuid::from_kernel(text.as_bytes())
+    };
+    let length = uuid.as_ref().map_or(0, |uuid| uuid.bytes().len());
+    if length > MAX_UUID {
+        return Err(format!("a uuid has at most {MAX_UUID} bytes, this one {length}"));
     }
-    Ok(Uuid::from_kernel(uuid.as_bytes()))
+    Ok(uuid)
 }
 
 fn checked_table(rows: &[StateRow]) -> Result<table::Table, String> {

@@ -2,6 +2,7 @@
 
 use super::state::{FORMAT_VERSION, State};
 use crate::excerpt::Excerpt;
+use crate::identity::printable_json;
 
 impl State {
     /// Reads the text of a state file. `origin` names the file in errors. The state itself is checked when a
@@ -29,7 +30,7 @@ impl State {
         // A state can't fail to serialize: the keys of its maps are text, and no field has an error of its own.
         let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
         text.push('\n');
-        text
+        printable_json(text)
     }
 }
 

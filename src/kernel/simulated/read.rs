@@ -113,8 +113,10 @@ impl ReadKernel for Simulated {
         let disks = world.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
         let mappings = world.mappings().map(|mapping| {
             let number = mapping.number;
-            let own = [format!("/dev/dm-{}", number.minor), format!("/dev/mapper/{}", mapping.name.kernel())];
-            (number, own.into_iter().chain(mapping.paths.iter().cloned()).collect())
+            // A path that is not UTF-8 is not listed.
+            let node = (!mapping.name.is_bytes()).then(|| format!("/dev/mapper/{}", mapping.name.kernel()));
+            let own = [format!("/dev/dm-{}", number.minor)].into_iter().chain(node);
+            (number, own.chain(mapping.paths.iter().cloned()).collect())
         });
         Ok(disks.chain(mappings).filter(|(_, paths): &(_, Vec<String>)| !paths.is_empty()).collect())
     }

@@ -173,9 +173,15 @@ impl Disk {
 pub struct MappingState {
     /// Its name, as the kernel stores it.
     pub name: String,
+    /// Whether each `\xNN` in its name is one byte: the name is not UTF-8.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub name_is_bytes: bool,
     /// Its uuid, when it has one.
     #[serde(default)]
     pub uuid: Option<String>,
+    /// Whether each `\xNN` in its uuid is one byte: the uuid is not UTF-8.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub uuid_is_bytes: bool,
     /// Its number.
     pub number: DevNum,
     /// Links to it beside `/dev/mapper/NAME` and `/dev/dm-N`.

@@ -1,7 +1,7 @@
 //! The words and the tone of one device, which all drawings of a graph share.
 
 use crate::graph::{Kind, Node, State};
-use crate::identity::printable;
+use crate::identity::{DevNum, printable};
 use crate::units::Sectors;
 
 /// How much attention a device needs.
@@ -38,6 +38,11 @@ pub(super) fn name(node: &Node) -> String {
     printable(&node.name).into_owned()
 }
 
+/// Returns the number, which only a device that exists has.
+pub(super) fn number(node: &Node) -> Option<&str> {
+    DevNum::parse(&node.id).map(|_| node.id.as_str())
+}
+
 /// Returns the size for a person.
 pub(super) fn size(node: &Node) -> String {
     node.sectors.map_or_else(|| "?".to_string(), |sectors| Sectors(sectors).human())
@@ -51,9 +56,7 @@ pub(super) fn kinds(node: &Node) -> String {
 /// Joins number, size and target types in a line.
 pub(super) fn facts(node: &Node) -> String {
     let mut facts = Vec::new();
-    if !node.id.starts_with('@') && node.id != node.name {
-        facts.push(node.id.clone());
-    }
+    facts.extend(number(node).filter(|number| *number != node.name).map(ToString::to_string));
     facts.push(size(node));
     facts.extend((!node.targets.is_empty()).then(|| kinds(node)));
     facts.join(" \u{b7} ")
@@ -62,8 +65,10 @@ pub(super) fn facts(node: &Node) -> String {
 /// Lists state, access, status, pending steps, owner and users, as far as they differ from the usual.
 pub(super) fn remarks(node: &Node) -> Vec<String> {
     let mut remarks = Vec::new();
-    if node.state != State::Active {
-        remarks.push(node.state.name().to_string());
+    match &node.absence {
+        Some(absence) => remarks.push(absence.clone()),
+        None if node.state != State::Active => remarks.push(node.state.name().to_string()),
+        None => {}
     }
     if node.in_circle {
         remarks.push("in a circle".to_string());

@@ -4,7 +4,7 @@
 
 use anstyle::AnsiColor;
 
-use super::labels::{Tone, kinds, name, remarks, size, tone};
+use super::labels::{Tone, kinds, name, number, remarks, size, tone};
 use crate::graph::{Graph, Node, NodeId};
 use crate::render::ColorMode;
 use crate::stack::{IndexVec, Position, Stacks};
@@ -74,7 +74,7 @@ fn lines(lines: &[Line<'_>], mode: ColorMode) -> String {
         .iter()
         .map(|line| {
             let node = line.node;
-            let number = if node.id.starts_with('@') { "-".to_string() } else { node.id.clone() };
+            let number = number(node).unwrap_or("-").to_string();
             [line.tree.clone(), number, size(node), kinds(node)]
         })
         .collect();

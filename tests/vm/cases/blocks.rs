@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use dmctl::device::Device;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
 
-use crate::guest::{Disk, Guest, program};
+use crate::guest::{Disk, Guest, program, with_map};
 
 pub fn devices_are_resolved(guest: &Guest) -> Result<()> {
     let disk = &guest.disks[1];
@@ -25,6 +25,37 @@ pub fn devices_are_resolved(guest: &Guest) -> Result<()> {
     }
     fs::remove_file("/run/tmp/link")?;
     fs::remove_file(label)?;
+    Ok(())
+}
+
+pub fn what_is_at_the_path_of_a_lower_device_is_told(_guest: &Guest) -> Result<()> {
+    fs::write("/run/tmp/image", "")?;
+    symlink("ram-none", "/dev/dangling")?;
+    let cases = [
+        (
+            "/run/tmp/image",
+            "is a regular file, not a block device; attach it with losetup, and write the loop device",
+        ),
+        ("/dev/dangling", "leads to /dev/ram-none, which does not exist"),
+        ("/dev/null", "is a character device, not a block device"),
+        ("/run/tmp", "is a folder, not a block device"),
+        ("/dev/absent", "does not exist"),
+    ];
+    let map: String = (0..)
+        .zip(&cases)
+        .map(|(n, (path, _))| {
+            format!("[mappings.m{n}]\ntargets = [{{ type = 'linear', length = 8, device = '{path}' }}]\n")
+        })
+        .collect();
+    let (plan, graph) = (with_map("plan", &map, &[])?, with_map("graph", &map, &[])?);
+    fs::remove_file("/dev/dangling")?;
+    fs::remove_file("/run/tmp/image")?;
+    ensure!(graph.status == Some(0), "{graph:?}");
+    for (path, why) in cases {
+        ensure!(plan.stdout.contains(&format!("{path} {why}")), "{path}: {plan:?}");
+        let drawn = graph.stdout.lines().any(|line| line.starts_with(path) && line.ends_with(why));
+        ensure!(drawn, "{path}: {graph:?}");
+    }
     Ok(())
 }
 

@@ -111,6 +111,7 @@ cases! {
         a_missing_node_of_ours_is_made;
     blocks:
         devices_are_resolved
+        what_is_at_the_path_of_a_lower_device_is_told
         sizes_and_read_only_disks
         a_partition_has_its_disks_block_size
         users_are_named
@@ -143,7 +144,8 @@ cases! {
         a_rename_keeps_the_number
         two_names_change_places
         names_are_mangled_and_as_long_as_can_be
-        a_file_in_the_place_of_a_node_is_kept;
+        a_file_in_the_place_of_a_node_is_kept
+        bytes_that_are_not_utf_8_are_shown_escaped_and_left_out_nowhere;
     ownership:
         strangers_survive_everything
         prune_removes_what_is_owned_and_undeclared
@@ -253,7 +255,8 @@ cases! {
         a_node_made_by_hand_does_not_get_in_the_way_of_udev
         a_udevd_in_another_namespace_is_not_waited_for
         a_udevd_without_rules_is_not_waited_for
-        with_udev_off_nobody_is_waited_for;
+        with_udev_off_nobody_is_waited_for
+        a_label_with_a_blank_is_found_by_each_of_its_spellings;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

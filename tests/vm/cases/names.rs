@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::guest::{Disk, Guest, Mounted, apply_ends};
+use crate::guest::{Disk, Guest, Mounted, apply_ends, dmctl, program, with_map};
 
 pub fn a_rename_keeps_the_number(guest: &Guest) -> Result<()> {
     let map = |name: &str| {
@@ -89,5 +89,76 @@ pub fn a_file_in_the_place_of_a_node_is_kept(guest: &Guest) -> Result<()> {
     ensure!(contents? == b"mine", "the file was overwritten");
     ensure!(ran.stderr.contains("/dev/mapper/taken"), "{ran:?}");
     ensure!(guest.states()?.is_empty(), "not everything was put back");
+    Ok(())
+}
+
+/// Makes a device that writes to `/dev/ram1`, with a name and a uuid as only a careless program would give them.
+fn careless(name: &str, uuid: &str, offset: u32) -> Result<()> {
+    let create = format!(
+        "dmsetup --noudevsync --manglename none create \"$(printf '{name}')\" --uuid \"$(printf '{uuid}')\" \
+         --table '0 64 linear 1:1 {offset}'"
+    );
+    program("sh", &["-c", &create]).map(drop)
+}
+
+pub fn bytes_that_are_not_utf_8_are_shown_escaped_and_left_out_nowhere(guest: &Guest) -> Result<()> {
+    careless(r"odd \377", r"raw-\376", 0)?;
+    careless(r"seen\033[2J", r"DMCTL-lab-\302\233", 64)?;
+    let says = |arguments: &[&str], parts: &[&str]| -> Result<()> {
+        let ran = dmctl(arguments)?;
+        ensure!(ran.status == Some(0), "{arguments:?}: {ran:?}");
+        ensure!(!ran.stdout.contains(['\u{1b}', '\u{9b}', '\u{fffd}']), "{arguments:?}: {ran:?}");
+        for part in parts {
+            ensure!(ran.stdout.contains(part), "{arguments:?}: {part:?} is missing: {ran:?}");
+        }
+        Ok(())
+    };
+    says(&["list", "--long"], &[r"odd\x20\xff ", r" raw-\xfe ", r"seen\u{1b}[2J ", r" DMCTL-lab-\u{9b} "])?;
+    says(
+        &["list", "--json"],
+        &[r#""odd\\x20\\xff""#, r#""raw-\\xfe""#, r#""seen\u001b[2J""#, r#""DMCTL-lab-\u009b""#],
+    )?;
+    says(&["info", r"odd\x20\xff"], &[r"name: odd\x20\xff", r"uuid: raw-\xfe"])?;
+    says(&["info", r"odd \xFF", "--json"], &[r#""uuid": "raw-\\xfe""#])?;
+    says(&["table", r"odd\x20\xff"], &["0 64 linear 1:1 0"])?;
+    says(&["table", r"seen\x1b[2J"], &["0 64 linear 1:1 64"])?;
+    says(&["graph"], &[r"odd\x20\xff ", r"seen\u{1b}[2J "])?;
+    says(&["graph", "--json"], &[r#""raw-\\xfe""#])?;
+    says(&["status"], &[r"seen\u{1b}[2J "])?;
+    says(
+        &["export"],
+        &[r"Left out: odd\x20\xff (", "its name is not UTF-8 text", r"Left out: seen\u{1b}[2J ("],
+    )?;
+    let host = dmctl(&["export", "--format", "json"])?.stdout;
+    ensure!(host.contains(r#""name": "odd\\x20\\xff""#) && host.contains("name_is_bytes"), "{host}");
+    let refused = dmctl(&["export", "--format", "concise"])?;
+    ensure!(
+        refused.status == Some(1) && refused.stderr.contains(r"odd\x20\xff: its name is not"),
+        "{refused:?}"
+    );
+    let map = "[mappings.x]\ntargets = [{ type = 'linear', length = 8, device = '/dev/ram1' }]";
+    let plan = with_map("plan", map, &[])?;
+    let told = r"`odd\x20\xff` (";
+    ensure!(
+        plan.status == Some(1) && plan.stdout.contains(told) && plan.stdout.contains(r"raw-\xfe"),
+        "{plan:?}"
+    );
+    // A plan made on the file is the plan of the host.
+    fs::write("/run/tmp/host.json", &host)?;
+    let rehearsed = with_map("plan", map, &["--kernel", "/run/tmp/host.json"])?;
+    ensure!(rehearsed.stdout == plan.stdout, "{rehearsed:?}");
+
+    for arguments in
+        [&["suspend", r"odd\x20\xff"][..], &["resume", r"odd\x20\xff"], &["rename", r"odd\x20\xff", "even"]]
+    {
+        let ran = dmctl(arguments)?;
+        ensure!(ran.status == Some(0), "{arguments:?}: {ran:?}");
+    }
+    ensure!(guest.state("even")?.0.uuid.is_some_and(|uuid| uuid.bytes() == b"raw-\xfe"));
+    for name in ["even", r"seen\u{1b}[2J"] {
+        let ran = dmctl(&["remove", name, "--foreign"])?;
+        ensure!(ran.status == Some(0), "{ran:?}");
+    }
+    ensure!(guest.states()?.is_empty());
     Ok(())
 }

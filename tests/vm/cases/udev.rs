@@ -333,3 +333,41 @@ pub fn with_udev_off_nobody_is_waited_for(guest: &Guest) -> Result<()> {
     udevd.signal("CONT")?;
     links_come_right(guest)
 }
+
+pub fn a_label_with_a_blank_is_found_by_each_of_its_spellings(guest: &Guest) -> Result<()> {
+    // These rules leave ram disks out.
+    let rule = "KERNEL==\"ram0\", IMPORT{builtin}=\"blkid\"\n\
+                KERNEL==\"ram0\", ENV{ID_FS_LABEL_ENC}==\"?*\", SYMLINK+=\"disk/by-label/$env{ID_FS_LABEL_ENC}\"";
+    program("mkfs.ext4", &["-q", "-L", "my data", "/dev/ram0"])?;
+    let _udevd = Udevd::with_rule(rule)?;
+    program("udevadm", &["trigger", "--settle", "--action=change", "/dev/ram0"])?;
+    let link = r"/dev/disk/by-label/my\x20data";
+    ensure!(fs::canonicalize(link)?.ends_with("ram0"), "the link of udev");
+    // Behind the superblock, so that no mapping has the label as well.
+    let rows = [
+        "device = 'LABEL=my data', offset = '1MiB'",
+        "device = 'LABEL=\"my data\"', offset = '2MiB'",
+        r"device = 'LABEL=my\x20data', offset = '3MiB'",
+        r"device = '/dev/disk/by-label/my\x20data', offset = '4MiB'",
+        "params = ['LABEL=my data', 10240]",
+    ];
+    let map: String = (1..)
+        .zip(rows)
+        .map(|(n, row)| format!("[mappings.m{n}]\ntargets = [{{ type = 'linear', length = 64, {row} }}]\n"))
+        .collect();
+    guest.apply(&map, &[])?;
+    for n in 1..=rows.len() {
+        let table = guest.state(&format!("m{n}"))?.1;
+        ensure!(table == format!("0 64 linear 1:0 {}", n * 2048), "{table}");
+    }
+    let exported = dmctl(&["export"])?;
+    ensure!(exported.stdout.matches(link).count() == rows.len(), "{exported:?}");
+    apply_ends(NOTHING, &[], 0)?;
+    // The file system and its link must not be there for the next case.
+    guest.disks[0].fill(0, 128, 0)?;
+    Udevd::settle()?;
+    if fs::symlink_metadata(link).is_ok() {
+        fs::remove_file(link)?;
+    }
+    Ok(())
+}

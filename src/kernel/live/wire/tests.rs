@@ -57,7 +57,7 @@ fn the_list_is_read_whatever_names_hold() {
     assert_eq!(entries.len(), 2);
     assert_eq!(entries[0].listed.uuid.as_ref().unwrap().text(), "DMCTL-lab-plain");
     assert_eq!(entries[0].listed.number, DevNum::new(254, 1));
-    assert_eq!(entries[1].listed.name.kernel(), "a b/\\xff");
+    assert_eq!(entries[1].listed.name.kernel(), "a\\x20b\\x2f\\xff");
     assert!(entries.iter().all(|entry| entry.uuid_known));
 }
 
@@ -143,9 +143,11 @@ fn device_numbers_decode() {
 }
 
 #[test]
-fn a_name_that_is_no_utf_8_is_found_again() {
-    assert_eq!(broken_name(&Name::from_kernel(b"a b\xff")), Some(b"a b\xff".to_vec()));
-    for whole in ["plain", "a\\x20b", "\\xc3\\xbc", "a\\xzz", "a\\x"] {
-        assert_eq!(broken_name(&Name::from_kernel(whole.as_bytes())), None, "{whole}");
+fn a_device_whose_name_and_uuid_are_not_utf_8_is_asked_for_by_their_bytes() {
+    for bytes in [&b"a b\xff"[..], b"plain", b"a\\x20b", b"a\\xff"] {
+        let request = Request::about(&Id::Name(Name::from_kernel(bytes)), 0).unwrap();
+        assert_eq!(text(&request.0[NAME..]), bytes);
+        let request = Request::about(&Id::Uuid(Uuid::from_kernel(bytes).unwrap()), 0).unwrap();
+        assert_eq!(text(&request.0[UUID..]), bytes);
     }
 }

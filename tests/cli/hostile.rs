@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::lab::{self, Ended, Lab};
 
-/// A kernel with a device for each kind of name, side by side on `/dev/sda`.
+/// A kernel with a device for each kind of name, one behind the other on `/dev/sda`.
 fn lab() -> Lab {
     let lab = Lab::new();
     let devices = [

@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use dmctl::config::{self, Map};
 use dmctl::kernel::{Info, ReadKernel, Slot};
 use dmctl::table::RawRow;
 
@@ -24,6 +25,13 @@ pub type State = (Info, String, String);
 pub fn with_map(verb: &str, map: &str, options: &[&str]) -> Result<Ran> {
     let path = write_map(map)?;
     dmctl(&[&[verb, path], options].concat())
+}
+
+/// Reads a map as one of this owner, in this process.
+pub fn read_map(map: &str) -> Result<Map> {
+    let loaded = config::parse_str("the map", &format!("{HEAD}{map}"));
+    let report = loaded.render();
+    loaded.map.with_context(|| report)
 }
 
 /// Writes a map down, for `dmctl VERB PATH`.

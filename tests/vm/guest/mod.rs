@@ -22,7 +22,7 @@ use crate::waiting::until;
 
 pub use disk::{ALIGNMENT, Disk, aligned};
 pub use files::{Mounted, private};
-pub use map::{State, apply_ends, with_map, write_map, write_map_to};
+pub use map::{State, apply_ends, read_map, with_map, write_map, write_map_to};
 pub use program::{Background, Ran, dmctl, program};
 pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphore_is_awaited, semaphores};
 pub use vdo::format_vdo;

@@ -39,6 +39,7 @@ mod partitions;
 mod placement;
 mod position;
 mod preparation;
+mod priority;
 mod reason;
 mod refusal;
 mod remark;

@@ -15,22 +15,22 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use indexmap::IndexSet;
 
-use super::action::{Action, ActionSet};
+use super::action::Action;
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
 use super::dependencies::{Dependencies, Dependency, Places};
 use super::exchange;
-use super::placement;
-use super::position::{ChangeId, StepId, UnsortedId};
+use super::position::{StepId, UnsortedId};
+use super::priority::{Priority, Ranks};
 use super::reason::Cause;
 use super::step::{Operation, Step};
 use super::steps::Unsorted;
 use super::takeovers;
 use super::transfer::Transfer;
-use crate::identity::{DevNum, Name, Uuid};
+use crate::identity::{Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
-use crate::stack::{IndexVec, Position as _, Stacks, position};
+use crate::stack::{IndexVec, Position as _, Stacks};
 
 /// Sorts the steps, and tells for each which ones it waits for. Circles that no temporary name can cut are cut where a
 /// device would be removed from under another: that removal is then found in use, and refused.
@@ -41,11 +41,10 @@ pub(crate) fn sort(
     transfers: &[Transfer],
     conflicts: &mut Vec<Conflict>,
 ) -> Sorted {
-    let device_ranks = device_ranks(unsorted.actions, observed);
-    let name_ranks = name_ranks(&unsorted);
+    let ranks = Ranks::of(&unsorted, observed);
     let mut dependencies = Dependencies::new(unsorted, changes, observed);
     takeovers::add(&mut dependencies, changes, observed, transfers);
-    let mut order = Order::new(dependencies, changes, device_ranks, name_ranks);
+    let mut order = Order::new(dependencies, changes, ranks);
     loop {
         order.drain();
         let Some(circle) = order.circle() else { break };
@@ -91,24 +90,6 @@ fn arranged(steps: IndexVec<UnsortedId, Step>, places: Places) -> IndexVec<StepI
     steps.into()
 }
 
-position! {
-    /// The place of a device in the stacks as they are, lower ones first.
-    struct DeviceRank;
-}
-
-position! {
-    /// The place of a step among all, sorted by name.
-    struct NameRank;
-}
-
-/// The rank of each device, if a step is taken in that order.
-fn device_ranks(actions: ActionSet, observed: &Observed) -> HashMap<DevNum, DeviceRank> {
-    let settles = actions.contains(Action::Clear) || actions.contains(Action::Resume);
-    let devices = if settles { placement::devices(observed) } else { Vec::new() };
-    let ranks = (0..devices.len()).map(DeviceRank::new);
-    devices.iter().map(|seen| seen.listed.number).zip(ranks).collect()
-}
-
 /// Gives every step the name that its device has when the step begins. The uuid tells the device.
 fn rename_along(steps: &mut IndexVec<StepId, Step>) {
     let moving = steps.iter().filter(|step| matches!(step.operation, Operation::Rename { .. }));
@@ -125,49 +106,10 @@ fn rename_along(steps: &mut IndexVec<StepId, Step>) {
     }
 }
 
-/// The priority of a step: by kind, by depth where that counts, by name, and by id at last.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Priority {
-    kind: u8,
-    depth: Depth,
-    name: NameRank,
-    step: UnsortedId,
-}
-
-/// The depth of a step in the stacks. Steps of one kind all have the same variant.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Depth {
-    /// The depth does not count.
-    Any,
-    /// In the stacks as they are, lower devices first: to clear a table or to let I/O through may itself do I/O to the
-    /// devices below.
-    Device(DeviceRank),
-    /// In the stacks as they will be, upper mappings first.
-    Upper(Reverse<ChangeId>),
-}
-
-/// The rank of each step by its name.
-fn name_ranks(Unsorted { steps, are_by_name, .. }: &Unsorted) -> IndexVec<UnsortedId, NameRank> {
-    let ranks = (0..steps.len()).map(NameRank::new);
-    if *are_by_name {
-        return ranks.collect();
-    }
-    // A copy of a name costs nothing, and spares many looks at steps.
-    let mut sorted: Vec<(Name, UnsortedId)> =
-        steps.entries().map(|(id, step)| (step.name.clone(), id)).collect();
-    sorted.sort_unstable();
-    let mut by_step = IndexVec::filled(NameRank::new(0), steps.len());
-    for ((_, step), rank) in sorted.into_iter().zip(ranks) {
-        by_step[step] = rank;
-    }
-    by_step
-}
-
 struct Order<'c, 'a> {
     changes: &'c Changes<'a>,
     dependencies: Dependencies,
-    device_ranks: HashMap<DevNum, DeviceRank>,
-    name_ranks: IndexVec<UnsortedId, NameRank>,
+    ranks: Ranks,
     /// For each step, the number of steps that it still waits for.
     open: IndexVec<UnsortedId, u32>,
     /// Whether a step can't be staged: it waits for a swap, a removal or a name.
@@ -187,18 +129,12 @@ struct Order<'c, 'a> {
 }
 
 impl<'c, 'a> Order<'c, 'a> {
-    fn new(
-        dependencies: Dependencies,
-        changes: &'c Changes<'a>,
-        device_ranks: HashMap<DevNum, DeviceRank>,
-        name_ranks: IndexVec<UnsortedId, NameRank>,
-    ) -> Self {
+    fn new(dependencies: Dependencies, changes: &'c Changes<'a>, ranks: Ranks) -> Self {
         let count = dependencies.steps.len();
         let open = dependencies.counts().clone();
         let mut order = Self {
             changes,
-            device_ranks,
-            name_ranks,
+            ranks,
             dependencies,
             open,
             late: IndexVec::filled(false, count),
@@ -225,31 +161,7 @@ impl<'c, 'a> Order<'c, 'a> {
     }
 
     fn priority(&self, id: UnsortedId) -> Priority {
-        let action = self.dependencies.action(id);
-        let kind = match action {
-            Action::Clear | Action::Resume => 0,
-            Action::Create if !self.late[id] => 1,
-            Action::Reload => 2,
-            Action::Create => 3,
-            Action::Message => 4,
-            Action::SetUuid => 5,
-            Action::Rename => 6,
-            Action::Suspend => 7,
-            Action::Remove => 8,
-        };
-        let step = &self.dependencies.steps[id];
-        let depth = match action {
-            Action::Clear | Action::Resume => {
-                let rank = step.number.and_then(|number| self.device_ranks.get(&number));
-                Depth::Device(rank.copied().unwrap_or(DeviceRank::new(0)))
-            }
-            Action::Suspend => {
-                let change = step.mapping.as_ref().and_then(|key| self.changes.id_of(key));
-                Depth::Upper(Reverse(change.unwrap_or(ChangeId::new(0))))
-            }
-            _ => Depth::Any,
-        };
-        Priority { kind, depth, name: self.name_ranks[id], step: id }
+        self.ranks.priority(id, &self.dependencies.steps[id], self.late[id], self.changes)
     }
 
     /// The step that is taken first of those that wait for no other.
@@ -389,7 +301,7 @@ impl<'c, 'a> Order<'c, 'a> {
         let added = self.dependencies.push(last);
         self.open.push(0);
         self.late.push(true);
-        self.name_ranks.push(self.name_ranks[taking]);
+        self.ranks.add_namesake(taking);
         self.done.push(false);
         self.dependencies.add(taking, added, Dependency::SameDevice);
         self.dependencies.add(freeing, added, Dependency::Name);

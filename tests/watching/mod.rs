@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 use crate::processes;
@@ -16,8 +19,8 @@ pub use crate::waiting::PATIENCE;
 /// How long nothing must be told where the kernel does not show whether a watch rests: more than the longest that a look
 /// is put off.
 const SILENCE: Duration = Duration::from_millis(1500);
-/// How long an event may be on its way through a pipe.
-const PIPE: Duration = Duration::from_millis(50);
+/// Between two looks whether it rests.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long a watch that rests is looked at: that nothing wakes it by time can only be seen as time goes by.
 const STILL: Duration = Duration::from_secs(4);
 
@@ -25,26 +28,28 @@ const STILL: Duration = Duration::from_secs(4);
 pub struct Watching {
     child: Option<Child>,
     pub events: Receiver<Value>,
+    pipe: OwnedFd,
+    /// Held while events are on their way from the pipe to `events`.
+    delivery: Arc<Mutex<()>>,
 }
 
 impl Watching {
     /// Starts `dmctl watch --json`, which `command` is. Each of its events fits the schema.
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let pipe = stdout.as_fd().try_clone_to_owned().unwrap();
         let (sender, events) = channel();
-        let schema = jsonschema::validator_for(&dmctl::render::watch_events::schema()).unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        thread::spawn(move || {
-            for line in lines {
-                let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-                assert_eq!(event["format_version"], 1);
-                schema.validate(&event).unwrap_or_else(|error| panic!("{error} in {event}"));
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child: Some(child), events }
+        let delivery = Arc::new(Mutex::new(()));
+        let held = Arc::clone(&delivery);
+        thread::spawn(move || deliver(stdout, &held, &sender));
+        Self { child: Some(child), events, pipe, delivery }
+    }
+
+    /// Whether every event that it has told is in `events`.
+    fn is_delivered(&self) -> bool {
+        let _delivery = self.delivery.lock().unwrap();
+        !is_readable(self.pipe.as_fd(), PollTimeout::ZERO)
     }
 
     /// The next event, which must be this one.
@@ -52,9 +57,14 @@ impl Watching {
         self.next_of(&[name])
     }
 
-    /// The next event, which must be one of these.
+    /// The next event, which must be one of these. A dmctl that the test ran may have its lock for a moment after what
+    /// it did was seen, and then the watch tells that it waits for the lock.
     pub fn next_of(&self, names: &[&str]) -> Value {
-        let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("none of {names:?}"));
+        let next = || self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("none of {names:?}"));
+        let mut event = next();
+        if event["event"] == "locked" && !names.contains(&"locked") {
+            event = next();
+        }
         assert!(event["event"].as_str().is_some_and(|name| names.contains(&name)), "{event}");
         event
     }
@@ -88,12 +98,14 @@ impl Watching {
                 Some(rests) => rests,
                 None => last.elapsed() > SILENCE,
             };
-            match self.events.recv_timeout(PIPE) {
+            // In this order: what it told before it came to rest is there.
+            let is_over = rests && self.is_delivered();
+            match self.events.recv_timeout(PAUSE) {
                 Ok(event) => {
                     told.push(event);
                     last = Instant::now();
                 }
-                Err(_) if rests => return told,
+                Err(_) if is_over => return told,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => panic!("it has ended"),
             }
@@ -125,6 +137,36 @@ impl Watching {
         thread::sleep(STILL);
         assert_eq!(processes::switches(self.pid()), before, "it woke up, though nothing happened");
     }
+}
+
+/// Takes events out of the pipe as they come, until it ends. Each of them must fit the schema.
+fn deliver(mut stdout: ChildStdout, delivery: &Mutex<()>, events: &Sender<Value>) {
+    let schema = jsonschema::validator_for(&dmctl::render::watch_events::schema()).unwrap();
+    let mut told = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        is_readable(stdout.as_fd(), PollTimeout::NONE);
+        let _delivery = delivery.lock().unwrap();
+        let read = stdout.read(&mut chunk).unwrap();
+        if read == 0 {
+            return;
+        }
+        told.extend_from_slice(&chunk[..read]);
+        while let Some(end) = told.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = told.drain(..=end).collect();
+            let event: Value = serde_json::from_slice(&line).unwrap();
+            assert_eq!(event["format_version"], 1);
+            schema.validate(&event).unwrap_or_else(|error| panic!("{error} in {event}"));
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether there is something to read, or the end, within this time.
+fn is_readable(pipe: BorrowedFd<'_>, within: PollTimeout) -> bool {
+    poll(&mut [PollFd::new(pipe, PollFlags::POLLIN)], within).unwrap() > 0
 }
 
 impl Drop for Watching {

@@ -9,7 +9,7 @@ KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kernels build bench test test-kernels test-campaign test-boot deb demo lint clean
+.PHONY: help setup setup-kernels setup-boot setup-all build bench test test-kernels test-campaign test-boot deb demo lint clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -20,6 +20,10 @@ setup: ## Installs the Debian packages that building and testing take, where the
 setup-kernels: setup ## Installs QEMU and fetches Debian's kernel 6.12, where they are missing
 	@./tests/vm/setup $(KERNEL_PACKAGES)
 	@./tests/vm/boot-qemu --check
+
+# One by one each would update apt's lists.
+setup-all: ## Installs the Debian packages of all of these, where they are missing
+	@./tests/vm/setup $(PACKAGES) $(KERNEL_PACKAGES) $(BOOT_PACKAGES)
 
 build: setup ## Builds dmctl
 	cargo build --locked
@@ -37,9 +41,14 @@ test-kernels: setup ## Runs the tests on kernel 6.12 that `make test` runs on 6.
 test-campaign: setup ## Runs the whole fault campaign on a real kernel, of which `make test` runs a sample
 	DMCTL_CAMPAIGN=whole cargo test --locked --test real_kernel -- campaign
 
-test-boot: setup ## Boots a Debian with dmctl's package and tests there what only that shows; CASES="WORD..." picks some
+setup-boot: setup ## Installs debootstrap and cargo-deb and makes the Debian that boots, where they are missing
 	@./tests/vm/setup $(BOOT_PACKAGES)
-	cargo build --locked
+	./dist/debian/build --setup
+	./tests/boot/image --base target/boot
+
+# The dmctl of the tests: one by itself would have the features of fewer crates, and be built by itself.
+test-boot: setup-boot ## Boots a Debian with dmctl's package and tests there what only that shows; CASES="WORD..." picks some
+	cargo test --locked --no-run --test generated
 	./tests/boot/run "$$(./dist/debian/build dev target/boot)" target/boot $(CASES)
 
 deb: setup ## Builds the Debian package, into target/deb/

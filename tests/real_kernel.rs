@@ -2,7 +2,7 @@
 //!
 //! Run by `cargo test`, this program boots User-Mode Linux with `tests/vm/run` and runs itself again in there,
 //! as root, with the same arguments. There it performs the cases of `tests/vm/cases`, one after the other:
-//! the kernel is one, and a case that leaves a device behind fails. All of them are shared by two guests.
+//! the kernel is one, and a case that leaves a device behind fails. All of them are shared by a few guests.
 //!
 //! `cargo test --test real_kernel -- WORD` runs the cases whose names hold WORD; with `--kernel=6.12` they run
 //! on that kernel.

@@ -37,10 +37,11 @@ impl Wanted {
         }
     }
 
-    /// The count of guests that are worth booting at the same time: each takes a moment.
+    /// The count of guests that are worth booting at the same time: each takes a moment. One more than there are
+    /// processors, for a case in two or three waits for something.
     pub fn shares(&self) -> usize {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        if self.words.is_empty() && self.kernel() == crate::UML { processors.min(2) } else { 1 }
+        if self.words.is_empty() && self.kernel() == crate::UML { processors.min(2) + 1 } else { 1 }
     }
 
     /// The cases that are to be run here.

@@ -84,7 +84,7 @@ pub fn what_is_written_is_read(guest: &Guest) -> Result<()> {
         let map =
             format!("[mappings.top]\n[[mappings.top.targets]]\ntype = '{kind}'\nlength = 2048\n{fields}");
         let checked = || -> Result<()> {
-            guest.apply(&map, &["--allow", "format"])?;
+            apply_ends(&map, &["--allow", "format"], 0)?;
             let top = Disk::mapping("top")?;
             top.fill(64, 8, 0xc3)?;
             if reads_elsewhere {

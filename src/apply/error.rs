@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::removal::KeptBy;
 use crate::identity::Name;
 use crate::kernel::KernelError;
 use crate::plan::{Action, Conflict, Reason, Refusal, Step};
@@ -21,10 +22,10 @@ pub enum ApplyError {
     /// A device that should be removed is in use. All changes were undone.
     #[error("{name} can't be removed: in use: {by}; everything else was put back")]
     InUse {
-        /// The plain name of the device that should be removed.
-        name: String,
-        /// The users of the device, as a list in words.
-        by: String,
+        /// The name of the device that should be removed.
+        name: Name,
+        /// The users of the device.
+        by: KeptBy,
     },
     /// The kernel could not be read. No device was changed.
     #[error(transparent)]
@@ -36,8 +37,8 @@ pub enum ApplyError {
     /// The kernel refused a step, and all changes were undone.
     #[error("{step}: {cause}; everything was put back")]
     RolledBack {
-        /// The step that failed, by its action and its device, such as `reload data`; `verify` for the check at the end.
-        step: String,
+        /// What failed.
+        step: Part,
         /// The kernel's answer.
         cause: String,
     },
@@ -45,18 +46,47 @@ pub enum ApplyError {
     #[error("stopped before {step}; everything was put back")]
     Interrupted {
         /// The first step that was not begun.
-        step: String,
+        step: Part,
     },
     /// A step failed, and so did undoing the changes.
     #[error("{}", list(&format!("{step}: {cause}; putting everything back failed too"), left.iter().cloned()))]
     Left {
-        /// The step that failed, by its action and its device, such as `reload data`; `verify` for the check at the end.
-        step: String,
+        /// What failed.
+        step: Part,
         /// The kernel's answer.
         cause: String,
         /// A message for each device that is not as before, with the command that helps.
         left: Vec<String>,
     },
+}
+
+/// A part of an apply, as its errors name it: `reload data`, `verify`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A step.
+    Step {
+        /// The action.
+        action: Action,
+        /// The name of the device.
+        name: Name,
+    },
+    /// The look at every device at the end.
+    Verify,
+}
+
+impl Part {
+    pub(super) fn of(step: &Step) -> Self {
+        Self::Step { action: step.action(), name: step.name.clone() }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step { action, name } => write!(f, "{} {name}", action.name()),
+            Self::Verify => f.write_str("verify"),
+        }
+    }
 }
 
 /// A step that may not be carried out.
@@ -101,7 +131,7 @@ fn list(title: &str, items: impl Iterator<Item = String>) -> String {
 
 /// The failure of a step.
 pub(crate) struct Failure {
-    pub step: String,
+    pub step: Part,
     /// The cause of the failure.
     pub why: Why,
 }
@@ -110,16 +140,16 @@ pub(crate) struct Failure {
 pub(crate) enum Why {
     /// The kernel refused the step, or accepted it and did something else.
     Refused(String),
-    /// A device to be removed is in use: its name, and its users in words.
-    InUse(String, String),
+    /// A device to be removed is in use: its name, and its users.
+    InUse(Name, KeptBy),
     /// The apply was told to stop.
     Stopped,
 }
 
 impl Failure {
     /// Creates the failure of a step that the kernel refused, or accepted while it did something else.
-    pub(super) fn new(step: impl Into<String>, cause: &impl ToString) -> Self {
-        Self { step: step.into(), why: Why::Refused(cause.to_string()) }
+    pub(super) fn new(step: Part, cause: &impl ToString) -> Self {
+        Self { step, why: Why::Refused(cause.to_string()) }
     }
 
     /// Turns the failure into an error, once all changes except those of `left` were undone.

@@ -4,7 +4,7 @@
 //! resumes come between. Which devices these are tells `crate::plan::Held`, and where a rollback brings a snapshot back,
 //! the kernel.
 
-use super::error::Failure;
+use super::error::{Failure, Part};
 use super::journal::{UndoEntry, UndoLog};
 use crate::diff;
 use crate::identity::{DevNum, Name};
@@ -26,7 +26,7 @@ pub(crate) fn around(
     kernel: &dyn ChangeKernel,
     journal: &UndoLog,
     held: &[Held],
-    step: String,
+    step: Part,
     work: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     match suspend(kernel, held) {

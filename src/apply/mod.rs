@@ -43,10 +43,10 @@ use crate::kernel::{ChangeKernel, KernelError};
 use crate::plan::{Plan, Step, StepId};
 
 pub use applied::Applied;
-pub use error::{ApplyError, RefusedStep};
+pub use error::{ApplyError, Part, RefusedStep};
 use journal::UndoLog;
 pub use overlap::{JOBS, MAX_JOBS};
-pub use removal::once_closed;
+pub use removal::{KeptBy, once_closed};
 pub use repair::{NotRepaired, RepairFailure, repair};
 use run::Run;
 use undo::Undo;

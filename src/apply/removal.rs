@@ -1,5 +1,6 @@
 //! Removes a device that a program may hold open for a moment, and names its users when it stays open.
 
+use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,18 +25,42 @@ pub fn once_closed<E>(patience: Duration, mut plan: impl FnMut() -> Result<Plan,
     }
 }
 
-/// Lists the users of a device in words.
-pub(crate) fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> String {
+/// The users that keep a device from being removed. Its `Display` lists them, and is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBy {
+    /// Where the device is mounted.
+    pub mounts: Vec<String>,
+    /// Whether it is swap space.
+    pub swap: bool,
+    /// The names of the devices on top of it.
+    pub holders: Vec<String>,
+    /// The processes that have it open, or mounted in a mount namespace of theirs.
+    pub processes: Vec<Process>,
+}
+
+impl fmt::Display for KeptBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut by: Vec<String> = self.mounts.iter().map(|mount| format!("mounted on {mount}")).collect();
+        by.extend(self.swap.then(|| "swap space".to_string()));
+        by.extend(self.holders.iter().map(|holder| format!("held by {holder}")));
+        by.extend(self.processes.iter().map(Process::describe));
+        if by.is_empty() {
+            by.push("a program has it open".to_string());
+        }
+        f.write_str(&by.join(", "))
+    }
+}
+
+/// Reads the users of a device.
+pub(crate) fn users(kernel: &dyn ReadKernel, number: Option<DevNum>) -> KeptBy {
     let mut users = number.and_then(|number| kernel.users(number).ok()).unwrap_or_default();
     kernel.openers(&number.into_iter().collect()).into_values().for_each(|more| users.add(more));
-    let mut by: Vec<String> = users.mounts.iter().map(|mount| format!("mounted on {mount}")).collect();
-    by.extend(users.swap.then(|| "swap space".to_string()));
-    by.extend(users.holders.iter().map(|holder| format!("held by {}", called(kernel, *holder))));
-    by.extend(users.processes.iter().map(Process::describe));
-    if by.is_empty() {
-        by.push("a program has it open".to_string());
+    KeptBy {
+        mounts: users.mounts,
+        swap: users.swap,
+        holders: users.holders.iter().map(|holder| called(kernel, *holder)).collect(),
+        processes: users.processes,
     }
-    by.join(", ")
 }
 
 fn called(kernel: &dyn ReadKernel, number: DevNum) -> String {

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 
-use super::error::{Failure, Why};
+use super::error::{Failure, Part, Why};
 use super::journal::{PriorState, UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
@@ -53,8 +53,8 @@ fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
 }
 
 /// Names the step: action and device.
-fn describe(step: &Step) -> String {
-    format!("{} {}", step.action().name(), step.name)
+fn describe(step: &Step) -> Part {
+    Part::of(step)
 }
 
 fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
@@ -95,9 +95,8 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// Verifies the plan once all tasks have ended.
     fn end(&self) -> Result<(), Failure> {
-        verify::all(self.kernel, self.plan, &self.made()).map_err(|(step, cause)| {
-            Failure::new(step.map_or_else(|| "verify".to_string(), describe), &cause)
-        })
+        verify::all(self.kernel, self.plan, &self.made())
+            .map_err(|(step, cause)| Failure::new(step.map_or(Part::Verify, describe), &cause))
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
@@ -324,7 +323,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     return Failure { step: describe(step), why: Why::Stopped };
                 }
                 let by = removal::users(self.kernel, step.number);
-                return Failure { step: describe(step), why: Why::InUse(step.name.to_string(), by) };
+                return Failure { step: describe(step), why: Why::InUse(step.name.clone(), by) };
             }
             refused(step)(error)
         })?;
@@ -335,8 +334,8 @@ impl<'k, 'p> Run<'k, 'p> {
     }
 
     /// Names the step that is reported when the whole task fails.
-    fn told_of(&self, task: TaskId) -> String {
-        self.tasks[task].step().map(|step| describe(&self.plan.steps[step])).unwrap_or_default()
+    fn told_of(&self, task: TaskId) -> Part {
+        self.tasks[task].step().map_or(Part::Verify, |step| describe(&self.plan.steps[step]))
     }
 
     fn is_stopped(&self) -> bool {

@@ -82,7 +82,7 @@ pub use refusal::Refusal;
 pub use remark::{Fact, Ignored, Unjudged, Warning};
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 use transfer::Transfer;
-pub use usage::InUse;
+pub use usage::{InUse, UseAbove};
 
 /// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.
 #[derive(Clone, Default)]

@@ -1,12 +1,13 @@
 //! The users of a device, and all that the devices above it are used for: its blast radius.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::DevNum;
-use crate::kernel::{Process, Users};
+use crate::kernel::Process;
 use crate::observed::Observed;
 use crate::stack::Reach;
 
@@ -26,7 +27,53 @@ pub struct InUse {
     pub processes: Vec<Process>,
     /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub above: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub above: Vec<UseAbove>,
+}
+
+/// The use of a device further up. A document holds its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum UseAbove {
+    /// A device that is mounted, swap space, or both.
+    Device {
+        /// Its name.
+        name: String,
+        /// Where it is mounted.
+        mounts: Vec<String>,
+        /// Whether it is swap space.
+        swap: bool,
+    },
+    /// One that was read from a document.
+    Recorded(String),
+}
+
+impl fmt::Display for UseAbove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device { name, mounts, swap } => {
+                write!(f, "{name} is ")?;
+                if !mounts.is_empty() {
+                    write!(f, "mounted on {}", mounts.join(", "))?;
+                }
+                let and = if mounts.is_empty() { "" } else { " and " };
+                if *swap { write!(f, "{and}swap space") } else { Ok(()) }
+            }
+            Self::Recorded(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<UseAbove> for String {
+    fn from(above: UseAbove) -> Self {
+        above.to_string()
+    }
+}
+
+impl From<String> for UseAbove {
+    fn from(text: String) -> Self {
+        Self::Recorded(text)
+    }
 }
 
 impl InUse {
@@ -63,7 +110,8 @@ impl InUse {
             parts.push("swap space".to_string());
         }
         if !self.holders.is_empty() {
-            let above = self.above.join("; ");
+            let above: Vec<String> = self.above.iter().map(ToString::to_string).collect();
+            let above = above.join("; ");
             let above = if above.is_empty() { above } else { format!(" ({above})") };
             parts.push(format!("under {}{above}", self.holders.join(", ")));
         }
@@ -79,24 +127,18 @@ impl InUse {
 }
 
 /// Lists the uses of devices and of all devices above them, the lowest first.
-fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<String> {
-    let mut lines = Vec::new();
+fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<UseAbove> {
+    let mut uses = Vec::new();
     let mut reach = Reach::from_iter(holders);
     while let Some(number) = reach.next() {
         let Some(users) = observed.users(number) else { continue };
-        let used = used_for(users);
-        if !used.is_empty() {
-            lines.push(format!("{} is {used}", observed.name_of(number)));
+        if !users.mounts.is_empty() || users.swap {
+            let (name, mounts) = (observed.name_of(number), users.mounts.clone());
+            uses.push(UseAbove::Device { name, mounts, swap: users.swap });
         }
         reach.extend(users.holders.iter().copied());
     }
-    lines
-}
-
-fn used_for(users: &Users) -> String {
-    let mounted = (!users.mounts.is_empty()).then(|| format!("mounted on {}", users.mounts.join(", ")));
-    let swap = users.swap.then(|| "swap space".to_string());
-    mounted.into_iter().chain(swap).collect::<Vec<_>>().join(" and ")
+    uses
 }
 
 /// Lists the processes in whose mount namespaces a device is mounted, and where.

@@ -50,7 +50,7 @@ fn a_value_that_the_kernel_ignores_is_named_and_everything_put_back() {
         kernel.inject(1, Fault::Ignore);
         let error = apply(&kernel, &map(after)).unwrap_err();
         let ApplyError::RolledBack { step, cause } = &error else { panic!("{error}") };
-        assert_eq!(step, "reload data");
+        assert_eq!(step.to_string(), "reload data");
         assert!(cause.contains(says), "{cause}");
         assert_eq!(kernel.state().mappings, was.mappings);
     }

@@ -50,7 +50,7 @@ impl fmt::Display for Note {
                 write!(f, " into {path}, or say where it comes from.")
             }
             Self::KeyWord => f.write_str(
-                "What may be a key is not exported: write it in place of each `<secret>`, and let nobody but its owner read this file.",
+                "What may be a key is not exported: write it in place of each `<secret>`, and make this file readable by its owner only.",
             ),
             Self::Hidden(state) => write!(f, "Not known, so not written: {state}."),
             Self::CarriedOut(order) => {

@@ -82,7 +82,7 @@ pub enum KeyError {
     Withheld,
     /// An export replaced a word that may be a key, in the row of a type that dmctl does not know.
     #[error(
-        "a word that may be a key was left out when this was exported: write it in place of `<secret>`, in a file that nobody but its owner can read"
+        "a word that may be a key was left out when this was exported: write it in place of `<secret>`, in a file that only its owner can read"
     )]
     WithheldWord,
 }

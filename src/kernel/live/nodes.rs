@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "stands for a call that may fail")]
-    fn nobody() -> Result<Vec<ListEntry>, KernelError> {
+    fn no_entries() -> Result<Vec<ListEntry>, KernelError> {
         Ok(Vec::new())
     }
 
@@ -238,9 +238,9 @@ mod tests {
         let nodes = Nodes::new(folder.path());
         let name = Name::new("data").unwrap();
         fs::write(folder.path().join("data"), "mine").unwrap();
-        let error = nodes.make(&name, DevNum::new(254, 0), nobody).unwrap_err().to_string();
+        let error = nodes.make(&name, DevNum::new(254, 0), no_entries).unwrap_err().to_string();
         assert!(error.contains("data: something else is there"), "{error}");
-        nodes.remove(&name, None, nobody).unwrap();
+        nodes.remove(&name, None, no_entries).unwrap();
         nodes.sweep(&[]);
         assert_eq!(fs::read_to_string(folder.path().join("data")).unwrap(), "mine");
     }
@@ -252,17 +252,17 @@ mod tests {
         symlink("../dm-3", folder.path().join("data")).unwrap();
         nodes.sweep(&[]);
         assert!(fs::symlink_metadata(folder.path().join("data")).is_ok());
-        nodes.remove(&Name::new("data").unwrap(), None, nobody).unwrap();
+        nodes.remove(&Name::new("data").unwrap(), None, no_entries).unwrap();
         assert!(fs::symlink_metadata(folder.path().join("data")).is_err());
     }
 
     #[test]
-    fn the_control_node_is_nobodys() {
+    fn the_control_node_belongs_to_no_device() {
         let nodes = Nodes::new("/nowhere");
         for name in ["control", ".", "..", "a/b"] {
             let name = Name::from_kernel(name.as_bytes());
-            assert!(nodes.make(&name, DevNum::new(254, 0), nobody).is_err(), "{name}");
-            assert!(nodes.remove(&name, None, nobody).is_ok(), "{name}");
+            assert!(nodes.make(&name, DevNum::new(254, 0), no_entries).is_err(), "{name}");
+            assert!(nodes.remove(&name, None, no_entries).is_ok(), "{name}");
         }
     }
 

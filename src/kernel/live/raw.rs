@@ -10,7 +10,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that wait for nobody; nix has no semaphores, no keyrings and no leases"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that do not wait for udev; nix has no semaphores, no keyrings and no leases"
 )]
 
 use std::ffi::CStr;

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_that_nobody_listens_at_is_no_udevd() {
+    fn a_socket_without_a_listener_is_not_a_udevd() {
         let folder = tempfile::tempdir().unwrap();
         for (name, kind) in [("control", SockType::SeqPacket), ("varlink", SockType::Stream)] {
             let path = folder.path().join(name);

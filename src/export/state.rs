@@ -43,6 +43,7 @@ pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
         targets,
         loadable: kernel.loadable_targets(),
         keys: None,
+        unseen: BTreeSet::new(),
     };
     let pools = Vec::new();
     let state = State { format_version: FORMAT_VERSION, kernel: facts, block_devices, mappings, pools };

@@ -15,6 +15,7 @@ pub mod live;
 mod memory;
 pub(crate) mod retry;
 pub mod simulated;
+mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub use absence::{Absence, FileKind};
 pub use error::{Call, KernelError};
 pub use hallmarks::Hallmarks;
 pub use memory::MemoryLock;
+pub use unseen::Unseen;
 
 use crate::access::Access;
 use crate::device::Device;
@@ -156,6 +158,10 @@ pub struct Users {
     pub swap: bool,
     /// Processes that have it open, or have it mounted in a mount namespace of theirs.
     pub processes: Vec<Process>,
+    /// What could not be seen: it may have other users than the holders, the mounts and the swap space here.
+    pub unseen: Vec<Unseen>,
+    /// What could not be seen of the processes.
+    pub unseen_processes: Option<Unseen>,
 }
 
 impl Users {
@@ -166,6 +172,8 @@ impl Users {
         self.holders.dedup();
         self.processes.extend(more.processes);
         self.swap |= more.swap;
+        self.unseen.extend(more.unseen);
+        self.unseen_processes = self.unseen_processes.take().or(more.unseen_processes);
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 
 use super::Observed;
 use super::superblock::{self, Piece};
+use super::unseen::seen;
 use crate::identity::DevNum;
-use crate::kernel::{Id, KernelError, ReadKernel, Slot, Users};
+use crate::kernel::{Id, KernelError, ReadKernel, Slot, Unseen, Users};
 use crate::stack::Reach;
 use crate::table::ReadTable;
 use crate::units::SECTOR;
@@ -23,6 +24,8 @@ pub struct BlockUser {
     pub above: Vec<DevNum>,
     /// What reads and writes it in pieces of a size.
     pub uses: Vec<PieceUse>,
+    /// What could not be seen of it, and of its users.
+    pub unseen: Vec<Unseen>,
 }
 
 /// What reads and writes a device in pieces of a size.
@@ -49,7 +52,16 @@ impl Observed {
         let mut known = HashMap::new();
         let mut reach = Reach::from_iter([]);
         for (number, wanted) in wanted {
-            let Some(block) = kernel.block_device(number)? else { continue };
+            let block = match seen(kernel.block_device(number))? {
+                Ok(Some(block)) => block,
+                Ok(None) => continue,
+                Err(unseen) => {
+                    // Its blocks may be the smallest that there are.
+                    known
+                        .insert(number, BlockUser { block: 1, unseen: vec![unseen], ..BlockUser::default() });
+                    continue;
+                }
+            };
             let block = u64::from(block.logical_block_size) / SECTOR;
             if wanted > block {
                 reach.extend([number]);
@@ -71,9 +83,15 @@ impl Observed {
         kernel: &dyn ReadKernel,
         number: DevNum,
     ) -> Result<Option<BlockUser>, KernelError> {
-        let Some(block) = kernel.block_device(number)? else { return Ok(None) };
-        let seen = self.by_number(number);
-        let table = match seen.map(|seen| (&seen.mapped, seen)) {
+        let block = match seen(kernel.block_device(number))? {
+            Ok(Some(block)) => block,
+            Ok(None) => return Ok(None),
+            Err(unseen) => {
+                return Ok(Some(BlockUser { block: 1, unseen: vec![unseen], ..BlockUser::default() }));
+            }
+        };
+        let listed = self.by_number(number);
+        let table = match listed.map(|seen| (&seen.mapped, seen)) {
             Some((Some(mapped), _)) => Some(mapped.table.clone()),
             Some((None, seen)) => {
                 let id = Id::stable(&seen.listed.name, seen.listed.uuid.as_ref());
@@ -87,12 +105,16 @@ impl Observed {
             None => kernel.users(number)?,
         };
         let mut above = known.holders.clone();
+        let mut unseen: Vec<Unseen> = known.unseen.iter().chain(&known.unseen_processes).cloned().collect();
         if table.is_none() {
-            above.extend(kernel.partitions(number)?);
+            match seen(kernel.partitions(number))? {
+                Ok(partitions) => above.extend(partitions),
+                Err(other) => unseen.push(other),
+            }
         }
         let uses = uses(&known, |offset, length| kernel.peek(number, offset, length));
         let block = u64::from(block.logical_block_size) / SECTOR;
-        Ok(Some(BlockUser { block, table, above, uses }))
+        Ok(Some(BlockUser { block, table, above, uses, unseen }))
     }
 
     /// Returns the blocks of a device, and its users; `None` where they were not read.

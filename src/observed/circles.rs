@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::Observed;
+use super::unseen::seen;
 use crate::diff;
 use crate::identity::{Called, DevNum};
 use crate::kernel::{KernelError, ReadKernel, Slot};
@@ -82,7 +83,11 @@ impl Observed {
             let lower = match (mapped, self.block(number)) {
                 (Some(mapped), _) => diff::lower_devices(&mapped.table).into_iter().collect(),
                 (None, Some(block)) => block.lower.clone(),
-                (None, None) => kernel.block_device(number)?.map(|block| block.lower).unwrap_or_default(),
+                // What is below one that can't be seen is not known: a table that would use it is refused for that.
+                (None, None) => match seen(kernel.block_device(number))? {
+                    Ok(Some(block)) => block.lower,
+                    Ok(None) | Err(_) => Vec::new(),
+                },
             };
             reach.extend(lower.iter().copied());
             below.insert(number, lower);

@@ -26,7 +26,7 @@ impl Observed {
             if self.blocks.contains_key(&number) {
                 continue;
             }
-            let Some(block) = kernel.block_device(number)? else { continue };
+            let Some(block) = self.read_known_block(kernel, number)? else { continue };
             reach.extend(block.lower.iter().copied());
             self.blocks.insert(number, block);
         }

@@ -13,10 +13,11 @@ mod links;
 mod neighbours;
 mod origins;
 mod superblock;
+mod unseen;
 mod users;
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use crate::config::{Length, Map, Mapping, State};
@@ -34,6 +35,7 @@ use circles::Circles;
 use links::Links;
 pub(crate) use links::Meaning;
 use neighbours::Neighbours;
+use unseen::{UnseenParts, seen};
 use users::DeviceUsers;
 
 pub(crate) use blocks::{BlockUser, PieceUse};
@@ -93,6 +95,7 @@ pub struct Observed {
     /// Devices around the origins of new snapshots, which the map does not declare.
     around: OnceLock<HashMap<DevNum, DeviceState>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
+    unseen: UnseenParts,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,
@@ -141,10 +144,12 @@ impl Observed {
         observed.read_downwards(kernel)?;
         observed.links = observed.moved_links(map);
         for (mapping, device, offset, length) in heads {
-            if let Some((number, offset)) = observed.ground(map, Some(mapping), (device, offset))
-                && let Some(head) = kernel.peek(number, offset, length)
-            {
-                observed.heads.insert((number, offset), head);
+            let Some((number, offset)) = observed.ground(map, Some(mapping), (device, offset)) else {
+                continue;
+            };
+            match kernel.peek(number, offset, length) {
+                Some(head) => drop(observed.heads.insert((number, offset), head)),
+                None => observed.note_unread(kernel, &mapping.key, device, number),
             }
         }
         Ok(observed)
@@ -181,16 +186,20 @@ impl Observed {
         if device.key().is_some() || self.resolved.contains_key(&device.form) {
             return Ok(());
         }
-        let Some(number) = kernel.resolve(device)? else {
-            self.absent.insert(device.form.clone(), kernel.absence(device));
-            return Ok(());
+        let absence = match seen(kernel.resolve(device))? {
+            Ok(Some(number)) => {
+                self.resolved.insert(device.form.clone(), number);
+                if !self.blocks.contains_key(&number)
+                    && let Some(block) = self.read_known_block(kernel, number)?
+                {
+                    self.blocks.insert(number, block);
+                }
+                return Ok(());
+            }
+            Ok(None) => kernel.absence(device),
+            Err(unseen) => Absence::Unreadable { why: unseen.to_string() },
         };
-        self.resolved.insert(device.form.clone(), number);
-        if let hash_map::Entry::Vacant(unknown) = self.blocks.entry(number)
-            && let Some(block) = kernel.block_device(number)?
-        {
-            unknown.insert(block);
-        }
+        self.absent.insert(device.form.clone(), absence);
         Ok(())
     }
 

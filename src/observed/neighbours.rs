@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Observed;
+use super::unseen::seen;
 use crate::device_path;
 use crate::identity::DevNum;
-use crate::kernel::{BlockDevice, DeviceState, KernelError, ReadKernel, Slot};
+use crate::kernel::{BlockDevice, DeviceState, KernelError, ReadKernel, Slot, Unseen};
 use crate::stack::Reach;
 use crate::table::RawRow;
 use crate::targets;
@@ -25,6 +26,8 @@ pub(super) struct Neighbours {
     blocks: HashMap<DevNum, BlockDevice>,
     /// The partitions of each disk that is a lower device.
     partitions: BTreeMap<DevNum, Vec<DevNum>>,
+    /// Disks whose partitions could not be seen, and devices that could not be seen themselves.
+    unseen: HashMap<DevNum, Unseen>,
     /// The paths of the disks and partitions that may be in each other's way.
     paths: device_path::Paths,
 }
@@ -99,8 +102,10 @@ impl Observed {
             let block = self.block(*number).or_else(|| around.blocks.get(number));
             let is_disk = block.is_some_and(|block| block.partition.is_none());
             if is_disk && self.by_number(*number).is_none() && !around.partitions.contains_key(number) {
-                let partitions = kernel.partitions(*number)?;
-                around.partitions.insert(*number, partitions);
+                match seen(kernel.partitions(*number))? {
+                    Ok(partitions) => drop(around.partitions.insert(*number, partitions)),
+                    Err(unseen) => drop(around.unseen.insert(*number, unseen)),
+                }
             }
         }
         Ok(())
@@ -127,7 +132,8 @@ impl Observed {
         let below_used = blocks.filter_map(|block| block.partition).any(|partition| in_use(&partition.disk));
         let together = |all: &Vec<DevNum>| all.iter().any(|number| lowers.contains(number));
         if !in_the_way.is_empty() || below_used || around.partitions.values().any(together) {
-            around.paths = kernel.paths()?;
+            // Without them, devices have their numbers.
+            around.paths = seen(kernel.paths())?.unwrap_or_default();
         }
         Ok(())
     }
@@ -138,11 +144,12 @@ impl Observed {
         number: DevNum,
         around: &mut Neighbours,
     ) -> Result<(), KernelError> {
-        if self.block(number).is_none()
-            && !around.blocks.contains_key(&number)
-            && let Some(block) = kernel.block_device(number)?
-        {
-            around.blocks.insert(number, block);
+        if self.block(number).is_none() && !around.blocks.contains_key(&number) {
+            match seen(kernel.block_device(number))? {
+                Ok(Some(block)) => drop(around.blocks.insert(number, block)),
+                Ok(None) => {}
+                Err(unseen) => drop(around.unseen.insert(number, unseen)),
+            }
         }
         Ok(())
     }
@@ -195,6 +202,17 @@ impl Observed {
     /// Lists the partitions of a disk that is a lower device of a changed table.
     pub fn partitions(&self, disk: DevNum) -> &[DevNum] {
         self.neighbours.get().and_then(|around| around.partitions.get(&disk)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what could not be seen of the users of a lower device, or of its partitions and theirs.
+    pub fn unseen_use(&self, number: DevNum) -> Option<&Unseen> {
+        let around = self.neighbours.get();
+        let parts = self.partitions(number).iter().copied();
+        let mut all = std::iter::once(number).chain(parts);
+        all.find_map(|number| {
+            let users = self.users(number).and_then(|users| users.unseen.first());
+            users.or_else(|| around?.unseen.get(&number))
+        })
     }
 
     /// Returns the path of a disk or of a partition for a person, or else its number.

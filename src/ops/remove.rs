@@ -136,7 +136,10 @@ mod tests {
     fn the_wait_has_an_end() {
         let kernel = kernel_with(&["data"], |mappings| mappings[0].open_count = 2);
         let error = remove_data(&kernel, impatient()).unwrap_err();
-        assert_eq!(error.to_string(), "`data` is in use: open 2 times, by a program");
+        assert_eq!(
+            error.to_string(),
+            "`data` is in use: open 2 times, and no program has it open: a mount that was detached lazily (`umount -l`) and is still in use, a mapped file, or a part of the kernel keeps it"
+        );
         assert!(changes(&kernel).len() > 1);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::identity::{DevNum, printable};
-use crate::kernel::{Info, KernelError, Process, ReadKernel};
+use crate::kernel::{Info, KernelError, Process, ReadKernel, Unseen};
 
 /// The users of a device. Its `Display` lists them in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Usage {
     pub swap: bool,
     /// The processes that have it open, or mounted in a mount namespace of their own.
     pub processes: Vec<Process>,
+    /// What could not be seen, so that it may have other users.
+    pub unseen: Vec<Unseen>,
     /// The open count of the kernel, which includes all of the above.
     pub open_count: u32,
 }
@@ -39,6 +41,7 @@ impl Usage {
             mounts: users.mounts,
             swap: users.swap,
             processes: users.processes,
+            unseen: users.unseen.into_iter().chain(users.unseen_processes).collect(),
             open_count: info.open_count,
         })
     }
@@ -49,6 +52,10 @@ impl Usage {
         !self.holders.is_empty() || mounted || self.swap
     }
 }
+
+/// What keeps a device open without being a process that has it open: the kernel itself.
+const NO_PROGRAM: &str = "a mount that was detached lazily (`umount -l`) and is still in use, a mapped file, or a part of the \
+                          kernel keeps it";
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +75,13 @@ impl fmt::Display for Usage {
         if uses.is_empty() {
             let times =
                 if self.open_count == 1 { "once".to_string() } else { format!("{} times", self.open_count) };
-            uses.push(format!("open {times}, by a program"));
+            uses.push(match self.unseen.first() {
+                Some(unseen) => format!("open {times}, and by what could not be seen: {unseen}"),
+                None => format!("open {times}, and no program has it open: {NO_PROGRAM}"),
+            });
+        } else {
+            let unseen = self.unseen.iter();
+            uses.extend(unseen.map(|unseen| format!("other users could not be seen ({unseen})")));
         }
         f.write_str(&uses.join(", "))
     }

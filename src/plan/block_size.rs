@@ -10,6 +10,7 @@ use super::blocks_grow::BlocksGrow;
 use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
+use super::unseen::UnseenFact;
 use crate::block_size::RowBlocks;
 use crate::device::Device;
 use crate::diff::Difference;
@@ -99,6 +100,15 @@ impl Walk<'_, '_> {
             })),
         });
         self.conflicts.extend(conflicts);
+        let unseen = user.unseen.iter().map(|unseen| Conflict {
+            mapping: cause.mapping.key.clone(),
+            name: cause.mapping.name.clone(),
+            reason: Obstacle::Unseen(Box::new(UnseenFact::Blocks(
+                self.observed.name_of(number),
+                unseen.clone(),
+            ))),
+        });
+        self.conflicts.extend(unseen);
     }
 
     /// Returns the blocks that a device gets at the next load of its table, when one below it has blocks of `block` sectors.

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use super::blocks_grow::BlocksGrow;
 use super::neighbour::{SameDisk, WrittenElsewhere};
+use super::unseen::UnseenFact;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
@@ -228,6 +229,8 @@ pub enum Obstacle {
         /// The device below, as it is written there.
         below: String,
     },
+    /// A fact that the plan depends on could not be seen.
+    Unseen(Box<UnseenFact>),
     /// A key is in no keyring.
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.
@@ -347,6 +350,7 @@ impl fmt::Display for Obstacle {
                  keep nothing; write {below} as the origin",
                 origin.described()
             ),
+            Self::Unseen(fact) => fact.fmt(f),
             Self::KeyMissing(key) => write!(f, "{key}"),
             Self::ExchangeInParts => f.write_str(
                 "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
@@ -378,6 +382,7 @@ impl Obstacle {
                 | Self::LowerReadOnly(_)
                 | Self::Misaligned { .. }
                 | Self::RowsMisaligned(_)
+                | Self::Unseen(_)
         )
     }
 

@@ -52,6 +52,7 @@ mod step_ranges;
 mod steps;
 mod takeovers;
 mod transfer;
+mod unseen;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,6 +204,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     circles::tell(&mut conflicts, changes, observed);
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));
+    conflicts.extend(unseen::conflicts(changes, observed));
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();

@@ -7,6 +7,7 @@ use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::Obstacle;
 use super::position::ChangeId;
+use super::unseen::UnseenFact;
 use crate::block_size::{RowBlocks, TableBlocks};
 use crate::config::own_sectors::{self, Ground, OwnSectors};
 use crate::config::{Length, Mapping, MappingRow, State};
@@ -124,7 +125,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 None
             }
             RemainingLength::Unknown | RemainingLength::NotApplicable => {
-                self.size_unknown(target.kind(), start);
+                let troubles = self.obstacles.len();
+                for lower in target.lower_devices(0) {
+                    self.check_seen(lower.device);
+                }
+                if self.obstacles.len() == troubles {
+                    self.size_unknown(target.kind(), start);
+                }
                 None
             }
         }
@@ -251,6 +258,15 @@ impl<'r, 'a> Resolver<'r, 'a> {
         self.device.is_some_and(|device| diff::lower_devices(&device.table).contains(&number))
     }
 
+    /// Checks that a lower device could be seen, which is not a mapping of this map.
+    fn check_seen(&mut self, device: &Device) {
+        let unseen = device.number.and_then(|number| self.observed.unseen(number));
+        if let Some(unseen) = unseen.filter(|_| self.below(device).is_none()) {
+            let fact = UnseenFact::Lower(device.into(), unseen.clone());
+            self.obstacles.push(Obstacle::Unseen(Box::new(fact)));
+        }
+    }
+
     fn size_unknown(&mut self, kind: &str, start: u64) {
         if !self.blocked {
             self.obstacles.push(Obstacle::LengthUnknown { kind: kind.into(), start });
@@ -286,6 +302,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
 
     fn check(&mut self, lower: &DeviceUse<'_>) {
         let (below, before) = (self.below(lower.device), self.obstacles.len());
+        self.check_seen(lower.device);
         let (size, read_only) = match below {
             Some(below) => (below.size, below.mapping.readonly),
             None => {

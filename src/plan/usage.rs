@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::DevNum;
-use crate::kernel::Process;
+use crate::kernel::{Process, Unseen};
 use crate::observed::Observed;
 use crate::stack::Reach;
 
@@ -25,6 +25,9 @@ pub struct InUse {
     /// Processes that have it open, or have it mounted in a mount namespace of theirs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
+    /// What could not be seen, so that it may have other users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
     /// What the devices above it are used for, however far up, as in `luks-home is mounted on /home`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
@@ -90,6 +93,14 @@ impl InUse {
             mounts: users.mounts.clone(),
             swap: users.swap,
             processes: users.processes.clone(),
+            // A closed device has no user, seen or not.
+            unseen: users
+                .unseen
+                .iter()
+                .chain(&users.unseen_processes)
+                .filter(|_| open_count > 0)
+                .cloned()
+                .collect(),
             above: above(holders, observed),
         }
     }
@@ -97,7 +108,7 @@ impl InUse {
     /// Whether the device is open by programs, and not used otherwise.
     pub fn only_open(&self) -> bool {
         let mounted = !self.mounts.is_empty() || self.processes.iter().any(|process| process.mount.is_some());
-        self.open_count > 0 && !mounted && !self.swap && self.holders.is_empty()
+        self.open_count > 0 && !mounted && !self.swap && self.holders.is_empty() && self.unseen.is_empty()
     }
 
     /// Describes the users in words: `mounted on /srv, under lv-data, open 2`. Empty for an unused device.
@@ -121,6 +132,10 @@ impl InUse {
         if self.open_count > 0 {
             let by = some_of(&open.iter().map(ToString::to_string).collect::<Vec<_>>());
             parts.push(format!("open {}{}{by}", self.open_count, if by.is_empty() { "" } else { " by " }));
+        }
+        if !self.unseen.is_empty() {
+            let unseen: Vec<String> = self.unseen.iter().map(ToString::to_string).collect();
+            parts.push(format!("other users could not be seen ({})", unseen.join("; ")));
         }
         parts.join(", ")
     }

@@ -43,7 +43,7 @@ fn a_busy_device_is_refused_after_some_seconds() {
     let begin = Instant::now();
     let ended = finish(remove_in_vain(&lab));
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(ended.stderr.contains("`data` is in use: open once, by a program"), "{ended:?}");
+    assert!(ended.stderr.contains("`data` is in use: open once, and no program has it open"), "{ended:?}");
     assert!(begin.elapsed() > Duration::from_secs(4), "it was tried for {:?} only", begin.elapsed());
 }
 

@@ -20,7 +20,7 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
         let partition = if is_partition { Some(stacking::partition(&folder)?) } else { None };
         let lower = match partition {
             Some(Partition { disk, .. }) => vec![disk],
-            None => stacking::lower(&folder),
+            None => stacking::lower(&folder)?,
         };
         Ok(BlockDevice {
             partition,

@@ -1,13 +1,13 @@
 //! Finds block devices by path, and tells what else is at a path.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::sysfs::{exists, is_absent, numbered};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
+use crate::kernel::unseen::reason;
 use crate::kernel::{Absence, FileKind, KernelError};
 
 /// The number of links that the kernel follows in one path (`MAXSYMLINKS` in `include/linux/namei.h`).
@@ -84,13 +84,6 @@ fn plain(path: &Path) -> PathBuf {
     match (folder, path.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => path.to_path_buf(),
-    }
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-        Some(errno) => errno.desc().to_lowercase(),
-        None => error.to_string(),
     }
 }
 

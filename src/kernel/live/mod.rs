@@ -275,7 +275,7 @@ impl ReadKernel for Live {
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
-        users::users(number)
+        Ok(users::users(number))
     }
 
     fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {

@@ -7,15 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use nix::libc;
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
 use super::lookup::at_path;
+use super::sysfs::is_absent;
 use super::users::{lossy, mounts};
 use crate::identity::DevNum;
-use crate::kernel::{Process, Users};
+use crate::kernel::unseen::reason;
+use crate::kernel::{Process, Unseen, Users};
 
 pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
     let mut found: BTreeMap<DevNum, Users> = BTreeMap::new();
@@ -25,6 +29,7 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
     for (number, holder) in loops().into_iter().filter(|(number, _)| numbers.contains(number)) {
         found.entry(number).or_default().holders.push(holder);
     }
+    let mut unseen = unseen_processes();
     let mut namespaces: HashSet<PathBuf> = namespace(Path::new("/proc/self")).into_iter().collect();
     for (pid, folder) in processes() {
         let mut add = |number: DevNum, mount: Option<String>| {
@@ -32,8 +37,11 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
             let process = Process { pid, command: command.trim_end().to_string(), mount };
             found.entry(number).or_default().processes.push(process);
         };
-        for number in opened(&folder).intersection(numbers) {
-            add(*number, None);
+        match opened(&folder) {
+            Ok(opened) => opened.intersection(numbers).for_each(|number| add(*number, None)),
+            // It may have ended, and one that ends has nothing open.
+            Err(error) if is_absent(&error) || error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => unseen.push(Unseen::reading(folder.join("fd").display(), reason(&error))),
         }
         if namespace(&folder).is_some_and(|own| namespaces.insert(own)) {
             let mountinfo = lossy(&folder.join("mountinfo")).unwrap_or_default();
@@ -44,7 +52,25 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
             }
         }
     }
+    // One of a kind is enough.
+    if let Some(unseen) = unseen.into_iter().next() {
+        for number in numbers {
+            found.entry(*number).or_default().unseen_processes = Some(unseen.clone());
+        }
+    }
     found
+}
+
+/// Returns why there may be processes that `/proc` does not list.
+fn unseen_processes() -> Vec<Unseen> {
+    /// The number of the first namespace of processes (`PROC_PID_INIT_INO` in `include/linux/proc_ns.h`).
+    const FIRST: &str = "pid:[4026531836]";
+    let own = Path::new("/proc/self/ns/pid");
+    match fs::read_link(own) {
+        Ok(namespace) if namespace == Path::new(FIRST) => Vec::new(),
+        Ok(_) => vec![Unseen::reading("/proc", "it lists the processes of a container alone")],
+        Err(error) => vec![Unseen::reading("/proc", reason(&error))],
+    }
 }
 
 /// Lists all processes but this one, by number.
@@ -58,9 +84,9 @@ pub(super) fn processes() -> BTreeMap<u32, PathBuf> {
 }
 
 /// Lists the block devices that a process has open.
-fn opened(process: &Path) -> BTreeSet<DevNum> {
-    let entries = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| block_device(&entry.path())).collect()
+fn opened(process: &Path) -> io::Result<BTreeSet<DevNum>> {
+    let entries = fs::read_dir(process.join("fd"))?.flatten();
+    Ok(entries.filter_map(|entry| block_device(&entry.path())).collect())
 }
 
 /// Returns the block device behind an open file. Only facts that the kernel has in memory are read: a call to a
@@ -97,9 +123,10 @@ mod tests {
     #[test]
     fn processes_are_looked_at_by_what_they_have_open() {
         let own = Path::new("/proc/self");
-        assert!(opened(own).iter().all(|number| number.major > 0));
+        assert!(opened(own).unwrap().iter().all(|number| number.major > 0));
         assert!(namespace(own).is_some());
         assert!(!processes().contains_key(&process::id()));
-        assert!(openers(&BTreeSet::from([DevNum::new(4095, 1_048_575)])).is_empty());
+        let none = openers(&BTreeSet::from([DevNum::new(4095, 1_048_575)]));
+        assert!(none.values().all(|users| users.processes.is_empty() && users.holders.is_empty()));
     }
 }

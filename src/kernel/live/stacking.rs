@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::sysfs::{failed, folder, numbered, read_number};
+use super::sysfs::{failed, folder, is_absent, numbered, read_number};
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, Partition};
 
@@ -27,7 +27,11 @@ pub(super) fn partition(folder: &Path) -> Result<Partition, KernelError> {
 /// Lists the partitions of a disk.
 pub(super) fn partitions(disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
     let path = folder(disk);
-    let Ok(entries) = fs::read_dir(&path) else { return Ok(Vec::new()) };
+    let entries = match fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failed("read", &path, error)),
+    };
     let mut partitions = Vec::new();
     for entry in entries {
         let part = entry.map_err(|error| failed("read", &path, error))?.path();
@@ -45,20 +49,23 @@ pub(super) fn below(number: DevNum) -> Vec<DevNum> {
     if folder.join("partition").exists() {
         read_device(&folder.join("../dev")).into_iter().collect()
     } else {
-        lower(&folder)
+        // A device that is read is known; one that can't be is not read.
+        lower(&folder).unwrap_or_default()
     }
 }
 
 /// Lists the devices directly below the one with this folder in sysfs, which is not a partition.
-pub(super) fn lower(folder: &Path) -> Vec<DevNum> {
-    let slaves = fs::read_dir(folder.join("slaves")).into_iter().flatten().flatten();
-    let mut lower: Vec<DevNum> = slaves
-        .filter_map(|slave| read_device(&slave.path().join("dev")))
-        .chain(behind_loop(folder))
-        .collect();
+/// Every disk has the list, if only an empty one (`device_add_disk` in `block/genhd.c`).
+pub(super) fn lower(folder: &Path) -> Result<Vec<DevNum>, KernelError> {
+    let path = folder.join("slaves");
+    let mut lower: Vec<DevNum> = behind_loop(folder).into_iter().collect();
+    for slave in fs::read_dir(&path).map_err(|error| failed("read", &path, error))? {
+        let slave = slave.map_err(|error| failed("read", &path, error))?;
+        lower.extend(read_device(&slave.path().join("dev")));
+    }
     lower.sort_unstable();
     lower.dedup();
-    lower
+    Ok(lower)
 }
 
 /// Returns the device that holds the file of a loop device, or that is the file. A file of a file system without a device

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
+use nix::sys::statfs::{SYSFS_MAGIC, statfs};
 
 use crate::identity::DevNum;
 use crate::kernel::KernelError;
@@ -44,14 +45,21 @@ pub(super) fn in_flight(number: DevNum) -> u64 {
 /// Tells whether a device has this number. Without sysfs that is not known, which is an error.
 pub(super) fn exists(number: DevNum) -> Result<bool, KernelError> {
     match fs::metadata(folder(number)) {
-        Ok(_) => Ok(true),
-        Err(error) if is_absent(&error) => match fs::metadata(SYSFS) {
-            Ok(_) => Ok(false),
-            Err(error) => {
-                Err(failed("look for block devices (is sysfs mounted?) in", Path::new(SYSFS), error))
-            }
-        },
+        Ok(_) => is_sysfs().map(|()| true),
+        Err(error) if is_absent(&error) => is_sysfs().map(|()| false),
         Err(error) => Err(failed("look up", &folder(number), error)),
+    }
+}
+
+/// Fails where the folder of block devices is missing, or is not sysfs: in a container it may be a folder of the container's
+/// own.
+fn is_sysfs() -> Result<(), KernelError> {
+    let look = |error| failed("look for block devices (is sysfs mounted?) in", Path::new(SYSFS), error);
+    let mounted = statfs(SYSFS).map_err(|errno| look(errno.into()))?;
+    if mounted.filesystem_type() == SYSFS_MAGIC {
+        Ok(())
+    } else {
+        Err(look(io::Error::new(ErrorKind::InvalidData, "it is not sysfs")))
     }
 }
 

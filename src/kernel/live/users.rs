@@ -7,21 +7,69 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::lookup::at_path;
-use super::sysfs::{failed, folder};
+use super::sysfs::{folder, is_absent};
 use crate::identity::{DevNum, printable};
-use crate::kernel::{KernelError, Users};
+use crate::kernel::unseen::reason;
+use crate::kernel::{Unseen, Users};
 
-pub(super) fn users(number: DevNum) -> Result<Users, KernelError> {
-    Ok(Users {
-        holders: holders(number)?,
-        mounts: mounts(&read("/proc/self/mountinfo")?, number),
-        swap: is_swap(&fs::read("/proc/swaps").unwrap_or_default(), number),
-        processes: Vec::new(),
-    })
+/// The list of the mounts of this process's mount namespace.
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// The list of the swap spaces.
+const SWAPS: &str = "/proc/swaps";
+
+pub(super) fn users(number: DevNum) -> Users {
+    let mut users = Users::default();
+    match holders(number) {
+        Ok(holders) => users.holders = holders,
+        Err(unseen) => users.unseen.push(unseen),
+    }
+    match read_mounts(Path::new(MOUNTS)) {
+        Ok(text) => users.mounts = mounts(&text, number),
+        Err(unseen) => users.unseen.push(unseen),
+    }
+    match read_swaps() {
+        Ok(text) => users.swap = is_swap(&text, number),
+        Err(unseen) => users.unseen.push(unseen),
+    }
+    users
 }
 
-fn read(path: &str) -> Result<String, KernelError> {
-    lossy(Path::new(path)).map_err(|error| failed("read", Path::new(path), error))
+/// Reads a list of mounts. Each process has at least the mount of its root.
+pub(super) fn read_mounts(path: &Path) -> Result<String, Unseen> {
+    let text = lossy(path).map_err(|error| unseen(path, &error))?;
+    let is_mount = |line: &str| line.split(' ').nth(2).is_some_and(|number| DevNum::parse(number).is_some());
+    if text.lines().any(is_mount) {
+        Ok(text)
+    } else {
+        Err(Unseen::reading(path.display(), "it lists no mount"))
+    }
+}
+
+/// Reads the list of swap spaces. The kernel writes a head above it (`swap_show` in `mm/swapfile.c`); one without swap does
+/// not have the file. In a container another file is often mounted over it, which tells of the container alone.
+fn read_swaps() -> Result<Vec<u8>, Unseen> {
+    let path = Path::new(SWAPS);
+    let covers = |line: &str| line.split(' ').nth(4) == Some(SWAPS);
+    if lossy(Path::new(MOUNTS)).is_ok_and(|mounts| mounts.lines().any(covers)) {
+        return Err(Unseen::reading(SWAPS, "another file is mounted over it"));
+    }
+    match fs::read(path) {
+        Ok(text) if text.starts_with(b"Filename") => Ok(text),
+        Ok(_) => Err(Unseen::reading(SWAPS, "it is not a list of swap spaces")),
+        Err(error) if is_absent(&error) && has_no_swap() => Ok(Vec::new()),
+        Err(error) => Err(unseen(path, &error)),
+    }
+}
+
+/// Whether the kernel tells that there is not any swap space.
+fn has_no_swap() -> bool {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("SwapTotal:"));
+    total.is_some_and(|total| total.trim() == "0 kB")
+}
+
+fn unseen(path: &Path, error: &io::Error) -> Unseen {
+    Unseen::reading(path.display(), reason(error))
 }
 
 /// Reads the text of a file. A mount point can be any bytes; one that is not UTF-8 must not hide the others.
@@ -29,13 +77,13 @@ pub(super) fn lossy(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
-/// Lists the devices directly above this one: mappings, arrays and the like.
-fn holders(number: DevNum) -> Result<Vec<DevNum>, KernelError> {
+/// Lists the devices directly above this one: mappings, arrays and the like. Every block device has the list, if only an
+/// empty one (`device_add_disk` in `block/genhd.c`, `add_partition` in `block/partitions/core.c`).
+fn holders(number: DevNum) -> Result<Vec<DevNum>, Unseen> {
     let path = folder(number).join("holders");
-    let Ok(entries) = fs::read_dir(&path) else { return Ok(Vec::new()) };
     let mut holders = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| failed("read", &path, error))?;
+    for entry in fs::read_dir(&path).map_err(|error| unseen(&path, &error))? {
+        let entry = entry.map_err(|error| unseen(&path, &error))?;
         // A holder that was removed just now has no number.
         let text = fs::read_to_string(entry.path().join("dev")).unwrap_or_default();
         holders.extend(DevNum::parse(text.trim()));

@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use nix::errno::Errno;
 use smol_str::SmolStr;
 
 use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
 use super::model::{Loaded, Mapping};
+use super::state::HostPart;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
     Absence, BlockDevice, Call, DeviceState, Hallmarks, Id, Info, KernelError, ListEntry, ReadKernel, Slot,
-    Users, Version,
+    Unseen, Users, Version,
 };
 use crate::keys::Keyring;
 
@@ -80,6 +82,9 @@ impl ReadKernel for Simulated {
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
         let world = &self.inner().world;
+        if world.kernel.unseen.contains(&HostPart::BlockDevices) {
+            return Err(hidden("/sys/dev/block"));
+        }
         let read_only = world
             .disk(number)
             .map(|disk| disk.read_only)
@@ -155,20 +160,57 @@ impl ReadKernel for Simulated {
             world.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
         holders.sort_unstable();
         holders.dedup();
-        Ok(Users { holders, mounts: mounts.to_vec(), swap, processes: Vec::new() })
+        let mut users = Users { holders, mounts: mounts.to_vec(), swap, ..Users::default() };
+        hide(&mut users, &world.kernel.unseen);
+        Ok(users)
     }
 
     fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
         let world = &self.inner().world;
+        let is_unseen = world.kernel.unseen.contains(&HostPart::Processes);
+        let unseen_processes = is_unseen.then(|| Unseen::reading("/proc", DENIED));
         let known = |number: &DevNum| {
-            let processes = world.mapping(*number)?.processes.clone();
-            Some((*number, Users { processes, ..Users::default() }))
+            let mapping = world.mapping(*number)?;
+            let processes = if is_unseen { Vec::new() } else { mapping.processes.clone() };
+            Some((
+                *number,
+                Users { processes, unseen_processes: unseen_processes.clone(), ..Users::default() },
+            ))
         };
-        numbers.iter().filter_map(known).filter(|(_, users)| !users.processes.is_empty()).collect()
+        numbers.iter().filter_map(known).filter(|(_, users)| *users != Users::default()).collect()
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         self.inner().world.peek(number, offset, length)
+    }
+}
+
+/// The answer about a part that is not visible.
+const DENIED: &str = "permission denied";
+
+fn hidden(path: &str) -> KernelError {
+    KernelError::Io { what: format!("read {path}"), source: Errno::EACCES.into() }
+}
+
+/// Takes away what can't be seen of the users of a device.
+fn hide(users: &mut Users, unseen: &BTreeSet<HostPart>) {
+    for part in unseen {
+        let path = match part {
+            HostPart::BlockDevices => {
+                users.holders.clear();
+                "/sys/dev/block"
+            }
+            HostPart::Mounts => {
+                users.mounts.clear();
+                "/proc/self/mountinfo"
+            }
+            HostPart::Swaps => {
+                users.swap = false;
+                "/proc/swaps"
+            }
+            HostPart::Processes => continue,
+        };
+        users.unseen.push(Unseen::reading(path, DENIED));
     }
 }
 

@@ -58,6 +58,26 @@ pub struct KernelFacts {
     /// Every target type that it can load when a table names it, besides those; without this list, every type of Linux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loadable: Option<BTreeSet<String>>,
+    /// What can't be seen, as in a container: `/sys`, `/proc/self/mountinfo`, `/proc/swaps`, or `/proc` for processes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unseen: BTreeSet<HostPart>,
+}
+
+/// A part of the system that may not be visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum HostPart {
+    /// The block devices.
+    #[serde(rename = "/sys")]
+    BlockDevices,
+    /// The mounts.
+    #[serde(rename = "/proc/self/mountinfo")]
+    Mounts,
+    /// The swap spaces.
+    #[serde(rename = "/proc/swaps")]
+    Swaps,
+    /// The processes.
+    #[serde(rename = "/proc")]
+    Processes,
 }
 
 impl KernelFacts {
@@ -78,6 +98,7 @@ impl Default for KernelFacts {
             targets: super::versions::all(),
             loadable: None,
             keys: None,
+            unseen: BTreeSet::new(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod snapshots;
 mod tables;
 mod targets;
 mod udev;
+mod unseen;
 mod verbs;
 mod watching;
 
@@ -257,6 +258,10 @@ cases! {
         a_udevd_without_rules_is_not_waited_for
         with_udev_off_nobody_is_waited_for
         a_label_with_a_blank_is_found_by_each_of_its_spellings;
+    unseen:
+        a_new_device_is_refused_and_the_rest_is_not
+        a_closed_device_goes_and_an_open_one_stays
+        a_mount_that_was_detached_is_not_a_program;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

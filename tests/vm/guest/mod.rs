@@ -23,7 +23,7 @@ use crate::waiting::until;
 pub use disk::{ALIGNMENT, Disk, aligned};
 pub use files::{Mounted, private};
 pub use map::{State, apply_ends, read_map, with_map, write_map, write_map_to};
-pub use program::{Background, Ran, dmctl, program};
+pub use program::{Background, Ran, dmctl, dmctl_where, program};
 pub use udevd::{Room, Udevd, WithoutRules, no_semaphores, semaphore_is_awaited, semaphores};
 pub use vdo::format_vdo;
 pub use zoned::{SECTORS as ZONED_SECTORS, ZonedDisk};

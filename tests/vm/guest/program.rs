@@ -109,3 +109,9 @@ impl Background {
         Ok(Ran::from(self.0.wait_with_output()?))
     }
 }
+
+/// Runs the dmctl that was built with this test in a mount namespace of its own, in which `arranged` was run before.
+pub fn dmctl_where(arranged: &str, arguments: &[&str]) -> Result<Ran> {
+    let script = format!("{arranged} && exec \"$0\" \"$@\"");
+    run("unshare", &[&["-m", "sh", "-c", &script, env!("CARGO_BIN_EXE_dmctl")], arguments].concat())
+}

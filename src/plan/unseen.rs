@@ -1,0 +1,103 @@
+//! Conflicts of what could not be seen: nothing is planned on a guess about a device.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::change::Change;
+use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
+use crate::device::Written;
+use crate::diff;
+use crate::identity::DevNum;
+use crate::kernel::Unseen;
+use crate::observed::Observed;
+use crate::targets::Metadata;
+
+/// What a plan needs to know of a device, and could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnseenFact {
+    /// The size, the blocks and the access of a lower device, or of a device below it.
+    Lower(Written, Unseen),
+    /// The users of a lower device.
+    Users(Result<Written, DevNum>, Unseen),
+    /// The metadata on a lower device, which does not answer.
+    Metadata(Written),
+    /// The users of a device whose blocks would grow, by its name.
+    Blocks(String, Unseen),
+}
+
+impl fmt::Display for UnseenFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WAY_OUT: &str = "run dmctl where /sys, /proc and /dev are those of the host";
+        match self {
+            Self::Lower(device, unseen) => write!(
+                f,
+                "the size and the blocks of the lower device {} could not be seen: {unseen}; {WAY_OUT}",
+                device.described()
+            ),
+            Self::Users(device, unseen) => {
+                f.write_str("whether the lower device ")?;
+                match device {
+                    Ok(device) => f.write_str(&device.described())?,
+                    Err(number) => write!(f, "{number}")?,
+                }
+                write!(f, " is in use could not be seen: {unseen}; {WAY_OUT}")
+            }
+            Self::Metadata(device) => write!(
+                f,
+                "the metadata on {} could not be read, and the kernel might format what is there; check that it is not \
+                 suspended, and that it can be read",
+                device.described()
+            ),
+            Self::Blocks(device, unseen) => write!(
+                f,
+                "the logical blocks of {device} would grow, and what uses it could not be seen: {unseen}; {WAY_OUT}"
+            ),
+        }
+    }
+}
+
+/// Returns a conflict for each new table that depends on what could not be seen.
+pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for id in &changes.index.busy {
+        let change = &changes.all[*id];
+        for number in change.entered_devices() {
+            if let Some(unseen) = observed.unseen_use(number) {
+                let fact = UnseenFact::Users(written(change, number).ok_or(number), unseen.clone());
+                conflicts.push(conflict(change, fact));
+            }
+        }
+    }
+    for (key, devices) in observed.unread_metadata() {
+        let Some(change) = changes.get(key) else { continue };
+        let formatted = devices.iter().filter(|device| is_entered(change, device));
+        conflicts.extend(formatted.map(|device| conflict(change, UnseenFact::Metadata(device.clone()))));
+    }
+    conflicts
+}
+
+fn conflict(change: &Change<'_>, fact: UnseenFact) -> Conflict {
+    Conflict {
+        mapping: change.mapping.key.clone(),
+        name: change.mapping.name.clone(),
+        reason: Obstacle::Unseen(Box::new(fact)),
+    }
+}
+
+/// Returns the device with this number as the map writes it.
+fn written(change: &Change<'_>, number: DevNum) -> Option<Written> {
+    let mut shown = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
+    shown.find(|lower| lower.device.number == Some(number)).map(|lower| lower.device.into())
+}
+
+/// Whether the new table has metadata on this device, and the live one does not.
+fn is_entered(change: &Change<'_>, device: &Written) -> bool {
+    let is_it = |metadata: &Metadata<'_>| metadata.device.form == device.form;
+    let wanted = change.new_rows().iter().flat_map(|row| row.target.metadata()).find(is_it);
+    let Some(wanted) = wanted else { return false };
+    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let used: HashSet<Option<DevNum>> =
+        live.iter().flat_map(|row| row.target.metadata()).map(|metadata| metadata.device.number).collect();
+    wanted.device.number.is_none_or(|number| !used.contains(&Some(number)))
+}

@@ -10,7 +10,7 @@ use super::blocks_grow::BlocksGrow;
 use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
-use super::unseen::UnseenFact;
+use super::unseen_fact::UnseenFact;
 use crate::block_size::RowBlocks;
 use crate::device::Device;
 use crate::diff::Difference;

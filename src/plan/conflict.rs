@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::blocks_grow::BlocksGrow;
 use super::neighbour::{SameDisk, WrittenElsewhere};
-use super::unseen::UnseenFact;
+use super::unseen_fact::UnseenFact;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;

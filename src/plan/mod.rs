@@ -53,6 +53,7 @@ mod steps;
 mod takeovers;
 mod transfer;
 mod unseen;
+mod unseen_fact;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};

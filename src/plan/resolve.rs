@@ -7,7 +7,7 @@ use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::conflict::Obstacle;
 use super::position::ChangeId;
-use super::unseen::UnseenFact;
+use super::unseen_fact::UnseenFact;
 use crate::block_size::{RowBlocks, TableBlocks};
 use crate::config::own_sectors::{self, Ground, OwnSectors};
 use crate::config::{Length, Mapping, MappingRow, State};

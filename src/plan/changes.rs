@@ -213,6 +213,7 @@ impl<'a> Changes<'a> {
         let mut warnings: Vec<Warning> =
             self.index.warnings.iter().map(|(id, obstacle)| self.warning(*id, obstacle)).collect();
         warnings.extend(self.former_keys());
+        warnings.extend(self.all.iter().filter_map(messages_not_shown));
         if self.map.policy.prune {
             return warnings;
         }
@@ -267,4 +268,16 @@ impl<'a> Changes<'a> {
         };
         self.index.unknown.iter().map(|id| &self.all[*id]).filter_map(judge).collect()
     }
+}
+
+/// Returns a warning about the messages of a mapping whose table is as the map says, where the table does not show them.
+fn messages_not_shown(change: &Change<'_>) -> Option<Warning> {
+    if change.drift != Drift::InSync {
+        return None;
+    }
+    let hidden = |row: &Row| row.messages.iter().filter(|text| !row.target.shows_message(text)).count();
+    let count: usize = change.rows.iter().map(hidden).sum();
+    let (mapping, name) = (change.mapping.key.clone(), change.mapping.name.clone());
+    let fact = Fact::MessagesNotShown { name: name.clone(), count };
+    (count > 0).then_some(Warning { mapping, name, fact })
 }

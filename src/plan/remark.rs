@@ -63,6 +63,14 @@ pub enum Fact {
     FormerKey(Key),
     /// The mapping writes to sectors that another device only reads, or the other way round.
     ReadElsewhere(Box<ReadElsewhere>),
+    /// The table is as the map says, and it does not show what messages of the map did: whether they were changed since they
+    /// were sent can't be told.
+    MessagesNotShown {
+        /// The name of the mapping.
+        name: Name,
+        /// The count of the messages.
+        count: usize,
+    },
     /// The device is suspended, its owner is that of the map, and no mapping declares it.
     SuspendedOrphan,
 }
@@ -79,6 +87,18 @@ impl fmt::Display for Fact {
                  write formerly = [\"{key}\"] and the device is kept"
             ),
             Self::ReadElsewhere(shared) => shared.fmt(f),
+            Self::MessagesNotShown { name, count } => {
+                let (messages, sent) = if *count == 1 {
+                    ("message", "it, which is sent")
+                } else {
+                    ("messages", "them, which are sent")
+                };
+                write!(
+                    f,
+                    "{count} {messages} of `{name}` can't be compared: its table does not show {sent} only after a table is \
+                     loaded"
+                )
+            }
             Self::SuspendedOrphan => f.write_str(
                 "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
                  and prune = true removes it",

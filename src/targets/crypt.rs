@@ -235,6 +235,11 @@ impl TargetKind for Crypt {
 }
 
 impl Target for Crypt {
+    /// A key that a message sets or wipes is the one in the table (`crypt_message` in `drivers/md/dm-crypt.c`).
+    fn shows_message(&self, message: &str) -> bool {
+        message.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("key"))
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }

@@ -289,3 +289,28 @@ fn markdown_is_for_a_pull_request() {
         assert!(text.contains(fact), "{fact}:\n{text}");
     }
 }
+
+#[test]
+fn messages_that_a_table_does_not_show_are_told_and_are_not_drift() {
+    let lab = Lab::new();
+    let map = |bad: u32| {
+        let text = format!(
+            "format = 1\nowner = \"lab\"\n[mappings.worn]\ntargets = [{{ type = \"dust\", length = 64, device = \
+             \"/dev/sda\", block_size = 512, messages = [\"addbadblock {bad}\", \"enable\"] }}]\n"
+        );
+        lab.write("map.toml", &text)
+    };
+    lab.ok(["apply", &map(60)]);
+    let map = map(61);
+    let told = "2 messages of `worn` can't be compared";
+    for format in ["text", "markdown", "html", "json"] {
+        let plan = lab.ok(["plan", &map, "--format", format, "--detailed-exitcode"]);
+        assert!(plan.contains("can't be compared") || plan.contains("can&#39;t be compared"), "{format}: {plan}");
+    }
+    assert!(lab.ok(["plan", &map]).ends_with("only after a table is loaded\n\nNothing to do.\n"));
+    let applied = lab.run(["apply", &map]);
+    assert_eq!(applied.code, 0);
+    assert!(applied.stdout.contains(told), "{applied:?}");
+    assert_eq!(lab.run(["status", &map]).code, 0);
+    assert!(lab.ok(["status", &map]).contains("in sync"));
+}

@@ -138,6 +138,13 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Whether the table of a live target shows that this message was carried out, so that comparing the tables compares
+    /// it. What other messages did can't be told from the table.
+    fn shows_message(&self, message: &str) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Returns the lower device that this is one of many volumes of, and its id there.
     fn volume(&self) -> Option<(&Device, u32)> {
         None

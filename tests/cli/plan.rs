@@ -305,7 +305,10 @@ fn messages_that_a_table_does_not_show_are_told_and_are_not_drift() {
     let told = "2 messages of `worn` can't be compared";
     for format in ["text", "markdown", "html", "json"] {
         let plan = lab.ok(["plan", &map, "--format", format, "--detailed-exitcode"]);
-        assert!(plan.contains("can't be compared") || plan.contains("can&#39;t be compared"), "{format}: {plan}");
+        assert!(
+            plan.contains("can't be compared") || plan.contains("can&#39;t be compared"),
+            "{format}: {plan}"
+        );
     }
     assert!(lab.ok(["plan", &map]).ends_with("only after a table is loaded\n\nNothing to do.\n"));
     let applied = lab.run(["apply", &map]);

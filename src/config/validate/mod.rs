@@ -2,6 +2,7 @@
 
 mod devices;
 mod identity;
+mod origins;
 mod places;
 mod references;
 mod rows;
@@ -21,4 +22,5 @@ pub(super) fn check(merged: &mut Merged, diagnostics: &mut Diagnostics) {
     let uses = devices::check(merged, diagnostics);
     references::check(merged, &uses, diagnostics);
     sectors::check(merged, diagnostics);
+    origins::check(merged, diagnostics);
 }

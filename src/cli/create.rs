@@ -43,8 +43,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
             "warning: because of this uuid, {subsystem} will treat `{name}` as its own; pass --foreign if that is intended"
         ));
     }
-    let options =
-        CreateOptions { uuid, access: Access::from_read_only(args.readonly), foreign: Foreign::Allow };
+    let options = CreateOptions {
+        uuid,
+        access: Access::from_read_only(args.readonly),
+        foreign: Foreign::Allow,
+        origins: (&args.consent).into(),
+    };
     context.changing(&format!("create {name}"), |kernel| {
         ops::create(kernel, &name, &table, options)?;
         Ok(Exit::Done)

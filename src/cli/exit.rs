@@ -53,7 +53,9 @@ impl From<&OpError> for Exit {
         match error {
             OpError::Foreign { .. } | OpError::InUse { .. } => Self::Refused,
             OpError::Refused { cause: KernelError::Refused { .. }, .. } => Self::RolledBack,
-            OpError::NotRolledBack { .. } | OpError::Unsettled(_) => Self::Inconsistent,
+            OpError::NotRolledBack { .. } | OpError::Held { .. } | OpError::Unsettled(_) => {
+                Self::Inconsistent
+            }
             _ => Self::Error,
         }
     }

@@ -1,6 +1,7 @@
 //! Creates a device.
 
 use super::advice::Advice;
+use super::origins::Writers;
 use super::settle::settled;
 use super::{Foreign, LeftState, OpError, advice, rows, taken};
 use crate::access::Access;
@@ -20,11 +21,13 @@ pub struct CreateOptions {
     pub access: Access,
     /// Whether the uuid may carry the mark of another subsystem.
     pub foreign: Foreign,
+    /// Whether a device of another subsystem may be suspended while a snapshot of the device that it writes is made.
+    pub origins: Foreign,
 }
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { uuid: None, access: Access::Writable, foreign: Foreign::Refuse }
+        Self { uuid: None, access: Access::Writable, foreign: Foreign::Refuse, origins: Foreign::Refuse }
     }
 }
 
@@ -37,7 +40,8 @@ pub struct Created {
     pub uuid: Uuid,
 }
 
-/// Creates a device with a table, and resumes it: it serves I/O when the call returns.
+/// Creates a device with a table, and resumes it: it serves I/O when the call returns. For a snapshot, the devices that
+/// write its origin are suspended meanwhile, and resumed after it.
 ///
 /// The rows of `table` are in sectors of 512 bytes, from sector 0 on and without gaps. Their lower devices may be
 /// written as paths. A device whose table can't be loaded or made live is removed again.
@@ -66,30 +70,35 @@ pub fn create(
     table: &[RawRow],
     options: CreateOptions,
 ) -> Result<Created, OpError> {
-    let CreateOptions { uuid, access, foreign } = options;
+    let CreateOptions { uuid, access, foreign, origins } = options;
     foreign.check(name, uuid.as_ref())?;
     let uuid = uuid.map_or_else(random_uuid, Ok)?;
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
     let access = if rows::are_read_only(table) { Access::ReadOnly } else { access };
     let table = rows::resolve(kernel, table)?;
-    let made = settled(kernel, || make(kernel, name, uuid, &table, access))?;
+    let writers = Writers::find(kernel, &table, None, origins)?;
+    let new = New { name, uuid, table: &table, access };
+    let made = settled(kernel, || make(kernel, new, writers))?;
     tracing::info!("created `{name}` ({}) with uuid `{}`", made.number, made.uuid);
     Ok(made)
 }
 
-fn make(
-    kernel: &dyn ChangeKernel,
-    name: &Name,
+/// A device to create.
+struct New<'n> {
+    name: &'n Name,
     uuid: Uuid,
-    table: &[RawRow],
+    table: &'n [RawRow],
     access: Access,
-) -> Result<Created, OpError> {
+}
+
+fn make(kernel: &dyn ChangeKernel, new: New<'_>, writers: Writers) -> Result<Created, OpError> {
+    let New { name, uuid, table, access } = new;
     let number = kernel.create(name, Some(&uuid)).map_err(OpError::refused)?;
     let id = Id::Uuid(uuid.clone());
-    match kernel.load(&id, table, access).and_then(|()| kernel.resume(&id)) {
-        Ok(()) => Ok(Created { number, uuid }),
-        Err(cause) => Err(undo(kernel, name, &id, cause, || advice::on(kernel, table, access))),
-    }
+    let undone = |cause| undo(kernel, name, &id, cause, || advice::on(kernel, table, access));
+    kernel.load(&id, table, access).map_err(undone)?;
+    writers.around(kernel, undone, || kernel.resume(&id).map_err(undone))?;
+    Ok(Created { number, uuid })
 }
 
 /// Removes a device whose table was refused.

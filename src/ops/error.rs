@@ -136,6 +136,14 @@ pub enum OpError {
         /// The state that is left. Its `Display` says how to go on.
         left: LeftState,
     },
+    /// The change is made, and a device that was suspended for it can't be resumed.
+    #[error("the change is made, but {cause}; {left}")]
+    Held {
+        /// The answer of the kernel.
+        cause: Box<KernelError>,
+        /// The state that is left.
+        left: LeftState,
+    },
     /// The change is made, and its device node could not be updated.
     #[error("the change is made, but its device node could not be brought up to date: {0}")]
     Unsettled(KernelError),

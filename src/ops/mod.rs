@@ -48,6 +48,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod foreign;
+mod origins;
 mod read;
 mod reload;
 mod remove;

@@ -2,6 +2,7 @@
 
 use super::advice::Advice;
 use super::find::{stable_id, state_of};
+use super::origins::Writers;
 use super::settle::settled;
 use super::swap::{self, not_put_back};
 use super::{Foreign, OpError, advice, circle, rows};
@@ -12,6 +13,8 @@ use crate::targets;
 
 /// Replaces the table of a device atomically: I/O goes through the old one up to the swap and through the new one after
 /// it. The device stays read-only or writable, as it is, and is not suspended afterwards.
+///
+/// For a snapshot, the devices that write its origin are suspended during the swap.
 ///
 /// The rows of `table` are in sectors of 512 bytes, from sector 0 on and without gaps. The kernel checks the new table
 /// while the old one still serves; a table that it refuses changes nothing. A table that can't become live is dropped,
@@ -42,12 +45,18 @@ pub fn reload(
     let table = rows::resolve(kernel, table)?;
     circle::refuse(kernel, &table, &before.info)?;
     circle::refuse_stuck(kernel, &before)?;
-    settled(kernel, || swap_in(kernel, &before, &table))?;
+    let writers = Writers::find(kernel, &table, Some(before.info.number), foreign)?;
+    settled(kernel, || swap_in(kernel, &before, &table, writers))?;
     tracing::info!("reloaded `{name}`");
     Ok(())
 }
 
-fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) -> Result<(), OpError> {
+fn swap_in(
+    kernel: &dyn ChangeKernel,
+    before: &DeviceState,
+    table: &[RawRow],
+    writers: Writers,
+) -> Result<(), OpError> {
     let info = &before.info;
     let id = stable_id(info);
     let advice = || advice::on(kernel, table, info.access());
@@ -56,7 +65,7 @@ fn swap_in(kernel: &dyn ChangeKernel, before: &DeviceState, table: &[RawRow]) ->
         kernel.suspend(&id, Suspend::default()).map_err(OpError::refused)?;
     }
     match kernel.load(&id, table, info.access()) {
-        Ok(()) => swap::resume(kernel, before, advice),
+        Ok(()) => swap::resume_beside(kernel, before, writers, advice),
         Err(cause) if suspend_first => Err(after_refused_load(kernel, before, cause, advice)),
         Err(cause) => Err(OpError::Refused { cause, advice: advice() }),
     }

@@ -1,6 +1,7 @@
 //! Suspends and resumes a device.
 
 use super::find::{stable_id, state_of};
+use super::origins::Writers;
 use super::settle::settled;
 use super::{Foreign, OpError, circle, swap};
 use crate::identity::Name;
@@ -38,7 +39,8 @@ pub fn suspend(
     Ok(())
 }
 
-/// Resumes a device: lets queued and new I/O through. A table in the inactive slot becomes live.
+/// Resumes a device: lets queued and new I/O through. A table in the inactive slot becomes live; where that is one of a
+/// snapshot, the devices that write its origin are suspended meanwhile.
 ///
 /// A table that can't become live is dropped, and the device continues with the one it had, or stays suspended if it
 /// was so before.
@@ -63,10 +65,13 @@ pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Resul
     let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
     let waiting = before.info.inactive_table.then(|| kernel.device(&stable_id(&before.info), Slot::Inactive));
-    if let Some(waiting) = waiting.transpose()?.flatten() {
-        circle::refuse(kernel, &waiting.table, &before.info)?;
+    let waiting = waiting.transpose()?.flatten();
+    let table = waiting.as_ref().map_or(&[][..], |waiting| &waiting.table);
+    if !table.is_empty() {
+        circle::refuse(kernel, table, &before.info)?;
     }
-    settled(kernel, || swap::resume(kernel, &before, Vec::new))?;
+    let writers = Writers::find(kernel, table, Some(before.info.number), foreign)?;
+    settled(kernel, || swap::resume_beside(kernel, &before, writers, Vec::new))?;
     tracing::info!("resumed `{name}`");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::advice::Advice;
 use super::find::stable_id;
+use super::origins::Writers;
 use super::{LeftState, OpError};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 
@@ -21,6 +22,20 @@ pub(super) fn resume(
         Ok(()) => Err(OpError::Refused { cause, advice: advice() }),
         Err(recovery) => Err(not_put_back(before, cause, recovery)),
     }
+}
+
+/// Resumes the device as [`resume`] does, while the devices that write the origin of its snapshots are suspended.
+pub(super) fn resume_beside(
+    kernel: &dyn ChangeKernel,
+    before: &DeviceState,
+    writers: Writers,
+    advice: impl FnOnce() -> Vec<Advice>,
+) -> Result<(), OpError> {
+    let refused = |cause| match restore(kernel, &stable_id(&before.info), before) {
+        Ok(()) => OpError::refused(cause),
+        Err(recovery) => not_put_back(before, cause, recovery),
+    };
+    writers.around(kernel, refused, || resume(kernel, before, advice))
 }
 
 /// Restores the old table and the state of the device.

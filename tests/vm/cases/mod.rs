@@ -153,6 +153,7 @@ cases! {
         a_name_that_is_taken_is_a_conflict
         a_bare_device_is_adopted_when_asked;
     rollback:
+        a_file_system_that_can_not_be_frozen_is_told_with_the_way_out
         a_claimed_lower_device
         a_lower_device_that_is_too_small_or_absent
         a_resume_that_fails_puts_the_old_table_back
@@ -188,6 +189,7 @@ cases! {
         several_with_other_chunks_are_whole
         those_that_come_later_are_whole
         an_origin_that_was_suspended_is_resumed_after_them
+        those_made_by_hand_are_whole
         what_is_merged_back_is_whole
         what_a_file_system_holds_back_is_in_the_snapshot
         the_origin_of_an_overlay_may_be_read_only;

@@ -128,3 +128,53 @@ pub fn a_refused_create_leaves_no_device(guest: &Guest) -> Result<()> {
     ensure!(guest.states()?.is_empty());
     Ok(())
 }
+
+pub fn a_file_system_that_can_not_be_frozen_is_told_with_the_way_out(guest: &Guest) -> Result<()> {
+    let map = |length: u32, way_out: &str| {
+        format!(
+            "[mappings.data]\n{way_out}targets = [{{ type = 'linear', length = {length}, device = '/dev/mapper/disk' }}]"
+        )
+    };
+    let way_out = "suspend = { freeze = false }\n";
+    let told = |length: u32, why: &str| -> Result<()> {
+        let ran = guest.refused(&map(length, ""), &[], 6)?;
+        for part in ["data", "the file system on it can't be frozen", why, "suspend = { freeze = false }"] {
+            ensure!(ran.stderr.contains(part), "{part:?} is missing: {ran:?}");
+        }
+        Ok(())
+    };
+    guest.blank()?;
+    program("dmsetup", &["create", "disk", "--table", "0 65536 linear /dev/ram0 0"])?;
+    guest.apply(&map(32768, ""), &[])?;
+    {
+        let mounted = Mounted::fresh("/dev/mapper/data", "ext4", "/run/tmp/frozen")?;
+        // A file system that is frozen already.
+        let at = mounted.at.display().to_string();
+        program("fsfreeze", &["--freeze", &at])?;
+        let frozen = told(40960, "it is frozen already; thaw it with `fsfreeze --unfreeze`")
+            .and_then(|()| guest.apply(&map(40960, way_out), &[]));
+        program("fsfreeze", &["--unfreeze", &at])?;
+        frozen?;
+        // The other way out, with the file system thawed.
+        guest.apply(&map(49152, ""), &[])?;
+
+        // The disk fails, the journal is aborted, and the disk comes back.
+        let swap = |table: &str| -> Result<()> {
+            program("dmsetup", &["load", "disk", "--table", table])?;
+            program("dmsetup", &["suspend", "--noflush", "--nolockfs", "disk"])?;
+            program("dmsetup", &["resume", "disk"]).map(drop)
+        };
+        swap("0 65536 error")?;
+        let _ = std::fs::write(mounted.file("lost"), vec![7; 1 << 16]);
+        let synced = program("sync", &["--file-system", &at]);
+        ensure!(synced.is_err(), "the file system did not notice that its disk failed");
+        swap("0 65536 linear /dev/ram0 0")?;
+        told(57344, "its journal may be aborted; unmount it")?;
+        guest.apply(&map(57344, way_out), &[])?;
+        ensure!(!guest.state("data")?.0.suspended);
+    }
+    // Without the file system there is nothing to freeze.
+    guest.apply(&map(65536, ""), &[])?;
+    guest.apply("mappings.data.state = \"absent\"", &[])?;
+    program("dmsetup", &["remove", "disk"]).map(drop)
+}

@@ -118,6 +118,41 @@ pub fn an_origin_that_was_suspended_is_resumed_after_them(guest: &Guest) -> Resu
     end(guest)
 }
 
+pub fn those_made_by_hand_are_whole(guest: &Guest) -> Result<()> {
+    begin(guest)?;
+    let run = |arguments: &[&str]| -> Result<()> {
+        let ran = dmctl(arguments)?;
+        ensure!(ran.status == Some(0) && ran.stderr.is_empty(), "{arguments:?}: {ran:?}");
+        Ok(())
+    };
+    let row =
+        |disk: usize, chunk: usize| format!("0 {SIZE} snapshot /dev/mapper/base /dev/ram{disk} P {chunk}");
+    run(&["create", "base", "--table", &format!("0 {SIZE} linear /dev/ram0 0")])?;
+    run(&["create", "o", "--table", &format!("0 {SIZE} snapshot-origin /dev/mapper/base")])?;
+    run(&["create", "top", "--table", &format!("0 {SIZE} linear /dev/mapper/o 0")])?;
+    Disk::mapping("top")?.write(0, &old())?;
+    // Each has smaller chunks than those before it, and is made live by another verb.
+    run(&["create", "s", "--table", &row(1, 2048)])?;
+    run(&["create", "t", "--table", &format!("0 {SIZE} zero")])?;
+    run(&["reload", "t", "--table", &row(2, 128)])?;
+    run(&["create", "u", "--table", &format!("0 {SIZE} zero")])?;
+    program("dmsetup", &["load", "u", "--table", &row(3, 8)])?;
+    run(&["resume", "u"])?;
+    // And one beside an origin that was suspended by hand.
+    run(&["suspend", "top"])?;
+    run(&["suspend", "o"])?;
+    run(&["create", "v", "--table", &row(4, 4)])?;
+    ensure!(guest.state("o")?.0.suspended && guest.state("top")?.0.suspended);
+    run(&["resume", "o"])?;
+    run(&["resume", "top"])?;
+    overwrite("top", WRITE)?;
+    ["s", "t", "u", "v"].into_iter().try_for_each(keeps)?;
+    for name in ["s", "t", "u", "v", "top", "o", "base"] {
+        run(&["remove", name])?;
+    }
+    Ok(())
+}
+
 pub fn what_is_merged_back_is_whole(guest: &Guest) -> Result<()> {
     begin(guest)?;
     let then = snapshot("s", 1, 8);

@@ -187,7 +187,7 @@ impl fmt::Display for Cause {
             Self::Replaced(diff) => write!(f, "recreated: {diff}"),
             Self::Differs(diff) => diff.fmt(f),
             Self::Volume(volume) => {
-                write!(f, "it makes the volume of {}", volume.mapping)?;
+                write!(f, "it makes the volume of {}, if it isn't there", volume.mapping)?;
                 volume.suspended.iter().try_for_each(|key| write!(f, "; {key} is suspended meanwhile"))
             }
             _ => f.write_str(self.sentence().unwrap_or_default()),

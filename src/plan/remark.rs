@@ -88,15 +88,12 @@ impl fmt::Display for Fact {
             ),
             Self::ReadElsewhere(shared) => shared.fmt(f),
             Self::MessagesNotShown { name, count } => {
-                let (messages, sent) = if *count == 1 {
-                    ("message", "it, which is sent")
-                } else {
-                    ("messages", "them, which are sent")
-                };
+                let (messages, them, are) =
+                    if *count == 1 { ("message", "it", "it is") } else { ("messages", "them", "they are") };
                 write!(
                     f,
-                    "{count} {messages} of `{name}` can't be compared: its table does not show {sent} only after a table is \
-                     loaded"
+                    "{count} {messages} of `{name}` can't be compared: its table does not show {them}; {are} sent again only \
+                     when a table is loaded"
                 )
             }
             Self::SuspendedOrphan => f.write_str(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::plan::document::{Sectors, Step};
-use crate::plan::{Action, CANCEL_REMOVAL, suspended_meanwhile};
+use crate::plan::{Action, suspended_meanwhile};
 use crate::units;
 
 /// Returns the name, or the old and the new one of a rename.
@@ -112,8 +112,7 @@ pub(crate) fn reasons(step: &Step) -> Vec<String> {
     let plain = step.refusal.is_none() && step.class.allowed_unasked();
     match step.action {
         Action::Reload => beyond_tables(step),
-        Action::Message if step.message.as_deref() != Some(CANCEL_REMOVAL) => suspends(step),
-        Action::Create | Action::Remove | Action::Rename if plain => suspends(step),
+        Action::Create | Action::Rename if plain => suspends(step),
         _ => vec![step.reason().into_owned()],
     }
 }

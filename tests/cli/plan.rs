@@ -310,7 +310,7 @@ fn messages_that_a_table_does_not_show_are_told_and_are_not_drift() {
             "{format}: {plan}"
         );
     }
-    assert!(lab.ok(["plan", &map]).ends_with("only after a table is loaded\n\nNothing to do.\n"));
+    assert!(lab.ok(["plan", &map]).ends_with("only when a table is loaded\n\nNothing to do.\n"));
     let applied = lab.run(["apply", &map]);
     assert_eq!(applied.code, 0);
     assert!(applied.stdout.contains(told), "{applied:?}");

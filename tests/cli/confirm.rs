@@ -299,6 +299,7 @@ fn a_map_from_standard_input_is_guarded_and_its_keys_are_nowhere() {
 fn an_adoption_is_not_counted_as_put_back() {
     let lab = Lab::new();
     lab.ok(["create", "ad", "--table", "0 8 zero"]);
+    lab.edit(|state| drop(state["mappings"][0].as_object_mut().unwrap().remove("uuid")));
     let map = lab.write(
         "adopt.toml",
         "format = 1\nowner = \"lab\"\n[mappings.ad]\nadopt = true\ntargets = [{ type = \"zero\", length = 8 }]\n[mappings.new]\ntargets = [{ type = \"zero\", length = 8 }]\n",

@@ -15,6 +15,15 @@ pub struct Lab {
     folder: TempDir,
 }
 
+/// Writes a file as a careful program does: whoever reads it meanwhile finds the old text or the new one, and never half
+/// of it.
+pub fn save(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+    let path = path.as_ref();
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(&new, path).unwrap();
+}
+
 /// How a run ended, and what it said.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -58,7 +67,7 @@ impl Lab {
         let text = std::fs::read_to_string(self.state()).unwrap();
         let mut state = serde_json::from_str(&text).unwrap();
         change(&mut state);
-        std::fs::write(self.state(), state.to_string()).unwrap();
+        save(self.state(), state.to_string());
     }
 
     /// A file of the folder, as an argument.

@@ -69,7 +69,7 @@ fn a_file_that_has_no_end_is_an_error_of_every_verb() {
         &["apply", &maps],
         &["status", &maps],
         &["stacks", &maps],
-        &["graph", "--map", &maps],
+        &["graph", &maps],
         &["deactivate", &maps],
         &["units", &units, "--map", &maps],
     ] {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use dmctl::lock::Lock;
 
-use crate::lab::{Lab, finish};
+use crate::lab::{Lab, finish, save};
 use crate::watching::{PATIENCE, Watching};
 
 /// Longer than a watch waits before it tries twice more to have the lock (250 and 500 ms).
@@ -90,12 +90,12 @@ fn without_apply_nothing_is_changed() {
 #[test]
 fn a_broken_map_is_told_and_changes_nothing() {
     let (lab, path, watching) = applying();
-    fs::write(&path, map(4096).replace("linear", "linaer")).unwrap();
+    save(&path, map(4096).replace("linear", "linaer"));
     let event = watching.next("unclear");
     let details = event["details"][0].as_str().unwrap();
     assert!(details.contains("map.toml:4:") && !details.contains('\u{1b}'), "{details}");
     assert_eq!(table(&lab), "0 2048 linear 8:0 0\n");
-    fs::write(&path, map(4096)).unwrap();
+    save(&path, map(4096));
     watching.put_right();
     let stderr = watching.end();
     assert!(stderr.contains("error: 1 error in the map, so nothing was changed"), "{stderr}");
@@ -107,7 +107,7 @@ fn after_a_failure_nothing_more_is_tried_until_the_map_changes() {
     // An unknown program has it open, so it can't be removed.
     lab.edit(|state| state["mappings"][0]["open_count"] = 1.into());
     let gone = "format = 1\nowner = \"lab\"\n[mappings.data]\nstate = \"absent\"\n";
-    fs::write(&path, gone).unwrap();
+    save(&path, gone);
     watching.next("plan");
     let refused = watching.next("refused");
     assert!(refused["error"].as_str().unwrap().contains("in use"), "{refused}");
@@ -116,7 +116,7 @@ fn after_a_failure_nothing_more_is_tried_until_the_map_changes() {
 
     // A step that the kernel refuses.
     let unknown = "format = 1\nowner = \"lab\"\n[mappings.data]\ntargets = [{ type = \"nonsense\", length = 8, params = \"\" }]\n";
-    fs::write(&path, unknown).unwrap();
+    save(&path, unknown);
     watching.next("plan");
     let failed = watching.next("failed");
     assert_eq!(failed["exit"], 6, "{failed}");
@@ -131,7 +131,7 @@ fn after_a_failure_nothing_more_is_tried_until_the_map_changes() {
     watching.next("plan");
     watching.next("failed");
     watching.next("held");
-    fs::write(&path, map(2048)).unwrap();
+    save(&path, map(2048));
     watching.put_right();
     watching.end();
 }
@@ -174,7 +174,7 @@ fn no_key_is_told() {
     command.stderr(Stdio::piped());
     let watching = Watching::start(command);
     let mut told = watching.next("unclear").to_string();
-    fs::write(&path, crypt(&format!("{{ hex = \"{key}\" }}"))).unwrap();
+    save(&path, crypt(&format!("{{ hex = \"{key}\" }}")));
     told += &watching.next("plan").to_string();
     told += &watching.next("step-done").to_string();
     watching.next("applied");
@@ -191,7 +191,7 @@ fn no_key_is_told() {
 fn who_holds_the_lock_is_waited_for() {
     let (lab, path, watching) = applying();
     let held = Lock::acquire(&lab.lock(), Duration::ZERO, "this test").unwrap();
-    fs::write(&path, map(4096)).unwrap();
+    save(&path, map(4096));
     watching.next("plan");
     assert!(watching.next("locked")["error"].as_str().unwrap().contains("this test"));
     // It tries again and again, and so never rests.

@@ -1,9 +1,7 @@
 //! Stacks, none of which holds another up.
 
-use std::fs;
-
 use super::watch;
-use crate::lab::Lab;
+use crate::lab::{Lab, save};
 use crate::watching::PATIENCE;
 
 /// Stacks on `/dev/sda`, one that comes up when it is asked for, and one on a disk that is not there.
@@ -87,14 +85,14 @@ fn a_stack_that_cannot_be_had_holds_no_other_up() {
     watching.next("refused");
     assert_eq!(lab.ok(["list"]), "data\nold\npool\n");
     // With nothing in the way it is one plan again.
-    fs::write(&path, STACKS).unwrap();
+    save(&path, STACKS);
     watching.put_right();
     assert_eq!(lab.ok(["list"]), "data\npool\n");
     watching.end();
 
     // Without --each-stack nothing is done.
     lab.ok(["remove", "data"]);
-    fs::write(&path, format!("{STACKS}{MISSING}")).unwrap();
+    save(&path, format!("{STACKS}{MISSING}"));
     let watching = watch(&lab, &[&path, "--apply"]);
     watching.next("plan");
     assert!(watching.next("refused")["error"].as_str().unwrap().contains("so nothing was changed"));
@@ -137,7 +135,7 @@ fn a_stack_that_fails_is_found_and_left_alone() {
     watching.next("plan");
     watching.next("failed");
     assert_eq!(watching.next("held")["part"], "the stack `m27`");
-    fs::write(&path, text.replace("nonsense", "zero").replace(", params = \"\"", "")).unwrap();
+    save(&path, text.replace("nonsense", "zero").replace(", params = \"\"", ""));
     watching.put_right();
     assert_eq!(lab.ok(["list"]).lines().count(), 20);
 }

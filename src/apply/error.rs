@@ -141,7 +141,7 @@ pub(crate) enum Why {
     /// The kernel refused the step, or accepted it and did something else.
     Refused(String),
     /// A device to be removed is in use: its name, and its users.
-    InUse(Name, KeptBy),
+    InUse(Name, Box<KeptBy>),
     /// The apply was told to stop.
     Stopped,
 }
@@ -165,7 +165,7 @@ impl Failure {
         }
         match why {
             Why::Refused(cause) => ApplyError::RolledBack { step, cause },
-            Why::InUse(name, by) => ApplyError::InUse { name, by },
+            Why::InUse(name, by) => ApplyError::InUse { name, by: *by },
             Why::Stopped => ApplyError::Interrupted { step },
         }
     }

@@ -323,7 +323,7 @@ impl<'k, 'p> Run<'k, 'p> {
                     return Failure { step: describe(step), why: Why::Stopped };
                 }
                 let by = removal::users(self.kernel, step.number);
-                return Failure { step: describe(step), why: Why::InUse(step.name.clone(), by) };
+                return Failure { step: describe(step), why: Why::InUse(step.name.clone(), by.into()) };
             }
             refused(step)(error)
         })?;

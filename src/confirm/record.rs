@@ -99,7 +99,7 @@ impl ConfirmState {
         let counted = |count| if count == 1 { "1 step".to_string() } else { format!("{count} steps") };
         let undone = counted(steps.saturating_sub(staying.len()));
         let steps = counted(*steps);
-        let stays: String = staying.iter().map(|step| format!("; {}", printable(step))).collect();
+        let stays: String = staying.iter().fold(String::new(), |text, step| text + "; " + &printable(step));
         let time = until.map(|until| until.strftime("%H:%M:%S UTC").to_string()).unwrap_or_default();
         match (phase, self.alive) {
             (Phase::Applying, true) => format!("process {pid} applies {steps}, to be confirmed afterwards"),

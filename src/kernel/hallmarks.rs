@@ -11,7 +11,7 @@ use crate::identity::printable;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hallmarks {
-    /// The worldwide id of the disk, as SCSI and NVMe disks have one.
+    /// The worldwide id of the disk, as SCSI and `NVMe` disks have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wwid: Option<String>,
     /// The serial number of the disk, where it has no worldwide id: that of a virtual disk or of a memory card.

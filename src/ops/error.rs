@@ -71,7 +71,7 @@ pub enum OpError {
         /// The name of the device.
         name: Name,
         /// The users of the device.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// A row names a block device that is not found.
     #[error("row {row}: {}", not_found(.device, .absence))]

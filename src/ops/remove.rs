@@ -87,7 +87,7 @@ fn defer(kernel: &dyn ChangeKernel, info: &Info) -> Result<Removed, OpError> {
 }
 
 fn destroy(kernel: &dyn ChangeKernel, info: &Info, options: RemoveOptions<'_>) -> Result<Removed, OpError> {
-    let in_use = |usage| OpError::InUse { name: info.name.clone(), usage };
+    let in_use = |usage| OpError::InUse { name: info.name.clone(), usage: Box::new(usage) };
     let usage = Usage::of(kernel, info)?;
     if usage.is_lasting() {
         return Err(in_use(usage));

@@ -143,17 +143,17 @@ impl InUse {
 
 /// Lists the uses of devices and of all devices above them, the lowest first.
 fn above(holders: Vec<DevNum>, observed: &Observed) -> Vec<UseAbove> {
-    let mut uses = Vec::new();
+    let mut found = Vec::new();
     let mut reach = Reach::from_iter(holders);
     while let Some(number) = reach.next() {
         let Some(users) = observed.users(number) else { continue };
         if !users.mounts.is_empty() || users.swap {
             let (name, mounts) = (observed.name_of(number), users.mounts.clone());
-            uses.push(UseAbove::Device { name, mounts, swap: users.swap });
+            found.push(UseAbove::Device { name, mounts, swap: users.swap });
         }
         reach.extend(users.holders.iter().copied());
     }
-    uses
+    found
 }
 
 /// Lists the processes in whose mount namespaces a device is mounted, and where.

@@ -119,12 +119,11 @@ impl<'k> Lookup<'k> {
 
     fn hallmarks(&self, number: DevNum) -> Result<Hallmarks, KernelError> {
         let mut marks = self.kernel.hallmarks(number);
-        let paths = match self.paths.get() {
-            Some(paths) => paths,
-            None => {
-                let paths = self.kernel.paths()?;
-                self.paths.get_or_init(|| paths)
-            }
+        let paths = if let Some(paths) = self.paths.get() {
+            paths
+        } else {
+            let paths = self.kernel.paths()?;
+            self.paths.get_or_init(|| paths)
         };
         marks.complete(paths.get(&number).map_or(&[], Vec::as_slice));
         Ok(marks)

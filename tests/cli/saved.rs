@@ -179,11 +179,12 @@ fn more_links_and_another_name_of_the_file_system_do_not_matter() {
 
 #[test]
 fn a_partition_is_known_by_its_disk_its_uuid_and_its_place() {
-    let edits: [(&str, fn(&mut Value)); 3] = [
+    type Edit = fn(&mut Value);
+    let edits: [(&str, Edit); 3] = [
         ("wwid naa.9,", |state| state["block_devices"][0]["wwid"] = "naa.9".into()),
         ("partition uuid bb-01,", |state| state["block_devices"][1]["partuuid"] = "bb-01".into()),
         ("partition from sector 4096 on", |state| {
-            state["block_devices"][1]["partition"]["start"] = 4096.into()
+            state["block_devices"][1]["partition"]["start"] = 4096.into();
         }),
     ];
     for (says, edit) in edits {

@@ -204,8 +204,8 @@ impl<'a> Reconciler<'a> {
         }
         let files = std::mem::take(&mut read.files);
         self.absent.record(files.clone(), changed, Instant::now());
-        let hold = || Hold::find(&files, &mut self.absent, self.args.removal_delay);
-        self.hold = self.args.apply.then(hold).flatten();
+        let find_hold = || Hold::find(&files, &mut self.absent, self.args.removal_delay);
+        self.hold = self.args.apply.then(find_hold).flatten();
         let (observation, map) = match read.map {
             Ok(mut map) => {
                 self.expect_lowers(&mut map)?;
@@ -220,18 +220,18 @@ impl<'a> Reconciler<'a> {
         if map.is_none() {
             self.parts.end_probing();
         }
-        let held = self.breaker.reason().filter(|_| self.args.apply);
+        let stopped = self.breaker.reason().filter(|_| self.args.apply);
         let comparison =
-            Comparison { causes, digest, messages: &read.messages, observation: &observation, held };
+            Comparison { causes, digest, messages: &read.messages, observation: &observation, held: stopped };
         self.reporter.compared(&comparison)?;
         let taken = match (&observation, &self.hold) {
-            (Observation::Differs { takes_away, .. }, Some(hold)) if held.is_none() => {
+            (Observation::Differs { takes_away, .. }, Some(hold)) if stopped.is_none() => {
                 Some((hold, takes_away.as_slice()))
             }
             _ => None,
         };
         self.reporter.waiting(taken.filter(|(_, steps)| !steps.is_empty()))?;
-        let may = self.args.apply && held.is_none();
+        let may = self.args.apply && stopped.is_none();
         Ok(map.filter(|_| may))
     }
 
@@ -264,7 +264,7 @@ impl<'a> Reconciler<'a> {
         };
         let refusal = refusal.map(|error| if may { left_out(&error) } else { error.into() });
         let todo = if may { Todo::Apply } else { Todo::Nothing };
-        Ok((Observation::Differs { plan: Document::of(&plan), refusal, takes_away }, todo))
+        Ok((Observation::Differs { plan: Box::new(Document::of(&plan)), refusal, takes_away }, todo))
     }
 
     /// Returns the part of the map that is followed: all of it, but for `noauto` stacks that are not up.

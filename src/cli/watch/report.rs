@@ -29,7 +29,7 @@ pub(super) enum Observation {
     /// The kernel differs from the map.
     Differs {
         /// The plan that would make them equal.
-        plan: Document,
+        plan: Box<Document>,
         /// Why it is not applied, where it should be.
         refusal: Option<Failure>,
         /// The steps that take something away, in two words each.
@@ -178,7 +178,7 @@ impl Reporter {
         self.event(&WatchEvent::Waiting {
             written: hold.written.iter().map(|(file, writers)| WrittenFile::of(file, writers)).collect(),
             absent: hold.absent.iter().map(|file| file.to_string_lossy().into_owned()).collect(),
-            seconds: (!hold.absent.is_empty()).then(|| hold.delay.as_secs_f64()),
+            seconds: (!hold.absent.is_empty()).then_some(hold.delay.as_secs_f64()),
             steps,
             reason,
         })

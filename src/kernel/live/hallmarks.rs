@@ -8,12 +8,12 @@ use super::users::lossy;
 use crate::identity::DevNum;
 use crate::kernel::Hallmarks;
 
-/// Where drivers tell the worldwide id of a disk: SCSI (`sdev_show_wwid` in `drivers/scsi/scsi_sysfs.c`), NVMe (`wwid_show`
+/// Where drivers tell the worldwide id of a disk: SCSI (`sdev_show_wwid` in `drivers/scsi/scsi_sysfs.c`), `NVMe` (`wwid_show`
 /// in `drivers/nvme/host/sysfs.c`), DASD (`dasd_uid_show`).
 const WWIDS: [&str; 3] = ["wwid", "device/wwid", "device/uid"];
 
 /// Where drivers tell a serial number: virtio (`serial_show` in `drivers/block/virtio_blk.c`), memory cards (`cid` in
-/// `drivers/mmc/core/mmc.c`), NVMe and others.
+/// `drivers/mmc/core/mmc.c`), `NVMe` and others.
 const SERIALS: [&str; 3] = ["serial", "device/cid", "device/serial"];
 
 pub(super) fn hallmarks(number: DevNum) -> Hallmarks {

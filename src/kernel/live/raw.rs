@@ -134,8 +134,8 @@ pub(super) fn is_open_for_writing(file: BorrowedFd<'_>) -> Result<bool, Errno> {
     };
     // A process that opens the file in between breaks the lease. By default that is told with SIGIO, which ends a process.
     control(F_SETSIG, libc::SIGURG)?;
-    match control(libc::F_SETLEASE, libc::F_RDLCK.into()) {
-        Ok(()) => control(libc::F_SETLEASE, libc::F_UNLCK.into()).map(|()| false),
+    match control(libc::F_SETLEASE, libc::F_RDLCK) {
+        Ok(()) => control(libc::F_SETLEASE, libc::F_UNLCK).map(|()| false),
         Err(Errno::EAGAIN) => Ok(true),
         Err(error) => Err(error),
     }

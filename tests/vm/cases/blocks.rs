@@ -41,12 +41,13 @@ pub fn what_is_at_the_path_of_a_lower_device_is_told(_guest: &Guest) -> Result<(
         ("/run/tmp", "is a folder, not a block device"),
         ("/dev/absent", "does not exist"),
     ];
-    let map: String = (0..)
+    let mappings: Vec<String> = (0..)
         .zip(&cases)
         .map(|(n, (path, _))| {
             format!("[mappings.m{n}]\ntargets = [{{ type = 'linear', length = 8, device = '{path}' }}]\n")
         })
         .collect();
+    let map = mappings.concat();
     let (plan, graph) = (with_map("plan", &map, &[])?, with_map("graph", &map, &[])?);
     fs::remove_file("/dev/dangling")?;
     fs::remove_file("/run/tmp/image")?;

@@ -351,11 +351,11 @@ pub fn a_label_with_a_blank_is_found_by_each_of_its_spellings(guest: &Guest) -> 
         r"device = '/dev/disk/by-label/my\x20data', offset = '4MiB'",
         "params = ['LABEL=my data', 10240]",
     ];
-    let map: String = (1..)
+    let mappings: Vec<String> = (1..)
         .zip(rows)
         .map(|(n, row)| format!("[mappings.m{n}]\ntargets = [{{ type = 'linear', length = 64, {row} }}]\n"))
         .collect();
-    guest.apply(&map, &[])?;
+    guest.apply(&mappings.concat(), &[])?;
     for n in 1..=rows.len() {
         let table = guest.state(&format!("m{n}"))?.1;
         ensure!(table == format!("0 64 linear 1:0 {}", n * 2048), "{table}");

@@ -15,7 +15,7 @@ pub struct Lab {
     folder: TempDir,
 }
 
-/// Writes a file as a careful program does: whoever reads it meanwhile finds the old text or the new one, and never half
+/// Writes a file as a careful program does: a reader meanwhile finds the old text or the new one, and never half
 /// of it.
 pub fn save(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     let path = path.as_ref();

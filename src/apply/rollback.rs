@@ -7,6 +7,7 @@ use crate::kernel::Suspend;
 
 /// Undoes every change of `journal`, the last one first.
 pub(crate) fn rollback(journal: UndoLog, undo: &mut Undo<'_>) {
+    undo.kernel.put_back();
     journal.backwards().for_each(|done| one(undo, done));
 }
 

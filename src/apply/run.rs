@@ -392,7 +392,12 @@ impl Executor for Run<'_, '_> {
             }
         };
         self.failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
-        outcome
+        // A wait for I/O in flight was cut short.
+        let stopped = |failure: Failure| match self.kernel.gave_up() {
+            true => Failure { why: Why::Stopped, ..failure },
+            false => failure,
+        };
+        outcome.map_err(stopped)
     }
 
     fn panicked(&self, task: TaskId) -> Failure {

@@ -5,7 +5,7 @@
 //! template, `dist/systemd/dmctl@.service`, where an administrator can read and override them; those of one stack are
 //! in a drop-in that is made here. `dmctl.service` pulls in the stacks that belong to every boot, and the unit of a
 //! device `/dev/mapper/NAME` pulls in the stack that makes it: a device that `fstab` mounts comes up because it is
-//! mounted.
+//! mounted. The unit of a disk pulls in its stack, too: for a disk that comes after the stack has given up.
 //!
 //! All of this is text made from a map: the kernel is not read, and neither is a key.
 
@@ -42,6 +42,15 @@ const WATCH_SERVICE: &str = "dmctl-watch.service";
 /// The name of a drop-in: it sorts before those of an administrator, which override it.
 const DROP_IN: &str = "10-stack.conf";
 
+/// What stands between a device and a unit that is started when the device appears.
+const WANTS: &str = ".wants/";
+
+/// Leaves out the links by which a stack is started when one of its disks appears: for a system that does not ask for the
+/// stacks at boot.
+pub(crate) fn leave_out_starts_by_disks(units: &mut Units) {
+    units.retain(|path, _| !path.contains(&format!(".device{WANTS}")));
+}
+
 /// Makes the files by which systemd brings up the stacks of `map`.
 pub(crate) fn units(map: &Map, stage: Stage) -> Units {
     let mut units = Units::new();
@@ -59,6 +68,11 @@ pub(crate) fn units(map: &Map, stage: Stage) -> Units {
         for mapping in &members {
             if let Some(device) = name::of_path(&mapping_path(mapping), "device") {
                 units.insert(format!("{device}.requires/{unit}"), UnitFile::Link(TEMPLATE.to_string()));
+            }
+            // systemd starts what a device wants when that appears and no job has waited for it (`unit_notify` in
+            // `src/core/unit.c`): after the unit of the stack has given up.
+            for device in lower_device_units(mapping).filter(|_| wanted_by(&stack, stage).is_some()) {
+                units.insert(format!("{device}{WANTS}{unit}"), UnitFile::Link(TEMPLATE.to_string()));
             }
             for device in lower_device_units(mapping).filter(|_| !mapping.wait.is_zero()) {
                 let longest = timeouts.entry(device).or_default();

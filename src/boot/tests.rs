@@ -75,18 +75,30 @@ fn a_device_asks_for_its_stack_and_dmctl_for_those_of_every_boot() {
     assert_eq!(
         links,
         [
+            "dev-disk-by\\x2did-spare.device.wants/dmctl@spare.service",
+            "dev-disk-by\\x2dpartlabel-one.device.wants/dmctl@secret.service",
             "dev-mapper-a\\x5cx20secret.device.requires/dmctl@secret.service",
             "dev-mapper-later.device.requires/dmctl@later.service",
             "dev-mapper-pool.device.requires/dmctl@secret.service",
             "dev-mapper-remote.device.requires/dmctl@remote.service",
             "dev-mapper-root.device.requires/dmctl@root.service",
             "dev-mapper-spare.device.requires/dmctl@spare.service",
+            "dev-nbd0p1.device.wants/dmctl@remote.service",
             "dmctl.service.requires/dmctl@root.service",
             "dmctl.service.requires/dmctl@secret.service",
             "dmctl.service.wants/dmctl@remote.service",
             "dmctl.service.wants/dmctl@spare.service",
         ]
     );
+}
+
+#[test]
+fn where_nothing_asks_for_the_stacks_disks_start_none() {
+    let mut units = made(Stage::System);
+    let all = units.len();
+    leave_out_starts_by_disks(&mut units);
+    assert_eq!(units.len(), all - 3);
+    assert!(units.keys().all(|path| !path.contains(".device.wants/")));
 }
 
 #[test]

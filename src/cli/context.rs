@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::apply::Options;
 use crate::confirm;
-use crate::kernel::live::{Live, Udev};
+use crate::kernel::live::{Live, LongWait, Udev};
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
 use crate::lock::{self, Lock, LockError};
@@ -182,7 +182,10 @@ impl Held<'_> {
     ) -> Result<T, Failure> {
         let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
         match kernel {
-            Choice::Live => act(&Live::open(*udev)?.patient(*udev_timeout, Arc::clone(stop))),
+            Choice::Live => {
+                let live = Live::open(*udev)?;
+                act(&live.telling(*udev_timeout, Arc::clone(stop), Arc::new(tell)))
+            }
             Choice::Simulated(path) => {
                 let kernel = Simulated::open(path)?;
                 let outcome = act(&kernel);
@@ -193,6 +196,15 @@ impl Held<'_> {
             }
         }
     }
+}
+
+/// Tells of a call that waits for I/O in flight.
+fn tell(wait: &LongWait) {
+    note(format_args!(
+        "waiting for I/O in flight for {} s, to {}; SIGINT or SIGTERM ends this, and everything is put back",
+        wait.time.as_secs(),
+        wait.call.on(&wait.device)
+    ));
 }
 
 /// Returns the path of a file beside that of a simulated kernel, with links resolved: one file for all links to it.

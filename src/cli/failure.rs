@@ -121,7 +121,7 @@ fn privilege(error: &KernelError) -> Option<String> {
         KernelError::Refused { errno, .. } => matches!(errno, Errno::EPERM | Errno::EACCES),
         KernelError::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
         // The text of the first has its own advice.
-        KernelError::NoControl { .. } | KernelError::State(_) => false,
+        KernelError::NoControl { .. } | KernelError::GaveUp { .. } | KernelError::State(_) => false,
     };
     denied
         .then(|| "the running kernel needs root; `--kernel STATE.json` works on a simulated one".to_string())

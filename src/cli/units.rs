@@ -16,6 +16,15 @@ use super::map::{self, Trust};
 /// The file that every initramfs has, and no installed system.
 const INITRD: &str = "/etc/initrd-release";
 
+/// The unit that asks for all stacks, and the folders where another can ask for it, those of the administrator first.
+const SERVICE: &str = "dmctl.service";
+const UNITS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+];
+
 /// Write the systemd units that bring up a map at boot, an instance of dmctl@.service for each stack
 #[derive(Debug, clap::Args)]
 #[command(
@@ -45,13 +54,32 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let map = map::read(&args.map, Trust::Warn)?;
     let initrd = args.initrd || Path::new(INITRD).exists();
     let stage = if initrd { Stage::Initrd } else { Stage::System };
-    for (path, entry) in boot::units(&map, stage) {
+    let mut units = boot::units(&map, stage);
+    let is_generator = !args.others.is_empty();
+    if is_generator && stage == Stage::System && !is_enabled() {
+        boot::leave_out_starts_by_disks(&mut units);
+    }
+    for (path, entry) in units {
         let path = args.folder.join(path);
         write(&path, &entry).map_err(|error| {
             Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
         })?;
     }
     Ok(Exit::Done)
+}
+
+/// Whether this system asks for the stacks at boot: whether a unit wants or requires `dmctl.service`. A generator can't ask
+/// systemd for it.
+fn is_enabled() -> bool {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let asks = |folder: &Path| {
+        let asking = |name: &[u8]| name.ends_with(b".wants") || name.ends_with(b".requires");
+        let mut asking = entries(folder).filter(|entry| asking(entry.file_name().as_encoded_bytes()));
+        asking.any(|entry| entry.path().join(SERVICE).symlink_metadata().is_ok())
+    };
+    let masked =
+        fs::read_link(Path::new(UNITS[0]).join(SERVICE)).is_ok_and(|to| to == Path::new("/dev/null"));
+    !masked && UNITS.iter().any(|folder| asks(Path::new(folder)))
 }
 
 fn has_maps(folder: &Path) -> bool {

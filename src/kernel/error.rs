@@ -45,7 +45,7 @@ impl Call {
     }
 
     /// Returns the verb and the device; `device` is empty for a call that is not about a device.
-    pub(super) fn on(self, device: &str) -> String {
+    pub(crate) fn on(self, device: &str) -> String {
         format!("{} {device}", self.verb()).trim_end().to_string()
     }
 }
@@ -64,6 +64,14 @@ pub enum KernelError {
         errno: Errno,
         /// The kernel log's own line about it, when it can be had.
         log: Option<String>,
+    },
+    /// A call that waited for I/O in flight was ended, because this process is to end. The device serves I/O as before.
+    #[error("told to end while it waited to {}: I/O is in flight on it", .call.on(device))]
+    GaveUp {
+        /// The call.
+        call: Call,
+        /// The device, as a person knows it.
+        device: String,
     },
     /// The control node can't be used.
     #[error("{message}")]

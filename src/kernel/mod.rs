@@ -366,6 +366,14 @@ pub trait ChangeKernel: ReadKernel {
         Ok(())
     }
 
+    /// From now on changes are put back, until the next [`begin`](Self::begin): no wait is ended because this process is to end.
+    fn put_back(&self) {}
+
+    /// Whether a wait for I/O in flight was ended, because this process is to end.
+    fn gave_up(&self) -> bool {
+        false
+    }
+
     /// Waits, within a limit, until udev has handled the changes up to now: before a device that is busy is
     /// tried again. No other call waits for udev.
     fn catch_up(&self) {}

@@ -42,6 +42,7 @@ pub(super) fn resume_beside(
 ///
 /// Even a failed clear is followed by the resume: the device must not stay suspended.
 fn restore(kernel: &dyn ChangeKernel, id: &Id, before: &DeviceState) -> Result<(), KernelError> {
+    kernel.put_back();
     let cleared = kernel.clear(id);
     let Some(now) = kernel.device(id, Slot::Live)? else { return cleared };
     let replaced = now.table != before.table && !before.table.is_empty();

@@ -31,6 +31,7 @@ mod sysfs;
 mod udev;
 mod udevd;
 mod users;
+mod waits;
 mod wire;
 mod writers;
 mod zeroizing;
@@ -45,6 +46,7 @@ use nix::errno::Errno;
 pub use events::Events;
 pub(crate) use lookup::destination;
 pub use names::names;
+pub(crate) use waits::{LongWait, Tell};
 pub(crate) use writers::{Writers, writers};
 
 use control::{Control, label, malformed, refused, unwritable};
@@ -52,6 +54,7 @@ use log::Log;
 use nodes::Nodes;
 use raw::Command;
 use udev::UdevSync;
+use waits::Waits;
 use wire::{Answer, Request, flag};
 
 use super::{
@@ -104,6 +107,7 @@ pub struct Live {
     control: Control,
     log: Log,
     udev: UdevSync,
+    waits: Waits,
     /// The nodes, which dmctl keeps where udev does not answer.
     nodes: Nodes,
     /// Warnings about udev, to be logged at the next [`settle`](ChangeKernel::settle).
@@ -124,18 +128,48 @@ impl Live {
             control: Control::open()?,
             log: Log::default(),
             udev: UdevSync::new(udev),
+            waits: Waits::default(),
             nodes: Nodes::new(NODES),
             warnings: Mutex::default(),
             troubles: Mutex::default(),
         })
     }
 
-    /// Waits for udev as long as `limit` (default 30 s), and a few seconds at most once `stop` is true.
+    /// Waits for udev as long as `limit` (default 30 s), and a few seconds at most once `stop` is true. A call that waits for
+    /// I/O in flight is ended then, too, by SIGURG to the thread that waits: that signal gets a handler that does nothing.
     #[must_use]
     pub fn patient(mut self, limit: Duration, stop: Arc<AtomicBool>) -> Self {
         self.udev.limit = limit;
+        self.waits.attend(&stop, None);
         self.udev.stop = Some(stop);
         self
+    }
+
+    /// As [`patient`](Self::patient); `tell` is called, in a thread of its own, for a call that waits for I/O in flight
+    /// longer than a second, and again every ten seconds.
+    #[must_use]
+    pub(crate) fn telling(mut self, limit: Duration, stop: Arc<AtomicBool>, tell: Tell) -> Self {
+        self.udev.limit = limit;
+        self.waits.attend(&stop, Some(tell));
+        self.udev.stop = Some(stop);
+        self
+    }
+
+    /// Makes a call that waits for I/O in flight. A signal ends it, and it is made again unless this process is to end.
+    fn ask_waiting(&self, call: Call, id: &Id, request: &Request) -> Result<Answer, KernelError> {
+        loop {
+            let waiting = self.waits.begin(call, label(id));
+            let outcome = self.ask(call, Command::Suspend, id, request);
+            drop(waiting);
+            match outcome {
+                Err(error) if error.errno() == Some(Errno::EINTR) => {
+                    if !self.waits.goes_on(self.udev.stop.as_deref()) {
+                        return Err(KernelError::GaveUp { call, device: label(id) });
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Makes a call about one device.
@@ -335,12 +369,13 @@ impl ChangeKernel for Live {
             | if how.flush { 0 } else { flag::NO_FLUSH }
             | if how.freeze { 0 } else { flag::SKIP_LOCKFS };
         let request = Request::about(id, flags).map_err(|why| unwritable(Call::Suspend, &label(id), why))?;
-        self.ask(Call::Suspend, Command::Suspend, id, &request).map(drop)
+        self.ask_waiting(Call::Suspend, id, &request).map(drop)
     }
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
         let request = Request::about(id, 0).map_err(|why| unwritable(Call::Resume, &label(id), why))?;
-        let resume = || self.ioctl_with_cookie(Call::Resume, Command::Suspend, id, request, None);
+        let resume =
+            || self.udev.call(None, |cookie| self.ask_waiting(Call::Resume, id, &request.for_udev(cookie)));
         self.explained(id, resume).map(drop)
     }
 
@@ -382,8 +417,17 @@ impl ChangeKernel for Live {
     }
 
     fn begin(&self) -> Result<(), KernelError> {
+        self.waits.put_back(false);
         self.log.open();
         self.begin_beside_udev()
+    }
+
+    fn put_back(&self) {
+        self.waits.put_back(true);
+    }
+
+    fn gave_up(&self) -> bool {
+        self.waits.gave_up()
     }
 
     fn catch_up(&self) {

@@ -1,5 +1,5 @@
 //! System calls that no crate offers, and all the `unsafe` of dmctl: the ioctl itself, System V semaphores, the
-//! search for a key, and leases of files.
+//! search for a key, leases of files, and a signal that ends a call.
 //!
 //! Every call of the Device Mapper interface passes one buffer: the header, 312 bytes, and what follows it.
 //! The kernel reads and writes as many bytes as the header's `data_size` gives, so that field is filled in
@@ -10,7 +10,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that do not wait for udev; nix has no semaphores, no keyrings and no leases"
+    reason = "the devicemapper crate offers no secure reads, no uuids in the list, no changes that do not wait for udev; nix has no semaphores, no keyrings, no leases and no safe handlers of signals"
 )]
 
 use std::ffi::CStr;
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::wire::{DATA_SIZE, HEADER};
 
@@ -119,6 +120,15 @@ pub(super) fn last_changed_by(set: c_int, index: u16) -> Result<c_int, Errno> {
 pub(super) fn remove_semaphores(set: c_int) -> Result<(), Errno> {
     // SAFETY: only numbers are passed; this command takes no fourth argument.
     Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }).map(drop)
+}
+
+/// Makes SIGURG end a call that waits in the kernel: it gets a handler that does nothing, without `SA_RESTART`, with which
+/// the kernel would make the call again.
+pub(super) fn let_sigurg_interrupt() -> Result<(), Errno> {
+    extern "C" fn nothing(_: c_int) {}
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing, so it may run at any point of any thread.
+    unsafe { sigaction(Signal::SIGURG, &action) }.map(drop)
 }
 
 /// See fcntl(2), `include/uapi/asm-generic/fcntl.h`; the libc crate does not have it for every C library.

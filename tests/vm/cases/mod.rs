@@ -32,6 +32,7 @@ mod targets;
 mod udev;
 mod unseen;
 mod verbs;
+mod waits;
 mod watching;
 
 use anyhow::Result;
@@ -283,4 +284,6 @@ cases! {
         an_end_amid_an_apply_puts_everything_back
         it_costs_nothing_while_nothing_happens
         the_journal_has_fields;
+    waits:
+        a_call_that_waits_for_io_tells_it_and_ends_when_told_to;
 }

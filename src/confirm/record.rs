@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::fcntl::OFlag;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use crate::identity::printable;
 
 /// The largest record that is read, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
+
+/// The most that two clocks differ of which none was set.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(1);
 
 /// The phase of an apply that is to be confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +90,13 @@ impl ConfirmState {
     fn new(mut record: Record, alive: bool) -> Self {
         let left = record.deadline.take().filter(|_| alive && record.phase == Phase::Waiting);
         let left = left.map(|deadline| Duration::from_millis((deadline - monotonic()).max(0).unsigned_abs()));
-        if let Some(left) = left {
-            record.until = Timestamp::now().checked_add(left).ok();
+        let until = left.and_then(|left| Timestamp::now().checked_add(left).ok());
+        // Both clocks are read one after the other: a moment between them is not a clock that was set.
+        let is_set = |until: &Timestamp| {
+            record.until.is_none_or(|written| until.duration_since(written).abs() > CLOCKS_DIFFER)
+        };
+        if let Some(until) = until.filter(is_set) {
+            record.until = Some(until);
         }
         Self { record, alive, seconds_left: left.map(|left| left.as_secs()) }
     }

@@ -35,7 +35,6 @@ fn units_are_written_again_as_they_were() {
             below(Path::new(&lab.path("units"))),
             [
                 "dev-mapper-data.device.requires/dmctl@data.service",
-                "dev-sda.device.wants/dmctl@data.service",
                 "dmctl.service.requires/dmctl@data.service",
                 "dmctl@data.service.d/10-stack.conf",
             ]

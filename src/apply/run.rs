@@ -393,9 +393,8 @@ impl Executor for Run<'_, '_> {
         };
         self.failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
         // A wait for I/O in flight was cut short.
-        let stopped = |failure: Failure| match self.kernel.gave_up() {
-            true => Failure { why: Why::Stopped, ..failure },
-            false => failure,
+        let stopped = |failure: Failure| {
+            if self.kernel.gave_up() { Failure { why: Why::Stopped, ..failure } } else { failure }
         };
         outcome.map_err(stopped)
     }

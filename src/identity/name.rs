@@ -19,11 +19,14 @@ pub const TEMPORARY_PREFIX: &str = "dmctl-moving-";
 /// The kernel takes any bytes but `/` and the NUL (`check_name` in `drivers/md/dm-ioctl.c`). A name that is not UTF-8 is
 /// kept in mangled form, and differs from a name that has that form itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name {
-    text: SmolStr,
-    /// Whether each `\xNN` of the text stands for one byte in the kernel.
-    is_bytes: bool,
-}
+pub struct Name(
+    /// The text, with [`BYTES`] before one whose `\xNN` stand for one byte each. A field of its own would make every name
+    /// larger by a third.
+    SmolStr,
+);
+
+/// Marks the mangled form of a name that is not UTF-8. A name holds no NUL.
+const BYTES: char = '\0';
 
 impl Name {
     /// Reads a plain name, and mangles it where libdevmapper would (`mangle_string` in `libdm-common.c` of lvm2). A name
@@ -65,14 +68,14 @@ impl Name {
                 mangled: kernel.len() != plain.len(),
             });
         }
-        Ok(Self { text: kernel, is_bytes: false })
+        Ok(Self(kernel))
     }
 
     /// Takes a name from the kernel, whatever it holds.
     pub fn from_kernel(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(name) => Self { text: name.into(), is_bytes: false },
-            Err(_) => Self { text: mangle(bytes).into(), is_bytes: true },
+            Ok(name) if !name.starts_with(BYTES) => Self(name.into()),
+            _ => Self(format_smolstr!("{BYTES}{}", mangle(bytes))),
         }
     }
 
@@ -84,23 +87,23 @@ impl Name {
     /// Returns the temporary name of a mapping whose name is swapped with another's. After a crash the
     /// mapping is found by its uuid.
     pub fn temporary(owner: &Owner, key: &Key) -> Self {
-        Self { text: format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"), is_bytes: false }
+        Self(format_smolstr!("{TEMPORARY_PREFIX}{owner}-{key}"))
     }
 
     /// Returns the mangled form, which the kernel stores unless [`is_bytes`](Self::is_bytes).
     pub fn kernel(&self) -> &str {
-        &self.text
+        self.0.strip_prefix(BYTES).unwrap_or(&self.0)
     }
 
     /// Whether the name is not UTF-8: the kernel stores a byte for each `\xNN` of the mangled form.
     pub fn is_bytes(&self) -> bool {
-        self.is_bytes
+        self.0.starts_with(BYTES)
     }
 
     /// Returns the bytes that the kernel stores.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
-        let decoded = self.is_bytes.then(|| unmangled(&self.text)).flatten();
-        decoded.map_or(Cow::Borrowed(self.text.as_bytes()), Cow::Owned)
+        let decoded = self.is_bytes().then(|| unmangled(self.kernel())).flatten();
+        decoded.map_or(Cow::Borrowed(self.kernel().as_bytes()), Cow::Owned)
     }
 
     /// Whether a text is the mangled form of these bytes, in lower or upper case, all of it or a part.
@@ -110,14 +113,18 @@ impl Name {
 
     /// Returns the plain form, or the mangled one where that is not UTF-8, as text that is cheap to clone.
     pub fn plain_text(&self) -> SmolStr {
-        unmangle(&self.text).map_or_else(|| self.text.clone(), SmolStr::from)
+        match unmangle(self.kernel()) {
+            Some(plain) => plain.into(),
+            None if self.is_bytes() => self.kernel().into(),
+            None => self.0.clone(),
+        }
     }
 
     /// Returns the plain form, or the mangled one where that is not UTF-8.
     pub fn plain(&self) -> Cow<'_, str> {
-        match unmangle(&self.text) {
+        match unmangle(self.kernel()) {
             Some(plain) => Cow::Owned(plain),
-            None => Cow::Borrowed(&self.text),
+            None => Cow::Borrowed(self.kernel()),
         }
     }
 }

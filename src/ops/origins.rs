@@ -75,7 +75,7 @@ impl Writers {
             .iter()
             .map(|(state, _)| (state.info.number, lowers(state.info.number).collect::<Vec<_>>()))
             .collect();
-        let order: Vec<usize> = stacks.bottom_up().into_iter().rev().map(|id| id.index()).collect();
+        let order: Vec<usize> = stacks.bottom_up().into_iter().rev().map(HeldId::index).collect();
         let mut states: Vec<Option<DeviceState>> = found.into_iter().map(|(state, _)| Some(state)).collect();
         Self(order.into_iter().filter_map(|at| states[at].take()).collect())
     }

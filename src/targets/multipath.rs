@@ -325,8 +325,8 @@ impl Target for Multipath {
     /// The feature is printed as it is now (`multipath_message` and `multipath_status` in `drivers/md/dm-mpath.c`). Groups
     /// and paths that a message turned off are printed by the status alone.
     fn shows_message(&self, message: &str) -> bool {
-        let shown = |word: &&str| message.trim().eq_ignore_ascii_case(word);
-        ["queue_if_no_path", "fail_if_no_path"].iter().any(|word| shown(word))
+        let is = |word: &str| message.trim().eq_ignore_ascii_case(word);
+        is("queue_if_no_path") || is("fail_if_no_path")
     }
 
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

@@ -10,6 +10,7 @@ use super::complete;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::note::note;
 use super::output::print;
 
 /// Write running mappings as a map file, or in a form that other tools read
@@ -65,7 +66,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         Format::Toml => export::map(kernel, &selection)?,
         Format::Json => export::state(kernel)?.to_json(),
         Format::Concise => export::concise::write(kernel, &selection)?,
-        Format::DmInit => export::dm_init::write(kernel, &selection)?,
+        Format::DmInit => {
+            let parameter = export::dm_init::parameter(kernel, &selection)?;
+            for device in &parameter.unstable {
+                note(format_args!(
+                    "warning: {device} may be another disk at the next boot, and would be mapped in its place: the kernel numbers \
+                     disks in the order in which they are found; put the device on a partition with a PARTUUID"
+                ));
+            }
+            parameter.text
+        }
     };
     print(&text)?;
     Ok(Exit::Done)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::model;
 use crate::device::{Device, Form};
 use crate::mistake::{Mistake, to_serde};
-use crate::units::Sectors;
+use crate::units::{Sectors, SizeError};
 
 /// What every target has, whatever its type.
 #[derive(Deserialize, JsonSchema)]
@@ -60,7 +60,9 @@ impl<'de> Deserialize<'de> for LengthField {
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<LengthField, E> {
-                self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+                let value =
+                    i64::try_from(value).map_err(|_| to_serde(SizeError::TooLarge(value.to_string())))?;
+                self.visit_i64(value)
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<LengthField, E> {

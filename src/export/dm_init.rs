@@ -5,6 +5,7 @@
 //! before there is a file system: `PARTUUID=`, `PARTLABEL=`, the name that its driver gave, or a number. A mapping is
 //! written as `/dev/dm-N`, for every mapping gets its minor number.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use smol_str::format_smolstr;
@@ -26,19 +27,46 @@ const SEPARATORS: [char; 5] = [',', ';', '"', '\n', '\t'];
 const TAGS: [(&str, &str); 2] =
     [("/dev/disk/by-partuuid/", "PARTUUID="), ("/dev/disk/by-partlabel/", "PARTLABEL=")];
 
+/// The parameter for a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its text, and a line end.
+    pub text: String,
+    /// The lower devices that may be others at the next boot: written as a node, which the kernel names in the order in
+    /// which drivers find their disks, or as a number.
+    pub unstable: Vec<Device>,
+}
+
 /// Writes the parameter for a command line.
 ///
 /// # Errors
 ///
-/// [`ExportError::Broken`] with every limit that is broken, [`ExportError::Kernel`] when the kernel can't be read.
+/// As those of [`parameter`].
 pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, ExportError> {
+    parameter(kernel, selection).map(|parameter| parameter.text)
+}
+
+/// Writes the parameter for a command line, and lists the devices in it that may be others at the next boot.
+///
+/// # Errors
+///
+/// [`ExportError::Broken`] with every limit that is broken, [`ExportError::Kernel`] when the kernel can't be read.
+pub fn parameter(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Parameter, ExportError> {
     let host = Host::read(kernel, selection)?;
     let minors: BTreeMap<DevNum, u32> =
         host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
     let mut broken = Vec::new();
+    let unstable = RefCell::new(BTreeMap::new());
     let written = |number| match minors.get(&number) {
         Some(minor) => Some(Device { form: Form::Path(format_smolstr!("/dev/dm-{minor}")), number: None }),
-        None => early(&host.paths, number),
+        None => {
+            let early = early(&host.paths, number);
+            if !matches!(early, Some(Device { form: Form::Tag(..), .. })) {
+                let device = early.clone().unwrap_or_else(|| Device::numbered(number));
+                unstable.borrow_mut().insert(number, device);
+            }
+            early
+        }
     };
     let mut specs = specs::of(&host, &mut broken, &written);
     for (spec, minor) in specs.iter_mut().zip(0..) {
@@ -46,7 +74,8 @@ pub fn write(kernel: &dyn ReadKernel, selection: &Selection) -> Result<String, E
     }
     broken.extend(check(&specs));
     if broken.is_empty() {
-        Ok(format!("dm-mod.create=\"{}\"\n", print(&specs)))
+        let text = format!("dm-mod.create=\"{}\"\n", print(&specs));
+        Ok(Parameter { text, unstable: unstable.into_inner().into_values().collect() })
     } else {
         Err(ExportError::Broken { format: "dm-mod.create=", broken })
     }

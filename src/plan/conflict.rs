@@ -235,6 +235,11 @@ pub enum Obstacle {
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.
     ExchangeInParts,
+    /// Volumes that are snapshots of each other.
+    SnapshotsInCircle {
+        /// The mappings that serve these volumes.
+        origins: Vec<Key>,
+    },
     /// The steps of the mapping wait for each other.
     StepsInCircle,
 }
@@ -285,7 +290,8 @@ impl fmt::Display for Obstacle {
             ),
             Self::LengthUnknown { kind, start } => write!(
                 f,
-                "the length of the {kind} target at sector {start} follows from a device whose size is not known"
+                "the length of the {kind} target at sector {start} follows from a device whose size is not known before its table was \
+                 loaded once: write the length, or apply a map without this mapping first"
             ),
             Self::NoRoom(no_room) => no_room.fmt(f),
             Self::RowsMisaligned(row) => row.fmt(f),
@@ -356,6 +362,15 @@ impl fmt::Display for Obstacle {
                 "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
                  apply the change in two parts: first a map in which nothing uses these sectors",
             ),
+            Self::SnapshotsInCircle { origins } => {
+                let origins: Vec<String> = origins.iter().map(|key| format!("`{key}`")).collect();
+                write!(
+                    f,
+                    "the volumes of {} are snapshots of each other, so that none can be made first; leave snapshot_of out \
+                     of one of them, which is then an empty volume, or the one of that id that the pool has",
+                    origins.join(" and ")
+                )
+            }
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
             }

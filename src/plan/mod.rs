@@ -212,6 +212,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     let (ignored, mut warnings) = (changes.ignored(), changes.warnings());
     warnings.append(&mut sharing.warnings);
     warnings.extend(changes.shared.iter().cloned());
+    warnings.extend(steps.iter().filter_map(Warning::of_access));
     Warning::sort(&mut warnings);
     let namesakes = Namesake::all(changes, observed);
     Plan { steps, dependencies, held_loads, conflicts, unjudged, ignored, warnings, namesakes, allow }

@@ -27,7 +27,7 @@ use super::step::{Operation, Step};
 use super::steps::Unsorted;
 use super::takeovers;
 use super::transfer::Transfer;
-use crate::identity::{Name, Uuid};
+use crate::identity::{Key, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
 use crate::stack::{IndexVec, Position as _, Stacks};
@@ -246,14 +246,26 @@ impl<'c, 'a> Order<'c, 'a> {
             self.recount(after);
             return;
         }
+        let origins: BTreeSet<Key> = circle.iter().filter_map(|step| self.copied(*step)).collect();
         // No other circle is possible: dependencies of one device and of one stack never close one by themselves.
         // Should one appear all the same, it is shown, and nothing is applied.
         let first = circle[0];
-        self.note(first, Obstacle::StepsInCircle, conflicts);
+        let obstacle = if origins.is_empty() {
+            Obstacle::StepsInCircle
+        } else {
+            Obstacle::SnapshotsInCircle { origins: origins.into_iter().collect() }
+        };
+        self.note(first, obstacle, conflicts);
         for (before, why) in self.dependencies.before(first).to_vec() {
             self.dependencies.drop(before, first, why);
         }
         self.recount(first);
+    }
+
+    /// Returns the mapping whose volume a step copies.
+    fn copied(&self, step: UnsortedId) -> Option<Key> {
+        let Operation::Message(message) = &self.dependencies.steps[step].operation else { return None };
+        message.prepares.as_ref()?.origin.as_ref().map(|(key, _)| key.clone())
     }
 
     /// Adds a conflict of the mapping that a step is for.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::conflict::Obstacle;
 use super::neighbour::ReadElsewhere;
+use super::step::Step;
+use super::usage::InUse;
 use crate::diff::Unjudgeable;
 use crate::identity::{Key, Name};
 use crate::targets::IgnoredValue;
@@ -43,6 +45,13 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// Returns the warning about a device that becomes read-only while it is open.
+    pub(super) fn of_access(step: &Step) -> Option<Self> {
+        let users = step.users_of_read_only()?;
+        let fact = Fact::WritesGoOn(Box::new(users.clone()));
+        Some(Self { mapping: step.mapping.clone()?, name: step.name.clone(), fact })
+    }
+
     /// Sorts warnings by mapping, name and sentence, and drops duplicates.
     pub(crate) fn sort(warnings: &mut Vec<Self>) {
         warnings.sort_by_cached_key(|warning| {
@@ -71,6 +80,9 @@ pub enum Fact {
         /// The count of the messages.
         count: usize,
     },
+    /// The device becomes read-only while it is open: the kernel logs writes of those who have it open for writing, and lets
+    /// them pass (`bio_check_ro` in `block/blk-core.c`).
+    WritesGoOn(Box<InUse>),
     /// The device is suspended, its owner is that of the map, and no mapping declares it.
     SuspendedOrphan,
 }
@@ -96,6 +108,12 @@ impl fmt::Display for Fact {
                      when a table is loaded"
                 )
             }
+            Self::WritesGoOn(users) => write!(
+                f,
+                "it becomes read-only while it is in use ({}): what has it open for writing, as a file system that is mounted \
+                 writable, goes on writing; remount that read-only first",
+                users.describe()
+            ),
             Self::SuspendedOrphan => f.write_str(
                 "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
                  and prune = true removes it",

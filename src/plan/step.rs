@@ -151,6 +151,15 @@ pub struct Preparation {
     pub origin: Option<(Key, Uuid)>,
 }
 
+impl Step {
+    /// Returns the users of a device that becomes read-only while it is open.
+    pub(super) fn users_of_read_only(&self) -> Option<&InUse> {
+        let Operation::Reload(reload) = &self.operation else { return None };
+        let closes = reload.access.is_read_only() && !reload.old.access.is_read_only();
+        (closes && reload.users.open_count > 0).then_some(&reload.users)
+    }
+}
+
 impl LiveTable {
     /// The live table of `device`.
     pub fn of(device: &DeviceState) -> Self {

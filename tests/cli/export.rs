@@ -1,5 +1,7 @@
 //! `export`, `import-concise` and `graph` from the command line.
 
+use serde_json::{Value, json};
+
 use crate::lab::Lab;
 
 #[test]
@@ -90,4 +92,25 @@ fn a_graph_comes_in_every_form() {
         "{}",
         lab.ok(["graph", &map])
     );
+}
+
+#[test]
+fn what_may_be_another_disk_at_the_next_boot_is_told() {
+    let lab = Lab::new();
+    lab.ok(["create", "data", "--table", "0 8 linear 8:0 0"]);
+    lab.ok(["create", "top", "--table", "0 8 linear 254:0 0"]);
+    let export = |paths: Value| {
+        lab.edit(|state| state["block_devices"][0]["paths"] = paths);
+        lab.run(["export", "--format", "dm-init"])
+    };
+    for (paths, told) in [
+        (json!(["/dev/sda"]), "warning: /dev/sda may be another disk at the next boot"),
+        (json!(["/dev/disk/by-id/x"]), "warning: 8:0 may be another disk at the next boot"),
+    ] {
+        let ended = export(paths);
+        assert!(ended.code == 0 && ended.stderr.contains(told), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    }
+    let ended = export(json!(["/dev/sda1", "/dev/disk/by-partuuid/12-34"]));
+    assert!(ended.code == 0 && ended.stderr.is_empty(), "{ended:?}");
 }

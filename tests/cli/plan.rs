@@ -317,3 +317,29 @@ fn messages_that_a_table_does_not_show_are_told_and_are_not_drift() {
     assert_eq!(lab.run(["status", &map]).code, 0);
     assert!(lab.ok(["status", &map]).contains("in sync"));
 }
+
+#[test]
+fn a_length_that_follows_from_a_first_load_has_a_way_out() {
+    let lab = Lab::new();
+    lab.edit(|state| state["block_devices"][0]["blank"] = true.into());
+    let below = "[policy]\nallow = [\"format\"]\n[mappings.i]\ntargets = [{ type = \"integrity\", device = \"8:0\", tag_size = 4, \
+                 mode = \"journal\", internal_hash = \"crc32c\" }]\n";
+    let both = format!("{below}[mappings.l]\ntargets = [{{ type = \"linear\", device = \"@i\" }}]\n");
+    let (first, whole) = (lab.write("first.toml", &map(below)), lab.write("whole.toml", &map(&both)));
+    let refused = lab.run(["apply", &whole]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("apply a map without this mapping first"),
+        "{refused:?}"
+    );
+    lab.ok(["apply", &first]);
+    lab.ok(["apply", &whole]);
+    assert_eq!(lab.ok(["plan", &whole]), "Nothing to do.\n");
+}
+
+#[test]
+fn a_number_is_quoted_as_it_is_written() {
+    let lab = Lab::new();
+    let text = "[mappings.z]\ntargets = [{ type = \"zero\", length = 18446744073709551615 }]\n";
+    let refused = lab.fails(1, ["validate", &lab.write("large.toml", &map(text))]);
+    assert!(refused.contains("`18446744073709551615` is more than"), "{refused}");
+}

@@ -13,11 +13,12 @@ mod links;
 mod neighbours;
 mod origins;
 mod superblock;
+mod types;
 mod unseen;
 mod users;
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use crate::config::{Length, Map, Mapping, State};
@@ -40,6 +41,7 @@ use users::DeviceUsers;
 
 pub(crate) use blocks::{BlockUser, PieceUse};
 pub(crate) use superblock::Piece;
+pub(crate) use types::InIndex;
 
 /// The most mappings that are followed down a stack: a map may still hold a circle.
 const MAX_DEPTH: usize = 64;
@@ -96,6 +98,8 @@ pub struct Observed {
     around: OnceLock<HashMap<DevNum, DeviceState>>,
     heads: HashMap<(DevNum, u64), Vec<u8>>,
     unseen: UnseenParts,
+    /// The types of new tables that the kernel does not list.
+    unlisted_types: OnceLock<BTreeMap<String, InIndex>>,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,

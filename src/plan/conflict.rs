@@ -11,11 +11,11 @@ use super::unseen_fact::UnseenFact;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
-use crate::identity::{Called, DevNum, Key, Name, Uuid};
+use crate::identity::{Called, DevNum, Key, Name, Uuid, printable};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::Circle;
-use crate::targets::{NoRoom, Problem};
+use crate::targets::{self, NoRoom, Problem};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,6 +231,8 @@ pub enum Obstacle {
     },
     /// A fact that the plan depends on could not be seen.
     Unseen(Box<UnseenFact>),
+    /// The kernel does not have a target type, and its module index lists no module that has it.
+    TypeMissing(SmolStr),
     /// A key is in no keyring.
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.
@@ -357,6 +359,13 @@ impl fmt::Display for Obstacle {
                 origin.described()
             ),
             Self::Unseen(fact) => fact.fmt(f),
+            Self::TypeMissing(kind) => write!(
+                f,
+                "the kernel lists no target type `{}`, and its module index has no module `{}`, so that the table would be \
+                 refused; install the module, or a kernel that has it",
+                printable(kind),
+                targets::module(kind)
+            ),
             Self::KeyMissing(key) => write!(f, "{key}"),
             Self::ExchangeInParts => f.write_str(
                 "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \

@@ -52,6 +52,7 @@ mod step_ranges;
 mod steps;
 mod takeovers;
 mod transfer;
+mod types;
 mod unseen;
 mod unseen_fact;
 mod usage;
@@ -175,6 +176,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
         let is_listed = |number| changes.id_of_number(number, &observed).is_some_and(takes);
         observed.read_neighbours(kernel, &index.grounds, touched, &is_listed)?;
     }
+    observed.read_types(kernel, types::wanted(&changes))?;
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
     Ok(make(&changes, &observed, allow))
@@ -206,12 +208,15 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
+    let (mut unlisted, mut untyped) = types::judge(changes, observed);
+    conflicts.append(&mut untyped);
     Conflict::sort(&mut conflicts);
     risk::judge(&mut steps, actions, changes, observed, &allow);
     let unjudged = changes.unjudged();
     let (ignored, mut warnings) = (changes.ignored(), changes.warnings());
     warnings.append(&mut sharing.warnings);
     warnings.extend(changes.shared.iter().cloned());
+    warnings.append(&mut unlisted);
     warnings.extend(steps.iter().filter_map(Warning::of_access));
     Warning::sort(&mut warnings);
     let namesakes = Namesake::all(changes, observed);

@@ -3,13 +3,15 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
+
 use super::conflict::Obstacle;
 use super::neighbour::ReadElsewhere;
 use super::step::Step;
 use super::usage::InUse;
 use crate::diff::Unjudgeable;
-use crate::identity::{Key, Name};
-use crate::targets::IgnoredValue;
+use crate::identity::{Key, Name, printable};
+use crate::targets::{self, IgnoredValue};
 
 /// A device that can't be judged, and is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +85,13 @@ pub enum Fact {
     /// The device becomes read-only while it is open: the kernel logs writes of those who have it open for writing, and lets
     /// them pass (`bio_check_ro` in `block/blk-core.c`).
     WritesGoOn(Box<InUse>),
+    /// The kernel does not list a target type of the new table.
+    UnlistedType {
+        /// The type.
+        kind: SmolStr,
+        /// Whether its module is known to be there: it is in the module index, which else can't be read.
+        has_module: bool,
+    },
     /// The device is suspended, its owner is that of the map, and no mapping declares it.
     SuspendedOrphan,
 }
@@ -114,6 +123,19 @@ impl fmt::Display for Fact {
                  writable, goes on writing; remount that read-only first",
                 users.describe()
             ),
+            Self::UnlistedType { kind, has_module } => {
+                let module = targets::module(kind);
+                write!(f, "the kernel lists no target type `{}`; ", printable(kind))?;
+                if *has_module {
+                    write!(f, "it loads the module `{module}` with the table")
+                } else {
+                    write!(
+                        f,
+                        "it asks for the module `{module}` with the table, and whether that is there can't be seen: the \
+                         module index of this kernel is not in /lib/modules"
+                    )
+                }
+            }
             Self::SuspendedOrphan => f.write_str(
                 "it is suspended, and no mapping of this map declares it, so it stays suspended; `dmctl resume` resumes it, \
                  and prune = true removes it",

@@ -57,16 +57,16 @@ pub fn parameter(kernel: &dyn ReadKernel, selection: &Selection) -> Result<Param
         host.bottom_up().iter().map(|seen| seen.listed.number).zip(0..).collect();
     let mut broken = Vec::new();
     let unstable = RefCell::new(BTreeMap::new());
-    let written = |number| match minors.get(&number) {
-        Some(minor) => Some(Device { form: Form::Path(format_smolstr!("/dev/dm-{minor}")), number: None }),
-        None => {
-            let early = early(&host.paths, number);
-            if !matches!(early, Some(Device { form: Form::Tag(..), .. })) {
-                let device = early.clone().unwrap_or_else(|| Device::numbered(number));
-                unstable.borrow_mut().insert(number, device);
-            }
-            early
+    let written = |number| {
+        if let Some(minor) = minors.get(&number) {
+            return Some(Device { form: Form::Path(format_smolstr!("/dev/dm-{minor}")), number: None });
         }
+        let early = early(&host.paths, number);
+        if !matches!(early, Some(Device { form: Form::Tag(..), .. })) {
+            let device = early.clone().unwrap_or_else(|| Device::numbered(number));
+            unstable.borrow_mut().insert(number, device);
+        }
+        early
     };
     let mut specs = specs::of(&host, &mut broken, &written);
     for (spec, minor) in specs.iter_mut().zip(0..) {

@@ -359,27 +359,13 @@ impl fmt::Display for Obstacle {
                 origin.described()
             ),
             Self::Unseen(fact) => fact.fmt(f),
-            Self::TypeMissing(kind) => write!(
-                f,
-                "the kernel lists no target type `{}`, and its module index has no module `{}`, so that the table would be \
-                 refused; install the module, or a kernel that has it",
-                printable(kind),
-                targets::module(kind)
-            ),
+            Self::TypeMissing(kind) => write_type_missing(f, kind),
             Self::KeyMissing(key) => write!(f, "{key}"),
             Self::ExchangeInParts => f.write_str(
                 "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
                  apply the change in two parts: first a map in which nothing uses these sectors",
             ),
-            Self::SnapshotsInCircle { origins } => {
-                let origins: Vec<String> = origins.iter().map(|key| format!("`{key}`")).collect();
-                write!(
-                    f,
-                    "the volumes of {} are snapshots of each other, so that none can be made first; leave snapshot_of out \
-                     of one of them, which is then an empty volume, or the one of that id that the pool has",
-                    origins.join(" and ")
-                )
-            }
+            Self::SnapshotsInCircle { origins } => write_snapshots_in_circle(f, origins),
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
             }
@@ -455,6 +441,26 @@ impl Obstacle {
             _ => Ok(()),
         }
     }
+}
+
+fn write_type_missing(f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+    write!(
+        f,
+        "the kernel lists no target type `{}`, and its module index has no module `{}`, so that the table would be refused; \
+         install the module, or a kernel that has it",
+        printable(kind),
+        targets::module(kind)
+    )
+}
+
+fn write_snapshots_in_circle(f: &mut fmt::Formatter<'_>, origins: &[Key]) -> fmt::Result {
+    let origins: Vec<String> = origins.iter().map(|key| format!("`{key}`")).collect();
+    write!(
+        f,
+        "the volumes of {} are snapshots of each other, so that none can be made first; leave snapshot_of out of one of them, \
+         which is then an empty volume, or the one of that id that the pool has",
+        origins.join(" and ")
+    )
 }
 
 /// `@key` as a map writes it, or `over (254:1)`.

@@ -10,7 +10,7 @@ use crate::observed::Observed;
 
 /// Lists the target types of the tables that will be loaded.
 pub(crate) fn wanted<'c>(changes: &'c Changes<'_>) -> impl Iterator<Item = &'c str> {
-    changed(changes).flat_map(|change| change.new_rows()).map(|row| row.target.kind())
+    changed(changes).flat_map(Change::new_rows).map(|row| row.target.kind())
 }
 
 /// Returns a warning for each of these types that the kernel does not list, and a conflict for each that it can't load.

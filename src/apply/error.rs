@@ -25,7 +25,7 @@ pub enum ApplyError {
         /// The name of the device that should be removed.
         name: Name,
         /// The users of the device.
-        by: Box<KeptBy>,
+        by: KeptBy,
     },
     /// The kernel could not be read. No device was changed.
     #[error(transparent)]

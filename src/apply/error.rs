@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::removal::KeptBy;
 use crate::identity::Name;
 use crate::kernel::KernelError;
-use crate::plan::{Action, Conflict, Reason, Refusal, Step};
+use crate::plan::{Action, Conflict, Reason, Refusal, Stake, Step};
 use crate::policy::Class;
 
 /// Why a plan was not carried out.
@@ -105,6 +105,19 @@ pub struct RefusedStep {
 }
 
 impl RefusedStep {
+    /// Refuses a step that would format what was found blank only once the devices below were there.
+    pub(super) fn to_format(step: &Step, otherwise: &'static str) -> Self {
+        let class = Class::Format;
+        let reason = Reason { stake: Some(Stake::Formats(otherwise)), unseen: None, ..step.reason.clone() };
+        Self {
+            action: step.action(),
+            name: step.name.clone(),
+            class,
+            reason,
+            refusal: Refusal::Policy(class),
+        }
+    }
+
     /// Returns the refusal of a step, if it has one.
     pub(super) fn of(step: &Step) -> Option<Self> {
         let refusal = step.refused.clone()?;
@@ -144,6 +157,10 @@ pub(crate) enum Why {
     InUse(Name, Box<KeptBy>),
     /// The apply was told to stop.
     Stopped,
+    /// Metadata that could not be seen before is missing, and formatting it is not allowed.
+    Unapproved(Box<RefusedStep>),
+    /// Metadata that could not be seen before contradicts the table.
+    Contradicted(Box<Conflict>),
 }
 
 impl Failure {
@@ -160,6 +177,8 @@ impl Failure {
                 Why::Refused(cause) => cause,
                 Why::InUse(_, by) => format!("in use: {by}"),
                 Why::Stopped => "told to stop".to_string(),
+                Why::Unapproved(refused) => refused.to_string(),
+                Why::Contradicted(conflict) => conflict.reason.to_string(),
             };
             return ApplyError::Left { step, cause, left };
         }
@@ -167,6 +186,8 @@ impl Failure {
             Why::Refused(cause) => ApplyError::RolledBack { step, cause },
             Why::InUse(name, by) => ApplyError::InUse { name, by: *by },
             Why::Stopped => ApplyError::Interrupted { step },
+            Why::Unapproved(refused) => ApplyError::Refused(vec![*refused]),
+            Why::Contradicted(conflict) => ApplyError::Conflicts(vec![*conflict]),
         }
     }
 }

@@ -66,12 +66,18 @@ impl PriorState {
         Id::stable(&self.name, self.uuid.as_ref())
     }
 
-    /// Returns the message for a device that can't be created again.
-    pub(crate) fn lost(&self, error: &KernelError) -> String {
+    /// Returns the message for a device that can't be created again. `is_there` tells whether it is there without a table.
+    pub(crate) fn lost(&self, error: &KernelError, is_there: bool) -> String {
+        let (name, table) = (&self.name, table(&self.live.rows));
+        if is_there {
+            return format!(
+                "{name} was removed, and is there again without a table: {error}; once the cause is gone, `dmctl apply` \
+                 goes on from here, and `dmctl reload {name}` gives it its old table:{table}"
+            );
+        }
         format!(
-            "{0} was removed, and can't be made again as it was: {error}; `dmctl create {0}` makes it from its old table:{1}",
-            self.name,
-            table(&self.live.rows)
+            "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old \
+             table:{table}"
         )
     }
 }

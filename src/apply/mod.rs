@@ -32,6 +32,7 @@ mod swap;
 mod swapped;
 mod tasks;
 mod undo;
+mod unseen;
 mod verify;
 mod workers;
 

@@ -4,11 +4,14 @@ use super::journal::{UndoEntry, UndoLog};
 use super::rows;
 use crate::diff;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
-use crate::table::RawRow;
+use crate::table::{RawRow, Row};
+use crate::targets::SizeTaken;
 
 /// Resumes a device on the table that it has. A table whose target reads its metadata while suspended is loaded again
 /// first: if the device is suspended because a disk failed, the target's copy in memory may be damaged, and would then be
-/// written to the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits it).
+/// written to the disk (`era_preresume` in `drivers/md/dm-era-target.c` commits it). So is one that took the size of a
+/// lower device when it was loaded: the device may have grown since, and a cache does not resume then (`can_resume` in
+/// `drivers/md/dm-cache-target.c`).
 pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> Result<(), KernelError> {
     let found = kernel.device(id, Slot::Live)?;
     let Some(now) = found.filter(|now| now.info.suspended && loads_late(&now.table)) else {
@@ -21,5 +24,9 @@ pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> R
 
 fn loads_late(table: &[RawRow]) -> bool {
     let rows = diff::understand(table).unwrap_or_default();
-    rows.iter().any(|row| row.target.traits().suspend_before_load)
+    let takes_size = |row: &Row| {
+        let lowers = row.target.lower_devices(row.length);
+        lowers.iter().any(|lower| lower.size == SizeTaken::AtLoad)
+    };
+    rows.iter().any(|row| row.target.traits().suspend_before_load || takes_size(row))
 }

@@ -48,7 +48,8 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
         }
         UndoEntry::Removed { old } => {
             let outcome = undo.make_again(&old);
-            undo.note(outcome, |error| old.lost(&error));
+            let is_there = undo.is_there(&old);
+            undo.note(outcome, |error| old.lost(&error, is_there));
         }
         UndoEntry::Kept { id, name } => {
             let outcome = undo.restore_deferred_remove(&id);

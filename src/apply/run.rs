@@ -6,21 +6,25 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 
-use super::error::{Failure, Part, Why};
+use super::error::{Failure, Part, RefusedStep, Why};
 use super::journal::{PriorState, UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
 use super::swap::{self, Member, MemberId, Members};
 use super::swapped::Swapped;
-use super::tasks::{self, LoadTime, Task, Tasks};
+use super::tasks::{LoadTime, Task, Tasks};
+use super::unseen::{self, Unfit};
 use super::workers::{self, Executor};
 use super::{Options, Progress, freeze, hold, preparation, removal, resume, rows, verify};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
 use crate::keys;
-use crate::plan::{Action, Create, Held, LiveTable, Message, Operation, Plan, Reload, Step, StepId};
+use crate::plan::{
+    Action, Conflict, Create, Held, LiveTable, Message, Obstacle, Operation, Plan, Reload, Step, StepId,
+};
+use crate::policy::Class;
 use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
 use crate::table::Row;
@@ -114,7 +118,9 @@ impl<'k, 'p> Run<'k, 'p> {
 
     fn load(&self, Swapped { step, reload, .. }: &Swapped<'p>) -> Result<(), Failure> {
         let id = step.id();
-        let table = rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows);
+        let complete = self.complete(step, &reload.table)?;
+        self.look(step, &complete)?;
+        let table = rows::to_reload(&complete, &reload.old.rows);
         self.kernel
             .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &table, &error)))?;
@@ -124,7 +130,7 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// Makes the loaded tables of a stack live.
     fn swap(&self, stack: &[Swapped<'p>]) -> Result<(), Failure> {
-        if self.load_time == LoadTime::Early {
+        if self.load_time.is_early() {
             stack.iter().try_for_each(|swapped| self.check_metadata(swapped))?;
         }
         let places = stack.iter().enumerate().map(|(at, swapped)| (swapped.place, MemberId::new(at)));
@@ -213,7 +219,7 @@ impl<'k, 'p> Run<'k, 'p> {
             name: step.name.clone(),
             number: step.number,
             new: rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows),
-            load_late: tasks::loads_late(&reload.table, self.load_time),
+            load_late: self.load_time.is_late(&reload.table),
             reload: Arc::clone(reload),
         })
     }
@@ -302,6 +308,7 @@ impl<'k, 'p> Run<'k, 'p> {
             outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
         };
         let first = self.complete(step, table)?;
+        self.look(step, &first)?;
         serve(&first)?;
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
@@ -311,6 +318,29 @@ impl<'k, 'p> Run<'k, 'p> {
         })?;
         self.made().lengths.insert(Key::clone(key), length);
         serve(&self.complete(step, table)?)
+    }
+
+    /// Looks at the metadata of a table that could not be seen before, now that the devices below it are there.
+    fn look(&self, step: &Step, table: &[Row]) -> Result<(), Failure> {
+        if step.reason.unseen.is_none() {
+            return Ok(());
+        }
+        let (allowed, failed) =
+            (self.plan.allow.contains(&Class::Format), |why| Failure { step: describe(step), why });
+        match unseen::judge(self.kernel, table) {
+            Err(Unfit::Contradicts(contradiction)) => {
+                let Some(mapping) = step.mapping.clone() else {
+                    return Err(Failure::new(describe(step), &contradiction));
+                };
+                let reason = Obstacle::Contradiction(contradiction);
+                let conflict = Conflict { mapping, name: step.name.clone(), reason };
+                Err(failed(Why::Contradicted(conflict.into())))
+            }
+            Err(Unfit::Blank(otherwise)) if !allowed => {
+                Err(failed(Why::Unapproved(RefusedStep::to_format(step, otherwise).into())))
+            }
+            Err(Unfit::Blank(_)) | Ok(()) => Ok(()),
+        }
     }
 
     /// Removes a device, after reading the state to recreate should a later step fail.
@@ -408,7 +438,7 @@ impl Executor for Run<'_, '_> {
 /// in the order of the plan.
 fn first(failed: Vec<(TaskId, Failure)>) -> Option<Failure> {
     let rank = |failure: &Failure| match failure.why {
-        Why::Refused(_) => 0,
+        Why::Refused(_) | Why::Unapproved(_) | Why::Contradicted(_) => 0,
         Why::InUse(..) => 1,
         Why::Stopped => 2,
     };

@@ -14,7 +14,7 @@ use super::swapped::Swapped;
 use crate::identity::{DevNum, Key};
 use crate::plan::{Operation, Plan, Step, StepId};
 use crate::stack::{IndexVec, Position as _};
-use crate::table::Row;
+use crate::table::{self, Row};
 
 /// A unit of work. Steps are given by their places in the plan.
 pub(crate) enum Task<'p> {
@@ -181,7 +181,7 @@ impl<'p> Sorting<'p> {
         for (place, step) in steps.entries() {
             let Some(swapped) = Swapped::of(place, step) else { continue };
             let table = &swapped.reload.table;
-            let waits = loads_late(table, self.load_time)
+            let waits = self.load_time.is_late(table)
                 || step.number.is_some_and(|number| held.contains(&number))
                 || self.plan.held_loads.contains(&place)
                 || step.mapping.as_ref().is_some_and(|key| prepared.contains(key));
@@ -196,7 +196,7 @@ impl<'p> Sorting<'p> {
     fn swaps(&mut self, reloads: &[Swapped<'p>]) {
         for swapped in reloads {
             let place = swapped.place;
-            if self.loads[place].is_none() && !loads_late(&swapped.reload.table, self.load_time) {
+            if self.loads[place].is_none() && !self.load_time.is_late(&swapped.reload.table) {
                 let before = self.before(place);
                 self.loads[place] =
                     Some(self.tasks.push(Task::Load(*swapped), Phase::Stage, Lane::Load, before));
@@ -246,30 +246,51 @@ impl<'p> Sorting<'p> {
 }
 
 /// When the tables of a plan are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LoadTime {
-    /// Before the swap, unless a target must be suspended first.
-    Early,
-    /// Only once all devices below the table serve I/O again.
-    Late,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoadTime {
+    /// Whether each table is loaded only once all devices below it serve I/O again: one of the devices is suspended from
+    /// the start, and a target may read its devices when it is loaded, and would wait for ever.
+    all_late: bool,
+    /// The devices that grow.
+    grown: HashSet<DevNum>,
 }
 
 impl LoadTime {
-    /// Returns when the tables of `plan` are loaded: late if one of its devices is suspended from the start, because a
-    /// target may read its devices when it is loaded, and would wait for ever.
+    /// Returns when the tables of `plan` are loaded.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let suspended = plan.steps.iter().any(|step| match &step.operation {
+        let all_late = plan.steps.iter().any(|step| match &step.operation {
             Operation::Reload(reload) => reload.suspended,
             Operation::Resume { .. } => true,
             _ => false,
         });
-        if suspended { Self::Late } else { Self::Early }
+        let grown = |step: &Step| match &step.operation {
+            Operation::Reload(reload) => {
+                let size = reload.table.last().map_or(0, Row::end);
+                step.number.filter(|_| size > table::sectors(&reload.old.rows))
+            }
+            _ => None,
+        };
+        Self { all_late, grown: plan.steps.iter().filter_map(grown).collect() }
     }
-}
 
-/// Whether a table is loaded only while its device is suspended.
-pub(crate) fn loads_late(table: &[Row], load_time: LoadTime) -> bool {
-    load_time == LoadTime::Late || table.iter().any(|row| row.target.traits().suspend_before_load)
+    /// Whether tables are loaded before the swap, unless a target wants it otherwise.
+    pub(crate) fn is_early(&self) -> bool {
+        !self.all_late
+    }
+
+    /// Whether a table is loaded only while its device is suspended, and the devices below it serve I/O again: because of
+    /// its target, or because the target takes the size of a device that grows.
+    pub(crate) fn is_late(&self, table: &[Row]) -> bool {
+        let takes_size = |row: &Row| {
+            let lowers = row.target.lower_devices(row.length);
+            let grows = |number: Option<DevNum>| number.is_some_and(|number| self.grown.contains(&number));
+            lowers.iter().any(|lower| lower.size.is_at_load() && grows(lower.device.number))
+        };
+        self.all_late
+            || table.iter().any(|row| {
+                row.target.traits().suspend_before_load || (!self.grown.is_empty() && takes_size(row))
+            })
+    }
 }
 
 /// Returns the device that a step gives its first table.

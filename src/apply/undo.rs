@@ -44,7 +44,8 @@ impl<'k> Undo<'k> {
     pub(crate) fn end(mut self) -> Vec<String> {
         for old in std::mem::take(&mut self.waiting) {
             let outcome = self.serve(&old);
-            self.note(outcome, |error| old.lost(&error));
+            let is_there = self.is_there(&old);
+            self.note(outcome, |error| old.lost(&error, is_there));
         }
         for entry in std::mem::take(&mut self.held).backwards() {
             if let UndoEntry::Suspended { id, name } = entry {
@@ -117,6 +118,11 @@ impl<'k> Undo<'k> {
                 self.make_again(shell)
             }
         }
+    }
+
+    /// Whether the device exists.
+    pub(crate) fn is_there(&self, old: &PriorState) -> bool {
+        matches!(self.kernel.device(&old.id(), Slot::Live), Ok(Some(_)))
     }
 
     /// Recreates a device as it was. If its table can't be loaded yet, the device waits for it.

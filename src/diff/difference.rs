@@ -5,6 +5,7 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use crate::access::Access;
+use crate::device::Written;
 use crate::identity::Key;
 use crate::targets::{self, Effect};
 use crate::units::Sectors;
@@ -52,6 +53,15 @@ pub enum Difference {
     },
     /// A lower device that is replaced by another one.
     LowerDevice(Key),
+    /// A lower device that has grown, or grows, beyond what the live table uses of it.
+    LowerGrew {
+        /// The lower device.
+        device: Written,
+        /// The size that the live table uses, in sectors.
+        used: u64,
+        /// The size, in sectors.
+        size: u64,
+    },
 }
 
 impl Difference {
@@ -86,6 +96,13 @@ impl fmt::Display for Difference {
             Self::Access(Access::ReadOnly) => f.write_str("becomes read-only"),
             Self::Access(Access::Writable) => f.write_str("becomes writable"),
             Self::BlockSize { live, wanted } => write!(f, "logical block size {live} -> {wanted}"),
+            Self::LowerGrew { device, used, size } => write!(
+                f,
+                "it uses {} of {}, which has {}, until its table is loaded again",
+                Sectors(*used).human(),
+                **device,
+                Sectors(*size).human()
+            ),
             Self::LowerDevice(key) => write!(f, "it depends on @{key}, which is recreated"),
         }
     }

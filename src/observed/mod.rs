@@ -9,6 +9,7 @@ mod awaited;
 mod blocks;
 mod circles;
 mod downwards;
+mod heads;
 mod links;
 mod neighbours;
 mod origins;
@@ -21,7 +22,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
-use crate::config::{Length, Map, Mapping, State};
+use crate::config::{Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Absence, BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
@@ -29,10 +30,11 @@ use crate::keys::Keyring;
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::{Metadata, signature};
-use crate::units::SECTOR;
 pub(crate) use awaited::{Awaited, awaited};
 pub(crate) use circles::Circle;
 use circles::Circles;
+pub(crate) use heads::Head;
+use heads::Holder;
 use links::Links;
 pub(crate) use links::Meaning;
 use neighbours::Neighbours;
@@ -42,9 +44,6 @@ use users::DeviceUsers;
 pub(crate) use blocks::{BlockUser, PieceUse};
 pub(crate) use superblock::Piece;
 pub(crate) use types::InIndex;
-
-/// The most mappings that are followed down a stack: a map may still hold a circle.
-const MAX_DEPTH: usize = 64;
 
 position! {
     /// A mapped device, in the order of the kernel's list.
@@ -96,10 +95,11 @@ pub struct Observed {
     neighbours: OnceLock<Neighbours>,
     /// Devices around the origins of new snapshots, which the map does not declare.
     around: OnceLock<HashMap<DevNum, DeviceState>>,
-    heads: HashMap<(DevNum, u64), Vec<u8>>,
     unseen: UnseenParts,
     /// The types of new tables that the kernel does not list.
     unlisted_types: OnceLock<BTreeMap<String, InIndex>>,
+    /// The heads that hold metadata, by device and by offset in bytes.
+    heads: HashMap<(Holder, u64), Head>,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,
@@ -147,15 +147,7 @@ impl Observed {
         }
         observed.read_downwards(kernel)?;
         observed.links = observed.moved_links(map);
-        for (mapping, device, offset, length) in heads {
-            let Some((number, offset)) = observed.ground(map, Some(mapping), (device, offset)) else {
-                continue;
-            };
-            match kernel.peek(number, offset, length) {
-                Some(head) => drop(observed.heads.insert((number, offset), head)),
-                None => observed.note_unread(kernel, &mapping.key, device, number),
-            }
-        }
+        observed.read_heads(kernel, map, heads);
         Ok(observed)
     }
 
@@ -205,31 +197,6 @@ impl Observed {
         };
         self.absent.insert(device.form.clone(), absence);
         Ok(())
-    }
-
-    /// Finds the device and offset that hold a byte of `device` now, for a map that is not applied yet: follows linear
-    /// rows of the map downwards. A byte has one way down, so no search of the stacks is needed. Offsets are in bytes. `None` when the device does not exist.
-    /// `used_by` is the mapping that is written with `device`.
-    fn ground<'m>(
-        &self,
-        map: &'m Map,
-        mut used_by: Option<&'m Mapping>,
-        (device, offset): (&'m Device, u64),
-    ) -> Option<(DevNum, u64)> {
-        let (mut device, mut sector) = (device, offset / SECTOR);
-        for _ in 0..MAX_DEPTH {
-            let number = device.number.or_else(|| self.number_for(used_by, device));
-            let Some(mapping) = self.mapping_of(map, device, number) else {
-                return Some((number?, sector.checked_mul(SECTOR)? + offset % SECTOR));
-            };
-            let Some(below) = straight_down(mapping, sector) else {
-                let number = self.by_uuids(mapping)?.listed.number;
-                return Some((number, sector.checked_mul(SECTOR)? + offset % SECTOR));
-            };
-            (device, sector) = below;
-            used_by = Some(mapping);
-        }
-        None
     }
 
     /// Returns the mapping of the map for a device, whichever form it has.
@@ -354,25 +321,4 @@ impl Observed {
         let mapped = self.by_number(number).map(|seen| seen.listed.name.to_string());
         Called { name: mapped.or_else(|| self.driver_names.get(&number).cloned()), number }
     }
-
-    /// Returns the metadata from byte `offset` of a device on, as the map will arrange it; `None` where it was not read.
-    pub fn head(&self, map: &Map, device: &Device, offset: u64) -> Option<&[u8]> {
-        self.heads.get(&self.ground(map, None, (device, offset))?).map(Vec::as_slice)
-    }
-}
-
-/// Returns the device and sector below a sector of a mapping, where its row maps them linearly.
-fn straight_down(mapping: &Mapping, sector: u64) -> Option<(&Device, u64)> {
-    let mut start = 0u64;
-    for row in &mapping.rows {
-        let inside = sector.checked_sub(start)?;
-        match row.length {
-            Length::Sectors(length) if inside >= length => start = start.checked_add(length)?,
-            _ => {
-                let (device, offset) = row.target.linear_map()?;
-                return Some((device, offset.checked_add(inside)?));
-            }
-        }
-    }
-    None
 }

@@ -57,6 +57,13 @@ pub enum Drift {
     Blocked,
 }
 
+impl Drift {
+    /// Whether the device is given a table.
+    pub fn loads_table(&self) -> bool {
+        matches!(self, Self::Missing | Self::NoTable | Self::Differs(_) | Self::Replaced(_))
+    }
+}
+
 impl<'a> Change<'a> {
     /// Returns the state of the device.
     pub fn device(&self) -> Option<&'a DeviceState> {
@@ -111,10 +118,7 @@ impl<'a> Change<'a> {
 
     /// Returns the rows of the table that the device is given. Empty where it keeps its table, or does not get one.
     pub fn new_rows(&self) -> &[Row] {
-        match self.drift {
-            Drift::Missing | Drift::NoTable | Drift::Differs(_) | Drift::Replaced(_) => &self.rows,
-            _ => &[],
-        }
+        if self.drift.loads_table() { &self.rows } else { &[] }
     }
 
     /// Whether its table may take sectors that the live one does not use.

@@ -113,29 +113,38 @@ impl<'a> Comparison<'a> {
         let device = found.and_then(|found| found.seen.mapped.as_ref());
         let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
-        let Resolver { mut obstacles, blocks, caused_by_plan, assumed, .. } = resolver;
-        let block = blocks.block();
+        let (block, caused_by_plan) = (resolver.blocks.block(), resolver.caused_by_plan);
+        let (mut obstacles, assumed) = (std::mem::take(&mut resolver.obstacles), resolver.assumed.take());
         let short = present && rows.len() < mapping.rows.len();
         obstacles.extend(circle);
         obstacles.dedup();
+        let mut warnings = Vec::new();
         if !short && !caused_by_plan && serves(mapping, device, &rows, &obstacles) {
-            self.changes.note_warnings(obstacles.drain(..));
+            warnings = std::mem::take(&mut obstacles);
         }
         let mut blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
-        let drift = if blocked {
-            Drift::Blocked
-        } else {
-            let (drift, ignored) = drift(mapping, found, &mut rows);
-            if let Some(assumed) = assumed.filter(|_| drift != Drift::InSync) {
-                obstacles.push(assumed);
-                blocked = true;
-                Drift::Blocked
+        let (mut drift, mut ignored) = (Drift::Blocked, Vec::new());
+        if !blocked {
+            let judged = judge(mapping, found, &mut rows);
+            drift = self.followed(judged.0, &rows, found, lowers);
+            drift = self.replaced_below(drift, found, lowers);
+            if drift == Drift::InSync {
+                drift = resolver.outgrown(&rows).map_or(drift, |diff| Drift::Differs(Arc::new(diff)));
             } else {
-                self.changes.note_ignored(ignored);
-                let drift = self.followed(drift, &rows, found, lowers);
-                self.replaced_below(drift, found, lowers)
+                obstacles.extend(assumed);
             }
-        };
+            if drift.loads_table() {
+                obstacles.extend(resolver.contradictions(&rows));
+            }
+            blocked = !obstacles.is_empty();
+            if blocked {
+                drift = Drift::Blocked;
+            } else {
+                ignored = judged.1;
+            }
+        }
+        self.changes.note_warnings(warnings);
+        self.changes.note_ignored(ignored);
         self.changes.conflicts.extend(obstacles.into_iter().map(|reason| Conflict {
             mapping: mapping.key.clone(),
             name: mapping.name.clone(),
@@ -221,7 +230,7 @@ fn serves(mapping: &Mapping, device: Option<&DeviceState>, rows: &[Row], obstacl
 
 /// Compares a mapping with its device, and turns the rows into those to load over the live table: without orders that
 /// were carried out already. Also returns the values that the kernel would take and ignore.
-fn drift(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drift, Vec<IgnoredValue>) {
+fn judge(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drift, Vec<IgnoredValue>) {
     let settled = |drift| (drift, Vec::new());
     let absent = mapping.state == State::Absent;
     let Some(device) = found.and_then(|found| found.seen.mapped.as_ref()) else {

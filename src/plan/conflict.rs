@@ -15,7 +15,7 @@ use crate::identity::{Called, DevNum, Key, Name, Uuid, printable};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::Circle;
-use crate::targets::{self, NoRoom, Problem};
+use crate::targets::{self, Contradiction, NoRoom, Problem};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub enum Obstacle {
         kind: SmolStr,
         /// The start of the row, in sectors.
         start: u64,
+        /// The mapping whose size is known only after a first load.
+        lower: Option<Key>,
     },
     /// The lower devices leave no room for a row.
     NoRoom(NoRoom),
@@ -77,6 +79,8 @@ pub enum Obstacle {
         /// The sentence of the target.
         message: &'static str,
     },
+    /// The metadata on a lower device contradicts the table, which the kernel would refuse or ignore.
+    Contradiction(Contradiction),
     /// A lower device is not found.
     LowerMissing {
         /// The lower device, as the map writes it.
@@ -290,10 +294,16 @@ impl fmt::Display for Obstacle {
                 f,
                 "its {kind} target must start at sector {start}, where the one before it ends, not at {given}"
             ),
-            Self::LengthUnknown { kind, start } => write!(
+            Self::LengthUnknown { kind, start, lower: None } => write!(
                 f,
-                "the length of the {kind} target at sector {start} follows from a device whose size is not known before its table was \
-                 loaded once: write the length, or apply a map without this mapping first"
+                "the length of the {kind} target at sector {start} follows from a device whose size is not known: \
+                 give the row a length"
+            ),
+            Self::LengthUnknown { kind, start, lower: Some(key) } => write!(
+                f,
+                "the length of the {kind} target at sector {start} follows from the size of @{key}, which is known only \
+                 once @{key} was loaded for the first time; apply the map without this mapping first, or give the row a \
+                 length"
             ),
             Self::NoRoom(no_room) => no_room.fmt(f),
             Self::RowsMisaligned(row) => row.fmt(f),
@@ -305,6 +315,7 @@ impl fmt::Display for Obstacle {
                 first.described(),
                 second.described()
             ),
+            Self::Contradiction(contradiction) => contradiction.fmt(f),
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
             Self::Circle { through } => write!(f, "it depends on itself, through {}", links(through)),
             Self::InCircle(circle) => write!(f, "{circle}"),

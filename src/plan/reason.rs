@@ -21,6 +21,8 @@ pub struct Reason {
     pub consequence: Option<Consequence>,
     /// What the tables of the step put at stake, beyond its action.
     pub stake: Option<Stake>,
+    /// The mapping that must have its device before metadata on it can be seen, which is then judged.
+    pub unseen: Option<Key>,
 }
 
 /// The cause of a step.
@@ -116,7 +118,7 @@ impl Stake {
 
 impl From<Cause> for Reason {
     fn from(cause: Cause) -> Self {
-        Self { orphan: false, cause, consequence: None, stake: None }
+        Self { orphan: false, cause, consequence: None, stake: None, unseen: None }
     }
 }
 
@@ -130,9 +132,7 @@ impl Reason {
     /// Returns the sentence. Most reasons have a fixed one.
     pub fn text(&self) -> Cow<'static, str> {
         match self.cause.sentence() {
-            Some(sentence) if !self.orphan && self.consequence.is_none() && self.stake.is_none() => {
-                sentence.into()
-            }
+            Some(sentence) if self.is_plain() => sentence.into(),
             _ => self.to_string().into(),
         }
     }
@@ -143,12 +143,22 @@ impl Reason {
         if !matches!(self.cause, Cause::Differs(_)) {
             return self.text();
         }
-        match (&self.consequence, &self.stake) {
-            (None, None) => "".into(),
-            (Some(consequence), None) => consequence.to_string().into(),
-            (None, Some(stake)) => stake.to_string().into(),
-            (Some(consequence), Some(stake)) => format!("{consequence}; {stake}").into(),
-        }
+        let beyond = self.beyond_cause();
+        beyond.strip_prefix("; ").map_or(beyond.clone(), str::to_string).into()
+    }
+
+    /// Whether there is nothing but a cause.
+    fn is_plain(&self) -> bool {
+        !self.orphan && self.consequence.is_none() && self.stake.is_none() && self.unseen.is_none()
+    }
+
+    /// Returns what follows the cause.
+    fn beyond_cause(&self) -> String {
+        let consequence = self.consequence.iter().map(|consequence| format!("; {consequence}"));
+        let stake = self.stake.iter().map(|stake| format!("; {stake}"));
+        let unseen =
+            self.unseen.iter().map(|key| format!("; its metadata can't be seen before @{key} is there"));
+        consequence.chain(stake).chain(unseen).collect()
     }
 }
 
@@ -237,7 +247,6 @@ impl fmt::Display for Reason {
             f.write_str("no mapping declares it; ")?;
         }
         write!(f, "{}", self.cause)?;
-        self.consequence.iter().try_for_each(|consequence| write!(f, "; {consequence}"))?;
-        self.stake.iter().try_for_each(|stake| write!(f, "; {stake}"))
+        f.write_str(&self.beyond_cause())
     }
 }

@@ -12,12 +12,13 @@ use crate::block_size::{RowBlocks, TableBlocks};
 use crate::config::own_sectors::{self, Ground, OwnSectors};
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
-use crate::diff;
+use crate::diff::{self, Difference, TableDiff};
 use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState};
-use crate::observed::{Meaning, Observed};
-use crate::table::Row;
-use crate::targets::{DeviceUse, Found, Problems, RemainingLength, Target};
+use crate::observed::{Head, Meaning, Observed};
+use crate::sector_map::SectorMap;
+use crate::table::{self, Row};
+use crate::targets::{DeviceUse, Found, OnDisk, Problems, RemainingLength, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -130,7 +131,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
                     self.check_seen(lower.device);
                 }
                 if self.obstacles.len() == troubles {
-                    self.size_unknown(target.kind(), start);
+                    self.size_unknown(target, start);
                 }
                 None
             }
@@ -142,7 +143,10 @@ impl<'r, 'a> Resolver<'r, 'a> {
     fn on_disk(&self, target: &dyn Target) -> Option<u64> {
         let metadata = target.metadata();
         let first = metadata.first()?;
-        let head = self.observed.head(self.changes.map, first.device, first.offset);
+        let head = match self.observed.head(self.changes.map, first.device, first.offset) {
+            Some(Head::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        };
         let live = self.device.and_then(|device| device.table.first());
         head.and_then(|head| target.length_on_disk(head))
             .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
@@ -180,11 +184,72 @@ impl<'r, 'a> Resolver<'r, 'a> {
     fn check_metadata(&mut self, target: &dyn Target) {
         for metadata in target.metadata() {
             let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
-            if head.is_some_and(|head| (metadata.look)(head) == Found::Fatal) {
+            if let Some(Head::Bytes(head)) = head
+                && (metadata.look)(head) == Found::Fatal
+            {
                 self.obstacles
                     .push(Obstacle::Metadata { device: metadata.device.into(), message: metadata.otherwise });
             }
         }
+    }
+
+    /// Finds what the metadata on disk contradicts in a table that is to be loaded.
+    pub(crate) fn contradictions(&self, rows: &[Row]) -> Vec<Obstacle> {
+        let found = rows.iter().filter_map(|row| {
+            let metadata = row.target.metadata();
+            if metadata.is_empty() {
+                return None;
+            }
+            let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
+            let live = self.live(row);
+            let size_of = |device: &Device| self.size(device);
+            let on_disk =
+                OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: live.is_some() };
+            let foreign = || {
+                let used = live.as_ref().map(|live| live.target.metadata()).unwrap_or_default();
+                metadata.iter().zip(&heads).find_map(|(one, head)| {
+                    let in_use = used.iter().any(|used| used.is_at(one));
+                    let is_other = (one.look)(head.as_deref()?) == Found::Other;
+                    (is_other && !in_use).then(|| one.foreign(row.target.kind()))
+                })
+            };
+            row.target.contradiction(&on_disk).or_else(foreign)
+        });
+        found.map(Obstacle::Contradiction).collect()
+    }
+
+    /// Returns the difference that a lower device makes which has grown, or grows, and which a live table that stays the
+    /// same would not use.
+    pub(crate) fn outgrown(&self, rows: &[Row]) -> Option<TableDiff> {
+        let by_metadata = |row: &Row| {
+            let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
+            let size_of = |device: &Device| self.size(device);
+            let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: true };
+            let (device, used) = row.target.outgrown(&on_disk)?;
+            Some(Difference::LowerGrew { device: device.into(), used, size: self.size(device)? })
+        };
+        let grows = |row: &Row| {
+            let taking = row.target.lower_devices(row.length).into_iter().find_map(|lower| {
+                let takes = lower.length.is_none() && lower.size.is_used();
+                let below = self.below(lower.device).filter(|_| takes)?;
+                let used = table::sectors(&below.device()?.table);
+                let size = below.size.filter(|size| *size > used)?;
+                Some(Difference::LowerGrew { device: lower.device.into(), used, size })
+            });
+            taking.or_else(|| by_metadata(row))
+        };
+        let takes =
+            |row: &&Row| row.target.lower_devices(row.length).iter().any(|lower| lower.size.is_used());
+        let differences: Vec<Difference> = rows.iter().filter(takes).filter_map(grows).collect();
+        let map = SectorMap::of(rows, rows);
+        (!differences.is_empty()).then_some(TableDiff { map, differences, remaps: false })
+    }
+
+    /// Returns the live row of the type and start of `row`.
+    fn live(&self, row: &Row) -> Option<Row> {
+        let live = self.device?.table.iter().find(|live| live.start == row.start)?;
+        let live = diff::understand(std::slice::from_ref(live)).ok()?.pop()?;
+        (live.target.kind() == row.target.kind()).then_some(live)
     }
 
     fn resolve(&mut self, device: &mut Device) {
@@ -267,10 +332,15 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    fn size_unknown(&mut self, kind: &str, start: u64) {
-        if !self.blocked {
-            self.obstacles.push(Obstacle::LengthUnknown { kind: kind.into(), start });
+    fn size_unknown(&mut self, target: &dyn Target, start: u64) {
+        if self.blocked {
+            return;
         }
+        let lowers = target.lower_devices(0);
+        let mut below = lowers.iter().filter_map(|lower| self.below(lower.device));
+        let unmade = below.find(|below| below.rows.iter().any(|row| row.provisional));
+        let lower = unmade.map(|below| below.mapping.key.clone());
+        self.obstacles.push(Obstacle::LengthUnknown { kind: target.kind().into(), start, lower });
     }
 
     /// Returns the mapping of this map that `device` is.

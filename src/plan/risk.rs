@@ -12,13 +12,13 @@ use super::step::{Operation, Step};
 use super::usage::InUse;
 use crate::config::Map;
 use crate::diff;
-use crate::identity::DevNum;
-use crate::observed::Observed;
+use crate::identity::{DevNum, Key};
+use crate::observed::{Head, Observed};
 use crate::policy::Class;
 use crate::stack::IndexVec;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::{Found, signature};
+use crate::targets::{Found, Metadata, signature};
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
 /// may not be carried out. `actions` holds the actions that occur, but for renames.
@@ -55,7 +55,18 @@ pub(crate) fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
     if let Some(stake) = stake(step, map, observed).filter(|stake| stake.class() > step.class) {
         step.class = stake.class();
         step.reason.stake = Some(stake);
+    } else if let Some((table, _)) = step.new_table() {
+        step.reason.unseen = unseen(table, map, observed);
     }
+}
+
+/// Returns the mapping that must have its device before the metadata of a table can be seen.
+fn unseen(table: &[Row], map: &Map, observed: &Observed) -> Option<Key> {
+    let not_yet = |metadata: Metadata<'_>| match observed.head(map, metadata.device, metadata.offset)? {
+        Head::NotYet(key) => Some(key.clone()),
+        Head::Bytes(_) | Head::Unreadable => None,
+    };
+    table.iter().flat_map(|row| row.target.metadata()).find_map(not_yet)
 }
 
 /// Refuses the removals of devices that are still in use when their turn comes.
@@ -135,7 +146,7 @@ fn replaced(step: &Step, wanted: &[Row], observed: &Observed) -> Option<Stake> {
 fn overwritten(table: &[Row], map: &Map, observed: &Observed) -> Option<Stake> {
     table.iter().find_map(|row| {
         let (device, offset) = row.target.overwrites()?;
-        let content = signature::content(observed.head(map, device, offset)?)?;
+        let content = signature::content(observed.head(map, device, offset)?.bytes()?)?;
         Some(Stake::Overwrites { content, device: device.clone() })
     })
 }
@@ -154,18 +165,47 @@ fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Opti
         .filter_map(|(kind, found)| Some((kind, found.device.number?, found.offset)))
         .collect();
     table.iter().find_map(|row| {
-        row.target.metadata().into_iter().find_map(|metadata| {
-            let number = metadata.device.number;
-            if number.is_some_and(|number| in_use.contains(&(row.target.kind(), number, metadata.offset))) {
+        let metadata = row.target.metadata();
+        let judged = |metadata: &Metadata<'_>| judge_metadata(metadata, map, observed);
+        // An array with a device that can't be read is an array all the same.
+        let exists = metadata.iter().any(|one| one.is_copy && judged(one) == Judged::Right);
+        metadata.iter().find_map(|one| {
+            let number = one.device.number;
+            if number.is_some_and(|number| in_use.contains(&(row.target.kind(), number, one.offset))) {
                 return None;
             }
-            let head = observed.head(map, metadata.device, metadata.offset);
-            match head.map_or(Found::Blank, metadata.look) {
-                Found::Blank => Some(Stake::Formats(metadata.otherwise)),
-                Found::Right | Found::Other | Found::Fatal => None,
+            match judged(one) {
+                Judged::Unreadable if one.is_copy && exists => None,
+                Judged::Blank | Judged::Unreadable => Some(Stake::Formats(one.otherwise)),
+                Judged::Right | Judged::NotYet => None,
             }
         })
     })
+}
+
+/// What is where metadata should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    /// The metadata, or something that the kernel does not format.
+    Right,
+    /// Nothing, so that the kernel formats it.
+    Blank,
+    /// Nothing can be read.
+    Unreadable,
+    /// It can be read only once a mapping below has its device, and is judged then.
+    NotYet,
+}
+
+fn judge_metadata(metadata: &Metadata<'_>, map: &Map, observed: &Observed) -> Judged {
+    let bytes = match observed.head(map, metadata.device, metadata.offset) {
+        Some(Head::Bytes(bytes)) => bytes,
+        Some(Head::NotYet(_)) => return Judged::NotYet,
+        Some(Head::Unreadable) | None => return Judged::Unreadable,
+    };
+    match (metadata.look)(bytes) {
+        Found::Blank => Judged::Blank,
+        Found::Right | Found::Other | Found::Fatal => Judged::Right,
+    }
 }
 
 /// For each device that is removed, the devices that used it and have released it by then.

@@ -109,7 +109,7 @@ pub(crate) fn addressee(step: &Step, message: &str) -> String {
 
 /// Returns why a step is needed, and what is at stake, as far as the drawing does not show it.
 pub(crate) fn reasons(step: &Step) -> Vec<String> {
-    let plain = step.refusal.is_none() && step.class.allowed_unasked();
+    let plain = step.refusal.is_none() && step.class.allowed_unasked() && step.unseen.is_none();
     match step.action {
         Action::Reload => beyond_tables(step),
         Action::Create | Action::Rename if plain => suspends(step),

@@ -294,6 +294,7 @@ mod tests {
             kind: "linear".into(),
             params: params.into(),
             shown: None,
+            provisional: false,
             lowers: Vec::new(),
         };
         Step {
@@ -321,6 +322,7 @@ mod tests {
             to: None,
             sector: None,
             message: None,
+            unseen: None,
         }
     }
 

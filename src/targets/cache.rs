@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Blocks, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, Options, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, alternatives, option,
+    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Words, alternatives, le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -206,11 +207,16 @@ impl TargetKind for Cache {
 }
 
 impl Target for Cache {
+    /// The constructor takes the number of blocks from the cache device, and refuses an origin that is shorter than the
+    /// row (`parse_cache_dev` and `parse_origin_dev` in `drivers/md/dm-cache-target.c`). The metadata does not grow.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
-            DeviceUse { blocks: Blocks::StackedWhole, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) },
-            DeviceUse::write(&self.origin, 0, length),
+            DeviceUse {
+                blocks: Blocks::StackedWhole,
+                ..DeviceUse::whole(&self.cache, DeviceAccess::Write).taking_size(SizeTaken::AtLoad)
+            },
+            DeviceUse::write(&self.origin, 0, length).taking_size(SizeTaken::Checked),
         ]
     }
 
@@ -253,6 +259,13 @@ impl Target for Cache {
             &self.metadata,
             "the kernel formats the metadata of an empty cache",
         )]
+    }
+
+    /// `__open_metadata` in `drivers/md/dm-cache-metadata.c`; `struct cache_disk_superblock` has the offset.
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        let block = Sectors(u64::from(le32(on_disk.first()?, 232)?));
+        let known = Some(block).filter(|block| block.0 > 0)?;
+        Contradiction::field(&self.metadata, "the cache's metadata", "block_size", &known, &self.block_size)
     }
 
     fn hazards(&self) -> Hazards {

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, option,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, OnDisk, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits, Words, le64,
+    option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -120,11 +121,16 @@ impl TargetKind for Clone {
 }
 
 impl Target for Clone {
+    /// The constructor refuses devices that are shorter than the row (`parse_dest_dev` and `parse_source_dev` in
+    /// `drivers/md/dm-clone-target.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
-            DeviceUse::write(&self.destination, 0, length),
-            DeviceUse { access: DeviceAccess::Read, ..DeviceUse::write(&self.source, 0, length) },
+            DeviceUse::write(&self.destination, 0, length).taking_size(SizeTaken::Checked),
+            DeviceUse {
+                access: DeviceAccess::Read,
+                ..DeviceUse::write(&self.source, 0, length).taking_size(SizeTaken::Checked)
+            },
         ]
     }
 
@@ -155,6 +161,21 @@ impl Target for Clone {
             &self.metadata,
             "the kernel formats new metadata and copies the source over the destination",
         )]
+    }
+
+    /// `__open_metadata` in `drivers/md/dm-clone-metadata.c`; `struct superblock_disk` has the offsets.
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        const METADATA: &str = "the metadata of the clone";
+        let head = on_disk.first()?;
+        let region = Sectors(le64(head, 172)?);
+        let length = Sectors(le64(head, 180)?);
+        if region.0 == 0 {
+            return None;
+        }
+        let length = (length, Sectors(on_disk.length));
+        let regions =
+            Contradiction::field(&self.metadata, METADATA, "region_size", &region, &self.region_size);
+        regions.or_else(|| Contradiction::field(&self.metadata, METADATA, "length", &length.0, &length.1))
     }
 }
 

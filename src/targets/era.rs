@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, OnDisk, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words, le32,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -97,6 +97,13 @@ impl Target for Era {
             &self.metadata,
             "the kernel formats new metadata, which knows of no era",
         )]
+    }
+
+    /// `open_metadata` in `drivers/md/dm-era-target.c`; `struct superblock_disk` has the offset.
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        let block = Sectors(u64::from(le32(on_disk.first()?, 172)?));
+        let known = Some(block).filter(|block| block.0 > 0)?;
+        Contradiction::field(&self.metadata, "the metadata of era", "block_size", &known, &self.block_size)
     }
 }
 

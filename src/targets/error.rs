@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceUse, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
+use super::{Below, DeviceUse, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
 use crate::device::Device;
 
 /// Every read and write fails.
@@ -42,5 +42,9 @@ impl Target for Error {
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         Vec::new()
+    }
+
+    fn below(&self, _: u64) -> Below<'_> {
+        Below::Fails
     }
 }

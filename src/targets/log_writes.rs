@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer,
-    RemainingLength, SizeOf, Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength,
+    SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 
@@ -69,14 +69,8 @@ impl Target for LogWrites {
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        vec![Metadata {
-            device: &self.log_device,
-            offset: 0,
-            length: 512,
-            // Whatever is there, a log that it may be, is overwritten.
-            look: |_| Found::Blank,
-            otherwise: "the kernel overwrites the log device from its first sector on, whatever it holds",
-        }]
+        let always = "the kernel overwrites the log device from its first sector on, whatever it holds";
+        vec![Metadata::overwritten(&self.log_device, always)]
     }
 }
 
@@ -85,6 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::targets::Found;
     use crate::targets::kit::{compare, device, parse, round_trip};
 
     proptest! {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words, begins_with, option,
+    Below, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Words, begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -160,7 +160,7 @@ impl Mirror {
 
     /// A device of which nothing needs to be looked at to know what the kernel will do.
     fn always<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
-        Metadata { device, offset: 0, length: 1, look: |_| Found::Blank, otherwise }
+        Metadata::overwritten(device, otherwise)
     }
 }
 
@@ -220,8 +220,12 @@ impl TargetKind for Mirror {
 }
 
 impl Target for Mirror {
+    /// The constructor of the log refuses a device without room for a bit a region (`create_log_context` in
+    /// `drivers/md/dm-log.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        let log = self.log.device.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write).apart());
+        let whole =
+            |device| DeviceUse::whole(device, DeviceAccess::Write).apart().taking_size(SizeTaken::Checked);
+        let log = self.log.device.iter().map(whole);
         log.chain(self.legs.iter().map(|leg| DeviceUse::write(&leg.device, leg.offset.0, length))).collect()
     }
 
@@ -245,6 +249,11 @@ impl Target for Mirror {
         }
     }
 
+    fn below(&self, sector: u64) -> Below<'_> {
+        let at = |leg: &Leg| leg.offset.0.saturating_add(sector);
+        Below::copies(self.legs.iter().map(|leg| (&leg.device, at(leg))))
+    }
+
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         let legs = self.legs.iter();
         RemainingLength::shortest(
@@ -262,6 +271,7 @@ impl Target for Mirror {
                 offset: 0,
                 length: 512,
                 look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+                is_copy: false,
                 otherwise: if sync == Some(Sync::Nosync) { "the kernel writes a new log" } else { COPIES },
             }],
             _ => Vec::new(),

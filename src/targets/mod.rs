@@ -45,13 +45,14 @@ mod frame;
 mod kit;
 
 pub use frame::{
-    Block, Blocks, Change, DeviceAccess, DeviceUse, Difference, Differences, Doc, Effect, Handover, Hazards,
-    IgnoredValue, Incomparable, Kind, Mode, NoRoom, OriginUse, ParamsError, Prepare, Problem, Problems,
-    RemainingLength, Style, Target, Traits, Unit, Value,
+    Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
+    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, Mode, NoRoom, OnDisk, OriginUse,
+    ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Style, Target, Traits, Unit,
+    Value,
 };
 use frame::{
-    Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed,
-    of_type, option, part, sector_size,
+    Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,
+    le32, le64, of_type, option, part, sector_size,
 };
 pub(crate) use frame::{
     FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic, signature,

@@ -140,6 +140,7 @@ impl Target for Pcache {
             offset: SUPERBLOCK,
             length: 16,
             look,
+            is_copy: false,
             otherwise: "the kernel writes a new superblock and an empty cache",
         }]
     }

@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod geometry;
 mod level;
+mod superblock;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with,
-    option,
+    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Unit, Words, alternatives, begins_with, option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
@@ -31,7 +32,7 @@ const OVERWRITES: &str = "the kernel writes parity or copies over what the devic
 
 /// A device that is overwritten whatever it holds.
 fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
-    Metadata { device, offset: 0, length: 1, look: |_| Found::Blank, otherwise }
+    Metadata::overwritten(device, otherwise)
 }
 
 /// The kernel's MD RAID behind a mapping.
@@ -287,9 +288,14 @@ impl TargetKind for Raid {
 }
 
 impl Target for Raid {
+    /// The constructor refuses a device that is smaller than its share (`_check_data_dev_sectors` in
+    /// `drivers/md/dm-raid.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let share = self.share(length);
-        let data = move |device| DeviceUse { length: share, ..DeviceUse::whole(device, DeviceAccess::Write) };
+        let data = move |device| {
+            let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);
+            DeviceUse { length: share, ..whole }
+        };
         let apart = |device| DeviceUse::whole(device, DeviceAccess::Write).apart();
         let pairs = self.devices.iter().flat_map(move |pair| {
             let metadata = pair.metadata.iter().map(apart);
@@ -305,6 +311,20 @@ impl Target for Raid {
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
         check::check(self, length, problems);
+    }
+
+    /// The layouts with parity, and those of a reshape, are the kernel's business.
+    fn below(&self, sector: u64) -> Below<'_> {
+        let data = || self.devices.iter().filter_map(|pair| pair.data.as_ref());
+        match self.level.family() {
+            _ if self.delta_disks.is_some() || self.data_offset.is_some() => Below::Unknown,
+            Family::Mirror => Below::copies(data().map(|device| (device, sector))),
+            Family::Stripes => {
+                let devices: Vec<_> = data().map(|device| (device, 0)).collect();
+                Below::striped(&devices, self.chunk.0, sector)
+            }
+            Family::Copies | Family::Parity(_) => Below::Unknown,
+        }
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
@@ -331,6 +351,7 @@ impl Target for Raid {
                 length: 512,
                 // The kernel refuses nothing here: any other content is overwritten by a superblock.
                 look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+                is_copy: true,
                 otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
             })
             .collect();
@@ -346,6 +367,10 @@ impl Target for Raid {
                 .map(|device| overwritten(device, "the kernel fills this device from the others")),
         );
         found
+    }
+
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        superblock::contradiction(self, on_disk)
     }
 }
 

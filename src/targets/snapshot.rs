@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocks, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards, Metadata, Options,
-    OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Words,
-    begins_with, option,
+    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards,
+    Metadata, OnDisk, Options, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax,
+    Target, TargetKind, Words, begins_with, le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -190,8 +190,18 @@ impl Target for Snapshot {
                     Found::Other
                 }
             },
+            is_copy: false,
             otherwise: "the kernel writes the header of an empty snapshot",
         }]
+    }
+
+    /// The chunk size of the header wins over the table, in silence (`read_header` in
+    /// `drivers/md/dm-snap-persistent.c`; `struct disk_header` has the offset).
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        let head = on_disk.first().filter(|head| begins_with(head, MAGIC))?;
+        let chunk =
+            Some(Sectors(u64::from(le32(head, 12)?))).filter(|chunk| chunk.0 > 0 && self.chunk.0 > 0)?;
+        Contradiction::field(&self.cow, "the header of the snapshot", "chunk", &chunk, &self.chunk)
     }
 
     fn hazards(&self) -> Hazards {

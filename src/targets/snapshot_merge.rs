@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, OriginUse, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Words,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, OnDisk, OriginUse,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 
@@ -94,6 +94,10 @@ impl Target for SnapshotMerge {
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
         self.0.metadata()
+    }
+
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        self.0.contradiction(on_disk)
     }
 }
 

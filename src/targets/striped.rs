@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Traits, Words,
+    Below, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Traits,
+    Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -91,6 +92,11 @@ impl Target for Striped {
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {
         self.stripes.iter_mut().map(|stripe| &mut stripe.device).collect()
+    }
+
+    fn below(&self, sector: u64) -> Below<'_> {
+        let stripes: Vec<_> = self.stripes.iter().map(|stripe| (&stripe.device, stripe.offset.0)).collect();
+        Below::striped(&stripes, self.chunk.0, sector)
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {

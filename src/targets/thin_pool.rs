@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Block, DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, Metadata, Mode, NoRoom, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words,
-    in_whole_blocks, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, Metadata, Mode,
+    NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax,
+    Target, TargetKind, Traits, Unit, Words, in_whole_blocks, le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -21,6 +21,24 @@ const BLOCK_STEP: u64 = 128;
 const MAX_BLOCK_SIZE: u64 = 2_097_152;
 /// How many optional words the kernel takes, though it knows five.
 const MAX_FEATURES: usize = 4;
+
+/// Where fields are in the superblock, in bytes (`struct thin_disk_superblock` in `drivers/md/dm-thin-metadata.c`).
+/// Each space map begins with the number of its blocks (`struct disk_sm_root`).
+mod superblock {
+    pub(super) const FLAGS: usize = 4;
+    /// `THIN_METADATA_NEEDS_CHECK_FLAG`.
+    pub(super) const NEEDS_CHECK: u32 = 1;
+    pub(super) const DATA_BLOCKS: usize = 64;
+    pub(super) const METADATA_BLOCKS: usize = 192;
+    pub(super) const BLOCK_SIZE: usize = 336;
+}
+
+/// Returns the blocks of 4 KiB that a pool uses of a metadata device of this size (`get_metadata_dev_size_in_blocks` and
+/// `THIN_METADATA_MAX_SECTORS`).
+fn metadata_blocks(sectors: u64) -> u64 {
+    const MOST: u64 = 255 * ((1 << 14) - 64) * 8;
+    sectors.min(MOST) / 8
+}
 
 /// Blocks of a data device, handed out to thin volumes as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -151,12 +169,14 @@ impl TargetKind for ThinPool {
 }
 
 impl Target for ThinPool {
+    /// Metadata grows with its device when the pool is resumed (`maybe_resize_metadata_dev` in
+    /// `drivers/md/dm-thin.c`); data grows with the row.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         if self.failed.is() {
             return Vec::new();
         }
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().taking_size(SizeTaken::AtResume),
             DeviceUse::write(&self.data, 0, length),
         ]
     }
@@ -203,6 +223,56 @@ impl Target for ThinPool {
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
         vec![Metadata::persistent_data::<MAGIC>(&self.metadata, "the kernel formats a new, empty pool")]
+    }
+
+    /// A pool that must be checked, or only reads, does not grow (`maybe_resize_metadata_dev`).
+    fn outgrown(&self, on_disk: &OnDisk<'_>) -> Option<(&Device, u64)> {
+        let head = on_disk.first()?;
+        let counted = le64(head, superblock::METADATA_BLOCKS).filter(|counted| *counted > 0)?;
+        let needs_check = le32(head, superblock::FLAGS)? & superblock::NEEDS_CHECK != 0;
+        let there = metadata_blocks((on_disk.size_of)(&self.metadata)?);
+        (there > counted && !needs_check && !self.read_only)
+            .then_some((&self.metadata, counted.checked_mul(8)?))
+    }
+
+    /// The block size is checked at load (`__open_metadata` in `drivers/md/dm-thin-metadata.c`), both sizes at resume
+    /// (`maybe_resize_data_dev` and `maybe_resize_metadata_dev` in `dm-thin.c`).
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        const METADATA: &str = "the pool's metadata";
+        let head = on_disk.first()?;
+        let block = Sectors(u64::from(le32(head, superblock::BLOCK_SIZE)?));
+        // Metadata without a block size was never written by a kernel.
+        if block.0 == 0 {
+            return None;
+        }
+        let fixed = Contradiction::field(&self.metadata, METADATA, "block_size", &block, &self.block_size);
+        let counted = le64(head, superblock::DATA_BLOCKS)?;
+        let blocks = |sectors: u64| sectors / block.0;
+        let there = blocks(on_disk.length);
+        let fewer = || {
+            let is_all = (on_disk.size_of)(&self.data).map(blocks) == Some(there);
+            (there < counted).then_some(Contradiction::TooSmall {
+                metadata: METADATA,
+                counted,
+                unit: "blocks",
+                room: if is_all { "the data device" } else { "this table" },
+                there,
+                remedy: "give it its size back or make a new pool on other metadata",
+            })
+        };
+        let counted = le64(head, superblock::METADATA_BLOCKS)?;
+        let smaller = || {
+            let there = metadata_blocks((on_disk.size_of)(&self.metadata)?);
+            (there < counted).then_some(Contradiction::TooSmall {
+                metadata: METADATA,
+                counted,
+                unit: "blocks of its own",
+                room: "the metadata device",
+                there,
+                remedy: "give it its size back",
+            })
+        };
+        fixed.or_else(fewer).or_else(smaller)
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Traits, Unit, Words,
+    RemainingLength, SizeOf, SizeTaken, Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -226,7 +226,8 @@ impl Target for Vdo {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         vec![DeviceUse {
             length: self.storage_blocks.checked_mul(BLOCK),
-            ..DeviceUse::whole(&self.device, DeviceAccess::Write)
+            // The size: `parse_device_config` in `drivers/md/dm-vdo/dm-vdo-target.c`.
+            ..DeviceUse::whole(&self.device, DeviceAccess::Write).taking_size(SizeTaken::Checked)
         }]
     }
 
@@ -271,6 +272,7 @@ impl Target for Vdo {
             offset: 0,
             length: MAGIC.len(),
             look,
+            is_copy: false,
             otherwise: "the kernel refuses the device: make it ready with vdoformat first",
         }]
     }

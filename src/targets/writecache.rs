@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, Options, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Unit, Words, alternatives,
-    begins_with, option,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Unit, Words, alternatives, begins_with, le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -28,6 +28,19 @@ const MAX_BLOCK_SIZE: u64 = if cfg!(any(target_arch = "x86_64", target_arch = "x
 };
 /// The watermarks that are taken where they are left out, in percent (`HIGH_WATERMARK`, `LOW_WATERMARK`).
 const WATERMARKS: (u32, u32) = (50, 45);
+
+/// Returns how many blocks of this size a cache of `bytes` has room for, with what is kept of each.
+fn blocks_in(bytes: u64, block: u64) -> u64 {
+    const SUPERBLOCK: u64 = 64;
+    const ENTRY: u64 = 16;
+    let fits = |count: u64| {
+        let entries = count.checked_mul(ENTRY)?.checked_add(SUPERBLOCK)?.checked_next_multiple_of(block)?;
+        Some(count.checked_mul(block)?.checked_add(entries)? <= bytes)
+    };
+    let most = bytes.saturating_sub(SUPERBLOCK) / block.saturating_add(ENTRY).max(1);
+    // The entries are rounded up to whole blocks.
+    if fits(most) == Some(true) { most } else { most.saturating_sub(1) }
+}
 
 /// Writes go to a fast device first, and to their place later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -173,7 +186,10 @@ impl Target for Writecache {
         let unit = self.block_size.0 / SECTOR;
         vec![
             DeviceUse::write(&self.origin, 0, length).in_units(unit),
-            DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) }.apart().in_units(unit),
+            DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) }
+                .apart()
+                .taking_size(SizeTaken::Checked)
+                .in_units(unit),
         ]
     }
 
@@ -220,8 +236,35 @@ impl Target for Writecache {
                     Found::Other
                 }
             },
+            is_copy: false,
             otherwise: "the kernel formats an empty cache",
         }]
+    }
+
+    /// `writecache_ctr` in `drivers/md/dm-writecache.c`; `struct wc_memory_superblock` has the offsets. Behind the
+    /// superblock of 64 bytes there are 16 for each block, and then the blocks.
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        const SUPERBLOCK: &str = "the superblock of the writecache";
+        let head = on_disk.first()?;
+        let block = Bytes(u64::from(le32(head, 8)?));
+        if block.0 == 0 {
+            return None;
+        }
+        let fixed = Contradiction::field(&self.cache, SUPERBLOCK, "block_size", &block, &self.block_size);
+        fixed.or_else(|| {
+            let counted = le64(head, 16)?;
+            let size =
+                (on_disk.size_of)(&self.cache)?.checked_sub(self.start_sector.unwrap_or_default().0)?;
+            let there = blocks_in(Sectors(size).bytes(), block.0);
+            (there < counted).then_some(Contradiction::TooSmall {
+                metadata: SUPERBLOCK,
+                counted,
+                unit: "blocks",
+                room: "the cache device",
+                there,
+                remedy: "give it its size back",
+            })
+        })
     }
 
     fn hazards(&self) -> Hazards {

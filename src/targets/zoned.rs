@@ -107,6 +107,7 @@ impl Target for Zoned {
             offset: 0,
             length: 4,
             look,
+            is_copy: false,
             otherwise: "it does not begin with the metadata of dm-zoned, and the kernel would crash; make it ready with \
                         dmzadm --format first",
         });

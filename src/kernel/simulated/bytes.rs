@@ -5,7 +5,7 @@ use super::model::{MAX_DEPTH, World};
 use super::notation::Hex;
 use super::state::Disk;
 use crate::identity::DevNum;
-use crate::targets;
+use crate::targets::{self, Below, DeviceUse, Target};
 use crate::units::SECTOR;
 
 /// The most that is kept of the head of a disk, in bytes.
@@ -24,6 +24,7 @@ pub(super) struct Write {
 }
 
 /// Sectors of a mapping that are consecutive sectors of one disk.
+#[derive(Clone, Copy)]
 pub(super) struct Run {
     pub disk: DevNum,
     pub sector: u64,
@@ -32,24 +33,48 @@ pub(super) struct Run {
 }
 
 impl World {
-    /// Finds the place of sector `sector` of a device below all linear mappings. A sector has one way down, so nothing
-    /// has to be visited but that.
+    /// Finds the place of sector `sector` of a device below all mappings that tell where a sector is.
     pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
-        let mut run = Run { disk: number, sector, length: u64::MAX };
-        for _ in 0..MAX_DEPTH {
-            if let Some(disk) = self.disk(run.disk) {
-                run.length = run.length.min(disk.sectors.checked_sub(run.sector)?);
-                return Some(run);
-            }
-            let live = self.mapping(run.disk)?.live.as_ref()?;
-            let row = live.rows.iter().find(|row| (row.start..row.end()).contains(&run.sector))?;
-            let typed = targets::parse(&row.kind, row.params()).ok()?;
-            let (device, offset) = typed.linear_map()?;
-            run.length = run.length.min(row.end() - run.sector);
-            run.disk = device.number?;
-            run.sector = offset.checked_add(run.sector - row.start)?;
+        self.places(number, sector).into_iter().next()
+    }
+
+    /// Finds all places that hold sector `sector` of a device, as copies of it.
+    fn places(&self, number: DevNum, sector: u64) -> Vec<Run> {
+        self.runs(Run { disk: number, sector, length: u64::MAX }, MAX_DEPTH)
+    }
+
+    fn runs(&self, at: Run, depth: usize) -> Vec<Run> {
+        if let Some(disk) = self.disk(at.disk) {
+            let left = disk.sectors.checked_sub(at.sector);
+            return left.map(|left| Run { length: at.length.min(left), ..at }).into_iter().collect();
         }
-        None
+        let live = self.mapping(at.disk).and_then(|mapping| mapping.live.as_ref());
+        let row =
+            live.and_then(|live| live.rows.iter().find(|row| (row.start..row.end()).contains(&at.sector)));
+        let (Some(row), Some(depth)) = (row, depth.checked_sub(1)) else { return Vec::new() };
+        let Ok(typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
+        let length = at.length.min(row.end() - at.sector);
+        let next = |(disk, sector, run): (DevNum, u64, u64)| Run { disk, sector, length: length.min(run) };
+        let below = places_below(typed.as_ref(), at.sector - row.start, row.length);
+        below.into_iter().flat_map(|place| self.runs(next(place), depth)).collect()
+    }
+
+    /// Makes the writes of bytes to a device from `sector` on. `None` where it has no known place.
+    pub(super) fn writes(&self, number: DevNum, sector: u64, bytes: &[u8]) -> Option<Vec<Write>> {
+        let mut writes = Vec::new();
+        let mut done = 0;
+        while done < bytes.len() {
+            let places = self.places(number, sector.checked_add(u64::try_from(done).ok()? / SECTOR)?);
+            let run = places.iter().map(|run| run.length).min().filter(|run| *run > 0)?;
+            let piece =
+                usize::try_from(run.saturating_mul(SECTOR)).unwrap_or(usize::MAX).min(bytes.len() - done);
+            for Run { disk, sector, .. } in places {
+                let bytes = bytes[done..done + piece].to_vec();
+                writes.push(Write { disk, offset: sector.checked_mul(SECTOR)?, bytes, onto_blank: false });
+            }
+            done += piece;
+        }
+        Some(writes)
     }
 
     /// Reads bytes of a device.
@@ -60,11 +85,13 @@ impl World {
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let at = offset.checked_add(u64::try_from(bytes.len()).ok()?)?;
-            let run = self.below(number, at / SECTOR).filter(|run| run.length > 0)?;
             let inside = at % SECTOR;
-            let left = run.length.saturating_mul(SECTOR) - inside;
-            let take = (length - bytes.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
-            bytes.extend(self.disk(run.disk)?.read(run.sector.checked_mul(SECTOR)? + inside, take)?);
+            let piece = self.places(number, at / SECTOR).into_iter().find_map(|run| {
+                let left = run.length.saturating_mul(SECTOR).checked_sub(inside).filter(|left| *left > 0)?;
+                let take = (length - bytes.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
+                self.disk(run.disk)?.read(run.sector.checked_mul(SECTOR)? + inside, take)
+            });
+            bytes.extend(piece?);
         }
         Some(bytes)
     }
@@ -76,6 +103,23 @@ impl World {
                 disk.write(write.offset, &write.bytes);
             }
         }
+    }
+}
+
+/// Returns the places below a sector of a row. A layout that only the kernel knows is modelled by one lower device: a model
+/// keeps what is written where it is read from. What is encrypted can't be read.
+fn places_below(typed: &dyn Target, sector: u64, length: u64) -> Vec<(DevNum, u64, u64)> {
+    match typed.below(sector) {
+        Below::Places(places) => {
+            places.iter().filter_map(|place| Some((place.device.number?, place.sector, place.run))).collect()
+        }
+        Below::Unknown if matches!(typed.kind(), "raid" | "cache" | "writecache") => {
+            let lower = typed.lower_devices(length);
+            let data = lower.iter().rev().find(|lower| lower.length.is_some()).or(lower.last());
+            let place = |lower: &DeviceUse<'_>| Some((lower.device.number?, lower.start + sector, u64::MAX));
+            data.and_then(place).into_iter().collect()
+        }
+        Below::Unknown | Below::Fails => Vec::new(),
     }
 }
 

@@ -55,8 +55,10 @@ pub(super) fn load(
             None => return fail("too large device"),
         };
         let typed = construct(world, holder, row, access, &mut devices)?;
+        room(world, row, typed.as_ref())?;
         let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
-        writes.extend(metadata::at_load(world, typed.as_ref())?);
+        writes.extend(metadata::at_load(world, holder, row, typed.as_ref())?);
+        let params = metadata::with_header(world, typed.as_ref(), params);
         let params = if row.kind == "raid" { in_kib(&params) } else { params };
         printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
@@ -231,6 +233,26 @@ pub(super) fn block(world: &World, table: &Loaded) -> u64 {
 
 fn row_blocks(world: &World, typed: &dyn Target, lowers: &[DeviceUse<'_>]) -> RowBlocks {
     RowBlocks::of(typed, lowers, |device| device.number.map_or(1, |number| world.block(number)))
+}
+
+/// Checks what a constructor itself checks: that lower devices are as large as the row needs now.
+fn room(world: &World, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
+    let too_small = |lower: &DeviceUse<'_>| {
+        let (Some(number), Some(length)) = (lower.device.number, lower.length) else { return false };
+        lower.size.is_at_load()
+            && world.sectors(number).is_some_and(|size| lower.start.saturating_add(length) > size)
+    };
+    if !typed.lower_devices(row.length).iter().any(too_small) {
+        return Ok(());
+    }
+    let log = match row.kind.as_str() {
+        "raid" => "Component device(s) too small",
+        "cache" => "Device size larger than cached device",
+        "clone" => "Device size larger than destination or source device",
+        "integrity" => "Not enough provided sectors for requested mapping size",
+        _ => "Device too small",
+    };
+    Err(Refusal::invalid(format!("{}: {log}", row.kind)))
 }
 
 fn area(world: &World, number: DevNum, size: u64, lower: &DeviceUse<'_>) -> Result<(), Refusal> {

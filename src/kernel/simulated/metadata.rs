@@ -3,13 +3,18 @@
 //! Several targets write fresh metadata when they find zeros in its place: most when the table is loaded, a few
 //! when it is made live. They refuse any other content. The model writes only the signature that each looks for.
 
+use std::borrow::Cow;
+
 use nix::errno::Errno;
 
 use super::bytes::{MAX_HEAD, Write};
 use super::model::{Loaded, World};
 use super::refusal::Refusal;
+use super::superblock;
+use crate::device::Device;
 use crate::identity::DevNum;
-use crate::targets::{self, Found, Metadata, Target};
+use crate::table::RawRow;
+use crate::targets::{self, Found, Metadata, OnDisk, Target};
 use crate::units::SECTOR;
 
 /// When fresh metadata is written.
@@ -113,22 +118,73 @@ pub fn is_metadata(head: &[u8]) -> bool {
 }
 
 /// Returns the writes of a load of a target, or its refusal.
-pub(super) fn at_load(world: &World, typed: &dyn Target) -> Result<Vec<Write>, Refusal> {
-    writes(world, typed, When::Load)
+pub(super) fn at_load(
+    world: &World,
+    holder: DevNum,
+    row: &RawRow,
+    typed: &dyn Target,
+) -> Result<Vec<Write>, Refusal> {
+    let writes = writes(world, row, typed, When::Load)?;
+    contradicts(world, holder, row, typed)?;
+    Ok(writes)
+}
+
+/// Refuses a row that the metadata on disk contradicts. A pool is held to its sizes when it is resumed only, and the
+/// chunk of a snapshot is that of its header.
+fn contradicts(world: &World, holder: DevNum, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
+    if matches!(typed.kind(), "thin-pool" | "snapshot" | "snapshot-merge") {
+        return Ok(());
+    }
+    let head = |metadata: Metadata<'_>| {
+        world.peek(metadata.device.number?, metadata.offset, metadata.length).map(Cow::Owned)
+    };
+    let heads: Vec<_> = typed.metadata().into_iter().map(head).collect();
+    let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref());
+    let live = live.is_some_and(|live| {
+        live.rows.iter().any(|live| live.start == row.start && live.kind == typed.kind())
+    });
+    let size_of = |device: &Device| world.sectors(device.number?);
+    let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live };
+    match typed.contradiction(&on_disk) {
+        Some(contradiction) => Err(Refusal::new(Errno::EINVAL, format!("{}: {contradiction}", typed.kind()))),
+        None => Ok(()),
+    }
+}
+
+/// Returns the parameters of a snapshot as the kernel has them: with the chunk size of its header, where there is one.
+pub(super) fn with_header(world: &World, typed: &dyn Target, params: String) -> String {
+    const CHUNK: usize = 3;
+    if !matches!(typed.kind(), "snapshot" | "snapshot-merge") {
+        return params;
+    }
+    let header = typed.metadata().first().and_then(|metadata| {
+        let head = world.peek(metadata.device.number?, metadata.offset, metadata.length)?;
+        let chunk = u32::from_le_bytes(*head.get(12..)?.first_chunk()?);
+        (chunk > 0 && (metadata.look)(&head) == Found::Right).then(|| chunk.to_string())
+    });
+    let Some(chunk) = header else { return params };
+    let words = params.split(' ').enumerate().map(|(at, word)| if at == CHUNK { &chunk } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the writes of a resume that makes a table live.
 pub(super) fn at_resume(world: &World, table: &Loaded) -> Vec<Write> {
-    let typed = table.rows.iter().filter_map(|row| targets::parse(&row.kind, row.params()).ok());
-    typed.flat_map(|typed| writes(world, typed.as_ref(), When::Resume).unwrap_or_default()).collect()
+    let of_row = |row: &RawRow| {
+        let typed = targets::parse(&row.kind, row.params()).ok()?;
+        writes(world, row, typed.as_ref(), When::Resume).ok()
+    };
+    table.rows.iter().filter_map(of_row).flatten().collect()
 }
 
-fn writes(world: &World, typed: &dyn Target, when: When) -> Result<Vec<Write>, Refusal> {
+fn writes(world: &World, row: &RawRow, typed: &dyn Target, when: When) -> Result<Vec<Write>, Refusal> {
     let Some(signature) = SIGNATURES.iter().find(|s| s.kind == typed.kind() && s.when == when) else {
         return Ok(Vec::new());
     };
     let mut writes = Vec::new();
-    for metadata in typed.metadata() {
+    for (index, metadata) in typed.metadata().into_iter().enumerate() {
+        if metadata.length == 0 {
+            continue;
+        }
         let Some(number) = metadata.device.number else { continue };
         let found = world.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
         match (found, signature.refusal) {
@@ -139,29 +195,38 @@ fn writes(world: &World, typed: &dyn Target, when: When) -> Result<Vec<Write>, R
             }
             // A place that can't be read counts as blank, as it does in a plan.
             (Some(Found::Blank) | None, _) => {
-                let write = fresh(world, number, &metadata, signature);
-                writes.extend(write.map(|write| Write { onto_blank: found.is_some(), ..write }));
+                let fresh = fresh(world, row, number, (index, &metadata), signature).unwrap_or_default();
+                writes.extend(fresh.into_iter().map(|write| Write { onto_blank: found.is_some(), ..write }));
             }
         }
     }
     Ok(writes)
 }
 
-/// Makes fresh metadata: the signature, and zeros as far as the target reads.
-fn fresh(world: &World, number: DevNum, metadata: &Metadata<'_>, signature: &Signature) -> Option<Write> {
+/// Makes fresh metadata: the signature, the fields, and zeros as far as the target reads. It goes to all places that hold
+/// a copy.
+fn fresh(
+    world: &World,
+    row: &RawRow,
+    number: DevNum,
+    (index, metadata): (usize, &Metadata<'_>),
+    signature: &Signature,
+) -> Option<Vec<Write>> {
     let sector = metadata.offset / SECTOR;
-    let run = world.below(number, sector)?;
+    let room = world.sectors(number).unwrap_or_default().saturating_sub(sector);
     // The part that the target reads starts, inside the metadata, at its head or at the signature itself.
     let inside = metadata.offset % SECTOR;
     let at = usize::try_from(signature.at.max(inside)).ok()?;
     let looked_at = usize::try_from(inside).ok()?.checked_add(metadata.length)?;
     let mut bytes = vec![0; looked_at.max(at + signature.bytes.len()).min(MAX_HEAD)];
     bytes.get_mut(at..at + signature.bytes.len())?.copy_from_slice(signature.bytes);
-    if let (INTEGRITY, Some(sectors)) = (signature.kind, world.sectors(number)) {
-        let provided = provided(sectors.saturating_sub(sector));
-        bytes.get_mut(16..24)?.copy_from_slice(&provided.to_le_bytes());
+    for field in superblock::fields(row, index, room) {
+        bytes.get_mut(field.at..field.at + field.bytes.len())?.copy_from_slice(&field.bytes);
     }
-    Some(Write { disk: run.disk, offset: run.sector.checked_mul(SECTOR)?, bytes, onto_blank: false })
+    if signature.kind == INTEGRITY {
+        bytes.get_mut(16..24)?.copy_from_slice(&provided(room).to_le_bytes());
+    }
+    world.writes(number, sector, &bytes)
 }
 
 /// Returns the sectors that `integrity` leaves for data. The kernel's own count depends on the tag, the journal and

@@ -31,6 +31,7 @@ mod refusal;
 mod schema;
 mod snapshots;
 mod state;
+mod superblock;
 mod thin;
 mod versions;
 

@@ -162,7 +162,7 @@ pub(super) fn format(world: &mut World, table: &Loaded) {
 pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal> {
     let Some(row) = PoolRow::of(table) else { return Ok(()) };
     let place = row.place(world);
-    let Some(pool) = world.pools.get_mut(&place) else { return Ok(()) };
+    let Some(pool) = world.pools.get(&place) else { return Ok(()) };
     if row.blocks() < pool.data_blocks {
         let log = format!(
             "thin-pool: pool target ({} blocks) too small: expected {}",
@@ -171,8 +171,51 @@ pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal
         );
         return Err(Refusal::new(Errno::EINVAL, log));
     }
-    pool.data_blocks = row.blocks();
+    let metadata_blocks = metadata_blocks(world, row.metadata);
+    let counted = counted(world, row.metadata, METADATA_BLOCKS);
+    if counted.is_some_and(|counted| metadata_blocks < counted) {
+        let expected = counted.unwrap_or_default();
+        let log =
+            format!("thin-pool: metadata device ({metadata_blocks} blocks) too small: expected {expected}");
+        return Err(Refusal::new(Errno::EINVAL, log));
+    }
+    if let Some(pool) = world.pools.get_mut(&place) {
+        pool.data_blocks = row.blocks();
+    }
+    record(world, &row, row.blocks(), metadata_blocks);
     Ok(())
+}
+
+/// Where the superblock of a pool counts its blocks of data, and those of its metadata, in bytes.
+const DATA_BLOCKS: usize = 64;
+const METADATA_BLOCKS: usize = 192;
+const BLOCK_SIZE: usize = 336;
+
+/// Returns a count of the superblock, where that is known and was written.
+fn counted(world: &World, metadata: DevNum, at: usize) -> Option<u64> {
+    let head = world.peek(metadata, 0, 4096)?;
+    let number = head.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*number)).filter(|count| *count > 0)
+}
+
+/// Returns the blocks of 4 KiB that a metadata device has.
+fn metadata_blocks(world: &World, metadata: DevNum) -> u64 {
+    world.sectors(metadata).unwrap_or_default() / 8
+}
+
+/// Writes the block size and the counts of a pool into its superblock, where that is known.
+fn record(world: &mut World, row: &PoolRow, data_blocks: u64, metadata_blocks: u64) {
+    const MAGIC: &[u8] = b"\xba\x52\x9c\x01";
+    let Some(mut head) = world.peek(row.metadata, 0, 4096).filter(|head| head[32..].starts_with(MAGIC))
+    else {
+        return;
+    };
+    let block_size = u32::try_from(row.block_size).unwrap_or_default();
+    head[DATA_BLOCKS..][..8].copy_from_slice(&data_blocks.to_le_bytes());
+    head[METADATA_BLOCKS..][..8].copy_from_slice(&metadata_blocks.to_le_bytes());
+    head[BLOCK_SIZE..][..4].copy_from_slice(&block_size.to_le_bytes());
+    let writes = world.writes(row.metadata, 0, &head).unwrap_or_default();
+    world.write(writes);
 }
 
 /// Records the pools and volumes that exist already.
@@ -183,6 +226,25 @@ pub(super) fn adopt(world: &mut World) {
     for row in pools {
         let pool = row.open(world);
         pool.data_blocks = pool.data_blocks.max(row.blocks());
+        let blocks = pool.data_blocks;
+        // A device may have grown since the pool was resumed.
+        let counted = counted(world, row.metadata, METADATA_BLOCKS);
+        let metadata_blocks = counted.unwrap_or_else(|| metadata_blocks(world, row.metadata));
+        record(world, &row, blocks, metadata_blocks);
+    }
+    let down: Vec<Pool> = world.pools.values().cloned().collect();
+    for pool in down {
+        let row = PoolRow {
+            metadata: pool.metadata,
+            data: pool.metadata,
+            block_size: pool.block_size,
+            length: 0,
+            ignore_discard: false,
+        };
+        if pool.sector == 0 && counted(world, pool.metadata, DATA_BLOCKS).is_none() {
+            // Which part of its device it has is not known.
+            record(world, &row, pool.data_blocks, 0);
+        }
     }
     for (device, id) in volumes {
         let row = world.mapping(device).and_then(|pool| pool.live.as_ref()).and_then(PoolRow::of);

@@ -63,6 +63,15 @@ impl FieldChange {
                 unit: Some(Unit::Bytes.name().into()),
                 ..plain(None, "logical_block_size", number(*live), number(*wanted))
             },
+            Difference::LowerGrew { device, used, size } => Self {
+                unit: Some(targets::Unit::Sectors.name().into()),
+                ..plain(
+                    None,
+                    &format!("size of {}", **device),
+                    Some(FieldValue::Number(*used)),
+                    Some(FieldValue::Number(*size)),
+                )
+            },
             // No table tells which device it was.
             Difference::LowerDevice(_) => plain(None, "device", None, None),
         }

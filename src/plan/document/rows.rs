@@ -24,6 +24,9 @@ pub struct RowData {
     /// Its parameters with the devices as the map writes them, where that says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<SmolStr>,
+    /// Whether the length is only that of a first load, which tells the true one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// Its lower devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lowers: Vec<Lower>,
@@ -70,7 +73,8 @@ impl RowData {
                 length: lower.length,
             })
             .collect();
-        Self { start: row.start, length: row.length, kind: row.target.kind().into(), params, shown, lowers }
+        let (kind, provisional) = (row.target.kind().into(), row.provisional);
+        Self { start: row.start, length: row.length, kind, params, shown, provisional, lowers }
     }
 
     fn raw(row: &RawRow) -> Self {
@@ -80,6 +84,7 @@ impl RowData {
             kind: row.kind.as_str().into(),
             params: row.redacted_params().into(),
             shown: None,
+            provisional: false,
             lowers: Vec::new(),
         }
     }

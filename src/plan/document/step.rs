@@ -60,6 +60,8 @@ pub struct Step {
     pub sector: Option<u64>,
     /// The message.
     pub message: Option<String>,
+    /// The mapping that must have its device before metadata on it can be seen, which is then judged.
+    pub unseen: Option<SmolStr>,
 }
 
 /// One difference between the two tables of a step.
@@ -105,6 +107,7 @@ impl Step {
             to: None,
             sector: None,
             message: None,
+            unseen: step.reason.unseen.as_ref().map(|key| key.text().clone()),
         };
         match &step.operation {
             Operation::Create(create) => Self {
@@ -155,14 +158,15 @@ impl Step {
         texts.chain(need).collect::<Vec<_>>().join(AND).into()
     }
 
-    /// Returns the size of the device before the step, in sectors, when it has a table then.
+    /// Returns the size of the device before the step, in sectors, when it has a table then. `None` too where only a
+    /// first load tells it.
     pub fn size_before(&self) -> Option<u64> {
         self.old_table.as_deref().map(size)
     }
 
     /// Returns the size of the device after the step, in sectors, when it has a table then.
     pub fn size_after(&self) -> Option<u64> {
-        self.table.as_deref().map(size)
+        self.table.as_deref().filter(|table| !table.iter().any(|row| row.provisional)).map(size)
     }
 }
 

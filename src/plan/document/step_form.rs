@@ -85,6 +85,9 @@ struct StepForm<'a> {
     /// The message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<Cow<'a, str>>,
+    /// The mapping that must have its device before metadata on it can be seen, which is then judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unseen: Option<SmolStr>,
 }
 
 impl<'a> From<&'a Step> for StepForm<'a> {
@@ -113,6 +116,7 @@ impl<'a> From<&'a Step> for StepForm<'a> {
             to: step.to.clone(),
             sector: step.sector,
             message: step.message.as_deref().map(Into::into),
+            unseen: step.unseen.clone(),
         }
     }
 }
@@ -158,6 +162,7 @@ impl From<StepForm<'_>> for Step {
             to: form.to,
             sector: form.sector,
             message: form.message.map(Cow::into_owned),
+            unseen: form.unseen,
         }
     }
 }

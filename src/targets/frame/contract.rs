@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, OriginUse, ParamsError, Prepare,
-    Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
+    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, OnDisk,
+    OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -73,6 +73,14 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Returns where sector `sector` of the row is read from.
+    fn below(&self, sector: u64) -> Below<'_> {
+        match self.linear_map().and_then(|(device, offset)| Some((device, offset.checked_add(sector)?))) {
+            Some((device, sector)) => Below::straight(device, sector),
+            None => Below::Unknown,
+        }
+    }
+
     /// Computes the length of a row that goes up to the end of its device, when the map leaves `length` out.
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         let lower_devices = self.lower_devices(0);
@@ -97,6 +105,20 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Lists the metadata that the kernel writes where it finds none.
     fn metadata(&self) -> Vec<Metadata<'_>> {
         Vec::new()
+    }
+
+    /// Returns what the metadata on disk and this row contradict each other in, so that the kernel refuses or ignores
+    /// the row. Metadata that can't be read contradicts nothing.
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        let _ = on_disk;
+        None
+    }
+
+    /// Returns the lower device that has grown beyond what the metadata on disk counts of it, with the sectors that are
+    /// counted: a live table does not use the rest.
+    fn outgrown(&self, on_disk: &OnDisk<'_>) -> Option<(&Device, u64)> {
+        let _ = on_disk;
+        None
     }
 
     /// Returns the device whose blocks it hands over or takes over.

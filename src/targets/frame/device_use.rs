@@ -17,6 +17,8 @@ pub struct DeviceUse<'a> {
     pub blocks: Blocks,
     /// The sectors in which the target reads and writes it, where the kernel wants whole logical blocks of the device.
     pub unit: Option<u64>,
+    /// When the target takes the size of the device.
+    pub size: SizeTaken,
 }
 
 /// How the logical blocks of a lower device count for the device above.
@@ -29,6 +31,32 @@ pub enum Blocks {
     StackedWhole,
     /// The target does I/O of its own there, as on metadata and logs: its blocks do not matter above.
     Apart,
+}
+
+/// When a target takes the size of a lower device. A device that grows is used, or is large enough, only from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SizeTaken {
+    /// It does not: only the table counts, or the size is looked at with each access.
+    #[default]
+    Never,
+    /// When its table is loaded, to see whether the device is large enough for the row.
+    Checked,
+    /// When its table is loaded: it uses what is there then.
+    AtLoad,
+    /// When it is resumed: it uses what is there then.
+    AtResume,
+}
+
+impl SizeTaken {
+    /// Whether a table must not be loaded before the device has its size.
+    pub fn is_at_load(self) -> bool {
+        matches!(self, Self::Checked | Self::AtLoad)
+    }
+
+    /// Whether the target uses what it finds, beyond what its row tells.
+    pub fn is_used(self) -> bool {
+        matches!(self, Self::AtLoad | Self::AtResume)
+    }
 }
 
 /// How a target uses a lower device.
@@ -66,7 +94,15 @@ impl<'a> DeviceUse<'a> {
 
     /// Uses the whole device.
     pub fn whole(device: &'a Device, access: DeviceAccess) -> Self {
-        Self { device, start: 0, length: None, access, blocks: Blocks::Stacked, unit: None }
+        Self {
+            device,
+            start: 0,
+            length: None,
+            access,
+            blocks: Blocks::Stacked,
+            unit: None,
+            size: SizeTaken::Never,
+        }
     }
 
     /// Keeps the blocks of the device apart.
@@ -79,6 +115,11 @@ impl<'a> DeviceUse<'a> {
     #[must_use]
     pub fn in_units(self, sectors: u64) -> Self {
         Self { unit: Some(sectors), ..self }
+    }
+
+    /// Takes the size of the device then.
+    pub fn taking_size(self, size: SizeTaken) -> Self {
+        Self { size, ..self }
     }
 }
 

@@ -7,6 +7,7 @@
 //! `dm-clone-metadata.c`). All four format the device when this first block is nothing but zeros, and
 //! refuse it when the block is something else.
 
+use super::contradiction::Contradiction;
 use crate::device::Device;
 
 /// Metadata on a lower device, and how to tell whether it is there.
@@ -15,10 +16,13 @@ pub struct Metadata<'a> {
     pub device: &'a Device,
     /// The first byte to look at.
     pub offset: u64,
-    /// How many bytes to look at.
+    /// How many bytes to look at; 0 where the kernel writes whatever is there.
     pub length: usize,
     /// Compares these bytes with the magic.
     pub look: fn(&[u8]) -> Found,
+    /// Whether other devices of the target have the same metadata: where one of them has it, one that can't be read does
+    /// not make the kernel format it again.
+    pub is_copy: bool,
     /// The effect of a load where the metadata is missing, as a sentence for the user.
     pub otherwise: &'static str,
 }
@@ -39,7 +43,31 @@ pub enum Found {
 impl<'a> Metadata<'a> {
     /// Describes metadata of the persistent-data library: the first block of `device`, with this magic.
     pub fn persistent_data<const MAGIC: u64>(device: &'a Device, otherwise: &'static str) -> Self {
-        Self { device, offset: 0, length: BLOCK, look: |bytes| persistent_data(bytes, MAGIC), otherwise }
+        Self {
+            device,
+            offset: 0,
+            length: BLOCK,
+            look: |bytes| persistent_data(bytes, MAGIC),
+            is_copy: false,
+            otherwise,
+        }
+    }
+
+    /// Whether both are at the same place of the same device.
+    pub fn is_at(&self, other: &Metadata<'_>) -> bool {
+        self.device.number.is_some()
+            && self.device.number == other.device.number
+            && self.offset == other.offset
+    }
+
+    /// Returns the contradiction of a place that holds something else.
+    pub fn foreign(&self, kind: &str) -> Contradiction {
+        Contradiction::Foreign { device: self.device.into(), kind: kind.into() }
+    }
+
+    /// Describes a device that the kernel writes to whatever it holds.
+    pub fn overwritten(device: &'a Device, otherwise: &'static str) -> Self {
+        Self { device, offset: 0, length: 0, look: |_| Found::Blank, is_copy: false, otherwise }
     }
 }
 

@@ -6,8 +6,10 @@
 //! [`generic`] takes the place of a target that dmctl does not know.
 
 pub(crate) mod argument;
+mod below;
 pub(crate) mod choice;
 mod contract;
+mod contradiction;
 mod device_use;
 mod difference;
 pub(crate) mod failed;
@@ -30,9 +32,12 @@ mod traits;
 mod value;
 mod words;
 
+pub use below::{Below, Place};
 pub use contract::Target;
 pub(crate) use contract::{ErasedTarget, TargetKind, of_type};
-pub use device_use::{Blocks, DeviceAccess, DeviceUse, Handover, Hazards, OriginUse, Prepare};
+pub use contradiction::{Contradiction, OnDisk};
+pub(crate) use contradiction::{le16, le32, le64};
+pub use device_use::{Blocks, DeviceAccess, DeviceUse, Handover, Hazards, OriginUse, Prepare, SizeTaken};
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};
 pub use kind::Kind;

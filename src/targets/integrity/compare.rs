@@ -63,7 +63,7 @@ fn wanted_tag(wanted: &Integrity, live: &Integrity) -> Option<u32> {
 }
 
 /// Returns the tag size: the field, or the size of the hash where that is known.
-fn tag(integrity: &Integrity) -> Option<u32> {
+pub(super) fn tag(integrity: &Integrity) -> Option<u32> {
     let digest = || u32::try_from(integrity.internal_hash.as_ref()?.digest()?).ok();
     integrity.tag_size.or_else(digest)
 }

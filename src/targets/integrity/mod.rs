@@ -7,6 +7,7 @@
 mod algorithm;
 mod check;
 mod compare;
+mod superblock;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Block, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, NoRoom, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words,
-    in_whole_blocks, keyed, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, NoRoom,
+    OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target,
+    TargetKind, Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -278,11 +279,18 @@ impl TargetKind for Integrity {
 }
 
 impl Target for Integrity {
+    /// The constructor computes from both sizes how much data there is room for (`get_provided_data_sectors` in
+    /// `drivers/md/dm-integrity.c`), and refuses a longer row.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        let tags =
-            |device| DeviceUse { start: self.reserved.0, ..DeviceUse::whole(device, DeviceAccess::Write) };
+        let tags = |device| {
+            let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);
+            DeviceUse { start: self.reserved.0, ..whole }
+        };
         match &self.meta_device {
-            Some(meta) => vec![DeviceUse::write(&self.device, 0, length), tags(meta).apart()],
+            Some(meta) => {
+                let data = DeviceUse::write(&self.device, 0, length);
+                vec![data.taking_size(SizeTaken::Checked), tags(meta).apart()]
+            }
             None => vec![tags(&self.device)],
         }
     }
@@ -342,8 +350,13 @@ impl Target for Integrity {
             offset: self.reserved.bytes(),
             length: SUPERBLOCK,
             look,
+            is_copy: false,
             otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
                         it is written or its tag is recalculated",
         }]
+    }
+
+    fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+        superblock::contradiction(self, on_disk)
     }
 }

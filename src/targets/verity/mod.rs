@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Block, DeviceAccess, DeviceUse, Differences, Doc, Mode, NoRoom, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives, in_whole_blocks,
-    option, part,
+    RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits, Words, alternatives,
+    in_whole_blocks, option, part,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -234,13 +234,15 @@ impl TargetKind for Verity {
 }
 
 impl Target for Verity {
+    /// The constructor refuses hashes, and parity, that reach behind the end of their device (`verity_ctr` and
+    /// `verity_fec_ctr`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
         let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
         let read = |device, start, length| DeviceUse {
             start,
             length,
-            ..DeviceUse::whole(device, DeviceAccess::Read)
+            ..DeviceUse::whole(device, DeviceAccess::Read).taking_size(SizeTaken::Checked)
         };
         let mut lowers = vec![
             read(&self.data.device, 0, Some(length)).in_units(self.step()),

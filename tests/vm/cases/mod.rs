@@ -13,6 +13,7 @@ mod facts;
 mod ignored;
 mod lifecycle;
 mod listing;
+mod metadata;
 mod names;
 mod newer;
 mod nodes;
@@ -142,6 +143,13 @@ cases! {
         sectors_change_hands_in_one_apply
         a_disk_and_its_partitions_are_never_both_in_use
         a_thin_volume_has_one_mapping;
+    metadata:
+        a_pool_does_not_shrink
+        what_was_fixed_by_formatting_is_told_before
+        a_stack_with_metadata_on_a_mapping_comes_up_unasked
+        a_degraded_array_comes_up_unasked
+        what_looks_at_sizes_grows_with_what_is_below
+        a_pool_and_a_cache_use_what_grew_below;
     names:
         a_rename_keeps_the_number
         two_names_change_places

@@ -1,0 +1,47 @@
+//! Judges metadata that a plan could not see: it is on a mapping that had no device yet.
+
+use std::borrow::Cow;
+
+use crate::device::Device;
+use crate::kernel::ReadKernel;
+use crate::table::Row;
+use crate::targets::{Contradiction, Found, Metadata, OnDisk};
+
+/// Why a table is not to be loaded unasked.
+pub(crate) enum Unfit {
+    /// The kernel would format this.
+    Blank(&'static str),
+    /// The metadata contradicts the table.
+    Contradicts(Contradiction),
+}
+
+/// Reads the metadata of `table`, whose lower devices are all there, and judges it as a plan does.
+pub(crate) fn judge(kernel: &dyn ReadKernel, table: &[Row]) -> Result<(), Unfit> {
+    table.iter().try_for_each(|row| judge_row(kernel, row))
+}
+
+fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
+    let metadata = row.target.metadata();
+    let read = |one: &Metadata<'_>| match one.length {
+        0 => Some(Cow::Borrowed(&[][..])),
+        length => kernel.peek(one.device.number?, one.offset, length).map(Cow::Owned),
+    };
+    let heads: Vec<Option<Cow<'_, [u8]>>> = metadata.iter().map(read).collect();
+    let found = |(one, head): (&Metadata<'_>, &Option<Cow<'_, [u8]>>)| head.as_deref().map(one.look);
+    let both = || metadata.iter().zip(&heads);
+    // An array with a device that can't be read is an array all the same.
+    let exists = both().any(|pair| pair.0.is_copy && found(pair) == Some(Found::Right));
+    for pair in both() {
+        match found(pair) {
+            None if pair.0.is_copy && exists => {}
+            Some(Found::Blank) | None => return Err(Unfit::Blank(pair.0.otherwise)),
+            Some(Found::Other) => {
+                return Err(Unfit::Contradicts(pair.0.foreign(row.target.kind())));
+            }
+            Some(Found::Right | Found::Fatal) => {}
+        }
+    }
+    let size_of = |device: &Device| Some(kernel.block_device(device.number?).ok()??.sectors);
+    let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: false };
+    row.target.contradiction(&on_disk).map_or(Ok(()), |contradiction| Err(Unfit::Contradicts(contradiction)))
+}

@@ -1,0 +1,149 @@
+//! Metadata on a lower device that a table contradicts.
+//!
+//! Several targets keep on disk what was fixed when they were formatted, and the kernel refuses, or ignores, a table
+//! with other values. It does so when the table is loaded or made live, so after the old one was taken away. The values
+//! are read before anything is changed instead.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use smol_str::SmolStr;
+
+use super::remaining_length::SizeOf;
+use super::value::FieldValue;
+use crate::device::{Device, Written};
+
+/// The content of the places where the metadata of a row is, and the room that the row has.
+pub struct OnDisk<'a> {
+    /// The bytes of each place of [`metadata`](super::Target::metadata), in the same order. `None` for a place that can't
+    /// be read, or not yet.
+    pub heads: &'a [Option<Cow<'a, [u8]>>],
+    /// The length of the row, in sectors.
+    pub length: u64,
+    /// The sizes of the lower devices.
+    pub size_of: SizeOf<'a>,
+    /// Whether a live row of this type begins at the same sector. What it has may be changed in other ways than by a
+    /// first load.
+    pub live: bool,
+}
+
+impl OnDisk<'_> {
+    /// Returns the bytes of the first place.
+    pub(crate) fn first(&self) -> Option<&[u8]> {
+        self.head(0)
+    }
+
+    /// Returns the bytes of the place at this index.
+    pub(crate) fn head(&self, index: usize) -> Option<&[u8]> {
+        self.heads.get(index)?.as_deref()
+    }
+}
+
+/// Values on disk and in a table that can't both be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contradiction {
+    /// A value was fixed when the metadata was written, and the table has another.
+    Fixed {
+        /// The device that holds the metadata.
+        device: Written,
+        /// The metadata, as in `the superblock`.
+        metadata: &'static str,
+        /// The field, in the words of the map file.
+        field: &'static str,
+        /// The value on disk.
+        on_disk: String,
+        /// The value of the table.
+        wanted: String,
+    },
+    /// The metadata counts more than there is.
+    TooSmall {
+        /// The metadata, as in `the superblock`.
+        metadata: &'static str,
+        /// The number that the metadata counts.
+        counted: u64,
+        /// The unit of both numbers, as in `blocks`.
+        unit: &'static str,
+        /// The device or row that has fewer.
+        room: &'static str,
+        /// The number that it has.
+        there: u64,
+        /// The way out.
+        remedy: &'static str,
+    },
+    /// A device of an existing set holds no metadata, and is not to be filled from the others.
+    NewMember {
+        /// The device without metadata.
+        device: Written,
+        /// Its place in the set, from 0.
+        place: usize,
+    },
+    /// The place holds something else, and the kernel refuses to write over it.
+    Foreign {
+        /// The device with that place.
+        device: Written,
+        /// The target type.
+        kind: SmolStr,
+    },
+}
+
+impl Contradiction {
+    /// Returns the contradiction of two values of a field, if they differ.
+    pub(crate) fn field<T: PartialEq + FieldValue>(
+        device: &Device,
+        metadata: &'static str,
+        field: &'static str,
+        on_disk: &T,
+        wanted: &T,
+    ) -> Option<Self> {
+        (on_disk != wanted).then(|| Self::Fixed {
+            device: device.into(),
+            metadata,
+            field,
+            on_disk: on_disk.to_string(),
+            wanted: wanted.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed { device, metadata, field, on_disk, wanted } => write!(
+                f,
+                "{metadata} on {} has {field} {on_disk}, the map has {wanted}; give the map the value on disk, or use other \
+                 metadata",
+                device.described()
+            ),
+            Self::TooSmall { metadata, counted, unit, room, there, remedy } => {
+                write!(f, "{metadata} counts {counted} {unit}, {room} has {there}; {remedy}")
+            }
+            Self::NewMember { device, place } => write!(
+                f,
+                "{} has no superblock, and other devices of the array have one; write rebuild = [{place}] to fill device \
+                 {place} from the others",
+                device.described()
+            ),
+            Self::Foreign { device, kind } => write!(
+                f,
+                "{} holds neither zeros nor metadata of {kind}, and the kernel refuses it; clear its first 4 KiB if that \
+                 content is not needed",
+                device.described()
+            ),
+        }
+    }
+}
+
+/// Reads a little-endian number of 2 bytes at `at`; `None` behind the end.
+pub(crate) fn le16(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|number| u16::from_le_bytes(*number))
+}
+
+/// Reads a little-endian number of 4 bytes at `at`; `None` behind the end.
+pub(crate) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|number| u32::from_le_bytes(*number))
+}
+
+/// Reads a little-endian number of 8 bytes at `at`; `None` behind the end.
+pub(crate) fn le64(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|number| u64::from_le_bytes(*number))
+}

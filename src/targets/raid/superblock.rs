@@ -1,0 +1,77 @@
+//! What the superblocks of an array fix (`super_init_validation` in `drivers/md/dm-raid.c`; `struct dm_raid_superblock` has
+//! the offsets).
+//!
+//! The layout on disk wins over the table, and the kernel reshapes an array whose table has another, or refuses. That may
+//! be wanted of a live array. An array that is only brought up must be as it was.
+
+use super::super::frame::Contradiction;
+use super::level::{Family, Level};
+use super::{MAGIC, Raid};
+use crate::targets::{OnDisk, begins_with, le32};
+use crate::units::Sectors;
+
+const SUPERBLOCK: &str = "the superblock of the array";
+
+pub(super) fn contradiction(raid: &Raid, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+    // `sync` makes a new array of whatever is there.
+    if on_disk.live || raid.sync == Some(super::Resync::Sync) {
+        return None;
+    }
+    let members = || raid.devices.iter().enumerate().filter(|(_, pair)| pair.metadata.is_some());
+    let heads = || members().enumerate().map(|(index, (place, pair))| (place, pair, on_disk.head(index)));
+    let mut superblocks = heads().filter_map(|(place, pair, head)| {
+        let head = head.filter(|head| begins_with(head, MAGIC))?;
+        Some((place, pair.metadata.as_ref()?, head))
+    });
+    superblocks.clone().find_map(|(place, device, head)| of_member(raid, place, device, head)).or_else(|| {
+        superblocks.next()?;
+        // Some devices have a superblock, so the array exists.
+        heads().find_map(|(place, pair, head)| {
+            let fresh = !begins_with(head?, MAGIC);
+            let filled = raid.rebuild.iter().any(|rebuilt| usize::try_from(*rebuilt) == Ok(place));
+            let device = pair.metadata.as_ref()?;
+            (fresh && !filled && raid.delta_disks.is_none())
+                .then(|| Contradiction::NewMember { device: device.into(), place })
+        })
+    })
+}
+
+fn of_member(
+    raid: &Raid,
+    place: usize,
+    device: &crate::device::Device,
+    head: &[u8],
+) -> Option<Contradiction> {
+    let count = le32(head, 8).filter(|count| *count > 0)?;
+    let wanted = u32::try_from(raid.devices.len()).ok()?;
+    let devices = raid
+        .delta_disks
+        .is_none()
+        .then(|| Contradiction::field(device, SUPERBLOCK, "a number of devices of", &count, &wanted))
+        .flatten();
+    let level =
+        || Contradiction::field(device, SUPERBLOCK, "a level of", &le32(head, 48)?, &number(raid.level));
+    let chunk = || {
+        let on_disk = Sectors(u64::from(le32(head, 56)?));
+        let has_chunks = raid.level.family() != Family::Mirror && on_disk.0 > 0;
+        has_chunks.then(|| Contradiction::field(device, SUPERBLOCK, "chunk", &on_disk, &raid.chunk)).flatten()
+    };
+    let role = || {
+        let role = le32(head, 12)?;
+        let free = matches!(raid.level.family(), Family::Mirror | Family::Copies | Family::Stripes);
+        let wanted = u32::try_from(place).ok()?;
+        (!free).then(|| Contradiction::field(device, SUPERBLOCK, "place", &role, &wanted)).flatten()
+    };
+    devices.or_else(level).or_else(chunk).or_else(role)
+}
+
+/// Returns the level as the superblock has it: MD has no raid4 of dm-raid's kind (`raid_types`).
+fn number(level: Level) -> u32 {
+    match level.family() {
+        Family::Stripes => 0,
+        Family::Mirror => 1,
+        Family::Copies => 10,
+        Family::Parity(1) => 5,
+        Family::Parity(_) => 6,
+    }
+}

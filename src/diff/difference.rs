@@ -76,7 +76,7 @@ impl Difference {
     pub(crate) fn reshapes(&self) -> bool {
         match self {
             Self::Type { .. } | Self::RowBegins { .. } | Self::RowCount { .. } | Self::LowerDevice(_) => true,
-            Self::Field { .. } | Self::Access(_) | Self::BlockSize { .. } => false,
+            Self::Field { .. } | Self::Access(_) | Self::BlockSize { .. } | Self::LowerGrew { .. } => false,
         }
     }
 

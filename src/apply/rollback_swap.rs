@@ -10,7 +10,7 @@ use std::slice;
 use super::hold::{self, Resuming};
 use super::journal::UndoLog;
 use super::rows;
-use super::swap::{Layer, Member, Members, top_down};
+use super::swap::{Layer, Member, Members, stacks, top_down};
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
@@ -26,21 +26,29 @@ pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     attempt(kernel, &held, &ways);
     // A recreated device that uses one of these may itself be used by others.
     undo.serve_waiting();
-    for way in &ways {
-        if way.is_back(kernel) {
-            continue;
-        }
-        let tried = attempt(kernel, &held, slice::from_ref(way));
+    let errors: Vec<Option<KernelError>> = ways.iter().map(|way| way.retry(kernel, &held)).collect();
+    keep_new_below(kernel, &ways);
+    for (way, error) in ways.iter().zip(&errors) {
         if !way.is_back(kernel) {
-            // The devices are read below, which shows how far that got.
-            let _ = way.through_error(kernel, &held);
-        }
-        if !way.is_back(kernel) {
-            way.serve_at_least(kernel);
-            undo.left(way.left(kernel, tried.as_ref()));
+            undo.left(way.left(kernel, error.as_ref()));
         }
     }
     undo.resume_later(held);
+}
+
+/// Loads the new tables again below each device that can't be resumed above the old ones, and resumes it. A thin pool
+/// that has grown into its metadata device is not resumed on a smaller one (`maybe_resize_metadata_dev` in
+/// `drivers/md/dm-thin.c`).
+fn keep_new_below(kernel: &dyn ChangeKernel, ways: &[WayBack<'_>]) {
+    let stacks = stacks(ways.iter().map(WayBack::layer));
+    for upper in stacks.bottom_up().into_iter().filter(|upper| ways[upper.index()].is_held(kernel)) {
+        let lowers = stacks.bottom_up().into_iter().filter(|lower| stacks.is_above(upper, *lower));
+        for lower in lowers.map(|lower| &ways[lower.index()]) {
+            // The devices are read afterwards, and their state is reported then.
+            let _ = lower.load_new(kernel).and_then(|()| kernel.resume(lower.id()));
+        }
+        let _ = kernel.resume(ways[upper.index()].id());
+    }
 }
 
 /// Loads the old tables, and makes them live. Returns the last error. Only reading the devices shows whether it matters.
@@ -53,11 +61,7 @@ fn attempt(kernel: &dyn ChangeKernel, held: &UndoLog, ways: &[WayBack<'_>]) -> O
         })
     };
     let loaded = ways.iter().filter(|way| note(way.stage(kernel))).count();
-    let order = top_down(ways.iter().map(|way| Layer {
-        number: way.member.number,
-        table: &way.old,
-        through: &way.member.reload.through.old,
-    }));
+    let order = top_down(ways.iter().map(WayBack::layer));
     if loaded > 1 {
         for member in &order {
             let way = &ways[member.index()];
@@ -87,6 +91,26 @@ impl<'m> WayBack<'m> {
 
     fn id(&self) -> &Id {
         &self.member.id
+    }
+
+    fn layer(&self) -> Layer<'_> {
+        Layer { number: self.member.number, table: &self.old, through: &self.member.reload.through.old }
+    }
+
+    /// Tries once more to put back a device that did not come back with its stack. Returns the error of that.
+    fn retry(&self, kernel: &dyn ChangeKernel, held: &UndoLog) -> Option<KernelError> {
+        if self.is_back(kernel) {
+            return None;
+        }
+        let error = attempt(kernel, held, slice::from_ref(self));
+        if !self.is_back(kernel) {
+            // The devices are read afterwards, which shows how far that got.
+            let _ = self.through_error(kernel, held);
+        }
+        if !self.is_back(kernel) {
+            self.serve_at_least(kernel);
+        }
+        error
     }
 
     fn suspend_flags(&self) -> Suspend {
@@ -152,13 +176,17 @@ impl<'m> WayBack<'m> {
     /// Resumes a device on its new table when the old one is refused: some changes can't be undone. A thin pool that was
     /// given more space can't be made smaller.
     fn serve_at_least(&self, kernel: &dyn ChangeKernel) {
-        let now = kernel.device(self.id(), Slot::Live);
-        let suspended = now.is_ok_and(|now| now.is_some_and(|now| now.info.suspended));
-        if suspended && !self.was_suspended() {
+        if self.is_held(kernel) {
             // The device is read afterwards, and its state is reported then.
             let _ = self.load_new(kernel);
             let _ = kernel.resume(self.id()).or_else(|_| kernel.resume(self.id()));
         }
+    }
+
+    /// Whether the device is suspended, and was not.
+    fn is_held(&self, kernel: &dyn ChangeKernel) -> bool {
+        let now = kernel.device(self.id(), Slot::Live);
+        !self.was_suspended() && now.is_ok_and(|now| now.is_some_and(|now| now.info.suspended))
     }
 
     /// Whether the device is as it was. A device that can't be read is not.

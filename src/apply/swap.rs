@@ -96,6 +96,11 @@ fn from_the_top(levels: &IndexVec<MemberId, usize>) -> Vec<MemberId> {
 
 /// Counts the levels of the stack below each device.
 fn levels<'t>(stack: impl Iterator<Item = Layer<'t>>) -> IndexVec<MemberId, usize> {
+    stacks(stack).levels()
+}
+
+/// Finds which device of a stack uses which.
+pub(crate) fn stacks<'t>(stack: impl Iterator<Item = Layer<'t>>) -> Stacks<MemberId> {
     let stack: IndexVec<MemberId, Layer<'t>> = stack.collect();
     let members: HashMap<DevNum, MemberId> =
         stack.entries().filter_map(|(member, layer)| Some((layer.number?, member))).collect();
@@ -103,7 +108,7 @@ fn levels<'t>(stack: impl Iterator<Item = Layer<'t>>) -> IndexVec<MemberId, usiz
         let lowers = diff::lower_devices(layer.table);
         lowers.iter().chain(layer.through).filter_map(|number| members.get(number)).copied().collect()
     };
-    stack.iter().map(below).collect::<Stacks<MemberId>>().levels()
+    stack.iter().map(below).collect()
 }
 
 /// Puts each device on a higher level than the devices that its new table waits for. These come first in the plan; of

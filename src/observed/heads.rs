@@ -2,7 +2,7 @@
 //!
 //! A head is read as the map will arrange it: through the rows of its mappings, as far as these tell where a sector is,
 //! whether or not the mapping has a device yet. So a stack that is brought up is not taken for a blank one. Where a row
-//! does not tell, the head is read from the device of the mapping; where there is none, it can't be seen yet.
+//! does not tell, the head is read from the device of the mapping; without a device it can't be seen yet.
 
 use std::borrow::Cow;
 

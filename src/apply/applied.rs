@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::ApplyError;
 use super::journal::UndoLog;
+use super::remnant::{Remnant, RemnantState};
 use super::rollback::rollback;
 use super::undo::Undo;
 use crate::diff::{self, Verdict};
@@ -52,11 +53,12 @@ impl Applied {
         self.unsettled.take().map_or(Ok(self), Err)
     }
 
-    /// Rolls every change back. Returns a message for each device that is not as before, with the command that helps.
-    pub fn roll_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<String> {
+    /// Rolls every change back. Returns what is left of each device that is not as before, in the order in which the
+    /// commands that help work.
+    pub fn roll_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<Remnant> {
         let mut undo = Undo::new(kernel, patience);
         if let Err(error) = kernel.begin() {
-            undo.left(format!("{error}; `dmctl repair` puts the nodes of devices right"));
+            undo.left(Remnant::nodes(&error));
         }
         let mut changed = HashSet::new();
         let mut devices: Vec<_> = self.left.into_iter().collect();
@@ -64,12 +66,8 @@ impl Applied {
         for (id, (name, then)) in devices {
             match kernel.device(&id, Slot::Live) {
                 Ok(now) if same(then.as_ref(), now.as_ref()) => continue,
-                Ok(_) => undo.left(format!(
-                    "{name} was changed by another program meanwhile, and is left as it is; `dmctl info {name}` shows it"
-                )),
-                Err(error) => undo.left(format!(
-                    "the state of {name} can't be read: {error}; `dmctl info {name}` shows whether it exists"
-                )),
+                Ok(_) => undo.left(Remnant::new(RemnantState::Changed { name }, &id, None)),
+                Err(error) => undo.left(Remnant::new(RemnantState::Unreadable { name }, &id, Some(&error))),
             }
             changed.insert(id);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::remnant::Remnant;
 use super::removal::KeptBy;
 use crate::identity::Name;
 use crate::kernel::KernelError;
@@ -49,14 +50,14 @@ pub enum ApplyError {
         step: Part,
     },
     /// A step failed, and so did undoing the changes.
-    #[error("{}", list(&format!("{step}: {cause}; putting everything back failed too"), left.iter().cloned()))]
+    #[error("{}", list(&format!("{step}: {cause}; putting everything back failed too"), left.iter().map(ToString::to_string)))]
     Left {
         /// What failed.
         step: Part,
         /// The kernel's answer.
         cause: String,
-        /// A message for each device that is not as before, with the command that helps.
-        left: Vec<String>,
+        /// What is left of each device that is not as before, in the order in which the commands that help work.
+        left: Vec<Remnant>,
     },
 }
 
@@ -170,7 +171,7 @@ impl Failure {
     }
 
     /// Turns the failure into an error, once all changes except those of `left` were undone.
-    pub(super) fn with(self, left: Vec<String>) -> ApplyError {
+    pub(super) fn with(self, left: Vec<Remnant>) -> ApplyError {
         let Self { step, why } = self;
         if !left.is_empty() {
             let cause = match why {

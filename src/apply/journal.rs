@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{DeviceState, Id, Info, KernelError};
+use crate::kernel::{DeviceState, Id, Info};
 use crate::plan::LiveTable;
 use crate::sync::Mutex;
-use crate::table::RawRow;
 
 use super::swap::Members;
 
@@ -65,21 +64,6 @@ impl PriorState {
     pub(crate) fn id(&self) -> Id {
         Id::stable(&self.name, self.uuid.as_ref())
     }
-
-    /// Returns the message for a device that can't be created again. `is_there` tells whether it is there without a table.
-    pub(crate) fn lost(&self, error: &KernelError, is_there: bool) -> String {
-        let (name, table) = (&self.name, table(&self.live.rows));
-        if is_there {
-            return format!(
-                "{name} was removed, and is there again without a table: {error}; once the cause is gone, `dmctl apply` \
-                 goes on from here, and `dmctl reload {name}` gives it its old table:{table}"
-            );
-        }
-        format!(
-            "{name} was removed, and can't be made again as it was: {error}; `dmctl create {name}` makes it from its old \
-             table:{table}"
-        )
-    }
 }
 
 /// All changes that were made, in the order in which they were made. A task that waits for a change begins only after
@@ -115,9 +99,4 @@ impl UndoLog {
     pub(crate) fn backwards(self) -> impl Iterator<Item = UndoEntry> {
         self.0.into_inner().into_iter().rev()
     }
-}
-
-/// Returns the rows of a table as text that a user can load again. Keys are left out.
-fn table(table: &[RawRow]) -> String {
-    table.iter().fold(String::new(), |text, row| format!("{text}\n    {row}"))
 }

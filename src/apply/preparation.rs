@@ -34,9 +34,10 @@ impl Recipient<'_> {
         let ours = preparation.origin.as_ref().is_some_and(|(_, uuid)| info.uuid.as_ref() == Some(uuid));
         if !ours {
             return Err(format!(
-                "the volume to be copied is in use as {0}, which no mapping of this map is; suspend it for the time of \
-                 the copy, with `dmctl suspend {0}`, or declare it",
-                info.name
+                "the volume to be copied is in use as {}, which no mapping of this map is; suspend it for the time of \
+                 the copy, with `dmctl suspend {}`, or declare it",
+                info.name,
+                info.name.word()
             ));
         }
         let id = id_of(&user);

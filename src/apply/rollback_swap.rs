@@ -9,9 +9,10 @@ use std::slice;
 
 use super::hold::{self, Resuming};
 use super::journal::UndoLog;
+use super::remnant::{Remnant, RemnantState};
 use super::rows;
 use super::swap::{Layer, Member, Members, stacks, top_down};
-use super::undo::Undo;
+use super::undo::{Old, Undo};
 use crate::diff::{self, Verdict};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, Slot, Suspend};
 use crate::stack::Position as _;
@@ -30,7 +31,10 @@ pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     keep_new_below(kernel, &ways);
     for (way, error) in ways.iter().zip(&errors) {
         if !way.is_back(kernel) {
-            undo.left(way.left(kernel, error.as_ref()));
+            let (number, reload) = (way.member.number, &way.member.reload);
+            let by_hand = reload.access == reload.old.access;
+            let old = Old { number, rows: reload.old.rows.to_vec(), by_hand };
+            undo.left_swapped(way.left(kernel, error.as_ref()), old);
         }
     }
     undo.resume_later(held);
@@ -206,28 +210,17 @@ impl<'m> WayBack<'m> {
         old.is_ok_and(|old| diff::compare(&old, access, now) == Verdict::Equal)
     }
 
-    /// Describes the state of the device, with the command that helps.
-    fn left(&self, kernel: &dyn ChangeKernel, error: Option<&KernelError>) -> String {
-        let name = &self.member.name;
-        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
-        let now = kernel.device(self.id(), Slot::Live).ok().flatten();
-        let has_old = now.as_ref().is_some_and(|now| self.has_old_table(now));
-        let suspended = now.as_ref().is_some_and(|now| now.info.suspended);
-        match (now.is_some(), has_old, suspended) {
-            (false, ..) => {
-                format!("the state of {name} can't be read{why}; `dmctl info {name}` shows whether it exists")
+    /// Describes what is left of the device.
+    fn left(&self, kernel: &dyn ChangeKernel, error: Option<&KernelError>) -> Remnant {
+        let name = self.member.name.clone();
+        let state = match kernel.device(self.id(), Slot::Live).ok().flatten() {
+            None => RemnantState::Unreadable { name },
+            Some(now) if !self.has_old_table(&now) => {
+                RemnantState::NewTable { name, suspended: now.info.suspended, old: None }
             }
-            (true, true, true) => format!("{name} is suspended{why}; `dmctl resume {name}` resumes it"),
-            (true, true, false) => {
-                format!("{name} has its old table, and is not as it was{why}; `dmctl info {name}` shows it")
-            }
-            (true, false, _) => {
-                let state =
-                    if suspended { "has its new table and is suspended" } else { "has its new table" };
-                format!(
-                    "{name} {state}{why}; `dmctl reload {name}` with its old table puts it back, `dmctl apply` goes on from here"
-                )
-            }
-        }
+            Some(now) if now.info.suspended => RemnantState::Suspended { name },
+            Some(_) => RemnantState::Unlike { name },
+        };
+        Remnant::new(state, self.id(), error)
     }
 }

@@ -8,9 +8,9 @@ use clap::{Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcomman
 
 use super::global::Global;
 use super::{
-    apply, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man, plan,
-    reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table, targets,
-    units, validate, watch,
+    apply, clear, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man,
+    plan, reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table,
+    targets, units, validate, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -79,6 +79,7 @@ pub(crate) enum Verb {
     Remove(remove::Args),
     Suspend(suspend::Args),
     Resume(resume::Args),
+    Clear(clear::Args),
     Stacks(stacks::Args),
     Units(units::Args),
     Simulate(simulate::Args),

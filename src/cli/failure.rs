@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-use crate::identity::{Name, printable};
+use crate::identity::printable;
 use crate::kernel::{Call, KernelError};
 use crate::lock::LockError;
 use crate::ops::OpError;
@@ -80,7 +80,7 @@ fn hints(error: &OpError) -> Vec<String> {
         OpError::Missing { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
         OpError::Missing { nearest: None, .. } => vec!["`dmctl list` names every device".to_string()],
         OpError::NameTaken { name, .. } => {
-            vec![format!("`dmctl info {}` shows it; `dmctl reload` replaces its table", shell(name))]
+            vec![format!("`dmctl info {}` shows it; `dmctl reload` replaces its table", name.word())]
         }
         OpError::Foreign { .. } => {
             vec!["its own tools keep its parts consistent; `--foreign` does it all the same".to_string()]
@@ -96,11 +96,6 @@ fn hints(error: &OpError) -> Vec<String> {
         }
         _ => Vec::new(),
     }
-}
-
-/// Writes a name as a shell takes it.
-fn shell(name: &Name) -> &str {
-    name.kernel()
 }
 
 /// Hints at the ways out where a file system can't be frozen (`lock_fs` in `drivers/md/dm.c`).

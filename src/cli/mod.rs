@@ -7,6 +7,7 @@
 //! Standard output carries data and nothing else. To add a verb, write its file and name it in `args::Verb`.
 
 mod args;
+mod clear;
 mod complete;
 mod context;
 mod drawing;
@@ -135,6 +136,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Remove(args) => remove::run(context, &args),
         Verb::Suspend(args) => suspend::run(context, &args),
         Verb::Resume(args) => resume::run(context, &args),
+        Verb::Clear(args) => clear::run(context, &args),
         Verb::Stacks(args) => stacks::run(&args),
         Verb::Units(args) => units::run(&args),
         Verb::Simulate(args) => simulate::run(&args),

@@ -111,6 +111,14 @@ impl Name {
         unmangled(mangled).is_some_and(|bytes| bytes == *self.bytes())
     }
 
+    /// Returns the name as one word of a shell's command: quoted where that is needed, and mangled where the plain form
+    /// can't be shown.
+    pub fn word(&self) -> String {
+        let plain = self.plain();
+        let shown = if printable(&plain) == plain { plain.as_ref() } else { self.kernel() };
+        shlex::try_quote(shown).map_or_else(|_| self.kernel().to_string(), Cow::into_owned)
+    }
+
     /// Returns the plain form, or the mangled one where that is not UTF-8, as text that is cheap to clone.
     pub fn plain_text(&self) -> SmolStr {
         match unmangle(self.kernel()) {

@@ -19,7 +19,7 @@ pub struct DevNum {
 
 impl DevNum {
     /// Makes a number of its two parts.
-    pub fn new(major: u32, minor: u32) -> Self {
+    pub const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
 

@@ -166,21 +166,22 @@ impl OpError {
 #[non_exhaustive]
 pub enum LeftState {
     /// A device that was created has no live table.
-    #[error("`{name}` is left half made: try `dmctl remove {name}`")]
+    #[error("`{name}` is left half made: try `dmctl remove {}`", name.word())]
     HalfMade {
         /// The name of the device.
         name: Name,
     },
     /// A device whose table was replaced, or that was resumed, may be suspended or hold an inactive table.
     #[error(
-        "`{name}` may be suspended or keep an inactive table: look with `dmctl info {name}`, then try `dmctl resume {name}`"
+        "`{name}` may be suspended or keep an inactive table: look with `dmctl info {0}`, then try `dmctl resume {0}`",
+        name.word()
     )]
     Suspended {
         /// The name of the device.
         name: Name,
     },
     /// A device has its new name, and not the new uuid.
-    #[error("the device is called `{new}` and has no uuid: try `dmctl rename {new} {old}`")]
+    #[error("the device is called `{new}` and has no uuid: try `dmctl rename {} {}`", new.word(), old.word())]
     Renamed {
         /// The name that the device had.
         old: Name,

@@ -42,6 +42,7 @@
 
 mod advice;
 mod circle;
+mod clear;
 mod create;
 mod error;
 mod find;
@@ -61,6 +62,7 @@ mod taken;
 mod usage;
 
 pub use advice::{Advice, RowProblem};
+pub use clear::clear;
 pub use create::{CreateOptions, Created, create};
 pub use error::{LeftState, OpError};
 pub use find::{by_name, find, new_name};

@@ -360,8 +360,9 @@ impl fmt::Display for Obstacle {
             Self::OriginForeign { writer, origin } => write!(
                 f,
                 "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
-                 suspended while the snapshot is made; declare it, or run `dmctl suspend {writer}` before the apply and \
-                 `dmctl resume {writer}` after it"
+                 suspended while the snapshot is made; declare it, or run `dmctl suspend {0}` before the apply and \
+                 `dmctl resume {0}` after it",
+                writer.word()
             ),
             Self::OriginDeaf { origin, through, below } => write!(
                 f,

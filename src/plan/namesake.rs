@@ -48,7 +48,7 @@ impl fmt::Display for Namesake {
             return write!(
                 f,
                 " and no uuid, so it is not the device of this mapping, and stays; `dmctl remove {}` removes it",
-                self.name.kernel()
+                self.name.word()
             );
         };
         let owner = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));

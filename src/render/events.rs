@@ -41,7 +41,7 @@ pub enum Event<'a> {
         /// What had failed, and what is left.
         error: String,
         /// What is left as it should not be, with what to do about it.
-        left: &'a [String],
+        left: Vec<String>,
     },
     /// Every step was carried out, and the kernel shows it: the end.
     Done {
@@ -89,9 +89,12 @@ impl<'a> Event<'a> {
     pub fn of(error: &'a ApplyError) -> Option<Self> {
         match error {
             // The devices are as planned: only a device node does not follow.
-            ApplyError::Unsettled(_) => Some(Self::Left { error: error.to_string(), left: &[] }),
+            ApplyError::Unsettled(_) => Some(Self::Left { error: error.to_string(), left: Vec::new() }),
             ApplyError::Conflicts(_) | ApplyError::Refused(_) | ApplyError::Read(_) => None,
-            ApplyError::Left { left, .. } => Some(Self::Left { error: error.to_string(), left }),
+            ApplyError::Left { left, .. } => Some(Self::Left {
+                error: error.to_string(),
+                left: left.iter().map(ToString::to_string).collect(),
+            }),
             _ => Some(Self::RolledBack { error: error.to_string() }),
         }
     }

@@ -11,3 +11,4 @@ mod picture;
 mod put_back;
 mod repairs;
 mod scenario;
+mod way_out;

@@ -58,7 +58,7 @@ fn what_cannot_be_put_back_is_told() {
                 trial.case.name,
                 trial.before
             );
-            assert!(left.iter().all(|says| says.contains("dmctl ")), "{left:?}");
+            assert!(left.iter().all(|one| one.to_string().contains("dmctl ")), "{left:?}");
             trial.converges(&kernel, &format!("put back in part, call {nth} failed"));
             injected += 1;
             told += left.len();

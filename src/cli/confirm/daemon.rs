@@ -139,7 +139,7 @@ fn settle_down(context: &Context) -> Option<MemoryLock> {
 fn roll_back(context: &Context, held: &Held<'_>, applied: Applied, pending: &mut PendingApply) {
     let patience = context.patience();
     let left = held
-        .change(|kernel| Ok(applied.roll_back(kernel, patience)))
+        .change(|kernel| Ok(applied.roll_back(kernel, patience).iter().map(ToString::to_string).collect()))
         .unwrap_or_else(|failure| vec![format!("{failure}; `dmctl plan` shows what is to be done")]);
     if context.is_live() {
         log(&left);

@@ -328,7 +328,7 @@ fn a_length_that_follows_from_a_first_load_has_a_way_out() {
     let (first, whole) = (lab.write("first.toml", &map(below)), lab.write("whole.toml", &map(&both)));
     let refused = lab.run(["apply", &whole]);
     assert!(
-        refused.code == 1 && refused.stderr.contains("apply a map without this mapping first"),
+        refused.code == 1 && refused.stderr.contains("apply the map without this mapping first"),
         "{refused:?}"
     );
     lab.ok(["apply", &first]);

@@ -332,7 +332,7 @@ impl<'k, 'p> Run<'k, 'p> {
                 let Some(mapping) = step.mapping.clone() else {
                     return Err(Failure::new(describe(step), &contradiction));
                 };
-                let reason = Obstacle::Contradiction(contradiction);
+                let reason = Obstacle::Contradiction(*contradiction);
                 let conflict = Conflict { mapping, name: step.name.clone(), reason };
                 Err(failed(Why::Contradicted(conflict.into())))
             }

@@ -12,7 +12,7 @@ pub(crate) enum Unfit {
     /// The kernel would format this.
     Blank(&'static str),
     /// The metadata contradicts the table.
-    Contradicts(Contradiction),
+    Contradicts(Box<Contradiction>),
 }
 
 /// Reads the metadata of `table`, whose lower devices are all there, and judges it as a plan does.
@@ -36,12 +36,14 @@ fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
             None if pair.0.is_copy && exists => {}
             Some(Found::Blank) | None => return Err(Unfit::Blank(pair.0.otherwise)),
             Some(Found::Other) => {
-                return Err(Unfit::Contradicts(pair.0.foreign(row.target.kind())));
+                return Err(Unfit::Contradicts(Box::new(pair.0.foreign(row.target.kind()))));
             }
             Some(Found::Right | Found::Fatal) => {}
         }
     }
     let size_of = |device: &Device| Some(kernel.block_device(device.number?).ok()??.sectors);
     let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: false };
-    row.target.contradiction(&on_disk).map_or(Ok(()), |contradiction| Err(Unfit::Contradicts(contradiction)))
+    row.target
+        .contradiction(&on_disk)
+        .map_or(Ok(()), |contradiction| Err(Unfit::Contradicts(Box::new(contradiction))))
 }

@@ -70,7 +70,7 @@ pub(crate) enum LeftOut {
         /// The action of the step.
         action: Action,
         /// Why the step is needed.
-        reason: Reason,
+        reason: Box<Reason>,
     },
 }
 

@@ -102,7 +102,8 @@ fn wrong(kernel: &dyn ReadKernel, text: &str) -> Result<BTreeMap<Key, LeftOut>, 
         if !matches!(step.action(), Action::SetUuid | Action::Clear)
             && let Some(key) = &step.mapping
         {
-            let changed = || LeftOut::Changed { action: step.action(), reason: step.reason.clone() };
+            let changed =
+                || LeftOut::Changed { action: step.action(), reason: Box::new(step.reason.clone()) };
             wrong.entry(key.clone()).or_insert_with(changed);
         }
     }

@@ -287,6 +287,18 @@ pub enum Claimant {
     Holder(String),
 }
 
+fn length_unknown(f: &mut fmt::Formatter<'_>, kind: &str, start: u64, lower: Option<&Key>) -> fmt::Result {
+    write!(f, "the length of the {kind} target at sector {start} follows from ")?;
+    match lower {
+        None => f.write_str("a device whose size is not known: give the row a length"),
+        Some(key) => write!(
+            f,
+            "the size of @{key}, which is known only once @{key} was loaded for the first time; apply the map without \
+             this mapping first, or give the row a length"
+        ),
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -294,17 +306,7 @@ impl fmt::Display for Obstacle {
                 f,
                 "its {kind} target must start at sector {start}, where the one before it ends, not at {given}"
             ),
-            Self::LengthUnknown { kind, start, lower: None } => write!(
-                f,
-                "the length of the {kind} target at sector {start} follows from a device whose size is not known: \
-                 give the row a length"
-            ),
-            Self::LengthUnknown { kind, start, lower: Some(key) } => write!(
-                f,
-                "the length of the {kind} target at sector {start} follows from the size of @{key}, which is known only \
-                 once @{key} was loaded for the first time; apply the map without this mapping first, or give the row a \
-                 length"
-            ),
+            Self::LengthUnknown { kind, start, lower } => length_unknown(f, kind, *start, lower.as_ref()),
             Self::NoRoom(no_room) => no_room.fmt(f),
             Self::RowsMisaligned(row) => row.fmt(f),
             Self::BlocksGrow(growth) => growth.fmt(f),

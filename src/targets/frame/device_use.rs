@@ -118,6 +118,7 @@ impl<'a> DeviceUse<'a> {
     }
 
     /// Takes the size of the device then.
+    #[must_use]
     pub fn taking_size(self, size: SizeTaken) -> Self {
         Self { size, ..self }
     }

@@ -214,16 +214,13 @@ pub fn what_looks_at_sizes_grows_with_what_is_below(guest: &Guest) -> Result<()>
     for (row, count, times) in arrays {
         guest.blank()?;
         let map = |each: u64| {
-            let mut map = String::new();
-            for n in 0..count {
-                map += &format!(
+            let pair = |n: u32| {
+                format!(
                     "[mappings.m{n}]\ntargets = [{{ type = 'linear', length = 2048, device = '/dev/ram{n}' }}]\n[mappings.d{n}]\ntargets = [{{ type = 'linear', length = {each}, device = '/dev/ram{n}', offset = 2048 }}]\n"
-                );
-            }
-            map + &format!(
-                "[mappings.arr]\ntargets = [{{ {} }}]",
-                row.replace("LENGTH", &(each * times).to_string())
-            )
+                )
+            };
+            let row = row.replace("LENGTH", &(each * times).to_string());
+            (0..count).map(pair).collect::<String>() + &format!("[mappings.arr]\ntargets = [{{ {row} }}]")
         };
         applied(&map(8192), &["--allow", "format"]).context(row.clone())?;
         applied(&map(12288), &[]).with_context(|| format!("grown: {row}"))?;

@@ -136,7 +136,11 @@ impl<'m> WayBack<'m> {
     /// Prepares the device for its old table. Returns whether that had to be loaded again.
     fn stage(&self, kernel: &dyn ChangeKernel) -> Result<bool, KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(false) };
-        if *now.table == *self.old && now.info.access() == self.member.reload.old.access {
+        let is_old = *now.table == *self.old && now.info.access() == self.member.reload.old.access;
+        // A table that was only loaded again looks at the sizes below: it has to look once more, or it goes on with what is
+        // no longer there.
+        let looks_below = self.member.new == self.load;
+        if is_old && !looks_below {
             if now.info.inactive_table {
                 kernel.clear(self.id())?;
             }

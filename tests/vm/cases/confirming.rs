@@ -135,7 +135,7 @@ fn clears() -> Result<()> {
 
 const OPTIONS: [&str; 2] = ["--allow", "remap,loss"];
 
-pub fn what_nobody_confirms_is_put_back(guest: &Guest) -> Result<()> {
+pub fn what_is_not_confirmed_is_put_back(guest: &Guest) -> Result<()> {
     let was = applied(guest)?;
     // A file system in use across both swaps.
     let mounted = Mounted::fresh("/dev/mapper/mounted", "ext4", "/run/tmp/confirm")?;
@@ -153,6 +153,24 @@ pub fn what_nobody_confirms_is_put_back(guest: &Guest) -> Result<()> {
     ensure!(program("dmesg", &[])?.contains("dmctl: not confirmed in time, everything was put back"));
     clears()?;
     drop(mounted);
+    guest.apply(EMPTY, &[])
+}
+
+/// A pool that has grown into its metadata device is not resumed on a smaller one, so both keep what they have.
+pub fn what_can_not_be_put_back_serves(guest: &Guest) -> Result<()> {
+    guest.needs("thin-pool")?;
+    let map = |sectors: u64| {
+        format!(
+            "[mappings.md]\ntargets = [{{ type = 'linear', length = {sectors}, device = '/dev/ram0' }}]\n[mappings.pool]\ntargets = [{{ type = 'thin-pool', length = 8192, metadata = '@md', data = '/dev/ram1', block_size = 128 }}]"
+        )
+    };
+    guest.apply(&map(8192), &["--allow", "format"])?;
+    apply_ends(&map(16384), &["--confirm-within", "1s"], 0)?;
+    comes_to("not all of")?;
+    ensure!(status()?.contains("md has its new table"), "{}", status()?);
+    ensure!(guest.state("md")?.1.starts_with("0 16384 ") && !guest.state("pool")?.0.suspended);
+    ensure!(program("dmsetup", &["status", "pool"])?.contains("/2048 "));
+    guest.apply(&map(16384), &[])?;
     guest.apply(EMPTY, &[])
 }
 

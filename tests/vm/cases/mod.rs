@@ -203,7 +203,8 @@ cases! {
         what_a_file_system_holds_back_is_in_the_snapshot
         the_origin_of_an_overlay_may_be_read_only;
     confirming:
-        what_nobody_confirms_is_put_back
+        what_is_not_confirmed_is_put_back
+        what_can_not_be_put_back_serves
         what_is_confirmed_stays
         the_death_of_who_started_it_changes_nothing
         the_end_of_the_session_changes_nothing

@@ -42,7 +42,8 @@ fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
         }
     }
     let size_of = |device: &Device| Some(kernel.block_device(device.number?).ok()??.sectors);
-    let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: false };
+    let on_disk =
+        OnDisk { places: &metadata, heads: &heads, length: row.length, size_of: &size_of, live: false };
     row.target
         .contradiction(&on_disk)
         .map_or(Ok(()), |contradiction| Err(Unfit::Contradicts(Box::new(contradiction))))

@@ -203,8 +203,13 @@ impl<'r, 'a> Resolver<'r, 'a> {
             let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
             let live = self.live(row);
             let size_of = |device: &Device| self.size(device);
-            let on_disk =
-                OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: live.is_some() };
+            let on_disk = OnDisk {
+                places: &metadata,
+                heads: &heads,
+                length: row.length,
+                size_of: &size_of,
+                live: live.is_some(),
+            };
             let foreign = || {
                 let used = live.as_ref().map(|live| live.target.metadata()).unwrap_or_default();
                 metadata.iter().zip(&heads).find_map(|(one, head)| {
@@ -224,7 +229,9 @@ impl<'r, 'a> Resolver<'r, 'a> {
         let by_metadata = |row: &Row| {
             let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
             let size_of = |device: &Device| self.size(device);
-            let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live: true };
+            let places = row.target.metadata();
+            let on_disk =
+                OnDisk { places: &places, heads: &heads, length: row.length, size_of: &size_of, live: true };
             let (device, used) = row.target.outgrown(&on_disk)?;
             Some(Difference::LowerGrew { device: device.into(), used, size: self.size(device)? })
         };

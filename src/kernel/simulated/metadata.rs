@@ -139,12 +139,13 @@ fn contradicts(world: &World, holder: DevNum, row: &RawRow, typed: &dyn Target) 
         world.peek(metadata.device.number?, metadata.offset, metadata.length).map(Cow::Owned)
     };
     let heads: Vec<_> = typed.metadata().into_iter().map(head).collect();
+    let places = typed.metadata();
     let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref());
     let live = live.is_some_and(|live| {
         live.rows.iter().any(|live| live.start == row.start && live.kind == typed.kind())
     });
     let size_of = |device: &Device| world.sectors(device.number?);
-    let on_disk = OnDisk { heads: &heads, length: row.length, size_of: &size_of, live };
+    let on_disk = OnDisk { places: &places, heads: &heads, length: row.length, size_of: &size_of, live };
     match typed.contradiction(&on_disk) {
         Some(contradiction) => Err(Refusal::new(Errno::EINVAL, format!("{}: {contradiction}", typed.kind()))),
         None => Ok(()),

@@ -9,14 +9,16 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
+use super::metadata::{Found, Metadata};
 use super::remaining_length::SizeOf;
 use super::value::FieldValue;
 use crate::device::{Device, Written};
 
 /// The content of the places where the metadata of a row is, and the room that the row has.
 pub struct OnDisk<'a> {
-    /// The bytes of each place of [`metadata`](super::Target::metadata), in the same order. `None` for a place that can't
-    /// be read, or not yet.
+    /// The places, as [`metadata`](super::Target::metadata) gives them.
+    pub places: &'a [Metadata<'a>],
+    /// The bytes of each place, in the same order. `None` for a place that can't be read, or not yet.
     pub heads: &'a [Option<Cow<'a, [u8]>>],
     /// The length of the row, in sectors.
     pub length: u64,
@@ -28,14 +30,15 @@ pub struct OnDisk<'a> {
 }
 
 impl OnDisk<'_> {
-    /// Returns the bytes of the first place.
+    /// Returns the bytes of the first place, unless it holds something else.
     pub(crate) fn first(&self) -> Option<&[u8]> {
         self.head(0)
     }
 
-    /// Returns the bytes of the place at this index.
+    /// Returns the bytes of the place at this index, unless it holds something else.
     pub(crate) fn head(&self, index: usize) -> Option<&[u8]> {
-        self.heads.get(index)?.as_deref()
+        let bytes = self.heads.get(index)?.as_deref()?;
+        ((self.places.get(index)?.look)(bytes) != Found::Other).then_some(bytes)
     }
 }
 

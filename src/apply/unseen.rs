@@ -36,7 +36,7 @@ fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
             None if pair.0.is_copy && exists => {}
             Some(Found::Blank) | None => return Err(Unfit::Blank(pair.0.otherwise)),
             Some(Found::Other) => {
-                return Err(Unfit::Contradicts(Box::new(pair.0.foreign(row.target.kind()))));
+                return Err(Unfit::Contradicts(Box::new(Contradiction::foreign(pair.0, row.target.kind()))));
             }
             Some(Found::Right | Found::Fatal) => {}
         }

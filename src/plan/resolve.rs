@@ -18,7 +18,7 @@ use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::{Head, Meaning, Observed};
 use crate::sector_map::SectorMap;
 use crate::table::{self, Row};
-use crate::targets::{DeviceUse, Found, OnDisk, Problems, RemainingLength, Target};
+use crate::targets::{Contradiction, DeviceUse, Found, OnDisk, Problems, RemainingLength, Target};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -215,7 +215,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 metadata.iter().zip(&heads).find_map(|(one, head)| {
                     let in_use = used.iter().any(|used| used.is_at(one));
                     let is_other = (one.look)(head.as_deref()?) == Found::Other;
-                    (is_other && !in_use).then(|| one.foreign(row.target.kind()))
+                    (is_other && !in_use).then(|| Contradiction::foreign(one, row.target.kind()))
                 })
             };
             row.target.contradiction(&on_disk).or_else(foreign)

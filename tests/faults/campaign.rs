@@ -183,6 +183,7 @@ fn a_way_back_that_fails_too_says_what_is_left() {
     let (mut injected, mut told, mut followed) = (0, 0, 0);
     let folder = tempfile::tempdir().expect("a folder");
     for trial in Trial::all() {
+        let mut seen = BTreeSet::new();
         for nth in 1..=trial.calls {
             for later in nth + 1..=nth + trial.calls {
                 let kernel = trial.case.kernel();
@@ -198,7 +199,9 @@ fn a_way_back_that_fails_too_says_what_is_left() {
                     told += 1;
                     assert!(left.iter().all(|one| one.to_string().contains("dmctl ")), "{what}: {left:?}");
                     // What can't be undone can't be undone by hand.
-                    if !trial.case.one_way {
+                    // Many failures leave the same.
+                    let texts: Vec<String> = left.iter().map(ToString::to_string).collect();
+                    if !trial.case.one_way && seen.insert((texts, Picture::of(&kernel).to_string())) {
                         let way_out = way_out::follow(&kernel, left, folder.path());
                         let (kernel, commands) = way_out.unwrap_or_else(|error| {
                             let left: Vec<String> = left.iter().map(ToString::to_string).collect();

@@ -90,6 +90,11 @@ pub enum Contradiction {
 }
 
 impl Contradiction {
+    /// Tells that a place of the metadata of a target holds something else.
+    pub(crate) fn foreign(place: &Metadata<'_>, kind: &str) -> Self {
+        Self::Foreign { device: place.device.into(), kind: kind.into() }
+    }
+
     /// Returns the contradiction of two values of a field, if they differ.
     pub(crate) fn field<T: PartialEq + FieldValue>(
         device: &Device,

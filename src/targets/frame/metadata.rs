@@ -7,7 +7,6 @@
 //! `dm-clone-metadata.c`). All four format the device when this first block is nothing but zeros, and
 //! refuse it when the block is something else.
 
-use super::contradiction::Contradiction;
 use crate::device::Device;
 
 /// Metadata on a lower device, and how to tell whether it is there.
@@ -58,11 +57,6 @@ impl<'a> Metadata<'a> {
         self.device.number.is_some()
             && self.device.number == other.device.number
             && self.offset == other.offset
-    }
-
-    /// Returns the contradiction of a place that holds something else.
-    pub fn foreign(&self, kind: &str) -> Contradiction {
-        Contradiction::Foreign { device: self.device.into(), kind: kind.into() }
     }
 
     /// Describes a device that the kernel writes to whatever it holds.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::check;
-use super::model::{Mapping, World};
+use super::model::{Mapping, Model};
 use super::state::State;
 use crate::identity::DevNum;
 use crate::stack::{IndexVec, LowerFirst, Positions, position};
@@ -17,7 +17,7 @@ position! {
     struct MappingId;
 }
 
-impl World {
+impl Model {
     /// Gives each mapping its logical blocks, lower ones first: those that `state` tells, or those of its table. The
     /// mappings in a circle keep blocks of a sector.
     pub(super) fn set_blocks(&mut self, state: &State) {
@@ -29,8 +29,8 @@ impl World {
         let places: HashMap<DevNum, MappingId> =
             numbers.entries().map(|(id, number)| (*number, id)).collect();
         let mut walk = LowerFirst::new(numbers.len());
-        let below = |world: &Self, id: MappingId| {
-            let live = world.mapping(numbers[id]).and_then(|mapping| mapping.live.as_ref());
+        let below = |model: &Self, id: MappingId| {
+            let live = model.mapping(numbers[id]).and_then(|mapping| mapping.live.as_ref());
             let lowers = live.into_iter().flat_map(|live| &live.devices);
             lowers.filter_map(|number| places.get(number).copied()).collect::<Positions<_>>()
         };

@@ -1,7 +1,7 @@
 //! The bytes that devices hold, as far as they are known: read through the mappings above, down to the disks, and
 //! written to the heads of these.
 
-use super::model::{MAX_DEPTH, World};
+use super::model::{MAX_DEPTH, Model};
 use super::notation::Hex;
 use super::state::Disk;
 use crate::identity::DevNum;
@@ -32,7 +32,7 @@ pub(super) struct Run {
     pub length: u64,
 }
 
-impl World {
+impl Model {
     /// Finds the place of sector `sector` of a device below all mappings that tell where a sector is.
     pub(super) fn below(&self, number: DevNum, sector: u64) -> Option<Run> {
         self.places(number, sector).into_iter().next()

@@ -12,7 +12,7 @@ use super::faults::Fault;
 use super::refusal::Refusal;
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::model::{Mapping, World};
+use super::model::{Mapping, Model};
 use super::{Inner, Simulated, messages, metadata, snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
@@ -22,7 +22,7 @@ use crate::table::RawRow;
 impl Inner {
     /// Returns the label of the device that `id` finds.
     fn called(&self, id: &Id) -> SmolStr {
-        called(self.world.find(id), id)
+        called(self.model.find(id), id)
     }
 
     /// Carries out a changing call, unless a fault refuses it.
@@ -30,12 +30,12 @@ impl Inner {
         &mut self,
         call: Call,
         id: &Id,
-        work: impl FnOnce(&mut World, Option<Fault>) -> Result<T, Refusal>,
+        work: impl FnOnce(&mut Model, Option<Fault>) -> Result<T, Refusal>,
     ) -> Result<T, KernelError> {
         let device = self.called(id);
         let mut fault = self.faults.change(call, device.clone())?;
         if call == Call::Resume && fault.is_none() {
-            let mapping = self.world.find(id);
+            let mapping = self.model.find(id);
             fault = mapping.map(|mapping| mapping.name.clone()).and_then(|name| self.faults.resume_of(&name));
         }
         let refused = |refusal: Refusal| KernelError::Refused {
@@ -47,7 +47,7 @@ impl Inner {
         if let Some(errno) = fault.and_then(|fault| fault.refuses(call)) {
             return Err(refused(Refusal::silent(errno)));
         }
-        let result = work(&mut self.world, fault).map_err(refused);
+        let result = work(&mut self.model, fault).map_err(refused);
         // A resume is the only call that changes the kernel when it fails.
         self.changed |= result.is_ok() || call == Call::Resume;
         result
@@ -74,44 +74,44 @@ impl Simulated {
         &self,
         call: Call,
         id: &Id,
-        work: impl FnOnce(&mut World, DevNum) -> Result<T, Refusal>,
+        work: impl FnOnce(&mut Model, DevNum) -> Result<T, Refusal>,
     ) -> Result<T, KernelError> {
-        self.inner().change(call, id, |world, _| {
-            let number = number(world.find(id))?;
-            work(world, number)
+        self.inner().change(call, id, |model, _| {
+            let number = number(model.find(id))?;
+            work(model, number)
         })
     }
 }
 
 impl ChangeKernel for Simulated {
     fn create(&self, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, KernelError> {
-        self.inner().change(Call::Create, &Id::Name(name.clone()), |world, _| create(world, name, uuid))
+        self.inner().change(Call::Create, &Id::Name(name.clone()), |model, _| create(model, name, uuid))
     }
 
     fn load(&self, id: &Id, table: &[RawRow], access: Access) -> Result<(), KernelError> {
-        self.inner().change(Call::Load, id, |world, fault| {
-            let number = number(world.find(id))?;
-            load(world, number, table, access)?;
+        self.inner().change(Call::Load, id, |model, fault| {
+            let number = number(model.find(id))?;
+            load(model, number, table, access)?;
             if fault == Some(Fault::Ignore) {
-                keep_parameters(world, number);
+                keep_parameters(model, number);
             }
             Ok(())
         })
     }
 
     fn clear(&self, id: &Id) -> Result<(), KernelError> {
-        self.on(Call::Clear, id, |world, number| {
-            if let Some(mapping) = world.mapping_mut(number) {
+        self.on(Call::Clear, id, |model, number| {
+            if let Some(mapping) = model.mapping_mut(number) {
                 mapping.inactive = None;
             }
-            world.retable(number);
+            model.retable(number);
             Ok(())
         })
     }
 
     fn suspend(&self, id: &Id, _: Suspend) -> Result<(), KernelError> {
-        self.on(Call::Suspend, id, |world, number| {
-            if let Some(mapping) = world.mapping_mut(number) {
+        self.on(Call::Suspend, id, |model, number| {
+            if let Some(mapping) = model.mapping_mut(number) {
                 mapping.suspended = true;
             }
             Ok(())
@@ -119,27 +119,27 @@ impl ChangeKernel for Simulated {
     }
 
     fn resume(&self, id: &Id) -> Result<(), KernelError> {
-        self.inner().change(Call::Resume, id, |world, fault| {
-            let number = number(world.find(id))?;
-            resume(world, number, fault)
+        self.inner().change(Call::Resume, id, |model, fault| {
+            let number = number(model.find(id))?;
+            resume(model, number, fault)
         })
     }
 
     fn rename(&self, name: &Name, new: &Name) -> Result<(), KernelError> {
-        self.inner().change(Call::Rename, &Id::Name(name.clone()), |world, _| rename(world, name, new))
+        self.inner().change(Call::Rename, &Id::Name(name.clone()), |model, _| rename(model, name, new))
     }
 
     fn set_uuid(&self, name: &Name, uuid: &Uuid) -> Result<(), KernelError> {
-        self.inner().change(Call::SetUuid, &Id::Name(name.clone()), |world, _| set_uuid(world, name, uuid))
+        self.inner().change(Call::SetUuid, &Id::Name(name.clone()), |model, _| set_uuid(model, name, uuid))
     }
 
     fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
-        self.on(Call::Remove, id, |world, number| {
-            if world.open_count(number) == 0 {
-                world.remove(number);
+        self.on(Call::Remove, id, |model, number| {
+            if model.open_count(number) == 0 {
+                model.remove(number);
                 return Ok(());
             }
-            match world.mapping_mut(number) {
+            match model.mapping_mut(number) {
                 Some(mapping) if how == Removal::Deferred => {
                     mapping.deferred_remove = true;
                     Ok(())
@@ -150,7 +150,7 @@ impl ChangeKernel for Simulated {
     }
 
     fn message(&self, id: &Id, sector: u64, message: &str) -> Result<Option<String>, KernelError> {
-        self.on(Call::Message, id, |world, number| messages::send(world, number, sector, message))?;
+        self.on(Call::Message, id, |model, number| messages::send(model, number, sector, message))?;
         Ok(None)
     }
 
@@ -175,35 +175,35 @@ fn check_uuid(uuid: &Uuid) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn create(world: &mut World, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, Refusal> {
+fn create(model: &mut Model, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum, Refusal> {
     check_name(name)?;
     uuid.map_or(Ok(()), check_uuid)?;
-    if world.named(name).is_some() || uuid.is_some_and(|uuid| world.with_uuid(uuid).is_some()) {
+    if model.named(name).is_some() || uuid.is_some_and(|uuid| model.with_uuid(uuid).is_some()) {
         return Err(Refusal::silent(Errno::EBUSY));
     }
-    let number = world.free_number().ok_or_else(|| Refusal::silent(Errno::EBUSY))?;
-    world.insert(Mapping::new(number, name.clone(), uuid.cloned()));
+    let number = model.free_number().ok_or_else(|| Refusal::silent(Errno::EBUSY))?;
+    model.insert(Mapping::new(number, name.clone(), uuid.cloned()));
     Ok(number)
 }
 
-fn load(world: &mut World, number: DevNum, table: &[RawRow], access: Access) -> Result<(), Refusal> {
-    let passed = check::load(world, number, table, access)?;
+fn load(model: &mut Model, number: DevNum, table: &[RawRow], access: Access) -> Result<(), Refusal> {
+    let passed = check::load(model, number, table, access)?;
     if passed.writes.iter().any(|write| write.onto_blank) {
-        thin::format(world, &passed.loaded);
+        thin::format(model, &passed.loaded);
     }
-    thin::open(world, &passed.loaded);
-    world.write(passed.writes);
-    if let Some(mapping) = world.mapping_mut(number) {
+    thin::open(model, &passed.loaded);
+    model.write(passed.writes);
+    if let Some(mapping) = model.mapping_mut(number) {
         mapping.queue.get_or_insert(passed.queue);
         mapping.inactive = Some(passed.loaded);
     }
-    world.retable(number);
+    model.retable(number);
     Ok(())
 }
 
 /// Gives the rows of the inactive table the parameters of the live ones of their type.
-fn keep_parameters(world: &mut World, number: DevNum) {
-    let Some(Mapping { live: Some(live), inactive: Some(new), .. }) = world.mapping_mut(number) else {
+fn keep_parameters(model: &mut Model, number: DevNum) {
+    let Some(Mapping { live: Some(live), inactive: Some(new), .. }) = model.mapping_mut(number) else {
         return;
     };
     for row in Arc::make_mut(&mut new.rows) {
@@ -214,28 +214,28 @@ fn keep_parameters(world: &mut World, number: DevNum) {
 }
 
 /// Swaps the tables when there is a new one, then lets I/O through.
-fn resume(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
-    swap(world, number, fault)?;
-    let Some(mapping) = world.mapping(number).filter(|mapping| mapping.suspended) else { return Ok(()) };
+fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
+    swap(model, number, fault)?;
+    let Some(mapping) = model.mapping(number).filter(|mapping| mapping.suspended) else { return Ok(()) };
     let Some(live) = mapping.live.clone() else { return Err(Refusal::silent(Errno::EINVAL)) };
     if fault == Some(Fault::Preresume) {
         return Err(Refusal::new(Errno::EINVAL, "preresume failed, error = -22"));
     }
-    thin::preresume(world, &live)?;
-    snapshots::preresume(world, number, &live)?;
-    let writes = metadata::at_resume(world, &live);
-    world.write(writes);
-    if let Some(mapping) = world.mapping_mut(number) {
+    thin::preresume(model, &live)?;
+    snapshots::preresume(model, number, &live)?;
+    let writes = metadata::at_resume(model, &live);
+    model.write(writes);
+    if let Some(mapping) = model.mapping_mut(number) {
         mapping.suspended = false;
     }
-    snapshots::resumed(world, number);
+    snapshots::resumed(model, number);
     Ok(())
 }
 
 /// Makes the inactive table live, if there is one. Whether that works or not, its slot is empty afterwards and the
 /// device is suspended.
-fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
-    let Some(mapping) = world.mapping_mut(number) else { return Ok(()) };
+fn swap(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
+    let Some(mapping) = model.mapping_mut(number) else { return Ok(()) };
     let Some(new) = mapping.inactive.take() else {
         // Without a new table there is nothing to swap, so a fault of the swap is one of the resume.
         let failed = fault == Some(Fault::Swap);
@@ -244,49 +244,49 @@ fn swap(world: &mut World, number: DevNum, fault: Option<Fault>) -> Result<(), R
     mapping.suspended = true;
     let fits = match fault {
         Some(Fault::Swap) => Err(Refusal::silent(Errno::EINVAL)),
-        _ => check::limits(world, &new),
+        _ => check::limits(model, &new),
     };
-    if let Some(mapping) = world.mapping_mut(number).filter(|_| fits.is_ok()) {
+    if let Some(mapping) = model.mapping_mut(number).filter(|_| fits.is_ok()) {
         mapping.access = new.access;
         mapping.live = Some(new);
         // The limits are those of now: a later change below does not reach them.
         mapping.block = fits.as_ref().copied().unwrap_or(1);
     }
-    world.retable(number);
+    model.retable(number);
     fits.map(drop)
 }
 
-fn rename(world: &mut World, name: &Name, new: &Name) -> Result<(), Refusal> {
+fn rename(model: &mut Model, name: &Name, new: &Name) -> Result<(), Refusal> {
     check_name(new)?;
-    if world.named(new).is_some() {
+    if model.named(new).is_some() {
         let log = format!("Unable to change name on mapped device {name} to one that already exists: {new}");
         return Err(Refusal::new(Errno::EBUSY, log));
     }
-    let number = number(world.named(name))?;
-    world.rename(name, new.clone());
-    event(world, number);
+    let number = number(model.named(name))?;
+    model.rename(name, new.clone());
+    event(model, number);
     Ok(())
 }
 
-fn set_uuid(world: &mut World, name: &Name, uuid: &Uuid) -> Result<(), Refusal> {
+fn set_uuid(model: &mut Model, name: &Name, uuid: &Uuid) -> Result<(), Refusal> {
     check_uuid(uuid)?;
-    if world.with_uuid(uuid).is_some() {
+    if model.with_uuid(uuid).is_some() {
         let log = format!("Unable to change uuid on mapped device {name} to one that already exists: {uuid}");
         return Err(Refusal::new(Errno::EBUSY, log));
     }
-    let number = number(world.named(name))?;
-    if world.mapping(number).is_some_and(|mapping| mapping.uuid.is_some()) {
+    let number = number(model.named(name))?;
+    if model.mapping(number).is_some_and(|mapping| mapping.uuid.is_some()) {
         let log = format!("Unable to change uuid of mapped device {name} because uuid is already set");
         return Err(Refusal::new(Errno::EINVAL, log));
     }
-    world.set_uuid(name, uuid.clone());
-    event(world, number);
+    model.set_uuid(name, uuid.clone());
+    event(model, number);
     Ok(())
 }
 
 /// Counts an event of the live table; a device without one counts none.
-fn event(world: &mut World, number: DevNum) {
-    if let Some(mapping) = world.mapping_mut(number).filter(|mapping| mapping.live.is_some()) {
+fn event(model: &mut Model, number: DevNum) {
+    if let Some(mapping) = model.mapping_mut(number).filter(|mapping| mapping.live.is_some()) {
         mapping.event_nr = mapping.event_nr.wrapping_add(1);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::bytes::Write;
-use super::model::{Loaded, World};
+use super::model::{Loaded, Model};
 use super::refusal::Refusal;
 use super::state::Queue;
 use super::{ciphers, metadata, thin};
@@ -32,7 +32,7 @@ pub(super) struct Passed {
 
 /// Checks a table for `holder` as a load does.
 pub(super) fn load(
-    world: &World,
+    model: &Model,
     holder: DevNum,
     rows: &[RawRow],
     access: Access,
@@ -46,7 +46,7 @@ pub(super) fn load(
     let mut end = 0;
     for row in rows {
         let fail = |log: &str| Err(Refusal::invalid(format!("{}: {log}", printable(&row.kind))));
-        mixes(world, row, &passed, access)?;
+        mixes(model, row, &passed, access)?;
         if row.start != end {
             return fail("Gap in table");
         }
@@ -54,23 +54,23 @@ pub(super) fn load(
             Some(end) => end,
             None => return fail("too large device"),
         };
-        let typed = construct(world, holder, row, access, &mut devices)?;
-        room(world, row, typed.as_ref())?;
-        let params = thin::load(world, holder, row, typed.params(Style::Kernel))?;
-        writes.extend(metadata::at_load(world, holder, row, typed.as_ref())?);
-        let params = metadata::with_header(world, typed.as_ref(), params);
+        let typed = construct(model, holder, row, access, &mut devices)?;
+        room(model, row, typed.as_ref())?;
+        let params = thin::load(model, holder, row, typed.params(Style::Kernel))?;
+        writes.extend(metadata::at_load(model, holder, row, typed.as_ref())?);
+        let params = metadata::with_header(model, typed.as_ref(), params);
         let params = if row.kind == "raid" { in_kib(&params) } else { params };
         printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
     let loaded = Loaded { rows: printed.into(), access, devices };
     let queue = queue(rows);
-    replaces(world, holder, &loaded, queue)?;
+    replaces(model, holder, &loaded, queue)?;
     Ok(Passed { loaded, queue, writes })
 }
 
 /// Checks that `row` may follow the rows `before` it in one table.
-fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], access: Access) -> Result<(), Refusal> {
+fn mixes(model: &Model, row: &RawRow, before: &[Box<dyn Target>], access: Access) -> Result<(), Refusal> {
     let kind = printable(&row.kind);
     let fail = |log: &str| Err(Refusal::invalid(format!("{kind}: {log}")));
     if before.first().is_some_and(|first| first.traits().singleton) {
@@ -79,7 +79,7 @@ fn mixes(world: &World, row: &RawRow, before: &[Box<dyn Target>], access: Access
     if row.length == 0 {
         return fail("zero-length target");
     }
-    if row.kind.len() > targets::MAX_TYPE || !world.kernel.has_type(&row.kind) {
+    if row.kind.len() > targets::MAX_TYPE || !model.kernel.has_type(&row.kind) {
         return fail("unknown target type");
     }
     let traits = traits(&row.kind);
@@ -103,7 +103,7 @@ fn traits(kind: &str) -> Traits {
 
 /// Builds the target of a row, as the constructor of its type does, and opens its devices.
 fn construct(
-    world: &World,
+    model: &Model,
     holder: DevNum,
     row: &RawRow,
     access: Access,
@@ -121,12 +121,12 @@ fn construct(
         return Err(invalid(&"Device must be readonly"));
     }
     // `crypt_set_key` in `drivers/md/dm-crypt.c`, before the lower device is opened.
-    if typed.keyring_keys().into_iter().any(|key| world.has_key(key) == Some(false)) {
+    if typed.keyring_keys().into_iter().any(|key| model.has_key(key) == Some(false)) {
         return Err(Refusal::new(Errno::ENOKEY, format!("{}: Error decoding and setting key", row.kind)));
     }
     let known = targets::find(&row.kind).is_some();
     for device in typed.devices_mut() {
-        let Some(number) = lookup(world, device).filter(|number| world.sectors(*number).is_some()) else {
+        let Some(number) = lookup(model, device).filter(|number| model.sectors(*number).is_some()) else {
             // A number in the row of an unknown type may not be a device.
             if !known && matches!(device.form, Form::Number(_)) {
                 continue;
@@ -135,14 +135,14 @@ fn construct(
             let errno = if number { Errno::ENXIO } else { Errno::ENODEV };
             return Err(Refusal::new(errno, format!("{}: Device lookup failed", row.kind)));
         };
-        if (world.is_claimed(number) && number != holder) || world.is_shut(number) {
+        if (model.is_claimed(number) && number != holder) || model.is_shut(number) {
             return Err(Refusal::new(Errno::EBUSY, format!("{}: Device lookup failed", row.kind)));
         }
         device.number = Some(number);
         devices.insert(number);
     }
     for lower in typed.lower_devices(row.length) {
-        let block = lower.device.number.map_or(1, |number| world.block(number));
+        let block = lower.device.number.map_or(1, |number| model.block(number));
         if let Some(unit) = RowBlocks::broken_unit(&lower, block) {
             return Err(invalid(&format!("Block size is smaller than device logical block size: {unit}")));
         }
@@ -151,17 +151,17 @@ fn construct(
 }
 
 /// Finds the number of a device as a row names it.
-fn lookup(world: &World, device: &Device) -> Option<DevNum> {
+fn lookup(model: &Model, device: &Device) -> Option<DevNum> {
     match &device.form {
         Form::Number(number) => Some(*number),
         Form::Mapping(_) => None,
-        Form::Path(_) | Form::Tag(..) => world.at_paths(device),
+        Form::Path(_) | Form::Tag(..) => model.at_paths(device),
     }
 }
 
 /// Checks that a table may replace the one of the device.
-fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result<(), Refusal> {
-    let Some(mapping) = world.mapping(holder) else { return Err(Refusal::silent(Errno::ENXIO)) };
+fn replaces(model: &Model, holder: DevNum, new: &Loaded, queue: Queue) -> Result<(), Refusal> {
+    let Some(mapping) = model.mapping(holder) else { return Err(Refusal::silent(Errno::ENXIO)) };
     let live = mapping.live.as_ref().and_then(|live| live.rows.first());
     let immutable = live.filter(|row| traits(&row.kind).immutable);
     let wildcard = new.rows.iter().any(|row| row.kind == "error");
@@ -172,7 +172,7 @@ fn replaces(world: &World, holder: DevNum, new: &Loaded, queue: Queue) -> Result
         return Err(Refusal::invalid(format!("can't replace immutable target type {}", old.kind)));
     }
     match mapping.queue {
-        None => limits(world, new).map(drop),
+        None => limits(model, new).map(drop),
         // `error` works with both queues.
         Some(old) if old != queue && new.rows.iter().any(|row| row.kind != "error") => {
             Err(Refusal::invalid("can't change device type after initial table load."))
@@ -191,23 +191,23 @@ pub(super) fn queue(rows: &[RawRow]) -> Queue {
 /// Checks that the lower devices are as large as a table needs, and that its rows are aligned to the logical blocks
 /// (`dm_calculate_queue_limits`). A device of size 0 is not checked. Returns the logical blocks of a device with the table,
 /// in sectors.
-pub(super) fn limits(world: &World, table: &Loaded) -> Result<u64, Refusal> {
+pub(super) fn limits(model: &Model, table: &Loaded) -> Result<u64, Refusal> {
     let mut blocks = TableBlocks::default();
     for row in table.rows.iter() {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { continue };
         let lowers = typed.lower_devices(row.length);
-        let own = row_blocks(world, typed.as_ref(), &lowers);
+        let own = row_blocks(model, typed.as_ref(), &lowers);
         for lower in &lowers {
             let Some(number) = lower.device.number else { continue };
-            let Some(size) = world.sectors(number).filter(|size| *size > 0) else { continue };
-            area(world, number, size, lower)?;
-            if let Some(wrong) = own.misaligned(lower, world.block(number), Some(size)) {
+            let Some(size) = model.sectors(number).filter(|size| *size > 0) else { continue };
+            area(model, number, size, lower)?;
+            if let Some(wrong) = own.misaligned(lower, model.block(number), Some(size)) {
                 let part = if wrong.part == Part::Start { "start" } else { "len" };
                 return Err(Refusal::invalid(format!(
                     "{part}={} not aligned to h/w logical block size {} of {}",
                     wrong.odd,
                     wrong.block * SECTOR,
-                    world.disk_name(number)
+                    model.disk_name(number)
                 )));
             }
         }
@@ -223,24 +223,24 @@ pub(super) fn limits(world: &World, table: &Loaded) -> Result<u64, Refusal> {
 }
 
 /// Returns the logical blocks of a device with this table, in sectors, whether or not its rows are aligned to them.
-pub(super) fn block(world: &World, table: &Loaded) -> u64 {
+pub(super) fn block(model: &Model, table: &Loaded) -> u64 {
     let block_of = |row: &RawRow| {
         let typed = targets::parse(&row.kind, row.params()).ok()?;
-        Some(row_blocks(world, typed.as_ref(), &typed.lower_devices(row.length)).own())
+        Some(row_blocks(model, typed.as_ref(), &typed.lower_devices(row.length)).own())
     };
     table.rows.iter().filter_map(block_of).max().unwrap_or(1)
 }
 
-fn row_blocks(world: &World, typed: &dyn Target, lowers: &[DeviceUse<'_>]) -> RowBlocks {
-    RowBlocks::of(typed, lowers, |device| device.number.map_or(1, |number| world.block(number)))
+fn row_blocks(model: &Model, typed: &dyn Target, lowers: &[DeviceUse<'_>]) -> RowBlocks {
+    RowBlocks::of(typed, lowers, |device| device.number.map_or(1, |number| model.block(number)))
 }
 
 /// Checks what a constructor itself checks: that lower devices are as large as the row needs now.
-fn room(world: &World, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
+fn room(model: &Model, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
     let too_small = |lower: &DeviceUse<'_>| {
         let (Some(number), Some(length)) = (lower.device.number, lower.length) else { return false };
         lower.size.is_at_load()
-            && world.sectors(number).is_some_and(|size| lower.start.saturating_add(length) > size)
+            && model.sectors(number).is_some_and(|size| lower.start.saturating_add(length) > size)
     };
     if !typed.lower_devices(row.length).iter().any(too_small) {
         return Ok(());
@@ -255,12 +255,12 @@ fn room(world: &World, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> 
     Err(Refusal::invalid(format!("{}: {log}", row.kind)))
 }
 
-fn area(world: &World, number: DevNum, size: u64, lower: &DeviceUse<'_>) -> Result<(), Refusal> {
+fn area(model: &Model, number: DevNum, size: u64, lower: &DeviceUse<'_>) -> Result<(), Refusal> {
     let (start, Some(length)) = (lower.start, lower.length) else { return Ok(()) };
     if start >= size || start.checked_add(length).is_none_or(|end| end > size) {
         return Err(Refusal::invalid(format!(
             "{} too small for target: start={start}, len={length}, dev_size={size}",
-            world.disk_name(number)
+            model.disk_name(number)
         )));
     }
     Ok(())
@@ -279,22 +279,22 @@ fn in_kib(params: &str) -> String {
 }
 
 /// Reads a table that is in its slot already, whether or not it would pass the checks now.
-pub(super) fn as_found(world: &World, rows: Table, access: Access) -> Loaded {
+pub(super) fn as_found(model: &Model, rows: Table, access: Access) -> Loaded {
     let mut devices = BTreeSet::new();
-    let rows = rows.into_iter().map(|row| found_row(world, row, &mut devices)).collect();
+    let rows = rows.into_iter().map(|row| found_row(model, row, &mut devices)).collect();
     Loaded { rows, access, devices }
 }
 
 /// Returns a row with its devices by number, as the kernel prints it. A row that the kernel printed stays as it is.
-fn found_row(world: &World, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawRow {
+fn found_row(model: &Model, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawRow {
     let parsed = targets::parse(&row.kind, row.params()).ok();
     let words =
         || Generic::parse(&row.kind, row.params()).ok().map(|typed| Box::new(typed) as Box<dyn Target>);
     let Some(mut typed) = parsed.or_else(words) else { return row };
     let mut written_by_hand = false;
     for device in typed.devices_mut() {
-        let number = lookup(world, device);
-        let exists = |n: &DevNum| world.disk(*n).is_some() || world.mapping(*n).is_some();
+        let number = lookup(model, device);
+        let exists = |n: &DevNum| model.disk(*n).is_some() || model.mapping(*n).is_some();
         if let Some(number) = number.filter(exists) {
             written_by_hand |= !matches!(device.form, Form::Number(_));
             device.number = Some(number);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bytes::MAX_HEAD;
 use super::check;
-use super::model::{Loaded, Mapping, World};
+use super::model::{Loaded, Mapping, Model};
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
 use super::{snapshots, thin};
 use crate::access::Access;
@@ -13,38 +13,38 @@ use crate::table::{self, RawRow};
 use crate::targets::MAX_TYPE;
 use crate::units::{MAX_BYTES, SECTOR};
 
-impl World {
+impl Model {
     /// Builds the model of a state. An error names the part of the state that is not valid.
     pub(super) fn from_state(state: &State) -> Result<Self, String> {
-        let mut world = Self::new(state.kernel.clone());
+        let mut model = Self::new(state.kernel.clone());
         for (index, disk) in state.block_devices.iter().enumerate() {
             let place = || format!("block_devices[{index}] ({})", disk.number);
             check_disk(disk).map_err(|says| format!("{}: {says}", place()))?;
-            world.add_disk(disk.clone()).map_err(|says| format!("{}: {says}", place()))?;
+            model.add_disk(disk.clone()).map_err(|says| format!("{}: {says}", place()))?;
         }
         // In the order of names, in which they are read later: then they are neighbours in memory.
         let mut by_name: Vec<(usize, &MappingState)> = state.mappings.iter().enumerate().collect();
         by_name.sort_by(|(_, one), (_, two)| one.name.cmp(&two.name));
         for (index, mapping) in &by_name {
             let place = || format!("mappings[{index}] ({})", printable(&mapping.name));
-            world.add_mapping(mapping).map_err(|says| format!("{}: {says}", place()))?;
+            model.add_mapping(mapping).map_err(|says| format!("{}: {says}", place()))?;
         }
         let mappings: BTreeSet<DevNum> = state.mappings.iter().map(|mapping| mapping.number).collect();
-        for disk in world.disks.values_mut() {
+        for disk in model.disks.values_mut() {
             disk.holders.retain(|holder| !mappings.contains(holder));
         }
         let holds =
             |disk: &Disk| disk.holders.iter().map(|holder| (*holder, disk.number)).collect::<Vec<_>>();
-        for (holder, device) in world.disks.values().flat_map(holds).collect::<Vec<_>>() {
-            world.hold(holder, device);
+        for (holder, device) in model.disks.values().flat_map(holds).collect::<Vec<_>>() {
+            model.hold(holder, device);
         }
         // Tables may name devices that come later in the file, so they are loaded once all devices exist.
         for (index, mapping) in &by_name {
             let place = format!("mappings[{index}] ({})", printable(&mapping.name));
-            world.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
+            model.add_tables(mapping, &mappings).map_err(|says| format!("{place}.{says}"))?;
         }
-        world.separate_open_counts(state);
-        world.set_blocks(state);
+        model.separate_open_counts(state);
+        model.set_blocks(state);
         let has_origin = |mapping: &&MappingState| {
             mapping.live.iter().flatten().any(|row| row.kind.starts_with("snapshot"))
         };
@@ -52,13 +52,13 @@ impl World {
             .mappings
             .iter()
             .filter(has_origin)
-            .for_each(|mapping| snapshots::split(&mut world, mapping.number));
+            .for_each(|mapping| snapshots::split(&mut model, mapping.number));
         if let Some(pool) = state.pools.iter().find(|pool| pool.block_size == 0) {
             return Err(format!("pools ({}): block_size is 0", pool.metadata));
         }
-        world.pools = state.pools.iter().map(|pool| ((pool.metadata, pool.sector), pool.clone())).collect();
-        thin::adopt(&mut world);
-        Ok(world)
+        model.pools = state.pools.iter().map(|pool| ((pool.metadata, pool.sector), pool.clone())).collect();
+        thin::adopt(&mut model);
+        Ok(model)
     }
 
     fn add_disk(&mut self, disk: Disk) -> Result<(), String> {

@@ -1,11 +1,11 @@
 //! What tells the disks of a simulated kernel from others.
 
-use super::model::World;
+use super::model::Model;
 use super::state::Disk;
 use crate::identity::DevNum;
 use crate::kernel::Hallmarks;
 
-impl World {
+impl Model {
     /// Returns what tells a disk from another. A partition has the names of its disk, and its own.
     pub(super) fn hallmarks(&self, number: DevNum) -> Hallmarks {
         let Some(disk) = self.disk(number) else { return Hallmarks::default() };

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use super::model::World;
+use super::model::Model;
 use super::refusal::Refusal;
 use super::thin;
 use crate::identity::DevNum;
@@ -50,22 +50,22 @@ const UNDERSTOOD: &[(&str, &[&str])] = &[
 ];
 
 /// Sends `text` to the target at `sector` of a mapping.
-pub(super) fn send(world: &mut World, number: DevNum, sector: u64, text: &str) -> Result<(), Refusal> {
+pub(super) fn send(model: &mut Model, number: DevNum, sector: u64, text: &str) -> Result<(), Refusal> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let Some(first) = words.first() else {
         return Err(Refusal::new(Errno::EINVAL, "Empty message received."));
     };
     if first.starts_with('@') {
-        return to_core(world, number, &words);
+        return to_core(model, number, &words);
     }
-    let live = world.mapping(number).and_then(|mapping| mapping.live.as_ref());
+    let live = model.mapping(number).and_then(|mapping| mapping.live.as_ref());
     // Without a table there is no target to refuse it: the kernel drops the message (seen on 6.1).
     let Some(live) = live else { return Ok(()) };
     let Some(row) = live.rows.iter().find(|row| (row.start..row.end()).contains(&sector)) else {
         return Err(Refusal::new(Errno::EINVAL, "Target message sector outside device."));
     };
     if row.kind == "thin-pool" {
-        return thin::message(world, number, &words);
+        return thin::message(model, number, &words);
     }
     let Some((_, understood)) = UNDERSTOOD.iter().find(|(kind, _)| *kind == row.kind) else {
         return Err(Refusal::new(Errno::EINVAL, "Target type does not support messages"));
@@ -78,8 +78,8 @@ pub(super) fn send(world: &mut World, number: DevNum, sector: u64, text: &str) -
 }
 
 /// A message to Device Mapper itself, which a device without a table takes, too.
-fn to_core(world: &mut World, number: DevNum, words: &[&str]) -> Result<(), Refusal> {
-    match (words, world.mapping_mut(number)) {
+fn to_core(model: &mut Model, number: DevNum, words: &[&str]) -> Result<(), Refusal> {
+    match (words, model.mapping_mut(number)) {
         ([only], Some(mapping)) if only.eq_ignore_ascii_case("@cancel_deferred_remove") => {
             mapping.deferred_remove = false;
             Ok(())

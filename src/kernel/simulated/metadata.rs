@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use nix::errno::Errno;
 
 use super::bytes::{MAX_HEAD, Write};
-use super::model::{Loaded, World};
+use super::model::{Loaded, Model};
 use super::refusal::Refusal;
 use super::superblock;
 use crate::device::Device;
@@ -119,32 +119,32 @@ pub fn is_metadata(head: &[u8]) -> bool {
 
 /// Returns the writes of a load of a target, or its refusal.
 pub(super) fn at_load(
-    world: &World,
+    model: &Model,
     holder: DevNum,
     row: &RawRow,
     typed: &dyn Target,
 ) -> Result<Vec<Write>, Refusal> {
-    let writes = writes(world, row, typed, When::Load)?;
-    contradicts(world, holder, row, typed)?;
+    let writes = writes(model, row, typed, When::Load)?;
+    contradicts(model, holder, row, typed)?;
     Ok(writes)
 }
 
 /// Refuses a row that the metadata on disk contradicts. A pool is held to its sizes when it is resumed only, and the
 /// chunk of a snapshot is that of its header.
-fn contradicts(world: &World, holder: DevNum, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
+fn contradicts(model: &Model, holder: DevNum, row: &RawRow, typed: &dyn Target) -> Result<(), Refusal> {
     if matches!(typed.kind(), "thin-pool" | "snapshot" | "snapshot-merge") {
         return Ok(());
     }
     let head = |metadata: Metadata<'_>| {
-        world.peek(metadata.device.number?, metadata.offset, metadata.length).map(Cow::Owned)
+        model.peek(metadata.device.number?, metadata.offset, metadata.length).map(Cow::Owned)
     };
     let heads: Vec<_> = typed.metadata().into_iter().map(head).collect();
     let places = typed.metadata();
-    let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref());
+    let live = model.mapping(holder).and_then(|mapping| mapping.live.as_ref());
     let live = live.is_some_and(|live| {
         live.rows.iter().any(|live| live.start == row.start && live.kind == typed.kind())
     });
-    let size_of = |device: &Device| world.sectors(device.number?);
+    let size_of = |device: &Device| model.sectors(device.number?);
     let on_disk = OnDisk { places: &places, heads: &heads, length: row.length, size_of: &size_of, live };
     match typed.contradiction(&on_disk) {
         Some(contradiction) => Err(Refusal::new(Errno::EINVAL, format!("{}: {contradiction}", typed.kind()))),
@@ -153,13 +153,13 @@ fn contradicts(world: &World, holder: DevNum, row: &RawRow, typed: &dyn Target) 
 }
 
 /// Returns the parameters of a snapshot as the kernel has them: with the chunk size of its header, where there is one.
-pub(super) fn with_header(world: &World, typed: &dyn Target, params: String) -> String {
+pub(super) fn with_header(model: &Model, typed: &dyn Target, params: String) -> String {
     const CHUNK: usize = 3;
     if !matches!(typed.kind(), "snapshot" | "snapshot-merge") {
         return params;
     }
     let header = typed.metadata().first().and_then(|metadata| {
-        let head = world.peek(metadata.device.number?, metadata.offset, metadata.length)?;
+        let head = model.peek(metadata.device.number?, metadata.offset, metadata.length)?;
         let chunk = u32::from_le_bytes(*head.get(12..)?.first_chunk()?);
         (chunk > 0 && (metadata.look)(&head) == Found::Right).then(|| chunk.to_string())
     });
@@ -169,15 +169,15 @@ pub(super) fn with_header(world: &World, typed: &dyn Target, params: String) -> 
 }
 
 /// Returns the writes of a resume that makes a table live.
-pub(super) fn at_resume(world: &World, table: &Loaded) -> Vec<Write> {
+pub(super) fn at_resume(model: &Model, table: &Loaded) -> Vec<Write> {
     let of_row = |row: &RawRow| {
         let typed = targets::parse(&row.kind, row.params()).ok()?;
-        writes(world, row, typed.as_ref(), When::Resume).ok()
+        writes(model, row, typed.as_ref(), When::Resume).ok()
     };
     table.rows.iter().filter_map(of_row).flatten().collect()
 }
 
-fn writes(world: &World, row: &RawRow, typed: &dyn Target, when: When) -> Result<Vec<Write>, Refusal> {
+fn writes(model: &Model, row: &RawRow, typed: &dyn Target, when: When) -> Result<Vec<Write>, Refusal> {
     let Some(signature) = SIGNATURES.iter().find(|s| s.kind == typed.kind() && s.when == when) else {
         return Ok(Vec::new());
     };
@@ -187,7 +187,7 @@ fn writes(world: &World, row: &RawRow, typed: &dyn Target, when: When) -> Result
             continue;
         }
         let Some(number) = metadata.device.number else { continue };
-        let found = world.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
+        let found = model.peek(number, metadata.offset, metadata.length).map(|bytes| (metadata.look)(&bytes));
         match (found, signature.refusal) {
             // Fatal content crashes a kernel; the model handles it like other content.
             (Some(Found::Right), _) | (Some(Found::Other | Found::Fatal), None) => {}
@@ -196,7 +196,7 @@ fn writes(world: &World, row: &RawRow, typed: &dyn Target, when: When) -> Result
             }
             // A place that can't be read counts as blank, as it does in a plan.
             (Some(Found::Blank) | None, _) => {
-                let fresh = fresh(world, row, number, (index, &metadata), signature).unwrap_or_default();
+                let fresh = fresh(model, row, number, (index, &metadata), signature).unwrap_or_default();
                 writes.extend(fresh.into_iter().map(|write| Write { onto_blank: found.is_some(), ..write }));
             }
         }
@@ -207,14 +207,14 @@ fn writes(world: &World, row: &RawRow, typed: &dyn Target, when: When) -> Result
 /// Makes fresh metadata: the signature, the fields, and zeros as far as the target reads. It goes to all places that hold
 /// a copy.
 fn fresh(
-    world: &World,
+    model: &Model,
     row: &RawRow,
     number: DevNum,
     (index, metadata): (usize, &Metadata<'_>),
     signature: &Signature,
 ) -> Option<Vec<Write>> {
     let sector = metadata.offset / SECTOR;
-    let room = world.sectors(number).unwrap_or_default().saturating_sub(sector);
+    let room = model.sectors(number).unwrap_or_default().saturating_sub(sector);
     // The part that the target reads starts, inside the metadata, at its head or at the signature itself.
     let inside = metadata.offset % SECTOR;
     let at = usize::try_from(signature.at.max(inside)).ok()?;
@@ -227,7 +227,7 @@ fn fresh(
     if signature.kind == INTEGRITY {
         bytes.get_mut(16..24)?.copy_from_slice(&provided(room).to_le_bytes());
     }
-    world.writes(number, sector, &bytes)
+    model.writes(number, sector, &bytes)
 }
 
 /// Returns the sectors that `integrity` leaves for data. The kernel's own count depends on the tag, the journal and

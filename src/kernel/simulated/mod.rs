@@ -52,7 +52,7 @@ use super::{Call, KernelError};
 use crate::identity::Name;
 use crate::sync::Mutex;
 use faults::Faults;
-use model::World;
+use model::Model;
 
 /// A model of a kernel, in memory or in a file. Threads may share it.
 #[derive(Debug)]
@@ -64,9 +64,9 @@ pub struct Simulated {
 /// The state that the calls change, behind one lock.
 #[derive(Debug)]
 struct Inner {
-    world: World,
+    model: Model,
     faults: Faults,
-    /// Whether the world has changes that the file lacks.
+    /// Whether the model has changes that the file lacks.
     changed: bool,
     /// The place after the device that was read last: devices are mostly read in the order of the list.
     next: usize,
@@ -75,8 +75,8 @@ struct Inner {
 impl Simulated {
     /// Creates a kernel in memory. An error names the part of `state` that is not valid.
     pub fn new(state: &State) -> Result<Self, KernelError> {
-        let world = World::from_state(state).map_err(KernelError::State)?;
-        let inner = Inner { world, faults: Faults::default(), changed: false, next: 0 };
+        let model = Model::from_state(state).map_err(KernelError::State)?;
+        let inner = Inner { model, faults: Faults::default(), changed: false, next: 0 };
         Ok(Self { path: None, inner: Mutex::new(inner) })
     }
 
@@ -106,7 +106,7 @@ impl Simulated {
     pub fn save(&self) -> Result<(), KernelError> {
         let mut inner = self.inner();
         if let Some(path) = self.path.as_deref().filter(|_| inner.changed) {
-            file::write(path, &inner.world.to_state())?;
+            file::write(path, &inner.model.to_state())?;
             inner.changed = false;
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Simulated {
 
     /// Returns its state, as its file would hold it.
     pub fn state(&self) -> State {
-        self.inner().world.to_state()
+        self.inner().model.to_state()
     }
 
     /// Lets the `nth` changing call from now on, counted from 1, fail with `errno` before it does anything.
@@ -163,7 +163,7 @@ impl Simulated {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // A call changes the world as a whole or not at all, so the state after a panic is valid.
+        // A call changes the model as a whole or not at all, so the state after a panic is valid.
         self.inner.lock()
     }
 }

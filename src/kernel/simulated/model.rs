@@ -119,7 +119,7 @@ impl Mapping {
 
 /// All of a simulated kernel.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct Model {
     pub kernel: KernelFacts,
     pub disks: BTreeMap<DevNum, Disk>,
     /// Nodes and links, but for those that every mapping has.
@@ -137,7 +137,7 @@ pub(super) struct World {
     held: HashMap<DevNum, Vec<DevNum>>,
 }
 
-impl World {
+impl Model {
     pub(super) fn new(kernel: KernelFacts) -> Self {
         Self {
             kernel,

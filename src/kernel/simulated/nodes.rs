@@ -1,6 +1,6 @@
 //! Resolves paths to numbers: the nodes and links of a host without a `/dev` of its own.
 
-use super::model::World;
+use super::model::Model;
 use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid};
 
@@ -12,7 +12,7 @@ pub(super) fn dm_minor(path: &str) -> Option<u32> {
     (plain && canonical).then(|| digits.parse().ok()).flatten()
 }
 
-impl World {
+impl Model {
     /// Finds the device at `path`: `.` and `..` are followed as if no folder on the way were a link.
     pub(super) fn at_path(&self, path: &str) -> Option<DevNum> {
         let path = normal(path)?;

@@ -23,7 +23,7 @@ impl ReadKernel for Simulated {
     fn version(&self) -> Result<Version, KernelError> {
         let mut inner = self.inner();
         inner.faults.calls.push((Call::Version, SmolStr::default()));
-        Ok(inner.world.kernel.ioctl_version)
+        Ok(inner.model.kernel.ioctl_version)
     }
 
     fn list(&self) -> Result<Vec<ListEntry>, KernelError> {
@@ -34,12 +34,12 @@ impl ReadKernel for Simulated {
             uuid: mapping.uuid.clone(),
             number: mapping.number,
         };
-        Ok(inner.world.by_name().map(listed).collect())
+        Ok(inner.model.by_name().map(listed).collect())
     }
 
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError> {
         let mut inner = self.inner();
-        let found = inner.world.find_near(id, inner.next);
+        let found = inner.model.find_near(id, inner.next);
         let next = found.map_or(0, |(slot, _)| slot + 1);
         let called = called(found.map(|(_, mapping)| mapping), id);
         let answer = found.map(|(_, mapping)| mapped(mapping, slot));
@@ -51,72 +51,72 @@ impl ReadKernel for Simulated {
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {
         let mut inner = self.inner();
         inner.faults.calls.push((Call::Targets, SmolStr::default()));
-        Ok(inner.world.kernel.targets.clone())
+        Ok(inner.model.kernel.targets.clone())
     }
 
     fn has_target(&self, kind: &str) -> bool {
-        self.inner().world.kernel.has_type(kind)
+        self.inner().model.kernel.has_type(kind)
     }
 
     fn loadable_targets(&self) -> Option<BTreeSet<String>> {
-        self.inner().world.kernel.loadable.clone()
+        self.inner().model.kernel.loadable.clone()
     }
 
     fn resolve(&self, device: &Device) -> Result<Option<DevNum>, KernelError> {
-        let world = &self.inner().world;
+        let model = &self.inner().model;
         Ok(match &device.form {
             Form::Mapping(_) => None,
             Form::Number(number) => {
-                Some(*number).filter(|n| world.disk(*n).is_some() || world.mapping(*n).is_some())
+                Some(*number).filter(|n| model.disk(*n).is_some() || model.mapping(*n).is_some())
             }
-            Form::Path(_) | Form::Tag(..) => world.at_paths(device),
+            Form::Path(_) | Form::Tag(..) => model.at_paths(device),
         })
     }
 
     fn absence(&self, device: &Device) -> Absence {
-        let world = &self.inner().world;
-        let found = |path: Cow<'_, str>| Some((path.to_string(), world.at_path(&path)?));
+        let model = &self.inner().model;
+        let found = |path: Cow<'_, str>| Some((path.to_string(), model.at_path(&path)?));
         let found: Vec<(String, DevNum)> = device.paths().into_iter().filter_map(found).collect();
         found.try_into().map_or(Absence::Missing, |links| Absence::Ambiguous { links })
     }
 
     fn block_device(&self, number: DevNum) -> Result<Option<BlockDevice>, KernelError> {
-        let world = &self.inner().world;
-        if world.kernel.unseen.contains(&HostPart::BlockDevices) {
+        let model = &self.inner().model;
+        if model.kernel.unseen.contains(&HostPart::BlockDevices) {
             return Err(hidden("/sys/dev/block"));
         }
-        let read_only = world
+        let read_only = model
             .disk(number)
             .map(|disk| disk.read_only)
-            .or_else(|| world.mapping(number).map(|mapping| mapping.access.is_read_only()))
+            .or_else(|| model.mapping(number).map(|mapping| mapping.access.is_read_only()))
             .unwrap_or_default();
-        Ok(world.sectors(number).map(|sectors| BlockDevice {
+        Ok(model.sectors(number).map(|sectors| BlockDevice {
             number,
             sectors,
             read_only,
-            logical_block_size: in_bytes(world.block(number)),
-            partition: world.disk(number).and_then(|disk| disk.partition),
-            lower: world.lower(number),
+            logical_block_size: in_bytes(model.block(number)),
+            partition: model.disk(number).and_then(|disk| disk.partition),
+            lower: model.lower(number),
         }))
     }
 
     fn partitions(&self, disk: DevNum) -> Result<Vec<DevNum>, KernelError> {
-        let world = &self.inner().world;
-        Ok(world.partitions(disk).map(|part| part.number).collect())
+        let model = &self.inner().model;
+        Ok(model.partitions(disk).map(|part| part.number).collect())
     }
 
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
-        let world = &self.inner().world;
-        let mut numbers: Vec<DevNum> = world.disks.keys().copied().collect();
-        numbers.extend(world.mappings().map(|mapping| mapping.number));
+        let model = &self.inner().model;
+        let mut numbers: Vec<DevNum> = model.disks.keys().copied().collect();
+        numbers.extend(model.mappings().map(|mapping| mapping.number));
         numbers.sort_unstable();
         Ok(numbers)
     }
 
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
-        let world = &self.inner().world;
-        let disks = world.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
-        let mappings = world.mappings().map(|mapping| {
+        let model = &self.inner().model;
+        let disks = model.disks.iter().map(|(number, disk)| (*number, disk.paths.clone()));
+        let mappings = model.mappings().map(|mapping| {
             let number = mapping.number;
             // A path that is not UTF-8 is not listed.
             let node = (!mapping.name.is_bytes()).then(|| format!("/dev/mapper/{}", mapping.name.kernel()));
@@ -127,50 +127,50 @@ impl ReadKernel for Simulated {
     }
 
     fn has_key(&self, key: &Keyring) -> Option<bool> {
-        self.inner().world.has_key(key)
+        self.inner().model.has_key(key)
     }
 
     fn driver_name(&self, number: DevNum) -> Option<String> {
-        let world = &self.inner().world;
-        if world.mapping(number).is_some() {
+        let model = &self.inner().model;
+        if model.mapping(number).is_some() {
             return Some(format!("dm-{}", number.minor));
         }
         // The first path of a disk is its own node.
-        let path = world.disk(number)?.paths.first()?;
+        let path = model.disk(number)?.paths.first()?;
         let name = path.strip_prefix("/dev/").filter(|name| !name.contains('/'));
         Some(name.unwrap_or(path).to_string())
     }
 
     fn in_flight(&self, number: DevNum) -> u64 {
-        self.inner().world.mapping(number).map_or(0, |mapping| mapping.in_flight)
+        self.inner().model.mapping(number).map_or(0, |mapping| mapping.in_flight)
     }
 
     fn hallmarks(&self, number: DevNum) -> Hallmarks {
-        self.inner().world.hallmarks(number)
+        self.inner().model.hallmarks(number)
     }
 
     fn users(&self, number: DevNum) -> Result<Users, KernelError> {
-        let world = &self.inner().world;
-        let (foreign, mounts, swap) = match (world.disk(number), world.mapping(number)) {
+        let model = &self.inner().model;
+        let (foreign, mounts, swap) = match (model.disk(number), model.mapping(number)) {
             (Some(disk), _) => (&disk.holders[..], &disk.mounts[..], disk.swap),
             (None, Some(mapping)) => (&mapping.holders[..], &mapping.mounts[..], mapping.swap),
             (None, None) => return Ok(Users::default()),
         };
         let mut holders: Vec<DevNum> =
-            world.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
+            model.held_by(number).into_iter().chain(foreign.iter().copied()).collect();
         holders.sort_unstable();
         holders.dedup();
         let mut users = Users { holders, mounts: mounts.to_vec(), swap, ..Users::default() };
-        hide(&mut users, &world.kernel.unseen);
+        hide(&mut users, &model.kernel.unseen);
         Ok(users)
     }
 
     fn openers(&self, numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
-        let world = &self.inner().world;
-        let is_unseen = world.kernel.unseen.contains(&HostPart::Processes);
+        let model = &self.inner().model;
+        let is_unseen = model.kernel.unseen.contains(&HostPart::Processes);
         let unseen_processes = is_unseen.then(|| Unseen::reading("/proc", DENIED));
         let known = |number: &DevNum| {
-            let mapping = world.mapping(*number)?;
+            let mapping = model.mapping(*number)?;
             let processes = if is_unseen { Vec::new() } else { mapping.processes.clone() };
             Some((
                 *number,
@@ -181,7 +181,7 @@ impl ReadKernel for Simulated {
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
-        self.inner().world.peek(number, offset, length)
+        self.inner().model.peek(number, offset, length)
     }
 }
 

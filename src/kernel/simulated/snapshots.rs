@@ -7,7 +7,7 @@
 
 use nix::errno::Errno;
 
-use super::model::{Loaded, World};
+use super::model::{Loaded, Model};
 use super::refusal::Refusal;
 use crate::identity::DevNum;
 use crate::table::RawRow;
@@ -20,11 +20,11 @@ fn cow(row: &RawRow, kinds: &[&str]) -> Option<DevNum> {
 }
 
 /// Checks that no other active mapping has the COW devices of the table that `number` is about to serve.
-pub(super) fn preresume(world: &World, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
+pub(super) fn preresume(model: &Model, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
     let wanted: Vec<DevNum> =
         table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();
     let active = |row: &RawRow| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
-    let mut others = world.mappings().filter(|other| other.number != number && !other.suspended);
+    let mut others = model.mappings().filter(|other| other.number != number && !other.suspended);
     if others.any(|other| other.live.iter().flat_map(|live| live.rows.iter()).any(active)) {
         let log = "snapshots: Unable to perform snapshot handover until source is suspended.";
         return Err(Refusal::new(Errno::EINVAL, log));
@@ -59,13 +59,13 @@ fn parts(table: Option<&Loaded>) -> impl Iterator<Item = Part> {
 }
 
 /// Notes that a mapping serves I/O, and which snapshots are torn from now on.
-pub(super) fn resumed(world: &mut World, number: DevNum) {
-    let Some(mapping) = world.mapping(number) else { return };
+pub(super) fn resumed(model: &mut Model, number: DevNum) {
+    let Some(mapping) = model.mapping(number) else { return };
     if parts(mapping.live.as_ref()).next().is_none() {
         return;
     }
-    split(world, number);
-    let writers: Vec<(DevNum, u64)> = world
+    split(model, number);
+    let writers: Vec<(DevNum, u64)> = model
         .mappings()
         .filter(|mapping| !mapping.suspended)
         .flat_map(|mapping| {
@@ -82,28 +82,28 @@ pub(super) fn resumed(world: &mut World, number: DevNum) {
         }
         Part::Writes(_) => false,
     };
-    let serving = world.mappings().filter(|mapping| !mapping.suspended);
+    let serving = model.mappings().filter(|mapping| !mapping.suspended);
     let torn: Vec<DevNum> = serving
         .filter(|mapping| parts(mapping.live.as_ref()).any(is_torn))
         .map(|mapping| mapping.number)
         .collect();
     for number in torn {
-        if let Some(mapping) = world.mapping_mut(number) {
+        if let Some(mapping) = model.mapping_mut(number) {
             mapping.torn = true;
         }
     }
 }
 
 /// Sets the boundary at which what a mapping writes is split, by the snapshots that are loaded now.
-pub(super) fn split(world: &mut World, number: DevNum) {
-    let Some(mapping) = world.mapping(number) else { return };
+pub(super) fn split(model: &mut Model, number: DevNum) {
+    let Some(mapping) = model.mapping(number) else { return };
     let Some(origin) = parts(mapping.live.as_ref()).find_map(|part| match part {
         Part::Writes(origin) => Some(origin),
         Part::Keeps(..) => None,
     }) else {
         return;
     };
-    let tables = world
+    let tables = model
         .mappings()
         .flat_map(|mapping| parts(mapping.live.as_ref()).chain(parts(mapping.inactive.as_ref())));
     let chunks = tables.filter_map(|part| match part {
@@ -111,7 +111,7 @@ pub(super) fn split(world: &mut World, number: DevNum) {
         _ => None,
     });
     let split = chunks.min().unwrap_or(u64::MAX);
-    if let Some(mapping) = world.mapping_mut(number) {
+    if let Some(mapping) = model.mapping_mut(number) {
         mapping.split = split;
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::model::{Loaded, World};
+use super::model::{Loaded, Model};
 use super::refusal::Refusal;
 use super::state::Pool;
 use crate::identity::DevNum;
@@ -46,17 +46,17 @@ impl PoolRow {
     }
 
     /// Finds the disk and sector of its metadata, below all linear mappings.
-    fn place(&self, world: &World) -> (DevNum, u64) {
-        world.below(self.metadata, 0).map_or((self.metadata, 0), |run| (run.disk, run.sector))
+    fn place(&self, model: &Model) -> (DevNum, u64) {
+        model.below(self.metadata, 0).map_or((self.metadata, 0), |run| (run.disk, run.sector))
     }
 
     /// Opens its metadata, which is fresh when it is not known yet.
-    fn open<'a>(&self, world: &'a mut World) -> &'a mut Pool {
-        let place = self.place(world);
+    fn open<'a>(&self, model: &'a mut Model) -> &'a mut Pool {
+        let place = self.place(model);
         let (metadata, sector) = place;
         let ids = BTreeSet::new();
         let fresh = Pool { metadata, sector, block_size: self.block_size, data_blocks: 0, ids };
-        world.pools.entry(place).or_insert(fresh)
+        model.pools.entry(place).or_insert(fresh)
     }
 
     /// Returns the number of whole blocks of data.
@@ -76,39 +76,39 @@ fn volume(row: &RawRow) -> Option<(DevNum, u32)> {
 
 /// Checks a row of a pool or a volume as its constructor does. `params` are its parameters with devices by number.
 /// Returns the parameters that the kernel will print.
-pub(super) fn load(world: &World, holder: DevNum, row: &RawRow, params: String) -> Result<String, Refusal> {
+pub(super) fn load(model: &Model, holder: DevNum, row: &RawRow, params: String) -> Result<String, Refusal> {
     if let Some(new) = PoolRow::parse(&row.kind, row.length, &params) {
-        return load_pool(world, holder, &new, params);
+        return load_pool(model, holder, &new, params);
     }
     let printed = RawRow::new(row.start, row.length, &row.kind, params);
     if let Some((pool, id)) = volume(&printed) {
-        load_volume(world, pool, id)?;
+        load_volume(model, pool, id)?;
     }
     Ok(printed.params().to_string())
 }
 
-fn load_pool(world: &World, holder: DevNum, new: &PoolRow, params: String) -> Result<String, Refusal> {
+fn load_pool(model: &Model, holder: DevNum, new: &PoolRow, params: String) -> Result<String, Refusal> {
     let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin-pool: {log}")));
     if new.metadata == new.data {
         return refuse(Errno::EINVAL, "Error setting metadata or data device");
     }
-    let live = world.mapping(holder).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
-    let place = new.place(world);
-    for mapping in world.mappings().filter(|mapping| mapping.number != holder) {
+    let live = model.mapping(holder).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
+    let place = new.place(model);
+    for mapping in model.mappings().filter(|mapping| mapping.number != holder) {
         for other in [&mapping.live, &mapping.inactive].into_iter().flatten().filter_map(PoolRow::of) {
-            if other.place(world) == place {
+            if other.place(model) == place {
                 return refuse(Errno::EBUSY, "metadata device already in use by a pool");
             }
         }
     }
     let Some(live) = live else {
-        let known = world.pools.get(&place);
+        let known = model.pools.get(&place);
         if known.is_some_and(|pool| pool.block_size != new.block_size) {
             return refuse(Errno::EINVAL, "Error creating metadata object");
         }
         return Ok(params);
     };
-    if live.place(world) != place {
+    if live.place(model) != place {
         return refuse(Errno::EINVAL, "different pool cannot replace a pool");
     }
     if live.data != new.data {
@@ -125,9 +125,9 @@ fn load_pool(world: &World, holder: DevNum, new: &PoolRow, params: String) -> Re
     Ok(words.join(" "))
 }
 
-fn load_volume(world: &World, pool: DevNum, id: u32) -> Result<(), Refusal> {
+fn load_volume(model: &Model, pool: DevNum, id: u32) -> Result<(), Refusal> {
     let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin: {log}")));
-    let Some(mapping) = world.mapping(pool) else {
+    let Some(mapping) = model.mapping(pool) else {
         return refuse(Errno::EINVAL, "Couldn't get pool mapped device");
     };
     let Some(row) = mapping.live.as_ref().and_then(PoolRow::of) else {
@@ -136,7 +136,7 @@ fn load_volume(world: &World, pool: DevNum, id: u32) -> Result<(), Refusal> {
     if mapping.suspended {
         return refuse(Errno::EINVAL, "Unable to activate thin device while pool is suspended");
     }
-    if world.pools.get(&row.place(world)).is_some_and(|pool| pool.ids.contains(&id)) {
+    if model.pools.get(&row.place(model)).is_some_and(|pool| pool.ids.contains(&id)) {
         Ok(())
     } else {
         refuse(Errno::ENODATA, "Couldn't open thin internal device")
@@ -144,25 +144,25 @@ fn load_volume(world: &World, pool: DevNum, id: u32) -> Result<(), Refusal> {
 }
 
 /// Opens the metadata of the pool in a table that was loaded.
-pub(super) fn open(world: &mut World, table: &Loaded) {
+pub(super) fn open(model: &mut Model, table: &Loaded) {
     if let Some(row) = PoolRow::of(table) {
-        row.open(world);
+        row.open(model);
     }
 }
 
 /// Drops what is known of the metadata of the pool in a table, because the load formats it.
-pub(super) fn format(world: &mut World, table: &Loaded) {
+pub(super) fn format(model: &mut Model, table: &Loaded) {
     if let Some(row) = PoolRow::of(table) {
-        let place = row.place(world);
-        world.pools.remove(&place);
+        let place = row.place(model);
+        model.pools.remove(&place);
     }
 }
 
 /// Gives the data device of a pool to its metadata, before the pool is resumed. It can only grow.
-pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal> {
+pub(super) fn preresume(model: &mut Model, table: &Loaded) -> Result<(), Refusal> {
     let Some(row) = PoolRow::of(table) else { return Ok(()) };
-    let place = row.place(world);
-    let Some(pool) = world.pools.get(&place) else { return Ok(()) };
+    let place = row.place(model);
+    let Some(pool) = model.pools.get(&place) else { return Ok(()) };
     if row.blocks() < pool.data_blocks {
         let log = format!(
             "thin-pool: pool target ({} blocks) too small: expected {}",
@@ -171,18 +171,18 @@ pub(super) fn preresume(world: &mut World, table: &Loaded) -> Result<(), Refusal
         );
         return Err(Refusal::new(Errno::EINVAL, log));
     }
-    let metadata_blocks = metadata_blocks(world, row.metadata);
-    let counted = counted(world, row.metadata, METADATA_BLOCKS);
+    let metadata_blocks = metadata_blocks(model, row.metadata);
+    let counted = counted(model, row.metadata, METADATA_BLOCKS);
     if counted.is_some_and(|counted| metadata_blocks < counted) {
         let expected = counted.unwrap_or_default();
         let log =
             format!("thin-pool: metadata device ({metadata_blocks} blocks) too small: expected {expected}");
         return Err(Refusal::new(Errno::EINVAL, log));
     }
-    if let Some(pool) = world.pools.get_mut(&place) {
+    if let Some(pool) = model.pools.get_mut(&place) {
         pool.data_blocks = row.blocks();
     }
-    record(world, &row, row.blocks(), metadata_blocks);
+    record(model, &row, row.blocks(), metadata_blocks);
     Ok(())
 }
 
@@ -192,21 +192,21 @@ const METADATA_BLOCKS: usize = 192;
 const BLOCK_SIZE: usize = 336;
 
 /// Returns a count of the superblock, where that is known and was written.
-fn counted(world: &World, metadata: DevNum, at: usize) -> Option<u64> {
-    let head = world.peek(metadata, 0, 4096)?;
+fn counted(model: &Model, metadata: DevNum, at: usize) -> Option<u64> {
+    let head = model.peek(metadata, 0, 4096)?;
     let number = head.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*number)).filter(|count| *count > 0)
 }
 
 /// Returns the blocks of 4 KiB that a metadata device has.
-fn metadata_blocks(world: &World, metadata: DevNum) -> u64 {
-    world.sectors(metadata).unwrap_or_default() / 8
+fn metadata_blocks(model: &Model, metadata: DevNum) -> u64 {
+    model.sectors(metadata).unwrap_or_default() / 8
 }
 
 /// Writes the block size and the counts of a pool into its superblock, where that is known.
-fn record(world: &mut World, row: &PoolRow, data_blocks: u64, metadata_blocks: u64) {
+fn record(model: &mut Model, row: &PoolRow, data_blocks: u64, metadata_blocks: u64) {
     const MAGIC: &[u8] = b"\xba\x52\x9c\x01";
-    let Some(mut head) = world.peek(row.metadata, 0, 4096).filter(|head| head[32..].starts_with(MAGIC))
+    let Some(mut head) = model.peek(row.metadata, 0, 4096).filter(|head| head[32..].starts_with(MAGIC))
     else {
         return;
     };
@@ -214,25 +214,25 @@ fn record(world: &mut World, row: &PoolRow, data_blocks: u64, metadata_blocks: u
     head[DATA_BLOCKS..][..8].copy_from_slice(&data_blocks.to_le_bytes());
     head[METADATA_BLOCKS..][..8].copy_from_slice(&metadata_blocks.to_le_bytes());
     head[BLOCK_SIZE..][..4].copy_from_slice(&block_size.to_le_bytes());
-    let writes = world.writes(row.metadata, 0, &head).unwrap_or_default();
-    world.write(writes);
+    let writes = model.writes(row.metadata, 0, &head).unwrap_or_default();
+    model.write(writes);
 }
 
 /// Records the pools and volumes that exist already.
-pub(super) fn adopt(world: &mut World) {
-    let live = || world.mappings().filter_map(|mapping| mapping.live.as_ref());
+pub(super) fn adopt(model: &mut Model) {
+    let live = || model.mappings().filter_map(|mapping| mapping.live.as_ref());
     let pools: Vec<PoolRow> = live().filter_map(PoolRow::of).collect();
     let volumes: Vec<(DevNum, u32)> = live().flat_map(|table| table.rows.iter()).filter_map(volume).collect();
     for row in pools {
-        let pool = row.open(world);
+        let pool = row.open(model);
         pool.data_blocks = pool.data_blocks.max(row.blocks());
         let blocks = pool.data_blocks;
         // A device may have grown since the pool was resumed.
-        let counted = counted(world, row.metadata, METADATA_BLOCKS);
-        let metadata_blocks = counted.unwrap_or_else(|| metadata_blocks(world, row.metadata));
-        record(world, &row, blocks, metadata_blocks);
+        let counted = counted(model, row.metadata, METADATA_BLOCKS);
+        let metadata_blocks = counted.unwrap_or_else(|| metadata_blocks(model, row.metadata));
+        record(model, &row, blocks, metadata_blocks);
     }
-    let down: Vec<Pool> = world.pools.values().cloned().collect();
+    let down: Vec<Pool> = model.pools.values().cloned().collect();
     for pool in down {
         let row = PoolRow {
             metadata: pool.metadata,
@@ -241,25 +241,25 @@ pub(super) fn adopt(world: &mut World) {
             length: 0,
             ignore_discard: false,
         };
-        if pool.sector == 0 && counted(world, pool.metadata, DATA_BLOCKS).is_none() {
+        if pool.sector == 0 && counted(model, pool.metadata, DATA_BLOCKS).is_none() {
             // Which part of its device it has is not known.
-            record(world, &row, pool.data_blocks, 0);
+            record(model, &row, pool.data_blocks, 0);
         }
     }
     for (device, id) in volumes {
-        let row = world.mapping(device).and_then(|pool| pool.live.as_ref()).and_then(PoolRow::of);
-        let Some(place) = row.map(|row| row.place(world)) else { continue };
-        if let Some(pool) = world.pools.get_mut(&place) {
+        let row = model.mapping(device).and_then(|pool| pool.live.as_ref()).and_then(PoolRow::of);
+        let Some(place) = row.map(|row| row.place(model)) else { continue };
+        if let Some(pool) = model.pools.get_mut(&place) {
             pool.ids.insert(id);
         }
     }
 }
 
 /// Carries out a message to the pool `device`.
-pub(super) fn message(world: &mut World, device: DevNum, words: &[&str]) -> Result<(), Refusal> {
+pub(super) fn message(model: &mut Model, device: DevNum, words: &[&str]) -> Result<(), Refusal> {
     let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin-pool: {log}")));
-    let row = world.mapping(device).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
-    let Some(place) = row.map(|row| row.place(world)) else {
+    let row = model.mapping(device).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
+    let Some(place) = row.map(|row| row.place(model)) else {
         return refuse(Errno::EINVAL, "no pool");
     };
     let id = |word: &str| {
@@ -268,12 +268,12 @@ pub(super) fn message(world: &mut World, device: DevNum, words: &[&str]) -> Resu
             Refusal::new(Errno::EINVAL, format!("thin-pool: Message received with invalid device id: {word}"))
         })
     };
-    let open = world.mappings().any(|mapping| {
+    let open = model.mappings().any(|mapping| {
         let tables = [&mapping.live, &mapping.inactive].into_iter().flatten();
         let mut volumes = tables.flat_map(|table| table.rows.iter().filter_map(volume));
         volumes.any(|(pool, id)| pool == device && words.get(1).is_some_and(|word| word.parse() == Ok(id)))
     });
-    let Some(pool) = world.pools.get_mut(&place) else { return refuse(Errno::EINVAL, "no pool") };
+    let Some(pool) = model.pools.get_mut(&place) else { return refuse(Errno::EINVAL, "no pool") };
     let verb = words.first().map(|verb| verb.to_ascii_lowercase()).unwrap_or_default();
     match (verb.as_str(), &words[1..]) {
         ("create_thin", [new]) => insert(pool, id(new)?),

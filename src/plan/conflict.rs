@@ -1,21 +1,24 @@
-//! Conflicts of a map, as data. The sentence is made where it is shown.
+//! Conflicts of a map, as data. The sentence is made where it is shown, in `display`.
 
-use std::fmt;
+mod display;
+mod party;
+
 use std::time::Duration;
 
 use smol_str::SmolStr;
 
+pub use self::party::{Claimant, Link, NameHolder};
 use super::blocks_grow::BlocksGrow;
 use super::neighbour::{SameDisk, WrittenElsewhere};
 use super::unseen_fact::UnseenFact;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
-use crate::identity::{Called, DevNum, Key, Name, Uuid, printable};
+use crate::identity::{Called, DevNum, Key, Name, Uuid};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::Circle;
-use crate::targets::{self, Contradiction, NoRoom, Problem};
+use crate::targets::{Contradiction, NoRoom, Problem};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,151 +253,6 @@ pub enum Obstacle {
     StepsInCircle,
 }
 
-/// A member of a circle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// A mapping of the map.
-    Mapping(Key),
-    /// Any other device.
-    Device(Called),
-}
-
-/// A device that keeps the name of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameHolder {
-    /// The device of a mapping.
-    Mapping(Key),
-    /// A device that is removed with its last close.
-    RemovalPending,
-    /// A device without uuid, and the mapping, which would adopt one, has a device.
-    SecondWithoutUuid,
-    /// A device without uuid.
-    WithoutUuid,
-    /// An orphan.
-    Orphan(Uuid),
-    /// A device of another dmctl owner, of another subsystem, or of unknown origin.
-    Foreign(Uuid),
-}
-
-/// The claimant of a block device: the kernel refuses a table that uses the device (`bd_prepare_to_claim`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claimant {
-    /// A file system, mounted here.
-    Mount(String),
-    /// The kernel, which swaps to it (`/proc/swaps`).
-    Swap,
-    /// Another block device, as an array is: its name.
-    Holder(String),
-}
-
-fn length_unknown(f: &mut fmt::Formatter<'_>, kind: &str, start: u64, lower: Option<&Key>) -> fmt::Result {
-    write!(f, "the length of the {kind} target at sector {start} follows from ")?;
-    match lower {
-        None => f.write_str("a device whose size is not known: give the row a length"),
-        Some(key) => write!(
-            f,
-            "the size of @{key}, which is known only once @{key} was loaded for the first time; apply the map without \
-             this mapping first, or give the row a length"
-        ),
-    }
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RowStart { kind, start, given } => write!(
-                f,
-                "its {kind} target must start at sector {start}, where the one before it ends, not at {given}"
-            ),
-            Self::LengthUnknown { kind, start, lower } => length_unknown(f, kind, *start, lower.as_ref()),
-            Self::NoRoom(no_room) => no_room.fmt(f),
-            Self::RowsMisaligned(row) => row.fmt(f),
-            Self::BlocksGrow(growth) => growth.fmt(f),
-            Self::Parameter(problem) => write!(f, "{problem}"),
-            Self::OwnSectors { first, second, sectors } => write!(
-                f,
-                "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another device",
-                first.described(),
-                second.described()
-            ),
-            Self::Contradiction(contradiction) => contradiction.fmt(f),
-            Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
-            Self::Circle { through } => write!(f, "it depends on itself, through {}", links(through)),
-            Self::InCircle(circle) => write!(f, "{circle}"),
-            Self::AboveCircle { through } => {
-                let all_mappings = through.iter().all(|link| matches!(link, Link::Mapping(_)));
-                let members = if all_mappings { "mappings" } else { "devices" };
-                write!(f, "it depends on a circle of {members}, through {}", links(through))
-            }
-            Self::LinkMoved { device, leads_to } => write!(
-                f,
-                "the link {} leads to {leads_to}, which shows the content of a lower device of this mapping; which one the \
-                 map means can't be told: write a path of /dev/disk/by-id, or PARTUUID=",
-                **device
-            ),
-            Self::Overlap { sectors, device, other, other_device } => write!(
-                f,
-                "it writes to {sectors} of {}; `{other}` writes there too (as {}); give them different \
-                 sectors, or write shared = true in both",
-                **device, **other_device
-            ),
-            Self::WrittenElsewhere(shared) => shared.fmt(f),
-            Self::SameDisk(disk) => disk.fmt(f),
-            Self::SameVolume { id, pool, other } => write!(
-                f,
-                "it is volume {id} of {}, and so is `{other}`; give it another id, or write shared = true in both",
-                pool.described()
-            ),
-            Self::ClaimedTwice { device, other, mapping } => {
-                write!(f, "the device `{device}` can't be both `{other}` and `{mapping}`")
-            }
-            Self::RenamedFromUuid { name, uuid } => write!(
-                f,
-                "renamed_from names `{name}`, but that device has the uuid {uuid}, which can't be changed; write uuid = \
-                 \"{uuid}\" to declare it as it is"
-            ),
-            Self::NameTaken { name, number, by } => write!(f, "the name `{name}` is taken by {number}, {by}"),
-            Self::HandoverActive { giver, number } => write!(
-                f,
-                "it would take over what `{giver}` keeps on {number}, and that is not suspended; apply the map with \
-                 `state = \"suspended\"` for it first"
-            ),
-            Self::OriginForeign { writer, origin } => write!(
-                f,
-                "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
-                 suspended while the snapshot is made; declare it, or run `dmctl suspend {0}` before the apply and \
-                 `dmctl resume {0}` after it",
-                writer.word()
-            ),
-            Self::OriginDeaf { origin, through, below } => write!(
-                f,
-                "its origin {} is written through {through}, which is a snapshot-origin of {below}: a snapshot of it would \
-                 keep nothing; write {below} as the origin",
-                origin.described()
-            ),
-            Self::Unseen(fact) => fact.fmt(f),
-            Self::TypeMissing(kind) => write_type_missing(f, kind),
-            Self::KeyMissing(key) => write!(f, "{key}"),
-            Self::ExchangeInParts => f.write_str(
-                "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
-                 apply the change in two parts: first a map in which nothing uses these sectors",
-            ),
-            Self::SnapshotsInCircle { origins } => write_snapshots_in_circle(f, origins),
-            Self::StepsInCircle => {
-                f.write_str("its steps wait for each other; apply the change in two parts")
-            }
-            Self::LowerMissing { .. }
-            | Self::LowerPruned { .. }
-            | Self::LowerAbsent { .. }
-            | Self::LowerRenamed { .. }
-            | Self::LowerTooSmall { .. }
-            | Self::LowerReadOnly(_)
-            | Self::Misaligned { .. }
-            | Self::LowerClaimed { .. } => self.write_lower(f),
-        }
-    }
-}
-
 impl Obstacle {
     /// Whether the obstacle is only in the way of a load: a table that is live already goes on.
     pub(super) fn hinders_only_a_load(&self) -> bool {
@@ -409,128 +267,4 @@ impl Obstacle {
                 | Self::Unseen(_)
         )
     }
-
-    /// Writes the sentence about a lower device.
-    fn write_lower(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the lower device ")?;
-        match self {
-            Self::LowerMissing { device, absence, wait } => {
-                write!(f, "{} {absence}", **device)?;
-                if wait.is_zero() || !absence.can_end() {
-                    return Ok(());
-                }
-                write!(f, "; apply waits up to {wait:?} for it")
-            }
-            Self::LowerPruned { device, name } => write!(
-                f,
-                "{} is `{name}`, which no mapping declares and prune = true removes",
-                device.described()
-            ),
-            Self::LowerAbsent { device, key } => {
-                write!(f, "{} is the mapping `{key}`, which is to be absent", device.described())
-            }
-            Self::LowerRenamed { device, key, name } => write!(
-                f,
-                "{} is the mapping `{key}`, which is to be called `{name}`; write @{key}",
-                device.described()
-            ),
-            Self::LowerTooSmall { device, end, size } => write!(
-                f,
-                "{} is too small: the table reaches to sector {end}, it has {size}",
-                device.described()
-            ),
-            Self::LowerReadOnly(device) => write!(
-                f,
-                "{} is read-only, and this table would write to it; say readonly = true",
-                device.described()
-            ),
-            Self::Misaligned { device, misaligned } => write!(f, "{} {misaligned}", device.described()),
-            Self::LowerClaimed { device, by } => {
-                match device {
-                    Ok(device) => f.write_str(&device.described())?,
-                    Err(number) => write!(f, "{number}")?,
-                }
-                write!(f, " is {by}, so the kernel gives it to no table")
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn write_type_missing(f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
-    write!(
-        f,
-        "the kernel lists no target type `{}`, and its module index has no module `{}`, so that the table would be refused; \
-         install the module, or a kernel that has it",
-        printable(kind),
-        targets::module(kind)
-    )
-}
-
-fn write_snapshots_in_circle(f: &mut fmt::Formatter<'_>, origins: &[Key]) -> fmt::Result {
-    let origins: Vec<String> = origins.iter().map(|key| format!("`{key}`")).collect();
-    write!(
-        f,
-        "the volumes of {} are snapshots of each other, so that none can be made first; leave snapshot_of out of one of them, \
-         which is then an empty volume, or the one of that id that the pool has",
-        origins.join(" and ")
-    )
-}
-
-/// `@key` as a map writes it, or `over (254:1)`.
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mapping(key) => write!(f, "@{key}"),
-            Self::Device(device) => device.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for NameHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mapping(key) => {
-                write!(f, "the device of the mapping `{key}`, which this plan does not rename or remove")
-            }
-            Self::RemovalPending => {
-                f.write_str("a device that goes away as soon as it is closed; then apply again")
-            }
-            Self::SecondWithoutUuid => f.write_str(
-                "a device without uuid, and the mapping has a device already; remove one of the two",
-            ),
-            Self::WithoutUuid => f.write_str(
-                "a device without uuid; write adopt = true to take it over, or give the mapping another name",
-            ),
-            Self::Orphan(uuid) => write!(
-                f,
-                "an owned device ({uuid}) that no mapping declares; remove it, or let prune = true do so"
-            ),
-            Self::Foreign(uuid) => {
-                let other = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
-                let whose = other.or_else(|| uuid.subsystem().map(ToString::to_string));
-                let whose = whose.map_or_else(String::new, |whose| format!(" of {whose}"));
-                write!(
-                    f,
-                    "a device{whose} with the uuid {uuid}; give the mapping another name, or write uuid = \"{uuid}\" to \
-                     declare that very device"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for Claimant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mount(mount) => write!(f, "mounted on {mount}"),
-            Self::Swap => f.write_str("swap space"),
-            Self::Holder(holder) => write!(f, "part of {holder}"),
-        }
-    }
-}
-
-/// Members of a circle, separated by commas.
-fn links(links: &[Link]) -> String {
-    links.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

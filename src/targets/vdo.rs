@@ -6,11 +6,17 @@
 //! The options are a map and not fields, each compared with the default of the kernel. So they are not a table
 //! of `frame/options.rs`, but have one of their own: what each takes, and what another value means.
 
+#[cfg(test)]
+mod tests;
+mod version;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::version::{Version, take_unused, thread_list};
 use super::argument::Argument;
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
@@ -19,8 +25,6 @@ use super::{
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
-/// The form of the row, and the only one that current kernels write.
-const VERSION: &str = "V4";
 /// What a formatted device starts with.
 const MAGIC: &[u8] = b"dmvdo001";
 /// Sectors in a block of 4096 bytes.
@@ -59,8 +63,10 @@ const SWITCHES: &[(&str, &str)] = &[("deduplication", "on"), ("compression", "of
 pub(crate) struct Vdo {
     /// The device below, made ready by `vdoformat`.
     pub device: Device,
-    /// The size of the storage in blocks of 4096 bytes, as it is in the metadata.
-    pub storage_blocks: u64,
+    /// The size of the storage in blocks of 4096 bytes, as it is in the metadata. Required, but for a row of version `V0`,
+    /// which takes the size of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_blocks: Option<u64>,
     /// The smallest request that the volume takes, in bytes: 512 or 4096.
     pub minimum_io_size: Bytes,
     /// The size of the block map cache in blocks of 4096 bytes, at least 32768 (128 MiB).
@@ -72,9 +78,21 @@ pub(crate) struct Vdo {
     /// Defaults: those of the kernel.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, Argument>,
+    /// The version of the row, for a volume that is to keep the row of older tools; `V4` otherwise.
+    #[serde(default, skip_serializing_if = "Vdo::is_current")]
+    pub version: Version,
+    /// The words of an older version that kernels skip, in the order of the row: two of a read cache (`V0`, `V1`), the RAID5
+    /// mode (up to `V2`), the write policy (up to `V3`), the name of the pool (up to `V2`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unused: Vec<Argument>,
 }
 
 impl Vdo {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_current(version: &Version) -> bool {
+        *version == Version::default()
+    }
+
     /// The value of an option, the kernel's default where it is left out.
     fn option(&self, name: &str) -> Option<Argument> {
         let default = || {
@@ -113,6 +131,13 @@ impl Vdo {
                     .help(format!("it has {all}"));
             }
         }
+        let foreign =
+            |name: &&String| SWITCHES.iter().any(|(known, _)| known == name) || *name == "maxDiscard";
+        for name in self.options.keys().filter(|_| self.version.has_thread_list()).filter(foreign) {
+            let message =
+                format!("a row of version {} has numbers of threads only, not {name}", self.version);
+            problems.at(format!("options.{name}"), message);
+        }
         let threads = ["hash", "logical", "physical"].map(|name| self.number(name));
         if threads.contains(&0) && threads.iter().any(|count| *count > 0) {
             problems.at("options", "hash, logical and physical must be 0 all three, or all three at least 1");
@@ -124,11 +149,58 @@ impl Vdo {
         }
     }
 
+    fn check_version(&self, problems: &mut Problems) {
+        let version = self.version;
+        match self.storage_blocks {
+            Some(blocks) if version.has_size() => problems.range("storage_blocks", blocks, 1, MAX_BLOCKS),
+            Some(_) => {
+                let message = format!("a row of version {version} has no storage_blocks");
+                problems.at("storage_blocks", message).help("leave it out: the size of the device is taken");
+            }
+            None if version.has_size() => {
+                problems.at("storage_blocks", "`storage_blocks` is missing");
+            }
+            None => {}
+        }
+        if self.unused.len() != version.unused() {
+            let (count, given) = (version.unused(), self.unused.len());
+            problems.at(
+                "unused",
+                format!("a row of version {version} has {count} unused words, {given} are given"),
+            );
+        }
+    }
+
+    /// Compares the size of the storage. Only the kernel knows the size that a row without one took.
+    fn compare_storage(&self, live: &Self, differences: &mut Differences) {
+        let [storage, live_storage] =
+            [self, live].map(|vdo| vdo.storage_blocks.map(|count| Unit::Blocks.of(count)));
+        let sizes = self.storage_blocks.zip(live.storage_blocks);
+        let (wanted, live) = (storage.as_ref(), live_storage.as_ref());
+        match sizes.and_then(|(wanted, live)| refused_size(wanted, live)) {
+            Some(why) => {
+                differences.optional_with_reason("storage_blocks", wanted, live, Effect::Recreate, why);
+            }
+            None => differences.optional("storage_blocks", wanted, live, Effect::Tune),
+        }
+    }
+
     /// Returns the effect of a change of an option.
     fn effect_of(name: &str) -> Effect {
         let live = SWITCHES.iter().any(|(known, _)| *known == name)
             || NUMBERS.iter().any(|Setting(known, .., live)| *known == name && *live);
         if live { Effect::Tune } else { Effect::Recreate }
+    }
+}
+
+/// Returns why a volume with `live` blocks of storage can't have `wanted` while it runs.
+fn refused_size(wanted: u64, live: u64) -> Option<Cow<'static, str>> {
+    match wanted.checked_sub(live) {
+        None => Some("the storage can't shrink".into()),
+        Some(more) if (1..MIN_GROWTH).contains(&more) => {
+            Some(format!("{more} blocks more, the kernel wants at least {MIN_GROWTH}").into())
+        }
+        Some(_) => None,
     }
 }
 
@@ -154,33 +226,47 @@ impl TargetKind for Vdo {
     };
 
     fn parse(words: &mut Words<'_>) -> Result<Self, ParamsError> {
-        if words.next("the version")? != VERSION {
-            return Err(words.wrong(format!("the row must start with {VERSION}")));
-        }
-        let mut vdo = Self {
-            device: words.device("the device")?,
-            storage_blocks: words.number("the storage size in blocks")?,
-            minimum_io_size: Bytes(words.number("the minimum I/O size in bytes")?),
-            cache_blocks: words.number("the size of the block map cache in blocks")?,
-            era_length: words.number("the era length of the block map")?,
-            options: BTreeMap::new(),
-        };
-        while words.left() > 0 {
-            let name = words.next("an option")?.to_string();
-            let value = words.next(&format!("the value of {name}"))?;
-            let value = Argument::new(value).map_err(|error| words.wrong(error.to_string()))?;
-            vdo.options.insert(name, value);
-        }
-        Ok(vdo)
+        let version = Version::take(words)?;
+        let device = words.device("the device")?;
+        let storage_blocks =
+            version.has_size().then(|| words.number("the storage size in blocks")).transpose()?;
+        let minimum_io_size = Bytes(words.number("the minimum I/O size in bytes")?);
+        let mut unused = take_unused(words, version.unused_before_cache())?;
+        let cache_blocks = words.number("the size of the block map cache in blocks")?;
+        let era_length = words.number("the era length of the block map")?;
+        unused.extend(take_unused(words, version.unused() - unused.len())?);
+        let options = version.take_options(words)?;
+        Ok(Self {
+            device,
+            storage_blocks,
+            minimum_io_size,
+            cache_blocks,
+            era_length,
+            options,
+            version,
+            unused,
+        })
     }
 
     fn print(&self, out: &mut Printer) {
-        out.word(VERSION)
-            .device(&self.device)
-            .word(self.storage_blocks)
-            .word(self.minimum_io_size)
-            .word(self.cache_blocks)
-            .word(self.era_length);
+        let version = self.version;
+        let (before, behind) = self.unused.split_at(version.unused_before_cache().min(self.unused.len()));
+        out.flag(version != Version::V0, version.word()).device(&self.device);
+        if let Some(blocks) = self.storage_blocks {
+            out.word(blocks);
+        }
+        out.word(self.minimum_io_size);
+        for word in before {
+            out.word(word);
+        }
+        out.word(self.cache_blocks).word(self.era_length);
+        for word in behind {
+            out.word(word);
+        }
+        if version.has_thread_list() {
+            out.word(thread_list(&self.options));
+            return;
+        }
         for (name, value) in &self.options {
             out.word(name).word(value);
         }
@@ -188,27 +274,7 @@ impl TargetKind for Vdo {
 
     fn compare(&self, live: &Self, differences: &mut Differences) {
         differences.field("device", &self.device, &live.device, Effect::Remap);
-        let [storage, live_storage] = [self, live].map(|vdo| Unit::Blocks.of(vdo.storage_blocks));
-        match self.storage_blocks.checked_sub(live.storage_blocks) {
-            Some(0) => {}
-            Some(more) if more >= MIN_GROWTH => {
-                differences.field("storage_blocks", &storage, &live_storage, Effect::Tune);
-            }
-            Some(more) => differences.field_with_reason(
-                "storage_blocks",
-                &storage,
-                &live_storage,
-                Effect::Recreate,
-                format!("{more} blocks more, the kernel wants at least {MIN_GROWTH}"),
-            ),
-            None => differences.field_with_reason(
-                "storage_blocks",
-                &storage,
-                &live_storage,
-                Effect::Recreate,
-                "the storage can't shrink",
-            ),
-        }
+        self.compare_storage(live, differences);
         differences.field("minimum_io_size", &self.minimum_io_size, &live.minimum_io_size, Effect::Recreate);
         let [cache, live_cache] = [self, live].map(|vdo| Unit::Blocks.of(vdo.cache_blocks));
         differences.field("cache_blocks", &cache, &live_cache, Effect::Recreate);
@@ -219,15 +285,22 @@ impl TargetKind for Vdo {
             let field = format!("options.{name}");
             differences.optional(&field, wanted.as_ref(), live.as_ref(), Self::effect_of(name));
         }
+        // Another version means the same, and its unused words can't be compared: only kernels that read them tell.
+        if self.version == live.version {
+            for (place, (wanted, live)) in self.unused.iter().zip(&live.unused).enumerate() {
+                differences.field(&format!("unused[{place}]"), wanted, live, Effect::Tune);
+            }
+        }
     }
 }
 
 impl Target for Vdo {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+        // The size: `parse_device_config` in `drivers/md/dm-vdo/dm-vdo-target.c`.
+        let taken = if self.version.has_size() { SizeTaken::Checked } else { SizeTaken::AtLoad };
         vec![DeviceUse {
-            length: self.storage_blocks.checked_mul(BLOCK),
-            // The size: `parse_device_config` in `drivers/md/dm-vdo/dm-vdo-target.c`.
-            ..DeviceUse::whole(&self.device, DeviceAccess::Write).taking_size(SizeTaken::Checked)
+            length: self.storage_blocks.and_then(|blocks| blocks.checked_mul(BLOCK)),
+            ..DeviceUse::whole(&self.device, DeviceAccess::Write).taking_size(taken)
         }]
     }
 
@@ -241,7 +314,7 @@ impl Target for Vdo {
     }
 
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
-        problems.range("storage_blocks", self.storage_blocks, 1, MAX_BLOCKS);
+        self.check_version(problems);
         if !matches!(self.minimum_io_size.0, 512 | 4096) {
             let nearest = if self.minimum_io_size.0 < 2304 { 512 } else { 4096 };
             let message = format!("minimum_io_size must be 512 or 4096, {} is neither", self.minimum_io_size);
@@ -275,92 +348,5 @@ impl Target for Vdo {
             is_copy: false,
             otherwise: "the kernel refuses the device: make it ready with vdoformat first",
         }]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::targets::kit::{
-        check, compare, device, parse, problems, resized, round_trip, try_parse, wrong_fields,
-    };
-
-    fn options() -> impl Strategy<Value = BTreeMap<String, Argument>> {
-        let on_off = prop_oneof![Just("on"), Just("off")].prop_map(|value| Argument::new(value).unwrap());
-        let option = prop_oneof![
-            (Just("ack"), (0u32..=100).prop_map(Argument::from)),
-            (Just("maxDiscard"), (1u32..=1_048_575).prop_map(Argument::from)),
-            (Just("compression"), on_off),
-        ];
-        prop::collection::btree_map(option.clone().prop_map(|(name, _)| name), option, 0..3)
-            .prop_map(|map| map.into_values().map(|(name, value)| (name.to_string(), value)).collect())
-    }
-
-    proptest! {
-        #[test]
-        fn rows_read_back(
-            device in device(),
-            storage_blocks in 1u64..=MAX_BLOCKS,
-            small in any::<bool>(),
-            cache_blocks in 32_768u32..,
-            era_length in 1u32..=16_380,
-            options in options(),
-        ) {
-            let minimum_io_size = Bytes(if small { 512 } else { 4096 });
-            let vdo = Vdo { device, storage_blocks, minimum_io_size, cache_blocks, era_length, options };
-            prop_assert_eq!(problems(&vdo, Some(64)), []);
-            round_trip(&vdo)?;
-        }
-    }
-
-    const ROW: &str = "V4 8:0 262144 4096 32768 16380";
-
-    #[test]
-    fn only_some_changes_pass_while_it_runs() {
-        let effect = |wanted: &str| compare::<Vdo>(wanted, ROW).effect();
-        assert_eq!(effect("V4 8:0 294976 4096 32768 16380"), Some(Effect::Tune));
-        assert_eq!(effect("V4 8:0 262145 4096 32768 16380"), Some(Effect::Recreate));
-        assert_eq!(effect("V4 8:0 262143 4096 32768 16380"), Some(Effect::Recreate));
-        assert_eq!(effect("V4 8:16 262144 4096 32768 16380"), Some(Effect::Remap));
-        assert_eq!(effect("V4 8:0 262144 4096 32768 16380 compression on"), Some(Effect::Tune));
-        assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 5"), Some(Effect::Recreate));
-        // An option that is set to its default is not a change, in any order.
-        assert_eq!(effect("V4 8:0 262144 4096 32768 16380 bio 04 ack 1 deduplication on"), None);
-    }
-
-    #[test]
-    fn a_volume_grows_and_never_shrinks() {
-        let vdo: Vdo = parse(ROW);
-        assert_eq!(resized(&vdo, 16, 8), Some(Effect::Tune));
-        assert_eq!(resized(&vdo, 8, 16), Some(Effect::Recreate));
-        assert_eq!(vdo.remaining_length(&|_| Some(8)), RemainingLength::NotApplicable);
-    }
-
-    #[test]
-    fn limits() {
-        for (row, field) in [
-            ("V4 8:0 0 4096 32768 16380", "storage_blocks"),
-            ("V4 8:0 262144 1024 32768 16380", "minimum_io_size"),
-            ("V4 8:0 262144 4096 100 16380", "cache_blocks"),
-            ("V4 8:0 262144 4096 32768 0", "era_length"),
-            ("V4 8:0 262144 4096 32768 16380 ack 101", "options.ack"),
-            ("V4 8:0 262144 4096 32768 16380 Ack 1", "options.Ack"),
-            ("V4 8:0 262144 4096 32768 16380 compression yes", "options.compression"),
-            ("V4 8:0 262144 4096 32768 16380 hash 1", "options"),
-            ("V4 8:0 262144 4096 32768 16380 hash 1 physical 1 logical 9", "cache_blocks"),
-        ] {
-            assert_eq!(wrong_fields::<Vdo>(row, None), [field], "{row}");
-        }
-        assert_eq!(check::<Vdo>(ROW, Some(12))[0].field, "length");
-        assert!(try_parse::<Vdo>("V3 8:0 262144 4096 32768 16380").is_err());
-        assert!(try_parse::<Vdo>("V4 8:0 262144 4096 32768 16380 ack").is_err());
-    }
-
-    #[test]
-    fn a_formatted_device_is_known_by_its_magic() {
-        assert_eq!(look(b"dmvdo001"), Found::Right);
-        assert_eq!(look(&[0; 8]), Found::Other);
     }
 }

@@ -1,30 +1,24 @@
-//! Carries out the tasks of one apply.
+//! Carries out the tasks of one apply: which thread does what, what a stack waits for, and what is reported.
+
+mod step;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
 
-use nix::errno::Errno;
-
-use super::error::{Failure, Part, RefusedStep, Why};
-use super::journal::{PriorState, UndoEntry, UndoLog};
+use super::error::{Failure, Part, Why};
+use super::journal::{UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
 use super::swap::{self, Member, MemberId, Members};
 use super::swapped::Swapped;
 use super::tasks::{LoadTime, Task, Tasks};
-use super::unseen::{self, Unfit};
 use super::workers::{self, Executor};
-use super::{Options, Progress, freeze, hold, preparation, removal, resume, rows, verify};
-use crate::access::Access;
-use crate::identity::Key;
-use crate::kernel::{ChangeKernel, Id, KernelError, MemoryLock, Slot};
+use super::{Options, Progress, hold, rows, verify};
+use crate::kernel::{ChangeKernel, KernelError, MemoryLock};
 use crate::keys;
-use crate::plan::{
-    Action, Conflict, Create, Held, LiveTable, Message, Obstacle, Operation, Plan, Reload, Step, StepId,
-};
-use crate::policy::Class;
+use crate::plan::{Action, Held, Plan, Step, StepId};
 use crate::stack::{IndexVec, Position as _};
 use crate::sync::Mutex;
 use crate::table::Row;
@@ -46,14 +40,6 @@ pub(crate) struct Run<'k, 'p> {
     helpers: AtomicUsize,
     /// Held from the first swap of a stack on.
     memory: OnceLock<Option<MemoryLock>>,
-}
-
-/// Reads the length of a target in sectors from its metadata, after a first load.
-fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
-    let metadata = row.target.metadata();
-    let first = metadata.first()?;
-    let head = kernel.peek(first.device.number?, first.offset, first.length)?;
-    row.target.length_on_disk(&head)
 }
 
 /// Names the step: action and device.
@@ -174,17 +160,6 @@ impl<'k, 'p> Run<'k, 'p> {
         hold::around(self.kernel, &self.journal, first.held(), describe(first), resume)
     }
 
-    /// Loads the first table of a device.
-    fn stage(&self, step: &Step) -> Result<(), Failure> {
-        if let Operation::Reload(reload) = &step.operation {
-            self.note_shell(step, reload);
-        }
-        let Some((table, access)) = step.new_table() else { return Ok(()) };
-        let rows = rows::first(&self.complete(step, table)?);
-        let outcome = self.kernel.load(&step.id(), &rows, access);
-        outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
-    }
-
     /// Checks that a target that reads its metadata only while its device is suspended can read it. Otherwise no table
     /// could be loaded, and a target that begins with a write there, as era does, could not be resumed on the old one
     /// either.
@@ -222,145 +197,6 @@ impl<'k, 'p> Run<'k, 'p> {
             load_late: self.load_time.is_late(&reload.table),
             reload: Arc::clone(reload),
         })
-    }
-
-    fn make(&self, step: &Step) -> Result<(), Failure> {
-        let number = self.kernel.create(&step.name, step.uuid.as_ref()).map_err(refused(step))?;
-        self.journal.push(UndoEntry::Created { id: step.id(), name: step.name.clone() });
-        self.made().numbers.extend(step.mapping.clone().map(|key| (key, number)));
-        Ok(())
-    }
-
-    fn one(&self, step: &Step) -> Result<(), Failure> {
-        let (id, name) = (step.id(), step.name.clone());
-        let refused = refused(step);
-        match &step.operation {
-            Operation::Create(Create { table, access, .. }) => self.serve(step, table, *access),
-            Operation::Reload(reload) => self.finish(step, reload),
-            Operation::Rename { to } => {
-                self.kernel.rename(&name, to).map_err(refused)?;
-                self.journal.push(UndoEntry::Renamed { id, from: name, to: to.clone() });
-                Ok(())
-            }
-            Operation::SetUuid => match &step.uuid {
-                Some(uuid) => self.kernel.set_uuid(&name, uuid).map_err(refused),
-                None => Ok(()),
-            },
-            Operation::Remove(_) => self.remove(step, &id),
-            Operation::Suspend { how, .. } => {
-                self.kernel.suspend(&id, *how).map_err(|error| {
-                    Failure::new(describe(step), &freeze::explained(self.kernel, (&id, &name), *how, &error))
-                })?;
-                self.journal.push(UndoEntry::Suspended { id, name });
-                Ok(())
-            }
-            Operation::Resume { clear } => {
-                if *clear {
-                    self.kernel.clear(&id).map_err(&refused)?;
-                }
-                resume::resume(self.kernel, &self.journal, &id).map_err(refused)?;
-                self.journal.push(UndoEntry::Resumed { id, name });
-                Ok(())
-            }
-            Operation::Clear => self.kernel.clear(&id).map_err(refused),
-            Operation::Message(message) => self.message(step, message),
-        }
-    }
-
-    /// Gives a device that was found without a table its first one.
-    fn finish(&self, step: &Step, reload: &Reload) -> Result<(), Failure> {
-        self.note_shell(step, reload);
-        self.serve(step, &reload.table, reload.access)
-    }
-
-    /// Notes a device that was found without a table, before it is given one.
-    fn note_shell(&self, step: &Step, reload: &Reload) {
-        let live = LiveTable::none(reload.old.access);
-        let shell = PriorState {
-            name: step.name.clone(),
-            uuid: step.uuid.clone(),
-            number: step.number,
-            live,
-            suspended: reload.suspended,
-        };
-        self.journal.push(UndoEntry::Finished { shell });
-    }
-
-    fn message(&self, step: &Step, message: &Message) -> Result<(), Failure> {
-        let id = step.id();
-        if let Some(preparation) = &message.prepares {
-            let lower = preparation::Recipient { kernel: self.kernel, journal: &self.journal, id: &id };
-            return lower.prepare(message, preparation).map_err(|cause| Failure::new(describe(step), &cause));
-        }
-        self.kernel.message(&id, message.sector, &message.text).map_err(refused(step))?;
-        if message.cancels_removal() {
-            self.journal.push(UndoEntry::Kept { id, name: step.name.clone() });
-        }
-        Ok(())
-    }
-
-    /// Gives a device that has no table its first one, and resumes it.
-    fn serve(&self, step: &Step, table: &[Row], access: Access) -> Result<(), Failure> {
-        let id = step.id();
-        let serve = |table: &[Row]| {
-            let rows = rows::first(table);
-            let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
-            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
-        };
-        let first = self.complete(step, table)?;
-        self.look(step, &first)?;
-        serve(&first)?;
-        let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
-            return Ok(());
-        };
-        let length = length_on_disk(self.kernel, row).ok_or_else(|| {
-            Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
-        })?;
-        self.made().lengths.insert(Key::clone(key), length);
-        serve(&self.complete(step, table)?)
-    }
-
-    /// Looks at the metadata of a table that could not be seen before, now that the devices below it are there.
-    fn look(&self, step: &Step, table: &[Row]) -> Result<(), Failure> {
-        if step.reason.unseen.is_none() {
-            return Ok(());
-        }
-        let (allowed, failed) =
-            (self.plan.allow.contains(&Class::Format), |why| Failure { step: describe(step), why });
-        match unseen::judge(self.kernel, table) {
-            Err(Unfit::Contradicts(contradiction)) => {
-                let Some(mapping) = step.mapping.clone() else {
-                    return Err(Failure::new(describe(step), &contradiction));
-                };
-                let reason = Obstacle::Contradiction(*contradiction);
-                let conflict = Conflict { mapping, name: step.name.clone(), reason };
-                Err(failed(Why::Contradicted(conflict.into())))
-            }
-            Err(Unfit::Blank(otherwise)) if !allowed => {
-                Err(failed(Why::Unapproved(RefusedStep::to_format(step, otherwise).into())))
-            }
-            Err(Unfit::Blank(_)) | Ok(()) => Ok(()),
-        }
-    }
-
-    /// Removes a device, after reading the state to recreate should a later step fail.
-    fn remove(&self, step: &Step, id: &Id) -> Result<(), Failure> {
-        let before = self.kernel.device(id, Slot::Live).map_err(refused(step))?;
-        removal::remove(self.kernel, id, self.options.patience, &|| self.ends_early()).map_err(|error| {
-            if error.errno() == Some(Errno::EBUSY) {
-                // The apply was told to stop while it waited for a close.
-                if self.is_stopped() {
-                    return Failure { step: describe(step), why: Why::Stopped };
-                }
-                let by = removal::users(self.kernel, step.number);
-                return Failure { step: describe(step), why: Why::InUse(step.name.clone(), by.into()) };
-            }
-            refused(step)(error)
-        })?;
-        if let Some(device) = before {
-            self.journal.push(UndoEntry::Removed { old: PriorState::of(device) });
-        }
-        Ok(())
     }
 
     /// Names the step that is reported when the whole task fails.

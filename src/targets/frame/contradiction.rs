@@ -86,13 +86,17 @@ pub enum Contradiction {
         device: Written,
         /// The target type.
         kind: SmolStr,
+        /// What makes the device ready, where the kernel does not format a blank one.
+        unready: Option<&'static str>,
     },
 }
 
 impl Contradiction {
     /// Tells that a place of the metadata of a target holds something else.
     pub(crate) fn foreign(place: &Metadata<'_>, kind: &str) -> Self {
-        Self::Foreign { device: place.device.into(), kind: kind.into() }
+        let is_formatted = (place.look)(&vec![0; place.length]) == Found::Blank;
+        let unready = (!is_formatted).then_some(place.otherwise);
+        Self::Foreign { device: place.device.into(), kind: kind.into(), unready }
     }
 
     /// Returns the contradiction of two values of a field, if they differ.
@@ -131,7 +135,10 @@ impl fmt::Display for Contradiction {
                  {place} from the others",
                 device.described()
             ),
-            Self::Foreign { device, kind } => write!(
+            Self::Foreign { device, kind, unready: Some(unready) } => {
+                write!(f, "{} does not hold metadata of {kind}; {unready}", device.described())
+            }
+            Self::Foreign { device, kind, unready: None } => write!(
                 f,
                 "{} holds neither zeros nor metadata of {kind}, and the kernel refuses it; clear its first 4 KiB if that \
                  content is not needed",

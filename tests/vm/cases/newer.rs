@@ -23,8 +23,8 @@ pub fn a_vdo_volume_keeps_what_is_written(guest: &Guest) -> Result<()> {
     let blocks = sectors / 8;
     disk.fill(0, 8, 0)?;
     let blank = map(65536, blocks, "deduplication = 'off'");
-    let refused = guest.refused(&blank, &["--allow", "format"], 6)?;
-    ensure!(refused.stderr.contains("vdo"), "{refused:?}");
+    let refused = guest.refused(&blank, &["--allow", "format"], 1)?;
+    ensure!(refused.stderr.contains("make it ready with vdoformat first"), "{refused:?}");
 
     ensure!(format_vdo(disk, sectors, 8192)? == blocks);
     guest.apply(&map(65536, blocks, "deduplication = 'off', ack = 1"), &[])?;
@@ -95,7 +95,8 @@ pub fn integrity_keeps_its_tags_inline(guest: &Guest) -> Result<()> {
     ensure!(Disk::mapping("sound")?.read(64, 8)? == [0x1a; 4096]);
     guest.in_sync(&map)?;
     // Another mode is another format.
-    guest.refused(&map.replace("inline", "journal"), &["--allow", "format"], 3)?;
+    let refused = guest.refused(&map.replace("inline", "journal"), &["--allow", "format"], 1)?;
+    ensure!(refused.stderr.contains("has mode inline, the map has journal"), "{refused:?}");
     apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
     guest.apply(&map, &[])?;
     ensure!(Disk::mapping("sound")?.read(64, 8)? == [0x1a; 4096]);

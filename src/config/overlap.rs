@@ -103,7 +103,8 @@ pub fn claim<'m, D>(
         for lower in row.target.lower_devices(length) {
             let Some(identity) = identity_of(lower.device) else { continue };
             let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
-            let access = if mapping.readonly { DeviceAccess::Read } else { lower.access };
+            let only_reads = mapping.readonly && !row.target.writes_unasked();
+            let access = if only_reads { DeviceAccess::Read } else { lower.access };
             claims.push(Claim {
                 mapping,
                 row: index,

@@ -127,6 +127,8 @@ pub enum Obstacle {
     },
     /// A lower device is read-only, and the table would write to it.
     LowerReadOnly(Written),
+    /// A lower device is read-only, and the kernel writes to it whatever the access of the mapping is.
+    LowerMerged(Written),
     /// A row does not use a lower device in whole logical blocks.
     Misaligned {
         /// The lower device, as the map writes it.
@@ -262,6 +264,7 @@ impl Obstacle {
                 | Self::Metadata { .. }
                 | Self::LowerTooSmall { .. }
                 | Self::LowerReadOnly(_)
+                | Self::LowerMerged(_)
                 | Self::Misaligned { .. }
                 | Self::RowsMisaligned(_)
                 | Self::Unseen(_)

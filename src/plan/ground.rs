@@ -141,6 +141,7 @@ impl<'c, 'a> Ground<'c, 'a> {
         for row in rows {
             // Whether an unknown type writes can't be told.
             let is_known = targets::find(row.target.kind()).is_some();
+            let only_reads = read_only && !row.target.writes_unasked();
             for lower in row.target.lower_devices(row.length) {
                 let Some(device) = self.lower(lower.device) else { continue };
                 let end = lower.length.map_or(u64::MAX, |length| lower.start.saturating_add(length));
@@ -148,7 +149,7 @@ impl<'c, 'a> Ground<'c, 'a> {
                     Use {
                         place: Place { device, volume: None },
                         sectors: lower.start..end,
-                        access: if read_only { DeviceAccess::Read } else { lower.access },
+                        access: if only_reads { DeviceAccess::Read } else { lower.access },
                         device: lower.device.into(),
                         through: Through::new(),
                         is_hidden: false,

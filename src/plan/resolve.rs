@@ -18,7 +18,9 @@ use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::{Head, Meaning, Observed};
 use crate::sector_map::SectorMap;
 use crate::table::{self, Row};
-use crate::targets::{Contradiction, DeviceUse, Found, OnDisk, Problems, RemainingLength, Target};
+use crate::targets::{
+    Contradiction, DeviceAccess, DeviceUse, Found, OnDisk, Problems, RemainingLength, Target,
+};
 use crate::units::SECTOR;
 
 /// Turns the rows of one mapping into a table.
@@ -105,7 +107,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         self.check_own_sectors(target.as_ref(), length);
         let lowers = target.lower_devices(length);
         for lower in &lowers {
-            self.check(lower);
+            self.check(target.as_ref(), lower);
         }
         let blocks = RowBlocks::of(target.as_ref(), &lowers, |device| self.block_size(device));
         self.check_blocks(&lowers, blocks);
@@ -377,23 +379,31 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    fn check(&mut self, lower: &DeviceUse<'_>) {
+    /// Whether a lower device refuses writes.
+    fn is_read_only(&self, device: &Device) -> bool {
+        match self.below(device) {
+            Some(below) => below.mapping.readonly,
+            None => self.block(device).is_some_and(|block| block.read_only),
+        }
+    }
+
+    fn check(&mut self, target: &dyn Target, lower: &DeviceUse<'_>) {
         let (below, before) = (self.below(lower.device), self.obstacles.len());
         self.check_seen(lower.device);
-        let (size, read_only) = match below {
-            Some(below) => (below.size, below.mapping.readonly),
-            None => {
-                self.block(lower.device).map_or((None, false), |block| (Some(block.sectors), block.read_only))
-            }
-        };
+        let size = self.size(lower.device);
         if let (Some(size), Some(length)) = (size, lower.length) {
             let end = lower.start.saturating_add(length);
             if end > size {
                 self.obstacles.push(Obstacle::LowerTooSmall { device: lower.device.into(), end, size });
             }
         }
-        if lower.access.writes() && !self.mapping.readonly && read_only {
-            self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
+        if lower.access.writes() && self.is_read_only(lower.device) {
+            // What others share is content, not a copy or metadata of the target's own: a merge writes it in any case.
+            if target.writes_unasked() && lower.access == DeviceAccess::Shared {
+                self.obstacles.push(Obstacle::LowerMerged(lower.device.into()));
+            } else if !self.mapping.readonly {
+                self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
+            }
         }
         let is_changed = below.is_some_and(|below| below.drift != Drift::InSync);
         self.caused_by_plan |= is_changed && self.obstacles.len() > before;

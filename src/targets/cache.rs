@@ -207,6 +207,10 @@ impl TargetKind for Cache {
 }
 
 impl Target for Cache {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     /// The constructor takes the number of blocks from the cache device, and refuses an origin that is shorter than the
     /// row (`parse_cache_dev` and `parse_origin_dev` in `drivers/md/dm-cache-target.c`). The metadata does not grow.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

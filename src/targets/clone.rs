@@ -121,6 +121,10 @@ impl TargetKind for Clone {
 }
 
 impl Target for Clone {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     /// The constructor refuses devices that are shorter than the row (`parse_dest_dev` and `parse_source_dev` in
     /// `drivers/md/dm-clone-target.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

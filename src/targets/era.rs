@@ -66,6 +66,10 @@ impl TargetKind for Era {
 }
 
 impl Target for Era {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),

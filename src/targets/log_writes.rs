@@ -49,6 +49,10 @@ impl TargetKind for LogWrites {
 }
 
 impl Target for LogWrites {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::write(&self.device, 0, length),

@@ -220,6 +220,10 @@ impl TargetKind for Mirror {
 }
 
 impl Target for Mirror {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     /// The constructor of the log refuses a device without room for a bit a region (`create_log_context` in
     /// `drivers/md/dm-log.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

@@ -114,6 +114,10 @@ impl TargetKind for Pcache {
 }
 
 impl Target for Pcache {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::whole(&self.cache_device, DeviceAccess::Write),

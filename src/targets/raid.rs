@@ -288,6 +288,10 @@ impl TargetKind for Raid {
 }
 
 impl Target for Raid {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     /// The constructor refuses a device that is smaller than its share (`_check_data_dev_sectors` in
     /// `drivers/md/dm-raid.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

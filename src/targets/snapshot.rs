@@ -123,6 +123,10 @@ impl TargetKind for Snapshot {
 }
 
 impl Target for Snapshot {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let mut lowers = vec![
             DeviceUse { access: DeviceAccess::SharedRead, ..DeviceUse::write(&self.origin, 0, length) },

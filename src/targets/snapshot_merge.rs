@@ -57,6 +57,10 @@ impl TargetKind for SnapshotMerge {
 }
 
 impl Target for SnapshotMerge {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let mut lowers = self.0.lower_devices(length);
         // The origin is written to, and shared with the other snapshots that it has.

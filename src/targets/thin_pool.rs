@@ -169,6 +169,10 @@ impl TargetKind for ThinPool {
 }
 
 impl Target for ThinPool {
+    fn writes_unasked(&self) -> bool {
+        !self.read_only
+    }
+
     /// Metadata grows with its device when the pool is resumed (`maybe_resize_metadata_dev` in
     /// `drivers/md/dm-thin.c`); data grows with the row.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

@@ -295,6 +295,10 @@ impl TargetKind for Vdo {
 }
 
 impl Target for Vdo {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         // The size: `parse_device_config` in `drivers/md/dm-vdo/dm-vdo-target.c`.
         let taken = if self.version.has_size() { SizeTaken::Checked } else { SizeTaken::AtLoad };

@@ -181,6 +181,10 @@ impl TargetKind for Writecache {
 }
 
 impl Target for Writecache {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let start = self.start_sector.unwrap_or_default().0;
         let unit = self.block_size.0 / SECTOR;

@@ -72,6 +72,10 @@ impl TargetKind for Zoned {
 }
 
 impl Target for Zoned {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         self.devices.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
     }

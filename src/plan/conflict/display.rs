@@ -69,8 +69,8 @@ impl fmt::Display for Obstacle {
             Self::OriginForeign { writer, origin } => write!(
                 f,
                 "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
-                 suspended while the snapshot is made; declare it, or run `dmctl suspend {0}` before the apply and \
-                 `dmctl resume {0}` after it",
+                 suspended while the snapshot is made; declare it, or run `dmctl suspend {0} --foreign` before the apply and \
+                 `dmctl resume {0} --foreign` after it",
                 writer.word()
             ),
             Self::OriginDeaf { origin, through, below } => write!(
@@ -96,6 +96,7 @@ impl fmt::Display for Obstacle {
             | Self::LowerRenamed { .. }
             | Self::LowerTooSmall { .. }
             | Self::LowerReadOnly(_)
+            | Self::LowerMerged(_)
             | Self::Misaligned { .. }
             | Self::LowerClaimed { .. } => self.write_lower(f),
         }
@@ -130,6 +131,12 @@ impl Obstacle {
             Self::LowerTooSmall { device, end, size } => write!(
                 f,
                 "{} is too small: the table reaches to sector {end}, it has {size}",
+                device.described()
+            ),
+            Self::LowerMerged(device) => write!(
+                f,
+                "{} is read-only, and a merge writes to it also below a read-only mapping; make it writable, or leave the \
+                 merge",
                 device.described()
             ),
             Self::LowerReadOnly(device) => write!(

@@ -160,6 +160,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Whether it writes to its lower devices by itself, also below a mapping that refuses writes: it copies, journals,
+    /// keeps metadata or merges. The kernel lets it (`submit_bio` does not look at how a device was opened).
+    fn writes_unasked(&self) -> bool {
+        false
+    }
+
     /// Whether the table of a live target shows that this message was carried out, so that comparing the tables compares
     /// it. What other messages did can't be told from the table.
     fn shows_message(&self, message: &str) -> bool {

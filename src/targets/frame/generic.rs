@@ -141,8 +141,8 @@ impl Generic {
 
 impl Target for Generic {
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
-        // Whether and where it writes is unknown; it needs the device.
-        self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Read)).collect()
+        // Whether and where it writes is not known, so it counts as a writer of the whole device.
+        self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

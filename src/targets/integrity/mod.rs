@@ -279,6 +279,10 @@ impl TargetKind for Integrity {
 }
 
 impl Target for Integrity {
+    fn writes_unasked(&self) -> bool {
+        true
+    }
+
     /// The constructor computes from both sizes how much data there is room for (`get_provided_data_sectors` in
     /// `drivers/md/dm-integrity.c`), and refuses a longer row.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

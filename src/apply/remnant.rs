@@ -252,7 +252,8 @@ impl fmt::Display for Remnant {
             RemnantState::Unreadable { name } => {
                 write!(
                     f,
-                    "the state of {name} can't be read{why}; `dmctl info {name}` shows whether it exists"
+                    "the state of {name} can't be read{why}; `dmctl info {}` shows whether it exists",
+                    name.word()
                 )
             }
             RemnantState::Changed { name } => write!(
@@ -280,14 +281,14 @@ impl Lost {
     fn fmt_at(&self, f: &mut fmt::Formatter<'_>, place: Place, why: &Why<'_>, foreign: &str) -> fmt::Result {
         let Self { name, options, rows, is_readonly } = self;
         let word = name.word();
-        if place == Place::Taken {
-            return write!(
-                f,
-                "{name} was removed, and a new device has its place{why}; once the cause is gone, `dmctl apply` goes on from \
-                 here"
-            );
-        }
         let rows = match rows.as_deref().map(Rows) {
+            _ if place == Place::Taken => {
+                return write!(
+                    f,
+                    "{name} was removed, and a new device has its place{why}; once the cause is gone, `dmctl apply` goes \
+                     on from here"
+                );
+            }
             Some(Rows([])) => {
                 return write!(
                     f,
@@ -310,23 +311,21 @@ impl Lost {
                 );
             }
         };
-        let create =
-            format_args!("`dmctl create {word}{options}{foreign}` makes it from its old table:{rows}")
-                .to_string();
-        match place {
-            Place::Free | Place::Taken => {
-                write!(f, "{name} was removed, and can't be made again as it was{why}; {create}")
-            }
-            Place::Empty if *is_readonly => write!(
+        let create = format!("`dmctl create {word}{options}{foreign}` makes it from its old table:{rows}");
+        match (place, is_readonly) {
+            (Place::Empty, true) => write!(
                 f,
                 "{name} was removed, and is there again without a table{why}; once `dmctl remove {word}{foreign}` has removed \
                  that, {create}"
             ),
-            Place::Empty => write!(
+            (Place::Empty, false) => write!(
                 f,
                 "{name} was removed, and is there again without a table{why}; once the cause is gone, `dmctl apply` goes \
                  on from here, and `dmctl reload {word}{foreign}` gives it its old table:{rows}"
             ),
+            (Place::Free | Place::Taken, _) => {
+                write!(f, "{name} was removed, and can't be made again as it was{why}; {create}")
+            }
         }
     }
 }

@@ -20,9 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    context.changing(&format!("clear {}", args.name), |kernel| {
-        let device = ops::find(kernel, &args.name)?;
-        ops::clear(kernel, &device.name, (&args.consent).into())?;
-        Ok(Exit::Done)
+    context.changing_device("clear", &args.name, |kernel, name| {
+        Ok(ops::clear(kernel, name, (&args.consent).into())?)
     })
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::apply::Options;
 use crate::confirm;
+use crate::identity::Name;
 use crate::kernel::live::{Live, LongWait, Udev};
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
 use crate::lock::{self, Lock, LockError};
+use crate::ops;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -137,6 +139,20 @@ impl Context {
         act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.hold(command)?.change(act)
+    }
+
+    /// Gives the kernel and the name of one device to `act`, for the verb that is written with `named`: a name or a path.
+    pub(crate) fn changing_device(
+        &self,
+        verb: &str,
+        named: &str,
+        act: impl FnOnce(&dyn ChangeKernel, &Name) -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
+        self.changing(&format!("{verb} {named}"), |kernel| {
+            let device = ops::find(kernel, named)?;
+            act(kernel, &device.name)?;
+            Ok(Exit::Done)
+        })
     }
 
     /// Takes the lock, for several changes.

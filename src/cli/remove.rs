@@ -24,17 +24,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    context.changing(&format!("remove {}", args.name), |kernel| {
-        let device = ops::find(kernel, &args.name)?;
+    context.changing_device("remove", &args.name, |kernel, name| {
         let options = RemoveOptions {
             deferred: args.deferred,
             stop: context.stop(),
             foreign: (&args.consent).into(),
             ..RemoveOptions::default()
         };
-        if ops::remove(kernel, &device.name, options)? == Removed::WhenClosed {
-            note(format_args!("`{}` is open: it goes away when it is closed", device.name));
+        if ops::remove(kernel, name, options)? == Removed::WhenClosed {
+            note(format_args!("`{name}` is open: it goes away when it is closed"));
         }
-        Ok(Exit::Done)
+        Ok(())
     })
 }

@@ -20,9 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    context.changing(&format!("resume {}", args.name), |kernel| {
-        let device = ops::find(kernel, &args.name)?;
-        ops::resume(kernel, &device.name, (&args.consent).into())?;
-        Ok(Exit::Done)
+    context.changing_device("resume", &args.name, |kernel, name| {
+        Ok(ops::resume(kernel, name, (&args.consent).into())?)
     })
 }

@@ -27,10 +27,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    context.changing(&format!("suspend {}", args.name), |kernel| {
-        let device = ops::find(kernel, &args.name)?;
+    context.changing_device("suspend", &args.name, |kernel, name| {
         let how = Suspend { flush: !args.no_flush, freeze: !args.no_freeze };
-        ops::suspend(kernel, &device.name, how, (&args.consent).into())?;
-        Ok(Exit::Done)
+        Ok(ops::suspend(kernel, name, how, (&args.consent).into())?)
     })
 }

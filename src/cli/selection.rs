@@ -42,6 +42,7 @@ impl Selection {
             }
         }
         map.keep(&keys);
+        map.rest.get_or_insert_default().selected.clone_from(&self.keys);
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ mod overlap;
 pub(crate) mod own_sectors;
 mod parse;
 mod parts;
+mod rest;
 mod row_fields;
 mod schema;
 pub(crate) mod source;
@@ -46,6 +47,7 @@ pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Policy, Rows, State};
 pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps, readings};
+pub use rest::Rest;
 pub use schema::schema;
 pub use source::Source;
 pub use stacks::Stack;
@@ -131,7 +133,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
         owner: merged.owner,
         policy: merged.policy,
         mappings: merged.mappings,
-        is_part: false,
+        rest: None,
     });
     Loaded { map, diagnostics, sources }
 }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::boot::BootOption;
+use super::rest::Rest;
 use crate::access::Access;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
@@ -23,9 +24,9 @@ pub struct Map {
     pub policy: Policy,
     /// The mappings that the file declares, those that must be absent included.
     pub mappings: Mappings,
-    /// Whether these are some mappings of a larger map. Then the other devices of the owner are left as they are,
-    /// whatever their state: a mapping of the rest may declare them.
-    pub is_part: bool,
+    /// The rest of a larger map, if these are only some of its mappings. Then the other devices of the owner are left as
+    /// they are, whatever their state: a mapping of the rest may declare them.
+    pub rest: Option<Rest>,
 }
 
 /// Mappings by key, in the order of their keys.

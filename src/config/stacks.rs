@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::boot::BootOption;
-use super::model::{Map, Mapping, State};
+use super::model::{Map, Mapping, Mappings, State};
 use crate::identity::Key;
 use crate::stack::{IndexVec, NamedStacks, position};
 
@@ -52,9 +52,13 @@ impl Map {
     /// Reduces the map to these mappings. Such a part never prunes, and repairs no other device: a device that it does not
     /// declare may belong to the rest of the map.
     pub fn keep(&mut self, keys: &BTreeSet<Key>) {
-        self.mappings.retain(|key, _| keys.contains(key));
+        let all = std::mem::take(&mut self.mappings);
+        let (kept, left) = all.into_iter().partition(|(key, _)| keys.contains(key));
+        self.mappings = kept;
+        let rest = self.rest.get_or_insert_default();
+        rest.prune |= self.policy.prune;
+        rest.mappings.extend::<Mappings>(left);
         self.policy.prune = false;
-        self.is_part = true;
     }
 }
 
@@ -104,6 +108,12 @@ mod tests {
         let mut map = map();
         map.keep(&[key("alone")].into());
         assert_eq!(map.mappings.len(), 1);
-        assert!(!map.policy.prune && map.is_part);
+        assert!(!map.policy.prune);
+        let rest = map.rest.unwrap();
+        assert!(rest.prune);
+        assert_eq!(
+            rest.mappings.keys().map(Key::as_str).collect::<Vec<_>>(),
+            ["gone", "home", "pool", "srv"]
+        );
     }
 }

@@ -165,7 +165,7 @@ impl<'a> Changes<'a> {
 
     /// The orphans that this map may judge. None for a part of a map: a mapping of the rest may declare them.
     pub(super) fn own_orphans(&self) -> &[&'a Seen] {
-        if self.map.is_part { &[] } else { &self.orphans }
+        if self.map.rest.is_some() { &[] } else { &self.orphans }
     }
 
     /// The numbers of devices that something may be done to.

@@ -36,7 +36,7 @@ pub fn deactivate(
 ) -> Result<Deactivation, KernelError> {
     let mut map = map.clone();
     map.policy.prune = false;
-    map.is_part = true;
+    map.rest.get_or_insert_default();
     for mapping in map.mappings.values_mut() {
         mapping.state = State::Absent;
         mapping.rows.clear();

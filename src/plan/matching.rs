@@ -4,9 +4,10 @@
 //! `renamed_from` gives or, with `adopt`, by the name of the mapping. A device with another uuid is not found by its name.
 
 use super::conflict::{Conflict, NameHolder, Obstacle};
+use super::other_stack::{OtherStack, Pruning};
 use super::position::MappingId;
 use crate::config::{Map, Mapping, State};
-use crate::identity::{Key, Name, Owner};
+use crate::identity::{Key, Name};
 use crate::observed::{Observed, Seen, SeenId};
 use crate::stack::{IndexVec, Position as _};
 
@@ -125,16 +126,19 @@ pub(crate) fn taken(
     name: &Name,
     by: &Seen,
     declared: Option<&Key>,
-    owner: &Owner,
+    map: &Map,
 ) -> Conflict {
     let pending = || by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
-    let holder = match (&by.listed.uuid, declared) {
-        (_, Some(key)) => NameHolder::Mapping(key.clone()),
+    let rest = map.rest.as_ref();
+    let other = OtherStack::declaring(rest, &by.listed.name, by.listed.uuid.as_ref());
+    let holder = match (&by.listed.uuid, declared, other) {
+        (_, Some(key), _) => NameHolder::Mapping(key.clone()),
         _ if pending() => NameHolder::RemovalPending,
-        (None, _) if mapping.adopt => NameHolder::SecondWithoutUuid,
-        (None, _) => NameHolder::WithoutUuid,
-        (Some(uuid), _) if uuid.is_of(owner) => NameHolder::Orphan(uuid.clone()),
-        (Some(uuid), _) => NameHolder::Foreign(uuid.clone()),
+        (_, _, Some(other)) => NameHolder::OtherStack(other),
+        (None, ..) if mapping.adopt => NameHolder::SecondWithoutUuid,
+        (None, ..) => NameHolder::WithoutUuid,
+        (Some(uuid), ..) if uuid.is_of(&map.owner) => NameHolder::Orphan(uuid.clone(), Pruning::of(rest)),
+        (Some(uuid), ..) => NameHolder::Foreign(uuid.clone()),
     };
     Conflict {
         mapping: mapping.key.clone(),

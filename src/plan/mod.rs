@@ -33,6 +33,7 @@ mod neighbour;
 mod order;
 mod origin;
 mod origins;
+mod other_stack;
 mod outside;
 mod overlap;
 mod partitions;
@@ -78,6 +79,7 @@ pub use namesake::Namesake;
 pub use neighbour::{
     DiskUser, Living, Origin, Other, Part, ReadElsewhere, SameDisk, SharedPlace, WrittenElsewhere,
 };
+pub use other_stack::{OtherStack, Pruning};
 pub use position::{ChangeId, StepId};
 pub(crate) use reason::suspended_meanwhile;
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};

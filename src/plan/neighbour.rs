@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::other_stack::{OtherStack, Pruning};
 use super::usage::InUse;
 use crate::config::SharedSectors;
 use crate::device::Written;
@@ -44,8 +45,10 @@ pub struct Living {
 /// The origin of a mapped device, as its uuid tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
+    /// A mapping of another stack has it.
+    OtherStack(OtherStack),
     /// The owner of the map has it, and no mapping declares it.
-    Leftover(Uuid),
+    Leftover(Uuid, Pruning),
     /// The owner of the map has it, and the kernel removes it with its last close.
     Leaving,
     /// Another dmctl owner has it.
@@ -146,7 +149,8 @@ impl fmt::Display for Living {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Leftover(uuid) => write!(f, "an owned device ({uuid}) that no mapping declares"),
+            Self::OtherStack(other) => write!(f, "the mapping `{}` of another stack", other.key),
+            Self::Leftover(uuid, _) => write!(f, "an owned device ({uuid}) that no mapping declares"),
             Self::Leaving => f.write_str("an owned device that goes away as soon as it is closed"),
             Self::Owner(owner) => write!(f, "a device of the dmctl owner {owner}"),
             Self::Subsystem(subsystem) => write!(f, "a device of {subsystem}"),
@@ -179,12 +183,13 @@ impl fmt::Display for WrittenElsewhere {
         }
         match &by.origin {
             Origin::Leaving => return f.write_str("; apply again once it is gone"),
-            Origin::Leftover(uuid) => {
+            Origin::OtherStack(other) => return write!(f, "; {other}"),
+            Origin::Leftover(uuid, pruning) => {
                 let formerly = uuid.parts().map(|(_, key)| format!("formerly = [\"{key}\"] or "));
                 let formerly = formerly.unwrap_or_default();
                 write!(
                     f,
-                    "; write {formerly}uuid = \"{uuid}\" in the mapping that this device is, or let prune = true remove it"
+                    "; write {formerly}uuid = \"{uuid}\" in the mapping that this device is, or {pruning}"
                 )?;
             }
             _ => {}
@@ -214,11 +219,19 @@ impl fmt::Display for SameDisk {
             Err(number) => write!(f, "{number}")?,
         }
         let used = printable(&self.used);
+        let other = match &self.by {
+            DiskUser::Living(Living { origin: Origin::OtherStack(other), .. }) => Some(other),
+            _ => None,
+        };
         let which = if self.is_disk { ", the disk of that partition," } else { " of the same disk" };
         write!(f, " to no table: {used}{which} is {}", self.by)?;
+        if let Some(other) = other {
+            write!(f, "; {other}")?;
+        }
         match (&self.instead, &self.by) {
             (Some((device, offset)), _) => {
-                write!(f, "; map {} with offset {offset} instead", printable(device))
+                let or = if other.is_some() { "or " } else { "" };
+                write!(f, "; {or}map {} with offset {offset} instead", printable(device))
             }
             (None, DiskUser::Itself) => f.write_str("; apply it with state = \"absent\" first"),
             (None, _) => Ok(()),

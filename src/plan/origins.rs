@@ -15,11 +15,12 @@ use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
 use super::held::Held;
 use super::origin::{Origin, taken, written};
+use super::other_stack::OtherStack;
 use crate::config::State;
 use crate::device::Device;
 use crate::diff;
 use crate::identity::DevNum;
-use crate::kernel::{DeviceState, Suspend};
+use crate::kernel::{DeviceState, Info, Suspend};
 use crate::observed::Observed;
 use crate::stack::{NamedStacks, Position as _, Reach, position};
 use crate::table::RawRow;
@@ -109,7 +110,9 @@ pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
         };
         let foreign = |(state, origin): (&DeviceState, DevNum)| {
             let is_foreign = observed.by_number(state.info.number).is_some_and(|seen| seen.mapped.is_none());
-            is_foreign.then(|| Obstacle::OriginForeign { writer: state.info.name.clone(), origin })
+            let Info { name, uuid, .. } = &state.info;
+            let other = || OtherStack::declaring(changes.map.rest.as_ref(), name, uuid.as_ref());
+            is_foreign.then(|| Obstacle::OriginForeign { writer: name.clone(), origin, other: other() })
         };
         conflicts.extend(writers(change, observed).filter_map(foreign).map(conflict));
         conflicts.extend(deaf(change, changes, observed).map(conflict));

@@ -382,7 +382,7 @@ fn taken_names(
             && let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key))
         {
             let declared = changes.key_of(by.listed.number, observed);
-            conflicts.push(matching::taken(change.mapping, name, by, declared, &changes.map.owner));
+            conflicts.push(matching::taken(change.mapping, name, by, declared, changes.map));
         }
     }
     conflicts

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::{Change, Saved, SavedError, StepName, change, keys, map};
-use crate::config::{self, Map};
+use crate::config::{self, Map, Rest};
 use crate::identity::{Key, Name};
 use crate::kernel::ReadKernel;
 use crate::keys::Places;
@@ -79,14 +79,17 @@ impl Saved {
 
     /// Reads the map again, with its keys; or returns what has changed in it.
     fn map(&self, places: &Places) -> Result<Result<Map, Change>, SavedError> {
-        let kept = || map::read(&self.map, Some(places)).map(|map| Map { is_part: self.is_part, ..map });
-        let Some(digest) = &self.map_keys else { return kept().map(Ok) };
+        let Some(digest) = &self.map_keys else {
+            let map = map::read(&self.map, Some(places))?;
+            return Ok(Ok(Map { rest: self.rest()?, ..map }));
+        };
         let mut loaded = config::load(&self.map_files);
         loaded.read_keys(places);
         let problems = loaded.render();
         let mut map = loaded.map.ok_or(SavedError::Map(problems))?;
         if self.is_part {
             map.keep(&map::read(&self.map, None)?.mappings.into_keys().collect());
+            map.rest = self.rest()?;
         }
         Ok(if map::canonical(&map) != self.map {
             Err(Change::Map)
@@ -95,6 +98,14 @@ impl Saved {
         } else {
             Ok(map)
         })
+    }
+
+    /// Returns the rest of the map, if the plan is one of a part.
+    fn rest(&self) -> Result<Option<Rest>, SavedError> {
+        match &self.rest {
+            Some(record) => record.read().map(Some),
+            None => Ok(self.is_part.then(Rest::default)),
+        }
     }
 
     /// Returns the files of the map, if they are read again when the plan is applied: those of a map with keys in clear.

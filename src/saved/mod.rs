@@ -21,6 +21,7 @@ mod fingerprint;
 mod keys;
 mod malformed;
 mod map;
+mod rest;
 mod undo;
 
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub use map::canonical;
 pub use undo::Undo;
 
 use keys::KeyDigest;
+use rest::RestRecord;
 
 /// The version of the format. A file of another version is refused.
 pub const FORMAT_VERSION: u32 = 1;
@@ -63,6 +65,9 @@ pub struct Saved {
     /// Whether the map is a part of a larger one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_part: bool,
+    /// What the conflicts of a part name of the rest of the map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rest: Option<RestRecord>,
     /// The files of the map, when they hold keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     map_files: Vec<PathBuf>,
@@ -162,7 +167,8 @@ impl Saved {
             document,
             made,
             map: map::canonical(map),
-            is_part: map.is_part,
+            is_part: map.rest.is_some(),
+            rest: RestRecord::new(map, plan),
             map_files,
             map_keys,
         })

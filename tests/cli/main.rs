@@ -15,6 +15,7 @@ mod json;
 mod lab;
 mod lock;
 mod lower;
+mod parts;
 mod plan;
 #[path = "../processes/mod.rs"]
 mod processes;

@@ -66,7 +66,13 @@ impl fmt::Display for Obstacle {
                 "it would take over what `{giver}` keeps on {number}, and that is not suspended; apply the map with \
                  `state = \"suspended\"` for it first"
             ),
-            Self::OriginForeign { writer, origin } => write!(
+            Self::OriginForeign { writer, origin, other: Some(other) } => write!(
+                f,
+                "its origin {origin} is written through `{writer}`, the mapping `{}` of another stack, which must be \
+                 suspended while the snapshot is made; {other}",
+                other.key
+            ),
+            Self::OriginForeign { writer, origin, other: None } => write!(
                 f,
                 "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
                  suspended while the snapshot is made; declare it, or run `dmctl suspend {0} --foreign` before the apply and \

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::identity::{Called, Key, Uuid};
+use crate::plan::other_stack::{OtherStack, Pruning};
 
 /// A member of a circle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,10 @@ pub enum NameHolder {
     SecondWithoutUuid,
     /// A device without uuid.
     WithoutUuid,
+    /// The device of a mapping of another stack.
+    OtherStack(OtherStack),
     /// An orphan.
-    Orphan(Uuid),
+    Orphan(Uuid, Pruning),
     /// A device of another dmctl owner, of another subsystem, or of unknown origin.
     Foreign(Uuid),
 }
@@ -66,10 +69,16 @@ impl fmt::Display for NameHolder {
             Self::WithoutUuid => f.write_str(
                 "a device without uuid; write adopt = true to take it over, or give the mapping another name",
             ),
-            Self::Orphan(uuid) => write!(
-                f,
-                "an owned device ({uuid}) that no mapping declares; remove it, or let prune = true do so"
-            ),
+            Self::OtherStack(other) => {
+                write!(f, "the device of the mapping `{}` of another stack; {other}", other.key)
+            }
+            Self::Orphan(uuid, pruning) => {
+                write!(f, "an owned device ({uuid}) that no mapping declares; remove it, or ")?;
+                match pruning {
+                    Pruning::Off => f.write_str("let prune = true do so"),
+                    pruning => pruning.fmt(f),
+                }
+            }
             Self::Foreign(uuid) => {
                 let other = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
                 let whose = other.or_else(|| uuid.subsystem().map(ToString::to_string));

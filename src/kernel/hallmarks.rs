@@ -34,6 +34,17 @@ pub struct Hallmarks {
     pub links: Vec<String>,
 }
 
+/// Whether two devices are the same one, as far as their hallmarks tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sameness {
+    /// Nothing tells them apart.
+    Same,
+    /// They are two.
+    Another,
+    /// A name is seen of the one and not of the other.
+    Unknown,
+}
+
 /// The folder of the links that are made of a device itself.
 const BY_ID: &str = "/dev/disk/by-id/";
 
@@ -62,11 +73,26 @@ impl Hallmarks {
         }
     }
 
-    /// Whether the two can be the same device. Of links one in common is enough: others come and go with udev's rules.
-    pub fn are_of_one(&self, other: &Self) -> bool {
-        let links = |of: &Self| Self { links: Vec::new(), ..of.clone() };
-        links(self) == links(other)
-            && (self.links == other.links || self.links.iter().any(|link| other.links.contains(link)))
+    /// Compares two devices. A name that only one of the two shows tells nothing: it may not be seen at the moment, as in a
+    /// container without `/sys`. Of links one in common is enough: others come and go with udev's rules.
+    pub fn compare(&self, other: &Self) -> Sameness {
+        let names = |of: &Self| {
+            let Self { wwid, serial, md_uuid, backing_file, partuuid, .. } = of.clone();
+            [wwid, serial, md_uuid, backing_file, partuuid, of.partition_start.map(|start| start.to_string())]
+        };
+        let pairs: Vec<_> = names(self).into_iter().zip(names(other)).collect();
+        let differs =
+            |(one, two): &(Option<String>, Option<String>)| one.is_some() && two.is_some() && one != two;
+        let no_links = self.links.is_empty() || other.links.is_empty();
+        let linked = self.links.iter().any(|link| other.links.contains(link));
+        if pairs.iter().any(differs) || !(no_links || linked) {
+            Sameness::Another
+        } else if pairs.iter().any(|(one, two)| one != two) || self.links.is_empty() != other.links.is_empty()
+        {
+            Sameness::Unknown
+        } else {
+            Sameness::Same
+        }
     }
 }
 
@@ -106,19 +132,25 @@ mod tests {
         let one =
             links(&["/dev/sda", "/dev/disk/by-id/ata-A", "/dev/disk/by-id/wwn-1", "/dev/disk/by-uuid/1"]);
         assert_eq!(one.to_string(), "/dev/disk/by-id/ata-A, /dev/disk/by-id/wwn-1");
-        assert!(one.are_of_one(&links(&["/dev/disk/by-id/wwn-1", "/dev/disk/by-id/scsi-1"])));
-        assert!(!one.are_of_one(&links(&["/dev/disk/by-id/wwn-2"])));
-        assert!(!one.are_of_one(&links(&["/dev/sda"])));
+        let known_by = |paths: &[&str]| one.compare(&links(paths));
+        assert_eq!(known_by(&["/dev/disk/by-id/wwn-1", "/dev/disk/by-id/scsi-1"]), Sameness::Same);
+        assert_eq!(known_by(&["/dev/disk/by-id/wwn-2"]), Sameness::Another);
+        assert_eq!(known_by(&["/dev/sda"]), Sameness::Unknown);
         assert_eq!(links(&["/dev/ram0", "/dev/disk/by-id/lvm-pv-uuid-x"]).to_string(), "none");
     }
 
     #[test]
-    fn a_name_that_is_gone_is_another_device() {
+    fn a_name_that_only_one_shows_tells_nothing() {
         let named = Hallmarks { wwid: Some("naa.1".into()), ..Hallmarks::default() };
-        assert!(!named.are_of_one(&Hallmarks::default()) && !Hallmarks::default().are_of_one(&named));
+        let blank = Hallmarks::default();
+        assert_eq!((named.compare(&blank), blank.compare(&named)), (Sameness::Unknown, Sameness::Unknown));
+        assert_eq!((named.compare(&named), blank.compare(&blank)), (Sameness::Same, Sameness::Same));
+        // A name that differs tells, whatever is not seen beside it.
+        let other = Hallmarks { wwid: Some("naa.2".into()), partition_start: Some(1), ..blank.clone() };
+        assert_eq!(named.compare(&other), Sameness::Another);
         let mut part = Hallmarks { partition_start: Some(2048), ..named.clone() };
         part.complete(&["/dev/disk/by-partuuid/aa-01".into(), "/dev/disk/by-id/x-part1".into()]);
         assert_eq!(part.to_string(), "wwid naa.1, partition uuid aa-01, partition from sector 2048 on");
-        assert!(!part.are_of_one(&named));
+        assert_eq!(part.compare(&named), Sameness::Unknown);
     }
 }

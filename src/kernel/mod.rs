@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use absence::{Absence, FileKind};
 pub use error::{Call, KernelError};
-pub use hallmarks::Hallmarks;
+pub use hallmarks::{Hallmarks, Sameness};
 pub use memory::MemoryLock;
 pub use unseen::Unseen;
 

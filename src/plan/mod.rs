@@ -131,6 +131,7 @@ impl Plan {
             only.dependencies
                 .push(self.dependencies.below(id).iter().filter_map(|lower| places[*lower]).collect());
         }
+        only.held_loads = self.held_loads.iter().filter_map(|step| places[*step]).collect();
         let conflicts =
             self.conflicts.iter().filter(|conflict| keep(Some(&conflict.mapping), &conflict.name));
         only.conflicts = conflicts.cloned().collect();

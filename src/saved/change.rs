@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::device_record::{DeviceRecord, Locator, MappedState};
-use crate::kernel::Hallmarks;
-use crate::plan::document::{Document, Step};
+use crate::kernel::{Hallmarks, Sameness};
+use crate::plan::document::{Document, Remark, Step};
 use crate::plan::{self, Action};
 
 /// A change that makes a saved plan stale. Its `Display` is a sentence for a person.
@@ -51,9 +51,22 @@ pub enum Change {
         /// The count of the steps that were saved.
         saved: usize,
     },
-    /// The map conflicts with the kernel in other places.
-    #[error("there are other conflicts now")]
-    Conflicts,
+    /// The map conflicts with the kernel where it did not.
+    #[error("there is a conflict now: {mapping}: {reason}")]
+    Conflict {
+        /// The key of the mapping.
+        mapping: String,
+        /// The sentence about the conflict.
+        reason: String,
+    },
+    /// A conflict of the plan has gone.
+    #[error("a conflict of the plan has gone: {mapping}: {reason}")]
+    ConflictGone {
+        /// The key of the mapping.
+        mapping: String,
+        /// The sentence about the conflict.
+        reason: String,
+    },
 }
 
 /// The difference of one device from its record.
@@ -79,6 +92,13 @@ pub enum DeviceChange {
     },
     /// Another device has the number and the path.
     Another {
+        /// What the one in the record is known by.
+        was: Box<Hallmarks>,
+        /// What the one is known by that is there now.
+        is: Box<Hallmarks>,
+    },
+    /// The device has the number and the path, and whether it is the one of the record can't be told.
+    Unknown {
         /// What the one in the record is known by.
         was: Box<Hallmarks>,
         /// What the one is known by that is there now.
@@ -146,6 +166,10 @@ fn device_sentence(name: &str, change: &DeviceChange) -> String {
         DeviceChange::Another { was, is } => {
             format!("`{name}` is another device now: it is known by {is}, the one of the plan by {was}")
         }
+        DeviceChange::Unknown { was, is } => format!(
+            "whether `{name}` is the device of the plan can't be told: that one was known by {was}, this one by {is}; let \
+             `/sys` and the links of udev show it, or make the plan again"
+        ),
         DeviceChange::ReadOnly(true) => format!("`{name}` is read-only now"),
         DeviceChange::ReadOnly(false) => format!("`{name}` is writable now"),
         DeviceChange::Replaced => format!("`{name}` is another device now"),
@@ -191,10 +215,13 @@ fn of_state(was: &DeviceRecord, is: &DeviceRecord) -> Vec<DeviceChange> {
     {
         changes.push(DeviceChange::Sectors { was, is });
     }
-    if let (Some(was), Some(is)) = (&was.hallmarks, &is.hallmarks)
-        && !was.are_of_one(is)
-    {
-        changes.push(DeviceChange::Another { was: Box::new(was.clone()), is: Box::new(is.clone()) });
+    if let (Some(was), Some(is)) = (&was.hallmarks, &is.hallmarks) {
+        let both = || (Box::new(was.clone()), Box::new(is.clone()));
+        changes.extend(match was.compare(is) {
+            Sameness::Same => None,
+            Sameness::Another => Some(both()).map(|(was, is)| DeviceChange::Another { was, is }),
+            Sameness::Unknown => Some(both()).map(|(was, is)| DeviceChange::Unknown { was, is }),
+        });
     }
     if was.read_only != is.read_only {
         changes.push(DeviceChange::ReadOnly(is.read_only));
@@ -241,10 +268,17 @@ pub(super) fn of_steps(saved: &Document, now: &Document) -> Option<Change> {
             Change::OtherStep { now, saved }
         });
     }
-    if saved.steps.len() != now.steps.len() {
-        return Some(Change::StepCount { now: now.steps.len(), saved: saved.steps.len() });
-    }
-    (saved.conflicts != now.conflicts).then_some(Change::Conflicts)
+    let (now, saved) = (now.steps.len(), saved.steps.len());
+    (now != saved).then_some(Change::StepCount { now, saved })
+}
+
+/// Compares the conflicts that were saved with those that there are now.
+pub(super) fn of_conflicts(saved: &Document, now: &Document) -> Vec<Change> {
+    let parts = |conflict: &Remark| (conflict.mapping.clone(), conflict.reason.clone());
+    let new = now.conflicts.iter().filter(|conflict| !saved.conflicts.contains(conflict)).map(parts);
+    let gone = saved.conflicts.iter().filter(|conflict| !now.conflicts.contains(conflict)).map(parts);
+    let new = new.map(|(mapping, reason)| Change::Conflict { mapping, reason });
+    new.chain(gone.map(|(mapping, reason)| Change::ConflictGone { mapping, reason })).collect()
 }
 
 /// Returns the step without its users and its refusal, which may come and go, and are judged again before anything is

@@ -66,9 +66,12 @@ impl Saved {
         if now.is_empty() && !self.document.is_empty() {
             return Ok(Freshness::Applied);
         }
-        if changes.is_empty() {
+        let conflicts = change::of_conflicts(&self.document, &now);
+        // A conflict takes the steps of its mapping away, and tells more than their count.
+        if changes.is_empty() && conflicts.is_empty() {
             changes.extend(change::of_steps(&self.document, &now));
         }
+        changes.extend(conflicts);
         if !changes.is_empty() {
             return Ok(Freshness::Stale(changes));
         }

@@ -21,6 +21,8 @@ mod plan;
 mod processes;
 mod repair;
 mod saved;
+mod saved_conflicts;
+mod saved_disks;
 mod stacks;
 mod streams;
 mod units;

@@ -9,7 +9,7 @@ use crate::lab::{Lab, dmctl, ended};
 use crate::plan::{applied, linear, map};
 
 /// A lab with a plan in it that grows `data`, makes `new` and leaves `other` alone, and the plan's path.
-fn saved() -> (Lab, String) {
+pub fn saved() -> (Lab, String) {
     let lab = applied(&format!("{}{}", linear("data", 0, 8), linear("other", 32, 8)));
     let after = format!("{}{}{}", linear("data", 0, 16), linear("other", 32, 8), linear("new", 48, 4));
     let file = lab.write("after.toml", &map(&after));
@@ -19,7 +19,7 @@ fn saved() -> (Lab, String) {
 }
 
 /// Ends with 4 and changes nothing; gives what was said.
-fn is_stale(lab: &Lab, plan: &str) -> String {
+pub fn is_stale(lab: &Lab, plan: &str) -> String {
     let before = std::fs::read_to_string(lab.state()).unwrap();
     let stderr = lab.fails(4, ["apply", "--plan", plan]);
     assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), before);
@@ -112,95 +112,6 @@ fn what_it_stands_on_may_not_change() {
         lab.edit(edit);
         let stderr = is_stale(&lab, &plan);
         assert!(stderr.contains(says), "{says}: {stderr}");
-    }
-}
-
-#[test]
-fn another_disk_of_the_same_size_and_path_is_told() {
-    type Edit = fn(&mut Value);
-    let cases: [(Edit, Edit, &str); 6] = [
-        (
-            |disk| disk["wwid"] = "naa.1".into(),
-            |disk| disk["wwid"] = "naa.2".into(),
-            "`8:0` is another device now: it is known by wwid naa.2, the one of the plan by wwid naa.1",
-        ),
-        (
-            |disk| disk["serial"] = "one".into(),
-            |disk| disk["serial"] = Value::Null,
-            "it is known by none, the one of the plan by serial number one",
-        ),
-        (
-            |_| {},
-            |disk| disk["md_uuid"] = "0:1".into(),
-            "it is known by array uuid 0:1, the one of the plan by none",
-        ),
-        (
-            |disk| disk["backing_file"] = "/srv/a".into(),
-            |disk| disk["backing_file"] = "/srv/b".into(),
-            "it is known by file /srv/b, the one of the plan by file /srv/a",
-        ),
-        (
-            |disk| disk["paths"] = json!(["/dev/sda", "/dev/disk/by-id/X"]),
-            |disk| disk["paths"] = json!(["/dev/sda", "/dev/disk/by-id/Y"]),
-            "it is known by /dev/disk/by-id/Y, the one of the plan by /dev/disk/by-id/X",
-        ),
-        (
-            |disk| disk["paths"] = json!(["/dev/sda", "/dev/disk/by-id/X"]),
-            |disk| disk["paths"] = json!(["/dev/sda"]),
-            "it is known by none, the one of the plan by /dev/disk/by-id/X",
-        ),
-    ];
-    for (before, after, says) in cases {
-        let (lab, plan) = saved();
-        lab.edit(|state| before(&mut state["block_devices"][0]));
-        lab.ok(["plan", &lab.path("after.toml"), "--out", &plan]);
-        assert!(!lab.ok(["show", &plan]).contains("Stale"));
-        lab.edit(|state| after(&mut state["block_devices"][0]));
-        let stderr = is_stale(&lab, &plan);
-        assert!(stderr.contains(says), "{says}: {stderr}");
-        // The number of the host is not the name of the disk.
-        lab.fails(4, ["apply", "--plan", &plan, "--any-host"]);
-    }
-}
-
-#[test]
-fn more_links_and_another_name_of_the_file_system_do_not_matter() {
-    let (lab, plan) = saved();
-    let paths = |lab: &Lab, paths: Value| lab.edit(|state| state["block_devices"][0]["paths"] = paths);
-    paths(&lab, json!(["/dev/sda", "/dev/disk/by-id/wwn-1", "/dev/disk/by-uuid/1"]));
-    lab.ok(["plan", &lab.path("after.toml"), "--out", &plan]);
-    paths(
-        &lab,
-        json!(["/dev/sda", "/dev/disk/by-id/scsi-1", "/dev/disk/by-id/wwn-1", "/dev/disk/by-uuid/2"]),
-    );
-    assert!(!lab.ok(["show", &plan]).contains("Stale"));
-    lab.ok(["apply", "--plan", &plan]);
-}
-
-#[test]
-fn a_partition_is_known_by_its_disk_its_uuid_and_its_place() {
-    type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 3] = [
-        ("wwid naa.9,", |state| state["block_devices"][0]["wwid"] = "naa.9".into()),
-        ("partition uuid bb-01,", |state| state["block_devices"][1]["partuuid"] = "bb-01".into()),
-        ("partition from sector 4096 on", |state| {
-            state["block_devices"][1]["partition"]["start"] = 4096.into();
-        }),
-    ];
-    for (says, edit) in edits {
-        let lab = Lab::new();
-        lab.edit(|state| {
-            state["block_devices"][0]["wwid"] = "naa.1".into();
-            let part = json!({ "number": "8:1", "sectors": 65536, "paths": ["/dev/sda1"], "partuuid": "aa-01",
-                "partition": { "disk": "8:0", "start": 2048 } });
-            state["block_devices"].as_array_mut().unwrap().insert(1, part);
-        });
-        let file = lab.write("part.toml", &map(&linear("data", 0, 8).replace("8:0", "/dev/sda1")));
-        let plan = lab.path("plan.json");
-        lab.ok(["plan", &file, "--out", &plan]);
-        lab.edit(edit);
-        let stderr = is_stale(&lab, &plan);
-        assert!(stderr.contains("`/dev/sda1` is another device now") && stderr.contains(says), "{stderr}");
     }
 }
 

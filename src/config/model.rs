@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::boot::BootOption;
-use super::rest::Rest;
 use crate::access::Access;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
@@ -31,6 +30,29 @@ pub struct Map {
 
 /// Mappings by key, in the order of their keys.
 pub type Mappings = IndexMap<Key, Mapping>;
+
+/// The rest of a map of which only a part is planned. The part changes no device of it, whatever its state, but must know
+/// it: a device that is in the way may be one that the rest moves or removes.
+#[derive(Clone, Default)]
+pub struct Rest {
+    /// The keys that the part was selected by; none where it was selected otherwise.
+    pub selected: Vec<Key>,
+    /// Whether the whole map removes owned devices that no mapping declares.
+    pub prune: bool,
+    /// The mappings that are left out.
+    pub mappings: Mappings,
+}
+
+impl Rest {
+    /// Returns the mapping that the device of this name and uuid is, or becomes when the mapping takes it over.
+    pub fn declaring(&self, name: &Name, uuid: Option<&Uuid>) -> Option<&Mapping> {
+        let is_of = |mapping: &&Mapping| match uuid {
+            Some(uuid) => mapping.uuid == *uuid || mapping.formerly.contains(uuid),
+            None => mapping.renamed_from.as_ref() == Some(name) || (mapping.adopt && mapping.name == *name),
+        };
+        self.mappings.values().find(is_of)
+    }
+}
 
 /// The `[policy]` of a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -251,8 +251,8 @@ pub(crate) struct LoadTime {
     /// Whether each table is loaded only once all devices below it serve I/O again: one of the devices is suspended from
     /// the start, and a target may read its devices when it is loaded, and would wait for ever.
     all_late: bool,
-    /// The devices that grow.
-    grown: HashSet<DevNum>,
+    /// The devices that get another size.
+    resized: HashSet<DevNum>,
 }
 
 impl LoadTime {
@@ -263,14 +263,14 @@ impl LoadTime {
             Operation::Resume { .. } => true,
             _ => false,
         });
-        let grown = |step: &Step| match &step.operation {
+        let resized = |step: &Step| match &step.operation {
             Operation::Reload(reload) => {
                 let size = reload.table.last().map_or(0, Row::end);
-                step.number.filter(|_| size > table::sectors(&reload.old.rows))
+                step.number.filter(|_| size != table::sectors(&reload.old.rows))
             }
             _ => None,
         };
-        Self { all_late, grown: plan.steps.iter().filter_map(grown).collect() }
+        Self { all_late, resized: plan.steps.iter().filter_map(resized).collect() }
     }
 
     /// Whether tables are loaded before the swap, unless a target wants it otherwise.
@@ -279,16 +279,17 @@ impl LoadTime {
     }
 
     /// Whether a table is loaded only while its device is suspended, and the devices below it serve I/O again: because of
-    /// its target, or because the target takes the size of a device that grows.
+    /// its target, or because the target takes the size of a device that gets another one.
     pub(crate) fn is_late(&self, table: &[Row]) -> bool {
         let takes_size = |row: &Row| {
             let lowers = row.target.lower_devices(row.length);
-            let grows = |number: Option<DevNum>| number.is_some_and(|number| self.grown.contains(&number));
-            lowers.iter().any(|lower| lower.size.is_at_load() && grows(lower.device.number))
+            let changes =
+                |number: Option<DevNum>| number.is_some_and(|number| self.resized.contains(&number));
+            lowers.iter().any(|lower| lower.size.is_at_load() && changes(lower.device.number))
         };
         self.all_late
             || table.iter().any(|row| {
-                row.target.traits().suspend_before_load || (!self.grown.is_empty() && takes_size(row))
+                row.target.traits().suspend_before_load || (!self.resized.is_empty() && takes_size(row))
             })
     }
 }

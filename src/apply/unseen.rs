@@ -1,4 +1,4 @@
-//! Judges metadata that a plan could not see: it is on a mapping that had no device yet.
+//! Judges metadata that a plan could not see: it is on a mapping that had no device yet, or was not written yet.
 
 use std::borrow::Cow;
 
@@ -20,13 +20,31 @@ pub(crate) fn judge(kernel: &dyn ReadKernel, table: &[Row]) -> Result<(), Unfit>
     table.iter().try_for_each(|row| judge_row(kernel, row))
 }
 
-fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
+/// Reads the length of a row in sectors from its metadata, after a first load.
+pub(crate) fn length(kernel: &dyn ReadKernel, row: &Row) -> Option<u64> {
     let metadata = row.target.metadata();
+    let heads = heads(kernel, &metadata);
+    let size_of = |device: &Device| size(kernel, device);
+    let on_disk =
+        OnDisk { places: &metadata, heads: &heads, length: row.length, size_of: &size_of, live: true };
+    row.target.length_on_disk(&on_disk)
+}
+
+fn heads(kernel: &dyn ReadKernel, metadata: &[Metadata<'_>]) -> Vec<Option<Cow<'static, [u8]>>> {
     let read = |one: &Metadata<'_>| match one.length {
         0 => Some(Cow::Borrowed(&[][..])),
         length => kernel.peek(one.device.number?, one.offset, length).map(Cow::Owned),
     };
-    let heads: Vec<Option<Cow<'_, [u8]>>> = metadata.iter().map(read).collect();
+    metadata.iter().map(read).collect()
+}
+
+fn size(kernel: &dyn ReadKernel, device: &Device) -> Option<u64> {
+    Some(kernel.block_device(device.number?).ok()??.sectors)
+}
+
+fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
+    let metadata = row.target.metadata();
+    let heads = heads(kernel, &metadata);
     let found = |(one, head): (&Metadata<'_>, &Option<Cow<'_, [u8]>>)| head.as_deref().map(one.look);
     let both = || metadata.iter().zip(&heads);
     // An array with a device that can't be read is an array all the same.
@@ -41,7 +59,7 @@ fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
             Some(Found::Right | Found::Fatal) => {}
         }
     }
-    let size_of = |device: &Device| Some(kernel.block_device(device.number?).ok()??.sectors);
+    let size_of = |device: &Device| size(kernel, device);
     let on_disk =
         OnDisk { places: &metadata, heads: &heads, length: row.length, size_of: &size_of, live: false };
     row.target

@@ -10,7 +10,7 @@ use crate::config::{Mapping, State};
 use crate::diff::{self, TableDiff, Unjudgeable};
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info};
-use crate::table::Row;
+use crate::table::{self, Row};
 
 /// A mapping, its device, and how the two compare.
 pub struct Change<'a> {
@@ -128,6 +128,12 @@ impl<'a> Change<'a> {
             Drift::Differs(diff) => diff.takes(),
             _ => false,
         }
+    }
+
+    /// Whether the device gets a smaller table.
+    pub fn shrinks(&self) -> bool {
+        let live = self.device().map_or(0, |device| table::sectors(&device.table));
+        self.size.is_some_and(|size| size < live)
     }
 
     /// Whether the device may use less than before once the plan is carried out.

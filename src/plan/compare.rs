@@ -133,7 +133,9 @@ impl<'a> Comparison<'a> {
             } else {
                 obstacles.extend(assumed);
             }
-            if drift.loads_table() {
+            // A live table may not fit any more, though it is not loaded now.
+            let is_cut = drift == Drift::InSync && lowers.iter().any(|id| self.changes.all[*id].shrinks());
+            if drift.loads_table() || is_cut {
                 obstacles.extend(resolver.contradictions(&rows));
             }
             blocked = !obstacles.is_empty();

@@ -140,17 +140,21 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
-    /// Returns the length that the metadata of a target holds. Where that can't be read, as on a suspended device, it is the
-    /// length of the live row.
+    /// Returns the length that the metadata of a target and the sizes of its lower devices allow. Where these can't be
+    /// read, as on a suspended device, it is the length of the live row.
     fn on_disk(&self, target: &dyn Target) -> Option<u64> {
-        let metadata = target.metadata();
-        let first = metadata.first()?;
-        let head = match self.observed.head(self.changes.map, first.device, first.offset) {
-            Some(Head::Bytes(bytes)) => Some(bytes),
-            _ => None,
+        let (places, heads) = (target.metadata(), self.observed.head_bytes(self.changes.map, target));
+        let size_of = |device: &Device| self.size(device);
+        let on_disk = OnDisk {
+            places: &places,
+            heads: &heads,
+            length: 0,
+            size_of: &size_of,
+            live: self.device.is_some(),
         };
         let live = self.device.and_then(|device| device.table.first());
-        head.and_then(|head| target.length_on_disk(head))
+        target
+            .length_on_disk(&on_disk)
             .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
     }
 

@@ -19,7 +19,7 @@ mod era;
 mod error;
 mod flakey;
 mod inlinecrypt;
-mod integrity;
+pub(crate) mod integrity;
 mod linear;
 mod log_writes;
 mod mirror;
@@ -52,10 +52,11 @@ pub use frame::{
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,
-    le32, le64, of_type, option, part, sector_size,
+    le32, le64, option, part, sector_size,
 };
 pub(crate) use frame::{
-    FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic, signature,
+    FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic, of_type,
+    signature,
 };
 
 /// The longest name of a target type the kernel keeps (`DM_MAX_TYPE_NAME` less the NUL).

@@ -9,7 +9,7 @@ use super::super::{freeze, preparation, removal, resume, rows};
 use super::{Run, describe, refused};
 use crate::access::Access;
 use crate::identity::Key;
-use crate::kernel::{ChangeKernel, Id, Slot};
+use crate::kernel::{Id, Slot};
 use crate::plan::{Conflict, Create, LiveTable, Message, Obstacle, Operation, Reload, Step};
 use crate::policy::Class;
 use crate::table::Row;
@@ -115,7 +115,7 @@ impl Run<'_, '_> {
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
         };
-        let length = length_on_disk(self.kernel, row).ok_or_else(|| {
+        let length = unseen::length(self.kernel, row).ok_or_else(|| {
             Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
         })?;
         self.made().lengths.insert(Key::clone(key), length);
@@ -164,12 +164,4 @@ impl Run<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Reads the length of a target in sectors from its metadata, after a first load.
-fn length_on_disk(kernel: &dyn ChangeKernel, row: &Row) -> Option<u64> {
-    let metadata = row.target.metadata();
-    let first = metadata.first()?;
-    let head = kernel.peek(first.device.number?, first.offset, first.length)?;
-    row.target.length_on_disk(&head)
 }

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::model::{Mapping, Model};
-use super::{Inner, Simulated, messages, metadata, snapshots, thin};
+use super::{Inner, Simulated, integrity, messages, metadata, snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Removal, Suspend};
@@ -215,6 +215,7 @@ fn keep_parameters(model: &mut Model, number: DevNum) {
 
 /// Swaps the tables when there is a new one, then lets I/O through.
 fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
+    let is_swapped = model.mapping(number).is_some_and(|mapping| mapping.inactive.is_some());
     swap(model, number, fault)?;
     let Some(mapping) = model.mapping(number).filter(|mapping| mapping.suspended) else { return Ok(()) };
     let Some(live) = mapping.live.clone() else { return Err(Refusal::silent(Errno::EINVAL)) };
@@ -225,6 +226,9 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
     snapshots::preresume(model, number, &live)?;
     let writes = metadata::at_resume(model, &live);
     model.write(writes);
+    if is_swapped {
+        model.write(integrity::at_swap(model, &live));
+    }
     if let Some(mapping) = model.mapping_mut(number) {
         mapping.suspended = false;
     }

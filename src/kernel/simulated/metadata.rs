@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::bytes::{MAX_HEAD, Write};
 use super::model::{Loaded, Model};
 use super::refusal::Refusal;
-use super::superblock;
+use super::{integrity, superblock};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::table::RawRow;
@@ -25,9 +25,6 @@ enum When {
     /// When the table is made live.
     Resume,
 }
-
-/// The target type whose metadata holds its length.
-const INTEGRITY: &str = "integrity";
 
 /// The signature of a target's metadata.
 struct Signature {
@@ -86,7 +83,7 @@ const SIGNATURES: &[Signature] = &[
         Errno::EINVAL,
         "Failed to load metadata",
     ),
-    Signature::at_load(INTEGRITY, 0, b"integrt\0\x01", Errno::EINVAL, "The device is not initialized"),
+    Signature::at_load("integrity", 0, b"integrt\0\x01", Errno::EINVAL, "The device is not initialized"),
     Signature::at_load(
         "writecache",
         0,
@@ -196,7 +193,8 @@ fn writes(model: &Model, row: &RawRow, typed: &dyn Target, when: When) -> Result
             }
             // A place that can't be read counts as blank, as it does in a plan.
             (Some(Found::Blank) | None, _) => {
-                let fresh = fresh(model, row, number, (index, &metadata), signature).unwrap_or_default();
+                let fresh =
+                    fresh(model, (row, typed), number, (index, &metadata), signature).unwrap_or_default();
                 writes.extend(fresh.into_iter().map(|write| Write { onto_blank: found.is_some(), ..write }));
             }
         }
@@ -208,7 +206,7 @@ fn writes(model: &Model, row: &RawRow, typed: &dyn Target, when: When) -> Result
 /// a copy.
 fn fresh(
     model: &Model,
-    row: &RawRow,
+    (row, typed): (&RawRow, &dyn Target),
     number: DevNum,
     (index, metadata): (usize, &Metadata<'_>),
     signature: &Signature,
@@ -224,18 +222,10 @@ fn fresh(
     for field in superblock::fields(row, index, room) {
         bytes.get_mut(field.at..field.at + field.bytes.len())?.copy_from_slice(&field.bytes);
     }
-    if signature.kind == INTEGRITY {
-        bytes.get_mut(16..24)?.copy_from_slice(&provided(room).to_le_bytes());
+    if let Some(head) = integrity::fresh(model, typed) {
+        bytes.get_mut(..head.len())?.copy_from_slice(&head);
     }
     model.writes(number, sector, &bytes)
-}
-
-/// Returns the sectors that `integrity` leaves for data. The kernel's own count depends on the tag, the journal and
-/// the interleaving (`get_provided_data_sectors` in `drivers/md/dm-integrity.c`); the model subtracts a superblock,
-/// a journal of a 128th and four bytes of tag a sector, which is close to the kernel's default.
-fn provided(sectors: u64) -> u64 {
-    let left = sectors.saturating_sub(8 + (sectors >> 7));
-    (left - left / 129) / 8 * 8
 }
 
 #[cfg(test)]

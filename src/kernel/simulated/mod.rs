@@ -20,6 +20,7 @@ mod disks;
 mod faults;
 mod file;
 mod hallmarks;
+mod integrity;
 mod json;
 mod messages;
 mod metadata;

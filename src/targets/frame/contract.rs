@@ -95,10 +95,10 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
-    /// Reads the length from the metadata, in sectors; `head` holds the bytes that the first of
-    /// [`metadata`](Target::metadata) asks for. `None` where the metadata holds no length.
-    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
-        let _ = head;
+    /// Returns the length that the metadata and the sizes of the lower devices allow, in sectors, whatever the length of
+    /// the row is. `None` where there is no metadata, and where a size is not known.
+    fn length_on_disk(&self, on_disk: &OnDisk<'_>) -> Option<u64> {
+        let _ = on_disk;
         None
     }
 

@@ -7,6 +7,7 @@
 //! that are carried out once.
 
 use super::super::{Differences, Effect, Unit, keyed};
+use super::layout::Section;
 use super::{Algorithm, Integrity, Mode};
 use crate::targets::{IgnoredValue, Value};
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -35,7 +36,7 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
     let recreate = Effect::Recreate;
     let (device, live_device) = (wanted.meta_device.as_ref(), live.meta_device.as_ref());
     differences.optional_with_reason("meta_device", device, live_device, recreate, FIXED);
-    if let (Some(wanted), Some(live)) = (wanted_tag(wanted, live), tag(live)) {
+    if let (Some(wanted), Some(live)) = (wanted_tag(wanted, live), live.tag()) {
         let [wanted, live] = [wanted, live].map(|size| Unit::Bytes.of(size));
         differences.field_with_reason("tag_size", &wanted, &live, recreate, FIXED);
     }
@@ -59,13 +60,7 @@ fn formatted(wanted: &Integrity, live: &Integrity, differences: &mut Differences
 /// Returns the tag size that the map asks for, by the field or by another hash than the live one.
 fn wanted_tag(wanted: &Integrity, live: &Integrity) -> Option<u32> {
     let name = |integrity: &Integrity| integrity.internal_hash.as_ref().map(|hash| hash.algorithm.clone());
-    if wanted.tag_size.is_none() && name(wanted) == name(live) { None } else { tag(wanted) }
-}
-
-/// Returns the tag size: the field, or the size of the hash where that is known.
-pub(super) fn tag(integrity: &Integrity) -> Option<u32> {
-    let digest = || u32::try_from(integrity.internal_hash.as_ref()?.digest()?).ok();
-    integrity.tag_size.or_else(digest)
+    if wanted.tag_size.is_none() && name(wanted) == name(live) { None } else { wanted.tag() }
 }
 
 /// Warns about fields that the superblock holds and the kernel ignores.
@@ -80,7 +75,8 @@ fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) 
         }
     };
     if let (Some(sectors), Some(journal)) = (wanted.journal_sectors, live.journal_sectors) {
-        tell("journal_sectors", Section::of(live).whole(sectors.0), journal.0);
+        let section = section(live);
+        tell("journal_sectors", section.count(sectors.0) * section.sectors, journal.0);
     }
     if let (Some(sectors), Some(interleave), None) =
         (wanted.interleave_sectors, live.interleave_sectors, &live.meta_device)
@@ -96,32 +92,15 @@ fn ignored(wanted: &Integrity, live: &Integrity, differences: &mut Differences) 
     }
 }
 
-/// A section of the journal, as the kernel lays it out (`calculate_journal_section_size`).
-struct Section {
-    entries: u64,
-    sectors: u64,
-}
-
-impl Section {
-    fn of(live: &Integrity) -> Self {
-        let (block, tag) = (live.sectors_per_block(), u64::from(tag(live).unwrap_or(4)));
-        let entry = (8 + 8 * block + tag).next_multiple_of(8);
-        // A sector of entries ends with a commit id, and holds a part of the MAC where there is one.
-        let room = 512 - 8 - if live.journal_mac.is_some() { 8 } else { 0 };
-        // Eight sectors of entries, and a block for each entry.
-        let entries = 8 * (room / entry);
-        Self { entries, sectors: entries * block + 8 }
-    }
-
-    /// Rounds a length of the journal down to whole sections.
-    fn whole(&self, sectors: u64) -> u64 {
-        (sectors / self.sectors).max(1) * self.sectors
-    }
+/// Returns a section of the journal of a live device.
+fn section(live: &Integrity) -> Section {
+    let tag = u64::from(live.tag().unwrap_or(4));
+    Section::new(live.sectors_per_block(), tag, live.journal_mac.is_some())
 }
 
 /// A watermark as the kernel prints it: computed from a count of entries.
 fn watermark(percent: u32, live: &Integrity) -> Option<u32> {
-    let section = Section::of(live);
+    let section = section(live);
     let entries = live.journal_sectors?.0 / section.sectors * section.entries;
     let free = (entries.checked_mul(u64::from(100u32.checked_sub(percent)?))? + 50) / 100;
     let printed = ((entries - free).checked_mul(100)? + entries / 2).checked_div(entries)?;
@@ -237,7 +216,7 @@ fn area_of_tags(live: &Integrity) -> Option<u64> {
         return None;
     }
     let interleave = live.interleave_sectors?.0;
-    let tags = u64::from(tag(live)?).checked_mul(interleave / live.sectors_per_block())?;
+    let tags = u64::from(live.tag()?).checked_mul(interleave / live.sectors_per_block())?;
     let padding = if live.fix_padding { 4096 } else { 128 << 10 };
     let area = tags.checked_next_multiple_of(padding)? / SECTOR;
     (area > 0).then_some(area)

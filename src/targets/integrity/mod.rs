@@ -7,11 +7,13 @@
 mod algorithm;
 mod check;
 mod compare;
+mod layout;
 mod superblock;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use algorithm::Algorithm;
+pub(crate) use layout::{Layout, Sizes};
 
 use std::fmt;
 
@@ -189,20 +191,15 @@ impl Integrity {
         ]
     }
 
+    /// Returns the tag size: the field, or the size of the hash where that is known.
+    fn tag(&self) -> Option<u32> {
+        let digest = || u32::try_from(self.internal_hash.as_ref()?.digest()?).ok();
+        self.tag_size.or_else(digest)
+    }
+
     /// Returns how many sectors one tag covers.
     fn sectors_per_block(&self) -> u64 {
         self.block_size.map_or(1, |size| (size.0 / SECTOR).max(1))
-    }
-}
-
-/// Judges the bytes where the superblock should be.
-fn look(bytes: &[u8]) -> Found {
-    if bytes.starts_with(MAGIC) {
-        Found::Right
-    } else if bytes.iter().all(|byte| *byte == 0) {
-        Found::Blank
-    } else {
-        Found::Other
     }
 }
 
@@ -211,7 +208,8 @@ impl TargetKind for Integrity {
     const TRAITS: Traits = Traits { singleton: true, secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A device with a tag beside every block, which is checked at every read. Its size is known only \
-                  once it is formatted: leave `length` out to get all of it.",
+                  once it is formatted: leave `length` out to get all of it, and to let it grow with the device below. \
+                  New blocks read as errors until they are written.",
         since: "4.12",
         writes: "The superblock and an empty journal, when the superblock is all zero.",
         changes: "tag_size, block_size, meta_device and whether there is a journal_mac are fixed when the device is \
@@ -338,22 +336,17 @@ impl Target for Integrity {
         self.meta_device.is_none().then(|| self.sectors_per_block())
     }
 
-    /// `provided_data_sectors` of `struct superblock` in `drivers/md/dm-integrity.c`.
-    fn length_on_disk(&self, head: &[u8]) -> Option<u64> {
-        let number = head.get(PROVIDED..)?.first_chunk::<8>()?;
-        let sectors = u64::from_le_bytes(*number);
-        (head.starts_with(MAGIC) && sectors > 0).then_some(sectors)
+    fn length_on_disk(&self, on_disk: &OnDisk<'_>) -> Option<u64> {
+        self.provided(on_disk)
     }
 
+    /// In recovery mode the kernel reads a superblock and writes none.
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        if self.mode == Mode::Recovery {
-            return Vec::new();
-        }
         vec![Metadata {
             device: self.meta_device.as_ref().unwrap_or(&self.device),
             offset: self.reserved.bytes(),
             length: SUPERBLOCK,
-            look,
+            look: if self.mode == Mode::Recovery { |_| Found::Right } else { superblock::look },
             is_copy: false,
             otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
                         it is written or its tag is recalculated",

@@ -1,19 +1,30 @@
-//! What the superblock fixes (`dm_integrity_ctr` in `drivers/md/dm-integrity.c`, which refuses a table with other values;
+//! What the superblock fixes, and how much data there is room for (`dm_integrity_ctr` in `drivers/md/dm-integrity.c`, which refuses a table with other values;
 //! `struct superblock` has the offsets).
 
 use super::super::Unit;
-use super::compare::tag;
-use super::{Integrity, MAGIC, Mode};
-use crate::targets::{Contradiction, OnDisk, le16, le32, le64};
+use super::layout::{HAS_MAC, INLINE, Layout, Sizes};
+use super::{Integrity, MAGIC, Mode, PROVIDED};
+use crate::targets::{Contradiction, Found, OnDisk, SizeOf, le16, le32, le64};
 use crate::units::{Bytes, SECTOR};
 
 const SUPERBLOCK: &str = "the superblock of integrity";
-/// `SB_FLAG_HAVE_JOURNAL_MAC`.
-const HAS_MAC: u32 = 0x1;
-/// `SB_FLAG_INLINE`.
-const INLINE: u32 = 0x20;
+/// Judges the bytes where the superblock should be.
+pub(super) fn look(bytes: &[u8]) -> Found {
+    if bytes.starts_with(MAGIC) {
+        Found::Right
+    } else if bytes.iter().all(|byte| *byte == 0) {
+        Found::Blank
+    } else {
+        Found::Other
+    }
+}
 
 pub(super) fn contradiction(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+    fixed(wanted, on_disk).or_else(|| too_small(wanted, on_disk))
+}
+
+/// Finds a value that another one was formatted with.
+fn fixed(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
     let head = on_disk.first().filter(|head| head.starts_with(MAGIC))?;
     let device = wanted.meta_device.as_ref().unwrap_or(&wanted.device);
     let tag_size = le16(head, 10).filter(|size| *size > 0);
@@ -22,7 +33,7 @@ pub(super) fn contradiction(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<
     let flags = le32(head, 24)?;
     let block = Bytes(SECTOR.checked_shl(u32::from(*head.get(28)?))?);
     let bytes = |size: u32| Unit::Bytes.of(size);
-    let tags = tag(wanted).and_then(|size| {
+    let tags = wanted.tag().and_then(|size| {
         Contradiction::field(device, SUPERBLOCK, "tag_size", &bytes(tag_size), &bytes(size))
     });
     let blocks = || {
@@ -45,19 +56,54 @@ pub(super) fn contradiction(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<
             wanted: wanted.mode.to_string(),
         })
     };
-    let room = || {
-        let there = le64(head, 16)?;
-        // With a device of its own for the tags the kernel counts again, and so it does where the device has grown.
-        (wanted.meta_device.is_none() && !on_disk.live && there > 0 && there < on_disk.length).then_some(
-            Contradiction::TooSmall {
-                metadata: "this table",
-                counted: on_disk.length,
-                unit: "sectors",
-                room: "the superblock of integrity",
-                there,
-                remedy: "leave the length out",
-            },
-        )
-    };
-    tags.or_else(blocks).or_else(mac).or_else(mode).or_else(room)
+    tags.or_else(blocks).or_else(mac).or_else(mode)
+}
+
+/// Finds out whether the devices are too small for the row, with a superblock or before they have one.
+fn too_small(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+    let sizes = wanted.sizes(on_disk.size_of)?;
+    let head = on_disk.first()?;
+    let layout = match look(head) {
+        Found::Right => Layout::read(wanted, head),
+        _ => Layout::fresh(wanted, sizes),
+    }?;
+    let there = layout.room(sizes);
+    match &wanted.meta_device {
+        Some(_) if there == 0 => Some(Contradiction::TooSmall {
+            metadata: "the journal and the tags of all data",
+            counted: layout.smallest(sizes.data)?,
+            unit: "sectors",
+            room: "meta_device",
+            there: sizes.tags,
+            remedy: "make meta_device larger, or device smaller",
+        }),
+        None if there < on_disk.length => Some(Contradiction::TooSmall {
+            metadata: "this table",
+            counted: on_disk.length,
+            unit: "sectors",
+            room: "the device below, beside tags and journal,",
+            there,
+            remedy: if there > 0 { "leave the length out" } else { "make that device larger" },
+        }),
+        _ => None,
+    }
+}
+
+impl Integrity {
+    /// Returns the sizes of the devices, where both are known.
+    fn sizes(&self, size_of: SizeOf<'_>) -> Option<Sizes> {
+        let data = size_of(&self.device)?;
+        Some(Sizes { data, tags: self.meta_device.as_ref().map_or(Some(data), size_of)? })
+    }
+
+    /// Returns how many sectors a table may have with the superblock that is there. Where its layout is not known it is
+    /// what the superblock counted last.
+    pub(super) fn provided(&self, on_disk: &OnDisk<'_>) -> Option<u64> {
+        let head = on_disk.first().filter(|head| head.starts_with(MAGIC))?;
+        let sectors = match Layout::read(self, head) {
+            Some(layout) => layout.room(self.sizes(on_disk.size_of)?),
+            None => le64(head, PROVIDED)?,
+        };
+        Some(sectors).filter(|sectors| *sectors > 0)
+    }
 }

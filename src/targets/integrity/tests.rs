@@ -291,7 +291,10 @@ fn the_superblock_is_recognised() {
     assert_eq!((metadata.look)(&block), Found::Other);
     block[..8].copy_from_slice(b"integrt\0");
     assert_eq!((metadata.look)(&block), Found::Right);
-    assert!(kit::parse::<Integrity>("1:0 0 4 R 0").metadata().is_empty());
+    // In recovery mode nothing is formatted, and nothing refused.
+    let recovery = kit::parse::<Integrity>("1:0 0 4 R 0");
+    assert_eq!((recovery.metadata()[0].look)(&[0; 4096]), Found::Right);
+    assert_eq!((recovery.metadata()[0].look)(&[1; 4096]), Found::Right);
     let meta = kit::parse::<Integrity>("1:0 0 4 J 1 meta_device:1:9");
     assert_eq!(meta.metadata()[0].device.to_string(), "1:9");
 }

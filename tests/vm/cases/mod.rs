@@ -10,6 +10,7 @@ mod confirming;
 mod examples;
 mod export;
 mod facts;
+mod growing;
 mod ignored;
 mod lifecycle;
 mod listing;
@@ -211,6 +212,9 @@ cases! {
         the_end_of_the_terminal_changes_nothing
         being_told_to_stop_on_the_way_changes_nothing
         what_is_in_use_by_then_is_told;
+    growing:
+        integrity_grows_with_what_is_below
+        integrity_with_a_device_for_the_tags_that_is_too_small;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
     campaign:

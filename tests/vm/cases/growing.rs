@@ -140,11 +140,10 @@ pub fn integrity_with_a_device_for_the_tags_that_is_too_small(guest: &Guest) -> 
             &[],
             0,
         )?;
-        let refused =
-            format!("0 8 integrity /dev/mapper/o 0 - D 2 meta_device:/dev/mapper/m internal_hash:crc32c");
+        let refused = "0 8 integrity /dev/mapper/o 0 - D 2 meta_device:/dev/mapper/m internal_hash:crc32c";
         if more.is_empty() {
             program("dmsetup", &["create", "t", "--notable"])?;
-            ensure!(program("dmsetup", &["load", "t", "--table", &refused]).is_err());
+            ensure!(program("dmsetup", &["load", "t", "--table", refused]).is_err());
             program("dmsetup", &["remove", "t"])?;
         }
         guest

@@ -66,6 +66,7 @@ mod device_path;
 mod diff;
 mod excerpt;
 pub mod export;
+pub mod files;
 pub mod graph;
 pub mod identity;
 pub mod kernel;
@@ -90,7 +91,6 @@ pub mod targets;
 mod text;
 pub mod units;
 mod watch;
-mod whole_file;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

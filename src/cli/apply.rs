@@ -1,19 +1,17 @@
 //! `dmctl apply`: makes the kernel equal to a map, or leaves it as it was.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apply::{self, Applied, ApplyError, Options, Progress};
 use crate::config::parse_duration;
-use crate::config::trust::Guard;
 use crate::confirm::{self, PendingApply};
 use crate::kernel::ChangeKernel;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan};
 use crate::render::Heading;
 use crate::render::events::Event;
-use crate::saved::{self, Freshness, Saved, StepName};
+use crate::saved::{self, Freshness, PlanFile, Saved, StepName};
 use anyhow::anyhow;
 use nix::unistd::geteuid;
 
@@ -22,7 +20,7 @@ use super::context::{Context, Held};
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{self, Trust};
+use super::map;
 use super::note::note;
 use super::output::{Output, print, print_line};
 use super::plan::Allow;
@@ -108,10 +106,11 @@ fn with_plan<'c, T>(
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
+            let believed = context.trust_to_apply().believed();
             let held = context.hold(&format!("{command} --plan"))?;
             let done = held.change(|kernel| {
                 let mut beside = Vec::new();
-                let fresh = || match saved.check(kernel, &allow, &map::places())? {
+                let fresh = || match saved.check(kernel, &allow, &map::places(), believed)? {
                     Freshness::Fresh { plan, beside: others } => {
                         beside = others;
                         Ok(*plan)
@@ -222,22 +221,13 @@ fn jobs(text: &str) -> Result<usize, String> {
     jobs.ok_or_else(|| format!("a number from 1 to {}", apply::MAX_JOBS))
 }
 
-/// Reads a saved plan, and checks that other users can't have written it or the files of its map.
+/// Reads a saved plan, unless other users could have written it.
 fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Failure> {
-    let saved = saved::read(path)?;
+    let file = PlanFile::find(path)?;
+    context.trust_to_apply().judge(file.laxness(geteuid().as_raw()))?;
+    let saved = file.read()?;
     if !args.any_host {
         saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
-    }
-    let trust = context.trust_to_apply();
-    let metadata = fs::metadata(path).map_err(|error| Failure::new(Exit::Error, error))?;
-    for laxness in Guard::of(&path.display().to_string(), &metadata).writers(geteuid().as_raw()) {
-        if trust == Trust::Refuse {
-            return Err(Failure::new(Exit::Error, laxness));
-        }
-        note(format_args!("warning: {laxness}"));
-    }
-    if !saved.map_files().is_empty() {
-        map::read(saved.map_files(), trust)?;
     }
     Ok(saved)
 }

@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::config;
+use crate::config::{self, Pipes, Rules};
 use crate::kernel::live;
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{KernelError, ReadKernel};
@@ -72,7 +72,9 @@ pub(crate) fn names() -> ArgValueCandidates {
 /// Lists the keys of the map that the words name.
 pub(crate) fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        let map = config::load(&maps(words())).map;
+        // A pipe is not the completion's to read.
+        let rules = Rules { pipes: Pipes::Refuse, ..Rules::default() };
+        let map = config::load_by(&maps(words()), rules).map;
         candidates(map.iter().flat_map(|map| map.mappings.keys()).map(ToString::to_string).collect())
     })
 }

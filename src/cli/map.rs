@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
-use crate::config::{self, Loaded, Map};
+use crate::config::{self, Loaded, Map, Pipes, Rules};
+use crate::files::Laxness;
 use crate::keys::Places;
 use anyhow::anyhow;
 use nix::unistd::geteuid;
@@ -32,6 +33,33 @@ pub(crate) enum Trust {
     Refuse,
 }
 
+impl Trust {
+    /// Is the rule for what root does by itself, or for the programs that call dmctl at boot and when an initramfs is made.
+    pub(crate) fn of_root() -> Self {
+        if geteuid().is_root() { Self::Refuse } else { Self::Warn }
+    }
+
+    /// Returns the user for whom files are refused that others could have written; `None` where they are read.
+    pub(crate) fn believed(self) -> Option<u32> {
+        (self == Self::Refuse).then(|| geteuid().as_raw())
+    }
+
+    fn rules(self, pipes: Pipes) -> Rules {
+        Rules { refused_for: self.believed(), pipes }
+    }
+
+    /// Refuses, or tells, that other users could have written a file.
+    pub(crate) fn judge(self, laxness: impl IntoIterator<Item = Laxness>) -> Result<(), Failure> {
+        for laxness in laxness {
+            match self {
+                Self::Refuse => return Err(Failure::new(Exit::Error, laxness)),
+                Self::Warn => note(format_args!("warning: {laxness}")),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A map that was read, before anything about it is printed.
 pub(crate) struct Read {
     /// Its errors and warnings, drawn; then the warnings about the owners of its files.
@@ -43,11 +71,6 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// Is a map that was not read.
-    pub(crate) fn failed(failure: Failure) -> Self {
-        Self { messages: Vec::new(), map: Err(failure), files: BTreeSet::new() }
-    }
-
     /// Prints the messages, and returns the map.
     fn report(self) -> Result<Map, Failure> {
         self.messages.iter().for_each(note);
@@ -57,7 +80,7 @@ impl Read {
 
 /// Reads the map that `files` are, and reports everything that is wrong with it. The keys that it names stay unread.
 pub(crate) fn read(files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-    accept(config::load(files), trust)
+    accept(config::load_by(files, trust.rules(Pipes::Read)), trust)
 }
 
 /// Reports everything that is wrong with a map that was loaded, and returns it unless it is refused.
@@ -70,9 +93,9 @@ pub(crate) fn read_with_keys(files: &[PathBuf], trust: Trust) -> Result<Map, Fai
     Selection::default().read_with_keys(files, trust)
 }
 
-/// Reads the map and its keys, and prints nothing. Returns also the digest of all that was read.
+/// Reads the map and its keys, and prints nothing: a map that is read again and again, so that a FIFO is refused. Returns also the digest of all that was read.
 pub(crate) fn read_quietly(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) {
-    let mut loaded = config::load(files);
+    let mut loaded = config::load_by(files, trust.rules(Pipes::Refuse));
     loaded.read_keys(&places());
     let digest = loaded.digest();
     (judge(loaded, trust), digest)
@@ -81,14 +104,14 @@ pub(crate) fn read_quietly(files: &[PathBuf], trust: Trust) -> (Read, [u8; 32]) 
 impl Selection {
     /// Reads the selected stacks of the map that `files` are.
     pub(crate) fn read(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-        let mut loaded = config::load(files);
+        let mut loaded = config::load_by(files, trust.rules(Pipes::Read));
         self.narrow(&mut loaded)?;
         judge(loaded, trust).report()
     }
 
     /// Reads the selected stacks, with the keys that they name.
     pub(crate) fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
-        let mut loaded = config::load(files);
+        let mut loaded = config::load_by(files, trust.rules(Pipes::Read));
         self.narrow(&mut loaded)?;
         loaded.read_keys(&places());
         judge(loaded, trust).report()
@@ -102,28 +125,33 @@ pub(crate) fn places() -> Places {
 }
 
 fn judge(loaded: Loaded, trust: Trust) -> Read {
-    let drawn = loaded.render_colored();
+    let mut refused = loaded.refused.clone();
     let mut messages = Vec::new();
-    if !drawn.is_empty() {
-        messages.push(drawn.trim_end().to_string());
-    }
-    let mut refused = None;
     for laxness in loaded.laxness(geteuid().as_raw()) {
         match trust {
-            Trust::Refuse => refused = refused.or(Some(laxness)),
+            Trust::Refuse if refused.contains(&laxness) => {}
+            Trust::Refuse => refused.push(laxness),
             Trust::Warn => messages.push(format!("warning: {laxness}")),
         }
     }
-    let errors = loaded.diagnostics.errors();
-    let map = match refused {
-        Some(laxness) => Err(Failure::new(Exit::Error, laxness)
-            .hint("a map is applied as root: no other user may be able to write it")),
-        None => loaded.map.ok_or_else(|| {
-            let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
-            Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was changed"))
-        }),
-    };
     let files = loaded.sources.iter().filter_map(|source| source.path.clone()).collect();
+    let mut refused = refused.into_iter();
+    if let Some(laxness) = refused.next() {
+        // What else is wrong with a map that is refused does not matter yet.
+        let messages = refused.map(|laxness| format!("error: {laxness}")).collect();
+        let failure = Failure::new(Exit::Error, laxness)
+            .hint("dmctl does as root what a map tells: no other user may be able to write it");
+        return Read { messages, map: Err(failure), files };
+    }
+    let drawn = loaded.render_colored();
+    if !drawn.is_empty() {
+        messages.insert(0, drawn.trim_end().to_string());
+    }
+    let errors = loaded.diagnostics.errors();
+    let map = loaded.map.ok_or_else(|| {
+        let errors = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
+        Failure::new(Exit::Error, anyhow!("{errors} in the map, so nothing was changed"))
+    });
     Read { messages, map, files }
 }
 

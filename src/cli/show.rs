@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use crate::plan::document::Document;
 use crate::render::Heading;
-use crate::saved::{self, Freshness, Made, Saved, SavedError, Undo};
+use crate::saved::{self, Freshness, Made, PlanFile, Saved, SavedError, Undo};
+use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::context::Context;
 use super::drawing::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map;
+use super::map::{self, Trust};
 use super::note::note;
 
 /// Draw a saved plan again, and say whether it is stale
@@ -44,8 +45,15 @@ struct Shown<'a> {
 
 /// Shows a saved plan, a stale one too.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let saved = saved::read(&args.plan)?;
-    let changes = match changes(context, &saved) {
+    let file = PlanFile::find(&args.plan)?;
+    // What a plan names is read only where it is this user's, or root's: it may name any file of the host.
+    let lax = file.laxness(geteuid().as_raw()).into_iter().next();
+    let saved = file.read()?;
+    let checked = match lax.filter(|_| geteuid().is_root()) {
+        Some(lax) => Err(Failure::new(Exit::Error, lax)),
+        None => changes(context, &saved),
+    };
+    let changes = match checked {
         Ok(changes) => Some(changes),
         Err(failure) => {
             note(format_args!("note: whether this plan is stale can't be checked: {failure}"));
@@ -69,7 +77,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
 fn changes(context: &Context, saved: &Saved) -> Result<Vec<String>, Failure> {
     saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;
     let kernel = context.reading()?;
-    Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places())? {
+    Ok(match saved.check(kernel.as_ref(), &BTreeSet::new(), &map::places(), Trust::of_root().believed())? {
         Freshness::Fresh { .. } => Vec::new(),
         Freshness::Applied => vec![APPLIED.to_string()],
         Freshness::Stale(changes) => changes.iter().map(ToString::to_string).collect(),

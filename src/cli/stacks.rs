@@ -97,7 +97,7 @@ impl Entry {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let map = args.selection.read(&args.files, Trust::Warn)?;
+    let map = args.selection.read(&args.files, Trust::of_root())?;
     let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));
     let stacks = map.stacks().into_iter().filter(asked).map(|stack| Entry::new(stack, &map)).collect();
     let stacks = Stacks { stacks };

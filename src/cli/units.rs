@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::boot::{self, Stage, UnitFile};
+use crate::config;
 use anyhow::anyhow;
 
 use super::exit::Exit;
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if !named && !has_maps(Path::new("/etc/dmctl")) {
         return Ok(Exit::Done);
     }
-    let map = map::read(&args.map, Trust::Warn)?;
+    let map = map::read(&args.map, Trust::of_root())?;
     let initrd = args.initrd || Path::new(INITRD).exists();
     let stage = if initrd { Stage::Initrd } else { Stage::System };
     let mut units = boot::units(&map, stage);
@@ -83,10 +84,8 @@ fn is_enabled() -> bool {
 }
 
 fn has_maps(folder: &Path) -> bool {
-    // A name that starts with a dot is not a map, as where the folder is read.
-    let is_map = |name: &[u8]| name.ends_with(b".toml") && !name.starts_with(b".");
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.any(|entry| is_map(entry.file_name().as_encoded_bytes()))
+    entries.any(|entry| config::is_map(entry.file_name().as_encoded_bytes()))
 }
 
 fn write(path: &Path, entry: &UnitFile) -> io::Result<()> {

@@ -16,8 +16,15 @@ impl Loaded {
         let Some(map) = &mut self.map else { return };
         let mut troubles = Vec::new();
         for mapping in map.mappings.values_mut().filter(|mapping| mapping.state != State::Absent) {
+            // A map that others could have written may name any file of root's as a key.
+            let lax = self.sources.get(mapping.file).filter(|_| places.user == 0);
+            let lax = lax.and_then(|source| source.writers(places.user).next());
             for (index, row) in mapping.rows.iter_mut().enumerate() {
-                for (field, error) in keys::read_all(row.target.keys_mut(), places) {
+                let errors = match &lax {
+                    None => keys::read_all(row.target.keys_mut(), places),
+                    Some(lax) => keys::refuse_all(row.target.keys_mut(), lax),
+                };
+                for (field, error) in errors {
                     let place = Origin::mapping(mapping.file, mapping.key.as_str())
                         .below("targets")
                         .below(index)

@@ -32,13 +32,15 @@ mod stacks;
 mod syntax;
 mod tables;
 mod target_schema;
-pub(crate) mod trust;
 mod validate;
 mod wording;
 
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
+
+use crate::files::Laxness;
+use source::SourceError;
 
 pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
@@ -48,6 +50,7 @@ pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Polic
 pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps, readings};
 pub use schema::schema;
 pub use source::Source;
+pub(crate) use source::{Pipes, Rules, is_map};
 pub use stacks::Stack;
 
 /// The result of reading a map.
@@ -58,6 +61,8 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
     /// The files of the map.
     pub sources: Vec<Source>,
+    /// Why files were not opened: the ways in which other users could have written them.
+    pub refused: Vec<Laxness>,
 }
 
 impl Loaded {
@@ -81,7 +86,7 @@ impl Loaded {
 
     /// Lists the ways in which users other than `user` and root could have written the map, or read a key in
     /// it. The caller decides whether that is refused or only reported.
-    pub fn laxness(&self, user: u32) -> Vec<trust::Laxness> {
+    pub fn laxness(&self, user: u32) -> Vec<Laxness> {
         let mut all: Vec<_> = self.sources.iter().flat_map(|source| source.laxness(user)).collect();
         // Files of one directory share its findings.
         all.dedup();
@@ -90,13 +95,33 @@ impl Loaded {
 }
 
 /// Reads the map that `paths` name together: files, directories of `*.toml`, `-` for standard input.
+/// [`Loaded::laxness`] tells who could have written it.
 pub fn load(paths: &[PathBuf]) -> Loaded {
-    let (sources, errors) = source::read(paths);
+    load_by(paths, Rules::default())
+}
+
+/// Reads the map that `paths` name together, for `user`: a file that another user than this one and root could have
+/// written, or put in its place, is an error, and is not opened.
+pub fn load_trusted(paths: &[PathBuf], user: u32) -> Loaded {
+    load_by(paths, Rules { refused_for: Some(user), ..Rules::default() })
+}
+
+/// Reads the map that `paths` name together, by these rules.
+pub(crate) fn load_by(paths: &[PathBuf], rules: Rules) -> Loaded {
+    let (sources, errors) = source::read(paths, rules);
     let mut diagnostics = Diagnostics::default();
-    for error in &errors {
-        diagnostics.push(Diagnostic::error(error.to_string()));
+    let mut refused = Vec::new();
+    for error in errors {
+        let diagnostic = Diagnostic::error(error.to_string());
+        diagnostics.push(match error {
+            SourceError::Lax(laxness) => {
+                refused.push(laxness);
+                diagnostic.help("dmctl does as root what a map tells: no other user may be able to write it")
+            }
+            _ => diagnostic,
+        });
     }
-    understand(sources, diagnostics)
+    Loaded { refused, ..understand(sources, diagnostics) }
 }
 
 /// Reads a map from text; `name` is the name of its file in messages.
@@ -133,7 +158,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
         mappings: merged.mappings,
         rest: None,
     });
-    Loaded { map, diagnostics, sources }
+    Loaded { map, diagnostics, sources, refused: Vec::new() }
 }
 
 fn read_file(index: usize, source: &mut Source, diagnostics: &mut Diagnostics) -> Option<parse::FileDraft> {

@@ -3,22 +3,44 @@
 //! TOML is not understood here. The result is text with a name, and who could have written it; a source that
 //! is too large, not text, or not a file at all is refused before it is parsed.
 
-use std::fs::{self, File, FileType};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::trust::{Guard, Laxness};
+use crate::files::{self, FindError, Folder, Found, Guard, Laxness, Place};
 use crate::identity::printable;
-use crate::kernel::live::destination;
 
-/// The most bytes that a map may hold.
+/// The most bytes that the files of a map may hold together.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
+
+/// The most values that the files of a map may hold together: each costs some 300 bytes of memory while the map is
+/// read, however short its text is.
+const MAX_VALUES: usize = 3_000_000;
+
+/// Which files are read as a map.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rules {
+    /// The user that the map is read for: a file that another user than this one and root could have written is refused,
+    /// and not opened. `None`: it is read, and [`Source::laxness`] tells.
+    pub refused_for: Option<u32>,
+    pub pipes: Pipes,
+}
+
+/// What becomes of a FIFO that is named as a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Pipes {
+    /// It is read, which waits for its writer: the user who named it has one.
+    #[default]
+    Read,
+    /// It is refused: a plan names it, or the map is read again and again.
+    Refuse,
+}
 
 /// One file of a map.
 #[derive(Debug, Clone)]
@@ -33,7 +55,8 @@ pub struct Source {
     pub(super) holds_keys: bool,
     /// Where the text was read; `None` for standard input and for text in memory.
     pub(crate) path: Option<PathBuf>,
-    guards: Vec<Guard>,
+    /// The owners and modes that decide who could have written it, its own first.
+    guards: Vec<Arc<Guard>>,
 }
 
 /// Why a map could not be read.
@@ -46,6 +69,9 @@ pub(crate) enum SourceError {
         path: String,
         error: io::Error,
     },
+    /// Another user could have written it or put it in its place.
+    #[error(transparent)]
+    Lax(Laxness),
     /// The path is a link to a path where nothing is.
     #[error("`{}` leads to {}, which does not exist", .path.escape_debug(), printable(.to))]
     Dangling {
@@ -73,9 +99,15 @@ pub(crate) enum SourceError {
         /// The kind of file.
         kind: &'static str,
     },
-    /// The map is larger than [`MAX_BYTES`].
-    #[error("`{}` holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
+    /// The files of the map are larger than [`MAX_BYTES`].
+    #[error("with `{}` the map holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
     TooLarge(String),
+    /// The files of the map hold more than [`MAX_VALUES`] values.
+    #[error("with `{}` the map holds more than {MAX_VALUES} values, the most a map may hold", .0.escape_debug())]
+    TooManyValues(String),
+    /// A FIFO is named where none is read.
+    #[error("`{}` is a FIFO, which is read once only: name a regular file, or a directory", .0.escape_debug())]
+    Pipe(String),
     /// The list of paths is empty.
     #[error("no map is named: give a file, a directory of `*.toml` files, or `-` for standard input")]
     Nothing,
@@ -88,7 +120,7 @@ impl Source {
         Self::new(name.to_string(), text.as_bytes().to_vec(), Vec::new())
     }
 
-    fn new(name: String, bytes: Vec<u8>, guards: Vec<Guard>) -> Self {
+    fn new(name: String, bytes: Vec<u8>, guards: Vec<Arc<Guard>>) -> Self {
         let (text, broken_at) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
             Err(error) => (
@@ -112,140 +144,165 @@ impl Source {
     /// place; and, when it holds a key in clear, could have read it. The caller decides whether that is
     /// refused or only reported.
     pub fn laxness(&self, user: u32) -> Vec<Laxness> {
-        let written = self.guards.iter().flat_map(|guard| guard.writers(user));
         let read = self.guards.first().filter(|_| self.holds_keys).and_then(|guard| guard.readers(user));
-        written.chain(read).collect()
+        self.writers(user).chain(read).collect()
+    }
+
+    /// Lists the ways in which users other than `user` and root could have written this file.
+    pub(super) fn writers(&self, user: u32) -> impl Iterator<Item = Laxness> {
+        self.guards.iter().flat_map(move |guard| guard.writers(user))
     }
 }
 
 /// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order, `-`
 /// as standard input. Reports every file that can't be read.
-pub(crate) fn read(paths: &[PathBuf]) -> (Vec<Source>, Vec<SourceError>) {
-    let mut sources = Vec::new();
-    let mut errors = Vec::new();
+pub(crate) fn read(paths: &[PathBuf], rules: Rules) -> (Vec<Source>, Vec<SourceError>) {
+    let mut reading =
+        Reading { rules, bytes: MAX_BYTES, values: MAX_VALUES, sources: Vec::new(), errors: Vec::new() };
     if paths.is_empty() {
-        errors.push(SourceError::Nothing);
+        reading.errors.push(SourceError::Nothing);
     }
     for path in paths {
-        match read_argument(path) {
-            Ok(results) => results.into_iter().for_each(|result| match result {
-                Ok(source) => sources.push(source),
-                Err(error) => errors.push(error),
-            }),
-            Err(error) => errors.push(error),
+        let read = if path == Path::new("-") { reading.standard_input() } else { reading.argument(path) };
+        reading.errors.extend(read.err());
+    }
+    (reading.sources, reading.errors)
+}
+
+/// The files of one map, while they are read.
+struct Reading {
+    rules: Rules,
+    /// The bytes that may still be read.
+    bytes: u64,
+    /// The values that may still be read.
+    values: usize,
+    sources: Vec<Source>,
+    errors: Vec<SourceError>,
+}
+
+impl Reading {
+    fn argument(&mut self, path: &Path) -> Result<(), SourceError> {
+        let found = files::find(path).map_err(|error| unreadable(path, error))?;
+        if found.metadata().is_dir() {
+            return self.directory(path, Folder::enter(found).map_err(|error| failed(path, error))?);
         }
-    }
-    (sources, errors)
-}
-
-type Results = Vec<Result<Source, SourceError>>;
-
-fn read_argument(path: &Path) -> Result<Results, SourceError> {
-    if path == Path::new("-") {
-        return Ok(vec![read_standard_input()]);
-    }
-    let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
-    if metadata.is_dir() { read_directory(path) } else { Ok(vec![read_file(path, None)]) }
-}
-
-fn read_directory(path: &Path) -> Result<Results, SourceError> {
-    let fail = |error| unreadable(path, error);
-    let guard = Guard::of(&shown(path), &fs::metadata(path).map_err(fail)?);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(fail)? {
-        let name = entry.map_err(fail)?.file_name();
-        // As a shell reads `*.toml`: a name that starts with a dot belongs to an editor.
-        let bytes = name.as_encoded_bytes();
-        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") {
-            files.push(path.join(name));
+        match found.kind() {
+            Some(_) if found.metadata().file_type().is_fifo() => {
+                if self.rules.pipes == Pipes::Refuse {
+                    return Err(SourceError::Pipe(shown(path)));
+                }
+            }
+            Some(kind) => return Err(SourceError::Kind { path: shown(path), kind }),
+            None => {}
         }
+        self.file(path, &found)
     }
-    if files.is_empty() {
-        return Err(SourceError::EmptyDirectory(shown(path)));
+
+    fn directory(&mut self, path: &Path, folder: Folder) -> Result<(), SourceError> {
+        if self.refuses(|user| folder.laxness(user)) {
+            return Ok(());
+        }
+        let mut names = folder.names().map_err(|error| failed(path, error))?;
+        names.retain(|name| is_map(name.as_encoded_bytes()));
+        if names.is_empty() {
+            return Err(SourceError::EmptyDirectory(shown(path)));
+        }
+        names.sort();
+        for name in names {
+            let path = path.join(&name);
+            let found = folder.find(&path, &name).map_err(|error| unreadable(&path, error));
+            let read = found.and_then(|found| match found.kind() {
+                // A FIFO among them would be read until a writer comes, at boot as well.
+                Some(kind) => Err(SourceError::KindInDirectory { path: shown(&path), kind }),
+                None => self.file(&path, &found),
+            });
+            self.errors.extend(read.err());
+        }
+        Ok(())
     }
-    files.sort();
-    Ok(files.iter().map(|file| read_file(file, Some(guard.clone()))).collect())
-}
 
-fn read_file(path: &Path, directory: Option<Guard>) -> Result<Source, SourceError> {
-    let fail = |error| unreadable(path, error);
-    let check = |file_type| match &directory {
-        None => check_kind(path, file_type),
-        Some(_) => check_kind_in_directory(path, file_type),
-    };
-    // The type is checked before the file is opened: opening a device can set it in motion.
-    check(fs::metadata(path).map_err(fail)?.file_type())?;
-    // A FIFO that took the place of a file since would be waited for.
-    let flags = if directory.is_some() { OFlag::O_NONBLOCK } else { OFlag::empty() };
-    let file = File::options().read(true).custom_flags(flags.bits()).open(path).map_err(fail)?;
-    let metadata = file.metadata().map_err(fail)?;
-    check(metadata.file_type())?;
-    let mut guards = vec![Guard::of(&shown(path), &metadata)];
-    guards.extend(directory);
-    let source = Source::new(shown(path), read_whole(path, file)?, guards);
-    Ok(Source { path: Some(path.to_path_buf()), ..source })
-}
-
-fn read_standard_input() -> Result<Source, SourceError> {
-    let path = Path::new("<stdin>");
-    let fail = |error| unreadable(path, error);
-    let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(fail)?);
-    let metadata = file.metadata().map_err(fail)?;
-    if !metadata.file_type().is_socket() {
-        check_kind(path, metadata.file_type())?;
+    /// Reads a file that was found, unless it is refused.
+    fn file(&mut self, path: &Path, found: &Found) -> Result<(), SourceError> {
+        if self.refuses(|user| found.laxness(user)) {
+            return Ok(());
+        }
+        let file = found.open().map_err(|error| failed(path, error))?;
+        self.text(path, file, found.metadata().len(), found.guards(), Some(path.to_path_buf()))
     }
-    // The owner of a pipe is not judged: the user who started dmctl put it there.
-    let guards = if metadata.is_file() { vec![Guard::of(&shown(path), &metadata)] } else { Vec::new() };
-    Ok(Source::new(shown(path), read_whole(path, file)?, guards))
-}
 
-fn read_whole(path: &Path, file: File) -> Result<Vec<u8>, SourceError> {
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(SourceError::TooLarge(shown(path)));
+    fn standard_input(&mut self) -> Result<(), SourceError> {
+        let path = Path::new("<stdin>");
+        let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(|error| failed(path, error))?);
+        let metadata = file.metadata().map_err(|error| failed(path, error))?;
+        let file_type = metadata.file_type();
+        if let Some(kind) = files::kind(file_type).filter(|_| !file_type.is_fifo() && !file_type.is_socket())
+        {
+            return Err(SourceError::Kind { path: shown(path), kind });
+        }
+        // The owner of a pipe is not judged, nor a folder: the user who started dmctl put it there.
+        let guards =
+            Vec::from_iter(metadata.is_file().then(|| Arc::new(Guard::of(Place::File, path, &metadata))));
+        if self.refuses(|user| guards.iter().flat_map(|guard| guard.writers(user)).collect()) {
+            return Ok(());
+        }
+        self.text(path, file, metadata.len(), guards, None)
     }
-    Ok(bytes)
-}
 
-/// Checks what is named as a map: a pipe is one as well, such as that of `<(...)` in a shell.
-fn check_kind(path: &Path, file_type: FileType) -> Result<(), SourceError> {
-    match kind(file_type) {
-        Some(kind) if !file_type.is_fifo() => Err(SourceError::Kind { path: shown(path), kind }),
-        _ => Ok(()),
+    /// Whether what could have been written as `laxness` lists is refused. Notes each reason once.
+    fn refuses(&mut self, laxness: impl FnOnce(u32) -> Vec<Laxness>) -> bool {
+        let found = self.rules.refused_for.map(laxness).unwrap_or_default();
+        let refused = !found.is_empty();
+        for laxness in found {
+            let is_known =
+                |error: &SourceError| matches!(error, SourceError::Lax(known) if *known == laxness);
+            if !self.errors.iter().any(is_known) {
+                self.errors.push(SourceError::Lax(laxness));
+            }
+        }
+        refused
+    }
+
+    fn text(
+        &mut self,
+        path: &Path,
+        file: File,
+        size: u64,
+        guards: Vec<Arc<Guard>>,
+        read_from: Option<PathBuf>,
+    ) -> Result<(), SourceError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(self.bytes)).unwrap_or_default() + 1);
+        file.take(self.bytes + 1).read_to_end(&mut bytes).map_err(|error| failed(path, error))?;
+        self.bytes =
+            (self.bytes.checked_sub(bytes.len() as u64)).ok_or_else(|| SourceError::TooLarge(shown(path)))?;
+        self.values =
+            self.values.checked_sub(values(&bytes)).ok_or_else(|| SourceError::TooManyValues(shown(path)))?;
+        let source = Source::new(shown(path), bytes, guards);
+        self.sources.push(Source { path: read_from, ..source });
+        Ok(())
     }
 }
 
-/// Checks a file that a directory holds. A FIFO among them would be read until a writer comes, at boot as well.
-fn check_kind_in_directory(path: &Path, file_type: FileType) -> Result<(), SourceError> {
-    kind(file_type).map_or(Ok(()), |kind| Err(SourceError::KindInDirectory { path: shown(path), kind }))
+/// Whether a file of this name in a directory is a map, as a shell reads `*.toml`: a name that starts with a dot belongs
+/// to an editor.
+pub(crate) fn is_map(name: &[u8]) -> bool {
+    name.ends_with(b".toml") && !name.starts_with(b".")
 }
 
-/// Names the kind of a file; `None` for a regular file.
-fn kind(file_type: FileType) -> Option<&'static str> {
-    Some(if file_type.is_file() {
-        return None;
-    } else if file_type.is_dir() {
-        "a directory"
-    } else if file_type.is_fifo() {
-        "a FIFO"
-    } else if file_type.is_block_device() {
-        "a block device"
-    } else if file_type.is_char_device() {
-        "a character device"
-    } else if file_type.is_socket() {
-        "a socket"
-    } else {
-        "no file"
-    })
+/// Returns how many values a TOML text holds at most: each but the first of an array follows a comma, each of a table an
+/// equals sign, and the first of an array a bracket.
+fn values(text: &[u8]) -> usize {
+    text.iter().filter(|byte| matches!(byte, b',' | b'=' | b'[' | b'{')).count()
 }
 
-fn unreadable(path: &Path, error: io::Error) -> SourceError {
-    let absent = error.kind() == io::ErrorKind::NotFound;
-    match destination(path).filter(|_| absent) {
-        Some(to) => SourceError::Dangling { path: shown(path), to: shown(&to) },
-        None => SourceError::Read { path: shown(path), error },
+fn unreadable(path: &Path, error: FindError) -> SourceError {
+    match error {
+        FindError::Dangling(to) => SourceError::Dangling { path: shown(path), to: shown(&to) },
+        FindError::Failed(error) => failed(path, error),
     }
+}
+
+fn failed(path: &Path, error: io::Error) -> SourceError {
+    SourceError::Read { path: shown(path), error }
 }
 
 fn shown(path: &Path) -> String {
@@ -254,6 +311,7 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -266,11 +324,14 @@ mod tests {
     #[test]
     fn a_directory_is_its_toml_files_in_name_order() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(read(&[folder.path().into()]).1[..], [SourceError::EmptyDirectory(_)]));
+        assert!(matches!(
+            read(&[folder.path().into()], Rules::default()).1[..],
+            [SourceError::EmptyDirectory(_)]
+        ));
         for name in ["b.toml", "a.toml", ".hidden.toml", "notes.txt", "10.toml"] {
             write(&folder.path().join(name), name.as_bytes());
         }
-        let (sources, errors) = read(&[folder.path().into()]);
+        let (sources, errors) = read(&[folder.path().into()], Rules::default());
         assert!(errors.is_empty());
         let texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
         assert_eq!(texts, ["10.toml", "a.toml", "b.toml"]);
@@ -281,11 +342,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let good = folder.path().join("good.toml");
         write(&good, b"format = 1");
-        let (sources, errors) = read(&["/dev/zero".into(), "/nowhere".into(), good]);
+        let (sources, errors) = read(&["/dev/zero".into(), "/nowhere".into(), good], Rules::default());
         assert_eq!(sources.len(), 1);
         assert!(errors[0].to_string().contains("a character device"), "{}", errors[0]);
         assert!(errors[1].to_string().contains("`/nowhere`"), "{}", errors[1]);
-        assert!(matches!(read(&[]).1[..], [SourceError::Nothing]));
+        assert!(matches!(read(&[], Rules::default()).1[..], [SourceError::Nothing]));
     }
 
     #[test]
@@ -304,7 +365,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("far/../gone", at("dangling.toml")).unwrap();
         std::os::unix::fs::symlink("dangling.toml", at("twice.toml")).unwrap();
-        let (sources, errors) = read(std::slice::from_ref(&root));
+        let (sources, errors) = read(std::slice::from_ref(&root), Rules::default());
         assert_eq!(sources.len(), 2);
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let expected = [
@@ -332,9 +393,12 @@ mod tests {
         let path = folder.path().join("large.toml");
         let file = File::create(&path).unwrap();
         file.set_len(MAX_BYTES + 1).unwrap();
-        assert!(matches!(read(std::slice::from_ref(&path)).1[..], [SourceError::TooLarge(_)]));
+        assert!(matches!(
+            read(std::slice::from_ref(&path), Rules::default()).1[..],
+            [SourceError::TooLarge(_)]
+        ));
         file.set_len(MAX_BYTES).unwrap();
-        assert!(read(&[path]).1.is_empty());
+        assert!(read(&[path], Rules::default()).1.is_empty());
     }
 
     #[test]
@@ -343,7 +407,7 @@ mod tests {
         let path = folder.path().join("map.toml");
         write(&path, b"");
         let user = nix::unistd::geteuid().as_raw();
-        let judged = || read(&[folder.path().into()]).0[0].laxness(user);
+        let judged = || read(&[folder.path().into()], Rules::default()).0[0].laxness(user);
         assert_eq!(judged(), []);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
         assert!(matches!(judged()[..], [Laxness::Writable { .. }]));
@@ -372,7 +436,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.toml");
         write(&path, b"ab\xffc");
-        let source = read(&[path]).0.remove(0);
+        let source = read(&[path], Rules::default()).0.remove(0);
         assert_eq!((source.broken_at, source.text.as_str()), (Some(2), "ab\u{fffd}c"));
     }
 }

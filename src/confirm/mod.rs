@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::whole_file::folder;
+use crate::files::folder;
 
 pub(crate) use pending::PendingApply;
 pub(crate) use record::{ConfirmState, Phase, Record};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Phase, Record, TOKEN, forget, record, remove};
-use crate::whole_file::folder;
+use crate::files::folder;
 
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
 /// the lock of the kernel.

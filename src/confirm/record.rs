@@ -2,16 +2,16 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nix::fcntl::OFlag;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::TOKEN;
+use crate::files;
 use crate::identity::printable;
 
 /// The largest record that is read, in bytes.
@@ -148,10 +148,16 @@ pub(super) fn monotonic() -> i64 {
 /// Opens the record at `path`, and reads the state in it.
 pub(super) fn open(path: &Path) -> io::Result<Option<(ConfirmState, File)>> {
     loop {
-        let mut file = match File::options().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path) {
+        let found = match files::find(path).map_err(io::Error::from) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
+            found => found?,
         };
+        if let Some(kind) = found.kind() {
+            let path = path.to_string_lossy();
+            let error = format!("{} is {kind}, not the record of an apply; remove it", printable(&path));
+            return Err(io::Error::other(error));
+        }
+        let mut file = found.open()?;
         let mut text = String::new();
         Read::take(&mut file, MAX_RECORD).read_to_string(&mut text)?;
         // A forged record must not name a file that is not a token.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::files::Laxness;
+
 use super::{KeySizes, KeySyntax, MAX_KEY};
 
 /// Why a key cannot be read. It never carries any of the key.
@@ -44,6 +46,17 @@ pub enum KeyError {
         /// The effective uid of the reader.
         user: u32,
     },
+    /// Another user could put another file in the place of the key file.
+    #[error("the key file {path} is not opened: {lax}")]
+    Lax {
+        /// The path of the key file.
+        path: PathBuf,
+        /// How.
+        lax: Laxness,
+    },
+    /// Another user could have written the map that names the key.
+    #[error("the key is not read, for another user could have written the map: {0}")]
+    LaxMap(Laxness),
     /// The file holds more than [`MAX_KEY`] bytes.
     #[error(
         "{0} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else"

@@ -22,6 +22,7 @@ pub(crate) use digest::digest_size;
 pub use error::{KeyError, SizeHint};
 pub use missing::MissingKey;
 pub(crate) use random::draw;
+pub(crate) use read::refuse_all;
 pub use read::{Places, read_all, resolve};
 pub use sizes::KeySizes;
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};

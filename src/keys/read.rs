@@ -1,20 +1,21 @@
 //! Reading keys from files and credentials.
 //!
 //! A key file is refused when users other than its owner can read or write it, or when its owner is neither root
-//! nor the reader: a file that others can read is not a secret, and one that others can write is not to be trusted.
+//! nor the reader: a file that others can read is not a secret, and one that others can write is not to be trusted. For
+//! root so is a key file in whose place others can put another one. It is judged before it is opened.
 //! No copy of a key is left in memory: the buffer has its full size from the start, so that it never moves, and is
 //! wiped.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use super::source::check_hex;
 use super::{Encoding, Key, KeyError, KeySizes, KeySlot, KeySource, KeySyntax, MAX_KEY, SizeHint, SlotForm};
+use crate::files::{self, Found, Laxness};
 use crate::secret::Secret;
 
 /// The places that keys are read from, and the user that reads them.
@@ -41,6 +42,13 @@ pub fn read_all(slots: Vec<KeySlot<'_>>, places: &Places) -> Vec<(&'static str, 
         }
     }
     errors
+}
+
+/// Refuses all keys of a target that come from files and credentials, as [`read_all`] does for those that it can't read.
+pub(crate) fn refuse_all(slots: Vec<KeySlot<'_>>, lax: &Laxness) -> Vec<(&'static str, KeyError)> {
+    let is_read =
+        |slot: &KeySlot<'_>| matches!(slot.key.source, KeySource::File { .. } | KeySource::Credential { .. });
+    slots.into_iter().filter(is_read).map(|slot| (slot.field, KeyError::LaxMap(lax.clone()))).collect()
 }
 
 /// Reads one key, as lower-case hex. Returns `None` where the source needs no reading.
@@ -96,13 +104,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, encoding: Encoding) -> Result<(Secret, Option<Likely>), KeyError> {
         let unreadable = |error| KeyError::Unreadable { path: self.path.to_path_buf(), error };
-        // Without O_NONBLOCK, opening a pipe that has no writer would block.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits())
-            .open(self.path)
-            .map_err(unreadable)?;
-        self.check_access(&file.metadata().map_err(unreadable)?)?;
+        let found = files::find(self.path).map_err(|error| unreadable(error.into()))?;
+        self.check_access(&found)?;
+        let file = found.open().map_err(unreadable)?;
         let (buffer, filled) = fill(file).map_err(unreadable)?;
         let bytes = &buffer[..filled];
         match encoding {
@@ -113,7 +117,9 @@ impl Reader<'_> {
         }
     }
 
-    fn check_access(&self, metadata: &Metadata) -> Result<(), KeyError> {
+    /// Judges a file that is not opened yet.
+    fn check_access(&self, found: &Found) -> Result<(), KeyError> {
+        let metadata = found.metadata();
         let (mode, owner, user) = (metadata.mode() & 0o7777, metadata.uid(), self.user);
         let path = self.path.to_path_buf();
         if !metadata.is_file() {
@@ -123,7 +129,13 @@ impl Reader<'_> {
         } else if mode & self.refused_mode != 0 {
             Err(KeyError::Open { path, mode })
         } else {
-            Ok(())
+            // A credential is in a folder that systemd made for this service.
+            let is_on_the_way = |laxness: &Laxness| !laxness.is_of_the_file();
+            found
+                .laxness(user)
+                .into_iter()
+                .find(is_on_the_way)
+                .map_or(Ok(()), |lax| Err(KeyError::Lax { path, lax }))
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::{Change, Saved, SavedError, StepName, change, keys, map};
-use crate::config::{self, Map, Rest};
+use crate::config::{self, Map, Pipes, Rest, Rules};
 use crate::identity::{Key, Name};
 use crate::kernel::ReadKernel;
 use crate::keys::Places;
@@ -42,18 +42,20 @@ pub fn permit_host(made: Option<&str>, here: Option<&str>) -> Result<(), SavedEr
 
 impl Saved {
     /// Reads the kernel and the map again, and compares. The risk classes in `allow` are approved beside those that
-    /// the plan was made with; the keys that the map names are read from `places`.
+    /// the plan was made with; the keys that the map names are read from `places`. A file of the map that another user than
+    /// `believed` and root could have written is not opened; with `None` it is.
     ///
     /// # Errors
     ///
-    /// [`SavedError::Map`] when the map can't be read again, [`SavedError::Kernel`] when the kernel can't be.
+    /// [`SavedError::Map`], [`SavedError::MapFiles`] and [`SavedError::Lax`] when the map can't be read again, [`SavedError::Kernel`] when the kernel can't be.
     pub fn check(
         &self,
         kernel: &dyn ReadKernel,
         allow: &BTreeSet<Class>,
         places: &Places,
+        believed: Option<u32>,
     ) -> Result<Freshness, SavedError> {
-        let map = match self.map(places)? {
+        let map = match self.map(places, believed)? {
             Ok(map) => map,
             Err(change) => return Ok(Freshness::Stale(vec![change])),
         };
@@ -81,15 +83,20 @@ impl Saved {
     }
 
     /// Reads the map again, with its keys; or returns what has changed in it.
-    fn map(&self, places: &Places) -> Result<Result<Map, Change>, SavedError> {
+    fn map(&self, places: &Places, believed: Option<u32>) -> Result<Result<Map, Change>, SavedError> {
         let Some(digest) = &self.map_keys else {
             let map = map::read(&self.map, Some(places))?;
             return Ok(Ok(Map { rest: self.rest()?, ..map }));
         };
-        let mut loaded = config::load(&self.map_files);
+        let rules = Rules { refused_for: believed, pipes: Pipes::Refuse };
+        let mut loaded = config::load_by(&self.map_files, rules);
+        if let Some(laxness) = loaded.refused.first() {
+            return Err(SavedError::Lax(laxness.clone()));
+        }
         loaded.read_keys(places);
-        let problems = loaded.render();
-        let mut map = loaded.map.ok_or(SavedError::Map(problems))?;
+        let errors = loaded.diagnostics.errors();
+        let files = || self.map_files.clone();
+        let mut map = loaded.map.ok_or_else(|| SavedError::MapFiles { files: files(), errors })?;
         if self.is_part {
             map.keep(&map::read(&self.map, None)?.mappings.into_keys().collect());
             map.rest = self.rest()?;

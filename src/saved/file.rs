@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Malformed, Saved, SavedError};
-use crate::whole_file::{self, Attempt, FileMode, ReadError};
+use crate::files::{self, Attempt, FileMode, Found, Laxness, ReadError};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -14,22 +14,57 @@ fn failed(attempt: Attempt, path: &Path, error: io::Error) -> SavedError {
     SavedError::File { attempt: attempt.to_string(), path: path.display().to_string(), error }
 }
 
-/// Reads the saved plan in the file at `path`.
+/// A file that was found, is not opened yet, and may hold a saved plan.
+#[derive(Debug)]
+pub struct PlanFile {
+    path: PathBuf,
+    found: Found,
+}
+
+impl PlanFile {
+    /// Finds the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SavedError::File`] when the path leads nowhere.
+    pub fn find(path: &Path) -> Result<Self, SavedError> {
+        let found = files::find(path).map_err(|error| failed(Attempt::Read, path, error.into()))?;
+        Ok(Self { path: path.to_path_buf(), found })
+    }
+
+    /// Lists the ways in which users other than `user` and root could have written the plan: such a plan is theirs. Its
+    /// digest is not a signature.
+    pub fn laxness(&self, user: u32) -> Vec<Laxness> {
+        self.found.laxness(user)
+    }
+
+    /// Reads the saved plan.
+    ///
+    /// # Errors
+    ///
+    /// [`SavedError::File`] when the file can't be read; [`SavedError::NotAPlan`] and [`SavedError::Altered`] for its
+    /// content.
+    pub fn read(&self) -> Result<Saved, SavedError> {
+        let shown = self.path.display().to_string();
+        let not = |reason| SavedError::NotAPlan { path: shown.clone(), reason };
+        let bytes = self.found.read(MAX_FILE).map_err(|error| match error {
+            ReadError::Failed(attempt, error) => failed(attempt, &self.path, error),
+            ReadError::NotRegular(kind) => not(Malformed::NotRegular(kind)),
+            ReadError::TooLarge => not(Malformed::TooLarge),
+        })?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|error| not(Malformed::NotText(error.valid_up_to())))?;
+        Saved::parse(&shown, text)
+    }
+}
+
+/// Reads the saved plan in the file at `path`, whichever user could have written it.
 ///
 /// # Errors
 ///
-/// [`SavedError::File`] when the file can't be read; [`SavedError::NotAPlan`] and [`SavedError::Altered`] for its
-/// content.
+/// As [`PlanFile::find`] and [`PlanFile::read`].
 pub fn read(path: &Path) -> Result<Saved, SavedError> {
-    let shown = path.display().to_string();
-    let not = |reason| SavedError::NotAPlan { path: shown.clone(), reason };
-    let bytes = whole_file::read(path, MAX_FILE).map_err(|error| match error {
-        ReadError::Failed(attempt, error) => failed(attempt, path, error),
-        ReadError::NotRegular => not(Malformed::NotRegular),
-        ReadError::TooLarge => not(Malformed::TooLarge),
-    })?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| not(Malformed::NotText(error.valid_up_to())))?;
-    Saved::parse(&shown, text)
+    PlanFile::find(path)?.read()
 }
 
 /// Writes a saved plan into the file at `path`, readable by its owner only. After an error or a crash the file has its
@@ -39,11 +74,11 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
 ///
 /// [`SavedError::File`] when the file can't be written, or is not a regular file.
 pub fn write(path: &Path, saved: &Saved) -> Result<(), SavedError> {
-    let path = &whole_file::behind_links(path);
+    let path = &files::behind_links(path);
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         let kind = io::Error::other("it is there already, and no regular file");
         return Err(failed(Attempt::Write, path, kind));
     }
-    whole_file::replace(path, saved.to_json().as_bytes(), ".dmctl-plan-", FileMode::Private)
+    files::replace(path, saved.to_json().as_bytes(), ".dmctl-plan-", FileMode::Private)
         .map_err(|(attempt, error)| failed(attempt, path, error))
 }

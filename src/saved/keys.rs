@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::SavedError;
 use super::digest::hex;
 use crate::config::Map;
+use crate::files::Attempt;
 use crate::keys::KeySource;
-use crate::whole_file::Attempt;
 
 /// The count of rounds of the digest (PBKDF2): a key made of a word must not be cheap to guess from it.
 const ROUNDS: u32 = 20_000;

@@ -9,8 +9,8 @@ use super::FORMAT_VERSION;
 #[non_exhaustive]
 pub enum Malformed {
     /// It is a directory, a device or a pipe.
-    #[error("it is not a regular file")]
-    NotRegular,
+    #[error("it is {0}, not a regular file")]
+    NotRegular(&'static str),
     /// It is larger than [`MAX_FILE`](super::MAX_FILE).
     #[error("it is larger than 64 MiB, the most that is read")]
     TooLarge,

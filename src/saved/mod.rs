@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::Map;
+use crate::files::Laxness;
 use crate::identity::{printable, printable_json};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::plan::Plan;
@@ -39,7 +40,7 @@ pub use change::{Change, DeviceChange, StepName};
 pub use check::{Freshness, permit_host};
 pub use device_record::{DeviceRecord, Locator, MappedState};
 pub use digest::host;
-pub use file::{MAX_FILE, read, write};
+pub use file::{MAX_FILE, PlanFile, read, write};
 pub use fingerprint::Fingerprint;
 pub use malformed::Malformed;
 pub use map::canonical;
@@ -130,12 +131,33 @@ pub enum SavedError {
     /// The map can't be read again.
     #[error("the map of this plan can't be read: {0}")]
     Map(String),
+    /// A file of the map can't be read as a map. Nothing of its content is told: the plan names it, and may name any file.
+    #[error(
+        "the map of this plan can't be read again: {} in {}; see `dmctl validate{}`",
+        if *.errors == 1 { "1 error".to_string() } else { format!("{} errors", .errors) },
+        listed(.files, ", ", |path| format!("`{}`", printable(path))),
+        listed(.files, "", |path| format!(" {}", printable(&shlex::try_quote(path).unwrap_or_default()))),
+    )]
+    MapFiles {
+        /// The files of the map.
+        files: Vec<PathBuf>,
+        /// How many errors there are.
+        errors: usize,
+    },
+    /// Another user could have written a file of the map.
+    #[error("the map of this plan is not read again: {0}")]
+    Lax(Laxness),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
     /// The kernel can't be read.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+}
+
+fn listed(files: &[PathBuf], separator: &str, written: impl Fn(&str) -> String) -> String {
+    let all: Vec<String> = files.iter().map(|file| written(&file.to_string_lossy())).collect();
+    all.join(separator)
 }
 
 impl Saved {

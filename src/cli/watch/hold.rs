@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -90,10 +88,4 @@ pub(super) fn takes_away(plan: &Plan) -> impl Iterator<Item = &Step> {
 /// Describes a step in two words.
 pub(super) fn describe(step: &Step) -> String {
     format!("{} {}", step.action().name(), step.name)
-}
-
-/// Returns the first of the paths that is a FIFO: to read it would be to wait for a writer.
-pub(super) fn pipe(paths: &[PathBuf]) -> Option<&Path> {
-    let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
-    paths.iter().map(PathBuf::as_path).find(|path| is_pipe(path))
 }

@@ -23,7 +23,7 @@ use crate::cli::apply::perform;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::map::{self, Trust};
+use crate::cli::map;
 use crate::cli::signals::Signals;
 
 /// The first pause while another dmctl holds the lock. Each pause is twice the one before.
@@ -187,12 +187,7 @@ impl<'a> Reconciler<'a> {
 
     /// Reads the map. Returns also the digest of all that was read.
     fn read(&self) -> (map::Read, [u8; 32]) {
-        let trust = if self.args.apply { self.context.trust_to_apply() } else { Trust::Warn };
-        let Some(pipe) = hold::pipe(&self.args.files) else {
-            return map::read_quietly(&self.args.files, trust);
-        };
-        let error = anyhow!("{} is a FIFO, which can't be watched; name files", pipe.display());
-        (map::Read::failed(Failure::new(Exit::Error, error)), [0; 32])
+        map::read_quietly(&self.args.files, self.context.trust_to_apply())
     }
 
     /// Compares, and reports what is new. Returns the map when it is to be applied.

@@ -68,7 +68,7 @@ fn kind(of: fs::FileType) -> Option<FileKind> {
 }
 
 /// Follows the links at the end of a path; `None` for a path that is not a link.
-pub(crate) fn destination(path: &Path) -> Option<PathBuf> {
+fn destination(path: &Path) -> Option<PathBuf> {
     let mut at = path.to_path_buf();
     for _ in 0..MAX_LINKS {
         let Ok(target) = fs::read_link(&at) else { break };

@@ -44,7 +44,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 pub use events::Events;
-pub(crate) use lookup::destination;
 pub use names::names;
 pub(crate) use waits::{LongWait, Tell};
 pub(crate) use writers::{Writers, writers};

@@ -6,8 +6,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::state::State;
+use crate::files::{self, Attempt, FileMode, ReadError};
 use crate::kernel::KernelError;
-use crate::whole_file::{self, Attempt, FileMode, ReadError};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
@@ -19,9 +19,9 @@ fn failed(attempt: Attempt, path: &Path, source: io::Error) -> KernelError {
 /// Reads the state in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<State, KernelError> {
     let not = |what: &str| KernelError::State(format!("{}: {what}", path.display()));
-    let bytes = whole_file::read(path, MAX_FILE).map_err(|error| match error {
+    let bytes = files::read(path, MAX_FILE).map_err(|error| match error {
         ReadError::Failed(attempt, error) => failed(attempt, path, error),
-        ReadError::NotRegular => {
+        ReadError::NotRegular(_) => {
             not("not a regular file: a simulated kernel is a JSON file, see `dmctl simulate`")
         }
         ReadError::TooLarge => not("larger than the 256 MiB that are read of a simulated kernel"),
@@ -35,9 +35,9 @@ pub(super) fn read(path: &Path) -> Result<State, KernelError> {
 /// Writes `state` into the file at `path`. After an error or a crash the file has its old content. It keeps its mode,
 /// unless the state may hold a key: then only its owner can read it.
 pub(super) fn write(path: &Path, state: &State) -> Result<(), KernelError> {
-    let path = &whole_file::behind_links(path);
+    let path = &files::behind_links(path);
     let mode = if state.may_hold_a_key() { FileMode::Private } else { FileMode::Keep };
     let text = Zeroizing::new(state.to_json());
-    whole_file::replace(path, text.as_bytes(), ".dmctl-state-", mode)
+    files::replace(path, text.as_bytes(), ".dmctl-state-", mode)
         .map_err(|(attempt, error)| failed(attempt, path, error))
 }

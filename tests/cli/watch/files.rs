@@ -263,7 +263,7 @@ fn a_pipe_does_not_make_it_deaf() {
     nix::unistd::mkfifo(std::path::Path::new(&path), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let watching = watch(&lab, &[&path, "--apply"]);
     let event = watching.next("unclear");
-    assert!(event["error"].as_str().unwrap().contains("is a FIFO"), "{event}");
+    assert!(event["details"][0].as_str().unwrap().contains("is a FIFO"), "{event}");
     fs::rename(lab.write("new", &map(2048)), &path).unwrap();
     watching.put_right();
     watching.end();

@@ -1,13 +1,10 @@
-//! Regular files that are read whole, up to a limit, and replaced atomically: the state of a simulated kernel, and a
-//! saved plan.
+//! Files that are replaced atomically: the state of a simulated kernel, a saved plan, a record.
 
 use std::fmt;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use zeroize::Zeroizing;
 
 /// The mode of a file that only its owner may read and write.
 const PRIVATE: u32 = 0o600;
@@ -42,32 +39,6 @@ impl fmt::Display for Attempt {
             Self::SyncFolder => "write the folder of",
         })
     }
-}
-
-/// Why a file is not read.
-#[derive(Debug)]
-pub(crate) enum ReadError {
-    Failed(Attempt, io::Error),
-    /// The path leads to a folder, a device or a pipe.
-    NotRegular,
-    /// The file is larger than the limit.
-    TooLarge,
-}
-
-/// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    let failed = |attempt| move |error| ReadError::Failed(attempt, error);
-    // Checked before it is opened: opening a pipe would block, and opening a device may start it.
-    if !fs::metadata(path).map_err(failed(Attempt::Read))?.is_file() {
-        return Err(ReadError::NotRegular);
-    }
-    let file = File::open(path).map_err(failed(Attempt::Open))?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed(Attempt::Read))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        return Err(ReadError::TooLarge);
-    }
-    Ok(bytes)
 }
 
 /// The mode of a file that is replaced.

@@ -1,0 +1,114 @@
+//! A file or folder that was found and is not opened yet, and how it is opened once it is judged.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::kind;
+use super::laxness::{Guard, Laxness, Place};
+use super::replace::Attempt;
+
+/// How a file is opened: it is not waited for, it does not become the terminal of this process, and a program that is
+/// started does not get it.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    Failed(Attempt, io::Error),
+    /// The path leads to a folder, a device or a pipe.
+    NotRegular(&'static str),
+    /// The file is larger than the limit.
+    TooLarge,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The path in messages.
+    pub(super) named: PathBuf,
+    /// The folder that it is in, and what is on the way to that, the folder itself last.
+    pub(super) folder: Arc<File>,
+    pub(super) way: Vec<Arc<Guard>>,
+    /// The name in that folder.
+    pub(super) name: OsString,
+    /// The file itself, opened with `O_PATH`.
+    pub(super) handle: File,
+    pub(super) metadata: Metadata,
+}
+
+impl Found {
+    /// Returns its type, owner and mode.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Names its kind; `None` for a regular file.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        kind::other(self.metadata.file_type())
+    }
+
+    /// Returns the owners and modes that decide who could have written it, its own first. A pipe has none: the
+    /// program that made it is the one that started dmctl, or the user who named it.
+    pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
+        if self.metadata.file_type().is_fifo() {
+            return Vec::new();
+        }
+        let own = Arc::new(Guard::of(Place::File, &self.named, &self.metadata));
+        std::iter::once(own).chain(self.way.iter().rev().cloned()).collect()
+    }
+
+    /// Lists the ways in which users other than `user` and root could have written it or put it in its place.
+    pub(crate) fn laxness(&self, user: u32) -> Vec<Laxness> {
+        self.guards().iter().flat_map(|guard| guard.writers(user)).collect()
+    }
+
+    /// Opens it for reading. Nothing is waited for, but for the writer of a pipe.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        let flags =
+            if self.metadata.file_type().is_fifo() { READ.difference(OFlags::NONBLOCK) } else { READ };
+        let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
+        match openat(CWD, path, flags, Mode::empty()) {
+            // Without /proc the name is opened again, and must be the same file.
+            Err(Errno::NOENT | Errno::ACCESS) => self.open_by_name(flags),
+            opened => Ok(File::from(opened?)),
+        }
+    }
+
+    fn open_by_name(&self, flags: OFlags) -> io::Result<File> {
+        let flags = flags.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW);
+        let file = File::from(openat(&*self.folder, &self.name, flags, Mode::empty())?);
+        let now = file.metadata()?;
+        if (now.dev(), now.ino()) == (self.metadata.dev(), self.metadata.ino()) {
+            Ok(file)
+        } else {
+            Err(io::Error::other("it was replaced while it was opened"))
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.
+    pub(crate) fn read(&self, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+        if let Some(kind) = self.kind() {
+            return Err(ReadError::NotRegular(kind));
+        }
+        let file = self.open().map_err(|error| ReadError::Failed(Attempt::Open, error))?;
+        // The full capacity at once: a buffer that grows leaves copies of what it holds behind.
+        let size = self.metadata.len().min(limit) + 1;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default()));
+        file.take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| ReadError::Failed(Attempt::Read, error))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+            return Err(ReadError::TooLarge);
+        }
+        Ok(bytes)
+    }
+}

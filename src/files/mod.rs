@@ -1,0 +1,35 @@
+//! The files that dmctl reads, and the files that it replaces.
+//!
+//! A map decides what root's kernel does, a plan is carried out, a key file decides who reads a disk. Each is believed
+//! only as far as it is out of reach of other users, so each is opened here, in this order:
+//!
+//! 1. The path is walked, a folder and a link at a time, and nothing is opened yet: `walk`.
+//! 2. What was found is judged: its kind, its owner and mode, and those of each folder on the way: `laxness`.
+//! 3. Only then is it opened, without waiting, and read up to a limit: `found`.
+//!
+//! The file that is opened is the one that was judged, whatever its path leads to by then.
+
+mod found;
+mod kind;
+mod laxness;
+mod replace;
+mod walk;
+
+use std::path::Path;
+
+pub(crate) use found::{Found, ReadError};
+pub(crate) use kind::other as kind;
+pub(crate) use laxness::Guard;
+pub use laxness::{Laxness, Place};
+pub(crate) use replace::{Attempt, FileMode, behind_links, folder, replace};
+pub(crate) use walk::{FindError, Folder, find};
+
+use zeroize::Zeroizing;
+
+/// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    find(path).map_err(|error| ReadError::Failed(Attempt::Read, error.into()))?.read(limit)
+}
+
+#[cfg(test)]
+mod tests;

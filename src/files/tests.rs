@@ -1,0 +1,211 @@
+//! What is found at a path, on a real file system. Tests that need files of other users run as root alone.
+
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::Mode;
+use nix::unistd::{geteuid, mkfifo};
+
+use super::*;
+
+/// The user number of an account that owns nothing.
+const OTHER: u32 = 65534;
+
+struct Lab {
+    _folder: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        Self { _folder: folder, root }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        let path = self.at(name);
+        fs::write(&path, name).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        path
+    }
+
+    fn folder(&self, name: &str, mode: u32) -> PathBuf {
+        let path = self.at(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+}
+
+fn text(path: &Path) -> String {
+    let mut text = String::new();
+    find(path).unwrap().open().unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The ways in which others could have written what `path` leads to, for root.
+fn lax(path: &Path) -> Vec<String> {
+    find(path).unwrap().laxness(0).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_path_is_walked_as_the_kernel_walks_it() {
+    let lab = Lab::new();
+    lab.folder("a", 0o755);
+    lab.folder("b", 0o755);
+    lab.file("a/x");
+    lab.file("b/x");
+    symlink("../a/x", lab.at("b/up")).unwrap();
+    symlink(lab.at("a"), lab.at("b/absolute")).unwrap();
+    symlink("up", lab.at("b/twice")).unwrap();
+    for path in ["a/x", "b/up", "b/absolute/x", "b/absolute/../a/x", "b/twice", "./b/../a/./x"] {
+        assert_eq!(text(&lab.at(path)), "a/x", "{path}");
+        assert_eq!(fs::read_to_string(lab.at(path)).unwrap(), "a/x", "{path}");
+    }
+    assert_eq!(find(&lab.at("b/absolute")).unwrap().kind(), Some("a directory"));
+    for folder in ["/", "/..", "/proc/self", "/proc/self/cwd"] {
+        assert_eq!(find(Path::new(folder)).unwrap().kind(), Some("a directory"), "{folder}");
+    }
+}
+
+#[test]
+fn a_path_that_leads_nowhere_tells_where() {
+    let lab = Lab::new();
+    symlink("gone/x", lab.at("dangling")).unwrap();
+    symlink("loop", lab.at("loop")).unwrap();
+    lab.file("file");
+    let error = |name: &str| find(&lab.at(name)).unwrap_err();
+    assert!(matches!(error("dangling"), FindError::Dangling(to) if to == lab.at("gone/x")));
+    for (name, kind) in [("loop", "Too many"), ("absent", "No such file"), ("file/x", "Not a directory")] {
+        assert!(error(name).to_string().starts_with(kind), "{name}: {}", error(name));
+        assert_eq!(
+            fs::metadata(lab.at(name)).unwrap_err().raw_os_error(),
+            std::io::Error::from(error(name)).raw_os_error()
+        );
+    }
+}
+
+#[test]
+fn nothing_is_opened_before_it_is_judged() {
+    let lab = Lab::new();
+    mkfifo(&lab.at("pipe"), Mode::S_IRUSR).unwrap();
+    let _socket = UnixListener::bind(lab.at("socket")).unwrap();
+    for (path, kind) in [
+        (lab.at("pipe"), "a FIFO"),
+        (lab.at("socket"), "a socket"),
+        ("/dev/null".into(), "a character device"),
+        (lab.root.clone(), "a directory"),
+    ] {
+        let found = find(&path).unwrap();
+        assert_eq!(found.kind(), Some(kind));
+        assert!(matches!(found.read(10), Err(ReadError::NotRegular(_))));
+    }
+}
+
+#[test]
+fn the_file_that_was_judged_is_the_one_that_is_opened() {
+    let lab = Lab::new();
+    let found = find(&lab.file("x")).unwrap();
+    fs::rename(lab.file("other"), lab.at("x")).unwrap();
+    assert_eq!(&found.read(10).unwrap()[..], b"x");
+}
+
+#[test]
+fn what_is_open_already_is_found_by_its_number() {
+    use std::os::fd::AsRawFd;
+
+    let lab = Lab::new();
+    let file = fs::File::open(lab.file("x")).unwrap();
+    let path = |fd: i32| PathBuf::from(format!("/dev/fd/{fd}"));
+    assert_eq!(text(&path(file.as_raw_fd())), "x");
+    // A file that has lost its name.
+    fs::remove_file(lab.at("x")).unwrap();
+    assert_eq!(text(&path(file.as_raw_fd())), "x");
+    let (read, write) = std::io::pipe().unwrap();
+    let found = find(&path(read.as_raw_fd())).unwrap();
+    assert_eq!((found.kind(), found.laxness(0)), (Some("a FIFO"), Vec::new()));
+    drop(write);
+}
+
+#[test]
+fn more_than_the_limit_is_not_read() {
+    let lab = Lab::new();
+    let path = lab.file("four");
+    assert_eq!(&read(&path, 4).unwrap()[..], b"four");
+    assert!(matches!(read(&path, 3), Err(ReadError::TooLarge)));
+}
+
+#[test]
+fn each_folder_on_the_way_is_judged() {
+    let lab = Lab::new();
+    if !geteuid().is_root() {
+        return;
+    }
+    lab.folder("open", 0o777);
+    lab.folder("open/closed", 0o755);
+    let below = lab.file("open/closed/x");
+    lab.folder("sticky", 0o1777);
+    let sticky = lab.file("sticky/x");
+    let mine = lab.file("x");
+    assert_eq!((lax(&mine), lax(&sticky)), (vec![], vec![]));
+    let told = lax(&below);
+    assert!(
+        told[0].starts_with(&format!("the folder `{}` is writable by", lab.at("open").display())),
+        "{told:?}"
+    );
+    assert!(told[0].ends_with(&format!("run `chmod go-w {}`", lab.at("open").display())), "{told:?}");
+    assert_eq!(told.len(), 1);
+    // A link is as good as the folders on its way, and on the way to what it leads to.
+    symlink(&mine, lab.at("open/link")).unwrap();
+    symlink(&below, lab.at("sticky/link")).unwrap();
+    symlink(&mine, lab.at("sticky/good")).unwrap();
+    assert_eq!((lax(&lab.at("open/link")).len(), lax(&lab.at("sticky/link")).len()), (1, 1));
+    assert_eq!(lax(&lab.at("sticky/good")), Vec::<String>::new());
+    let through = lab.at("open/../x");
+    assert_eq!(lax(&through).len(), 1, "where `..` leads, the folder decides");
+}
+
+#[test]
+fn what_others_own_is_theirs() {
+    let lab = Lab::new();
+    if !geteuid().is_root() {
+        return;
+    }
+    lab.folder("sticky", 0o1777);
+    let file = lab.file("sticky/x");
+    chown(&file, Some(OTHER), None).unwrap();
+    assert!(lax(&file)[0].ends_with(&format!("run `chown root {}`", file.display())), "{:?}", lax(&file));
+    let mine = lab.file("x");
+    symlink(&mine, lab.at("sticky/link")).unwrap();
+    std::os::unix::fs::lchown(lab.at("sticky/link"), Some(OTHER), None).unwrap();
+    assert!(lax(&lab.at("sticky/link"))[0].contains("chown -h root"), "{:?}", lax(&lab.at("sticky/link")));
+    // In a folder of root's alone root has put the link there, as it is.
+    symlink(&mine, lab.at("link")).unwrap();
+    std::os::unix::fs::lchown(lab.at("link"), Some(OTHER), None).unwrap();
+    assert_eq!(lax(&lab.at("link")), Vec::<String>::new());
+    let theirs = lab.folder("theirs", 0o755);
+    let below = lab.file("theirs/x");
+    chown(&theirs, Some(OTHER), None).unwrap();
+    assert!(lax(&below)[0].starts_with("the folder"), "{:?}", lax(&below));
+    // Another user than root gains nothing by another file in the place of one.
+    assert_eq!(find(&below).unwrap().laxness(OTHER).len(), 0);
+}
+
+#[test]
+fn a_folder_is_read_by_its_names() {
+    let lab = Lab::new();
+    lab.folder("maps", 0o755);
+    let file = lab.file("maps/x");
+    let folder = Folder::enter(find(&lab.at("maps")).unwrap()).unwrap();
+    assert!(folder.names().unwrap().contains(&"x".into()));
+    assert_eq!(&folder.find(&file, "x".as_ref()).unwrap().read(10).unwrap()[..], b"maps/x");
+    assert!(Folder::enter(find(&file).unwrap()).is_err());
+}

@@ -1,0 +1,234 @@
+//! Walks a path, a folder and a link at a time, as path_resolution(7) tells, and notes what is on the way.
+//!
+//! Each step is opened with `O_PATH` below the folder before it, which opens no file and starts no device. So nothing
+//! can be put into the place of what was looked at.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Dir, DirEntry, Mode, OFlags, fstatfs, openat, readlinkat};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use super::found::Found;
+use super::laxness::{Guard, Laxness, Place};
+
+/// The most links that a path may lead through: `MAXSYMLINKS` of the kernel (include/linux/namei.h).
+const MAX_LINKS: usize = 40;
+
+/// The type of the file system of /proc: `PROC_SUPER_MAGIC` of the kernel (include/uapi/linux/magic.h).
+const PROC: u64 = 0x9fa0;
+
+/// Why a path leads nowhere.
+#[derive(Debug, Error)]
+pub(crate) enum FindError {
+    /// The system refuses a step.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+    /// The path leads through a link to this path, where nothing is.
+    #[error("it leads to {}, which does not exist", crate::identity::printable(&.0.to_string_lossy()))]
+    Dangling(PathBuf),
+}
+
+impl From<FindError> for io::Error {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Failed(error) => error,
+            dangling @ FindError::Dangling(_) => Self::new(io::ErrorKind::NotFound, dangling),
+        }
+    }
+}
+
+/// Finds what `path` leads to. Nothing is opened.
+pub(crate) fn find(path: &Path) -> Result<Found, FindError> {
+    let absolute = path::absolute(path)?;
+    Walk::from_root()?.to(path, &absolute)
+}
+
+/// A folder that a walk has come to.
+#[derive(Debug, Clone)]
+struct Walk {
+    folder: Arc<File>,
+    /// Its path, without links.
+    path: PathBuf,
+    /// What is on the way, this folder last.
+    guards: Vec<Arc<Guard>>,
+}
+
+/// One step: a file, folder or link that is not opened.
+struct Step {
+    handle: File,
+    metadata: Metadata,
+}
+
+impl Walk {
+    fn from_root() -> io::Result<Self> {
+        let folder =
+            File::from(openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
+        let metadata = folder.metadata()?;
+        Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new() }.noting(
+            Place::Folder,
+            "/".into(),
+            &metadata,
+        ))
+    }
+
+    fn noting(mut self, place: Place, path: PathBuf, metadata: &Metadata) -> Self {
+        self.guards.push(Arc::new(Guard::of(place, &path, metadata)));
+        self
+    }
+
+    /// Walks on along `way`, and returns what is at its end, called `named` in messages.
+    fn to(mut self, named: &Path, way: &Path) -> Result<Found, FindError> {
+        let mut left: VecDeque<PathBuf> = steps(way);
+        let (mut links, mut is_link_to_it) = (0, false);
+        while let Some(name) = left.pop_front() {
+            if name == Path::new("/") {
+                let root = Self::from_root()?;
+                self = Self { guards: self.guards, ..root };
+                continue;
+            }
+            let at = self.path_of(&name);
+            let step = self.step(&name, !left.is_empty()).map_err(|error| match error {
+                Errno::NOENT if is_link_to_it => {
+                    FindError::Dangling(at.join(left.iter().collect::<PathBuf>()))
+                }
+                error => FindError::Failed(error.into()),
+            })?;
+            if !step.metadata.is_symlink() {
+                if left.is_empty() {
+                    return Ok(self.found(named, name.as_os_str(), step));
+                }
+                self = self.below(at, step);
+                continue;
+            }
+            is_link_to_it |= left.is_empty();
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(FindError::Failed(Errno::LOOP.into()));
+            }
+            if self.guards.last().is_some_and(|folder| folder.is_shared()) {
+                self.guards.push(Arc::new(Guard::of(Place::Link, &at, &step.metadata)));
+                let folder = self.guards.len() - 1;
+                self.guards.swap(folder - 1, folder);
+            }
+            let to = readlinkat(&step.handle, "", Vec::new()).map_err(io::Error::from)?;
+            let to = PathBuf::from(OsStr::from_bytes(to.as_bytes()));
+            if is_of_the_kernel(&step.handle, &to)
+                && let Some(step) = self.through(&name, &to)?
+            {
+                if left.is_empty() {
+                    return Ok(self.found(named, name.as_os_str(), step));
+                }
+                self = self.below(to, step);
+                continue;
+            }
+            for name in steps(&to).into_iter().rev() {
+                left.push_front(name);
+            }
+        }
+        // The path is that of a folder that was passed: `/`, or one that ends in `..`.
+        let handle = self.folder.try_clone()?;
+        let metadata = handle.metadata()?;
+        Ok(self.found(named, OsStr::new("."), Step { handle, metadata }))
+    }
+
+    fn path_of(&self, name: &Path) -> PathBuf {
+        if name == Path::new("..") {
+            return self.path.parent().unwrap_or(&self.path).to_path_buf();
+        }
+        self.path.join(name)
+    }
+
+    /// Looks at an entry of the folder. One that is `passed` is looked at as a folder first, which mounts what autofs
+    /// mounts on demand.
+    fn step(&self, name: &Path, passed: bool) -> Result<Step, Errno> {
+        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let as_folder = || openat(&*self.folder, name, look | OFlags::DIRECTORY, Mode::empty());
+        let handle = match if passed { as_folder() } else { Err(Errno::NOTDIR) } {
+            Err(Errno::NOTDIR) => openat(&*self.folder, name, look, Mode::empty())?,
+            opened => opened?,
+        };
+        let handle = File::from(handle);
+        let metadata = handle.metadata().map_err(|_| Errno::IO)?;
+        Ok(Step { handle, metadata })
+    }
+
+    /// Follows a link of /proc by its entry. `None` where its text is the path of the same file, which can be walked.
+    fn through(&self, name: &Path, text: &Path) -> Result<Option<Step>, FindError> {
+        let opened = openat(&*self.folder, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let handle = File::from(opened.map_err(io::Error::from)?);
+        let metadata = handle.metadata()?;
+        let is_path =
+            text.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()));
+        Ok((!is_path).then_some(Step { handle, metadata }))
+    }
+
+    /// Goes into the folder `step`.
+    fn below(self, path: PathBuf, step: Step) -> Self {
+        let walk = Self { folder: Arc::new(step.handle), path: path.clone(), ..self };
+        walk.noting(Place::Folder, path, &step.metadata)
+    }
+
+    fn found(self, named: &Path, name: &OsStr, step: Step) -> Found {
+        let Step { handle, metadata } = step;
+        let (named, name) = (named.to_path_buf(), name.to_os_string());
+        Found { named, folder: self.folder, way: self.guards, name, handle, metadata }
+    }
+}
+
+/// A folder, and what is on the way to it.
+#[derive(Debug)]
+pub(crate) struct Folder(Walk);
+
+impl Folder {
+    /// Goes into a folder that was found.
+    pub(crate) fn enter(found: Found) -> io::Result<Self> {
+        // Again as a folder, which mounts what autofs mounts on demand.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = File::from(openat(&*found.folder, &found.name, flags, Mode::empty())?);
+        let metadata = handle.metadata()?;
+        let walk = Walk { folder: found.folder, path: PathBuf::new(), guards: found.way };
+        Ok(Self(walk.below(found.named, Step { handle, metadata })))
+    }
+
+    /// Lists the names of its entries, in no order.
+    pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let entries = Dir::new(openat(&*self.0.folder, ".", flags, Mode::empty())?)?;
+        let name = |entry: DirEntry| OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string();
+        entries.map(|entry| Ok(name(entry?))).collect()
+    }
+
+    /// Finds an entry, called `named` in messages.
+    pub(crate) fn find(&self, named: &Path, name: &OsStr) -> Result<Found, FindError> {
+        self.0.clone().to(named, Path::new(name))
+    }
+
+    /// Lists the ways in which users other than `user` and root could have put another file into it, or another folder in
+    /// its place.
+    pub(crate) fn laxness(&self, user: u32) -> Vec<Laxness> {
+        self.0.guards.iter().rev().flat_map(|guard| guard.writers(user)).collect()
+    }
+}
+
+/// Lists the steps of a path: names, `..`, and `/` for an absolute one.
+fn steps(way: &Path) -> VecDeque<PathBuf> {
+    way.components()
+        .filter(|component| !matches!(component, Component::CurDir))
+        .map(|component| PathBuf::from(component.as_os_str()))
+        .collect()
+}
+
+/// Whether a link is one of those in /proc whose text is not a path but a description, such as `/proc/self/fd/0`. The
+/// text of the others there, such as `/proc/self`, is relative.
+fn is_of_the_kernel(link: &File, text: &Path) -> bool {
+    let is_described = text.is_absolute() || text.to_string_lossy().contains(':');
+    is_described && fstatfs(link).is_ok_and(|found| found.f_type.cast_unsigned() == PROC)
+}

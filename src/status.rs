@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::config::{Map, State};
 use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::kernel::{DeviceState, KernelError, ReadKernel};
+use crate::kernel::{DeviceState, KernelError, ReadKernel, Unseen};
 use crate::observed::{Observed, Seen};
 use crate::plan::{self, ChangeId, Changes, Drift, Obstacle};
 
@@ -124,15 +124,20 @@ fn left_behind(seen: &Seen) -> Vec<Remark> {
 }
 
 /// Returns the status of every device of any dmctl owner, without a map: only what the kernel alone shows.
-pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
+/// What could not be seen is returned beside them: a lower device that is gone would show in none of the states then.
+pub fn of_owned(kernel: &dyn ReadKernel) -> Result<(Vec<Entry>, BTreeSet<Unseen>), KernelError> {
     let owned = Uuid::is_prefixed;
     let observed = Observed::read_devices(kernel, |listed| listed.uuid.as_ref().is_some_and(owned))?;
     observed.read_circles(kernel, observed.read_numbers())?;
     let in_circle = |seen: &Seen| observed.circle(seen.listed.number).cloned().map(Remark::InCircle);
     let mut blocks: HashMap<DevNum, bool> = HashMap::new();
+    let mut unseen = BTreeSet::new();
     for number in observed.devices.iter().flat_map(lower_devices) {
         if let hash_map::Entry::Vacant(unknown) = blocks.entry(number) {
-            unknown.insert(kernel.block_device(number)?.is_some());
+            match kernel.block_device(number) {
+                Ok(block) => drop(unknown.insert(block.is_some())),
+                Err(error) => drop(unseen.insert(Unseen::of(error)?)),
+            }
         }
     }
     let missing_below = |seen: &Seen| {
@@ -161,7 +166,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<Vec<Entry>, KernelError> {
             remarks,
         })
     });
-    Ok(entries.collect())
+    Ok((entries.collect(), unseen))
 }
 
 /// Lists the lower devices of the live table of a device.

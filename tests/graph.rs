@@ -179,7 +179,7 @@ fn any_graph() -> impl Strategy<Value = Graph> {
             status: None,
             pending: Vec::new(),
         });
-        Graph { nodes: nodes.collect() }
+        Graph { nodes: nodes.collect(), ..Graph::default() }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::export::{self, ExportError, Selection};
 use crate::identity::Owner;
+use crate::kernel::{KernelError, Unseen};
 use crate::ops;
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -64,7 +65,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let selection = Selection { only, owner: args.owner.clone() };
     let text = match format {
         Format::Toml => export::map(kernel, &selection)?,
-        Format::Json => export::state(kernel)?.to_json(),
+        Format::Json => export::state(kernel).map_err(without_a_part)?.to_json(),
         Format::Concise => export::concise::write(kernel, &selection)?,
         Format::DmInit => {
             let parameter = export::dm_init::parameter(kernel, &selection)?;
@@ -79,6 +80,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     };
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// Explains why a whole kernel can't be written where a part of the host can't be seen.
+fn without_a_part(error: KernelError) -> Failure {
+    match Unseen::of(error) {
+        Ok(unseen) => Failure::new(Exit::Error, anyhow!("{unseen}")).hint(
+            "the file of a kernel holds every block device; `--format toml` and the other formats do without",
+        ),
+        Err(error) => error.into(),
+    }
 }
 
 impl From<ExportError> for Failure {

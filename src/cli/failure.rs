@@ -114,9 +114,11 @@ fn freeze(error: &KernelError) -> Option<String> {
 fn privilege(error: &KernelError) -> Option<String> {
     let denied = match error {
         KernelError::Refused { errno, .. } => matches!(errno, Errno::EPERM | Errno::EACCES),
-        KernelError::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        // The text of the first has its own advice.
-        KernelError::NoControl { .. } | KernelError::GaveUp { .. } | KernelError::State(_) => false,
+        // The text of the first has its own advice, and a file that can't be read is not the running kernel.
+        KernelError::NoControl { .. }
+        | KernelError::Io { .. }
+        | KernelError::GaveUp { .. }
+        | KernelError::State(_) => false,
     };
     denied
         .then(|| "the running kernel needs root; `--kernel STATE.json` works on a simulated one".to_string())

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
+use super::note::note_unseen;
 use super::output::{print, print_json};
 
 /// Draw which device uses which, from the disks up; with a map, also what is missing, drifted or to be done
@@ -52,6 +53,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let map = map::read_with_keys(&args.files, Trust::Warn)?;
         graph::with_map(context.reading()?.as_ref(), &map)?
     };
+    note_unseen(&graph.unseen);
     match args.format {
         _ if args.json => print_json(&graph)?,
         Format::Json => print_json(&graph)?,

@@ -1,8 +1,10 @@
 //! `dmctl status`: shows the state of each mapping.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::confirm::ConfirmState;
+use crate::kernel::Unseen;
 use crate::render::{self, ColorMode};
 use crate::status::{self, Entry, Word};
 use serde::Serialize;
@@ -12,6 +14,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
+use super::note::note_unseen;
 use super::output::Output;
 
 /// Show how each mapping stands: in sync, drifted, missing, suspended, pending, leftover, foreign
@@ -31,19 +34,23 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     confirm: Option<ConfirmState>,
     mappings: Vec<Entry>,
+    /// What could not be seen.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    unseen: BTreeSet<Unseen>,
 }
 
 /// Shows the states. A mapping that is not in sync ends the run with 2.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let mappings = if args.files.is_empty() {
+    let (mappings, unseen) = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?
     } else {
         let map = map::read_with_keys(&args.files, Trust::Warn)?;
-        status::of_map(context.reading()?.as_ref(), &map)?
+        (status::of_map(context.reading()?.as_ref(), &map)?, BTreeSet::new())
     };
     let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));
     let (confirm, sentence) = confirm::state(context)?.unzip();
-    let status = Status { confirm, mappings };
+    note_unseen(&unseen);
+    let status = Status { confirm, mappings, unseen };
     let text = || {
         let sentence = sentence.map(|sentence| format!("{sentence}\n\n")).unwrap_or_default();
         sentence + &render::status(&status.mappings, ColorMode::Colour)

@@ -12,7 +12,7 @@ use crate::identity::{DevNum, Uuid};
 use crate::kernel::simulated::{
     Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Simulated, State, StateRow, is_metadata,
 };
-use crate::kernel::{DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::kernel::{DeviceState, HostPart, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::secret::Secret;
 use crate::table::RawRow;
 use crate::targets;
@@ -26,6 +26,9 @@ const HEAD: usize = 4096;
 ///
 /// The error of the kernel; [`KernelError::State`] when it has a state that a simulated kernel can't have.
 pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
+    let mut hidden = kernel.hidden();
+    // The processes of now are left out, for they will have ended when the file is used.
+    hidden.remove(&HostPart::Processes);
     let listed = kernel.list()?;
     let mapped: BTreeSet<DevNum> = listed.iter().map(|device| device.number).collect();
     let mut paths = kernel.paths()?;
@@ -43,7 +46,7 @@ pub fn state(kernel: &dyn ReadKernel) -> Result<State, KernelError> {
         targets,
         loadable: kernel.loadable_targets(),
         keys: None,
-        unseen: BTreeSet::new(),
+        unseen: hidden,
     };
     let pools = Vec::new();
     let state = State { format_version: FORMAT_VERSION, kernel: facts, block_devices, mappings, pools };

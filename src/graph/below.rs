@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::View;
 use crate::identity::DevNum;
-use crate::kernel::{KernelError, ReadKernel};
+use crate::kernel::KernelError;
 use crate::stack::Reach;
 
 /// The devices directly below each of some devices.
@@ -13,7 +14,7 @@ pub(super) type Below = BTreeMap<DevNum, Vec<DevNum>>;
 /// Reads the devices from `bottom` on down to mapped devices. Others are left out: below them is nothing that the graph
 /// does not show already.
 pub(super) fn down_to_mapped(
-    kernel: &dyn ReadKernel,
+    view: &mut View<'_>,
     bottom: &BTreeSet<DevNum>,
     is_mapped: impl Fn(DevNum) -> bool,
 ) -> Result<Below, KernelError> {
@@ -23,7 +24,7 @@ pub(super) fn down_to_mapped(
         let mut leads_to_mapped = false;
         let mut reach = Reach::from_iter([*first]);
         while let Some(number) = reach.next() {
-            let lower = kernel.block_device(number)?.map(|block| block.lower).unwrap_or_default();
+            let lower = view.block(number)?.flatten().map(|block| block.lower).unwrap_or_default();
             leads_to_mapped |= lower.iter().any(|lower| is_mapped(*lower));
             reach.extend(lower.iter().copied().filter(|lower| !is_mapped(*lower)));
             way.insert(number, lower);

@@ -6,11 +6,13 @@
 mod below;
 mod pending;
 mod read;
+mod view;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::kernel::Unseen;
 use crate::stack::{NamedStacks, Position, Stacks, position};
 pub use pending::with_map;
 pub use read::read;
@@ -25,6 +27,9 @@ position! {
 pub struct Graph {
     /// Every device once; its position here is its [`NodeId`].
     pub nodes: Vec<Node>,
+    /// What could not be seen, so that devices, sizes or users may be missing here.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unseen: BTreeSet<Unseen>,
 }
 
 /// A device of the graph, a mapping without a device, or a block device that is not a mapping.
@@ -91,6 +96,8 @@ pub enum State {
     Empty,
     /// The device does not exist.
     Missing,
+    /// The device could not be seen.
+    Unseen,
 }
 
 impl State {
@@ -101,6 +108,7 @@ impl State {
             Self::Suspended => "suspended",
             Self::Empty => "empty",
             Self::Missing => "missing",
+            Self::Unseen => "unseen",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::View;
 use super::{Graph, Kind, Node, State, read};
 use crate::config::{Map, Mapping, State as Wanted};
 use crate::identity::{DevNum, Key};
@@ -12,7 +13,8 @@ use crate::table::Row;
 
 /// Reads the devices of a kernel and marks them with their status and the actions planned for `map`.
 pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError> {
-    let mut graph = read::read(kernel)?;
+    let mut view = View::new(kernel);
+    let mut graph = read::seen(&mut view)?;
     let plan = plan::plan(kernel, map, &BTreeSet::new())?;
     let mut ids: BTreeMap<&Key, String> = BTreeMap::new();
     let mut missing: Vec<(&Mapping, Word)> = Vec::new();
@@ -29,8 +31,8 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
             missing.push((mapping, entry.word));
         }
     }
-    add_missing(&mut graph, kernel, &missing, &ids)?;
-    add_absent(&mut graph, kernel, map, &ids)?;
+    add_missing(&mut graph, &mut view, &missing, &ids)?;
+    add_absent(&mut graph, &mut view, map, &ids)?;
     let mut nodes: BTreeMap<String, &mut Node> =
         graph.nodes.iter_mut().map(|node| (node.id.clone(), node)).collect();
     for step in &plan.steps {
@@ -50,13 +52,14 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
         }
     }
     graph.sort();
+    graph.unseen = view.unseen;
     Ok(graph)
 }
 
 /// Adds the mappings without a device, and the block devices that only these would use.
 fn add_missing(
     graph: &mut Graph,
-    kernel: &dyn ReadKernel,
+    view: &mut View<'_>,
     missing: &[(&Mapping, Word)],
     ids: &BTreeMap<&Key, String>,
 ) -> Result<(), KernelError> {
@@ -72,7 +75,7 @@ fn add_missing(
             for lower in row.target.lower_devices(0) {
                 if let Some(key) = lower.device.key() {
                     below.extend(ids.get(key).cloned());
-                } else if let Some(number) = kernel.resolve(lower.device)? {
+                } else if let Ok(number) = view.resolve(lower.device)? {
                     below.push(number.to_string());
                     bottom.extend((!known.contains(&number.to_string())).then_some(number));
                 }
@@ -96,7 +99,7 @@ fn add_missing(
             pending: Vec::new(),
         });
     }
-    graph.nodes.extend(read::blocks(kernel, bottom)?);
+    graph.nodes.extend(read::blocks(view, bottom)?);
     Ok(())
 }
 
@@ -104,7 +107,7 @@ fn add_missing(
 /// them.
 fn add_absent(
     graph: &mut Graph,
-    kernel: &dyn ReadKernel,
+    view: &mut View<'_>,
     map: &Map,
     ids: &BTreeMap<&Key, String>,
 ) -> Result<(), KernelError> {
@@ -113,16 +116,17 @@ fn add_absent(
         for device in
             mapping.rows.iter().flat_map(|row| row.target.lower_devices(0)).map(|lower| lower.device)
         {
-            if device.key().is_some() || kernel.resolve(device)?.is_some() {
+            if device.key().is_some() {
                 continue;
             }
+            let Err(absence) = view.resolve(device)? else { continue };
             let written = device.to_string();
             let above = ids.get(&mapping.key);
             let above = above.and_then(|id| graph.nodes.iter_mut().find(|node| node.id == *id));
             if let Some(above) = above.filter(|above| !above.below.contains(&written)) {
                 above.below.push(written.clone());
             }
-            let node = || absent_node(&written, kernel.absence(device).to_string());
+            let node = || absent_node(&written, absence.to_string());
             absent.entry(written.clone()).or_insert_with(node);
         }
     }

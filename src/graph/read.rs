@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::View;
 use super::{Graph, Kind, Node, State, below};
 use crate::device_path::{Paths, best_path};
 use crate::diff;
@@ -13,6 +14,14 @@ use crate::table;
 /// Reads every mapped device, the lower devices, and the devices of other drivers above a mapped one: arrays, loop
 /// devices.
 pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
+    let mut view = View::new(kernel);
+    let graph = seen(&mut view)?;
+    Ok(Graph { unseen: view.unseen, ..graph })
+}
+
+/// Reads what can be seen, and notes in `view` what can't be.
+pub(super) fn seen(view: &mut View<'_>) -> Result<Graph, KernelError> {
+    let kernel = view.kernel;
     let observed = Observed::read_devices(kernel, |_| true)?;
     let mut graph = Graph::default();
     let mut others: BTreeSet<DevNum> = BTreeSet::new();
@@ -20,18 +29,18 @@ pub fn read(kernel: &dyn ReadKernel) -> Result<Graph, KernelError> {
     for mapped in observed.devices.iter().filter_map(|seen| seen.mapped.as_ref()) {
         let below = diff::lower_devices(&mapped.table);
         others.extend(below.iter().filter(|number| observed.by_number(**number).is_none()));
-        let users = kernel.users(mapped.info.number)?;
+        let users = view.users(mapped.info.number)?;
         above.add(&mapped.info, &users);
         graph.nodes.push(mapping(mapped, &below, &users));
     }
     let is_mapped = |number: DevNum| observed.by_number(number).is_some();
-    let mut lower = above.read(kernel, is_mapped)?;
-    for (number, below) in below::down_to_mapped(kernel, &others, is_mapped)? {
+    let mut lower = above.read(view, is_mapped)?;
+    for (number, below) in below::down_to_mapped(view, &others, is_mapped)? {
         others.extend(below.iter().filter(|number| !is_mapped(**number)));
         lower.entry(number).or_default().extend(below);
     }
     others.extend(lower.keys());
-    for mut node in blocks(kernel, others)? {
+    for mut node in blocks(view, others)? {
         let known = lower.iter().find(|(number, _)| number.to_string() == node.id);
         node.below = known.into_iter().flat_map(|(_, below)| below).map(ToString::to_string).collect();
         graph.nodes.push(node);
@@ -61,10 +70,11 @@ impl Above {
     /// Returns the devices that are not mapped, each with what it uses, up to the highest.
     fn read(
         mut self,
-        kernel: &dyn ReadKernel,
+        view: &mut View<'_>,
         is_mapped: impl Fn(DevNum) -> bool,
     ) -> Result<BTreeMap<DevNum, BTreeSet<DevNum>>, KernelError> {
-        for (number, users) in kernel.openers(&self.unexplained) {
+        for (number, users) in view.kernel.openers(&self.unexplained) {
+            view.unseen.extend(users.unseen_processes);
             self.held.extend(users.holders.into_iter().map(|holder| (holder, number)));
         }
         let mut lower: BTreeMap<DevNum, BTreeSet<DevNum>> = BTreeMap::new();
@@ -75,7 +85,7 @@ impl Above {
             let known = lower.contains_key(&holder);
             lower.entry(holder).or_default().insert(held);
             if !known {
-                self.held.extend(kernel.users(holder)?.holders.into_iter().map(|above| (above, holder)));
+                self.held.extend(view.users(holder)?.holders.into_iter().map(|above| (above, holder)));
             }
         }
         Ok(lower)
@@ -83,22 +93,26 @@ impl Above {
 }
 
 /// Reads block devices that are not mapped devices.
-pub(super) fn blocks(kernel: &dyn ReadKernel, numbers: BTreeSet<DevNum>) -> Result<Vec<Node>, KernelError> {
-    let paths = kernel.paths()?;
+pub(super) fn blocks(view: &mut View<'_>, numbers: BTreeSet<DevNum>) -> Result<Vec<Node>, KernelError> {
+    let paths = view.kernel.paths()?;
     let mut nodes = Vec::with_capacity(numbers.len());
     for number in numbers {
-        let block = kernel.block_device(number)?;
+        let block = view.block(number)?;
         nodes.push(Node {
             id: number.to_string(),
-            name: name(kernel, &paths, number),
+            name: name(view.kernel, &paths, number),
             kind: Kind::Block,
             uuid: None,
             whose: None,
-            sectors: block.as_ref().map(|block| block.sectors),
-            state: if block.is_some() { State::Active } else { State::Missing },
-            read_only: block.is_some_and(|block| block.read_only),
+            sectors: block.as_ref().and_then(Option::as_ref).map(|block| block.sectors),
+            state: match &block {
+                Some(Some(_)) => State::Active,
+                Some(None) => State::Missing,
+                None => State::Unseen,
+            },
+            read_only: block.flatten().is_some_and(|block| block.read_only),
             targets: Vec::new(),
-            users: used(&kernel.users(number)?),
+            users: used(&view.users(number)?),
             below: Vec::new(),
             in_circle: false,
             absence: None,

@@ -26,7 +26,7 @@ pub use absence::{Absence, FileKind};
 pub use error::{Call, KernelError};
 pub use hallmarks::{Hallmarks, Sameness};
 pub use memory::MemoryLock;
-pub use unseen::Unseen;
+pub use unseen::{HostPart, Unseen};
 
 use crate::access::Access;
 use crate::device::Device;
@@ -311,6 +311,11 @@ pub trait ReadKernel: Sync {
     fn in_flight(&self, number: DevNum) -> u64 {
         let _ = number;
         0
+    }
+
+    /// Lists the parts of the system that are not visible.
+    fn hidden(&self) -> BTreeSet<HostPart> {
+        BTreeSet::new()
     }
 
     /// Tells whether a keyring of this process holds a key, which the kernel then finds when it loads a table; `None`

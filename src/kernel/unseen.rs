@@ -19,6 +19,23 @@ pub struct Unseen {
     pub why: String,
 }
 
+/// A part of the system that may not be visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum HostPart {
+    /// The block devices.
+    #[serde(rename = "/sys")]
+    BlockDevices,
+    /// The mounts.
+    #[serde(rename = "/proc/self/mountinfo")]
+    Mounts,
+    /// The swap spaces.
+    #[serde(rename = "/proc/swaps")]
+    Swaps,
+    /// The processes.
+    #[serde(rename = "/proc")]
+    Processes,
+}
+
 impl Unseen {
     /// Creates the failure of a read.
     pub fn reading(path: impl fmt::Display, why: impl fmt::Display) -> Self {

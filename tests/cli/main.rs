@@ -27,6 +27,7 @@ mod stacks;
 mod streams;
 mod units;
 mod unknown;
+mod unseen;
 mod verbs;
 #[path = "../waiting/mod.rs"]
 mod waiting;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::stacking;
-use super::sysfs::{SYSFS, exists, failed, folder, read_number};
+use super::sysfs::{SYSFS, exists, failed, folder, is_sysfs, read_number};
 use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, KernelError, Partition};
 
@@ -41,6 +41,7 @@ pub(super) fn block_device(number: DevNum) -> Result<Option<BlockDevice>, Kernel
 
 pub(super) fn all() -> Result<Vec<DevNum>, KernelError> {
     let path = Path::new(SYSFS);
+    is_sysfs()?;
     let entries = fs::read_dir(path).map_err(|error| failed("read", path, error))?;
     let mut numbers = Vec::new();
     for entry in entries {

@@ -57,8 +57,8 @@ use waits::Waits;
 use wire::{Answer, Request, flag};
 
 use super::{
-    Absence, BlockDevice, Call, ChangeKernel, DeviceState, Hallmarks, Id, KernelError, ListEntry, MemoryLock,
-    ReadKernel, Removal, Slot, Suspend, Users, Version,
+    Absence, BlockDevice, Call, ChangeKernel, DeviceState, Hallmarks, HostPart, Id, KernelError, ListEntry,
+    MemoryLock, ReadKernel, Removal, Slot, Suspend, Users, Version,
 };
 use crate::access::Access;
 use crate::device::Device;
@@ -296,7 +296,7 @@ impl ReadKernel for Live {
     }
 
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
-        paths::paths()
+        Ok(paths::paths())
     }
 
     fn driver_name(&self, number: DevNum) -> Option<String> {
@@ -317,6 +317,10 @@ impl ReadKernel for Live {
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         peek::read_direct(number, offset, length)
+    }
+
+    fn hidden(&self) -> BTreeSet<HostPart> {
+        sysfs::hidden().into_iter().chain(users::hidden()).chain(openers::hidden()).collect()
     }
 
     fn in_flight(&self, number: DevNum) -> u64 {

@@ -19,7 +19,7 @@ use super::sysfs::is_absent;
 use super::users::{lossy, mounts};
 use crate::identity::DevNum;
 use crate::kernel::unseen::reason;
-use crate::kernel::{Process, Unseen, Users};
+use crate::kernel::{HostPart, Process, Unseen, Users};
 
 pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
     let mut found: BTreeMap<DevNum, Users> = BTreeMap::new();
@@ -59,6 +59,11 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
         }
     }
     found
+}
+
+/// Tells that not all processes are visible.
+pub(super) fn hidden() -> Option<HostPart> {
+    (!unseen_processes().is_empty()).then_some(HostPart::Processes)
 }
 
 /// Returns why there may be processes that `/proc` does not list.

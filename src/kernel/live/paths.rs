@@ -9,22 +9,30 @@ use super::block::all;
 use super::lookup::at_path;
 use super::sysfs::node;
 use crate::identity::DevNum;
-use crate::kernel::KernelError;
 
 /// The folder of udev's links: a subfolder for each way to identify disks.
 const LINKS: &str = "/dev/disk";
 
-pub(super) fn paths() -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
+pub(super) fn paths() -> BTreeMap<DevNum, Vec<String>> {
     let mut paths: BTreeMap<DevNum, Vec<String>> = BTreeMap::new();
-    let nodes = all()?.into_iter().filter_map(node);
+    let nodes = nodes();
     let links = entries(Path::new(LINKS)).into_iter().flat_map(|folder| entries(&folder));
-    for path in nodes.chain(entries(Path::new(NODES))).chain(links) {
+    for path in nodes.into_iter().chain(entries(Path::new(NODES))).chain(links) {
         // A name that is not UTF-8 can't be written into a map.
         if let (Some(text), Some(number)) = (path.to_str(), at_path(&path)) {
             paths.entry(number).or_default().push(text.to_string());
         }
     }
-    Ok(paths)
+    paths
+}
+
+/// Lists the nodes that drivers named. Without sysfs, which has the names, these are all nodes in `/dev` itself: disks and
+/// partitions have theirs there.
+fn nodes() -> Vec<PathBuf> {
+    match all() {
+        Ok(all) => all.into_iter().filter_map(node).collect(),
+        Err(_) => entries(Path::new("/dev")).into_iter().filter(|path| !path.is_symlink()).collect(),
+    }
 }
 
 /// Lists the entries of a folder, by name; an empty list where the folder does not exist.

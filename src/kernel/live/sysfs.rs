@@ -8,7 +8,7 @@ use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{SYSFS_MAGIC, statfs};
 
 use crate::identity::DevNum;
-use crate::kernel::KernelError;
+use crate::kernel::{HostPart, KernelError};
 
 /// Where sysfs lists block devices by number.
 pub(super) const SYSFS: &str = "/sys/dev/block";
@@ -53,7 +53,7 @@ pub(super) fn exists(number: DevNum) -> Result<bool, KernelError> {
 
 /// Fails where the folder of block devices is missing, or is not sysfs: in a container it may be a folder of the container's
 /// own.
-fn is_sysfs() -> Result<(), KernelError> {
+pub(super) fn is_sysfs() -> Result<(), KernelError> {
     let look = |error| failed("look for block devices (is sysfs mounted?) in", Path::new(SYSFS), error);
     let mounted = statfs(SYSFS).map_err(|errno| look(errno.into()))?;
     if mounted.filesystem_type() == SYSFS_MAGIC {
@@ -61,6 +61,11 @@ fn is_sysfs() -> Result<(), KernelError> {
     } else {
         Err(look(io::Error::new(ErrorKind::InvalidData, "it is not sysfs")))
     }
+}
+
+/// Tells that block devices are not visible.
+pub(super) fn hidden() -> Option<HostPart> {
+    is_sysfs().is_err().then_some(HostPart::BlockDevices)
 }
 
 /// Reads the number in a file of sysfs.

@@ -10,7 +10,7 @@ use super::lookup::at_path;
 use super::sysfs::{folder, is_absent};
 use crate::identity::{DevNum, printable};
 use crate::kernel::unseen::reason;
-use crate::kernel::{Unseen, Users};
+use crate::kernel::{HostPart, Unseen, Users};
 
 /// The list of the mounts of this process's mount namespace.
 const MOUNTS: &str = "/proc/self/mountinfo";
@@ -32,6 +32,12 @@ pub(super) fn users(number: DevNum) -> Users {
         Err(unseen) => users.unseen.push(unseen),
     }
     users
+}
+
+/// Lists which of mounts and swap spaces are not visible.
+pub(super) fn hidden() -> impl Iterator<Item = HostPart> {
+    let mounts = read_mounts(Path::new(MOUNTS)).is_err().then_some(HostPart::Mounts);
+    mounts.into_iter().chain(read_swaps().is_err().then_some(HostPart::Swaps))
 }
 
 /// Reads a list of mounts. Each process has at least the mount of its root.

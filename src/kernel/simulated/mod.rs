@@ -47,7 +47,7 @@ pub use file::MAX_FILE;
 pub use metadata::is_metadata;
 pub use notation::Hex;
 pub use schema::schema;
-pub use state::{Disk, FORMAT_VERSION, HostPart, KernelFacts, MappingState, Pool, Queue, State, StateRow};
+pub use state::{Disk, FORMAT_VERSION, KernelFacts, MappingState, Pool, Queue, State, StateRow};
 
 use super::{Call, KernelError};
 use crate::identity::Name;

@@ -10,12 +10,11 @@ use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
 use super::model::{Loaded, Mapping};
-use super::state::HostPart;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
-    Absence, BlockDevice, Call, DeviceState, Hallmarks, Id, Info, KernelError, ListEntry, ReadKernel, Slot,
-    Unseen, Users, Version,
+    Absence, BlockDevice, Call, DeviceState, Hallmarks, HostPart, Id, Info, KernelError, ListEntry,
+    ReadKernel, Slot, Unseen, Users, Version,
 };
 use crate::keys::Keyring;
 
@@ -107,6 +106,9 @@ impl ReadKernel for Simulated {
 
     fn block_devices(&self) -> Result<Vec<DevNum>, KernelError> {
         let model = &self.inner().model;
+        if model.kernel.unseen.contains(&HostPart::BlockDevices) {
+            return Err(hidden("/sys/dev/block"));
+        }
         let mut numbers: Vec<DevNum> = model.disks.keys().copied().collect();
         numbers.extend(model.mappings().map(|mapping| mapping.number));
         numbers.sort_unstable();
@@ -178,6 +180,10 @@ impl ReadKernel for Simulated {
             ))
         };
         numbers.iter().filter_map(known).filter(|(_, users)| *users != Users::default()).collect()
+    }
+
+    fn hidden(&self) -> BTreeSet<HostPart> {
+        self.inner().model.kernel.unseen.clone()
     }
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notation::{self, Dotted, Hex};
 use crate::identity::DevNum;
-use crate::kernel::{Partition, Process, Version};
+use crate::kernel::{HostPart, Partition, Process, Version};
 use crate::secret::Secret;
 use crate::table::RawRow;
 use crate::targets;
@@ -61,23 +61,6 @@ pub struct KernelFacts {
     /// What can't be seen, as in a container: `/sys`, `/proc/self/mountinfo`, `/proc/swaps`, or `/proc` for processes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unseen: BTreeSet<HostPart>,
-}
-
-/// A part of the system that may not be visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum HostPart {
-    /// The block devices.
-    #[serde(rename = "/sys")]
-    BlockDevices,
-    /// The mounts.
-    #[serde(rename = "/proc/self/mountinfo")]
-    Mounts,
-    /// The swap spaces.
-    #[serde(rename = "/proc/swaps")]
-    Swaps,
-    /// The processes.
-    #[serde(rename = "/proc")]
-    Processes,
 }
 
 impl KernelFacts {

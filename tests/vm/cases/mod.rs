@@ -277,7 +277,8 @@ cases! {
     unseen:
         a_new_device_is_refused_and_the_rest_is_not
         a_closed_device_goes_and_an_open_one_stays
-        a_mount_that_was_detached_is_not_a_program;
+        a_mount_that_was_detached_is_not_a_program
+        reading_verbs_show_what_can_be_seen;
     verbs:
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does

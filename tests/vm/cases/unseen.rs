@@ -89,3 +89,30 @@ pub fn a_mount_that_was_detached_is_not_a_program(guest: &Guest) -> Result<()> {
     ensure!(hidden.status != Some(0) && hidden.stderr.contains(told), "{hidden:?}");
     Ok(())
 }
+
+/// Verbs that only read show the rest, and tell what is missing.
+pub fn reading_verbs_show_what_can_be_seen(guest: &Guest) -> Result<()> {
+    guest.apply(SAME, &[])?;
+    for (arranged, told) in &PARTS[..6] {
+        let in_sysfs = arranged.contains("/sys");
+        for args in [&["graph"][..], &["graph", "--json"], &["status"], &["export"], &["list", "--long"]] {
+            let ran = dmctl_where(arranged, args)?;
+            ensure!(ran.status == Some(0) && ran.stdout.contains("same"), "{arranged}: {args:?}: {ran:?}");
+            let is_told = args[0] == "graph" || (args[0] == "status" && in_sysfs);
+            ensure!(!is_told || ran.stderr.contains(told), "{arranged}: {args:?}: {ran:?}");
+            // Nodes are in `/dev`, and are found there without sysfs.
+            ensure!(args[0] != "export" || ran.stdout.contains("\"/dev/ram2\""), "{arranged}: {ran:?}");
+        }
+        let whole = dmctl_where(arranged, &["export", "--format", "json"])?;
+        if in_sysfs {
+            refuses(&whole, told)?;
+        } else {
+            ensure!(whole.status == Some(0) && whole.stdout.contains("\"unseen\""), "{arranged}: {whole:?}");
+        }
+        let map = write_map(&SAME.replace("/dev/ram2", "1:2"))?;
+        let drawn = dmctl_where(arranged, &["graph", map])?;
+        ensure!(drawn.status == Some(0) && drawn.stdout.contains("same"), "{arranged}: {drawn:?}");
+    }
+    guest.kernel.remove(&named("same"), Removal::Now)?;
+    Ok(())
+}

@@ -147,6 +147,27 @@ fn only_who_changes_a_kernel_is_given_one_to_change() {
 }
 
 #[test]
+fn who_changes_a_kernel_prints_by_a_report() {
+    // What else prints is an error where nothing can be written: after a change that would come too late.
+    let changes =
+        [".changing(", ".changing_device(", ".hold(", "held.change(", "perform(", "confirm::confirm("];
+    let prints = ["print(", "print_json(", "print_line(", "stdout().", "println!("];
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    for file in files("src/cli", "rs") {
+        let lines = |words: &[&str]| {
+            file.code().filter(|(_, line)| words.iter().any(|word| line.contains(word))).count()
+        };
+        if lines(&changes) > 0 {
+            count += 1;
+            wrong.extend((lines(&prints) > 0).then(|| file.path.clone()));
+        }
+    }
+    assert!(count > 10, "only {count} files that change a kernel");
+    none(&wrong);
+}
+
+#[test]
 fn only_the_targets_know_targets_by_name() {
     let types = dmctl::targets::KINDS.iter().map(|kind| format!("\"{}\"", kind.name)).collect::<Vec<_>>();
     // The model of the kernel is the other side of the targets, and knows them as the kernel does. multipath is

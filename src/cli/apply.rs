@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::apply::{self, Applied, ApplyError, Options, Progress};
 use crate::config::parse_duration;
-use crate::confirm::{self, PendingApply};
+use crate::confirm;
 use crate::kernel::ChangeKernel;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan};
@@ -15,16 +15,17 @@ use crate::saved::{self, Freshness, PlanFile, Saved, StepName};
 use anyhow::anyhow;
 use nix::unistd::geteuid;
 
-use super::confirm::{run_daemon, within};
+use super::confirm::{Trial, run_daemon, within};
 use super::context::{Context, Held};
 use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map;
 use super::note::note;
-use super::output::{Output, print, print_line};
+use super::output::Output;
 use super::plan::Allow;
 use super::progress::{self, Bar, Lines};
+use super::report::Report;
 use super::selection::Selection;
 use super::show::APPLIED;
 use super::waiting;
@@ -69,14 +70,14 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match args.confirm_within.filter(|_| !args.dry_run) {
         None => {
-            with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
-            Ok(Exit::Done)
+            let (_, (_, report)) =
+                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
+            report.end()
         }
-        Some(time) => run_daemon(context, time, &args.output, |pending| {
-            let (held, applied) = with_plan(context, args, |kernel, plan| {
-                carry_out(context, args, kernel, plan, Some(pending))
-            })?;
-            Ok(applied.map(|applied| (held, applied)))
+        Some(time) => run_daemon(context, time, &args.output, |trial| {
+            let (held, (applied, report)) =
+                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, Some(trial)))?;
+            Ok(applied.map(|applied| (held, applied, report)))
         }),
     }
 }
@@ -130,36 +131,38 @@ fn with_plan<'c, T>(
     }
 }
 
-/// Shows a plan and carries it out, unless it is refused or a dry run. With `pending` it may have to be undone: `pending`
-/// is set before anything is changed. Returns what undoes the plan; `None` without `pending`, or when nothing was done.
+/// Shows a plan and carries it out, unless it is refused or a dry run. With `trial` it may have to be undone: that is
+/// begun before anything is changed. Returns what undoes the plan; `None` without `trial`, or when nothing was done. An
+/// error means that nothing is applied, or that it tells what is left: output that can't be written is not one.
 fn carry_out(
     context: &Context,
     args: &Args,
     kernel: &dyn ChangeKernel,
     plan: &Plan,
-    pending: Option<&mut Option<PendingApply>>,
-) -> Result<Option<Applied>, Failure> {
+    trial: Option<&mut Trial>,
+) -> Result<(Option<Applied>, Report), Failure> {
     let document = Document::of(plan);
-    if args.output.is_json() {
-        print_line(&Event::Plan(&document))?;
+    let mut report = if args.output.is_json() {
+        Report::announce_event(&Event::Plan(&document))?
     } else {
-        print(&drawing::text(&document, &Heading::default()))?;
-    }
+        Report::announce(&drawing::text(&document, &Heading::default()))?
+    };
     apply::permit(plan)?;
     if args.confirm_within.is_some() {
         within::permit(plan)?;
     }
     if args.dry_run {
-        return Ok(None);
+        return Ok((None, report));
     }
     if plan.is_empty() {
         // A crash between a device and its node leaves nothing to do but the node.
         kernel.settle()?;
-        return Ok(None);
+        return Ok((None, report));
     }
-    let undoable = pending.is_some();
-    if let Some(pending) = pending {
-        *pending = Some(within::begin(context, plan)?);
+    let undoable = trial.is_some();
+    let mut bar = Bar::new(plan.steps.len());
+    if let Some(trial) = trial {
+        trial.begin(context, plan)?;
     }
     let jobs = args.jobs.unwrap_or(usual_jobs(context));
     let carry_out = |progress: &mut dyn Progress| {
@@ -170,30 +173,35 @@ fn carry_out(
             apply::apply(kernel, plan, options, progress).map(|()| None)
         }
     };
-    let applied = if args.output.is_json() {
-        in_lines(plan, carry_out(&mut Lines))?
+    let outcome = if args.output.is_json() {
+        let outcome = carry_out(&mut Lines(&mut report));
+        if let Some(end) = ended(plan, &outcome) {
+            report.event(&end);
+        }
+        outcome
     } else {
-        carry_out(&mut Bar::new(plan.steps.len()))?
+        carry_out(&mut bar)
+    };
+    let applied = match outcome {
+        Ok(applied) => applied,
+        Err(error) => return Err(report.fail(error.into())),
     };
     if !undoable {
         // The outcome of an earlier apply that was not confirmed is past now. An error changes nothing.
-        let _ = confirm::forget(&context.confirmation()?);
+        let _ = context.confirmation().map(|record| confirm::forget(&record));
         if !args.output.is_json() {
             note(progress::applied(plan.steps.len()).trim_end());
         }
     }
-    Ok(applied)
+    Ok((applied, report))
 }
 
-/// Prints the last line, of how the apply of a plan ended.
-fn in_lines(plan: &Plan, outcome: Result<Option<Applied>, ApplyError>) -> Result<Option<Applied>, Failure> {
-    let end = match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
+/// Describes how the apply of a plan ended.
+fn ended<'a>(plan: &Plan, outcome: &'a Result<Option<Applied>, ApplyError>) -> Option<Event<'a>> {
+    match outcome.as_ref().map(|applied| applied.as_ref().and_then(Applied::unsettled)) {
         Ok(None) => Some(Event::Done { steps: plan.steps.len() }),
         Ok(Some(error)) | Err(error) => Event::of(error),
-    };
-    let printed = end.map_or(Ok(()), |end| print_line(&end));
-    let applied = outcome?;
-    printed.map(|()| applied)
+    }
 }
 
 /// Returns the number of jobs without `--jobs`. On a simulated kernel nothing waits, so nothing is gained.

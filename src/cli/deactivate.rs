@@ -17,8 +17,8 @@ use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::note::note;
-use super::output::print;
 use super::plan::Allow;
+use super::report::Report;
 use super::selection::Selection;
 
 /// The pause before a device that is in use is tried again.
@@ -61,8 +61,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
             note(format_args!("`{}` stays: {why}", step.name));
         }
-        print(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
+        let report = Report::announce(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
         perform(context, kernel, &now.plan, &mut Silent)?;
-        Ok(Exit::Done)
+        report.end()
     })
 }

@@ -23,7 +23,7 @@ pub enum Exit {
     Locked = 5,
     /// The kernel refused a step, and everything is as it was.
     RolledBack = 6,
-    /// The kernel refused a step, and something is not as it was.
+    /// The kernel refused a step, and something is not as it was; or everything was done, and that could not be told.
     Inconsistent = 7,
     Usage = 64,
 }

@@ -19,6 +19,7 @@ mod logging;
 mod map;
 mod note;
 mod output;
+mod report;
 mod rows;
 mod selection;
 
@@ -68,6 +69,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
     leave_no_core();
+    // Where it can't be caught, a file that grows too large ends this process, as it ends others.
+    let _ = signals::outlive_full_files();
     complete::answer(Args::command);
     let args = match Args::of(&words()) {
         Ok(args) => args,

@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 
 use crate::identity::printable_json;
 use crate::render::json::FORMAT_VERSION;
 use anstream::AutoStream;
 use anyhow::anyhow;
 use clap::ValueEnum;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -58,23 +61,24 @@ struct Versioned<'a, T> {
 
 /// Prints a document as JSON, with its version.
 pub(crate) fn print_json(data: &impl Serialize) -> Result<(), Failure> {
-    let document = Versioned { format_version: FORMAT_VERSION, data };
-    let mut text =
-        serde_json::to_string_pretty(&document).map_err(|error| Failure::new(Exit::Error, error))?;
-    text.push('\n');
-    print(&printable_json(text))
-}
-
-/// Writes a document as JSON on one line, with its version.
-pub(crate) fn line(data: &impl Serialize) -> Result<String, Failure> {
-    let document = Versioned { format_version: FORMAT_VERSION, data };
-    let text = serde_json::to_string(&document).map_err(|error| Failure::new(Exit::Error, error))?;
-    Ok(printable_json(format!("{text}\n")))
+    print(&json(data).map_err(|error| Failure::new(Exit::Error, error))?)
 }
 
 /// Prints a document as JSON on one line, with its version.
 pub(crate) fn print_line(data: &impl Serialize) -> Result<(), Failure> {
-    print(&line(data)?)
+    print(&json_line(data).map_err(|error| Failure::new(Exit::Error, error))?)
+}
+
+/// Writes a document as JSON, with its version.
+pub(super) fn json(data: &impl Serialize) -> serde_json::Result<String> {
+    let document = Versioned { format_version: FORMAT_VERSION, data };
+    Ok(printable_json(serde_json::to_string_pretty(&document)? + "\n"))
+}
+
+/// Writes a document as JSON on one line, with its version.
+pub(super) fn json_line(data: &impl Serialize) -> serde_json::Result<String> {
+    let document = Versioned { format_version: FORMAT_VERSION, data };
+    Ok(printable_json(serde_json::to_string(&document)? + "\n"))
 }
 
 /// Writes a line for each item.
@@ -85,20 +89,61 @@ pub(crate) fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
     })
 }
 
-/// Writes to standard output. A reader that has gone away has read enough.
+/// Prints on standard output, before anything is changed. A reader that has gone away has read enough.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    is_read(text).map(drop)
+    match write(text, PollTimeout::NONE) {
+        Err(error) if !is_unread(&error) => Err(Failure::new(Exit::Error, unwritable(&error))),
+        _ => Ok(()),
+    }
 }
 
-/// Writes to standard output, and returns whether the reader is still there.
-pub(crate) fn is_read(text: &str) -> Result<bool, Failure> {
+/// Writes to standard output. Where another program made that non-blocking and it is full, waits up to `patience`
+/// for room.
+///
+/// # Errors
+///
+/// The error of the system: a part of the text may have been written before it.
+pub(super) fn write(text: &str, patience: PollTimeout) -> io::Result<()> {
     let mut out = io::stdout().lock();
     // In one call: a stream that strips would write the text between two escapes in one call each.
     let mut plain = AutoStream::new(Vec::with_capacity(text.len()), AutoStream::choice(&out));
-    let written = plain.write_all(text.as_bytes()).and_then(|()| out.write_all(&plain.into_inner()));
-    match written.and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::new(Exit::Error, anyhow!("standard output can't be written to: {error}"))),
+    plain.write_all(text.as_bytes())?;
+    let plain = plain.into_inner();
+    let mut rest = plain.as_slice();
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(error) => wait_for_room(error, patience)?,
+        }
     }
+    loop {
+        match out.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) => wait_for_room(error, patience)?,
+        }
+    }
+}
+
+/// Waits for room where a write failed because there was not any. Returns every other error of a write.
+fn wait_for_room(error: io::Error, patience: PollTimeout) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => {
+            let stdout = io::stdout();
+            let ready = poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], patience);
+            if matches!(ready, Ok(1..) | Err(Errno::EINTR)) { Ok(()) } else { Err(error) }
+        }
+        _ => Err(error),
+    }
+}
+
+/// Whether a write failed because the reader has gone away.
+pub(super) fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Tells that standard output can't be written to.
+pub(super) fn unwritable(error: &io::Error) -> anyhow::Error {
+    anyhow!("standard output can't be written to: {error}")
 }

@@ -12,7 +12,7 @@ use crate::plan::{Step, StepId};
 use crate::render::events::{Event, Which};
 use unicode_width::UnicodeWidthChar;
 
-use super::output::print_line;
+use super::report::Report;
 
 /// The time after which progress is drawn.
 const SHORT: Duration = Duration::from_secs(1);
@@ -113,26 +113,19 @@ fn cut(line: &str, columns: usize) -> &str {
 }
 
 /// A line of JSON for each event.
-pub(crate) struct Lines;
+pub(crate) struct Lines<'r>(pub(crate) &'r mut Report);
 
-impl Lines {
-    /// Prints an event. On an error the apply goes on: the exit code tells its outcome, too.
-    fn print(event: &Event<'_>) {
-        let _ = print_line(event);
-    }
-}
-
-impl Progress for Lines {
+impl Progress for Lines<'_> {
     fn begun(&mut self, place: StepId, step: &Step) {
-        Self::print(&Event::StepStarted(Which::of(place, step)));
+        self.0.event(&Event::StepStarted(Which::of(place, step)));
     }
 
     fn done(&mut self, place: StepId, step: &Step) {
-        Self::print(&Event::StepDone(Which::of(place, step)));
+        self.0.event(&Event::StepDone(Which::of(place, step)));
     }
 
     fn undoing(&mut self) {
-        Self::print(&Event::RollingBack);
+        self.0.event(&Event::RollingBack);
     }
 }
 

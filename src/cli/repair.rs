@@ -16,7 +16,8 @@ use super::drawing;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::note::note;
-use super::output::{Output, print, print_json};
+use super::output::Output;
+use super::report::Report;
 
 /// Set right what a crash left: resume devices, empty inactive slots, remove devices without a table
 ///
@@ -67,9 +68,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     context.changing(command, |kernel| {
         let found = repair::find(kernel, &args.owner)?;
         let plan = Document::of(&Plan { steps: found.steps.clone().into(), ..Plan::default() });
-        if !args.output.is_json() && !plan.is_empty() {
-            print(&drawing::text(&plan, &Heading::default()))?;
-        }
+        let text = !args.output.is_json() && !plan.is_empty();
+        let mut report = if text {
+            Report::announce(&drawing::text(&plan, &Heading::default()))?
+        } else {
+            Report::default()
+        };
         let left = if args.dry_run {
             found.left.into_iter().map(NotRepaired::from).collect()
         } else {
@@ -80,14 +84,20 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let failed = failure(&left, if args.dry_run { "can't be" } else { "could not be" });
         let repaired = Repaired { owner: args.owner.as_str(), steps: &plan.steps, left };
         if args.output.is_json() {
-            print_json(&repaired)?;
+            report.document(&repaired);
         } else if plan.is_empty() && repaired.left.is_empty() {
-            print("Nothing to do.\n")?;
+            report.tell("Nothing to do.\n");
         } else if repaired.left.is_empty() && !args.dry_run {
             let count = plan.steps.len();
             note(format_args!("Repaired: {count} {}.", if count == 1 { "step" } else { "steps" }));
         }
-        failed.map_or(Ok(Exit::Done), Err)
+        if args.dry_run {
+            report.permit()?;
+        }
+        match failed {
+            Some(failure) => Err(report.fail(failure)),
+            None => report.end(),
+        }
     })
 }
 

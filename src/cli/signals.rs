@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::watch::Waker;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::low_level::{pipe, unregister};
 use signal_hook::{SigId, flag};
 
@@ -21,6 +21,12 @@ pub(crate) fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes a write beyond the limit of a file's size fail (`EFBIG`, write(2)): unhandled, SIGXFSZ would end this process,
+/// in the midst of an apply too.
+pub(crate) fn outlive_full_files() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// Makes the signals that end a process wake `waker`, until the value that is returned is dropped.

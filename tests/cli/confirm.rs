@@ -57,7 +57,7 @@ fn lab() -> (Lab, String) {
 }
 
 /// What the kernel has, but for what it counts and for the numbers it gives.
-fn picture(lab: &Lab) -> Vec<Value> {
+pub fn picture(lab: &Lab) -> Vec<Value> {
     let text = std::fs::read_to_string(lab.state()).unwrap();
     let state: Value = serde_json::from_str(&text).unwrap();
     let mappings = state["mappings"].as_array().unwrap();
@@ -79,19 +79,19 @@ fn picture(lab: &Lab) -> Vec<Value> {
 }
 
 /// The guard's view of things, as `status` tells it.
-fn waiting(lab: &Lab) -> Option<Value> {
+pub fn waiting(lab: &Lab) -> Option<Value> {
     let ended = lab.run(["status", "--json"]);
     let mut document: Value = serde_json::from_str(&ended.stdout).unwrap();
     document.as_object_mut().unwrap().remove("confirm")
 }
 
 /// Waits until the guard has ended, and gives what `status` has of it then.
-fn ends(lab: &Lab) -> Option<Value> {
+pub fn ends(lab: &Lab) -> Option<Value> {
     until("the end of the guard", || waiting(lab).is_none_or(|found| found["alive"] != true));
     waiting(lab)
 }
 
-fn pid(lab: &Lab) -> Pid {
+pub fn pid(lab: &Lab) -> Pid {
     let found = waiting(lab).expect("a guard");
     Pid::from_raw(i32::try_from(found["pid"].as_i64().unwrap()).unwrap())
 }

@@ -19,6 +19,7 @@ mod parts;
 mod plan;
 #[path = "../processes/mod.rs"]
 mod processes;
+mod readers;
 mod repair;
 mod saved;
 mod saved_conflicts;
@@ -34,3 +35,4 @@ mod waiting;
 mod watch;
 #[path = "../watching/mod.rs"]
 mod watching;
+mod writes;

@@ -2,8 +2,8 @@
 //! of its terminal.
 //!
 //! dmctl runs itself again, in a session of its own. That process, the daemon, does everything that an apply does,
-//! keeps in its memory how to undo each step, and waits. Its parent, in front, only waits for the daemon to report how
-//! the apply ended. The lock stays taken until it is decided: no other dmctl builds on what may be put back.
+//! keeps in its memory how to undo each step, and waits. Its parent, in front, copies to the terminal what the daemon
+//! prints from the first change on, until the daemon reports how the apply ended. The lock stays taken until it is decided: no other dmctl builds on what may be put back.
 
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -17,36 +17,44 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use super::parent::{self, Reporter};
+use super::parent;
+use super::reporter::{self, Reporter};
+use super::trial::Trial;
 use super::wait::RemovalWatch;
 use crate::cli::context::{Context, Held};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, line};
+use crate::cli::output::Output;
+use crate::cli::report::Report;
 use crate::cli::{progress, signals};
 
-/// Applies, and waits for `within` to be confirmed. `act` applies: it sets the pending apply before anything is changed,
-/// and returns `None` when there was nothing to do.
+/// Applies, and waits for `within` to be confirmed. `act` applies: it begins the trial before anything is changed, and
+/// returns `None` when there was nothing to do.
 pub(crate) fn run<'c>(
     context: &'c Context,
     within: Duration,
     output: &Output,
-    act: impl FnOnce(&mut Option<PendingApply>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
+    act: impl FnOnce(&mut Trial) -> Result<Option<(Held<'c>, Applied, Report)>, Failure>,
 ) -> Result<Exit, Failure> {
     let failed = |error: io::Error| Failure::new(Exit::Error, anyhow!("the guard can't be started: {error}"));
-    if let Some(number) = parent::pipe() {
-        return daemon(context, within, output, Reporter::open(&number).map_err(failed)?, act);
+    match reporter::pipes() {
+        Some(numbers) => {
+            let mut trial = Trial::new(Reporter::open(&numbers).map_err(failed)?);
+            let exit = exit(daemon(context, within, output, &mut trial, act));
+            trial.reporter.report(exit);
+            Ok(exit)
+        }
+        None => parent::start().map_err(failed)?.follow(),
     }
-    let (daemon, pipe) = parent::start().map_err(failed)?;
-    parent::follow(daemon, pipe)
 }
 
+/// Is the daemon, and returns how the apply ended where that is not reported yet.
 fn daemon<'c>(
     context: &'c Context,
     within: Duration,
     output: &Output,
-    reporter: Reporter,
-    act: impl FnOnce(&mut Option<PendingApply>) -> Result<Option<(Held<'c>, Applied)>, Failure>,
+    trial: &mut Trial,
+    act: impl FnOnce(&mut Trial) -> Result<Option<(Held<'c>, Applied, Report)>, Failure>,
 ) -> Result<Exit, Failure> {
     // Away from the terminal: neither its end nor its keys reach this process.
     setsid().map_err(|errno| Failure::new(Exit::Error, anyhow!("no session of its own: {errno}")))?;
@@ -54,43 +62,30 @@ fn daemon<'c>(
     context.catch_signals()?;
     let signals = signals::wake().map_err(|error| Failure::new(Exit::Error, error))?;
     let watch = RemovalWatch::new().map_err(|error| Failure::new(Exit::Error, error))?;
-    let mut pending = None;
-    let (held, applied) = match act(&mut pending) {
+    let (held, applied, report) = match act(trial) {
         Ok(Some(applied)) => applied,
         ended => {
-            if let Some(pending) = pending {
+            if let Some(pending) = trial.pending.take() {
                 let _ = pending.discard();
             }
-            let exit = ended.map_or_else(
-                |failure| {
-                    failure.report();
-                    failure.exit()
-                },
-                |_| Exit::Done,
-            );
-            reporter.report(exit, "");
-            return Ok(exit);
+            return ended.map(|_| Exit::Done);
         }
     };
-    let Some(mut pending) = pending else { return Ok(Exit::Done) };
+    let Some(mut pending) = trial.pending.take() else { return Ok(Exit::Done) };
     let deadline = Instant::now() + within;
     let until = Timestamp::now() + within;
     let written = pending.wait_until(until, within).and_then(|()| watch.add(pending.token()));
-    let (exit, text) = match &written {
-        Ok(()) => waiting(&applied, until, pending.steps(), output)?,
-        Err(error) => {
-            let error = anyhow!(
-                "that this waits to be confirmed can't be written down, so everything is put back: {error}"
-            );
-            Failure::new(Exit::RolledBack, error).report();
-            (Exit::RolledBack, String::new())
-        }
-    };
-    reporter.report(exit, &text);
-    let _memory = settle_down(context);
-    if written.is_ok() {
-        watch.wait(pending.token(), deadline, &signals);
+    if let Err(error) = written {
+        pending.begin_rollback();
+        let left = roll_back(context, &held, applied, &mut pending);
+        // The process in front tells how it ended, so a record of it is not needed.
+        let _ = pending.discard();
+        return Err(report.fail(unrecorded(&error, &left)));
     }
+    let steps = pending.steps();
+    trial.reporter.report(exit(waiting(&applied, until, steps, (output, report))));
+    let _memory = settle_down(context);
+    watch.wait(pending.token(), deadline, &signals);
     if pending.begin_rollback() {
         roll_back(context, &held, applied, &mut pending);
     } else {
@@ -101,24 +96,46 @@ fn daemon<'c>(
     Ok(Exit::Done)
 }
 
-/// Returns how the apply ended, and the line about the wait. A device node that does not follow is an error, but the
-/// wait begins all the same.
+/// Reports a failure, and returns how the process ends.
+fn exit(ended: Result<Exit, Failure>) -> Exit {
+    ended.unwrap_or_else(|failure| {
+        failure.report();
+        failure.exit()
+    })
+}
+
+/// Describes an apply that was put back because its record could not be written; `left` is what is not as it was.
+fn unrecorded(error: &io::Error, left: &[String]) -> Failure {
+    let reason = format!("that this waits to be confirmed can't be written down: {error}");
+    match left {
+        [] => Failure::new(Exit::RolledBack, anyhow!("{reason}; everything was put back")),
+        left => Failure::new(Exit::Inconsistent, anyhow!("{reason}; this is left:\n  {}", left.join("\n  "))),
+    }
+}
+
+/// Tells of the wait. A device node that does not follow is an error, as output that can't be written is, but the wait
+/// begins all the same.
 fn waiting(
     applied: &Applied,
     until: Timestamp,
     steps: usize,
-    output: &Output,
-) -> Result<(Exit, String), Failure> {
-    let (done, waiting) = if output.is_json() {
-        (String::new(), line(&Event::Waiting { until: until.to_string() })?)
+    (output, mut report): (&Output, Report),
+) -> Result<Exit, Failure> {
+    let unsettled = applied.unsettled();
+    let time = until.strftime("%H:%M:%S UTC");
+    if output.is_json() {
+        report.event(&Event::Waiting { until: until.to_string() });
     } else {
-        let until = until.strftime("%H:%M:%S UTC");
-        let waiting = format!("Waiting for `dmctl confirm` until {until}, or everything is put back.\n");
-        (progress::applied(steps), waiting)
-    };
-    let Some(error) = applied.unsettled() else { return Ok((Exit::Done, done + &waiting)) };
-    Failure::new(Exit::Inconsistent, anyhow!("{error}")).report();
-    Ok((Exit::Inconsistent, waiting))
+        let done = if unsettled.is_none() { progress::applied(steps) } else { String::new() };
+        report.tell(&format!("{done}Waiting for `dmctl confirm` until {time}, or everything is put back.\n"));
+    }
+    match unsettled {
+        Some(error) => Err(report.fail(Failure::new(Exit::Inconsistent, anyhow!("{error}")))),
+        None => report.end(),
+    }
+    .map_err(|failure| {
+        failure.hint(format!("everything is put back unless `dmctl confirm` comes until {time}"))
+    })
 }
 
 /// Closes the terminal, leaves the folder that may be on a mount, and stays in memory: putting everything back has to
@@ -136,15 +153,22 @@ fn settle_down(context: &Context) -> Option<MemoryLock> {
     MemoryLock::acquire()
 }
 
-fn roll_back(context: &Context, held: &Held<'_>, applied: Applied, pending: &mut PendingApply) {
+/// Puts everything back, and returns what is not as it was.
+fn roll_back(
+    context: &Context,
+    held: &Held<'_>,
+    applied: Applied,
+    pending: &mut PendingApply,
+) -> Vec<String> {
     let patience = context.patience();
-    let left = held
+    let left: Vec<String> = held
         .change(|kernel| Ok(applied.roll_back(kernel, patience).iter().map(ToString::to_string).collect()))
         .unwrap_or_else(|failure| vec![format!("{failure}; `dmctl plan` shows what is to be done")]);
     if context.is_live() {
         log(&left);
     }
-    let _ = pending.end_rollback(Timestamp::now(), left);
+    let _ = pending.end_rollback(Timestamp::now(), left.clone());
+    left
 }
 
 /// Writes to the kernel's log, which is kept after the terminal is gone.

@@ -2,6 +2,9 @@
 
 mod daemon;
 mod parent;
+mod relay;
+mod reporter;
+mod trial;
 mod wait;
 pub(crate) mod within;
 
@@ -11,8 +14,9 @@ use anyhow::anyhow;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::print;
+use super::report::Report;
 pub(crate) use daemon::run as run_daemon;
+pub(crate) use trial::Trial;
 
 /// Keep what `apply --confirm-within` did; exit 1 if nothing waits, or it is too late
 ///
@@ -29,17 +33,24 @@ pub(crate) fn run(context: &Context, _: &Args) -> Result<Exit, Failure> {
     let path = context.confirmation()?;
     let failed = |error| Failure::new(Exit::Error, anyhow!("it can't be confirmed: {error}"));
     match confirm::confirm(&path).map_err(failed)? {
-        Outcome::Kept => print("Kept.\n").map(|()| Exit::Done),
+        Outcome::Kept => kept("Kept.\n"),
         Outcome::Nothing => Err(Failure::new(Exit::Error, anyhow!("nothing waits to be confirmed"))),
         Outcome::TooEarly(found) => {
             Err(Failure::new(Exit::Error, anyhow!("too early: {}", found.describe())))
         }
         // The process that would put it back is gone.
         Outcome::TooLate(found) if found.record.phase == Phase::Waiting => {
-            print(&format!("Kept: {}.\n", found.describe())).map(|()| Exit::Done)
+            kept(&format!("Kept: {}.\n", found.describe()))
         }
         Outcome::TooLate(found) => Err(Failure::new(Exit::Error, anyhow!("too late: {}", found.describe()))),
     }
+}
+
+/// Tells that an apply is kept, which is decided by now.
+fn kept(text: &str) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    report.tell(text);
+    report.end()
 }
 
 /// Reads the state of an apply that waits to be confirmed, with a sentence about it.

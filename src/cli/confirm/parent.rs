@@ -1,85 +1,132 @@
-//! The process in front of the daemon: it starts it, hands signals on, and ends as the apply ended.
+//! The process in front of the daemon: it starts it, copies what it prints, hands signals on, and ends as the apply ended.
 
 use std::env;
-use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::{self, PipeReader, Read, pipe};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use anyhow::anyhow;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::poll::PollTimeout;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, close};
+use nix::unistd::Pid;
 
-use super::wait::{Readable, readable};
+use super::relay::Relay;
+use super::reporter::PIPES;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::print;
+use crate::cli::report::untold;
 use crate::cli::signals;
 
-/// The variable by which a process knows that it is the daemon: the number of the pipe to its parent.
-const PIPE: &str = "DMCTL_GUARD_TELLS";
+/// The daemon, as its parent has it.
+pub(super) struct Daemon {
+    process: Child,
+    /// For how the apply ended.
+    exit: PipeReader,
+    /// Standard output and standard error.
+    output: [Relay; 2],
+    signals: UnixStream,
+}
 
-/// Runs this program again, with a pipe back to this process.
-pub(super) fn start() -> io::Result<(Child, PipeReader)> {
-    let (reader, writer) = io::pipe()?;
-    fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty()))?;
+/// Runs this program again, with pipes back to this process.
+pub(super) fn start() -> io::Result<Daemon> {
+    let ((exit, to_exit), (stdout, to_stdout), (stderr, to_stderr)) = (pipe()?, pipe()?, pipe()?);
+    let output = [Relay::new(stdout, &io::stdout())?, Relay::new(stderr, &io::stderr())?];
+    let writers = [to_exit, to_stdout, to_stderr];
+    for writer in &writers {
+        fcntl(writer, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
+    let numbers = writers.each_ref().map(|writer| writer.as_raw_fd().to_string()).join(",");
+    let signals = signals::wake()?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("dmctl").args(env::args_os().skip(1)).env(PIPE, writer.as_raw_fd().to_string());
-    Ok((command.spawn()?, reader))
+    command.arg0("dmctl").args(env::args_os().skip(1)).env(PIPES, numbers);
+    Ok(Daemon { process: command.spawn()?, exit, output, signals })
 }
 
-/// Hands signals on to the daemon until it reports how the apply ended, and ends like that.
-pub(super) fn follow(mut daemon: Child, mut pipe: PipeReader) -> Result<Exit, Failure> {
-    let failed = |error: io::Error| Failure::new(Exit::Error, error);
-    let signals = signals::wake().map_err(failed)?;
-    let pid =
-        i32::try_from(daemon.id()).map(Pid::from_raw).map_err(|error| Failure::new(Exit::Error, error))?;
-    loop {
-        match readable(&pipe, &signals, PollTimeout::NONE).map_err(failed)? {
-            Readable::First => break,
-            Readable::Other => {
-                let _ = (&signals).read(&mut [0; 64]);
-                // The pid is not given to another process before this one has waited for it.
-                let _ = kill(pid, Signal::SIGTERM);
+/// What the parent waits for.
+enum Source {
+    /// How the apply ended.
+    Exit,
+    Signals,
+    /// One of the two outputs, by its index.
+    Output(usize),
+}
+
+impl Daemon {
+    /// Hands signals on and copies output until the daemon has reported how the apply ended, and ends like that.
+    pub(super) fn follow(mut self) -> Result<Exit, Failure> {
+        // From here on the daemon may have changed something.
+        let failed =
+            |error: Errno| Failure::new(Exit::Inconsistent, anyhow!("the guard can't be followed: {error}"));
+        // The pid is not given to another process before this one has waited for it.
+        let pid = i32::try_from(self.process.id()).map(Pid::from_raw).map_err(|_| failed(Errno::ERANGE))?;
+        let mut reported = None;
+        loop {
+            let ready = self.wait(reported.is_some()).map_err(failed)?;
+            if ready.is_empty() && reported.is_some() {
+                break;
             }
-            Readable::Neither => {}
+            for source in ready {
+                match source {
+                    Source::Exit => {
+                        let mut byte = [0];
+                        let length = self.exit.read(&mut byte).unwrap_or_default();
+                        reported = Some((length > 0).then_some(byte[0]));
+                    }
+                    // A reader that is stopped holds up the rest of the output, and would do so for ever.
+                    Source::Signals if reported.is_some() => return self.end(reported.flatten()),
+                    Source::Signals => {
+                        let _ = self.signals.read(&mut [0; 64]);
+                        let _ = kill(pid, Signal::SIGTERM);
+                    }
+                    Source::Output(index) => self.output[index].copy(),
+                }
+            }
         }
-    }
-    let mut message = Vec::new();
-    pipe.read_to_end(&mut message).map_err(failed)?;
-    let Some((exit, text)) = message.split_first() else {
-        let _ = daemon.wait();
-        return Err(Failure::new(
-            Exit::Inconsistent,
-            anyhow!("the process that applied was killed on its way"),
-        )
-        .hint("`dmctl repair` sets right what it left, `dmctl apply` goes on from there"));
-    };
-    print(&String::from_utf8_lossy(text))?;
-    Ok(Exit::ALL.into_iter().find(|known| *known as u8 == *exit).unwrap_or(Exit::Error))
-}
-
-/// Returns the number of the pipe to the parent, when this process is the daemon.
-pub(super) fn pipe() -> Option<String> {
-    env::var(PIPE).ok()
-}
-
-/// Reports to the parent, which may have ended: a report need not arrive.
-pub(super) struct Reporter(File);
-
-impl Reporter {
-    pub(super) fn open(number: &str) -> io::Result<Self> {
-        let number: RawFd = number.parse().map_err(io::Error::other)?;
-        let pipe = File::options().write(true).open(format!("/proc/self/fd/{number}"))?;
-        close(number)?;
-        Ok(Self(pipe))
+        self.end(reported.flatten())
     }
 
-    /// Reports how the apply ended, and what the parent prints on standard output.
-    pub(super) fn report(mut self, exit: Exit, text: &str) {
-        let _ = self.0.write_all(&[&[exit as u8], text.as_bytes()].concat());
+    /// Waits for something to do. Once the daemon has `reported`, it has printed everything: then nothing more to do is
+    /// the end.
+    fn wait(&self, reported: bool) -> Result<Vec<Source>, Errno> {
+        let input = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut awaited = vec![(Source::Signals, input(self.signals.as_fd()))];
+        if !reported {
+            awaited.push((Source::Exit, input(self.exit.as_fd())));
+        }
+        let open = self.output.iter().enumerate().filter(|(_, relay)| !relay.is_done());
+        awaited.extend(open.map(|(index, relay)| (Source::Output(index), relay.awaited())));
+        let (sources, mut fds): (Vec<_>, Vec<_>) = awaited.into_iter().unzip();
+        let drained = reported && !self.output.iter().any(Relay::has_text);
+        let patience = if drained { PollTimeout::ZERO } else { PollTimeout::NONE };
+        while let Err(errno) = poll(&mut fds, patience) {
+            if errno != Errno::EINTR {
+                return Err(errno);
+            }
+        }
+        let ready = sources.into_iter().zip(&fds).filter(|(_, fd)| fd.any().unwrap_or_default());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    /// Ends as the daemon reported.
+    fn end(mut self, reported: Option<u8>) -> Result<Exit, Failure> {
+        let Some(code) = reported else {
+            let _ = self.process.wait();
+            return Err(Failure::new(
+                Exit::Inconsistent,
+                anyhow!("the process that applied was killed on its way"),
+            )
+            .hint("`dmctl repair` sets right what it left, `dmctl apply` goes on from there"));
+        };
+        let exit = Exit::ALL.into_iter().find(|known| *known as u8 == code).unwrap_or(Exit::Error);
+        match self.output[0].lost().and_then(untold) {
+            Some(failure) if exit == Exit::Done => {
+                Err(failure.hint("it waits to be confirmed: `dmctl status` tells until when"))
+            }
+            _ => Ok(exit),
+        }
     }
 }

@@ -74,6 +74,8 @@ enum Attempt {
     Refused,
     /// Another dmctl holds the lock.
     Locked(Failure),
+    /// The plan that was made with the lock held can't be shown.
+    Unshown(Failure),
     /// It failed and was put back, and other stacks can still be tried. Names the part that is left alone from now
     /// on, once that is known.
     Failed(Option<String>, Failure),
@@ -154,25 +156,31 @@ impl<'a> Reconciler<'a> {
                 Ok(Attempt::Locked(failure)) => {
                     let pause = self.pause;
                     self.pause = (pause * 2).min(MAX_PAUSE);
-                    self.reporter.locked(&failure)?;
+                    self.reporter.locked(&failure);
+                    self.reporter.permit()?;
                     return Ok(Next::Retry(pause));
                 }
+                Ok(Attempt::Unshown(failure)) => return Err(failure),
                 Ok(Attempt::Failed(part, failure)) => {
-                    self.reporter.failed(&failure)?;
-                    part.map_or(Ok(()), |part| self.reporter.left_alone(&part))?;
+                    self.reporter.failed(&failure);
+                    if let Some(part) = part {
+                        self.reporter.left_alone(&part);
+                    }
                     causes = BTreeSet::from([Cause::Again]);
                 }
                 Err(failure) => {
-                    self.reporter.failed(&failure)?;
+                    self.reporter.failed(&failure);
                     if self.signals.stop() {
                         let inconsistent = failure.exit() == Exit::Inconsistent;
                         return Ok(Next::End(if inconsistent { Exit::Inconsistent } else { Exit::Done }));
                     }
                     self.breaker.record_failure(failure.to_string());
-                    self.reporter.held("an apply failed")?;
+                    self.reporter.held("an apply failed");
+                    self.reporter.permit()?;
                     return Ok(self.wait());
                 }
             }
+            self.reporter.permit()?;
             if self.signals.stop() {
                 return Ok(Next::End(Exit::Done));
             }
@@ -218,14 +226,15 @@ impl<'a> Reconciler<'a> {
         let stopped = self.breaker.reason().filter(|_| self.args.apply);
         let comparison =
             Comparison { causes, digest, messages: &read.messages, observation: &observation, held: stopped };
-        self.reporter.compared(&comparison)?;
+        self.reporter.compared(&comparison);
         let taken = match (&observation, &self.hold) {
             (Observation::Differs { takes_away, .. }, Some(hold)) if stopped.is_none() => {
                 Some((hold, takes_away.as_slice()))
             }
             _ => None,
         };
-        self.reporter.waiting(taken.filter(|(_, steps)| !steps.is_empty()))?;
+        self.reporter.waiting(taken.filter(|(_, steps)| !steps.is_empty()));
+        self.reporter.permit()?;
         let may = self.args.apply && stopped.is_none();
         Ok(map.filter(|_| may))
     }
@@ -296,13 +305,15 @@ impl<'a> Reconciler<'a> {
             if hold::takes_away(&plan).next().is_some() && !self.breaker.is_map(&self.read().1) {
                 return Ok(Attempt::Refused);
             }
-            self.reporter.plan(&Document::of(&plan))?;
+            if let Err(failure) = self.reporter.plan(&Document::of(&plan)) {
+                return Ok(Attempt::Unshown(failure));
+            }
             let mut progress = Steps { reporter: &mut self.reporter, service, count: 0 };
             let outcome = perform(&context, kernel, &plan, &mut progress);
             let count = progress.count;
             match outcome {
                 Ok(()) => {
-                    self.reporter.applied(count)?;
+                    self.reporter.applied(count);
                     let probed = self.parts.applied(&map, &plan);
                     Ok(if probed { Attempt::Probed } else { Attempt::Applied })
                 }

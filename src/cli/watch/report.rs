@@ -13,11 +13,13 @@ use crate::watch::Cause;
 
 use super::hold::Hold;
 use crate::cli::drawing;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::logging;
 use crate::cli::note::note;
-use crate::cli::output::{self, Output, is_read};
+use crate::cli::output::Output;
 use crate::cli::progress;
+use crate::cli::report::Report;
 
 /// What a comparison showed.
 pub(super) enum Observation {
@@ -66,7 +68,9 @@ pub(super) struct Reporter {
     held: bool,
     /// What was reported to be waited for, with the steps that wait.
     waiting: Option<(Hold, Vec<String>)>,
-    unread: bool,
+    output: Report,
+    /// Whether this watch changed something.
+    changed: bool,
     status: String,
 }
 
@@ -81,7 +85,8 @@ impl Reporter {
             locked: false,
             held: false,
             waiting: None,
-            unread: false,
+            output: Report::default(),
+            changed: false,
             status: String::new(),
         }
     }
@@ -92,7 +97,7 @@ impl Reporter {
     }
 
     /// Reports a comparison, if it shows something new.
-    pub(super) fn compared(&mut self, comparison: &Comparison<'_>) -> Result<(), Failure> {
+    pub(super) fn compared(&mut self, comparison: &Comparison<'_>) {
         let Comparison { causes, digest, messages, observation, held } = *comparison;
         let summary = summary(observation);
         self.status =
@@ -105,17 +110,14 @@ impl Reporter {
             self.plan = plan;
             self.locked = false;
             tracing::info!(status = %self.status, "{}", self.status);
-            self.text(|| cause_line(causes))?;
+            self.text(|| cause_line(causes));
             self.messages(comparison);
-            self.observation(comparison)?;
+            self.observation(comparison);
         }
         match held {
             Some(why) if matches!(observation, Observation::Differs { .. }) => self.held(why),
-            Some(_) => Ok(()),
-            None => {
-                self.held = false;
-                Ok(())
-            }
+            Some(_) => {}
+            None => self.held = false,
         }
     }
 
@@ -130,48 +132,48 @@ impl Reporter {
         }
     }
 
-    fn observation(&mut self, comparison: &Comparison<'_>) -> Result<(), Failure> {
+    fn observation(&mut self, comparison: &Comparison<'_>) {
         let causes = comparison.causes;
         match comparison.observation {
             Observation::InSync { mappings } => {
-                self.event(&WatchEvent::InSync { causes, mappings: *mappings })?;
-                self.text(|| format!("{}.\n", capitalized(&summary(comparison.observation))))
+                self.event(&WatchEvent::InSync { causes, mappings: *mappings });
+                self.text(|| format!("{}.\n", capitalized(&summary(comparison.observation))));
             }
             Observation::Unclear { failure } => {
                 report(failure);
                 let details = comparison.messages.iter().map(|message| without_colour(message)).collect();
-                self.event(&WatchEvent::Unclear { causes, error: failure.to_string(), details })
+                self.event(&WatchEvent::Unclear { causes, error: failure.to_string(), details });
             }
             Observation::Differs { plan, refusal, .. } => {
-                self.event(&WatchEvent::Plan { causes, plan })?;
-                self.text(|| drawing::text(plan, &Heading::default()))?;
-                let Some(failure) = refusal else { return Ok(()) };
+                self.event(&WatchEvent::Plan { causes, plan });
+                self.text(|| drawing::text(plan, &Heading::default()));
+                let Some(failure) = refusal else { return };
                 report(failure);
-                self.event(&WatchEvent::Refused { error: failure.to_string() })
+                self.event(&WatchEvent::Refused { error: failure.to_string() });
             }
         }
     }
 
     /// Reports once that nothing is applied any more.
-    pub(super) fn held(&mut self, why: &str) -> Result<(), Failure> {
+    pub(super) fn held(&mut self, why: &str) {
         if mem::replace(&mut self.held, true) {
-            return Ok(());
+            return;
         }
         warn(&format!("nothing more is applied until the map changes, or SIGHUP asks to try again: {why}"));
-        self.event(&WatchEvent::Held { part: None, error: why.to_string() })
+        self.event(&WatchEvent::Held { part: None, error: why.to_string() });
     }
 
     /// Reports what `steps` wait for, once; `None` when nothing waits.
-    pub(super) fn waiting(&mut self, waiting: Option<(&Hold, &[String])>) -> Result<(), Failure> {
+    pub(super) fn waiting(&mut self, waiting: Option<(&Hold, &[String])>) {
         let Some((hold, steps)) = waiting else {
             self.waiting = None;
-            return Ok(());
+            return;
         };
         let reason = format!("{} held back until {hold}: {}", counted(steps), steps.join(", "));
         self.status = format!("{}; {reason}", self.status);
         let told = self.waiting.as_ref().is_some_and(|(old, held)| old.is_like(hold) && held == steps);
         if told {
-            return Ok(());
+            return;
         }
         self.waiting = Some((hold.clone(), steps.to_vec()));
         warn(&reason);
@@ -181,35 +183,36 @@ impl Reporter {
             seconds: (!hold.absent.is_empty()).then_some(hold.delay.as_secs_f64()),
             steps,
             reason,
-        })
+        });
     }
 
     /// Reports that a part of the map is not applied any more.
-    pub(super) fn left_alone(&mut self, part: &str) -> Result<(), Failure> {
+    pub(super) fn left_alone(&mut self, part: &str) {
         let why = format!("{part} is left alone until the map changes, or SIGHUP asks to try again");
         warn(&why);
-        self.event(&WatchEvent::Held { part: Some(part), error: why })
+        self.event(&WatchEvent::Held { part: Some(part), error: why });
     }
 
-    /// Reports the plan that is about to be carried out, if it is another one than was reported last.
+    /// Reports the plan that is about to be carried out, if it is another one than was reported last. Where that can't
+    /// be written, the plan may not be carried out.
     pub(super) fn plan(&mut self, plan: &Document) -> Result<(), Failure> {
         let json = Some(as_json(plan));
-        if json == self.plan || plan.is_empty() {
-            return Ok(());
+        if json != self.plan && !plan.is_empty() {
+            self.plan = json;
+            self.event(&WatchEvent::Plan { causes: &BTreeSet::from([Cause::Again]), plan });
+            self.text(|| drawing::text(plan, &Heading::default()));
         }
-        self.plan = json;
-        self.event(&WatchEvent::Plan { causes: &BTreeSet::from([Cause::Again]), plan })?;
-        self.text(|| drawing::text(plan, &Heading::default()))
+        self.permit()
     }
 
     /// Reports once that another dmctl holds the lock.
-    pub(super) fn locked(&mut self, failure: &Failure) -> Result<(), Failure> {
+    pub(super) fn locked(&mut self, failure: &Failure) {
         if mem::replace(&mut self.locked, true) {
-            return Ok(());
+            return;
         }
         self.status = format!("waiting, {failure}");
         warn(&format!("{failure} and is waited for"));
-        self.event(&WatchEvent::Locked { error: failure.to_string() })
+        self.event(&WatchEvent::Locked { error: failure.to_string() });
     }
 
     /// Reports a step that was carried out.
@@ -222,41 +225,44 @@ impl Reporter {
             class = %step.class,
             "{} {}: done", step.action().name(), step.name
         );
-        // Standard output that can't be written to ends the watch after the plan, and not in its midst.
-        let _ =
-            self.event(&WatchEvent::StepDone { action: step.action(), mapping, name: step.name.to_string() });
+        self.event(&WatchEvent::StepDone { action: step.action(), mapping, name: step.name.to_string() });
     }
 
     /// Reports that every step was carried out.
-    pub(super) fn applied(&mut self, steps: usize) -> Result<(), Failure> {
-        self.event(&WatchEvent::Applied { steps })?;
-        self.text(|| progress::applied(steps))
+    pub(super) fn applied(&mut self, steps: usize) {
+        self.changed |= steps > 0;
+        self.event(&WatchEvent::Applied { steps });
+        self.text(|| progress::applied(steps));
     }
 
     /// Reports an apply that failed.
-    pub(super) fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.changed |= failure.exit() == Exit::Inconsistent;
         report(failure);
-        self.event(&WatchEvent::Failed { error: failure.to_string(), exit: failure.exit() as u8 })?;
+        self.event(&WatchEvent::Failed { error: failure.to_string(), exit: failure.exit() as u8 });
         self.status = format!("stopped applying: {failure}");
-        Ok(())
     }
 
     /// Returns whether the reader of standard output has gone away.
     pub(super) fn is_unread(&self) -> bool {
-        self.unread
+        self.output.is_unread()
     }
 
-    fn event(&mut self, event: &WatchEvent<'_>) -> Result<(), Failure> {
-        if self.json { self.print(&output::line(event)?) } else { Ok(()) }
+    /// Fails where standard output can't be written to: that ends a watch, and never in the midst of an apply.
+    pub(super) fn permit(&self) -> Result<(), Failure> {
+        if self.changed { self.output.end().map(drop) } else { self.output.permit() }
     }
 
-    fn text(&mut self, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { self.print(&text()) }
+    fn event(&mut self, event: &WatchEvent<'_>) {
+        if self.json {
+            self.output.event(event);
+        }
     }
 
-    fn print(&mut self, text: &str) -> Result<(), Failure> {
-        self.unread |= !is_read(text)?;
-        Ok(())
+    fn text(&mut self, text: impl FnOnce() -> String) {
+        if !self.json {
+            self.output.tell(&text());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod names;
 mod newer;
 mod nodes;
 mod odd;
+mod outputs;
 mod ownership;
 mod recovery;
 mod refusals;
@@ -215,6 +216,12 @@ cases! {
     growing:
         integrity_grows_with_what_is_below
         integrity_with_a_device_for_the_tags_that_is_too_small;
+    outputs:
+        a_full_disk_decides_nothing
+        a_full_disk_ends_no_trial
+        a_trial_that_can_not_be_recorded_is_put_back
+        a_reader_that_goes_away_ends_nothing
+        a_reader_that_stops_holds_no_trial_up;
     ignored:
         a_value_that_the_kernel_ignores_is_named;
     campaign:

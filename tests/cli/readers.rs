@@ -1,0 +1,181 @@
+//! Readers of standard output that go away, or that stop to read, while a verb changes a kernel.
+
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
+use std::process::Stdio;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+
+use crate::confirm::{ends, picture, pid, waiting};
+use crate::lab::{Lab, finish, until};
+
+/// The least that a pipe can hold, in bytes (`F_SETPIPE_SZ`, fcntl(2)).
+const PIPE: usize = 4096;
+
+const MAP: &str = r#"
+    format = 1
+    owner = "lab"
+    [mappings.one]
+    targets = [{ type = "zero", length = 8 }]
+    [mappings.two]
+    targets = [{ type = "linear", length = 8, device = "/dev/sda" }]
+"#;
+
+const CHANGES: [&[&str]; 4] = [
+    &["apply", "MAP"],
+    &["apply", "MAP", "--json"],
+    &["apply", "MAP", "--confirm-within=1h"],
+    &["apply", "MAP", "--json", "--confirm-within=1h"],
+];
+
+/// A lab, and the arguments with the map in place of `MAP`.
+fn lab(args: &[&str]) -> (Lab, Vec<String>) {
+    let lab = Lab::new();
+    let map = lab.write("map.toml", MAP);
+    let args = args.iter().map(|arg| arg.replace("MAP", &map)).collect();
+    (lab, args)
+}
+
+fn list(lab: &Lab) -> String {
+    lab.ok(["list"])
+}
+
+/// Whether a trial waits; it is ended.
+fn was_on_trial(lab: &Lab) -> bool {
+    let waits = waiting(lab).is_some_and(|found| found["alive"] == true);
+    if waits {
+        kill(pid(lab), Signal::SIGTERM).unwrap();
+        assert_eq!(ends(lab).unwrap()["phase"], "put-back");
+        assert_eq!(list(lab), "");
+    }
+    waits
+}
+
+#[test]
+fn a_reader_that_has_gone_away_has_read_enough() {
+    for args in CHANGES {
+        let (lab, args) = lab(args);
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let other = writer.try_clone().unwrap();
+        let code = lab.command(&args).stdout(writer).stderr(other).status().unwrap().code();
+        assert_eq!((code, list(&lab).as_str()), (Some(0), "one\ntwo\n"), "{args:?}");
+        assert_eq!(was_on_trial(&lab), args.iter().any(|arg| arg.starts_with("--confirm")), "{args:?}");
+    }
+    for args in [["deactivate", "MAP"], ["repair", "--json"]] {
+        let (lab, args) = lab(&args);
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        assert_eq!(lab.command(&args).stdout(writer).status().unwrap().code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_on_the_way_has_read_enough() {
+    for args in CHANGES {
+        let (lab, args) = lab(args);
+        let mut child = lab.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 8]).unwrap();
+        let ended = finish(child);
+        assert_eq!((ended.code, list(&lab).as_str()), (0, "one\ntwo\n"), "{args:?}: {ended:?}");
+        was_on_trial(&lab);
+    }
+}
+
+#[test]
+fn a_terminal_that_has_gone_away_shows_no_plan_so_nothing_is_changed() {
+    for args in CHANGES.into_iter().chain([&["deactivate", "MAP"][..]]) {
+        let (lab, args) = lab(args);
+        let terminal = openpty(None, None).unwrap();
+        drop(terminal.master);
+        let child = lab.command(&args).stdout(terminal.slave).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = finish(child);
+        assert_eq!((ended.code, list(&lab).as_str()), (1, ""), "{args:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains("standard output can't be written to: Input/output error"),
+            "{ended:?}"
+        );
+        assert_eq!(waiting(&lab), None);
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_on_the_way_decides_nothing() {
+    for args in CHANGES {
+        let (lab, args) = lab(args);
+        let terminal = openpty(None, None).unwrap();
+        let other = terminal.slave.try_clone().unwrap();
+        let mut child = lab.command(&args).stdout(terminal.slave).stderr(other).spawn().unwrap();
+        let mut master = File::from(terminal.master);
+        // The plan is there, or a part of it.
+        master.read_exact(&mut [0; 64]).unwrap();
+        drop(master);
+        let code = child.wait().unwrap().code();
+        let found = list(&lab);
+        let on_trial = was_on_trial(&lab);
+        match code {
+            Some(1) => assert_eq!((found.as_str(), on_trial), ("", false), "{args:?}"),
+            Some(0 | 7) => {
+                assert_eq!(found, "one\ntwo\n", "{args:?}");
+                assert_eq!(on_trial, args.iter().any(|arg| arg.starts_with("--confirm")), "{args:?}");
+            }
+            code => panic!("{args:?}: {code:?}"),
+        }
+    }
+}
+
+/// A pipe with room for `room` bytes.
+fn pipe_with_room(room: usize) -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(PIPE).unwrap())).unwrap();
+    writer.write_all(&vec![b' '; PIPE - room]).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_that_stops_holds_no_trial_up() {
+    let (lab, args) = lab(&["apply", "MAP", "--json", "--confirm-within=1s"]);
+    let before = picture(&lab);
+    let plan = lab.run([&args[..2], &["--json".to_string(), "--dry-run".to_string()]].concat()).stdout;
+    let (mut reader, writer) = pipe_with_room(plan.len());
+    let mut child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    until("the end of the trial", || waiting(&lab).is_some_and(|found| found["phase"] == "put-back"));
+    assert_eq!(picture(&lab), before);
+    // What the process in front still has to print is read now.
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert!(told.trim().starts_with(plan.trim()) && told.contains("\"waiting\""), "{told}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_reader_that_stops() {
+    let (lab, args) = lab(&["apply", "MAP", "--json", "--confirm-within=1h"]);
+    let plan = lab.run([&args[..2], &["--json".to_string(), "--dry-run".to_string()]].concat()).stdout;
+    let (reader, writer) = pipe_with_room(plan.len());
+    let mut child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    until("the trial", || waiting(&lab).is_some_and(|found| found["phase"] == "waiting"));
+    let front = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    until("the end of the process in front", || {
+        kill(front, Signal::SIGTERM).unwrap();
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // A signal that came before the report was for the guard.
+    assert!(was_on_trial(&lab) || ends(&lab).unwrap()["phase"] == "put-back");
+    drop(reader);
+}
+
+#[test]
+fn a_pipe_that_does_not_wait_is_waited_for() {
+    let (lab, args) = lab(&["apply", "MAP", "--json"]);
+    let (mut reader, writer) = pipe_with_room(0);
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut child = lab.command(&args).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(told.trim().lines().count(), 6, "{told}");
+}

@@ -1,6 +1,7 @@
 //! The cases, a file a subject. To add one: write a function and name it below.
 
 mod applying;
+mod believing;
 mod block_sizes;
 mod blocks;
 pub mod campaign;
@@ -137,6 +138,13 @@ cases! {
         a_stack_grows_in_one_apply
         a_device_has_many_names
         three_hundred_devices;
+    believing:
+        a_map_is_as_good_as_each_folder_on_its_way
+        a_plan_is_as_good_as_each_folder_on_its_way
+        no_line_of_a_file_that_a_plan_names_is_drawn
+        a_pipe_among_maps_is_waited_for_by_none
+        what_runs_by_itself_judges_as_apply_does
+        a_key_that_an_untrusted_map_names_is_not_read;
     saved:
         another_file_behind_the_loop_device_makes_a_plan_stale;
     sectors:

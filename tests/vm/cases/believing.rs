@@ -1,0 +1,235 @@
+//! Files that other users could have written: nothing is done by them, nothing that they name is opened, and the command
+//! that mends it is told.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::guest::{Guest, Ran, dmctl, program, write_map_to};
+
+const MAP: &str = "[mappings.new]\ntargets = [{ type = \"linear\", length = 64, device = \"/dev/ram0\" }]\n";
+
+/// The user number of an account that owns nothing.
+const OTHER: u32 = 65534;
+
+/// A folder with files of this user's, and of others'.
+struct Lab(&'static str);
+
+impl Lab {
+    fn new() -> Result<Self> {
+        let lab = Self("/run/tmp/believing");
+        let _ = fs::remove_dir_all(lab.0);
+        lab.folder("", 0o755)?;
+        Ok(lab)
+    }
+
+    fn at(&self, name: &str) -> String {
+        Path::new(self.0).join(name).to_string_lossy().into_owned()
+    }
+
+    fn folder(&self, name: &str, mode: u32) -> Result<String> {
+        let path = self.at(name);
+        fs::create_dir(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
+        Ok(path)
+    }
+
+    fn map(&self, name: &str, map: &str) -> Result<String> {
+        let path = self.at(name);
+        write_map_to(&path, map)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0);
+    }
+}
+
+/// Returns the command that a message tells to run.
+fn told(ran: &Ran) -> Result<&str> {
+    let (_, rest) = ran.stderr.split_once("run `").with_context(|| format!("{ran:?}"))?;
+    Ok(rest.split_once('`').context("the end of the command")?.0)
+}
+
+/// Expects that the arguments are refused and change nothing, and, once the commands that are told were run, are not.
+fn refused_until_mended(guest: &Guest, arguments: &[&str], told_of: &str) -> Result<()> {
+    let ran = dmctl(arguments)?;
+    ensure!(ran.status == Some(1) && ran.stderr.contains(told_of), "{arguments:?}: {ran:?}");
+    ensure!(guest.states()?.is_empty(), "{arguments:?}: a device was made");
+    program("sh", &["-c", told(&ran)?])?;
+    let ran = dmctl(arguments)?;
+    ensure!(ran.status == Some(0), "{arguments:?}: {ran:?}");
+    program("dmsetup", &["remove", "new"])?;
+    Ok(())
+}
+
+pub fn a_map_is_as_good_as_each_folder_on_its_way(guest: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let mine = lab.map("mine.toml", MAP)?;
+    for (folder, below) in [("open", ""), ("high", "low/")] {
+        lab.folder(folder, 0o777)?;
+        if !below.is_empty() {
+            lab.folder(&format!("{folder}/low"), 0o755)?;
+        }
+        let map = lab.map(&format!("{folder}/{below}map.toml"), MAP)?;
+        refused_until_mended(
+            guest,
+            &["apply", &map],
+            &format!("the folder `{}` is writable", lab.at(folder)),
+        )?;
+    }
+    // A link of another user's in a folder of all, which is fine for one's own files.
+    lab.folder("sticky", 0o1777)?;
+    symlink(&mine, lab.at("sticky/link.toml"))?;
+    lchown(lab.at("sticky/link.toml"), Some(OTHER), None)?;
+    let link = lab.at("sticky/link.toml");
+    refused_until_mended(guest, &["apply", &link], &format!("the link `{link}` belongs to user 65534"))?;
+    let own = lab.map("sticky/own.toml", MAP)?;
+    ensure!(dmctl(&["apply", &own])?.status == Some(0));
+    program("dmsetup", &["remove", "new"])?;
+    // The file itself, and a folder of maps.
+    chown(&own, Some(OTHER), None)?;
+    refused_until_mended(guest, &["apply", &own], &format!("`{own}` belongs to user 65534"))?;
+    fs::set_permissions(&mine, Permissions::from_mode(0o664))?;
+    refused_until_mended(guest, &["apply", &mine], "by its group (mode 0664)")?;
+    lab.folder("maps", 0o770)?;
+    lab.map("maps/map.toml", MAP)?;
+    refused_until_mended(guest, &["apply", &lab.at("maps")], "the folder")?;
+    Ok(())
+}
+
+pub fn a_plan_is_as_good_as_each_folder_on_its_way(guest: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let map = lab.map("map.toml", MAP)?;
+    for (folder, told_of) in [("open", "is writable"), ("theirs", "belongs to user 65534")] {
+        let folder = lab.folder(folder, 0o755)?;
+        let plan = format!("{folder}/plan.json");
+        let made = dmctl(&["plan", &map, "--out", &plan])?;
+        ensure!(made.status == Some(0), "{made:?}");
+        if told_of == "is writable" {
+            fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+        } else {
+            chown(&folder, Some(OTHER), None)?;
+        }
+        // Shown, but nothing that it names is looked at.
+        let shown = dmctl(&["show", &plan])?;
+        ensure!(shown.status == Some(0) && shown.stderr.contains("can't be checked"), "{shown:?}");
+        refused_until_mended(guest, &["apply", "--plan", &plan], told_of)?;
+    }
+    Ok(())
+}
+
+pub fn no_line_of_a_file_that_a_plan_names_is_drawn(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let key = "11".repeat(64);
+    let text = |secret: &str| {
+        format!(
+            "[mappings.new]\ntargets = [{{ type = \"crypt\", cipher = \"aes-xts-plain64\", length = 64, device = \
+             \"/dev/ram0\", key = {{ hex = \"{key}\" }} }}]\n{secret}"
+        )
+    };
+    let map = lab.map("map.toml", &text(""))?;
+    let plan = lab.at("plan.json");
+    let made = dmctl(&["plan", &map, "--out", &plan])?;
+    ensure!(made.status == Some(0), "{made:?}");
+    // The file is another one by now: its lines are not for the reader of the plan.
+    lab.map("map.toml", &text("root:hash-of-root:1\nsecond-line\n"))?;
+    for arguments in [&["show", &plan][..], &["apply", "--plan", &plan]] {
+        let ran = dmctl(arguments)?;
+        let all = format!("{}{}", ran.stdout, ran.stderr);
+        ensure!(!all.contains("hash-of-root") && !all.contains("second-line"), "{ran:?}");
+        ensure!(all.contains(&format!("in `{map}`; see `dmctl validate {map}`")), "{ran:?}");
+    }
+    // A FIFO in its place is not waited for, nor a device opened.
+    fs::remove_file(&map)?;
+    mkfifo(Path::new(&map), Mode::S_IRUSR)?;
+    let ran = dmctl(&["show", &plan])?;
+    ensure!(ran.status == Some(0) && ran.stderr.contains("can't be checked"), "{ran:?}");
+    Ok(())
+}
+
+pub fn a_pipe_among_maps_is_waited_for_by_none(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let maps = lab.folder("maps", 0o755)?;
+    mkfifo(Path::new(&lab.at("maps/z.toml")), Mode::S_IRUSR)?;
+    let units = lab.folder("units", 0o755)?;
+    for arguments in [
+        &["apply", &maps][..],
+        &["deactivate", &maps],
+        &["stacks", &maps],
+        &["units", &units, "--map", &maps],
+        &["validate", &maps],
+        &["plan", &maps],
+    ] {
+        let ran = dmctl(arguments)?;
+        ensure!(ran.status == Some(1) && ran.stderr.contains("is a FIFO"), "{arguments:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+pub fn what_runs_by_itself_judges_as_apply_does(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let map = lab.map("map.toml", MAP)?;
+    let units = lab.folder("units", 0o755)?;
+    fs::set_permissions(&map, Permissions::from_mode(0o666))?;
+    for arguments in [
+        &["apply", &map][..],
+        &["deactivate", &map],
+        &["stacks", &map],
+        &["stacks", &map, "--show", "key-files"],
+        &["units", &units, "--map", &map],
+    ] {
+        let ran = dmctl(arguments)?;
+        let told_of = format!("`{map}` is writable");
+        ensure!(ran.status == Some(1) && ran.stderr.contains(&told_of), "{arguments:?}: {ran:?}");
+        ensure!(ran.stdout.is_empty(), "{arguments:?}: {ran:?}");
+    }
+    ensure!(fs::read_dir(&units)?.next().is_none(), "a unit was written");
+    // What only reads warns.
+    let ran = dmctl(&["plan", &map])?;
+    ensure!(ran.status == Some(0) && ran.stderr.contains("warning: "), "{ran:?}");
+    Ok(())
+}
+
+pub fn a_key_that_an_untrusted_map_names_is_not_read(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let key = lab.at("key");
+    fs::write(&key, [7; 64])?;
+    fs::set_permissions(&key, Permissions::from_mode(0o400))?;
+    let text = format!(
+        "[mappings.new]\ntargets = [{{ type = \"crypt\", cipher = \"aes-xts-plain64\", length = 64, device = \
+         \"/dev/ram0\", key = {{ file = \"{key}\" }} }}]\n"
+    );
+    let map = lab.map("map.toml", &text)?;
+    let watch = Inotify::init(InitFlags::IN_NONBLOCK)?;
+    watch.add_watch(key.as_str(), AddWatchFlags::IN_ACCESS)?;
+    let was_read = || match watch.read_events() {
+        Ok(events) => Ok(!events.is_empty()),
+        Err(nix::Error::EAGAIN) => Ok(false),
+        Err(error) => Err(error),
+    };
+    ensure!(dmctl(&["plan", &map])?.status == Some(0) && was_read()?, "the key of a trusted map is read");
+    fs::set_permissions(&map, Permissions::from_mode(0o666))?;
+    for verb in ["plan", "status", "apply", "deactivate"] {
+        let ran = dmctl(&[verb, &map])?;
+        ensure!(ran.status == Some(1), "{verb}: {ran:?}");
+        ensure!(ran.stderr.contains("mode 0666"), "{verb}: {ran:?}");
+        ensure!(!was_read()?, "{verb} read the key: {ran:?}");
+    }
+    // Nor one in whose place others can put another.
+    fs::set_permissions(&map, Permissions::from_mode(0o600))?;
+    lab.folder("open", 0o777)?;
+    fs::rename(&key, lab.at("open/key"))?;
+    lab.map("map.toml", &text.replace("/believing/key", "/believing/open/key"))?;
+    let ran = dmctl(&["apply", &map])?;
+    ensure!(ran.status == Some(1) && ran.stderr.contains("is not opened: the folder"), "{ran:?}");
+    ensure!(!was_read()?, "the key was read: {ran:?}");
+    Ok(())
+}

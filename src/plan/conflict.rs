@@ -130,6 +130,13 @@ pub enum Obstacle {
     LowerReadOnly(Written),
     /// A lower device is read-only, and the kernel writes to it whatever the access of the mapping is.
     LowerMerged(Written),
+    /// A lower device is read-only, and holds no metadata yet.
+    LowerUnformatted {
+        /// The lower device, as the map writes it.
+        device: Written,
+        /// The target type.
+        kind: SmolStr,
+    },
     /// A row does not use a lower device in whole logical blocks.
     Misaligned {
         /// The lower device, as the map writes it.
@@ -286,6 +293,7 @@ impl Obstacle {
                 | Self::LowerTooSmall { .. }
                 | Self::LowerReadOnly(_)
                 | Self::LowerMerged(_)
+                | Self::LowerUnformatted { .. }
                 | Self::Misaligned { .. }
                 | Self::RowsMisaligned(_)
                 | Self::Unseen(_)

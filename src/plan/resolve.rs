@@ -186,17 +186,26 @@ impl<'r, 'a> Resolver<'r, 'a> {
         self.obstacles.extend(obstacle);
     }
 
-    /// Checks that the kernel may load a target with the metadata that its devices hold.
+    /// Checks that the kernel may load a target with the metadata that its devices hold, and can format those that hold
+    /// none.
     fn check_metadata(&mut self, target: &dyn Target) {
         for metadata in target.metadata() {
             let head = self.observed.head(self.changes.map, metadata.device, metadata.offset);
-            if let Some(Head::Bytes(head)) = head
-                && (metadata.look)(head) == Found::Fatal
-            {
-                self.obstacles
-                    .push(Obstacle::Metadata { device: metadata.device.into(), message: metadata.otherwise });
-            }
+            let Some(Head::Bytes(head)) = head else { continue };
+            let device = metadata.device;
+            let obstacle = match (metadata.look)(head) {
+                Found::Fatal => Obstacle::Metadata { device: device.into(), message: metadata.otherwise },
+                Found::Blank if self.is_read_only(device) && !self.is_in_use(device) => {
+                    Obstacle::LowerUnformatted { device: device.into(), kind: target.kind().into() }
+                }
+                _ => continue,
+            };
+            self.obstacles.push(obstacle);
         }
+    }
+
+    fn is_in_use(&self, device: &Device) -> bool {
+        device.number.is_some_and(|number| self.uses_already(number))
     }
 
     /// Finds what the metadata on disk contradicts in a table that is to be loaded.
@@ -391,6 +400,15 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
     }
 
+    /// Whether a lower device was found to be read-only and without metadata, which the access of the mapping can't mend.
+    fn is_unformatted(&self, device: &Device) -> bool {
+        let is_it = |obstacle: &Obstacle| match obstacle {
+            Obstacle::LowerUnformatted { device: found, .. } => *found == device.into(),
+            _ => false,
+        };
+        self.obstacles.iter().any(is_it)
+    }
+
     fn check(&mut self, target: &dyn Target, lower: &DeviceUse<'_>) {
         let (below, before) = (self.below(lower.device), self.obstacles.len());
         self.check_seen(lower.device);
@@ -405,7 +423,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
             // What others share is content, not a copy or metadata of the target's own: a merge writes it in any case.
             if target.writes_unasked() && lower.access == DeviceAccess::Shared {
                 self.obstacles.push(Obstacle::LowerMerged(lower.device.into()));
-            } else if !self.mapping.readonly {
+            } else if !self.mapping.readonly && !self.is_unformatted(lower.device) {
                 self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
             }
         }

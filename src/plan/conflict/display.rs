@@ -103,6 +103,7 @@ impl fmt::Display for Obstacle {
             | Self::LowerTooSmall { .. }
             | Self::LowerReadOnly(_)
             | Self::LowerMerged(_)
+            | Self::LowerUnformatted { .. }
             | Self::Misaligned { .. }
             | Self::LowerClaimed { .. } => self.write_lower(f),
         }
@@ -143,6 +144,12 @@ impl Obstacle {
                 f,
                 "{} is read-only, and a merge writes to it also below a read-only mapping; make it writable, or leave the \
                  merge",
+                device.described()
+            ),
+            Self::LowerUnformatted { device, kind } => write!(
+                f,
+                "{} is read-only, and {kind} would format it, also below a read-only mapping; make it writable until it is \
+                 formatted",
                 device.described()
             ),
             Self::LowerReadOnly(device) => write!(

@@ -253,3 +253,85 @@ pub fn a_pool_and_a_cache_use_what_grew_below(guest: &Guest) -> Result<()> {
     ensure!(status("cached")?.contains("/256 "), "{}", status("cached")?);
     guest.apply(NOTHING, &["--allow", "loss"])
 }
+
+/// What formats a blank device, with the device to format as FORMATTED.
+const FORMATTING: &[(&str, &str)] = &[
+    ("snapshot", "origin = '/dev/ram1', cow = 'FORMATTED', persistent = true, chunk = 8, length = 2048"),
+    ("era", "metadata = 'FORMATTED', origin = '/dev/ram1', block_size = 128, length = 2048"),
+    (
+        "cache",
+        "metadata = 'FORMATTED', cache = '/dev/ram2', origin = '/dev/ram1', block_size = 64, mode = 'writethrough', length = 2048",
+    ),
+    (
+        "clone",
+        "metadata = 'FORMATTED', destination = '/dev/ram1', source = '/dev/ram2', region_size = 8, length = 2048",
+    ),
+    (
+        "writecache",
+        "mode = 'ssd', origin = '/dev/ram1', cache = 'FORMATTED', block_size = 4096, length = 2048",
+    ),
+    ("integrity", "device = 'FORMATTED', mode = 'journal', internal_hash = 'crc32c', length = 2048"),
+    (
+        "raid",
+        "level = 'raid1', region_size = 1024, devices = [{ metadata = 'FORMATTED', data = '/dev/ram1' }, { metadata = '/dev/ram2', data = '/dev/ram3' }], length = 2048",
+    ),
+    ("log-writes", "device = '/dev/ram1', log_device = 'FORMATTED', length = 2048"),
+];
+
+pub fn what_is_read_only_is_not_formatted(guest: &Guest) -> Result<()> {
+    for (kind, row) in FORMATTING {
+        if !guest.has(kind)? {
+            continue;
+        }
+        guest.blank()?;
+        let map = |device: &str, more: &str| {
+            let low = "[mappings.low]\nreadonly = true\ntargets = [{ type = 'linear', length = 32768, device = '/dev/ram0' }]\n";
+            let row = row.replace("FORMATTED", device);
+            format!("{low}[mappings.test]\n{more}targets = [{{ type = '{kind}', {row} }}]")
+        };
+        for more in ["", "readonly = true\n"] {
+            conflicts(guest, &map("@low", more), &["read-only", &format!("{kind} would format it")])
+                .with_context(|| format!("{kind}: a mapping"))?;
+        }
+        program("blockdev", &["--setro", "/dev/ram4"])?;
+        let refused =
+            conflicts(guest, &map("/dev/ram4", "readonly = true\n"), &["read-only", "would format it"]);
+        program("blockdev", &["--setrw", "/dev/ram4"])?;
+        refused.with_context(|| format!("{kind}: a disk"))?;
+    }
+    Ok(())
+}
+
+/// The kernel can't write to a read-only loop device, but reads what is there.
+pub fn a_read_only_snapshot_on_a_read_only_device(guest: &Guest) -> Result<()> {
+    guest.needs("snapshot")?;
+    let scratch = std::env::var("TMPDIR").unwrap_or_else(|_| "/tmp".to_string());
+    let file = format!("{scratch}/cow.img");
+    std::fs::File::create(&file)?.set_len(8 << 20)?;
+    let map = |more: &str| {
+        format!(
+            "[mappings.test]\n{more}targets = [{{ type = 'snapshot', length = 2048, origin = '/dev/ram1', cow = '/dev/loop0', persistent = true, chunk = 8 }}]"
+        )
+    };
+    let attached = |option: &[&str]| -> Result<()> {
+        program("losetup", &[option, &["/dev/loop0", &file]].concat()).map(drop)
+    };
+    let outcome = (|| {
+        attached(&["-r"])?;
+        conflicts(
+            guest,
+            &map("readonly = true\n"),
+            &["/dev/loop0", "read-only", "snapshot would format it"],
+        )?;
+        program("losetup", &["-d", "/dev/loop0"])?;
+        attached(&[])?;
+        guest.apply(&map(""), &["--allow", "format"])?;
+        apply_ends(NOTHING, &[], 0)?;
+        program("losetup", &["-d", "/dev/loop0"])?;
+        attached(&["-r"])?;
+        guest.apply(&map("readonly = true\n"), &[])?;
+        apply_ends(NOTHING, &[], 0).map(drop)
+    })();
+    program("losetup", &["-d", "/dev/loop0"])?;
+    outcome
+}

@@ -159,7 +159,9 @@ cases! {
         a_stack_with_metadata_on_a_mapping_comes_up_unasked
         a_degraded_array_comes_up_unasked
         what_looks_at_sizes_grows_with_what_is_below
-        a_pool_and_a_cache_use_what_grew_below;
+        a_pool_and_a_cache_use_what_grew_below
+        what_is_read_only_is_not_formatted
+        a_read_only_snapshot_on_a_read_only_device;
     names:
         a_rename_keeps_the_number
         two_names_change_places

@@ -56,15 +56,17 @@ pub enum WatchEvent<'a> {
         /// Why not.
         error: String,
     },
-    /// Steps of the plan before that take something away are held back: a file of the map is open for writing, or went
-    /// away. The other steps are carried out.
+    /// Steps of the plan before that take something away are held back: a file of the map is open for writing, was
+    /// written in place a moment ago, or went away. The other steps are carried out.
     Waiting {
         /// The files that are open for writing.
         written: Vec<WrittenFile>,
         /// The files that went away.
         absent: Vec<String>,
-        /// How long the files of the map must not change before those that went away are gone for good; absent where none
-        /// went away.
+        /// The files that were written in place a moment ago, and may be written on.
+        rewritten: Vec<String>,
+        /// How long the files of the map must not change before those that went away are gone for good, or those that were
+        /// written in place are whole; absent where there are none.
         #[serde(skip_serializing_if = "Option::is_none")]
         seconds: Option<f64>,
         /// The steps that are held back, each with its device.

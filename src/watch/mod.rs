@@ -9,19 +9,19 @@
 //! [`Files`] follows the files of a map, wherever links lead, and that of a simulated kernel. All events wake one
 //! [`Waker`], which is a descriptor to wait on: beside it only the running kernel's own
 //! ([`Events`](crate::kernel::live::Events)). So the thread wakes after an event and at no other time. [`Debounce`],
-//! [`CircuitBreaker`] and [`AbsentFiles`] decide, and know neither files nor clocks: they are given events with their
+//! [`CircuitBreaker`] and [`FileChanges`] decide, and know neither files nor clocks: they are given events with their
 //! times.
 
-mod absent_files;
 mod circuit_breaker;
 mod debounce;
+mod file_changes;
 mod files;
 mod path_watch;
 mod wake;
 
-pub(crate) use absent_files::AbsentFiles;
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use debounce::{Cause, Debounce, Event};
+pub(crate) use file_changes::{Awaited, FileChanges, FileMark, rewritten_quiet};
 pub(crate) use files::{Files, WatchError};
 pub(crate) use wake::Waker;
 

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) each_stack: bool,
     /// How long the files of the map must not change, once one of them went away, before what only that one declared is
-    /// removed
+    /// removed; once one was written in place, 3 seconds if that is shorter
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) removal_delay: Duration,
     #[command(flatten)]

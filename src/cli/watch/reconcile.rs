@@ -11,7 +11,7 @@ use crate::kernel::ReadKernel;
 use crate::kernel::live::Events;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan, Step, StepId};
-use crate::watch::{AbsentFiles, Cause, CircuitBreaker, Files, Waker};
+use crate::watch::{Cause, CircuitBreaker, FileChanges, FileMark, Files, Waker};
 use anyhow::anyhow;
 
 use super::args::Args;
@@ -56,8 +56,8 @@ pub(super) struct Reconciler<'a> {
     breaker: CircuitBreaker<[u8; 32]>,
     /// The stacks of the map that is followed now.
     parts: Parts,
-    /// The files of the map that went away.
-    absent: AbsentFiles,
+    /// The files of the map that went away, or were written in place.
+    changes: FileChanges,
     /// Why nothing is taken away now.
     hold: Option<Hold>,
     reporter: Reporter,
@@ -100,7 +100,7 @@ impl<'a> Reconciler<'a> {
             events: if context.is_live() { Some(Events::open()?) } else { None },
             breaker: CircuitBreaker::new([0; 32]),
             parts: Parts::default(),
-            absent: AbsentFiles::default(),
+            changes: FileChanges::default(),
             hold: None,
             reporter: Reporter::new(&args.output),
             pause: MIN_PAUSE,
@@ -206,8 +206,10 @@ impl<'a> Reconciler<'a> {
             self.parts = Parts::default();
         }
         let files = std::mem::take(&mut read.files);
-        self.absent.record(files.clone(), changed, Instant::now());
-        let find_hold = || Hold::find(&files, &mut self.absent, self.args.removal_delay);
+        // A file that is gone by now is an event, too.
+        let marks = files.iter().filter_map(|file| Some((file.clone(), FileMark::of(file).ok()?))).collect();
+        self.changes.record(marks, changed, Instant::now());
+        let find_hold = || Hold::find(&files, &mut self.changes, self.args.removal_delay);
         self.hold = self.args.apply.then(find_hold).flatten();
         let (observation, map) = match read.map {
             Ok(mut map) => {

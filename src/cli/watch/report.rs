@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::path::PathBuf;
 
 use crate::plan::Step;
 use crate::plan::document::Document;
@@ -171,7 +172,7 @@ impl Reporter {
         };
         let reason = format!("{} held back until {hold}: {}", counted(steps), steps.join(", "));
         self.status = format!("{}; {reason}", self.status);
-        let told = self.waiting.as_ref().is_some_and(|(old, held)| old.is_like(hold) && held == steps);
+        let told = self.waiting.as_ref().is_some_and(|(old, held)| hold.was_told_with(old) && held == steps);
         if told {
             return;
         }
@@ -179,8 +180,9 @@ impl Reporter {
         warn(&reason);
         self.event(&WatchEvent::Waiting {
             written: hold.written.iter().map(|(file, writers)| WrittenFile::of(file, writers)).collect(),
-            absent: hold.absent.iter().map(|file| file.to_string_lossy().into_owned()).collect(),
-            seconds: (!hold.absent.is_empty()).then_some(hold.delay.as_secs_f64()),
+            absent: texts(&hold.awaited.absent),
+            rewritten: texts(&hold.awaited.rewritten),
+            seconds: hold.quiet().map(|quiet| quiet.as_secs_f64()),
             steps,
             reason,
         });
@@ -292,6 +294,11 @@ fn cause_line(causes: &BTreeSet<Cause>) -> String {
         (false, false) => "",
     }
     .to_string()
+}
+
+/// Writes paths as JSON has them.
+fn texts(files: &BTreeSet<PathBuf>) -> Vec<String> {
+    files.iter().map(|file| file.to_string_lossy().into_owned()).collect()
 }
 
 /// Counts the steps that take something away.

@@ -1,6 +1,7 @@
 //! `dmctl watch`: a map that is edited in every way, and a kernel that others change.
 
 mod files;
+mod half_written;
 mod stacks;
 
 use std::fs;

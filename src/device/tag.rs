@@ -41,13 +41,37 @@ impl Tag {
     }
 
     /// Returns the links for a value, the likelier one first: that of the value as udev encodes it, where it holds
-    /// `\xNN`, and that of the value as it stands.
+    /// `\xNN`, and that of the value as it stands. A uuid is one in capitals and in small letters.
     pub(super) fn links(self, value: &str) -> impl Iterator<Item = String> {
         let folder = self.row().2;
         let decoded = unescape(value).map(|bytes| encode(&bytes));
-        let literal = encode(value.as_bytes());
-        let other = (decoded.as_ref() != Some(&literal)).then_some(literal);
-        decoded.into_iter().chain(other).map(move |name| format!("{folder}{name}"))
+        let mut names: Vec<String> = Vec::new();
+        let spellings = if self.has_case(value) { vec![value.to_string()] } else { self.spellings(value) };
+        for name in decoded.into_iter().chain(spellings.iter().map(|value| encode(value.as_bytes()))) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.into_iter().map(move |name| format!("{folder}{name}"))
+    }
+
+    /// Whether capitals and small letters of a value are not the same: in a label, and in what is not a number in hex.
+    fn has_case(self, value: &str) -> bool {
+        let is_hex = value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        matches!(self, Self::Label | Self::PartLabel) || !is_hex
+    }
+
+    /// Returns the spellings of a uuid, the one first that udev gives it. libblkid writes the uuid of a partition, and one of
+    /// 36 digits, in small letters; the serial number of FAT, exFAT and NTFS in capitals (`blkid_probe_sprintf_uuid` in
+    /// `libblkid/src/probe.c`, and `libblkid/src/superblocks/vfat.c` and `ntfs.c` of util-linux).
+    fn spellings(self, value: &str) -> Vec<String> {
+        const DIGITS: usize = 36;
+        let (small, capital) = (value.to_ascii_lowercase(), value.to_ascii_uppercase());
+        if self == Self::PartUuid || value.len() == DIGITS {
+            vec![small, value.to_string(), capital]
+        } else {
+            vec![value.to_string(), capital, small]
+        }
     }
 }
 
@@ -121,6 +145,25 @@ mod tests {
         assert_eq!(links("größe"), ["größe"]);
         assert_eq!(links("a\u{ffff}"), ["a\\xef\\xbf\\xbf"]);
         assert_eq!(links("\"q\""), ["\\x22q\\x22"]);
+    }
+
+    #[test]
+    fn a_uuid_is_the_same_in_capitals() {
+        let links = |tag: Tag, value| -> Vec<String> {
+            tag.links(value).map(|link| link.rsplit('/').next().unwrap().to_string()).collect()
+        };
+        assert_eq!(links(Tag::PartUuid, "AB12-01"), ["ab12-01", "AB12-01"]);
+        assert_eq!(links(Tag::PartUuid, "Ab-01"), ["ab-01", "Ab-01", "AB-01"]);
+        assert_eq!(links(Tag::Uuid, "12ab-34cd"), ["12ab-34cd", "12AB-34CD"]);
+        let uuid = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+        assert_eq!(links(Tag::Uuid, uuid), [uuid.to_lowercase().as_str(), uuid]);
+        assert_eq!(links(Tag::Uuid, "1-2"), ["1-2"]);
+        // A label is text, and an unknown uuid may be.
+        assert_eq!(
+            (links(Tag::Label, "AB"), links(Tag::PartLabel, "ab")),
+            (vec!["AB".into()], vec!["ab".into()])
+        );
+        assert_eq!(links(Tag::Uuid, "Xy-1"), ["Xy-1"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn down_to_mapped(
         let mut leads_to_mapped = false;
         let mut reach = Reach::from_iter([*first]);
         while let Some(number) = reach.next() {
-            let lower = view.block(number)?.flatten().map(|block| block.lower).unwrap_or_default();
+            let lower = view.block(number)?.ok().flatten().map(|block| block.lower).unwrap_or_default();
             leads_to_mapped |= lower.iter().any(|lower| is_mapped(*lower));
             reach.extend(lower.iter().copied().filter(|lower| !is_mapped(*lower)));
             way.insert(number, lower);

@@ -17,13 +17,17 @@ impl<'k> View<'k> {
         Self { kernel, unseen: BTreeSet::new() }
     }
 
-    /// Reads a block device. The outer `None` is one that could not be seen, the inner one does not exist.
-    pub(super) fn block(&mut self, number: DevNum) -> Result<Option<Option<BlockDevice>>, KernelError> {
+    /// Reads a block device; `None` for one that does not exist.
+    pub(super) fn block(
+        &mut self,
+        number: DevNum,
+    ) -> Result<Result<Option<BlockDevice>, Unseen>, KernelError> {
         match self.kernel.block_device(number) {
-            Ok(block) => Ok(Some(block)),
+            Ok(block) => Ok(Ok(block)),
             Err(error) => {
-                self.unseen.insert(Unseen::of(error)?);
-                Ok(None)
+                let unseen = Unseen::of(error)?;
+                self.unseen.insert(unseen.clone());
+                Ok(Err(unseen))
             }
         }
     }

@@ -182,6 +182,14 @@ impl PartialOrd for Uuid {
     }
 }
 
+impl Uuid {
+    /// Writes the field `uuid` of a map that has this uuid; `None` for one that is not UTF-8, which a map can't hold.
+    pub(crate) fn field(&self) -> Option<String> {
+        let value = toml::Value::from(self.text().as_str());
+        (!self.is_bytes()).then(|| format!("uuid = {value}"))
+    }
+}
+
 impl Serialize for Uuid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.text().serialize(serializer)

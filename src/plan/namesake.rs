@@ -54,10 +54,10 @@ impl fmt::Display for Namesake {
         let owner = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
         let whose = owner.or_else(|| uuid.subsystem().map(ToString::to_string));
         let whose = whose.map_or_else(String::new, |whose| format!(", of {whose}"));
-        write!(
-            f,
-            " and the uuid {uuid}{whose}, so it is not the device of this mapping, and stays; write uuid = \"{uuid}\" \
-             to declare that very device"
-        )
+        write!(f, " and the uuid {uuid}{whose}, so it is not the device of this mapping, and stays")?;
+        match uuid.field() {
+            Some(field) => write!(f, "; write {field} to declare that very device"),
+            None => Ok(()),
+        }
     }
 }

@@ -185,12 +185,13 @@ impl fmt::Display for WrittenElsewhere {
             Origin::Leaving => return f.write_str("; apply again once it is gone"),
             Origin::OtherStack(other) => return write!(f, "; {other}"),
             Origin::Leftover(uuid, pruning) => {
-                let formerly = uuid.parts().map(|(_, key)| format!("formerly = [\"{key}\"] or "));
-                let formerly = formerly.unwrap_or_default();
-                write!(
-                    f,
-                    "; write {formerly}uuid = \"{uuid}\" in the mapping that this device is, or {pruning}"
-                )?;
+                let formerly = uuid.parts().map(|(_, key)| format!("formerly = [\"{key}\"]"));
+                let fields: Vec<String> = formerly.into_iter().chain(uuid.field()).collect();
+                f.write_str("; ")?;
+                if !fields.is_empty() {
+                    write!(f, "write {} in the mapping that this device is, or ", fields.join(" or "))?;
+                }
+                pruning.fmt(f)?;
             }
             _ => {}
         }

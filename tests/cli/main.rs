@@ -25,6 +25,7 @@ mod repair;
 mod saved;
 mod saved_conflicts;
 mod saved_disks;
+mod spellings;
 mod stacks;
 mod streams;
 mod units;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{Link, Obstacle};
-use crate::identity::{Key, printable};
+use crate::identity::{DevNum, Key, Name, printable};
+use crate::plan::other_stack::OtherStack;
 use crate::targets;
 
 impl fmt::Display for Obstacle {
@@ -55,30 +56,25 @@ impl fmt::Display for Obstacle {
             Self::ClaimedTwice { device, other, mapping } => {
                 write!(f, "the device `{device}` can't be both `{other}` and `{mapping}`")
             }
-            Self::RenamedFromUuid { name, uuid } => write!(
-                f,
-                "renamed_from names `{name}`, but that device has the uuid {uuid}, which can't be changed; write uuid = \
-                 \"{uuid}\" to declare it as it is"
-            ),
+            Self::RenamedFromUuid { name, uuid } => {
+                write!(
+                    f,
+                    "renamed_from names `{name}`, but that device has the uuid {uuid}, which can't be changed; "
+                )?;
+                match uuid.field() {
+                    Some(field) => write!(f, "write {field} to declare it as it is"),
+                    None => f.write_str("a map can't hold that uuid, so leave renamed_from out"),
+                }
+            }
             Self::NameTaken { name, number, by } => write!(f, "the name `{name}` is taken by {number}, {by}"),
             Self::HandoverActive { giver, number } => write!(
                 f,
                 "it would take over what `{giver}` keeps on {number}, and that is not suspended; apply the map with \
                  `state = \"suspended\"` for it first"
             ),
-            Self::OriginForeign { writer, origin, other: Some(other) } => write!(
-                f,
-                "its origin {origin} is written through `{writer}`, the mapping `{}` of another stack, which must be \
-                 suspended while the snapshot is made; {other}",
-                other.key
-            ),
-            Self::OriginForeign { writer, origin, other: None } => write!(
-                f,
-                "its origin {origin} is written through `{writer}`, which no mapping of this map is, and which must be \
-                 suspended while the snapshot is made; declare it, or run `dmctl suspend {0} --foreign` before the apply and \
-                 `dmctl resume {0} --foreign` after it",
-                writer.word()
-            ),
+            Self::OriginForeign { writer, origin, other } => {
+                write_origin_foreign(f, writer, *origin, other.as_ref())
+            }
             Self::OriginDeaf { origin, through, below } => write!(
                 f,
                 "its origin {} is written through {through}, which is a snapshot-origin of {below}: a snapshot of it would \
@@ -178,6 +174,28 @@ fn length_unknown(f: &mut fmt::Formatter<'_>, kind: &str, start: u64, lower: Opt
             f,
             "the size of @{key}, which is known only once @{key} was loaded for the first time; apply the map without \
              this mapping first, or give the row a length"
+        ),
+    }
+}
+
+fn write_origin_foreign(
+    f: &mut fmt::Formatter<'_>,
+    writer: &Name,
+    origin: DevNum,
+    other: Option<&OtherStack>,
+) -> fmt::Result {
+    write!(f, "its origin {origin} is written through `{writer}`, ")?;
+    match other {
+        Some(other) => write!(
+            f,
+            "the mapping `{}` of another stack, which must be suspended while the snapshot is made; {other}",
+            other.key
+        ),
+        None => write!(
+            f,
+            "which no mapping of this map is, and which must be suspended while the snapshot is made; declare it, or run \
+             `dmctl suspend {0} --foreign` before the apply and `dmctl resume {0} --foreign` after it",
+            writer.word()
         ),
     }
 }

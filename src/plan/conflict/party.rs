@@ -83,11 +83,11 @@ impl fmt::Display for NameHolder {
                 let other = uuid.parts().map(|(owner, _)| format!("the dmctl owner {owner}"));
                 let whose = other.or_else(|| uuid.subsystem().map(ToString::to_string));
                 let whose = whose.map_or_else(String::new, |whose| format!(" of {whose}"));
-                write!(
-                    f,
-                    "a device{whose} with the uuid {uuid}; give the mapping another name, or write uuid = \"{uuid}\" to \
-                     declare that very device"
-                )
+                write!(f, "a device{whose} with the uuid {uuid}; give the mapping another name")?;
+                match uuid.field() {
+                    Some(field) => write!(f, ", or write {field} to declare that very device"),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -96,13 +96,10 @@ impl fmt::Display for Difference {
             Self::Access(Access::ReadOnly) => f.write_str("becomes read-only"),
             Self::Access(Access::Writable) => f.write_str("becomes writable"),
             Self::BlockSize { live, wanted } => write!(f, "logical block size {live} -> {wanted}"),
-            Self::LowerGrew { device, used, size } => write!(
-                f,
-                "it uses {} of {}, which has {}, until its table is loaded again",
-                Sectors(*used).human(),
-                **device,
-                Sectors(*size).human()
-            ),
+            Self::LowerGrew { device, used, size } => {
+                let [used, size] = Sectors(*used).human_beside(Sectors(*size));
+                write!(f, "it uses {used} of {}, which has {size}, until its table is loaded again", **device)
+            }
             Self::LowerDevice(key) => write!(f, "it depends on @{key}, which is recreated"),
         }
     }

@@ -21,7 +21,8 @@ pub(crate) fn size(step: &Step) -> SmolStr {
     let human = |sectors: u64| units::Sectors(sectors).human();
     match (step.size_before(), step.size_after()) {
         (Some(before), Some(after)) if before != after => {
-            format_smolstr!("{} -> {}", human(before), human(after))
+            let [before, after] = units::Sectors(before).human_beside(units::Sectors(after));
+            format_smolstr!("{before} -> {after}")
         }
         (_, Some(size)) | (Some(size), None) => human(size).into(),
         (None, None) => SmolStr::default(),
@@ -88,13 +89,15 @@ pub(crate) fn kinds(sectors: &Sectors) -> [(&'static str, &[(u64, u64)]); 4] {
     ]
 }
 
-/// Writes a range in rounded sizes, with the unit once when both bounds have the same.
+/// Writes a range in rounded sizes, with the unit once when both bounds have the same. Bounds that would read the same are
+/// written in sectors.
 pub(crate) fn range((start, end): (u64, u64)) -> String {
-    let bound = |sector: u64| if sector == 0 { "0".to_string() } else { units::Sectors(sector).human() };
-    let (start, end) = (bound(start), bound(end));
+    if start == 0 {
+        return format!("0..{}", units::Sectors(end).human());
+    }
+    let [start, end] = units::Sectors(start).human_beside(units::Sectors(end));
     match (start.split_once(' '), end.split_once(' ')) {
-        // Two bounds that round to the same text keep their units.
-        (Some((one, unit)), Some((_, other))) if unit == other && start != end => format!("{one}..{end}"),
+        (Some((one, unit)), Some((_, other))) if unit == other => format!("{one}..{end}"),
         _ => format!("{start}..{end}"),
     }
 }
@@ -138,6 +141,7 @@ mod tests {
         assert_eq!(range((0, 20 << 21)), "0..20.0 GiB");
         assert_eq!(range((20 << 21, 30 << 21)), "20.0..30.0 GiB");
         assert_eq!(range((2048, 20 << 21)), "1.0 MiB..20.0 GiB");
+        assert_eq!(range((65536, 65544)), "65536s..65544s");
     }
 
     #[test]

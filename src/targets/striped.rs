@@ -94,6 +94,12 @@ impl Target for Striped {
         self.stripes.iter_mut().map(|stripe| &mut stripe.device).collect()
     }
 
+    /// One stripe is the device itself, whatever the chunk is.
+    fn linear_map(&self) -> Option<(&Device, u64)> {
+        let [only] = self.stripes.as_slice() else { return None };
+        Some((&only.device, only.offset.0))
+    }
+
     fn below(&self, sector: u64) -> Below<'_> {
         let stripes: Vec<_> = self.stripes.iter().map(|stripe| (&stripe.device, stripe.offset.0)).collect();
         Below::striped(&stripes, self.chunk.0, sector)

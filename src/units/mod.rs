@@ -135,6 +135,22 @@ impl Sectors {
         }
     }
 
+    /// Writes two sizes rounded, or in sectors where they differ and would read the same.
+    ///
+    /// ```
+    /// use dmctl::units::Sectors;
+    /// assert_eq!(Sectors(2048).human_beside(Sectors(4096)), ["1.0 MiB".to_string(), "2.0 MiB".to_string()]);
+    /// assert_eq!(Sectors(65536).human_beside(Sectors(65544)), ["65536s".to_string(), "65544s".to_string()]);
+    /// ```
+    pub fn human_beside(self, other: Self) -> [String; 2] {
+        let rounded = [self.human(), other.human()];
+        if self == other || rounded[0] != rounded[1] {
+            rounded
+        } else {
+            [self, other].map(|size| format!("{}s", size.0))
+        }
+    }
+
     /// Writes the size exactly, in the largest binary unit that divides it (`10GiB`), else in sectors (`3s`).
     pub fn exact(self) -> String {
         let bytes = self.bytes();

@@ -9,4 +9,5 @@ mod lengths;
 mod order;
 mod refusals;
 mod sectors;
+mod unseen;
 mod volumes;

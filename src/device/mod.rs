@@ -197,7 +197,7 @@ impl fmt::Display for Device {
             Form::Mapping(key) => write!(f, "@{key}"),
             Form::Path(path) => f.write_str(path),
             // One word, so that it can stand in a table.
-            Form::Tag(tag, value) if value.contains(|c: char| c.is_whitespace() || "\"'".contains(c)) => {
+            Form::Tag(tag, value) if must_be_one_word(value) => {
                 write!(f, "{}{}", tag.prefix(), tag::encode(value.as_bytes()))
             }
             Form::Tag(tag, value) => write!(f, "{}{value}", tag.prefix()),
@@ -213,9 +213,21 @@ impl<'de> Deserialize<'de> for Device {
 }
 
 impl Serialize for Device {
+    /// Writes the device so that it reads back as it is. In a map a value may be quoted; encoded as for a table it would
+    /// have a second reading ([`paths`](Device::paths)).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match &self.form {
+            Form::Tag(tag, value) if must_be_one_word(value) => {
+                serializer.collect_str(&format_args!("{}\"{value}\"", tag.prefix()))
+            }
+            _ => serializer.collect_str(self),
+        }
     }
+}
+
+/// Whether the value of a tag is encoded where it must be one word.
+fn must_be_one_word(value: &str) -> bool {
+    value.contains(|c: char| c.is_whitespace() || "\"'".contains(c))
 }
 
 impl JsonSchema for Device {
@@ -294,6 +306,10 @@ mod tests {
             assert_eq!(device.to_string(), "LABEL=my\\x20data");
             assert_eq!(Device::parse(&device.to_string()).unwrap().path(), device.path());
         }
+        let device = Device::parse("LABEL='a \"b' c'").unwrap();
+        let written = toml::Value::try_from(&device).unwrap();
+        assert_eq!(written.as_str().unwrap(), "LABEL=\"a \"b' c\"");
+        assert_eq!(written.try_into::<Device>().unwrap().form, device.form, "a map has one reading of it");
         let path = "/dev/disk/by-partlabel/Linux\\x20filesystem";
         assert_eq!(Device::parse(path).unwrap().path().unwrap(), path);
         assert!(Device::is_escaped_word(path) && !Device::is_escaped_word("a\\x20b"));

@@ -114,9 +114,16 @@ impl Name {
     /// Returns the name as one word of a shell's command: quoted where that is needed, and mangled where the plain form
     /// can't be shown.
     pub fn word(&self) -> String {
-        let plain = self.plain();
-        let shown = if printable(&plain) == plain { plain.as_ref() } else { self.kernel() };
-        shlex::try_quote(shown).map_or_else(|_| self.kernel().to_string(), Cow::into_owned)
+        let (plain, kernel) = (self.plain(), self.kernel());
+        let shown = if printable(&plain) == plain {
+            plain
+        } else if printable(kernel) == kernel {
+            Cow::Borrowed(kernel)
+        } else {
+            // Another tool gave it as it is: `\xNN` finds it all the same.
+            Cow::Owned(mangle(kernel))
+        };
+        shlex::try_quote(&shown).map_or_else(|_| mangle(kernel), Cow::into_owned)
     }
 
     /// Returns the plain form, or the mangled one where that is not UTF-8, as text that is cheap to clone.
@@ -219,6 +226,22 @@ mod tests {
         }
         assert_eq!(Name::new("a\\x20b").unwrap().plain(), "a b");
         assert_eq!(Name::new("a\\x20b c"), Err(IdentityError::MixedMangling("a\\x20b c".into())));
+    }
+
+    #[test]
+    fn a_name_for_a_command_is_plain_and_finds_the_device() {
+        for (kernel, word) in [
+            ("data", "data"),
+            ("my\\x20disk", "'my disk'"),
+            ("a\\x1b", "\"a\\\\x1b\""),
+            ("a\u{1b}b", "\"a\\\\x1bb\""),
+            ("\u{202e}", "\"\\\\xe2\\\\x80\\\\xae\""),
+        ] {
+            let name = Name::from_kernel(kernel.as_bytes());
+            assert_eq!(name.word(), word);
+            let argument = shlex::split(word).unwrap().remove(0);
+            assert!(argument == name.plain() || argument == kernel || name.is_spelled(&argument), "{word}");
+        }
     }
 
     #[test]

@@ -278,15 +278,21 @@ fn in_kib(params: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Reads a table that is in its slot already, whether or not it would pass the checks now.
-pub(super) fn as_found(model: &Model, rows: Table, access: Access) -> Loaded {
-    let mut devices = BTreeSet::new();
-    let rows = rows.into_iter().map(|row| found_row(model, row, &mut devices)).collect();
-    Loaded { rows, access, devices }
+/// Reads a table that is in its slot already, whether or not it would pass the checks now. Returns the numbers of no
+/// device that it names, too.
+pub(super) fn as_found(model: &Model, rows: Table, access: Access) -> (Loaded, BTreeSet<DevNum>) {
+    let mut named = BTreeSet::new();
+    let rows = rows.into_iter().map(|row| found_row(model, row, &mut named)).collect();
+    let (devices, gone) = named.into_iter().partition(|number| exists(model, *number));
+    (Loaded { rows, access, devices }, gone)
+}
+
+fn exists(model: &Model, number: DevNum) -> bool {
+    model.disk(number).is_some() || model.mapping(number).is_some()
 }
 
 /// Returns a row with its devices by number, as the kernel prints it. A row that the kernel printed stays as it is.
-fn found_row(model: &Model, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawRow {
+fn found_row(model: &Model, row: RawRow, named: &mut BTreeSet<DevNum>) -> RawRow {
     let parsed = targets::parse(&row.kind, row.params()).ok();
     let words =
         || Generic::parse(&row.kind, row.params()).ok().map(|typed| Box::new(typed) as Box<dyn Target>);
@@ -294,11 +300,10 @@ fn found_row(model: &Model, row: RawRow, devices: &mut BTreeSet<DevNum>) -> RawR
     let mut written_by_hand = false;
     for device in typed.devices_mut() {
         let number = lookup(model, device);
-        let exists = |n: &DevNum| model.disk(*n).is_some() || model.mapping(*n).is_some();
-        if let Some(number) = number.filter(exists) {
+        named.extend(number);
+        if let Some(number) = number.filter(|number| exists(model, *number)) {
             written_by_hand |= !matches!(device.form, Form::Number(_));
             device.number = Some(number);
-            devices.insert(number);
         }
     }
     if written_by_hand {

@@ -116,14 +116,18 @@ impl Model {
     }
 
     fn add_tables(&mut self, state: &MappingState, mappings: &BTreeSet<DevNum>) -> Result<(), String> {
-        let load = |rows: &Option<Vec<StateRow>>, slot: &str, access: Access| {
+        let mut gone = BTreeSet::new();
+        let mut load = |rows: &Option<Vec<StateRow>>, slot: &str, access: Access| {
             // A table without rows is an empty slot: the kernel does not load one.
             let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
             let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
-            Ok::<_, String>(Some(check::as_found(self, rows, access)))
+            let (loaded, missing) = check::as_found(self, rows, access);
+            gone.extend(missing);
+            Ok::<_, String>(Some(loaded))
         };
         let live: Option<Loaded> = load(&state.live, "live", Access::from_read_only(state.read_only))?;
         let inactive = load(&state.inactive, "inactive", Access::from_read_only(state.inactive_read_only))?;
+        self.gone.extend(gone);
         let foreign: Vec<DevNum> =
             state.holders.iter().filter(|holder| !mappings.contains(holder)).copied().collect();
         for holder in &foreign {

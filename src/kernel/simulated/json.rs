@@ -2,7 +2,7 @@
 
 use super::state::{FORMAT_VERSION, State};
 use crate::excerpt::Excerpt;
-use crate::identity::printable_json;
+use crate::identity::{printable, printable_json};
 
 impl State {
     /// Reads the text of a state file. `origin` names the file in errors. The state itself is checked when a
@@ -10,7 +10,12 @@ impl State {
     pub fn parse(text: &str, origin: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| {
             let place = only_fields(&Excerpt::of_place(text, error.line(), error.column()));
-            format!("{origin}:{}:{}: {}{place}", error.line(), error.column(), without_values(&error))
+            format!(
+                "{origin}:{}:{}: {}{place}",
+                error.line(),
+                error.column(),
+                printable(&without_values(&error))
+            )
         })?;
         if state.format_version != FORMAT_VERSION {
             return Err(format!(

@@ -126,6 +126,9 @@ pub(super) struct Model {
     pub paths: HashMap<String, DevNum>,
     /// Thin pools, by the place of their metadata.
     pub pools: BTreeMap<(DevNum, u64), Pool>,
+    /// Numbers that a table of the file names and no device has. A table keeps its devices, so that their numbers are
+    /// never given to others (`dm_get_device` in `drivers/md/dm-table.c` takes a reference).
+    pub gone: BTreeSet<DevNum>,
     mappings: Slab<Mapping>,
     // Their places in the slab, which for the mappings of a file are in the order of names.
     names: BTreeMap<Name, usize>,
@@ -144,6 +147,7 @@ impl Model {
             disks: BTreeMap::new(),
             paths: HashMap::new(),
             pools: BTreeMap::new(),
+            gone: BTreeSet::new(),
             mappings: Slab::new(),
             names: BTreeMap::new(),
             numbers: IndexMap::new(),
@@ -208,11 +212,13 @@ impl Model {
         self.numbers.keys().next().map_or(USUAL_MAJOR, |number| number.major)
     }
 
-    /// Returns the lowest number that no device has.
+    /// Returns the lowest number that no device has, and no table names.
     pub(super) fn free_number(&self) -> Option<DevNum> {
         let major = self.major();
-        let mut numbers = (0..MINORS).map(|minor| DevNum::new(major, minor));
-        numbers.find(|number| !self.numbers.contains_key(number) && !self.disks.contains_key(number))
+        let taken = |number: &DevNum| {
+            self.numbers.contains_key(number) || self.disks.contains_key(number) || self.gone.contains(number)
+        };
+        (0..MINORS).map(|minor| DevNum::new(major, minor)).find(|number| !taken(number))
     }
 
     /// Returns the size of a device that can be opened, in sectors.

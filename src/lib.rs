@@ -71,6 +71,9 @@ pub mod graph;
 pub mod identity;
 pub mod kernel;
 pub mod keys;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod laws;
 pub mod lock;
 mod mistake;
 mod nearest;

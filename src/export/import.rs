@@ -69,7 +69,7 @@ pub fn map(origin: &str, text: &str, major: Option<u32>) -> Result<String, Impor
     }
 }
 
-fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
+pub(crate) fn placed(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
     let Value { at, in_command_line } = command_line::find(text).map_err(|error| vec![error])?;
     let start = at.start;
     let moved = |at: &mut Range<usize>| *at = at.start + start..at.end + start;

@@ -25,6 +25,8 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use import::placed as read_parameter;
 pub use rule::{NotText, Rule};
 pub use state::state;
 pub use verify::map;

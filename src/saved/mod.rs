@@ -40,6 +40,8 @@ pub use change::{Change, DeviceChange, StepName};
 pub use check::{Freshness, permit_host};
 pub use device_record::{DeviceRecord, Locator, MappedState};
 pub use digest::host;
+#[cfg(any(test, fuzzing))]
+pub(crate) use digest::seal;
 pub use file::{MAX_FILE, PlanFile, read, write};
 pub use fingerprint::Fingerprint;
 pub use malformed::Malformed;

@@ -26,6 +26,8 @@ mod openers;
 mod paths;
 mod peek;
 mod raw;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod replies;
 mod stacking;
 mod sysfs;
 mod udev;

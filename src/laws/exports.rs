@@ -1,0 +1,106 @@
+//! The law of what is made of a kernel: every export is plain and is read by what it is for, and none shows a key.
+
+use std::collections::BTreeSet;
+
+use super::plan::drawn as drawn_plan;
+use super::text::Keys;
+use crate::config;
+use crate::export::{self, ExportError, Selection};
+use crate::graph;
+use crate::identity::Owner;
+use crate::kernel::simulated::{Simulated, State};
+use crate::plan::document::Document;
+use crate::plan::{self, Action, Step};
+use crate::render::{self, ColorMode};
+use crate::status;
+
+/// Holds everything that is made of a kernel to the law.
+pub(super) fn hold(kernel: &Simulated, keys: &Keys) {
+    reads_back(kernel);
+    as_a_map(kernel, keys);
+    as_a_state(kernel, keys);
+    concise(kernel, keys);
+    drawn(kernel, keys);
+    let repair = plan::repair::find(kernel, &Owner::default()).expect("a simulated kernel can be read");
+    repair.left.iter().for_each(|left| keys.hidden("a repair", &left.problem.to_string()));
+}
+
+/// The file of a state reads back as the same state.
+fn reads_back(kernel: &Simulated) {
+    let text = kernel.state().to_json();
+    let state = State::parse(&text, "state.json").unwrap_or_else(|error| panic!("{error}: {text}"));
+    let again = Simulated::new(&state).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(again.state().to_json(), text, "a state reads back");
+}
+
+/// A map of the devices is one, and at once changes no table.
+fn as_a_map(kernel: &Simulated, keys: &Keys) {
+    let text = export::map(kernel, &Selection::default()).expect("a simulated kernel can be read");
+    keys.check("an exported map", &text);
+    let loaded = config::parse_str("exported", &text);
+    keys.check("the warnings of an exported map", &loaded.render());
+    let map = loaded.map.unwrap_or_else(|| panic!("an exported map is refused: {text}"));
+    let plan = plan::plan(kernel, &map, &BTreeSet::new()).expect("a simulated kernel can be read");
+    // A device without a table can't be in a map, and is removed as one whose creation was not finished.
+    let mappings = kernel.state().mappings;
+    let shells: Vec<&str> = mappings
+        .iter()
+        .filter(|mapping| mapping.live.as_ref().is_none_or(Vec::is_empty))
+        .map(|mapping| mapping.name.as_str())
+        .collect();
+    let changes = |step: &&Step| match step.action() {
+        Action::Clear | Action::SetUuid => false,
+        Action::Remove => !shells.contains(&step.name.kernel()),
+        _ => true,
+    };
+    let wrong = plan.steps.iter().find(changes);
+    assert!(
+        wrong.is_none() && plan.conflicts.is_empty(),
+        "an exported map changes something: {text}\n{}",
+        render::text(&plan, ColorMode::Plain)
+    );
+    drawn_plan(&Document::of(&plan), keys);
+}
+
+fn as_a_state(kernel: &Simulated, keys: &Keys) {
+    let state = export::state(kernel).unwrap_or_else(|error| panic!("a state of a state: {error}"));
+    let text = state.to_json();
+    keys.check("an exported state", &text);
+    let again = State::parse(&text, "exported").unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(again.to_json(), text, "an exported state reads back");
+}
+
+fn concise(kernel: &Simulated, keys: &Keys) {
+    let all = Selection::default();
+    let told = |result: Result<String, ExportError>| match result {
+        Ok(text) => {
+            keys.hidden("an export", &text);
+            Some(text)
+        }
+        Err(error) => {
+            keys.check("the error of an export", &error.to_string());
+            None
+        }
+    };
+    if let Some(text) = told(export::concise::write(kernel, &all)) {
+        super::concise::hold(text.as_bytes());
+        assert!(export::concise::read(&text).is_ok(), "an export in the concise form is refused: {text:?}");
+    }
+    if let Some(text) = told(export::dm_init::write(kernel, &all)) {
+        assert!(export::read_parameter(&text).is_ok(), "an export of a command line is refused: {text:?}");
+    }
+}
+
+fn drawn(kernel: &Simulated, keys: &Keys) {
+    let graph = graph::read(kernel).expect("a simulated kernel can be read");
+    for drawing in [
+        render::graph::text(&graph, ColorMode::Plain),
+        render::graph::dot(&graph),
+        render::graph::mermaid(&graph),
+        render::graph::svg(&graph),
+    ] {
+        keys.check("a drawing", &drawing);
+    }
+    let entries = status::of_owned(kernel).expect("a simulated kernel can be read");
+    keys.check("a status", &render::status(&entries, ColorMode::Plain));
+}

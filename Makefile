@@ -9,7 +9,7 @@ KERNEL_PACKAGES = qemu-system-x86 qemu-system-common
 BOOT_PACKAGES = debootstrap fdisk dpkg-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kernels setup-boot setup-all build bench test test-kernels test-campaign test-boot deb demo lint clean
+.PHONY: help setup setup-kernels setup-boot setup-lint setup-all build bench test test-kernels test-campaign test-boot deb demo lint fuzz clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -20,6 +20,9 @@ setup: ## Installs the Debian packages that building and testing take, where the
 setup-kernels: setup ## Installs QEMU and fetches Debian's kernel 6.12, where they are missing
 	@./tests/vm/setup $(KERNEL_PACKAGES)
 	@./tests/vm/boot-qemu --check
+
+setup-lint: ## Installs cargo-deny, where it is missing
+	@./tests/deny --setup
 
 # One by one each would update apt's lists.
 setup-all: ## Installs the Debian packages of all of these, where they are missing
@@ -60,11 +63,15 @@ demo: setup ## Boots a kernel with Device Mapper and walks through dmctl there
 	cargo build --locked
 	./tests/vm/run --env "PATH=$(CURDIR)/target/debug:/usr/sbin:/usr/bin:/sbin:/bin" bash examples/demo/demo.sh
 
-lint: setup ## Checks format, lints, documentation and examples
+fuzz: setup ## Looks for inputs that break a law, MINUTES=n in all; TARGETS="map row" picks some
+	./fuzz/run $(or $(MINUTES),16) $(TARGETS)
+
+lint: setup ## Checks format, lints, documentation, examples and dependencies
 	cargo fmt --all --check
 	./tests/taplo
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	./tests/deny
 
 clean: ## Removes what was built
 	cargo clean

@@ -73,7 +73,7 @@ fn comments_are_plain() {
 fn documents_are_plain() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents = files("docs", "md");
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
         documents.push(File { path: name.into(), text: fs::read_to_string(root.join(name)).unwrap() });
     }
     let hits = documents.iter().flat_map(|file| {

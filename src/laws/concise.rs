@@ -23,7 +23,9 @@ pub(super) fn hold(input: &[u8]) {
         }
         Err(errors) => {
             assert!(!errors.is_empty(), "refused without an error: {text:?}");
-            errors.iter().for_each(|error| assert!(text.get(error.at.clone()).is_some(), "{error:?}"));
+            for error in errors {
+                assert!(text.get(error.at.clone()).is_some(), "{error:?}");
+            }
         }
     }
     imported(text);

@@ -31,7 +31,9 @@ pub(super) fn planned(kernel: &Simulated, map: &Map, keys: &Keys) -> Plan {
 /// Draws a plan in every form, and once more when its data was read back.
 pub(super) fn drawn(plan: &Document, keys: &Keys) {
     let drawings = drawings(plan);
-    drawings.iter().for_each(|drawing| keys.check("a drawing of a plan", drawing));
+    for drawing in &drawings {
+        keys.check("a drawing of a plan", drawing);
+    }
     let data = serde_json::to_string(plan).expect("a plan is data");
     keys.hidden("the data of a plan", &data);
     let again: Document = serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error}: {data}"));

@@ -36,7 +36,9 @@ pub(super) fn hold(input: &[u8]) {
     let kernel = Simulated::new(&state).expect("these are disks");
     match saved.check(&kernel, &BTreeSet::new(), &Places::default()) {
         Ok(Freshness::Stale(changes)) => {
-            changes.iter().for_each(|change| is_plain("a change", &change.to_string()));
+            for change in changes {
+                is_plain("a change", &change.to_string());
+            }
         }
         Ok(_) => {}
         Err(error) => is_plain("the error of a saved plan", &error.to_string()),

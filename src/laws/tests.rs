@@ -79,15 +79,12 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
 fn what_other_tests_read_keeps_its_law() {
     let folder = std::env::var_os("DMCTL_CORPUS").map(PathBuf::from);
     for (index, (law, input)) in corpus().into_iter().enumerate() {
-        match &folder {
-            Some(folder) => {
-                fs::create_dir_all(folder.join(law)).unwrap();
-                fs::write(folder.join(law).join(index.to_string()), input).unwrap();
-            }
-            None => {
-                println!("{law}: {}", String::from_utf8_lossy(&input));
-                hold(law, &input);
-            }
+        if let Some(folder) = &folder {
+            fs::create_dir_all(folder.join(law)).unwrap();
+            fs::write(folder.join(law).join(index.to_string()), input).unwrap();
+        } else {
+            println!("{law}: {}", String::from_utf8_lossy(&input));
+            hold(law, &input);
         }
     }
 }

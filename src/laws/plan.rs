@@ -57,7 +57,7 @@ fn kept(kernel: &Simulated, map: &Map, plan: &Plan, keys: &Keys) {
     if kernels::names_a_key_file(map) {
         return;
     }
-    match read.check(kernel, &BTreeSet::new(), &Places::default()) {
+    match read.check(kernel, &BTreeSet::new(), &Places::default(), None) {
         Ok(Freshness::Fresh { .. }) => {}
         Ok(Freshness::Applied) => panic!("a plan that was not carried out is told to be: {text}"),
         Ok(Freshness::Stale(changes)) => {

@@ -3,7 +3,8 @@
 //! The input is a type, a blank, and its parameters.
 
 use super::text::{Keys, is_plain, key_words};
-use crate::targets::{self, Problems, Style, Target};
+use crate::device::Device;
+use crate::targets::{self, OnDisk, Problems, Style, Target};
 
 /// The lengths that a row is checked with, in sectors.
 const LENGTHS: [Option<u64>; 5] = [None, Some(0), Some(8), Some(1 << 20), Some(u64::MAX)];
@@ -45,8 +46,19 @@ fn answers(target: &dyn Target, keys: &Keys) {
     doubts.into_vec().iter().for_each(|doubt| keys.hidden("a doubt", &doubt.to_string()));
     let _ = (target.metadata(), target.handover(), target.origin_use(), target.hazards());
     let _ = (target.unreadable_after(Some(target)), target.overwrites(), target.prepare(), target.volume());
-    target.length_on_disk(&[0xff; 4096]);
+    disk(target);
     target.logical_block(1);
+}
+
+/// Shows a target metadata of any content.
+fn disk(target: &dyn Target) {
+    let places = target.metadata();
+    for byte in [0, 1, 0xff] {
+        let heads: Vec<_> = places.iter().map(|_| Some(vec![byte; 4096].into())).collect();
+        let size_of = |_: &Device| Some(1 << 20);
+        let on_disk = OnDisk { places: &places, heads: &heads, length: 8, size_of: &size_of, live: false };
+        let _ = (target.length_on_disk(&on_disk), target.contradiction(&on_disk), target.outgrown(&on_disk));
+    }
 }
 
 /// Printed and read a target is the same, and so is what dmctl would load to have it again.

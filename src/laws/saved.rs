@@ -34,7 +34,7 @@ pub(super) fn hold(input: &[u8]) {
     let disks = ["/dev/sda=1TiB", "/dev/sdb=1TiB"].map(|disk| disk.parse().expect("this is a disk"));
     let state = State::from_disks(&disks).expect("these are disks");
     let kernel = Simulated::new(&state).expect("these are disks");
-    match saved.check(&kernel, &BTreeSet::new(), &Places::default()) {
+    match saved.check(&kernel, &BTreeSet::new(), &Places::default(), None) {
         Ok(Freshness::Stale(changes)) => {
             for change in changes {
                 is_plain("a change", &change.to_string());

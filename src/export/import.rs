@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::command_line::{self, Value};
 use super::concise::{self, LocatedSpec, SyntaxError};
 use super::draft::{self, hidden_state, share};
+use super::hidden_keys;
 use super::key_files::KeyFiles;
 use super::names::KeyAllocator;
 use super::note::Note;
@@ -59,7 +60,10 @@ pub fn map(origin: &str, text: &str, major: Option<u32>) -> Result<String, Impor
         String::new()
     });
     if !diagnostics.is_usable() {
-        return Err(ImportError { diagnostics, sources: vec![Source::from_text(origin, text)] });
+        return Err(ImportError {
+            diagnostics,
+            sources: vec![Source::from_text(origin, &hidden_keys::hide(text))],
+        });
     }
     let loaded = config::parse_str("the map of it", &map);
     if loaded.map.is_some() {

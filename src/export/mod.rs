@@ -11,6 +11,7 @@ mod defaults;
 mod devices;
 pub mod dm_init;
 mod draft;
+mod hidden_keys;
 pub mod import;
 mod key_files;
 mod names;

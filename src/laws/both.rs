@@ -16,7 +16,7 @@ pub(super) fn hold(input: &[u8]) {
     let Some((kernel, secrets)) = state::read(state) else { return };
     let Some(map) = config::parse_str("map.toml", map).map else { return };
     let keys = map::keys(text, Some(&map)).and(secrets);
-    let plan = plan::planned(&kernel, &map, &keys);
+    let Some(plan) = plan::planned(&kernel, &map, &keys) else { return };
     if apply::permit(&plan).is_err() {
         return;
     }

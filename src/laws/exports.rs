@@ -1,11 +1,12 @@
-//! The law of what is made of a kernel: every export is plain and is read by what it is for, and none shows a key.
+//! The law of what is made of a kernel: every export is plain and is read by what it is for, and none shows a key. A kernel
+//! that can't be read, in whole or in part, is told to be so.
 
 use std::collections::BTreeSet;
 
 use super::plan::drawn as drawn_plan;
 use super::text::Keys;
 use crate::config;
-use crate::export::{self, ExportError, Selection};
+use crate::export::{self, Selection};
 use crate::graph;
 use crate::identity::Owner;
 use crate::kernel::simulated::{Simulated, State};
@@ -21,8 +22,9 @@ pub(super) fn hold(kernel: &Simulated, keys: &Keys) {
     as_a_state(kernel, keys);
     concise(kernel, keys);
     drawn(kernel, keys);
-    let repair = plan::repair::find(kernel, &Owner::default()).expect("a simulated kernel can be read");
-    repair.left.iter().for_each(|left| keys.hidden("a repair", &left.problem.to_string()));
+    if let Some(repair) = keys.read(plan::repair::find(kernel, &Owner::default())) {
+        repair.left.iter().for_each(|left| keys.hidden("a repair", &left.problem.to_string()));
+    }
 }
 
 /// The file of a state reads back as the same state.
@@ -35,12 +37,12 @@ fn reads_back(kernel: &Simulated) {
 
 /// A map of the devices is one, and at once changes no table.
 fn as_a_map(kernel: &Simulated, keys: &Keys) {
-    let text = export::map(kernel, &Selection::default()).expect("a simulated kernel can be read");
+    let Some(text) = keys.read(export::map(kernel, &Selection::default())) else { return };
     keys.check("an exported map", &text);
     let loaded = config::parse_str("exported", &text);
     keys.check("the warnings of an exported map", &loaded.render());
     let map = loaded.map.unwrap_or_else(|| panic!("an exported map is refused: {text}"));
-    let plan = plan::plan(kernel, &map, &BTreeSet::new()).expect("a simulated kernel can be read");
+    let Some(plan) = keys.read(plan::plan(kernel, &map, &BTreeSet::new())) else { return };
     // A device without a table can't be in a map, and is removed as one whose creation was not finished.
     let mappings = kernel.state().mappings;
     let shells: Vec<&str> = mappings
@@ -63,7 +65,7 @@ fn as_a_map(kernel: &Simulated, keys: &Keys) {
 }
 
 fn as_a_state(kernel: &Simulated, keys: &Keys) {
-    let state = export::state(kernel).unwrap_or_else(|error| panic!("a state of a state: {error}"));
+    let Some(state) = keys.read(export::state(kernel)) else { return };
     let text = state.to_json();
     keys.check("an exported state", &text);
     let again = State::parse(&text, "exported").unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -72,35 +74,29 @@ fn as_a_state(kernel: &Simulated, keys: &Keys) {
 
 fn concise(kernel: &Simulated, keys: &Keys) {
     let all = Selection::default();
-    let told = |result: Result<String, ExportError>| match result {
-        Ok(text) => {
-            keys.hidden("an export", &text);
-            Some(text)
-        }
-        Err(error) => {
-            keys.check("the error of an export", &error.to_string());
-            None
-        }
-    };
-    if let Some(text) = told(export::concise::write(kernel, &all)) {
+    if let Some(text) = keys.read(export::concise::write(kernel, &all)) {
+        keys.hidden("an export", &text);
         super::concise::hold(text.as_bytes());
         assert!(export::concise::read(&text).is_ok(), "an export in the concise form is refused: {text:?}");
     }
-    if let Some(text) = told(export::dm_init::write(kernel, &all)) {
+    if let Some(text) = keys.read(export::dm_init::write(kernel, &all)) {
+        keys.hidden("an export", &text);
         assert!(export::read_parameter(&text).is_ok(), "an export of a command line is refused: {text:?}");
     }
 }
 
 fn drawn(kernel: &Simulated, keys: &Keys) {
-    let graph = graph::read(kernel).expect("a simulated kernel can be read");
-    for drawing in [
-        render::graph::text(&graph, ColorMode::Plain),
-        render::graph::dot(&graph),
-        render::graph::mermaid(&graph),
-        render::graph::svg(&graph),
-    ] {
-        keys.check("a drawing", &drawing);
+    if let Some(graph) = keys.read(graph::read(kernel)) {
+        for drawing in [
+            render::graph::text(&graph, ColorMode::Plain),
+            render::graph::dot(&graph),
+            render::graph::mermaid(&graph),
+            render::graph::svg(&graph),
+        ] {
+            keys.check("a drawing", &drawing);
+        }
     }
-    let entries = status::of_owned(kernel).expect("a simulated kernel can be read");
-    keys.check("a status", &render::status(&entries, ColorMode::Plain));
+    if let Some((entries, _)) = keys.read(status::of_owned(kernel)) {
+        keys.check("a status", &render::status(&entries, ColorMode::Plain));
+    }
 }

@@ -15,17 +15,17 @@ use crate::render::{self, ColorMode, Heading, TextStyle};
 use crate::saved::{Freshness, Made, Saved};
 use crate::status;
 
-/// Plans a map, holds the plan to the law, and returns it.
-pub(super) fn planned(kernel: &Simulated, map: &Map, keys: &Keys) -> Plan {
-    let plan = plan::plan(kernel, map, &BTreeSet::new()).expect("a simulated kernel can be read");
+/// Plans a map, holds the plan to the law, and returns it. `None` where the kernel can't be read.
+pub(super) fn planned(kernel: &Simulated, map: &Map, keys: &Keys) -> Option<Plan> {
+    let plan = keys.read(plan::plan(kernel, map, &BTreeSet::new()))?;
     drawn(&Document::of(&plan), keys);
-    let entries = status::of_map(kernel, map).expect("a simulated kernel can be read");
+    let entries = keys.read(status::of_map(kernel, map))?;
     keys.check("a status", &render::status(&entries, ColorMode::Plain));
     kept(kernel, map, &plan, keys);
     let allow: BTreeSet<Class> = Class::ALL.into_iter().collect();
-    let away = plan::deactivate(kernel, map, &allow).expect("a simulated kernel can be read");
+    let away = keys.read(plan::deactivate(kernel, map, &allow))?;
     drawn(&Document::of(&away.plan), keys);
-    plan
+    Some(plan)
 }
 
 /// Draws a plan in every form, and once more when its data was read back.

@@ -1,5 +1,7 @@
 //! What no text that is shown may hold: characters that move a cursor or hide, and key words.
 
+use std::fmt::Display;
+
 use crate::identity::hides;
 
 /// The shortest word that is looked for, in bytes: a shorter one is found in a number by chance.
@@ -30,6 +32,11 @@ impl Keys {
     pub(super) fn check(&self, origin: &str, text: &str) {
         is_plain(origin, text);
         self.hidden(origin, text);
+    }
+
+    /// Returns what was read of a kernel, or checks the error.
+    pub(super) fn read<T, E: Display>(&self, result: Result<T, E>) -> Option<T> {
+        result.inspect_err(|error| self.check("an error of a kernel", &error.to_string())).ok()
     }
 
     /// Checks that a text that is not shown holds none of the keys.

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::FORMAT_VERSION;
+use crate::identity::printable;
 
 /// Why a text or a file is not a saved plan.
 #[derive(Debug, Error)]
@@ -18,13 +19,13 @@ pub enum Malformed {
     #[error("byte {0} is not UTF-8")]
     NotText(usize),
     /// It is not JSON, or its fields are not those of a saved plan.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    #[error("{}", printable(&.0.to_string()))]
+    Json(#[source] serde_json::Error),
     /// It does not tell its format.
     #[error("it has no format_version")]
     NoFormat,
     /// It has the format of another version of dmctl.
-    #[error("it has format {0}, this version of dmctl reads format {FORMAT_VERSION}")]
+    #[error("it has format {}, this version of dmctl reads format {FORMAT_VERSION}", printable(&.0.to_string()))]
     OtherFormat(serde_json::Value),
     /// It does not have a digest.
     #[error("it has no digest; `dmctl plan --out` writes saved plans, `--json` prints plans")]

@@ -17,7 +17,7 @@ use crate::identity::DevNum;
 use crate::kernel::ReadKernel;
 
 pub use super::specs::Spec;
-pub(super) use read::read_plain;
+pub(super) use read::{Backslash, Field, fields, read_plain};
 pub use read::{LocatedSpec, SyntaxError, read};
 
 /// Writes the devices, each after its lower devices. A lower device is written as a stable path; a mapping whose path

@@ -31,9 +31,9 @@ pub struct LocatedSpec {
 
 /// A field of a device, unescaped, with its place.
 #[derive(Debug, Default)]
-struct Field {
-    text: String,
-    at: Range<usize>,
+pub(crate) struct Field {
+    pub(crate) text: String,
+    pub(crate) at: Range<usize>,
 }
 
 /// Reads the devices; an empty text has none.
@@ -56,7 +56,7 @@ pub(crate) fn read_plain(text: &str) -> Result<Vec<LocatedSpec>, Vec<SyntaxError
 
 /// The meaning of a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Backslash {
+pub(crate) enum Backslash {
     /// It takes the character behind it as it is.
     Escapes,
     /// It is a character like any other.
@@ -64,12 +64,11 @@ enum Backslash {
 }
 
 fn read_as(text: &str, backslash: Backslash) -> Result<Vec<LocatedSpec>, Vec<SyntaxError>> {
-    let mut wrong = Vec::new();
-    let devices = split(text, backslash).unwrap_or_else(|error| {
-        wrong.push(error);
-        Vec::new()
-    });
-    let mut placed = Vec::new();
+    let (devices, error) = split(text, backslash);
+    if let Some(error) = error {
+        return Err(vec![error]);
+    }
+    let (mut wrong, mut placed) = (Vec::new(), Vec::new());
     for fields in devices {
         match device(fields) {
             Ok(device) => placed.push(device),
@@ -79,11 +78,17 @@ fn read_as(text: &str, backslash: Backslash) -> Result<Vec<LocatedSpec>, Vec<Syn
     if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
 }
 
+/// Returns every field of a text, whether or not it can be read.
+pub(crate) fn fields(text: &str, backslash: Backslash) -> impl Iterator<Item = Field> {
+    split(text, backslash).0.into_iter().flatten()
+}
+
 /// Splits the text by `;` into devices and by `,` into fields. Behind the fourth comma a line end separates rows as
-/// well.
-fn split(text: &str, backslash: Backslash) -> Result<Vec<Vec<Field>>, SyntaxError> {
+/// well. An error ends the text.
+fn split(text: &str, backslash: Backslash) -> (Vec<Vec<Field>>, Option<SyntaxError>) {
     let mut devices = Vec::new();
     let mut fields = vec![Field::default()];
+    let mut wrong = None;
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         let next = at + character.len_utf8();
@@ -98,12 +103,13 @@ fn split(text: &str, backslash: Backslash) -> Result<Vec<Vec<Field>>, SyntaxErro
             '\n' if in_rows => fields.push(Field { at: next..next, ..Field::default() }),
             '\\' if backslash == Backslash::Escapes => {
                 let Some((at, escaped)) = characters.next() else {
-                    return Err(SyntaxError {
+                    wrong = Some(SyntaxError {
                         at: at..next,
                         message: "the text ends in a backslash".to_string(),
                         help: "a backslash takes the character behind it as it is: write two for one"
                             .to_string(),
                     });
+                    break;
                 };
                 field.text.push(escaped);
                 field.at.end = at + escaped.len_utf8();
@@ -118,7 +124,7 @@ fn split(text: &str, backslash: Backslash) -> Result<Vec<Vec<Field>>, SyntaxErro
     }
     devices.push(fields);
     devices.retain(|fields| fields.len() > 1 || !fields[0].text.is_empty());
-    Ok(devices)
+    (devices, wrong)
 }
 
 fn device(fields: Vec<Field>) -> Result<LocatedSpec, SyntaxError> {

@@ -196,7 +196,7 @@ impl Tunable {
 fn buffer(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let Some(sectors) = wanted.buffer_sectors else { return };
     let asked = power_below(sectors).min(1 << 22);
-    let running = live.buffer_sectors.map(|sectors| sectors.0);
+    let running = live.buffer_sectors.map(power_below);
     let same = match (running, area_of_tags(live)) {
         (None, _) => false,
         (Some(running), Some(area)) => running == asked.min(area & area.wrapping_neg()),

@@ -142,10 +142,11 @@ fn carry_out(
     trial: Option<&mut Trial>,
 ) -> Result<(Option<Applied>, Report), Failure> {
     let document = Document::of(plan);
+    let report = Report::new(context.stopping());
     let mut report = if args.output.is_json() {
-        Report::announce_event(&Event::Plan(&document))?
+        report.announce_event(&Event::Plan(&document))?
     } else {
-        Report::announce(&drawing::text(&document, &Heading::default()))?
+        report.announce(&drawing::text(&document, &Heading::default()))?
     };
     apply::permit(plan)?;
     if args.confirm_within.is_some() {
@@ -162,7 +163,7 @@ fn carry_out(
     let undoable = trial.is_some();
     let mut bar = Bar::new(plan.steps.len());
     if let Some(trial) = trial {
-        trial.begin(context, plan)?;
+        trial.begin(context, plan, &mut report)?;
     }
     let jobs = args.jobs.unwrap_or(usual_jobs(context));
     let carry_out = |progress: &mut dyn Progress| {

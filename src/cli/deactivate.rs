@@ -61,7 +61,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             let why = step.refused.as_ref().map(ToString::to_string).unwrap_or_default();
             note(format_args!("`{}` stays: {why}", step.name));
         }
-        let report = Report::announce(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
+        let report = Report::new(context.stopping())
+            .announce(&drawing::text(&Document::of(&now.plan), &Heading::default()))?;
         perform(context, kernel, &now.plan, &mut Silent)?;
         report.end()
     })

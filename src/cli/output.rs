@@ -1,20 +1,17 @@
 //! Prints data on standard output, as text or as JSON.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::io;
 
 use crate::identity::printable_json;
 use crate::render::json::FORMAT_VERSION;
-use anstream::AutoStream;
 use anyhow::anyhow;
 use clap::ValueEnum;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::stdout::{Wait, write};
 use crate::text::push_line;
 
 /// The format of data.
@@ -91,50 +88,9 @@ pub(crate) fn lines(items: impl IntoIterator<Item = impl Display>) -> String {
 
 /// Prints on standard output, before anything is changed. A reader that has gone away has read enough.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match write(text, PollTimeout::NONE) {
+    match write(text, &Wait::default()) {
         Err(error) if !is_unread(&error) => Err(Failure::new(Exit::Error, unwritable(&error))),
         _ => Ok(()),
-    }
-}
-
-/// Writes to standard output. Where another program made that non-blocking and it is full, waits up to `patience`
-/// for room.
-///
-/// # Errors
-///
-/// The error of the system: a part of the text may have been written before it.
-pub(super) fn write(text: &str, patience: PollTimeout) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    // In one call: a stream that strips would write the text between two escapes in one call each.
-    let mut plain = AutoStream::new(Vec::with_capacity(text.len()), AutoStream::choice(&out));
-    plain.write_all(text.as_bytes())?;
-    let plain = plain.into_inner();
-    let mut rest = plain.as_slice();
-    while !rest.is_empty() {
-        match out.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => rest = &rest[written..],
-            Err(error) => wait_for_room(error, patience)?,
-        }
-    }
-    loop {
-        match out.flush() {
-            Ok(()) => return Ok(()),
-            Err(error) => wait_for_room(error, patience)?,
-        }
-    }
-}
-
-/// Waits for room where a write failed because there was not any. Returns every other error of a write.
-fn wait_for_room(error: io::Error, patience: PollTimeout) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::WouldBlock => {
-            let stdout = io::stdout();
-            let ready = poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], patience);
-            if matches!(ready, Ok(1..) | Err(Errno::EINTR)) { Ok(()) } else { Err(error) }
-        }
-        _ => Err(error),
     }
 }
 

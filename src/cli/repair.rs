@@ -69,11 +69,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let found = repair::find(kernel, &args.owner)?;
         let plan = Document::of(&Plan { steps: found.steps.clone().into(), ..Plan::default() });
         let text = !args.output.is_json() && !plan.is_empty();
-        let mut report = if text {
-            Report::announce(&drawing::text(&plan, &Heading::default()))?
-        } else {
-            Report::default()
-        };
+        let mut report = Report::new(context.stopping());
+        if text {
+            report = report.announce(&drawing::text(&plan, &Heading::default()))?;
+        }
         let left = if args.dry_run {
             found.left.into_iter().map(NotRepaired::from).collect()
         } else {

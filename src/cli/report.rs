@@ -5,18 +5,18 @@
 //! was to be on trial. What can't be written then is remembered, and the end of the run tells it.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::anyhow;
-use nix::poll::PollTimeout;
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::note::note;
-use super::output::{is_unread, json, json_line, unwritable, write};
-
-/// How long a pipe that is full and does not block holds a change up at most, in milliseconds.
-const PATIENCE: u16 = 1000;
+use super::output::{is_unread, json, json_line, unwritable};
+use super::stdout::{Wait, write};
 
 /// What a run that changes a kernel prints. Nothing is printed any more after the first text that can't be written: a
 /// program that reads lines never reads a line that begins with a part of another.
@@ -24,6 +24,7 @@ const PATIENCE: u16 = 1000;
 #[must_use = "its end tells whether everything was written"]
 pub(crate) struct Report {
     state: State,
+    wait: Wait,
 }
 
 #[derive(Debug, Default)]
@@ -37,42 +38,48 @@ enum State {
 }
 
 impl Report {
+    /// Begins a report of which no write waits for a reader once `stop` is set.
+    pub(crate) fn new(stop: &Arc<AtomicBool>) -> Self {
+        Self { state: State::default(), wait: Wait { stop: Some(Arc::clone(stop)), limit: None } }
+    }
+
     /// Shows what is about to be changed. Fails where that can't be written: nothing may be changed then.
-    pub(crate) fn announce(text: &str) -> Result<Self, Failure> {
-        Self::announced(Ok(text.to_string()))
+    pub(crate) fn announce(mut self, text: &str) -> Result<Self, Failure> {
+        self.tell(text);
+        self.permit().map(|()| self)
     }
 
     /// Shows what is about to be changed as JSON on one line, as [`announce`](Self::announce) does.
-    pub(crate) fn announce_event(event: &impl Serialize) -> Result<Self, Failure> {
-        Self::announced(json_line(event))
+    pub(crate) fn announce_event(mut self, event: &impl Serialize) -> Result<Self, Failure> {
+        self.event(event);
+        self.permit().map(|()| self)
     }
 
-    fn announced(text: serde_json::Result<String>) -> Result<Self, Failure> {
-        let mut report = Self::default();
-        report.write(text, PollTimeout::NONE);
-        report.permit().map(|()| report)
+    /// Lets no write wait longer than `limit` from now on.
+    pub(crate) fn limit(&mut self, limit: Duration) {
+        self.wait.limit = Some(limit);
     }
 
     /// Prints text.
     pub(crate) fn tell(&mut self, text: &str) {
-        self.write(Ok(text.to_string()), PATIENCE.into());
+        self.write(Ok(text.to_string()));
     }
 
     /// Prints a document as JSON on one line, with its version.
     pub(crate) fn event(&mut self, event: &impl Serialize) {
-        self.write(json_line(event), PATIENCE.into());
+        self.write(json_line(event));
     }
 
     /// Prints a document as JSON, with its version.
     pub(crate) fn document(&mut self, data: &impl Serialize) {
-        self.write(json(data), PATIENCE.into());
+        self.write(json(data));
     }
 
-    fn write(&mut self, text: serde_json::Result<String>, patience: PollTimeout) {
+    fn write(&mut self, text: serde_json::Result<String>) {
         if !matches!(self.state, State::Written) {
             return;
         }
-        let written = text.map_err(io::Error::from).and_then(|text| write(&text, patience));
+        let written = text.map_err(io::Error::from).and_then(|text| write(&text, &self.wait));
         self.state = match written {
             Ok(()) => State::Written,
             Err(error) if is_unread(&error) => State::Unread,

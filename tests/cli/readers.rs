@@ -1,18 +1,21 @@
 //! Readers of standard output that go away, or that stop to read, while a verb changes a kernel.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
-use std::process::Stdio;
+use std::os::fd::AsFd as _;
+use std::process::{Child, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::confirm::{ends, picture, pid, waiting};
 use crate::lab::{Lab, finish, until};
 
-/// The least that a pipe can hold, in bytes (`F_SETPIPE_SZ`, fcntl(2)).
-const PIPE: usize = 4096;
+/// The length of a page, in bytes: a pipe is of pages (pipe(7)).
+const PAGE: usize = 4096;
 
 const MAP: &str = r#"
     format = 1
@@ -126,12 +129,26 @@ fn a_terminal_that_goes_away_on_the_way_decides_nothing() {
     }
 }
 
-/// A pipe with room for `room` bytes.
-fn pipe_with_room(room: usize) -> (PipeReader, PipeWriter) {
+/// A pipe of two pages, with this many of them full. One that is not takes one write: poll(2) tells of free pages alone.
+fn pipe_with_full(pages: usize) -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
-    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(PIPE).unwrap())).unwrap();
-    writer.write_all(&vec![b' '; PIPE - room]).unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(2 * PAGE).unwrap())).unwrap();
+    writer.write_all(&vec![b' '; pages * PAGE]).unwrap();
     (reader, writer)
+}
+
+fn is_full(writer: &PipeWriter) -> bool {
+    poll(&mut [PollFd::new(writer.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).unwrap() == 0
+}
+
+/// Sends a process signals until it has ended, and gives its exit code.
+fn told_to_end(mut child: Child) -> Option<i32> {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    until("the end of the process", || {
+        kill(pid, Signal::SIGTERM).unwrap();
+        child.try_wait().unwrap().is_some()
+    });
+    child.wait().unwrap().code()
 }
 
 #[test]
@@ -139,7 +156,7 @@ fn a_reader_that_stops_holds_no_trial_up() {
     let (lab, args) = lab(&["apply", "MAP", "--json", "--confirm-within=1s"]);
     let before = picture(&lab);
     let plan = lab.run([&args[..2], &["--json".to_string(), "--dry-run".to_string()]].concat()).stdout;
-    let (mut reader, writer) = pipe_with_room(plan.len());
+    let (mut reader, writer) = pipe_with_full(1);
     let mut child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
     until("the end of the trial", || waiting(&lab).is_some_and(|found| found["phase"] == "put-back"));
     assert_eq!(picture(&lab), before);
@@ -153,25 +170,45 @@ fn a_reader_that_stops_holds_no_trial_up() {
 #[test]
 fn a_signal_ends_the_wait_for_a_reader_that_stops() {
     let (lab, args) = lab(&["apply", "MAP", "--json", "--confirm-within=1h"]);
-    let plan = lab.run([&args[..2], &["--json".to_string(), "--dry-run".to_string()]].concat()).stdout;
-    let (reader, writer) = pipe_with_room(plan.len());
-    let mut child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    let (_reader, writer) = pipe_with_full(1);
+    let child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
     until("the trial", || waiting(&lab).is_some_and(|found| found["phase"] == "waiting"));
-    let front = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    until("the end of the process in front", || {
-        kill(front, Signal::SIGTERM).unwrap();
-        child.try_wait().unwrap().is_some()
-    });
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(told_to_end(child), Some(0));
     // A signal that came before the report was for the guard.
     assert!(was_on_trial(&lab) || ends(&lab).unwrap()["phase"] == "put-back");
-    drop(reader);
+}
+
+/// Whether a process catches SIGTERM, by its `status` in proc(5).
+fn catches_sigterm(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (Signal::SIGTERM as i32 - 1)) != 0
+}
+
+#[test]
+fn a_signal_puts_an_apply_back_whose_reader_stops() {
+    let map = |verb: &[&'static str]| [verb, &["MAP", "--json"]].concat();
+    for (verb, full, expected) in [
+        // The plan is shown, and no event.
+        (map(&["apply"]), 1, 6),
+        // Not even the plan.
+        (map(&["apply"]), 2, 1),
+        (map(&["watch", "--apply"]), 2, 1),
+    ] {
+        let (lab, args) = lab(&verb);
+        let (_reader, writer) = pipe_with_full(full);
+        let other = writer.try_clone().unwrap();
+        let child = lab.command(&args).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+        until("the plan", || is_full(&other));
+        until("the catch of signals", || catches_sigterm(child.id()));
+        assert_eq!((told_to_end(child), list(&lab).as_str()), (Some(expected), ""), "{verb:?}");
+    }
 }
 
 #[test]
 fn a_pipe_that_does_not_wait_is_waited_for() {
     let (lab, args) = lab(&["apply", "MAP", "--json"]);
-    let (mut reader, writer) = pipe_with_room(0);
+    let (mut reader, writer) = pipe_with_full(2);
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let mut child = lab.command(&args).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = String::new();

@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags};
 
-/// As much as a pipe takes at once without a wait, when poll(2) tells that it can be written (`PIPE_BUF`, pipe(7)).
-const CHUNK: usize = 4096;
+use crate::cli::stdout::CHUNK;
 
 /// A pipe that is copied. What can't be written is read all the same: the daemon must not find its pipe full.
 pub(super) struct Relay {

@@ -102,7 +102,7 @@ impl<'a> Reconciler<'a> {
             parts: Parts::default(),
             changes: FileChanges::default(),
             hold: None,
-            reporter: Reporter::new(&args.output),
+            reporter: Reporter::new(&args.output, &signals.stopping()),
             pause: MIN_PAUSE,
         })
     }

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::mem;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::plan::Step;
 use crate::plan::document::Document;
@@ -76,8 +78,9 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Creates a reporter for a program or a person, by the options in `output`.
-    pub(super) fn new(output: &Output) -> Self {
+    /// Creates a reporter for a program or a person, by the options in `output`. No write waits for a reader once
+    /// `stop` is set.
+    pub(super) fn new(output: &Output, stop: &Arc<AtomicBool>) -> Self {
         Self {
             json: output.is_json(),
             compared: None,
@@ -86,7 +89,7 @@ impl Reporter {
             locked: false,
             held: false,
             waiting: None,
-            output: Report::default(),
+            output: Report::new(stop),
             changed: false,
             status: String::new(),
         }

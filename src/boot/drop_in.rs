@@ -99,8 +99,12 @@ fn quoted(path: &str) -> String {
 struct Lines(String);
 
 impl Lines {
-    /// Adds a setting. A `%` in the value is doubled: systemd would expand it (systemd.unit(5), specifiers).
+    /// Adds a setting. A `%` in the value is doubled: systemd would expand it (systemd.unit(5), specifiers). A value with a
+    /// control character would add lines of its own, and is left out: none of a map comes here with one.
     fn put(&mut self, setting: &str, value: &str) {
+        if value.contains(char::is_control) {
+            return;
+        }
         push_line!(self.0, "{setting}={}", value.replace('%', "%%"));
     }
 }

@@ -1,10 +1,9 @@
 //! Reads the map files that a verb is given, and reports what is wrong with them.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
-use crate::config::{self, Loaded, Map, Pipes, Rules};
+use crate::config::{self, Loaded, Map, MapFile, Pipes, Rules, Source};
 use crate::files::Laxness;
 use crate::keys::Places;
 use anyhow::anyhow;
@@ -66,8 +65,8 @@ pub(crate) struct Read {
     pub messages: Vec<String>,
     /// The map, or why it is refused.
     pub map: Result<Map, Failure>,
-    /// The files that were read.
-    pub files: BTreeSet<PathBuf>,
+    /// The files that were read, as the mappings number them.
+    pub files: Vec<MapFile>,
 }
 
 impl Read {
@@ -109,6 +108,19 @@ impl Selection {
         judge(loaded, trust).report()
     }
 
+    /// Reads the selected stacks, and tells which files the map is made of.
+    pub(crate) fn read_with_files(
+        &self,
+        files: &[PathBuf],
+        trust: Trust,
+    ) -> Result<(Map, Vec<MapFile>), Failure> {
+        let mut loaded = config::load_by(files, trust.rules(Pipes::Read));
+        self.narrow(&mut loaded)?;
+        let mut read = judge(loaded, trust);
+        let files = std::mem::take(&mut read.files);
+        Ok((read.report()?, files))
+    }
+
     /// Reads the selected stacks, with the keys that they name.
     pub(crate) fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
         let mut loaded = config::load_by(files, trust.rules(Pipes::Read));
@@ -134,7 +146,7 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
             Trust::Warn => messages.push(format!("warning: {laxness}")),
         }
     }
-    let files = loaded.sources.iter().filter_map(|source| source.path.clone()).collect();
+    let files = loaded.sources.iter().map(Source::facts).collect();
     let mut refused = refused.into_iter();
     if let Some(laxness) = refused.next() {
         // What else is wrong with a map that is refused does not matter yet.

@@ -1,11 +1,12 @@
 //! `dmctl stacks`: lists the mappings of a map that come up and go down together, and the files that they need.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::boot;
-use crate::config::{BootOption, Map, Mapping, Stack};
-use crate::identity::Key;
+use crate::config::{BootOption, Map, MapFile, Mapping, Stack};
+use crate::identity::{Key, printable};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use super::selection::Selection;
 /// Name the stacks of a map: mappings that depend on one another are one, and come up at boot as one
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl stacks mappings.toml\n  dmctl stacks /etc/dmctl --boot x-initrd.attach --show types\n  dmctl stacks mappings.toml --json"
+    after_help = "Examples:\n  dmctl stacks mappings.toml\n  dmctl stacks /etc/dmctl --boot x-initrd.attach --show types\n  dmctl stacks /etc/dmctl --show key-files --null | xargs -0 -r ls -l\n  dmctl stacks mappings.toml --json"
 )]
 pub(crate) struct Args {
     /// Map files, directories of `*.toml`, or `-` for standard input; several files form one map
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// What to show of them, a line each
     #[arg(long, value_name = "WHAT", default_value = "names", conflicts_with_all = ["json", "format"])]
     show: What,
+    /// End each with a NUL instead of a line end, as `xargs -0` reads them, and escape nothing
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    null: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -47,8 +51,12 @@ enum What {
     Types,
     /// The lower devices that are not mappings, as the map writes them
     Devices,
-    /// The files that hold keys
+    /// The key files
     KeyFiles,
+    /// The files of the map that declare them, and those that hold its owner and policy
+    MapFiles,
+    /// The files that hold keys: key files, and files of the map with keys in clear
+    SecretFiles,
 }
 
 #[derive(Serialize)]
@@ -64,12 +72,24 @@ struct Entry {
     types: BTreeSet<String>,
     devices: BTreeSet<String>,
     key_files: BTreeSet<String>,
+    map_files: BTreeSet<String>,
+    secret_files: BTreeSet<String>,
 }
 
 impl Entry {
-    fn new(stack: Stack, map: &Map) -> Self {
+    fn new(stack: Stack, map: &Map, files: &[MapFile]) -> Self {
         let members: Vec<&Mapping> = stack.keys.iter().filter_map(|key| map.mappings.get(key)).collect();
         let rows = || members.iter().flat_map(|mapping| &mapping.rows);
+        let key_files: BTreeSet<String> =
+            members.iter().flat_map(|mapping| boot::key_files(mapping)).collect();
+        let numbers: BTreeSet<usize> = members.iter().map(|mapping| mapping.file).collect();
+        // An owner and a policy are those of all stacks.
+        let is_needed = |number: &usize, file: &MapFile| file.has_settings || numbers.contains(number);
+        let needed = || {
+            files.iter().enumerate().filter(|(number, file)| is_needed(number, file)).map(|(_, file)| file)
+        };
+        let path = |file: &MapFile| Some(file.path.as_ref()?.to_string_lossy().into_owned());
+        let in_clear = needed().filter(|file| file.holds_keys).filter_map(path);
         let lowers = rows().flat_map(|row| row.target.lower_devices(0));
         Self {
             types: rows().map(|row| row.target.kind().to_string()).collect(),
@@ -77,7 +97,9 @@ impl Entry {
                 .filter(|lower| lower.device.key().is_none())
                 .map(|lower| lower.device.to_string())
                 .collect(),
-            key_files: members.iter().flat_map(|mapping| boot::key_files(mapping)).collect(),
+            map_files: needed().filter_map(path).collect(),
+            secret_files: in_clear.chain(key_files.iter().cloned()).collect(),
+            key_files,
             name: stack.name,
             mappings: stack.keys,
             boot: stack.boot,
@@ -92,19 +114,26 @@ impl Entry {
             What::Types => own(&self.types),
             What::Devices => own(&self.devices),
             What::KeyFiles => own(&self.key_files),
+            What::MapFiles => own(&self.map_files),
+            What::SecretFiles => own(&self.secret_files),
         }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let map = args.selection.read(&args.files, Trust::of_root())?;
+    let (map, files) = args.selection.read_with_files(&args.files, Trust::of_root())?;
     let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));
-    let stacks = map.stacks().into_iter().filter(asked).map(|stack| Entry::new(stack, &map)).collect();
-    let stacks = Stacks { stacks };
-    let text = || {
-        let shown = stacks.stacks.iter().flat_map(|stack| stack.show(args.show));
-        lines(shown.collect::<BTreeSet<String>>())
-    };
-    args.output.print(text, &stacks)?;
+    let stacks = map.stacks().into_iter().filter(asked);
+    let stacks = Stacks { stacks: stacks.map(|stack| Entry::new(stack, &map, &files)).collect() };
+    let shown = || stacks.stacks.iter().flat_map(|stack| stack.show(args.show)).collect::<BTreeSet<String>>();
+    if args.null {
+        // Not as text is printed: a stream for a terminal takes a NUL out.
+        let ended = shown().iter().fold(String::new(), |text, item| text + item + "\0");
+        let mut out = io::stdout().lock();
+        let written = out.write_all(ended.as_bytes()).and_then(|()| out.flush());
+        written.map_err(|error| Failure::new(Exit::Error, error))?;
+    } else {
+        args.output.print(|| lines(shown().iter().map(|item| printable(item))), &stacks)?;
+    }
     Ok(Exit::Done)
 }

@@ -50,7 +50,7 @@ pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Polic
 pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps, readings};
 pub use schema::schema;
 pub use source::Source;
-pub(crate) use source::{Pipes, Rules, is_map};
+pub(crate) use source::{MapFile, Pipes, Rules, is_map};
 pub use stacks::Stack;
 
 /// The result of reading a map.
@@ -173,5 +173,6 @@ fn read_file(index: usize, source: &mut Source, diagnostics: &mut Diagnostics) -
     }
     let draft = parse::parse(index, &source.text, diagnostics)?;
     source.holds_keys = draft.holds_keys;
+    source.has_settings = draft.owner.is_some() || draft.policy.is_some();
     Some(draft)
 }

@@ -53,10 +53,23 @@ pub struct Source {
     pub(super) broken_at: Option<usize>,
     /// Whether the file holds a key in clear.
     pub(super) holds_keys: bool,
+    /// Whether the file has settings of the whole map: an owner or a policy.
+    pub(super) has_settings: bool,
     /// Where the text was read; `None` for standard input and for text in memory.
     pub(crate) path: Option<PathBuf>,
     /// The owners and modes that decide who could have written it, its own first.
     guards: Vec<Arc<Guard>>,
+}
+
+/// What is known of a file of a map, beside its text.
+#[derive(Debug, Clone)]
+pub(crate) struct MapFile {
+    /// Where it was read; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// Whether it holds a key in clear.
+    pub holds_keys: bool,
+    /// Whether it has settings of the whole map.
+    pub has_settings: bool,
 }
 
 /// Why a map could not be read.
@@ -128,7 +141,13 @@ impl Source {
                 Some(error.utf8_error().valid_up_to()),
             ),
         };
-        Self { name, text, broken_at, holds_keys: false, path: None, guards }
+        Self { name, text, broken_at, holds_keys: false, has_settings: false, path: None, guards }
+    }
+
+    /// Returns what is known of it beside its text, which may hold a key.
+    pub(crate) fn facts(&self) -> MapFile {
+        let Self { path, holds_keys, has_settings, .. } = self;
+        MapFile { path: path.clone(), holds_keys: *holds_keys, has_settings: *has_settings }
     }
 
     /// Adds name, text and permissions to a hash.

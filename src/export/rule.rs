@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::devices::Unreadable;
-use crate::identity::Uuid;
+use crate::identity::{Uuid, printable};
 use crate::kernel::ListEntry;
 use crate::targets::{self, Problem};
 
@@ -90,6 +90,12 @@ pub enum Rule {
     Blank {
         /// The field: `name` or `uuid`.
         field: &'static str,
+    },
+    /// The text must not act on a terminal: it is copied by hand, and this form escapes no such character.
+    #[error("`{}` holds a character that can't be seen, or acts on a terminal, and nothing can escape it here", printable(.text))]
+    Hidden {
+        /// The uuid, or the row without keys.
+        text: String,
     },
     /// A name and a uuid must be text.
     #[error(transparent)]

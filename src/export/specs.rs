@@ -4,7 +4,7 @@ use super::devices::Host;
 use super::rule::NotText;
 use super::{Broken, Rule};
 use crate::device::Device;
-use crate::identity::{DevNum, printable};
+use crate::identity::{DevNum, hides, printable};
 use crate::keys::{KeySlot, KeySource};
 use crate::observed::Seen;
 use crate::table::RawRow;
@@ -62,13 +62,18 @@ fn spec(
             }
         }
     }
-    Some(Spec {
+    let spec = Spec {
         name: name.kernel().to_string(),
         uuid: seen.listed.uuid.as_ref().map(|uuid| uuid.text().to_string()).unwrap_or_default(),
         minor: None,
         read_only: mapped.info.read_only,
         rows,
-    })
+    };
+    let texts = [&spec.name, &spec.uuid].into_iter().chain(&spec.rows);
+    for text in texts.filter(|text| text.contains(hides)) {
+        broken.push(Broken { name: Some(name.clone()), rule: Rule::Hidden { text: text.clone() } });
+    }
+    Some(spec)
 }
 
 fn row(host: &Host, row: &RawRow, written: &dyn Fn(DevNum) -> Option<Device>) -> Result<String, Rule> {

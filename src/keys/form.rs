@@ -157,7 +157,11 @@ enum FormError {
     KeyringName,
     #[error("the path of a key file must be absolute: a service starts in another directory")]
     RelativePath,
-    #[error("the name of a credential is the name of a file, without `/`")]
+    #[error("the path of a key file holds a control character")]
+    PathControl,
+    #[error(
+        "the name of a credential is that of a file, of at most 255 characters of printable ASCII without blanks, `/`, `:` and `\\`"
+    )]
     CredentialName,
     #[error(transparent)]
     Hex(#[from] KeySyntax),
@@ -174,7 +178,10 @@ impl From<FormError> for Mistake {
 }
 
 fn file(path: String, encoding: Option<Encoding>) -> Result<KeySource, FormError> {
-    if path.starts_with('/') {
+    // It is a line of lists that scripts read, and a part of units.
+    if path.contains(char::is_control) {
+        Err(FormError::PathControl)
+    } else if path.starts_with('/') {
         Ok(KeySource::File { path, encoding: encoding.unwrap_or_default() })
     } else {
         Err(FormError::RelativePath)
@@ -193,11 +200,16 @@ fn random(bytes: u32) -> Result<KeySource, FormError> {
     fits.then_some(KeySource::Random { bytes }).ok_or(FormError::RandomBytes)
 }
 
+/// The longest name of a credential: `FDNAME_MAX` of systemd (`src/basic/fd-util.h`).
+const MAX_CREDENTIAL: usize = 255;
+
+/// Checks the name of a credential as systemd does (`credential_name_valid` in `src/shared/creds-util.c`), and that it is one
+/// word of a unit as it is written.
 fn credential(name: String) -> Result<KeySource, FormError> {
-    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err(FormError::CredentialName);
-    }
-    Ok(KeySource::Credential { name })
+    let is_legal = |byte: u8| byte.is_ascii_graphic() && !b"/:\\".contains(&byte);
+    let is_name = (1..=MAX_CREDENTIAL).contains(&name.len()) && name != "." && name != "..";
+    let is_valid = is_name && name.bytes().all(is_legal);
+    is_valid.then_some(KeySource::Credential { name }).ok_or(FormError::CredentialName)
 }
 
 /// Reads the table, and refuses any other value with a message that lists the forms.
@@ -309,6 +321,14 @@ mod tests {
             "key = { keyring = \"logon:\", bytes = 4 }",
             "key = { keyring = \"logon:x\", bytes = 0 }",
             "key = { credential = \"../x\" }",
+            "key = { credential = \"a\\nExecStartPre=+sh\" }",
+            "key = { credential = \"a b\" }",
+            "key = { credential = \"a:b\" }",
+            "key = { credential = \"a\\\\b\" }",
+            "key = { credential = \"\u{e4}\" }",
+            "key = { file = \"/k\\n/etc/shadow\" }",
+            "key = { file = \"/k\\u001b[2J\" }",
+            "key = { file = \"/k\\u009b2J\" }",
             "key = { keyring = \"logon:x\", bytes = \"c0ffee11\" }",
             "key = { random = 0 }",
             "key = { random = 4097 }",

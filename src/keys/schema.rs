@@ -18,7 +18,7 @@ impl JsonSchema for KeySource {
                 {
                     "type": "object",
                     "properties": {
-                        "file": { "type": "string", "pattern": "^/", "description": "a file that holds the key, all of it and nothing else, and that only its owner can read" },
+                        "file": { "type": "string", "pattern": "^/[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "a file that holds the key, all of it and nothing else, and that only its owner can read" },
                         "encoding": { "enum": ["raw", "hex"], "default": "raw", "description": "whether the file holds the bytes themselves, or hex digits" }
                     },
                     "required": ["file"],
@@ -36,7 +36,7 @@ impl JsonSchema for KeySource {
                 {
                     "type": "object",
                     "properties": {
-                        "credential": { "type": "string", "pattern": "^[^/]+$", "description": "the name of a credential that systemd hands to the service" }
+                        "credential": { "type": "string", "pattern": "^[!-.0-9;-\\[\\]-~]{1,255}$", "description": "the name of a credential that systemd hands to the service" }
                     },
                     "required": ["credential"],
                     "additionalProperties": false

@@ -11,6 +11,7 @@ mod events;
 mod exits;
 mod export;
 mod hostile;
+mod hostile_map;
 mod html;
 mod json;
 mod lab;

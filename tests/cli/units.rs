@@ -1,6 +1,7 @@
 //! What dmctl is to systemd: a generator of units.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
@@ -107,4 +108,112 @@ fn the_binary_needs_no_library_of_device_mapper() {
     let linked = String::from_utf8(linked.stdout).unwrap();
     assert!(linked.contains("libc.so"), "{linked}");
     assert!(!linked.contains("devmapper"), "{linked}");
+}
+
+/// A map with a key, and the settings of the map in a file of its own.
+fn write_maps(lab: &Lab, key: &str) -> String {
+    fs::create_dir_all(lab.path("maps")).unwrap();
+    lab.write("maps/settings.toml", "format = 1\nowner = \"lab\"\n");
+    lab.write("maps/other.toml", &map(&linear("other", 0, 8)).replace("owner = \"lab\"\n", ""));
+    let crypt = format!(
+        "format = 1\n[mappings.root]\nboot = [\"x-initrd.attach\"]\ntargets = [{{ type = \"crypt\", length = 8, \
+         cipher = \"aes-xts-plain64\", device = \"/dev/sda\", offset = 64, key = {key} }}]\n"
+    );
+    let path = lab.write("maps/root.toml", &crypt);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    lab.path("maps")
+}
+
+/// Runs the hook of initramfs-tools on a folder of maps, and returns how it ended. Its functions are stubs; what it copies is
+/// in `image`.
+fn run_hook(lab: &Lab, maps: &str) -> crate::lab::Ended {
+    let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/initramfs-tools/hooks/dmctl");
+    let functions = lab.write(
+        "hook-functions",
+        "copy_exec() { :; }\nmanual_add_modules() { echo \"module $1\"; }\ncopy_modules_dir() { :; }\n",
+    );
+    let hook = fs::read_to_string(hook).unwrap();
+    let hook =
+        hook.replace("/usr/share/initramfs-tools/hook-functions", &functions).replace("/etc/dmctl", maps);
+    fs::create_dir(lab.path("image")).unwrap();
+    let dmctl = Path::new(env!("CARGO_BIN_EXE_dmctl")).parent().unwrap().display().to_string();
+    let mut command = std::process::Command::new("sh");
+    command.arg(lab.write("hook", &hook)).env("DESTDIR", lab.path("image"));
+    ended(command.env("PATH", format!("{dmctl}:/usr/bin:/bin")).stdin(std::process::Stdio::null()))
+}
+
+#[test]
+fn the_initramfs_gets_what_its_stacks_need_and_nothing_else() {
+    let lab = Lab::new();
+    let key = lab.write("my key", "k");
+    let maps = write_maps(&lab, &format!("{{ file = \"{key}\" }}"));
+    let ended = run_hook(&lab, &maps);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "module dm-mod\nmodule dm-crypt\n"), "{ended:?}");
+    let image = lab.path("image");
+    let copied = below(Path::new(&image));
+    let expected: Vec<String> = [&key, &format!("{maps}/root.toml"), &format!("{maps}/settings.toml")]
+        .iter()
+        .map(|path| path.trim_start_matches('/').to_string())
+        .collect();
+    assert_eq!(copied.iter().collect::<std::collections::BTreeSet<_>>(), expected.iter().collect());
+    assert!(ended.stderr.contains("W: ") && ended.stderr.contains(&key), "{ended:?}");
+    // It is the same map there.
+    let there = lab.ok(["stacks", &format!("{image}{maps}"), "--show", "mappings"]);
+    assert_eq!(there, "root\n");
+}
+
+#[test]
+fn an_initramfs_without_a_key_is_not_made() {
+    let lab = Lab::new();
+    let maps = write_maps(&lab, &format!("{{ file = \"{}\" }}", lab.path("absent")));
+    let ended = run_hook(&lab, &maps);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("E: dmctl: a file of the map can't be copied"), "{ended:?}");
+}
+
+#[test]
+fn a_key_in_a_map_of_the_initramfs_is_told() {
+    let lab = Lab::new();
+    let maps = write_maps(&lab, &format!("{{ hex = \"{}\" }}", "11".repeat(64)));
+    let ended = run_hook(&lab, &maps);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("W: ") && ended.stderr.contains(&format!("{maps}/root.toml")), "{ended:?}");
+    assert!(!ended.stderr.contains("1111"), "{ended:?}");
+}
+
+#[test]
+fn the_initramfs_gets_nothing_of_a_map_that_others_could_have_written() {
+    let lab = Lab::new();
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let maps = write_maps(&lab, "{ file = \"/etc/shadow\" }");
+    fs::set_permissions(format!("{maps}/root.toml"), fs::Permissions::from_mode(0o666)).unwrap();
+    let ended = run_hook(&lab, &maps);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("is writable by users other than its owner"), "{ended:?}");
+    assert!(below(Path::new(&lab.path("image"))).is_empty());
+}
+
+#[test]
+fn lists_for_scripts_end_with_a_nul() {
+    let lab = Lab::new();
+    let maps = write_maps(&lab, "{ file = \"/srv/tur\u{202e}ned\" }");
+    assert_eq!(lab.ok(["stacks", &maps, "--show", "key-files"]), "/srv/tur\\u{202e}ned\n");
+    assert_eq!(lab.ok(["stacks", &maps, "--show", "key-files", "--null"]), "/srv/tur\u{202e}ned\0");
+}
+
+#[test]
+fn no_text_of_a_map_adds_a_line_to_a_unit() {
+    let lab = Lab::new();
+    for (key, told) in [
+        ("{ credential = \"a\\nExecStartPre=+sh -c 'id'\" }", "the name of a credential"),
+        ("{ credential = \"a\\u0085b\" }", "the name of a credential"),
+        ("{ file = \"/nokey\\n/etc/shadow\" }", "holds a control character"),
+    ] {
+        let maps = write_maps(&lab, key);
+        let message = lab.fails(1, ["units", &lab.path("units"), "--map", &maps]);
+        assert!(message.contains(told), "{message}");
+        assert!(!lab.has("units"));
+    }
 }

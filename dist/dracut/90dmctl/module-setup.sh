@@ -2,12 +2,16 @@
 # Puts the stacks that say `boot = ["x-initrd.attach"]` into the initramfs. systemd runs there, so dmctl's generator
 # makes their units, as it does in the system.
 
-show() { dmctl stacks "$dracutsysrootdir/etc/dmctl" --boot x-initrd.attach --show "$1" 2>/dev/null; }
+# A map that others could have written is refused here as it is by `dmctl apply`.
+show() { dmctl stacks "$dracutsysrootdir/etc/dmctl" --boot x-initrd.attach --show "$@"; }
 
 check() {
+    local stacks
     require_binaries dmctl || return 1
     compgen -G "$dracutsysrootdir/etc/dmctl/*.toml" >/dev/null || return 255
-    [[ -n $(show names) ]] || return 255
+    # An initramfs without the root file system's mapping would not boot: the error of dmctl is shown.
+    stacks=$(show names) || return 1
+    [[ -n $stacks ]] || return 255
     return 0
 }
 
@@ -32,6 +36,8 @@ install() {
     inst_simple /usr/lib/systemd/system-generators/dmctl-generator
     # shellcheck disable=SC2154 # dracut sets it
     inst_simple "$systemdsystemunitdir/dmctl@.service"
-    inst_multiple /etc/dmctl/*.toml
-    show key-files | while IFS= read -r key; do inst_simple "$key"; done
+    local file
+    while IFS= read -r -d '' file; do
+        inst_simple "$file" || { derror "dmctl: $file can't be copied"; return 1; }
+    done < <(show map-files --null && show key-files --null)
 }

@@ -205,7 +205,7 @@ impl<'a> Reconciler<'a> {
         if changed {
             self.parts = Parts::default();
         }
-        let files = std::mem::take(&mut read.files);
+        let files: BTreeSet<_> = read.files.drain(..).filter_map(|file| file.path).collect();
         // A file that is gone by now is an event, too.
         let marks = files.iter().filter_map(|file| Some((file.clone(), FileMark::of(file).ok()?))).collect();
         self.changes.record(marks, changed, Instant::now());

@@ -2,6 +2,7 @@
 
 use super::labels::{Tone, facts, name, remarks, tone};
 use crate::graph::Graph;
+use crate::identity::printable;
 use crate::text::push_line;
 
 /// Writes a `digraph` of Graphviz, with a line break at its end.
@@ -32,7 +33,7 @@ pub fn dot(graph: &Graph) -> String {
     out + "}\n"
 }
 
-/// Quotes a text, and escapes backslashes and quotes in it.
+/// Writes a text to stand in quotes: what would act on a terminal, backslashes and quotes are escaped.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+    printable(text).replace('\\', "\\\\").replace('"', "\\\"")
 }

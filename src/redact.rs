@@ -122,9 +122,7 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
             let part = word.rfind(':').map_or(start, |colon| start + colon + 1);
             let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
             let text = &line[part..end];
-            if algorithm && word.matches(':').count() > 1
-                || text.len() >= MIN_KEY && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-            {
+            if algorithm && word.matches(':').count() > 1 || is_like_a_key(text) {
                 found.push(part..end);
             } else if !(word.starts_with('/') || word.starts_with("mappings.")) {
                 let is_border = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
@@ -141,6 +139,12 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether a word has the length of a key and is hexadecimal, but for a mistake in every ten characters at most.
+fn is_like_a_key(word: &str) -> bool {
+    let mistakes = word.bytes().filter(|byte| !byte.is_ascii_hexdigit()).count();
+    word.len() >= MIN_KEY && mistakes * 10 <= word.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +159,7 @@ mod tests {
             format!("key = \"{key}"),
             format!("params = \"aes-xts-plain64 {key} 0 /dev/a 0\""),
             format!("  \"{key}\","),
+            format!("params = \"aes-xts-plain64 {}x{} 0 /dev/a 0\"", &key[..9], &key[10..]),
             format!("params = [\"aes\", \"{key}\", 0]"),
             format!("internal_hash:hmac(sha256):{key}"),
             format!("params = \"@{key}/{key} mac={key}:8\""),

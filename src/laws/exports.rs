@@ -43,16 +43,19 @@ fn as_a_map(kernel: &Simulated, keys: &Keys) {
     keys.check("the warnings of an exported map", &loaded.render());
     let map = loaded.map.unwrap_or_else(|| panic!("an exported map is refused: {text}"));
     let Some(plan) = keys.read(plan::plan(kernel, &map, &BTreeSet::new())) else { return };
-    // A device without a table can't be in a map, and is removed as one whose creation was not finished.
+    // What a map can't hold is left over: a device without a table is removed as one whose creation was not finished, and
+    // one that is suspended serves again.
     let mappings = kernel.state().mappings;
     let shells: Vec<&str> = mappings
         .iter()
         .filter(|mapping| mapping.live.as_ref().is_none_or(Vec::is_empty))
         .map(|mapping| mapping.name.as_str())
         .collect();
+    let declared = |step: &Step| step.mapping.as_ref().is_some_and(|key| map.mappings.contains_key(key));
     let changes = |step: &&Step| match step.action() {
         Action::Clear | Action::SetUuid => false,
-        Action::Remove => !shells.contains(&step.name.kernel()),
+        Action::Remove => declared(step) || !shells.contains(&step.name.kernel()),
+        Action::Resume => declared(step),
         _ => true,
     };
     let wrong = plan.steps.iter().find(changes);

@@ -139,10 +139,12 @@ fn key_words(line: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a word has the length of a key and is hexadecimal, but for a mistake in every ten characters at most.
+/// Whether a word has the length of a key and is hexadecimal, but for a mistake in every ten characters at most. Letters
+/// alone with a mistake are a word of a language.
 fn is_like_a_key(word: &str) -> bool {
     let mistakes = word.bytes().filter(|byte| !byte.is_ascii_hexdigit()).count();
-    word.len() >= MIN_KEY && mistakes * 10 <= word.len()
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    word.len() >= MIN_KEY && (mistakes == 0 || has_digit && mistakes * 10 <= word.len())
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_promise_has_its_test() {
-    let tests: String = sources(&root().join("tests"))
+    let tests: String = ["tests", "src/laws"]
         .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();

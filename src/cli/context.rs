@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::apply::Options;
+use crate::config::Map;
 use crate::confirm;
 use crate::identity::Name;
 use crate::kernel::live::{Live, LongWait, Udev};
@@ -101,6 +102,15 @@ impl Context {
             Choice::Live => Box::new(Live::open(self.udev)?),
             Choice::Simulated(path) => Box::new(Simulated::open(path)?),
         })
+    }
+
+    /// Opens the kernel for a verb that can't change it, to compare it with a map.
+    pub(crate) fn reading_for(&self, map: &Map) -> Result<Box<dyn ReadKernel>, Failure> {
+        if self.is_live() && map.is_lax {
+            Ok(Box::new(Live::open(self.udev)?.opening_none()))
+        } else {
+            self.reading()
+        }
     }
 
     /// Takes a lock. A wait is announced, with the process that holds the lock.

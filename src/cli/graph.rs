@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         graph::read(context.reading()?.as_ref())?
     } else {
         let map = map::read_with_keys(&args.files, Trust::Warn)?;
-        graph::with_map(context.reading()?.as_ref(), &map)?
+        graph::with_map(context.reading_for(&map)?.as_ref(), &map)?
     };
     note_unseen(&graph.unseen);
     match args.format {

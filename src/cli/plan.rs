@@ -56,7 +56,7 @@ impl Allow {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
-    let kernel = context.reading()?;
+    let kernel = context.reading_for(&map)?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);
     if let Some(path) = &args.out {

@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         status::of_owned(context.reading()?.as_ref())?
     } else {
         let map = map::read_with_keys(&args.files, Trust::Warn)?;
-        (status::of_map(context.reading()?.as_ref(), &map)?, BTreeSet::new())
+        (status::of_map(context.reading_for(&map)?.as_ref(), &map)?, BTreeSet::new())
     };
     let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));
     let (confirm, sentence) = confirm::state(context)?.unzip();

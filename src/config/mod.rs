@@ -157,6 +157,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
         policy: merged.policy,
         mappings: merged.mappings,
         rest: None,
+        is_lax: false,
     });
     Loaded { map, diagnostics, sources, refused: Vec::new() }
 }

@@ -26,6 +26,8 @@ pub struct Map {
     /// The rest of a larger map, if these are only some of its mappings. Then the other devices of the owner are left as
     /// they are, whatever their state: a mapping of the rest may declare them.
     pub rest: Option<Rest>,
+    /// Whether another user could have written it. Then what it names is not opened: the heads of lower devices are unknown.
+    pub is_lax: bool,
 }
 
 /// Mappings by key, in the order of their keys.

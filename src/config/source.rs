@@ -6,14 +6,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::files::{self, FindError, Folder, Found, Guard, Laxness, Place};
+use crate::files::{self, FileKind, FindError, Folder, Found, Guard, Laxness, Place};
 use crate::identity::printable;
 
 /// The most bytes that the files of a map may hold together.
@@ -100,7 +99,7 @@ pub(crate) enum SourceError {
     KindInDirectory {
         path: String,
         /// The kind of file.
-        kind: &'static str,
+        kind: FileKind,
     },
     /// The directory does not hold a map.
     #[error("the directory `{}` holds no `*.toml` file", .0.escape_debug())]
@@ -110,7 +109,7 @@ pub(crate) enum SourceError {
     Kind {
         path: String,
         /// The kind of file.
-        kind: &'static str,
+        kind: FileKind,
     },
     /// The files of the map are larger than [`MAX_BYTES`].
     #[error("with `{}` the map holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
@@ -203,21 +202,16 @@ impl Reading {
     fn argument(&mut self, path: &Path) -> Result<(), SourceError> {
         let found = files::find(path).map_err(|error| unreadable(path, error))?;
         if found.metadata().is_dir() {
-            return self.directory(path, Folder::enter(found).map_err(|error| failed(path, error))?);
+            return self.directory(path, &Folder::enter(found).map_err(|error| failed(path, error))?);
         }
         match found.kind() {
-            Some(_) if found.metadata().file_type().is_fifo() => {
-                if self.rules.pipes == Pipes::Refuse {
-                    return Err(SourceError::Pipe(shown(path)));
-                }
-            }
-            Some(kind) => return Err(SourceError::Kind { path: shown(path), kind }),
-            None => {}
+            Some(FileKind::Fifo) if self.rules.pipes == Pipes::Refuse => Err(SourceError::Pipe(shown(path))),
+            None | Some(FileKind::Regular | FileKind::Fifo) => self.file(path, &found),
+            Some(kind) => Err(SourceError::Kind { path: shown(path), kind }),
         }
-        self.file(path, &found)
     }
 
-    fn directory(&mut self, path: &Path, folder: Folder) -> Result<(), SourceError> {
+    fn directory(&mut self, path: &Path, folder: &Folder) -> Result<(), SourceError> {
         if self.refuses(|user| folder.laxness(user)) {
             return Ok(());
         }
@@ -231,9 +225,9 @@ impl Reading {
             let path = path.join(&name);
             let found = folder.find(&path, &name).map_err(|error| unreadable(&path, error));
             let read = found.and_then(|found| match found.kind() {
+                None | Some(FileKind::Regular) => self.file(&path, &found),
                 // A FIFO among them would be read until a writer comes, at boot as well.
                 Some(kind) => Err(SourceError::KindInDirectory { path: shown(&path), kind }),
-                None => self.file(&path, &found),
             });
             self.errors.extend(read.err());
         }
@@ -253,8 +247,8 @@ impl Reading {
         let path = Path::new("<stdin>");
         let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(|error| failed(path, error))?);
         let metadata = file.metadata().map_err(|error| failed(path, error))?;
-        let file_type = metadata.file_type();
-        if let Some(kind) = files::kind(file_type).filter(|_| !file_type.is_fifo() && !file_type.is_socket())
+        if let Some(kind @ (FileKind::Folder | FileKind::BlockDevice | FileKind::CharacterDevice)) =
+            FileKind::of(metadata.file_type())
         {
             return Err(SourceError::Kind { path: shown(path), kind });
         }
@@ -390,7 +384,7 @@ mod tests {
         let expected = [
             ("dangling", "leads to "),
             ("device", "is a character device: in a directory only regular files are maps"),
-            ("folder", "is a directory: "),
+            ("folder", "is a folder: "),
             ("link", "is a FIFO: "),
             ("pipe", "is a FIFO: "),
             ("socket", "is a socket: "),

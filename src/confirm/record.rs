@@ -152,9 +152,12 @@ pub(super) fn open(path: &Path) -> io::Result<Option<(ConfirmState, File)>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found?,
         };
-        if let Some(kind) = found.kind() {
+        if !found.metadata().is_file() {
             let path = path.to_string_lossy();
-            let error = format!("{} is {kind}, not the record of an apply; remove it", printable(&path));
+            let error = format!(
+                "{} is not a regular file, so not the record of an apply; remove it",
+                printable(&path)
+            );
             return Err(io::Error::other(error));
         }
         let mut file = found.open()?;

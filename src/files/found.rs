@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::kind;
+use super::kind::FileKind;
 use super::laxness::{Guard, Laxness, Place};
 use super::replace::Attempt;
 
@@ -25,7 +25,7 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY
 pub(crate) enum ReadError {
     Failed(Attempt, io::Error),
     /// The path leads to a folder, a device or a pipe.
-    NotRegular(&'static str),
+    NotRegular(Option<FileKind>),
     /// The file is larger than the limit.
     TooLarge,
 }
@@ -51,9 +51,9 @@ impl Found {
         &self.metadata
     }
 
-    /// Names its kind; `None` for a regular file.
-    pub(crate) fn kind(&self) -> Option<&'static str> {
-        kind::other(self.metadata.file_type())
+    /// Returns its kind; `None` for one that has no name.
+    pub(crate) fn kind(&self) -> Option<FileKind> {
+        FileKind::of(self.metadata.file_type())
     }
 
     /// Returns the owners and modes that decide who could have written it, its own first. A pipe has none: the
@@ -96,8 +96,8 @@ impl Found {
 
     /// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.
     pub(crate) fn read(&self, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-        if let Some(kind) = self.kind() {
-            return Err(ReadError::NotRegular(kind));
+        if self.kind() != Some(FileKind::Regular) {
+            return Err(ReadError::NotRegular(self.kind()));
         }
         let file = self.open().map_err(|error| ReadError::Failed(Attempt::Open, error))?;
         // The full capacity at once: a buffer that grows leaves copies of what it holds behind.

@@ -1,23 +1,50 @@
 //! What a path leads to.
 
+use std::fmt;
 use std::fs::FileType;
 use std::os::unix::fs::FileTypeExt;
 
-/// Names the kind of a file; `None` for a regular one.
-pub(crate) fn other(file_type: FileType) -> Option<&'static str> {
-    Some(if file_type.is_file() {
-        return None;
-    } else if file_type.is_dir() {
-        "a directory"
-    } else if file_type.is_fifo() {
-        "a FIFO"
-    } else if file_type.is_block_device() {
-        "a block device"
-    } else if file_type.is_char_device() {
-        "a character device"
-    } else if file_type.is_socket() {
-        "a socket"
-    } else {
-        "not a file"
-    })
+/// The kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file, such as the image of a disk.
+    Regular,
+    /// A folder.
+    Folder,
+    /// A block device.
+    BlockDevice,
+    /// A character device.
+    CharacterDevice,
+    /// A FIFO.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+impl FileKind {
+    /// Returns the kind of what was found; `None` for one that has no name here.
+    pub(crate) fn of(found: FileType) -> Option<Self> {
+        let kinds = [
+            (found.is_file(), Self::Regular),
+            (found.is_dir(), Self::Folder),
+            (found.is_block_device(), Self::BlockDevice),
+            (found.is_char_device(), Self::CharacterDevice),
+            (found.is_fifo(), Self::Fifo),
+            (found.is_socket(), Self::Socket),
+        ];
+        kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Regular => "a regular file",
+            Self::Folder => "a folder",
+            Self::BlockDevice => "a block device",
+            Self::CharacterDevice => "a character device",
+            Self::Fifo => "a FIFO",
+            Self::Socket => "a socket",
+        })
+    }
 }

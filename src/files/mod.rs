@@ -18,7 +18,7 @@ mod walk;
 use std::path::Path;
 
 pub(crate) use found::{Found, ReadError};
-pub(crate) use kind::other as kind;
+pub use kind::FileKind;
 pub(crate) use laxness::Guard;
 pub use laxness::{Laxness, Place};
 pub(crate) use replace::{Attempt, FileMode, behind_links, folder, replace};

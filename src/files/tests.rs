@@ -70,9 +70,9 @@ fn a_path_is_walked_as_the_kernel_walks_it() {
         assert_eq!(text(&lab.at(path)), "a/x", "{path}");
         assert_eq!(fs::read_to_string(lab.at(path)).unwrap(), "a/x", "{path}");
     }
-    assert_eq!(find(&lab.at("b/absolute")).unwrap().kind(), Some("a directory"));
+    assert_eq!(find(&lab.at("b/absolute")).unwrap().kind(), Some(FileKind::Folder));
     for folder in ["/", "/..", "/proc/self", "/proc/self/cwd"] {
-        assert_eq!(find(Path::new(folder)).unwrap().kind(), Some("a directory"), "{folder}");
+        assert_eq!(find(Path::new(folder)).unwrap().kind(), Some(FileKind::Folder), "{folder}");
     }
 }
 
@@ -99,10 +99,10 @@ fn nothing_is_opened_before_it_is_judged() {
     mkfifo(&lab.at("pipe"), Mode::S_IRUSR).unwrap();
     let _socket = UnixListener::bind(lab.at("socket")).unwrap();
     for (path, kind) in [
-        (lab.at("pipe"), "a FIFO"),
-        (lab.at("socket"), "a socket"),
-        ("/dev/null".into(), "a character device"),
-        (lab.root.clone(), "a directory"),
+        (lab.at("pipe"), FileKind::Fifo),
+        (lab.at("socket"), FileKind::Socket),
+        ("/dev/null".into(), FileKind::CharacterDevice),
+        (lab.root.clone(), FileKind::Folder),
     ] {
         let found = find(&path).unwrap();
         assert_eq!(found.kind(), Some(kind));
@@ -131,7 +131,7 @@ fn what_is_open_already_is_found_by_its_number() {
     assert_eq!(text(&path(file.as_raw_fd())), "x");
     let (read, write) = std::io::pipe().unwrap();
     let found = find(&path(read.as_raw_fd())).unwrap();
-    assert_eq!((found.kind(), found.laxness(0)), (Some("a FIFO"), Vec::new()));
+    assert_eq!((found.kind(), found.laxness(0)), (Some(FileKind::Fifo), Vec::new()));
     drop(write);
 }
 

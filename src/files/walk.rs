@@ -1,4 +1,4 @@
-//! Walks a path, a folder and a link at a time, as path_resolution(7) tells, and notes what is on the way.
+//! Walks a path, a folder and a link at a time, as `path_resolution(7)` tells, and notes what is on the way.
 //!
 //! Each step is opened with `O_PATH` below the folder before it, which opens no file and starts no device. So nothing
 //! can be put into the place of what was looked at.
@@ -74,13 +74,13 @@ impl Walk {
         let metadata = folder.metadata()?;
         Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new() }.noting(
             Place::Folder,
-            "/".into(),
+            Path::new("/"),
             &metadata,
         ))
     }
 
-    fn noting(mut self, place: Place, path: PathBuf, metadata: &Metadata) -> Self {
-        self.guards.push(Arc::new(Guard::of(place, &path, metadata)));
+    fn noting(mut self, place: Place, path: &Path, metadata: &Metadata) -> Self {
+        self.guards.push(Arc::new(Guard::of(place, path, metadata)));
         self
     }
 
@@ -105,7 +105,7 @@ impl Walk {
                 if left.is_empty() {
                     return Ok(self.found(named, name.as_os_str(), step));
                 }
-                self = self.below(at, step);
+                self = self.below(&at, step);
                 continue;
             }
             is_link_to_it |= left.is_empty();
@@ -126,7 +126,7 @@ impl Walk {
                 if left.is_empty() {
                     return Ok(self.found(named, name.as_os_str(), step));
                 }
-                self = self.below(to, step);
+                self = self.below(&to, step);
                 continue;
             }
             for name in steps(&to).into_iter().rev() {
@@ -171,8 +171,8 @@ impl Walk {
     }
 
     /// Goes into the folder `step`.
-    fn below(self, path: PathBuf, step: Step) -> Self {
-        let walk = Self { folder: Arc::new(step.handle), path: path.clone(), ..self };
+    fn below(self, path: &Path, step: Step) -> Self {
+        let walk = Self { folder: Arc::new(step.handle), path: path.to_path_buf(), ..self };
         walk.noting(Place::Folder, path, &step.metadata)
     }
 
@@ -195,7 +195,7 @@ impl Folder {
         let handle = File::from(openat(&*found.folder, &found.name, flags, Mode::empty())?);
         let metadata = handle.metadata()?;
         let walk = Walk { folder: found.folder, path: PathBuf::new(), guards: found.way };
-        Ok(Self(walk.below(found.named, Step { handle, metadata })))
+        Ok(Self(walk.below(&found.named, Step { handle, metadata })))
     }
 
     /// Lists the names of its entries, in no order.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::files::FileKind;
 use crate::identity::{DevNum, printable};
 
 /// Why no block device is found by a path, a tag or a number.
@@ -29,21 +30,6 @@ pub enum Absence {
     },
 }
 
-/// The kind of a file that is not a block device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file, such as the image of a disk.
-    Regular,
-    /// A character device.
-    CharacterDevice,
-    /// A folder.
-    Folder,
-    /// A FIFO.
-    Fifo,
-    /// A socket.
-    Socket,
-}
-
 impl Absence {
     /// Whether the device can appear by itself: something else is not in its place.
     pub fn can_end(&self) -> bool {
@@ -69,17 +55,5 @@ impl fmt::Display for Absence {
                 printable(other)
             ),
         }
-    }
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Regular => "a regular file",
-            Self::CharacterDevice => "a character device",
-            Self::Folder => "a folder",
-            Self::Fifo => "a FIFO",
-            Self::Socket => "a socket",
-        })
     }
 }

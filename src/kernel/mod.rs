@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use absence::{Absence, FileKind};
+pub use absence::Absence;
 pub use error::{Call, KernelError};
 pub use hallmarks::{Hallmarks, Sameness};
 pub use memory::MemoryLock;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::FORMAT_VERSION;
+use crate::files::FileKind;
 use crate::identity::printable;
 
 /// Why a text or a file is not a saved plan.
@@ -10,8 +11,8 @@ use crate::identity::printable;
 #[non_exhaustive]
 pub enum Malformed {
     /// It is a directory, a device or a pipe.
-    #[error("it is {0}, not a regular file")]
-    NotRegular(&'static str),
+    #[error("it is {}not a regular file", .0.map(|kind| format!("{kind}, ")).unwrap_or_default())]
+    NotRegular(Option<FileKind>),
     /// It is larger than [`MAX_FILE`](super::MAX_FILE).
     #[error("it is larger than 64 MiB, the most that is read")]
     TooLarge,

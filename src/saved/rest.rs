@@ -33,7 +33,7 @@ impl RestRecord {
         for mapping in mappings.values_mut() {
             (mapping.state, mapping.rows) = (State::Absent, Rows::new());
         }
-        let named = Map { owner: map.owner.clone(), policy: Policy::default(), mappings, rest: None };
+        let named = Map { owner: map.owner.clone(), policy: Policy::default(), mappings, ..Map::default() };
         Some(Self {
             selected: rest.selected.iter().map(ToString::to_string).collect(),
             prune: rest.prune,

@@ -65,11 +65,15 @@ fn write(lab: &Lab, text: &str) -> String {
 fn units_have_no_line_of_the_map(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
         let path = entry.path();
-        assert!(!acts(&path.to_string_lossy()) && !path.to_string_lossy().contains('\n'), "{path:?}");
+        assert!(
+            !acts(&path.to_string_lossy()) && !path.to_string_lossy().contains('\n'),
+            "{}",
+            path.display()
+        );
         if path.symlink_metadata().unwrap().is_dir() {
             units_have_no_line_of_the_map(&path);
         } else if let Ok(text) = fs::read_to_string(&path) {
-            assert!(!acts(&text) && !text.contains("\nExecStartPre"), "{path:?}: {text:?}");
+            assert!(!acts(&text) && !text.contains("\nExecStartPre"), "{}: {text:?}", path.display());
         }
     }
 }

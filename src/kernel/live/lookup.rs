@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::sysfs::{exists, is_absent, numbered};
 use crate::device::{Device, Form};
+use crate::files::FileKind;
 use crate::identity::DevNum;
 use crate::kernel::unseen::reason;
-use crate::kernel::{Absence, FileKind, KernelError};
+use crate::kernel::{Absence, KernelError};
 
 /// The number of links that the kernel follows in one path (`MAXSYMLINKS` in `include/linux/namei.h`).
 const MAX_LINKS: usize = 40;
@@ -49,22 +50,14 @@ pub(super) fn absence(device: &Device) -> Absence {
 fn at(path: &Path) -> Absence {
     match fs::metadata(path) {
         // A block device that came after it was looked for is none of these.
-        Ok(metadata) => kind(metadata.file_type()).map_or(Absence::Missing, Absence::Unlike),
+        Ok(metadata) => {
+            let kind = FileKind::of(metadata.file_type()).filter(|kind| *kind != FileKind::BlockDevice);
+            kind.map_or(Absence::Missing, Absence::Unlike)
+        }
         Err(error) if is_absent(&error) => destination(path)
             .map_or(Absence::Missing, |to| Absence::Dangling { to: to.display().to_string() }),
         Err(error) => Absence::Unreadable { why: reason(&error) },
     }
-}
-
-fn kind(of: fs::FileType) -> Option<FileKind> {
-    let kinds = [
-        (of.is_file(), FileKind::Regular),
-        (of.is_dir(), FileKind::Folder),
-        (of.is_char_device(), FileKind::CharacterDevice),
-        (of.is_fifo(), FileKind::Fifo),
-        (of.is_socket(), FileKind::Socket),
-    ];
-    kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
 }
 
 /// Follows the links at the end of a path; `None` for a path that is not a link.

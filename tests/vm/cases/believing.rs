@@ -126,6 +126,22 @@ pub fn a_plan_is_as_good_as_each_folder_on_its_way(guest: &Guest) -> Result<()> 
     Ok(())
 }
 
+pub fn a_device_that_an_untrusted_map_names_is_not_opened(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let pool = "[mappings.pool]\ntargets = [{ type = \"thin-pool\", length = 2048, metadata = \"/dev/ram0\", \
+                data = \"/dev/ram1\", block_size = 128 }]\n";
+    program("dmsetup", &["create", "made", "--table", "0 2048 thin-pool 1:0 1:1 128 0"])?;
+    program("dmsetup", &["remove", "made"])?;
+    let map = lab.map("map.toml", pool)?;
+    let believed = dmctl(&["plan", &map])?;
+    ensure!(believed.status == Some(0) && !believed.stdout.contains("format"), "{believed:?}");
+    fs::set_permissions(&map, Permissions::from_mode(0o666))?;
+    // That metadata is there is not seen, and so it is not told to be safe.
+    let lax = dmctl(&["plan", &map])?;
+    ensure!(lax.stdout.contains("refused: needs --allow format"), "{lax:?}");
+    Ok(())
+}
+
 pub fn no_line_of_a_file_that_a_plan_names_is_drawn(_: &Guest) -> Result<()> {
     let lab = Lab::new()?;
     let key = "11".repeat(64);

@@ -141,6 +141,7 @@ cases! {
     believing:
         a_map_is_as_good_as_each_folder_on_its_way
         a_plan_is_as_good_as_each_folder_on_its_way
+        a_device_that_an_untrusted_map_names_is_not_opened
         no_line_of_a_file_that_a_plan_names_is_drawn
         a_pipe_among_maps_is_waited_for_by_none
         what_runs_by_itself_judges_as_apply_does

@@ -13,6 +13,7 @@ mod export;
 mod hostile;
 mod hostile_map;
 mod html;
+mod interrupted;
 mod json;
 mod lab;
 mod lock;

@@ -1,0 +1,134 @@
+//! SIGINT and SIGTERM end each wait of each verb within a second, and what is not done is not begun.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use dmctl::lock::Lock;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lab::{Ended, Lab, finish, until};
+use crate::plan::{linear, map};
+
+/// How long a signal may take.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn spawn(lab: &Lab, arguments: &[&str]) -> Child {
+    let command = &mut lab.command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Sends a signal, and returns how the process ended, which must be at once.
+fn end(child: Child, signal: Signal) -> Ended {
+    let begin = Instant::now();
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+    let ended = finish(child);
+    assert!(begin.elapsed() < AT_ONCE, "{signal}: {:?}: {ended:?}", begin.elapsed());
+    ended
+}
+
+/// A lab with a device of the owner of a map, and the map.
+fn lab() -> (Lab, String) {
+    let lab = Lab::new();
+    let map = lab.write("map.toml", &map(&linear("data", 0, 8)));
+    lab.ok(["apply", &map]);
+    (lab, map)
+}
+
+/// Waits until a process has a file open.
+fn has_open(child: &Child, name: &str) {
+    let opened = format!("/proc/{}/fd", child.id());
+    until("the file", || {
+        let fds = std::fs::read_dir(&opened).unwrap().flatten();
+        fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.ends_with(name))
+    });
+}
+
+#[test]
+fn the_wait_for_the_lock_of_every_verb() {
+    let (lab, map) = lab();
+    let table = ["--table", "0 8 zero"];
+    let verbs: [&[&str]; 10] = [
+        &["create", "new", table[0], table[1]],
+        &["reload", "data", table[0], table[1]],
+        &["rename", "data", "other"],
+        &["remove", "data"],
+        &["suspend", "data"],
+        &["resume", "data"],
+        &["clear", "data"],
+        &["deactivate", &map],
+        &["repair"],
+        &["apply", &map],
+    ];
+    let state = std::fs::read_to_string(lab.state()).unwrap();
+    let held = Lock::acquire(&lab.lock(), Duration::ZERO, "a test").unwrap();
+    for verb in verbs {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let child = spawn(&lab, &[verb, &["--lock-timeout", "60s"]].concat());
+            has_open(&child, "state.json.lock");
+            let ended = end(child, signal);
+            assert_ne!(ended.code, 0, "{verb:?}: {ended:?}");
+            assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), state, "{verb:?}: {ended:?}");
+        }
+    }
+    drop(held);
+    assert!(lab.ok(["plan", &map]).contains("Nothing to do"));
+}
+
+#[test]
+fn the_wait_for_the_lock_before_a_trial() {
+    let (lab, _) = lab();
+    let after = lab.write("after.toml", &map(&linear("data", 0, 16)));
+    let state = std::fs::read_to_string(lab.state()).unwrap();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let held = Lock::acquire(&lab.lock(), Duration::ZERO, "a test").unwrap();
+        let child = spawn(&lab, &["apply", &after, "--confirm-within", "1h", "--lock-timeout", "60s"]);
+        std::thread::sleep(Duration::from_millis(500));
+        let ended = end(child, signal);
+        assert_ne!(ended.code, 0, "{ended:?}");
+        drop(held);
+        // Nor does the process that would have waited take the lock now.
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), state, "{ended:?}");
+    }
+}
+
+#[test]
+fn the_tries_to_remove_a_busy_device() {
+    let (lab, map) = lab();
+    lab.edit(|state| state["mappings"][0]["open_count"] = 1.into());
+    let state = std::fs::read_to_string(lab.state()).unwrap();
+    for verb in [&["remove", "data"][..], &["deactivate", &map, "--wait", "1h"]] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let child = spawn(&lab, verb);
+            let holder = child.id().to_string();
+            until("the lock", || {
+                std::fs::read_to_string(lab.lock()).is_ok_and(|held| held.starts_with(&holder))
+            });
+            // Some tries.
+            std::thread::sleep(Duration::from_millis(300));
+            let ended = end(child, signal);
+            assert!(ended.stderr.contains("data"), "{verb:?}: {ended:?}");
+            assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), state, "{verb:?}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn the_wait_of_confirm_for_the_one_that_waits() {
+    let (lab, _) = lab();
+    let after = lab.write("after.toml", &map(&linear("data", 0, 16)));
+    lab.ok(["apply", &after, "--confirm-within", "1h"]);
+    let status = lab.json(["status", &after, "--json"]);
+    let guard = Pid::from_raw(i32::try_from(status["confirm"]["pid"].as_i64().unwrap()).unwrap());
+    // It is stopped, so it can't answer that it was confirmed.
+    kill(guard, Signal::SIGSTOP).unwrap();
+    let child = spawn(&lab, &["confirm"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let ended = end(child, Signal::SIGTERM);
+    kill(guard, Signal::SIGCONT).unwrap();
+    assert_ne!(ended.code, 0, "{ended:?}");
+    // The confirmation was given before the wait, and it counts.
+    until("the end of the trial", || lab.json(["status", &after, "--json"])["confirm"].is_null());
+    assert!(lab.ok(["plan", &after]).contains("Nothing to do"));
+}

@@ -2,14 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use anyhow::anyhow;
+use nix::unistd::geteuid;
+
 use crate::apply::Options;
 use crate::config::Map;
-use crate::confirm;
+use crate::confirm::RecordPlace;
+use crate::files;
 use crate::identity::Name;
 use crate::kernel::live::{Live, LongWait, Udev};
 use crate::kernel::simulated::Simulated;
@@ -115,10 +120,12 @@ impl Context {
 
     /// Takes a lock. A wait is announced, with the process that holds the lock.
     fn lock(&self, path: &Path, command: &str) -> Result<Lock, LockError> {
-        match Lock::acquire(path, Duration::ZERO, command) {
+        let owner = self.owner();
+        let acquire = |patience| Lock::acquire_unless(path, patience, command, &self.stop, owner);
+        match acquire(Duration::ZERO) {
             Err(LockError::Held { holder, .. }) if !self.lock_timeout.is_zero() => {
                 note(format_args!("waiting up to {:?} for {holder} to finish", self.lock_timeout));
-                Lock::acquire_unless(path, self.lock_timeout, command, &self.stop)
+                acquire(self.lock_timeout)
             }
             outcome => outcome,
         }
@@ -135,6 +142,19 @@ impl Context {
             ));
         }
         path
+    }
+
+    /// Refuses a folder for the lock in which other users could put another file into its place.
+    fn judge_lock_dir(&self) -> Result<(), Failure> {
+        let found = self.lock_dir.as_deref().map(files::find).transpose();
+        // That the folder does not exist is told when the lock is taken.
+        let Some(folder) = found.ok().flatten().and_then(|found| files::Folder::enter(found).ok()) else {
+            return Ok(());
+        };
+        match folder.laxness(geteuid().as_raw()).first() {
+            Some(lax) => Err(Failure::new(Exit::Error, anyhow!("the lock can't be taken: {lax}"))),
+            None => Ok(()),
+        }
     }
 
     /// Returns the folder of the files that go with changes to the running kernel.
@@ -169,7 +189,10 @@ impl Context {
     pub(crate) fn hold(&self, command: &str) -> Result<Held<'_>, Failure> {
         let command = format!("dmctl {command}");
         let lock = match &self.kernel {
-            Choice::Live => self.lock(&self.live_lock(), &command)?,
+            Choice::Live => {
+                self.judge_lock_dir()?;
+                self.lock(&self.live_lock(), &command)?
+            }
             Choice::Simulated(path) => self.lock(&beside(path, ".lock")?, &command)?,
         };
         self.catch_signals()?;
@@ -184,12 +207,17 @@ impl Context {
         signals::catch(&self.stop).map_err(|error| Failure::new(Exit::Error, error))
     }
 
-    /// Returns the path of the record of an apply that waits to be confirmed.
-    pub(crate) fn confirmation(&self) -> Result<PathBuf, Failure> {
+    /// Returns the place of the record of an apply that waits to be confirmed.
+    pub(crate) fn confirmation(&self) -> Result<RecordPlace, Failure> {
         match &self.kernel {
-            Choice::Live => Ok(self.live_folder().join(confirm::FILE)),
-            Choice::Simulated(path) => Ok(beside(path, ".confirm")?),
+            Choice::Live => Ok(RecordPlace::below(self.live_folder())),
+            Choice::Simulated(path) => Ok(RecordPlace::at(beside(path, ".confirm")?, self.owner())),
         }
+    }
+
+    /// Returns the user whose kernel this is, where its file tells: that user's lock is as good as one of this user's.
+    fn owner(&self) -> Option<u32> {
+        self.simulated().and_then(|state| fs::metadata(state).ok()).map(|state| state.uid())
     }
 }
 

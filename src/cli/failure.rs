@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
+use crate::files::word;
 use crate::identity::printable;
 use crate::kernel::{Call, KernelError};
 use crate::lock::LockError;
@@ -136,6 +137,11 @@ impl From<LockError> for Failure {
         match &error {
             LockError::Held { .. } => {
                 Self::new(Exit::Locked, error).hint("`--lock-timeout 30s` waits that long for it")
+            }
+            LockError::Unfit { path, .. } => {
+                let word = word(path);
+                let hint = format!("only dmctl makes that file; `mv -T {word} {word}.old` moves away what is there");
+                Self::new(Exit::Error, error).hint(hint)
             }
             LockError::Unusable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Self::new(Exit::Error, error).hint(

@@ -1,15 +1,14 @@
 //! An apply that waits to be confirmed, in the process that carries it out.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Phase, Record, TOKEN, forget, record, remove};
+use super::{Phase, Record, RecordError, RecordPlace, TOKEN, forget, record, remove};
 use crate::files::folder;
 
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
@@ -29,9 +28,21 @@ impl PendingApply {
     /// # Errors
     ///
     /// The error of the system when the record or the token can't be written.
-    pub(crate) fn begin(path: &Path, steps: usize, staying: Vec<String>) -> io::Result<Self> {
-        forget(path)?;
-        let (_, token) = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path))?.keep()?;
+    pub(crate) fn begin(
+        place: &RecordPlace,
+        steps: usize,
+        staying: Vec<String>,
+    ) -> Result<Self, RecordError> {
+        place.prepare()?;
+        match forget(place) {
+            // What is not a record is replaced by one.
+            Err(RecordError::Unfit { .. }) => {}
+            forgotten => forgotten?,
+        }
+        let path = place.path();
+        let token = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path));
+        let token = token.and_then(|token| Ok(token.keep()?)).map_err(place.failed())?;
+        let (_, token) = token;
         let name = token.file_name().map(PathBuf::from).unwrap_or_default();
         let record = Record {
             phase: Phase::Applying,
@@ -44,7 +55,10 @@ impl PendingApply {
             token: name,
         };
         let mut pending = Self { path: path.to_path_buf(), record, token, held: None };
-        pending.write()?;
+        if let Err(error) = pending.write() {
+            let _ = remove(&pending.token);
+            return Err(place.failed()(error));
+        }
         Ok(pending)
     }
 
@@ -104,14 +118,12 @@ impl PendingApply {
         remove(&self.token).map(drop)
     }
 
-    /// Replaces the record atomically.
+    /// Replaces the record atomically. No other user can open the file, before it is locked or afterwards: tempfile makes
+    /// it with mode 0600. Its lock is not waited for all the same.
     fn write(&mut self) -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".dmctl-confirm-")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder(&self.path))?;
+        let mut file = tempfile::Builder::new().prefix(".dmctl-confirm-").tempfile_in(folder(&self.path))?;
+        file.as_file().try_lock()?;
         file.write_all(serde_json::to_string(&self.record)?.as_bytes())?;
-        file.as_file().lock()?;
         self.held = Some(file.persist(&self.path)?);
         Ok(())
     }

@@ -1,17 +1,16 @@
 //! The record of an apply that is to be confirmed, as every process can read it.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::TOKEN;
-use crate::files;
+use super::{RecordError, RecordPlace, TOKEN};
+use crate::files::private;
 use crate::identity::printable;
 
 /// The largest record that is read, in bytes.
@@ -76,13 +75,13 @@ pub(crate) struct ConfirmState {
 }
 
 impl ConfirmState {
-    /// Reads the record at `path`. `None` where there is not one, or its content is not a record.
+    /// Reads the record at `place`. `None` where there is not one, or its content is not a record.
     ///
     /// # Errors
     ///
     /// The error of the system when the file can't be read or locked.
-    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
-        Ok(open(path)?.map(|(state, _)| state))
+    pub(crate) fn read(place: &RecordPlace) -> Result<Option<Self>, RecordError> {
+        Ok(open(place)?.map(|(state, _)| state))
     }
 
     /// Makes the state of a record that was read. The end of a wait is told by the clock of the host as it is now, which may
@@ -145,36 +144,25 @@ pub(super) fn monotonic() -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Opens the record at `path`, and reads the state in it.
-pub(super) fn open(path: &Path) -> io::Result<Option<(ConfirmState, File)>> {
+/// Opens the record at `place`, and reads the state in it.
+pub(super) fn open(place: &RecordPlace) -> Result<Option<(ConfirmState, File)>, RecordError> {
     loop {
-        let found = match files::find(path).map_err(io::Error::from) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => found?,
+        let opened = private::open_to_read(place.path(), place.owner());
+        let Some(mut file) = opened.map_err(|error| RecordError::of(place.path(), error))? else {
+            return Ok(None);
         };
-        if !found.metadata().is_file() {
-            let path = path.to_string_lossy();
-            let error = format!(
-                "{} is not a regular file, so not the record of an apply; remove it",
-                printable(&path)
-            );
-            return Err(io::Error::other(error));
-        }
-        let mut file = found.open()?;
         let mut text = String::new();
-        Read::take(&mut file, MAX_RECORD).read_to_string(&mut text)?;
+        Read::take(&mut file, MAX_RECORD).read_to_string(&mut text).map_err(place.failed())?;
         // A forged record must not name a file that is not a token.
         let ours = |record: &Record| record.token.to_str().is_some_and(|token| token.starts_with(TOKEN));
         let Some(record) = serde_json::from_str::<Record>(&text).ok().filter(ours) else { return Ok(None) };
         let alive = match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(place.failed()(error)),
             Ok(()) => false,
         };
         // A record that was replaced is unlocked, although its process still runs: read the new one.
-        let replaced =
-            !fs::metadata(path).is_ok_and(|now| file.metadata().is_ok_and(|was| was.ino() == now.ino()));
-        if alive || !replaced {
+        if alive || private::is_at(&file, place.path()).map_err(place.failed())? {
             return Ok(Some((ConfirmState::new(record, alive), file)));
         }
     }

@@ -19,6 +19,8 @@ pub enum FileKind {
     Fifo,
     /// A socket.
     Socket,
+    /// A symbolic link, where links are not followed.
+    Link,
 }
 
 impl FileKind {
@@ -31,6 +33,7 @@ impl FileKind {
             (found.is_char_device(), Self::CharacterDevice),
             (found.is_fifo(), Self::Fifo),
             (found.is_socket(), Self::Socket),
+            (found.is_symlink(), Self::Link),
         ];
         kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
     }
@@ -45,6 +48,7 @@ impl fmt::Display for FileKind {
             Self::CharacterDevice => "a character device",
             Self::Fifo => "a FIFO",
             Self::Socket => "a socket",
+            Self::Link => "a symbolic link",
         })
     }
 }

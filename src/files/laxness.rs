@@ -106,7 +106,7 @@ fn taken(bits: u32, letter: char) -> String {
 }
 
 /// Writes a path as a word of a shell.
-fn word(path: &Path) -> String {
+pub(crate) fn word(path: &Path) -> String {
     let path = path.to_string_lossy();
     printable(&try_quote(&path).unwrap_or_default()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The files that dmctl reads, and the files that it replaces.
+//! The files that dmctl reads, the files that it replaces, and those of its own that it locks.
 //!
 //! A map decides what root's kernel does, a plan is carried out, a key file decides who reads a disk. Each is believed
 //! only as far as it is out of reach of other users, so each is opened here, in this order:
@@ -7,11 +7,13 @@
 //! 2. What was found is judged: its kind, its owner and mode, and those of each folder on the way: `laxness`.
 //! 3. Only then is it opened, without waiting, and read up to a limit: `found`.
 //!
-//! The file that is opened is the one that was judged, whatever its path leads to by then.
+//! The file that is opened is the one that was judged, whatever its path leads to by then. Locks and records are opened
+//! in the same order, and no other user can open them: `private`.
 
 mod found;
 mod kind;
 mod laxness;
+pub(crate) mod private;
 mod replace;
 mod walk;
 
@@ -19,8 +21,9 @@ use std::path::Path;
 
 pub(crate) use found::{Found, ReadError};
 pub use kind::FileKind;
-pub(crate) use laxness::Guard;
+pub(crate) use laxness::{Guard, word};
 pub use laxness::{Laxness, Place};
+pub use private::Unfit;
 pub(crate) use replace::{Attempt, FileMode, behind_links, folder, replace};
 pub(crate) use walk::{FindError, Folder, find};
 

@@ -6,8 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The mode of a file that only its owner may read and write.
-const PRIVATE: u32 = 0o600;
+use super::private::PRIVATE;
 
 /// A call that failed on a file. Its `Display` is a verb, which the path follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::{fmt, process, thread};
 
 use nix::sys::stat::{major, minor};
+use rustix::process::geteuid;
 
 use super::PAUSE;
 use crate::identity::printable;
@@ -72,13 +73,62 @@ pub(super) fn of(file: &mut File) -> Holder {
 /// Returns the holder by the list of the kernel, `proc_locks(5)`. `None` when the list does not have it, as across pid
 /// namespaces.
 fn stranger(file: &File) -> Option<Holder> {
-    let metadata = file.metadata().ok()?;
-    let (device, inode) = (metadata.dev(), metadata.ino());
-    let file = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| pid_of(line, &file))?;
+    let pid = *pids(file)?.first()?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     Some(Holder { pid: Some(pid), command: name.trim_end().to_string(), stranger: true })
+}
+
+/// Lists the processes that have locked the file, by the list of the kernel.
+fn pids(file: &File) -> Option<Vec<u32>> {
+    let file = number(file)?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    Some(locks.lines().filter_map(|line| pid_of(line, &file)).collect())
+}
+
+/// Returns the number of a file as the lists of the kernel write it: `fs/locks.c`, `lock_get_status`.
+fn number(file: &File) -> Option<String> {
+    let metadata = file.metadata().ok()?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    Some(format!("{:02x}:{:02x}:{inode}", major(device), minor(device)))
+}
+
+/// Whether every process that has locked the file is another user's, neither root's nor of this one. `false` also when
+/// that can't be told.
+pub(super) fn is_another_user(file: &File) -> bool {
+    let (Some(pids), Some(number)) = (pids(file), number(file)) else { return false };
+    let is_other = |user: &u32| *user != 0 && *user != geteuid().as_raw();
+    let is_others = |pid: u32| {
+        // A process that has ended may have left the file open in another one.
+        let users = real_user(pid).map_or_else(|| openers(pid, &number), |user| vec![user]);
+        !users.is_empty() && users.iter().all(is_other)
+    };
+    !pids.is_empty() && pids.into_iter().all(is_others)
+}
+
+/// Returns the real user of a process: the effective one of a setuid program is root no matter which user has started it.
+fn real_user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Lists the users of the processes that have a file open with the lock that the process `holder` took, as far as they
+/// can be looked into.
+fn openers(holder: u32, number: &str) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| has_lock(*pid, holder, number)).filter_map(real_user).collect()
+}
+
+/// Whether a process has a file open with the lock that `holder` took: the lines `lock:` of
+/// `proc_pid_fdinfo(5)`.
+fn has_lock(pid: u32, holder: u32, number: &str) -> bool {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return false };
+    let texts = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
+    texts.into_iter().any(|text| {
+        let mut locks = text.lines().filter_map(|line| line.strip_prefix("lock:"));
+        locks.any(|lock| pid_of(lock.trim_start(), number) == Some(holder))
+    })
 }
 
 /// Returns the process of a line `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`, when it locks `file`.

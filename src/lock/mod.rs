@@ -2,25 +2,26 @@
 //!
 //! The lock is that of flock(2), so it ends with the process that holds it, however that ends. The file stays: if it
 //! were removed, two processes could lock two files of one name. While the lock is held the file names its holder, so
-//! that a process that waits can report it.
+//! that a process that waits can report it. Only its owner can open the file: flock(2) asks for no more than that.
 
+mod attempt;
 mod holder;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use thiserror::Error;
 
+pub use crate::files::Unfit;
 pub use holder::Holder;
 
+use crate::files::private::OwnError;
 use crate::identity::printable;
+use attempt::Attempt;
 
 /// The path of the lock for the running kernel, where its folder can be written.
 pub const LIVE: &str = "/run/dmctl.lock";
@@ -56,7 +57,15 @@ pub enum LockError {
         /// The process that holds it.
         holder: Holder,
     },
-    /// The lock file can't be opened, locked or written.
+    /// Something else is in the place of the lock file.
+    #[error("the lock {} can't be taken: {unfit}", printable(&.path.to_string_lossy()))]
+    Unfit {
+        /// The path of the lock file.
+        path: PathBuf,
+        /// What is there.
+        unfit: Unfit,
+    },
+    /// The lock file can't be opened or locked.
     #[error("the lock {} can't be taken: {source}", printable(&.path.to_string_lossy()))]
     Unusable {
         /// The path of the lock file.
@@ -70,6 +79,8 @@ pub enum LockError {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The file that had the name before, which a process that opened it then may wait for.
+    _replaced: Option<File>,
 }
 
 impl Lock {
@@ -91,26 +102,34 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`LockError::Held`] with the holder when the time is up; [`LockError::Unusable`] for a file that can't be
-    /// opened, locked or written.
+    /// [`LockError::Held`] with the holder when the time is up; [`LockError::Unfit`] for a folder, a link, a pipe or
+    /// another user's file in its place; [`LockError::Unusable`] for a file that can't be opened or locked.
     pub fn acquire(path: &Path, patience: Duration, command: &str) -> Result<Self, LockError> {
-        Self::acquire_unless(path, patience, command, &NEVER)
+        Self::acquire_unless(path, patience, command, &NEVER, None)
     }
 
-    /// Takes the lock as [`acquire`](Self::acquire) does, and ends the wait as soon as `stop` is true.
+    /// Takes the lock as [`acquire`](Self::acquire) does, and ends the wait as soon as `stop` is true. `owner` is a user
+    /// besides root and this one that may own the file.
     pub(crate) fn acquire_unless(
         path: &Path,
         patience: Duration,
         command: &str,
         stop: &AtomicBool,
+        owner: Option<u32>,
     ) -> Result<Self, LockError> {
-        let unusable = |source| LockError::Unusable { path: path.to_path_buf(), source };
-        let mut file = open(path).map_err(unusable)?;
-        if !wait_for(&file, patience, stop).map_err(unusable)? {
-            return Err(LockError::Held { path: path.to_path_buf(), holder: holder::of(&mut file) });
+        let attempt = Attempt { path, owner, end: Instant::now() + patience, stop };
+        let failed = |error| match error {
+            OwnError::Failed(source) => LockError::Unusable { path: path.to_path_buf(), source },
+            OwnError::Unfit(unfit) => LockError::Unfit { path: path.to_path_buf(), unfit },
+        };
+        match attempt.take().map_err(failed)? {
+            Ok(mut lock) => {
+                // The entry only helps the next process to name this one: a full disk must not end with it.
+                let _ = holder::write_entry(&mut lock.file, command);
+                Ok(lock)
+            }
+            Err(holder) => Err(LockError::Held { path: path.to_path_buf(), holder }),
         }
-        holder::write_entry(&mut file, command).map_err(unusable)?;
-        Ok(Self { file })
     }
 }
 
@@ -121,40 +140,9 @@ impl Drop for Lock {
     }
 }
 
-/// Opens the file, never through a symbolic link: another user may have put one in its place.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path)
-}
-
-/// Tries to lock the file until `patience` is over or `stop` is true. `false` when another process still holds the lock.
-fn wait_for(file: &File, patience: Duration, stop: &AtomicBool) -> io::Result<bool> {
-    let begin = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                return Err(error);
-            }
-            Err(_) => {}
-        }
-        let left = patience.saturating_sub(begin.elapsed());
-        if left.is_zero() || stop.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        thread::sleep(PAUSE.min(left));
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process;
+    use std::{process, thread};
 
     use super::*;
 
@@ -200,7 +188,7 @@ mod tests {
     fn another_program_is_named_by_the_kernel() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = open(&path).unwrap();
+        let held = File::create(&path).unwrap();
         held.lock().unwrap();
         let error = Lock::acquire(&path, Duration::ZERO, "dmctl create data").unwrap_err().to_string();
         assert!(error.starts_with(&format!("process {} (`", process::id())), "{error}");

@@ -1,10 +1,17 @@
 //! One dmctl changes a kernel at a time.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dmctl::lock::Lock;
+use nix::sys::stat::Mode;
+use nix::unistd::{geteuid, mkfifo};
 
 use crate::lab::{Lab, finish, until};
 
@@ -99,6 +106,153 @@ fn a_lock_that_cannot_be_written_is_an_error() {
     std::fs::create_dir(lab.lock()).unwrap();
     let stderr = lab.fails(1, ["suspend", "data"]);
     assert!(stderr.contains("state.json.lock can't be taken"), "{stderr}");
+}
+
+/// The user number of an account that owns nothing.
+const OTHER: u32 = 65534;
+
+fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// A program of another user's, ended with this.
+struct Stranger(Child);
+
+impl Stranger {
+    /// Starts a script that prints a line once it holds the lock of the file `$0`.
+    fn locks(script: &str, file: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(file).uid(OTHER).gid(OTHER).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n", "{script}");
+        Self(child)
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A lab whose folder others may enter, with a lock file of the given mode.
+fn with_lock_of(mode: u32) -> Option<Lab> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let lab = Lab::with(&["data"]);
+    let folder = lab.lock().parent().unwrap().to_path_buf();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(lab.lock(), Permissions::from_mode(mode)).unwrap();
+    Some(lab)
+}
+
+#[test]
+fn nothing_of_a_trial_can_be_opened_by_others() {
+    let lab = Lab::with(&["data"]);
+    let map =
+        lab.write("map.toml", "format = 1\n[mappings.new]\ntargets = [{ type = 'zero', length = 8 }]\n");
+    lab.ok(["apply", &map, "--confirm-within", "30s"]);
+    let folder = lab.lock().parent().unwrap().to_path_buf();
+    let own =
+        |name: &str| name.contains(".lock") || name.contains(".confirm") || name.contains("unconfirmed");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let own: Vec<_> = names.filter(|path| own(&path.to_string_lossy())).collect();
+    assert_eq!(own.len(), 3, "{own:?}");
+    for path in &own {
+        assert_eq!(mode(path), 0o600, "{path:?}");
+    }
+    lab.ok(["confirm"]);
+}
+
+#[test]
+fn a_lock_that_another_user_holds_is_replaced() {
+    // In the second the process that locked the file has ended, and has left it open in the next one.
+    for script in [
+        "exec flock --no-fork -s \"$0\" sh -c 'echo held; exec sleep 60'",
+        "exec 9<\"$0\"; flock -s 9; echo held; exec sleep 60",
+        "exec 9<\"$0\"; flock -x 9; echo held; exec sleep 60",
+    ] {
+        for kept in [0o644, 0o666, 0o640] {
+            let Some(lab) = with_lock_of(0o644) else { return };
+            let _stranger = Stranger::locks(script, &lab.lock());
+            fs::set_permissions(lab.lock(), Permissions::from_mode(kept)).unwrap();
+            lab.ok(["suspend", "data"]);
+            assert_eq!(mode(lab.lock()), 0o600);
+            assert!(!Path::new(&lab.path("state.json.lock.new")).exists());
+            lab.ok(["resume", "data"]);
+            let refused = Command::new("flock").arg("-n").arg(lab.lock()).arg("true").uid(OTHER).status();
+            assert_eq!(refused.unwrap().code(), Some(66), "another user can't open it");
+        }
+    }
+}
+
+#[test]
+fn a_loose_lock_that_root_holds_is_waited_for() {
+    let Some(lab) = with_lock_of(0o644) else { return };
+    let held = fs::File::open(lab.lock()).unwrap();
+    held.lock().unwrap();
+    let stderr = lab.fails(5, ["suspend", "data"]);
+    assert!(stderr.contains(&format!("process {} (`", std::process::id())), "{stderr}");
+    let ended = lab.run(["--lock-timeout", "100ms", "suspend", "data"]);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    drop(held);
+    lab.ok(["--lock-timeout", "100ms", "suspend", "data"]);
+    assert_eq!(mode(lab.lock()), 0o600);
+}
+
+#[test]
+fn only_one_of_many_replaces_a_loose_lock() {
+    let Some(lab) = with_lock_of(0o644) else { return };
+    let _stranger = Stranger::locks("exec 9<\"$0\"; flock 9; echo held; exec sleep 60", &lab.lock());
+    let create = |n: usize| {
+        let args = ["--lock-timeout", "60s", "create", &format!("d{n}"), "--table", "0 8 zero"];
+        lab.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for child in (0..8).map(create).collect::<Vec<_>>() {
+        let ended = finish(child);
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(lab.ok(["list"]).lines().count(), 9);
+}
+
+#[test]
+fn what_is_in_the_place_of_a_lock_is_told_and_not_opened() {
+    let lab = Lab::with(&["data"]);
+    let (lock, kept) = (lab.lock(), lab.path("kept"));
+    fs::write(&kept, "kept").unwrap();
+    let mut plants: Vec<(&str, Box<dyn Fn()>)> = vec![
+        ("it is a FIFO", Box::new(|| mkfifo(&lock, Mode::S_IRWXU).unwrap())),
+        ("it is a directory", Box::new(|| fs::create_dir(&lock).unwrap())),
+        ("it is a symbolic link", Box::new(|| symlink(&kept, &lock).unwrap())),
+        ("it is a socket", Box::new(|| drop(UnixListener::bind(&lock).unwrap()))),
+        ("it has 2 names (hard links)", Box::new(|| fs::hard_link(&kept, &lock).unwrap())),
+    ];
+    if geteuid().is_root() {
+        plants.push((
+            "it belongs to user 65534",
+            Box::new(|| {
+                fs::write(&lock, "").unwrap();
+                chown(&lock, Some(OTHER), None).unwrap();
+            }),
+        ));
+    }
+    for (told, plant) in plants {
+        fs::remove_file(&lock).unwrap();
+        plant();
+        let stderr = lab.fails(1, ["suspend", "data"]);
+        assert!(stderr.contains(&format!("state.json.lock can't be taken: {told}")), "{stderr}");
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+        let (_, way) = stderr.split_once('`').unwrap();
+        let moved = Command::new("sh").args(["-c", way.split_once('`').unwrap().0]).status().unwrap();
+        assert!(moved.success(), "{stderr}");
+        lab.ok(["suspend", "data"]);
+        let moved = lab.path("state.json.lock.old");
+        let _ = fs::remove_dir(&moved).or_else(|_| fs::remove_file(&moved));
+    }
 }
 
 /// A core would hold whatever keys were read.

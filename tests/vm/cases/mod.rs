@@ -15,6 +15,7 @@ mod growing;
 mod ignored;
 mod lifecycle;
 mod listing;
+mod locks;
 mod metadata;
 mod names;
 mod newer;
@@ -146,6 +147,12 @@ cases! {
         a_pipe_among_maps_is_waited_for_by_none
         what_runs_by_itself_judges_as_apply_does
         a_key_that_an_untrusted_map_names_is_not_read;
+    locks:
+        another_user_opens_nothing_of_a_trial
+        a_lock_that_another_user_holds_is_replaced
+        what_is_in_the_place_of_a_lock_is_told
+        a_folder_for_the_lock_is_judged
+        a_record_that_root_locks_holds_nothing_up;
     saved:
         another_file_behind_the_loop_device_makes_a_plan_stale;
     sectors:

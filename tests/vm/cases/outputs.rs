@@ -125,8 +125,8 @@ fn is_put_back(guest: &Guest) -> Result<()> {
 pub fn a_trial_that_can_not_be_recorded_is_put_back(guest: &Guest) -> Result<()> {
     let folder = "/run/tmp/records";
     fs::create_dir_all(folder)?;
-    // Room for the folder, the lock, the token and the first record, and not for the next one.
-    program("busybox", &["mount", "-t", "tmpfs", "-o", "nr_inodes=4", "tmpfs", folder])?;
+    // Room for two folders, the lock, the token and the first record, and not for the next one.
+    program("busybox", &["mount", "-t", "tmpfs", "-o", "nr_inodes=5", "tmpfs", folder])?;
     let arguments = [&["apply", "--lock-dir", folder][..], &TRIAL].concat();
     let output = command(&arguments)?.stderr(Stdio::piped()).output()?;
     let stderr = String::from_utf8(output.stderr)?;
@@ -135,9 +135,9 @@ pub fn a_trial_that_can_not_be_recorded_is_put_back(guest: &Guest) -> Result<()>
         stderr.contains("can't be written down") && stderr.contains("everything was put back"),
         "{stderr}"
     );
-    let left = program("ls", &["-A", folder])?;
+    let left = program("sh", &["-c", &format!("cd {folder} && ls -A . dmctl")])?;
     program("busybox", &["umount", folder])?;
-    ensure!(left == "dmctl.lock\n", "{left}");
+    ensure!(left == ".:\ndmctl\ndmctl.lock\n\ndmctl:\n", "{left}");
     Ok(())
 }
 

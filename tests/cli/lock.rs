@@ -226,7 +226,7 @@ fn what_is_in_the_place_of_a_lock_is_told_and_not_opened() {
     fs::write(&kept, "kept").unwrap();
     let mut plants: Vec<(&str, Box<dyn Fn()>)> = vec![
         ("it is a FIFO", Box::new(|| mkfifo(&lock, Mode::S_IRWXU).unwrap())),
-        ("it is a directory", Box::new(|| fs::create_dir(&lock).unwrap())),
+        ("it is a folder", Box::new(|| fs::create_dir(&lock).unwrap())),
         ("it is a symbolic link", Box::new(|| symlink(&kept, &lock).unwrap())),
         ("it is a socket", Box::new(|| drop(UnixListener::bind(&lock).unwrap()))),
         ("it has 2 names (hard links)", Box::new(|| fs::hard_link(&kept, &lock).unwrap())),

@@ -111,6 +111,9 @@ fn a_lock_that_cannot_be_written_is_an_error() {
 /// The user number of an account that owns nothing.
 const OTHER: u32 = 65534;
 
+/// Puts something in the place of a file.
+type Plant<'a> = Box<dyn Fn() + 'a>;
+
 fn mode(path: impl AsRef<Path>) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
@@ -163,7 +166,7 @@ fn nothing_of_a_trial_can_be_opened_by_others() {
     let own: Vec<_> = names.filter(|path| own(&path.to_string_lossy())).collect();
     assert_eq!(own.len(), 3, "{own:?}");
     for path in &own {
-        assert_eq!(mode(path), 0o600, "{path:?}");
+        assert_eq!(mode(path), 0o600, "{}", path.display());
     }
     lab.ok(["confirm"]);
 }
@@ -224,7 +227,7 @@ fn what_is_in_the_place_of_a_lock_is_told_and_not_opened() {
     let lab = Lab::with(&["data"]);
     let (lock, kept) = (lab.lock(), lab.path("kept"));
     fs::write(&kept, "kept").unwrap();
-    let mut plants: Vec<(&str, Box<dyn Fn()>)> = vec![
+    let mut plants: Vec<(&str, Plant<'_>)> = vec![
         ("it is a FIFO", Box::new(|| mkfifo(&lock, Mode::S_IRWXU).unwrap())),
         ("it is a folder", Box::new(|| fs::create_dir(&lock).unwrap())),
         ("it is a symbolic link", Box::new(|| symlink(&kept, &lock).unwrap())),

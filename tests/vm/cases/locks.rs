@@ -27,6 +27,9 @@ const EMPTY: &str = "[policy]\nprune = true\n[mappings]";
 /// How long a verb may take that must not wait.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
+/// Puts something in the place of a file.
+type Plant = fn(&Path) -> Result<()>;
+
 /// A shell of another user's, ended with this.
 struct Stranger(Child);
 
@@ -61,7 +64,7 @@ fn is_shut() -> Result<()> {
     let mut names = vec![lock::LIVE.to_string(), RECORDS.to_string()];
     for entry in fs::read_dir(RECORDS)? {
         let path = entry?.path();
-        ensure!(mode(&path)? == 0o600, "{path:?}");
+        ensure!(mode(&path)? == 0o600, "{}", path.display());
         names.push(path.to_string_lossy().into_owned());
     }
     for name in names {
@@ -129,7 +132,7 @@ pub fn a_lock_that_another_user_holds_is_replaced(_: &Guest) -> Result<()> {
 
 pub fn what_is_in_the_place_of_a_lock_is_told(guest: &Guest) -> Result<()> {
     let _ = fs::remove_file(lock::LIVE);
-    let plants: [(&str, fn(&Path) -> Result<()>); 4] = [
+    let plants: [(&str, Plant); 4] = [
         ("it is a FIFO", |path| Ok(mkfifo(path, Mode::S_IRWXU)?)),
         ("it is a folder", |path| Ok(fs::create_dir(path)?)),
         ("it is a symbolic link", |path| Ok(symlink("/run/tmp/elsewhere", path)?)),

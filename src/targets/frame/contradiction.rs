@@ -73,6 +73,32 @@ pub enum Contradiction {
         /// The way out.
         remedy: &'static str,
     },
+    /// The metadata does not fit on a device behind sectors that are skipped. All numbers are sectors.
+    TooSmallBehind {
+        /// The metadata, in the plural.
+        metadata: &'static str,
+        /// The sectors that the metadata takes.
+        needed: u64,
+        /// The sectors that are skipped before it.
+        reserved: u64,
+        /// The device.
+        device: Written,
+        /// The size of the device.
+        there: u64,
+        /// The way out.
+        remedy: &'static str,
+    },
+    /// The metadata leaves no room for data.
+    NoRoom {
+        /// The device that holds both.
+        device: Written,
+        /// The size of the device, in sectors.
+        size: u64,
+        /// The least size, in sectors.
+        least: u64,
+        /// The metadata, as in `a journal`.
+        rest: &'static str,
+    },
     /// A device of an existing set holds no metadata, and is not to be filled from the others.
     NewMember {
         /// The device without metadata.
@@ -129,6 +155,17 @@ impl fmt::Display for Contradiction {
             Self::TooSmall { metadata, counted, unit, room, there, remedy } => {
                 write!(f, "{metadata} counts {counted} {unit}, {room} has {there}; {remedy}")
             }
+            Self::TooSmallBehind { metadata, needed, reserved, device, there, remedy } => write!(
+                f,
+                "{metadata} need {needed} sectors behind {reserved} reserved ones, {} in all, {} has {there}; {remedy}",
+                needed.saturating_add(*reserved),
+                device.described()
+            ),
+            Self::NoRoom { device, size, least, rest } => write!(
+                f,
+                "{} is too small: it has {size} sectors, and {rest} leave room for data from {least} sectors on; make it larger",
+                device.described()
+            ),
             Self::NewMember { device, place } => write!(
                 f,
                 "{} has no superblock, and other devices of the array have one; write rebuild = [{place}] to fill device \

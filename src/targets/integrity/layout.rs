@@ -204,9 +204,14 @@ impl Layout {
         self.needed(sizes.data, log_buffer).is_some_and(|needed| needed <= sizes.tags)
     }
 
-    /// Returns how many sectors the device with the tags must have at least, where it holds nothing else.
-    pub(super) fn smallest(&self, data: u64) -> Option<u64> {
-        self.needed(data, self.log_buffer?.min(MIN_LOG_BUFFER))
+    /// Returns the sectors of the journal and the tags as the kernel uses them on a device of their own, which begin behind
+    /// the reserved ones: the tags in buffers as large as possible, of which the last is read as a whole. The kernel does
+    /// not count the reserved sectors (`calculate_device_limits`), but skips them (`dm_bufio_set_sector_offset`).
+    pub(super) fn used(&self, sizes: Sizes) -> Option<u64> {
+        let largest = self.log_buffer?;
+        let smallest = largest.min(MIN_LOG_BUFFER);
+        let log = (smallest..=largest).rev().find(|log| self.tags_fit(sizes, *log)).unwrap_or(smallest);
+        self.needed(sizes.data, log)
     }
 
     fn needed(&self, data: u64, log_buffer: u32) -> Option<u64> {

@@ -8,6 +8,8 @@ use crate::targets::{Contradiction, Found, OnDisk, SizeOf, le16, le32, le64};
 use crate::units::{Bytes, SECTOR};
 
 const SUPERBLOCK: &str = "the superblock of integrity";
+/// The sectors of the superblock (`SB_SECTORS`).
+const SUPERBLOCK_SECTORS: u64 = 8;
 /// Judges the bytes where the superblock should be.
 pub(super) fn look(bytes: &[u8]) -> Found {
     if bytes.starts_with(MAGIC) {
@@ -62,20 +64,46 @@ fn fixed(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
 /// Finds out whether the devices are too small for the row, with a superblock or before they have one.
 fn too_small(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
     let sizes = wanted.sizes(on_disk.size_of)?;
-    let head = on_disk.first()?;
-    let layout = match look(head) {
+    let head = match on_disk.first() {
+        Some(head) => head,
+        // The superblock would be behind the end, where nothing can be read.
+        None if wanted.reserved.0.saturating_add(SUPERBLOCK_SECTORS) > sizes.tags => &[],
+        None => return None,
+    };
+    let layout = |sizes| match look(head) {
         Found::Right => Layout::read(wanted, head),
         _ => Layout::fresh(wanted, sizes),
-    }?;
-    let there = layout.room(sizes);
+    };
+    let there = layout(sizes)?.room(sizes);
     match &wanted.meta_device {
-        Some(_) if there == 0 => Some(Contradiction::TooSmall {
-            metadata: "the journal and the tags of all data",
-            counted: layout.smallest(sizes.data)?,
-            unit: "sectors",
-            room: "meta_device",
-            there: sizes.tags,
-            remedy: "make meta_device larger, or device smaller",
+        Some(device) => {
+            let (needed, reserved) = (least_for_tags(sizes, wanted.reserved.0, &layout)?, wanted.reserved.0);
+            let metadata = "the journal and the tags of all data";
+            let is_short = needed.saturating_add(reserved) > sizes.tags;
+            is_short.then(|| match reserved {
+                0 => Contradiction::TooSmall {
+                    metadata,
+                    counted: needed,
+                    unit: "sectors",
+                    room: "meta_device",
+                    there: sizes.tags,
+                    remedy: "make meta_device larger, or device smaller",
+                },
+                reserved => Contradiction::TooSmallBehind {
+                    metadata,
+                    needed,
+                    reserved,
+                    device: device.into(),
+                    there: sizes.tags,
+                    remedy: "make meta_device larger, or device or reserved smaller",
+                },
+            })
+        }
+        None if there == 0 => Some(Contradiction::NoRoom {
+            device: (&wanted.device).into(),
+            size: sizes.data,
+            least: least_for_data(&layout)?,
+            rest: "tags and a journal",
         }),
         None if there < on_disk.length => Some(Contradiction::TooSmall {
             metadata: "this table",
@@ -83,11 +111,42 @@ fn too_small(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> 
             unit: "sectors",
             room: "the device below, beside tags and journal,",
             there,
-            remedy: if there > 0 { "leave the length out" } else { "make that device larger" },
+            remedy: "leave the length out",
         }),
-        _ => None,
+        None => None,
     }
 }
+
+/// Returns how many sectors the journal and the tags need behind the reserved ones, on a device that is large enough. On a
+/// larger device the kernel makes the journal and the buffers larger, so each size is tried until one is enough.
+fn least_for_tags(mut sizes: Sizes, reserved: u64, layout: LayoutOf<'_>) -> Option<u64> {
+    loop {
+        let used = layout(sizes)?.used(sizes)?;
+        let needed = used.checked_add(reserved)?;
+        if needed <= sizes.tags {
+            return Some(used);
+        }
+        sizes.tags = needed;
+    }
+}
+
+/// Returns the least sectors of a device with room for data beside the tags and the journal.
+fn least_for_data(layout: LayoutOf<'_>) -> Option<u64> {
+    let is_enough = |size| Some(layout(Sizes { data: size, tags: size })?.room(Sizes { data: size, tags: size }) > 0);
+    let (mut small, mut large) = (0, 1);
+    while !is_enough(large)? {
+        small = large;
+        large = large.checked_mul(2)?;
+    }
+    while large - small > 1 {
+        let middle = small + (large - small) / 2;
+        if is_enough(middle)? { large = middle } else { small = middle }
+    }
+    Some(large)
+}
+
+/// Returns the layout on devices of these sizes.
+type LayoutOf<'l> = &'l dyn Fn(Sizes) -> Option<Layout>;
 
 impl Integrity {
     /// Returns the sizes of the devices, where both are known.

@@ -160,3 +160,69 @@ pub fn integrity_with_a_device_for_the_tags_that_is_too_small(guest: &Guest) -> 
     }
     Ok(())
 }
+
+/// Makes a stack of `integrity` with tags on `m`, behind `reserved` sectors.
+fn behind(reserved: u64, data: u64, tags: u64, more: &str) -> String {
+    format!(
+        "[mappings.o]\ntargets = [{{ type = 'linear', length = {data}, device = '/dev/ram0' }}]\n[mappings.m]\ntargets = [{{ type = 'linear', length = {tags}, device = '/dev/ram1' }}]\n[mappings.s]\ntargets = [{{ type = 'integrity', device = '@o', meta_device = '@m', reserved = {reserved}, internal_hash = 'crc32c'{more} }}]"
+    )
+}
+
+/// Returns how many sectors `meta_device` must have, with the reserved ones, as the conflict of a plan tells it.
+fn told_in_all(map: &str) -> Result<Option<u64>> {
+    let plan = with_map("plan", map, &[])?;
+    let told = plan.stdout.split_once(" in all, ").and_then(|(before, _)| before.rsplit(' ').next());
+    Ok(told.and_then(|told| told.parse().ok()))
+}
+
+/// The kernel does not count the reserved sectors of `meta_device`, takes the table, and fails every access to tags behind
+/// the end of that device.
+pub fn integrity_with_reserved_sectors_before_the_tags(guest: &Guest) -> Result<()> {
+    guest.needs("integrity")?;
+    for more in ["", ", block_size = 4096", ", journal_sectors = 4000, buffer_sectors = 1, mode = 'direct'"] {
+        for reserved in [8, 1100] {
+            guest.blank()?;
+            Disk::open("/dev/ram1")?.fill(0, 8192, 0)?;
+            let map = |data: u64, tags: u64| behind(reserved, data, tags, more);
+            let told = || format!("{more}: {reserved} reserved");
+            let least = told_in_all(&map(16_384, 192))?.with_context(told)?;
+            ensure!(told_in_all(&map(16_384, least - 1))? == Some(least), "{}: {least}", told());
+            guest.apply(&map(16_384, least), &["--allow", "format"]).with_context(told)?;
+            Disk::mapping("s")?.fill(16_320, 64, 0x5a).with_context(told)?;
+            apply_ends(NOTHING, &[], 0)?;
+            apply_ends(&map(16_384, least), &[], 0).with_context(told)?;
+            let disk = Disk::mapping("s")?;
+            ensure!(disk.read(16_376, 8)?.iter().all(|byte| *byte == 0x5a), "{}: data is lost", told());
+            drop(disk);
+            // The data grows, and needs tags behind the end, but for large blocks, whose tags are in the same buffer.
+            let needed = told_in_all(&map(122_880, least))?;
+            ensure!(needed.is_some_and(|needed| needed > least) || more.contains("block"), "grows: {}", told());
+            if needed.is_some() {
+                guest.refused(&map(122_880, least), &["--allow", "remap,format"], 1).with_context(told)?;
+            }
+            guest.apply(&map(122_880, needed.unwrap_or(least)), &[]).with_context(told)?;
+            Disk::mapping("s")?.fill(122_816, 64, 0x5a).with_context(told)?;
+            apply_ends(NOTHING, &[], 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// A device without room for data tells the least size, which is enough.
+pub fn integrity_on_a_device_without_room(guest: &Guest) -> Result<()> {
+    guest.needs("integrity")?;
+    for row in INTEGRITY {
+        guest.blank()?;
+        let least = |sectors: u64| -> Result<Option<u64>> {
+            let plan = with_map("plan", &stack(sectors, row), &[])?;
+            let told = plan.stdout.split("leave room for data from ").nth(1);
+            Ok(told.and_then(|told| told.split(' ').next()?.parse().ok()))
+        };
+        let told = least(64)?.with_context(|| format!("{row}: no conflict"))?;
+        ensure!(least(told - 1)? == Some(told), "{row}: {told}");
+        guest.apply(&stack(told, row), &["--allow", "format"]).with_context(|| format!("{row}: {told}"))?;
+        ensure!(full("s")? >= 8, "{row}");
+        apply_ends(NOTHING, &[], 0)?;
+    }
+    Ok(())
+}

@@ -233,7 +233,9 @@ cases! {
         what_is_in_use_by_then_is_told;
     growing:
         integrity_grows_with_what_is_below
-        integrity_with_a_device_for_the_tags_that_is_too_small;
+        integrity_with_a_device_for_the_tags_that_is_too_small
+        integrity_with_reserved_sectors_before_the_tags
+        integrity_on_a_device_without_room;
     outputs:
         a_full_disk_decides_nothing
         a_full_disk_ends_no_trial

@@ -10,11 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
-use super::{
-    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Words, alternatives, le32, option,
-};
+use super::{Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Words, alternatives, le32, option, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -139,6 +135,7 @@ impl Cache {
 
 impl TargetKind for Cache {
     const NAME: &'static str = "cache";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A slow device with the blocks in use kept on a fast one.",
         since: "3.9",

@@ -174,7 +174,7 @@ impl Operand for Tag {
 
 impl TargetKind for Crypt {
     const NAME: &'static str = "crypt";
-    const TRAITS: Traits = Traits { secret: true, ..Traits::EARLY };
+    const TRAITS: Traits = Traits { secret: true, messages: true, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted.",
         since: "2.6",

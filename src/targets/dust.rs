@@ -3,9 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Words,
-};
+use super::{DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Words, Traits};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
@@ -27,6 +25,7 @@ pub(crate) struct Dust {
 
 impl TargetKind for Dust {
     const NAME: &'static str = "dust";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A disk with bad blocks: the message `addbadblock N` makes reads of a block fail until it is \
                   written, `enable` and `disable` turn the behaviour on and off. It starts turned off.",

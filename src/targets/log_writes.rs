@@ -4,10 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength,
-    SizeOf, Target, TargetKind, Words,
-};
+use super::{DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength, SizeOf, Target, TargetKind, Words, Traits};
 use crate::device::Device;
 
 /// Every write is also kept, in order, on a second device.
@@ -22,6 +19,7 @@ pub(crate) struct LogWrites {
 
 impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
                   replay them. The message `mark TEXT` puts a mark into the log.",

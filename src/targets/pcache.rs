@@ -80,7 +80,7 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Pcache {
     const NAME: &'static str = "pcache";
-    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A write-back cache in persistent memory (DAX), in front of a slower device.",
         since: "6.18",

@@ -12,11 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
-use super::{
-    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Unit, Words, alternatives, begins_with, option,
-};
+use super::{Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, option, Traits};
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;
@@ -209,6 +205,7 @@ impl Raid {
 
 impl TargetKind for Raid {
     const NAME: &'static str = "raid";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
                   what is consistent; without them nothing does.",

@@ -6,10 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    Target, TargetKind, Words,
-};
+use super::{DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words, Traits};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -36,6 +33,7 @@ pub(crate) struct SwitchPath {
 
 impl TargetKind for Switch {
     const NAME: &'static str = "switch";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Leads each region of a device over one of several paths. The message `set_region_mappings` says \
                   which; until then all regions take the first.",

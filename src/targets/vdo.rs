@@ -211,7 +211,7 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Vdo {
     const NAME: &'static str = "vdo";
-    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Stores equal blocks once, compresses them where that is wanted, and offers more space than it has.",
         since: "6.9",

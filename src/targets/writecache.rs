@@ -5,11 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
-use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Unit, Words, alternatives, begins_with, le32, le64, option,
-};
+use super::{Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, le32, le64, option, Traits};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 
@@ -134,6 +130,7 @@ impl Writecache {
 
 impl TargetKind for Writecache {
     const NAME: &'static str = "writecache";
+    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Writes go to a fast device first, and to their place later. Reads of what is not in the cache go \
                   to the origin.",

@@ -38,7 +38,7 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Zoned {
     const NAME: &'static str = "zoned";
-    const TRAITS: Traits = Traits { singleton: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
         since: "4.13",

@@ -123,13 +123,18 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
     }
 }
 
+/// Checks that each message is a line, and that the target takes it: what begins with `@` is for Device Mapper itself
+/// (`target_message` in `drivers/md/dm-ioctl.c`).
 fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
     for (index, message) in row.messages.iter().enumerate() {
+        let at = || origin().below("messages").below(index);
         if message.trim().is_empty() || message.contains(char::is_control) {
-            diagnostics.push(
-                Diagnostic::error("a message is one line of words, such as \"addbadblock 60\"")
-                    .at(origin().below("messages").below(index)),
-            );
+            let rule = "a message is one line of words, such as \"addbadblock 60\"";
+            diagnostics.push(Diagnostic::error(rule).at(at()));
+        } else if !row.target.traits().messages && !message.trim_start().starts_with('@') {
+            let kind = row.target.kind();
+            let refused = Diagnostic::error(format!("a `{kind}` target takes no messages, and the kernel refuses each"));
+            diagnostics.push(refused.at(at()).help("take it out"));
         }
     }
 }

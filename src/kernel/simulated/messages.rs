@@ -44,9 +44,12 @@ const UNDERSTOOD: &[(&str, &[&str])] = &[
             "fail_path",
         ],
     ),
+    ("pcache", &["gc_percent"]),
     ("raid", &["idle", "frozen", "resync", "recover", "check", "repair", "reshape"]),
     ("switch", &["set_region_mappings"]),
+    ("vdo", &["*"]),
     ("writecache", &["flush", "flush_on_suspend", "cleaner", "clear_stats"]),
+    ("zoned", &["reclaim"]),
 ];
 
 /// Sends `text` to the target at `sector` of a mapping.
@@ -85,5 +88,22 @@ fn to_core(model: &mut Model, number: DevNum, words: &[&str]) -> Result<(), Refu
             Ok(())
         }
         _ => Err(Refusal::new(Errno::EINVAL, "Unsupported message sent to DM core")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::KINDS;
+
+    /// A message that is an error of a map must be one that the kernel refuses.
+    #[test]
+    fn only_targets_with_a_handler_take_messages() {
+        // `key` is taken while the device is suspended, and pools are modelled elsewhere.
+        let elsewhere = ["crypt", "thin-pool"];
+        for kind in KINDS {
+            let understood = UNDERSTOOD.iter().any(|(known, _)| *known == kind.name);
+            assert_eq!(understood || elsewhere.contains(&kind.name), kind.traits.messages, "{}", kind.name);
+        }
     }
 }

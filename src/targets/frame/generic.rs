@@ -170,8 +170,8 @@ impl ErasedTarget for Generic {
     }
 
     fn traits(&self) -> Traits {
-        // The meaning of an unknown target's words is unknown: treat them as if they held a key.
-        Traits { secret: true, ..Traits::PLAIN }
+        // The meaning of an unknown target's words is unknown: treat them as if they held a key. So is whether it takes messages.
+        Traits { secret: true, messages: true, ..Traits::PLAIN }
     }
 
     fn params(&self, style: Style) -> String {

@@ -16,6 +16,8 @@ pub struct Traits {
     /// The kernel can make it by itself before anything else runs (`dm_allowed_targets` in
     /// `drivers/md/dm-init.c`).
     pub early: bool,
+    /// Whether it takes messages (`message` of its `struct target_type`).
+    pub messages: bool,
 }
 
 /// Whether a table may be read-only.
@@ -38,6 +40,7 @@ impl Traits {
         mode: Mode::Any,
         secret: false,
         early: false,
+        messages: false,
     };
 
     /// Nothing special, but the kernel can make it before anything else runs.

@@ -10,7 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
-use super::{Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Words, alternatives, le32, option, Traits};
+use super::{
+    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Traits, Words, alternatives, le32, option,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Words, Traits};
+use super::{
+    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Traits,
+    Words,
+};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 

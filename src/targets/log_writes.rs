@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength, SizeOf, Target, TargetKind, Words, Traits};
+use super::{
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength,
+    SizeOf, Target, TargetKind, Traits, Words,
+};
 use crate::device::Device;
 
 /// Every write is also kept, in order, on a second device.

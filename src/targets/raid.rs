@@ -12,7 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
-use super::{Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, option, Traits};
+use super::{
+    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Traits, Unit, Words, alternatives, begins_with, option,
+};
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
 use crate::units::Sectors;

@@ -6,7 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words, Traits};
+use super::{
+    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    Target, TargetKind, Traits, Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 

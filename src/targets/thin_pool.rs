@@ -94,7 +94,8 @@ impl ThinPool {
 
 impl TargetKind for ThinPool {
     const NAME: &'static str = "thin-pool";
-    const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::Writable, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { singleton: true, immutable: true, mode: Mode::Writable, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A pool of blocks for thin volumes: each volume takes blocks as it is written.",
         since: "3.2",

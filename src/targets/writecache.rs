@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
-use super::{Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Unit, Words, alternatives, begins_with, le32, le64, option, Traits};
+use super::{
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Traits, Unit, Words, alternatives, begins_with, le32, le64, option,
+};
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
 

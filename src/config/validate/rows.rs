@@ -133,7 +133,9 @@ fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &m
             diagnostics.push(Diagnostic::error(rule).at(at()));
         } else if !row.target.traits().messages && !message.trim_start().starts_with('@') {
             let kind = row.target.kind();
-            let refused = Diagnostic::error(format!("a `{kind}` target takes no messages, and the kernel refuses each"));
+            let refused = Diagnostic::error(format!(
+                "a `{kind}` target takes no messages, and the kernel refuses each"
+            ));
             diagnostics.push(refused.at(at()).help("take it out"));
         }
     }

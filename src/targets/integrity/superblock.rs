@@ -132,7 +132,8 @@ fn least_for_tags(mut sizes: Sizes, reserved: u64, layout: LayoutOf<'_>) -> Opti
 
 /// Returns the least sectors of a device with room for data beside the tags and the journal.
 fn least_for_data(layout: LayoutOf<'_>) -> Option<u64> {
-    let is_enough = |size| Some(layout(Sizes { data: size, tags: size })?.room(Sizes { data: size, tags: size }) > 0);
+    let is_enough =
+        |size| Some(layout(Sizes { data: size, tags: size })?.room(Sizes { data: size, tags: size }) > 0);
     let (mut small, mut large) = (0, 1);
     while !is_enough(large)? {
         small = large;

@@ -196,7 +196,11 @@ pub fn integrity_with_reserved_sectors_before_the_tags(guest: &Guest) -> Result<
             drop(disk);
             // The data grows, and needs tags behind the end, but for large blocks, whose tags are in the same buffer.
             let needed = told_in_all(&map(122_880, least))?;
-            ensure!(needed.is_some_and(|needed| needed > least) || more.contains("block"), "grows: {}", told());
+            ensure!(
+                needed.is_some_and(|needed| needed > least) || more.contains("block"),
+                "grows: {}",
+                told()
+            );
             if needed.is_some() {
                 guest.refused(&map(122_880, least), &["--allow", "remap,format"], 1).with_context(told)?;
             }

@@ -204,7 +204,8 @@ fn kernel(foreign: u32) -> Simulated {
 fn apply(kernel: &Simulated, map: &Map) -> Result<(), TestCaseError> {
     let all: BTreeSet<Class> = Class::ALL.into_iter().collect();
     let mut plan = plan::plan(kernel, map, &all).unwrap();
-    let exchanges = |conflict: &plan::Conflict| conflict.reason == plan::Obstacle::ExchangeInParts;
+    let exchanges =
+        |conflict: &plan::Conflict| matches!(conflict.reason, plan::Obstacle::ExchangeInParts { .. });
     if !plan.conflicts.is_empty() && plan.conflicts.iter().all(exchanges) {
         // As the conflict advises: first a map that uses none of the sectors.
         let mut nothing = Map { mappings: config::Mappings::default(), ..map.clone() };

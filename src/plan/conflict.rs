@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 pub use self::party::{Claimant, Link, NameHolder};
 use super::blocks_grow::BlocksGrow;
-use super::neighbour::{DiskUser, Origin, SameDisk, WrittenElsewhere};
+use super::neighbour::{SameDisk, WrittenElsewhere};
 use super::other_stack::OtherStack;
 use super::unseen_fact::UnseenFact;
 use crate::block_size::{Misaligned, MisalignedRow};
@@ -255,7 +255,10 @@ pub enum Obstacle {
     /// A key is in no keyring.
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.
-    ExchangeInParts,
+    ExchangeInParts {
+        /// The mapping that must be absent first.
+        first: Key,
+    },
     /// Volumes that are snapshots of each other.
     SnapshotsInCircle {
         /// The mappings that serve these volumes.
@@ -266,24 +269,6 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// The mapping of another stack whose device is in the way.
-    pub(crate) fn other_stack(&self) -> Option<&OtherStack> {
-        let living = match self {
-            Self::NameTaken { by: NameHolder::OtherStack(other), .. } => return Some(other),
-            Self::OriginForeign { other, .. } => return other.as_ref(),
-            Self::WrittenElsewhere(shared) => &shared.by,
-            Self::SameDisk(disk) => match &disk.by {
-                DiskUser::Living(living) => living,
-                _ => return None,
-            },
-            _ => return None,
-        };
-        match &living.origin {
-            Origin::OtherStack(other) => Some(other),
-            _ => None,
-        }
-    }
-
     /// Whether the obstacle is only in the way of a load: a table that is live already goes on.
     pub(super) fn hinders_only_a_load(&self) -> bool {
         matches!(

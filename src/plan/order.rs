@@ -8,7 +8,8 @@
 //! temporary one. Its uuid tells its mapping, so a crash in between is repaired by the next plan.
 //!
 //! Sectors can wait in a circle, too: two mappings exchange theirs. Then their tables are swapped together, while both are
-//! suspended. Where that is not possible, it is a conflict.
+//! suspended. Where what has the sectors is removed once a device above it is on the new one, the two may be there at one
+//! time: neither is written but through that device. Where none of this is possible, it is a conflict.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -53,7 +54,7 @@ pub(crate) fn sort(
     let places = order.places();
     for exchange in &order.exchanges {
         if !exchange::is_together(&order.dependencies, &order.sorted, &places, exchange) {
-            order.note(exchange[0], Obstacle::ExchangeInParts, conflicts);
+            order.note(exchange[0], order.in_parts(exchange, exchange[0]), conflicts);
         }
     }
     let Order { dependencies, sorted, .. } = order;
@@ -230,12 +231,17 @@ impl<'c, 'a> Order<'c, 'a> {
         {
             return;
         }
+        if let Some((before, after)) = exchange::beside(&self.dependencies, circle) {
+            self.dependencies.drop(before, after, Dependency::TakesOver);
+            self.recount(after);
+            return;
+        }
         if let Some((before, after)) = self.inside(circle, Dependency::TakesOver) {
             if exchange::is_possible(&self.dependencies, circle) {
                 self.exchanging.extend(circle);
                 self.exchanges.push(circle.to_vec());
             } else {
-                self.note(after, Obstacle::ExchangeInParts, conflicts);
+                self.note(after, self.in_parts(circle, after), conflicts);
             }
             self.dependencies.drop(before, after, Dependency::TakesOver);
             self.recount(after);
@@ -266,6 +272,15 @@ impl<'c, 'a> Order<'c, 'a> {
     fn copied(&self, step: UnsortedId) -> Option<Key> {
         let Operation::Message(message) = &self.dependencies.steps[step].operation else { return None };
         message.prepares.as_ref()?.origin.as_ref().map(|(key, _)| key.clone())
+    }
+
+    /// The obstacle of a circle, with the mapping that opens it where its device is absent first: a removal takes no sectors,
+    /// and needs no lower device.
+    fn in_parts(&self, circle: &[UnsortedId], taking: UnsortedId) -> Obstacle {
+        let reload = |step: &&UnsortedId| self.dependencies.action(**step) == Action::Reload;
+        let mappings = circle.iter().filter(reload).chain([&taking]);
+        let first = mappings.filter_map(|step| self.dependencies.steps[*step].mapping.clone()).next();
+        first.map_or(Obstacle::StepsInCircle, |first| Obstacle::ExchangeInParts { first })
     }
 
     /// Adds a conflict of the mapping that a step is for.

@@ -183,3 +183,83 @@ fn a_disk_that_another_stack_lets_go() {
     lab.ok(apply.iter().chain(&options));
     assert_eq!(lab.ok(["list"]), "y\n");
 }
+
+fn layer(key: &str, lower: &str) -> String {
+    format!("[mappings.{key}]\ntargets = [{{ type = \"linear\", device = \"@{lower}\" }}]\n")
+}
+
+/// A layer that another one replaces: the device above moves from the one to the other, and only then the old one goes.
+#[test]
+fn a_layer_that_is_replaced_is_made_beside_the_old_one() {
+    const ABSENT: &str = "[mappings.x]\nstate = \"absent\"\n";
+    const PRUNE: &str = "[policy]\nprune = true\n";
+    let before = format!("{}{}", linear("x", 0, 4), layer("d", "x"));
+    let after = format!("{}{}", linear("y", 0, 4), layer("d", "y"));
+    for (policy, gone) in [("", ABSENT), (PRUNE, "")] {
+        let (lab, file) = lab(&before, &format!("{policy}{after}{gone}"));
+        let number = lab.json(["info", "d", "--json"])["minor"].clone();
+        lab.ok(["apply", &file]);
+        assert_eq!(lab.ok(["plan", &file]), "Nothing to do.\n");
+        assert_eq!(lab.ok(["list"]), "d\ny\n");
+        assert_eq!(lab.json(["info", "d", "--json"])["minor"], number, "it is the same device");
+    }
+    follow(&before, &format!("{after}{ABSENT}"), &["d"]);
+    // Two layers at once, and two devices above one.
+    let before = format!("{}{}{}", linear("x", 0, 4), layer("m", "x"), layer("d", "m"));
+    let after = format!(
+        "{}{}{}{ABSENT}[mappings.m]\nstate = \"absent\"\n",
+        linear("y", 0, 4),
+        layer("n", "y"),
+        layer("d", "n")
+    );
+    let (lab_of_two, file) = lab(&before, &after);
+    lab_of_two.ok(["apply", &file]);
+    assert_eq!(lab_of_two.ok(["list"]), "d\nn\ny\n");
+    let half = |key: &str, lower: &str, offset: u32| {
+        format!(
+            "[mappings.{key}]\ntargets = [{{ type = \"linear\", device = \"@{lower}\", offset = {offset}, length = 4096 }}]\n"
+        )
+    };
+    let of = |lower: &str, d: u32, e: u32| {
+        format!("{}{}{}", linear(lower, 0, 4), half("d", lower, d), half("e", lower, e))
+    };
+    for (d, e) in [(0, 4096), (4096, 0)] {
+        let (lab, file) = lab(&of("x", 0, 4096), &format!("{}{ABSENT}", of("y", d, e)));
+        lab.ok(["apply", &file, "--allow", "remap"]);
+        assert_eq!(lab.ok(["plan", &file]), "Nothing to do.\n");
+        assert_eq!(lab.ok(["list"]), "d\ne\ny\n");
+    }
+}
+
+/// What can't be ordered tells a way out that works.
+#[test]
+fn sectors_that_go_round_are_let_go_of_in_two_parts() {
+    let at = |key: &str, disk: &str, lower: &str| {
+        linear(key, 0, 4).replace("8:0", if lower.is_empty() { disk } else { lower })
+    };
+    let before = format!("{}{}", at("a", "8:0", ""), at("b", "8:16", ""));
+    let after = |states: [&str; 3]| {
+        let state = |text: String, state: &str| text.replace("targets", &format!("{state}targets"));
+        let [a, b, below] = states;
+        let mappings = [
+            state(at("a", "8:16", ""), a),
+            state(layer("b", "below"), b),
+            state(at("below", "8:0", ""), below),
+        ];
+        map(&mappings.concat())
+    };
+    let lab = Lab::new();
+    lab.edit(|state| state["block_devices"][1]["read_only"] = false.into());
+    lab.ok(["apply", &lab.write("before.toml", &map(&before))]);
+    let file = lab.write("after.toml", &after([""; 3]));
+    let ended = lab.run(["apply", &file, "--allow", "remap"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let (_, way) = ended.stderr.split_once("first with `state = \"absent\"` for `").unwrap();
+    let first = way.split('`').next().unwrap();
+    let states = ["a", "b", "below"].map(|key| if key == first { "state = \"absent\"\n" } else { "" });
+    lab.write("after.toml", &after(states));
+    lab.ok(["apply", &file, "--allow", "remap"]);
+    lab.write("after.toml", &after([""; 3]));
+    lab.ok(["apply", &file, "--allow", "remap"]);
+    assert_eq!(lab.ok(["plan", &file]), "Nothing to do.\n");
+}

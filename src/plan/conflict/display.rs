@@ -84,9 +84,11 @@ impl fmt::Display for Obstacle {
             Self::Unseen(fact) => fact.fmt(f),
             Self::TypeMissing(kind) => write_type_missing(f, kind),
             Self::KeyMissing(key) => write!(f, "{key}"),
-            Self::ExchangeInParts => f.write_str(
-                "it would take sectors from a device that takes others in turn, and their tables can't be swapped together; \
-                 apply the change in two parts: first a map in which nothing uses these sectors",
+            Self::ExchangeInParts { first } => write!(
+                f,
+                "it would take sectors from a device that lets go of them only after it, and their tables can't be swapped \
+                 together; apply the change in two parts: first with `state = \"absent\"` for `{first}` and for all that is \
+                 made on it"
             ),
             Self::SnapshotsInCircle { origins } => write_snapshots_in_circle(f, origins),
             Self::StepsInCircle => {

@@ -159,6 +159,7 @@ cases! {
         what_a_device_outside_the_map_writes_is_a_conflict
         a_leftover_keeps_its_sectors_until_it_is_pruned
         sectors_change_hands_in_one_apply
+        a_layer_is_replaced_beside_the_old_one
         a_disk_and_its_partitions_are_never_both_in_use
         a_thin_volume_has_one_mapping;
     metadata:

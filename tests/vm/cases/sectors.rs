@@ -75,6 +75,24 @@ pub fn sectors_change_hands_in_one_apply(guest: &Guest) -> Result<()> {
     guest.apply("mappings.d.state = \"absent\"", &[])
 }
 
+/// A file system stays mounted while the layer below its device is replaced by one on the same sectors.
+pub fn a_layer_is_replaced_beside_the_old_one(guest: &Guest) -> Result<()> {
+    let on = |layer: &str| {
+        let data = format!(
+            "[mappings.data]\ntargets = [{{ type = \"linear\", length = 16384, device = \"@{layer}\" }}]\n"
+        );
+        linear(layer, 16384, "/dev/ram0", 0) + &data
+    };
+    guest.apply(&on("old"), &[])?;
+    let mounted = Mounted::fresh("/dev/mapper/data", "ext2", "/run/tmp/layer")?;
+    fs::write(mounted.file("kept"), "kept")?;
+    guest.apply(&(on("new") + "[mappings.old]\nstate = \"absent\"\n"), &[])?;
+    guest.apply(&format!("[policy]\nprune = true\n{}", on("next")), &[])?;
+    ensure!(fs::read_to_string(mounted.file("kept"))? == "kept");
+    drop(mounted);
+    guest.apply("[mappings.data]\nstate = \"absent\"\n[mappings.next]\nstate = \"absent\"\n", &[])
+}
+
 /// A disk with two partitions, detached when this is dropped.
 struct Partitioned {
     whole: String,

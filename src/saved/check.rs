@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::{Change, Saved, SavedError, StepName, change, keys, map};
+use super::{Change, Saved, SavedError, StepName, change, keys, map, unseen};
 use crate::config::{self, Map, Pipes, Rest, Rules};
 use crate::identity::{Key, Name};
 use crate::kernel::ReadKernel;
@@ -47,7 +47,8 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// [`SavedError::Map`], [`SavedError::MapFiles`] and [`SavedError::Lax`] when the map can't be read again, [`SavedError::Kernel`] when the kernel can't be.
+    /// [`SavedError::Map`], [`SavedError::MapFiles`] and [`SavedError::Lax`] when the map can't be read again, [`SavedError::Unseen`] when
+    /// a part of the system is hidden, and [`SavedError::Kernel`] when the kernel can't be read.
     pub fn check(
         &self,
         kernel: &dyn ReadKernel,
@@ -60,7 +61,7 @@ impl Saved {
             Err(change) => return Ok(Freshness::Stale(vec![change])),
         };
         let allow = self.document.allow.union(allow).copied().collect();
-        let mut changes = self.fingerprint.changes(kernel)?;
+        let mut changes = self.fingerprint.changes(kernel).map_err(unseen)?;
         let all = plan::plan(kernel, &map, &allow)?;
         let touches = Touches::of(&self.document);
         let plan = all.only(|mapping, name| touches.has(mapping, name));

@@ -32,7 +32,7 @@ use thiserror::Error;
 use crate::config::Map;
 use crate::files::Laxness;
 use crate::identity::{printable, printable_json};
-use crate::kernel::{KernelError, ReadKernel};
+use crate::kernel::{KernelError, ReadKernel, Unseen};
 use crate::plan::Plan;
 use crate::plan::document::Document;
 
@@ -68,7 +68,7 @@ pub struct Saved {
     /// Whether the map is a part of a larger one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_part: bool,
-    /// What the conflicts of a part name of the rest of the map.
+    /// What conflicts of a part can name of the rest of the map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rest: Option<RestRecord>,
     /// The files of the map, when they hold keys.
@@ -152,9 +152,19 @@ pub enum SavedError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
+    /// Devices that the plan needs could not be seen.
+    #[error(
+        "the devices that the plan needs could not be seen: {0}; run dmctl where /sys, /proc and /dev are those of the host"
+    )]
+    Unseen(Unseen),
     /// The kernel can't be read.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+}
+
+/// Tells what hides the devices that a plan needs.
+fn unseen(error: KernelError) -> SavedError {
+    Unseen::of(error).map_or_else(SavedError::Kernel, SavedError::Unseen)
 }
 
 fn listed(files: &[PathBuf], separator: &str, written: impl Fn(&str) -> String) -> String {
@@ -186,13 +196,13 @@ impl Saved {
         };
         Ok(Self {
             format_version: FORMAT_VERSION,
-            fingerprint: Fingerprint::take(kernel, &document)?,
+            fingerprint: Fingerprint::take(kernel, &document).map_err(unseen)?,
             undo: undo::of(&document),
             document,
             made,
             map: map::canonical(map),
             is_part: map.rest.is_some(),
-            rest: RestRecord::new(map, plan),
+            rest: RestRecord::new(map),
             map_files,
             map_keys,
         })

@@ -1,7 +1,7 @@
-//! The mappings outside of a planned part that its conflicts name, as a saved plan keeps them.
+//! The mappings outside of a planned part, as a saved plan keeps them.
 //!
-//! The plan is made again when it is applied, and must find the same conflicts. A conflict names a mapping of another
-//! stack by the uuid of its device, so that much of the rest of the map is kept, and nothing of its tables.
+//! The plan is made again when it is applied. A conflict that it finds then, be it an old or a new one, names a mapping of
+//! another stack by the uuid of its device, so that much of the rest of the map is kept, and nothing of its tables.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -9,35 +9,29 @@ use serde_json::Value as Json;
 use super::{SavedError, map};
 use crate::config::{Map, Mappings, Policy, Rest, Rows, State};
 use crate::identity::Key;
-use crate::plan::Plan;
 
-/// The rest of a map, as far as the conflicts of a part name it.
+/// The rest of a map, as far as conflicts of a part can name it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct RestRecord {
     selected: Vec<String>,
     prune: bool,
-    /// The mappings that conflicts name, without rows.
+    /// The mappings, without rows.
     mappings: Json,
 }
 
 impl RestRecord {
-    /// Records what the conflicts of `plan` name of the rest of `map`.
-    pub(super) fn new(map: &Map, plan: &Plan) -> Option<Self> {
-        let rest = map.rest.as_ref().filter(|_| !plan.conflicts.is_empty())?;
-        let named = |key: &Key| {
-            let others = plan.conflicts.iter().filter_map(|conflict| conflict.reason.other_stack());
-            others.into_iter().any(|other| other.key == *key)
-        };
-        let mut mappings: Mappings =
-            rest.mappings.iter().filter(|(key, _)| named(key)).map(|(k, m)| (k.clone(), m.clone())).collect();
+    /// Records the rest of `map`, where that is a part of one.
+    pub(super) fn new(map: &Map) -> Option<Self> {
+        let rest = map.rest.as_ref()?;
+        let mut mappings: Mappings = rest.mappings.clone();
         for mapping in mappings.values_mut() {
             (mapping.state, mapping.rows) = (State::Absent, Rows::new());
         }
-        let named = Map { owner: map.owner.clone(), policy: Policy::default(), mappings, ..Map::default() };
+        let kept = Map { owner: map.owner.clone(), policy: Policy::default(), mappings, ..Map::default() };
         Some(Self {
             selected: rest.selected.iter().map(ToString::to_string).collect(),
             prune: rest.prune,
-            mappings: map::canonical(&named),
+            mappings: map::canonical(&kept),
         })
     }
 

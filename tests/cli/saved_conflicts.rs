@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::plan::map;
+use crate::plan::{linear, map};
 use crate::saved::is_stale;
 
 /// A lab with the saved plan of a new device on 4 sectors of a disk, and the paths of its map and of the plan.
@@ -84,4 +84,20 @@ fn loads_that_wait_do_so_in_a_saved_plan() {
     lab.ok(["plan", &map, "--allow", "remap", "--out", &plan]);
     lab.ok(["apply", "--plan", &plan]);
     assert_eq!(lab.ok(["plan", &map]), "Nothing to do.\n");
+}
+
+/// What another stack of the same map took since is told as by a plan that is made now.
+#[test]
+fn another_stack_that_came_up_since_is_named_as_such() {
+    let lab = Lab::new();
+    let both = |b: u32| map(&format!("{}{}", linear("a", 0, 4), linear("b", b, 4)));
+    let (file, plan) = (lab.write("map.toml", &both(20)), lab.path("plan.json"));
+    lab.ok(["plan", &file, "--stack", "a", "--out", &plan]);
+    let other = lab.write("other.toml", &map(&linear("b", 0, 4)));
+    lab.ok(["apply", &other]);
+    let live = lab.run(["plan", &file, "--stack", "a"]).stdout;
+    let sentence =
+        "the mapping `b` of another stack, writes too; apply the whole map, or `--stack a --stack b`";
+    assert!(live.contains(sentence), "{live}");
+    is_told(&lab, &plan, sentence);
 }

@@ -79,3 +79,19 @@ fn a_host_that_shows_all_of_itself_has_nothing_to_add() {
     assert!(lab.json(["status", "--json"])["unseen"].is_null());
     assert_eq!((lab.run(["status"]).stderr, lab.run(["graph"]).stderr), (String::new(), String::new()));
 }
+
+/// A saved plan is held against disks that must be seen.
+#[test]
+fn a_saved_plan_whose_disks_are_hidden_is_refused_with_the_way_out() {
+    let lab = hidden(&json!([]));
+    let file = lab.write("map.toml", &map(&format!("{}{}", linear("data", 0, 8), linear("new", 40, 1))));
+    let plan = lab.path("plan.json");
+    lab.ok(["plan", &file, "--out", &plan]);
+    lab.edit(|state| state["kernel"]["unseen"] = json!(["/sys"]));
+    for args in [&["apply", "--plan", &plan][..], &["show", &plan]] {
+        let ended = lab.run(args);
+        let told = "could not be seen: can't read /sys/dev/block: permission denied; run dmctl where /sys, /proc and /dev";
+        assert!(ended.stderr.contains(told) && !ended.stderr.contains("root"), "{args:?}: {ended:?}");
+    }
+    assert_eq!(lab.run(["apply", "--plan", &plan]).code, 1);
+}

@@ -1,8 +1,8 @@
 //! Remembers the files of a map that went away or were written in place, until there was quiet for some time.
 //!
 //! A file that is away for a moment, while a program replaces it or a folder is copied, is not an order to remove what it
-//! declared: a removal can't be taken back. Nor is a file whose writer closed it halfway and goes on a moment later. A file
-//! that another one replaced by a rename is whole.
+//! declared: a removal can't be taken back. Nor is a file whose writer closed it halfway and goes on a moment later, be it a
+//! file that was there before or one that was away meanwhile. A file that another one replaced by a rename is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -43,7 +43,8 @@ impl FileMark {
 #[derive(Debug, Default)]
 pub(crate) struct FileChanges {
     present: BTreeMap<PathBuf, FileMark>,
-    absent: BTreeSet<PathBuf>,
+    /// The files that went away, each with its last mark.
+    absent: BTreeMap<PathBuf, FileMark>,
     rewritten: BTreeSet<PathBuf>,
     /// When the files changed last.
     changed: Option<Instant>,
@@ -69,11 +70,15 @@ impl FileChanges {
     /// Records the files that a map has at `now`. `changed` tells whether the content of any of them changed since the last
     /// call.
     pub(crate) fn record(&mut self, present: BTreeMap<PathBuf, FileMark>, changed: bool, now: Instant) {
-        let went = self.present.keys().filter(|path| !present.contains_key(*path)).cloned();
-        self.absent = self.absent.iter().cloned().chain(went).collect();
-        self.absent.retain(|path| !present.contains_key(path));
+        let went = self.present.iter().filter(|(path, _)| !present.contains_key(*path));
+        self.absent.extend(went.map(|(path, mark)| (path.clone(), *mark)));
         for (path, mark) in &present {
             match self.present.get(path) {
+                // A file that was away was not replaced: it may be written on, unless it is the very file that went. Its inode
+                // tells nothing, for a file system may give the number of one that is gone to the next.
+                None if self.absent.get(path).is_some_and(|before| before != mark) => {
+                    self.rewritten.insert(path.clone());
+                }
                 Some(before) if before.inode == mark.inode => {
                     if changed && before.content != mark.content {
                         self.rewritten.insert(path.clone());
@@ -82,6 +87,7 @@ impl FileChanges {
                 _ => drop(self.rewritten.remove(path)),
             }
         }
+        self.absent.retain(|path, _| !present.contains_key(path));
         self.rewritten.retain(|path| present.contains_key(path));
         if changed || !self.present.keys().eq(present.keys()) {
             self.changed = Some(now);
@@ -101,7 +107,8 @@ impl FileChanges {
             self.rewritten.clear();
         }
         let until = if self.rewritten.is_empty() { gone } else { whole };
-        let awaited = Awaited { absent: self.absent.clone(), rewritten: self.rewritten.clone() };
+        let awaited =
+            Awaited { absent: self.absent.keys().cloned().collect(), rewritten: self.rewritten.clone() };
         (!awaited.is_empty()).then_some((awaited, until))
     }
 }
@@ -146,6 +153,24 @@ mod tests {
         assert_eq!(changes.awaited(DELAY, at(2)), Some((absent("b"), at(11))));
         changes.record(files("a b"), true, at(3));
         assert_eq!(changes.awaited(DELAY, at(3)), None);
+    }
+
+    /// Whatever inode it has: that of the file that went away may be given out again.
+    #[test]
+    fn a_file_that_comes_back_by_being_written_may_be_written_on() {
+        for inode in [1, 3] {
+            let at = at(Instant::now());
+            let mut changes = FileChanges::default();
+            changes.record(files("a:1/8 b:2/8"), true, at(0));
+            changes.record(files("b:2/8"), true, at(1));
+            changes.record(files("b:2/8"), false, at(2));
+            changes.record(files(&format!("a:{inode}/4 b:2/8")), true, at(3));
+            assert_eq!(changes.awaited(DELAY, at(3)), Some((rewritten("a"), at(6))));
+            changes.record(files(&format!("a:{inode}/8 b:2/8")), true, at(5));
+            // A new inode is a file that replaced it, unless it went on in place.
+            assert_eq!(changes.awaited(DELAY, at(5)), Some((rewritten("a"), at(8))));
+            assert_eq!(changes.awaited(DELAY, at(8)), None);
+        }
     }
 
     #[test]

@@ -55,6 +55,30 @@ fn a_map_that_is_closed_halfway_removes_nothing() {
     assert_eq!(number(), before, "it is the same device");
 }
 
+/// A file that was away is not whole because it is another file than before.
+#[test]
+fn a_map_that_comes_back_half_written_removes_nothing() {
+    let (a, b) = (mapping("a", ""), mapping("b", ""));
+    let (lab, path, watching) = watched(&map(&format!("{a}{b}")), "10s");
+    let number = || lab.json(["info", "b", "--json"])["minor"].clone();
+    let before = number();
+    fs::remove_file(&path).unwrap();
+    watching.next("unclear");
+    fs::write(&path, map(&a)).unwrap();
+    assert_eq!(watching.next("plan")["summary"]["remove"], 1);
+    let waiting = watching.next("waiting");
+    assert_eq!(
+        (&waiting["rewritten"], &waiting["steps"]),
+        (&json!([path]), &json!(["remove b"])),
+        "{waiting}"
+    );
+    thread::sleep(AWAY);
+    append(&path, &b);
+    watching.next("in-sync");
+    watching.silent();
+    assert_eq!(number(), before, "it is the same device");
+}
+
 #[test]
 fn what_a_whole_map_lacks_goes_after_a_quiet_time() {
     for (delay, quiet) in [("10s", 3), ("1s", 1)] {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{BootOption, Map, Mapping, Stack};
-use needs::{lower_device_units, mapping_path};
+use needs::{lower_device_units, mapping_path, possible_device_units};
 
 pub(crate) use needs::key_files;
 pub(crate) use stage::Stage;
@@ -71,7 +71,7 @@ pub(crate) fn units(map: &Map, stage: Stage) -> Units {
             }
             // systemd starts what a device wants when that appears and no job has waited for it (`unit_notify` in
             // `src/core/unit.c`): after the unit of the stack has given up.
-            for device in lower_device_units(mapping).filter(|_| wanted_by(&stack, stage).is_some()) {
+            for device in possible_device_units(mapping).filter(|_| wanted_by(&stack, stage).is_some()) {
                 units.insert(format!("{device}{WANTS}{unit}"), UnitFile::Link(TEMPLATE.to_string()));
             }
             for device in lower_device_units(mapping).filter(|_| !mapping.wait.is_zero()) {

@@ -92,6 +92,32 @@ fn a_device_asks_for_its_stack_and_dmctl_for_those_of_every_boot() {
     );
 }
 
+/// udev writes the serial number of FAT in capitals, and no link in small letters ever comes.
+#[test]
+fn a_stack_waits_for_the_link_that_udev_makes() {
+    for (written, awaited, other) in [
+        ("ab12-cd34", "AB12\\x2dCD34", Some("ab12\\x2dcd34")),
+        ("AB12-CD34", "AB12\\x2dCD34", Some("ab12\\x2dcd34")),
+        ("AB12CD34AB12CD34", "AB12CD34AB12CD34", Some("ab12cd34ab12cd34")),
+        ("1234-5678", "1234\\x2d5678", None),
+    ] {
+        let map = format!(
+            "format = 1\n[mappings.x]\ntargets = [{{ type = \"linear\", length = 8, device = \"UUID={written}\" }}]\n"
+        );
+        let units = units(&parse_str("map.toml", &map).map.unwrap(), Stage::System);
+        let drop_in = text(&units, "dmctl@x.service.d/10-stack.conf");
+        let waits: Vec<&str> = drop_in.lines().filter(|line| line.contains("by\\x2duuid")).collect();
+        let unit = |name: &str| format!("dev-disk-by\\x2duuid-{name}.device");
+        assert_eq!(waits, [format!("Wants={}", unit(awaited)), format!("After={}", unit(awaited))]);
+        for name in [Some(awaited), other].into_iter().flatten() {
+            assert!(
+                units.contains_key(&format!("{}.wants/dmctl@x.service", unit(name))),
+                "{name}: {units:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn where_nothing_asks_for_the_stacks_disks_start_none() {
     let mut units = made(Stage::System);

@@ -152,6 +152,15 @@ impl Device {
         }
     }
 
+    /// Returns the path that is the device for sure where there is one, whatever is at the others of [`paths`](Self::paths):
+    /// the link of a tag's value as it is written. `None` for a value that has two readings.
+    pub(crate) fn exact_path(&self) -> Option<Cow<'_, str>> {
+        match &self.form {
+            Form::Tag(tag, value) => tag.exact_link(value).map(Cow::Owned),
+            _ => self.path(),
+        }
+    }
+
     /// Returns the device as it was written, to keep.
     pub fn text(&self) -> SmolStr {
         match &self.form {

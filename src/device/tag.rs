@@ -55,6 +55,11 @@ impl Tag {
         names.into_iter().map(move |name| format!("{folder}{name}"))
     }
 
+    /// Returns the link of the value exactly as it is written; `None` where it has two readings, by `\xNN`.
+    pub(super) fn exact_link(self, value: &str) -> Option<String> {
+        unescape(value).is_none().then(|| format!("{}{}", self.row().2, encode(value.as_bytes())))
+    }
+
     /// Whether capitals and small letters of a value are not the same: in a label, and in what is not a number in hex.
     fn has_case(self, value: &str) -> bool {
         let is_hex = value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
@@ -63,12 +68,16 @@ impl Tag {
 
     /// Returns the spellings of a uuid, the one first that udev gives it. libblkid writes the uuid of a partition, and one of
     /// 36 digits, in small letters; the serial number of FAT, exFAT and NTFS in capitals (`blkid_probe_sprintf_uuid` in
-    /// `libblkid/src/probe.c`, and `libblkid/src/superblocks/vfat.c` and `ntfs.c` of util-linux).
+    /// `libblkid/src/probe.c`, and `libblkid/src/superblocks/vfat.c` and `ntfs.c` of util-linux). That of NTFS has 16 digits,
+    /// as the uuid of UDF has, which is in small letters (`udf.c` there): those may be either.
     fn spellings(self, value: &str) -> Vec<String> {
         const DIGITS: usize = 36;
+        const SERIAL: usize = "12AB-34CD".len();
         let (small, capital) = (value.to_ascii_lowercase(), value.to_ascii_uppercase());
         if self == Self::PartUuid || value.len() == DIGITS {
             vec![small, value.to_string(), capital]
+        } else if value.len() == SERIAL && value.find('-') == Some(SERIAL / 2) {
+            vec![capital, value.to_string(), small]
         } else {
             vec![value.to_string(), capital, small]
         }
@@ -154,7 +163,9 @@ mod tests {
         };
         assert_eq!(links(Tag::PartUuid, "AB12-01"), ["ab12-01", "AB12-01"]);
         assert_eq!(links(Tag::PartUuid, "Ab-01"), ["ab-01", "Ab-01", "AB-01"]);
-        assert_eq!(links(Tag::Uuid, "12ab-34cd"), ["12ab-34cd", "12AB-34CD"]);
+        assert_eq!(links(Tag::Uuid, "12ab-34cd"), ["12AB-34CD", "12ab-34cd"]);
+        assert_eq!(links(Tag::Uuid, "12Ab-34cd"), ["12AB-34CD", "12Ab-34cd", "12ab-34cd"]);
+        assert_eq!(links(Tag::Uuid, "12ab34cd12ab34cd"), ["12ab34cd12ab34cd", "12AB34CD12AB34CD"]);
         let uuid = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
         assert_eq!(links(Tag::Uuid, uuid), [uuid.to_lowercase().as_str(), uuid]);
         assert_eq!(links(Tag::Uuid, "1-2"), ["1-2"]);
@@ -173,6 +184,8 @@ mod tests {
         assert_eq!(links("\\x61b\\xc3\\xbc")[0], "abü");
         assert_eq!(links("\\xff")[0], "\\xff");
         assert_eq!(links("a\\x2"), ["a\\x5cx2"]);
+        assert_eq!(Tag::Label.exact_link("a\\x20b"), None);
+        assert_eq!(Tag::Label.exact_link("a b").as_deref(), Some("/dev/disk/by-label/a\\x20b"));
         assert!(is_escaped("a\\x20b") && is_escaped("ab") && !is_escaped("a\\b") && !is_escaped("\\x+1"));
     }
 }

@@ -40,17 +40,26 @@ fn a_uuid_is_found_in_capitals_and_in_small_letters() {
     }
 }
 
-/// Two file systems whose uuids differ in the case alone are not mixed up.
+/// Two file systems whose uuids differ in the case alone are not mixed up: a link exactly as written is the device, as for
+/// udev, and of two others neither is.
 #[test]
 fn two_spellings_that_are_two_devices_are_told() {
     let lab = Lab::new();
     lab.edit(|state| {
         state["block_devices"][0]["paths"] = json!(["/dev/sda", "/dev/disk/by-uuid/12AB-34CD"]);
         state["block_devices"][1]["paths"] = json!(["/dev/sdb", "/dev/disk/by-uuid/12ab-34cd"]);
+        state["block_devices"][1]["read_only"] = false.into();
     });
-    let file = lab.write("map.toml", &map(&linear("x", 0, 1).replace("8:0", "UUID=12ab-34cd")));
-    let ended = lab.run(["plan", &file]);
-    assert!(ended.code == 1 && ended.stdout.contains("by-uuid/12AB-34CD"), "{ended:?}");
+    let plan = |uuid: &str| {
+        let tag = format!("UUID={uuid}");
+        lab.run(["plan", &lab.write("map.toml", &map(&linear("x", 0, 1).replace("8:0", &tag)))])
+    };
+    for (uuid, number) in [("12AB-34CD", "(8:0)"), ("12ab-34cd", "(8:16)")] {
+        let ended = plan(uuid);
+        assert!(ended.code == 0 && ended.stdout.contains(&format!("UUID={uuid} {number}")), "{ended:?}");
+    }
+    let ended = plan("12Ab-34Cd");
+    assert!(ended.code == 1 && ended.stdout.contains("can mean /dev/disk/by-uuid/12AB-34CD"), "{ended:?}");
 }
 
 /// What a hint shows can be written into the map, and works; a uuid that no map can hold is in none.

@@ -26,6 +26,10 @@ pub(super) fn resolve(device: &Device) -> Result<Option<DevNum>, KernelError> {
     if let Form::Number(number) = &device.form {
         return Ok(exists(*number)?.then_some(*number));
     }
+    let exact = device.exact_path().and_then(|path| at_path(Path::new(path.as_ref())));
+    if exact.is_some() {
+        return Ok(exact);
+    }
     let paths = device.paths();
     let mut found = paths.iter().filter_map(|path| at_path(Path::new(path.as_ref())));
     let first = found.next();

@@ -31,8 +31,12 @@ impl Model {
         self.with_uuid(&Uuid::from_kernel(uuid.as_bytes())?).map(|mapping| mapping.number)
     }
 
-    /// Finds the device at any of its paths; `None` where two of them are two devices.
+    /// Finds the device at its exact path, or else at any of its paths; `None` where two of these are two devices.
     pub(super) fn at_paths(&self, device: &Device) -> Option<DevNum> {
+        let exact = device.exact_path().and_then(|path| self.at_path(&path));
+        if exact.is_some() {
+            return exact;
+        }
         let paths = device.paths();
         let mut found = paths.iter().filter_map(|path| self.at_path(path));
         let first = found.next()?;

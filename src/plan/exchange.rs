@@ -31,11 +31,20 @@ pub(crate) fn beside(dependencies: &Dependencies, circle: &[UnsortedId]) -> Opti
     let is_free = others.next().is_none()
         && reasons((before, after)).any(|why| why == Dependency::TakesOver)
         && dependencies.action(before) == Action::Remove
-        && dependencies.action(after) == Action::Create
+        && brings_up(&dependencies.steps[after])
         && !dependencies.held_loads().contains(&after);
     let is_followed = || is_linear(&dependencies.steps[before]) && is_linear(&dependencies.steps[after]);
     (is_free && (is_followed() || movers(dependencies, before).is_subset(&circle.iter().copied().collect())))
         .then_some((before, after))
+}
+
+/// Whether a step gives a device its first table: to a new one, or to one that an apply left without.
+fn brings_up(step: &Step) -> bool {
+    match &step.operation {
+        Operation::Create(_) => true,
+        Operation::Reload(reload) => reload.is_first_table(),
+        _ => false,
+    }
 }
 
 /// The steps that give another table to a device above one that is removed, also through others that are removed.
@@ -59,7 +68,9 @@ fn movers(dependencies: &Dependencies, removal: UnsortedId) -> BTreeSet<Unsorted
 /// Whether all rows of a device that is made or removed are followed down to the sectors below.
 fn is_linear(step: &Step) -> bool {
     match &step.operation {
-        Operation::Create(create) => create.table.iter().all(|row| row.target.linear_map().is_some()),
+        Operation::Create(_) | Operation::Reload(_) => {
+            step.new_table().is_some_and(|(rows, _)| rows.iter().all(|row| row.target.linear_map().is_some()))
+        }
         Operation::Remove(removal) => removal.old.rows.iter().all(|row| {
             targets::parse(&row.kind, row.params()).is_ok_and(|target| target.linear_map().is_some())
         }),

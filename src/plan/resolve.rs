@@ -119,6 +119,15 @@ impl<'r, 'a> Resolver<'r, 'a> {
     fn remaining_length(&mut self, target: &dyn Target, start: u64) -> Option<(u64, bool)> {
         if let Some(first) = target.first_length() {
             let known = self.on_disk(target);
+            let heads = || self.observed.head_bytes(self.changes.map, target);
+            if known.is_none() && target.leaves_blank() && heads().iter().all(Option::is_some) {
+                let mut problems = Problems::default();
+                let why =
+                    "the disk holds no metadata that tells the length, and a load in this mode writes none";
+                problems.at("length", why).help("give it a length");
+                self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
+                return None;
+            }
             return Some((known.unwrap_or(first), known.is_none()));
         }
         match target.remaining_length(&|device| self.size(device)) {

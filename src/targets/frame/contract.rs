@@ -95,6 +95,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Whether a first load writes no metadata: without any on disk, nothing tells the length then.
+    fn leaves_blank(&self) -> bool {
+        false
+    }
+
     /// Returns the length that the metadata and the sizes of the lower devices allow, in sectors, whatever the length of
     /// the row is. `None` where there is no metadata, and where a size is not known.
     fn length_on_disk(&self, on_disk: &OnDisk<'_>) -> Option<u64> {

@@ -336,6 +336,10 @@ impl Target for Integrity {
         self.meta_device.is_none().then(|| self.sectors_per_block())
     }
 
+    fn leaves_blank(&self) -> bool {
+        self.mode == Mode::Recovery
+    }
+
     fn length_on_disk(&self, on_disk: &OnDisk<'_>) -> Option<u64> {
         self.provided(on_disk)
     }

@@ -4,7 +4,7 @@
 use super::super::Unit;
 use super::layout::{HAS_MAC, INLINE, Layout, Sizes};
 use super::{Integrity, MAGIC, Mode, PROVIDED};
-use crate::targets::{Contradiction, Found, OnDisk, SizeOf, le16, le32, le64};
+use crate::targets::{Contradiction, Found, OnDisk, SizeOf, TargetKind as _, le16, le32, le64};
 use crate::units::{Bytes, SECTOR};
 
 const SUPERBLOCK: &str = "the superblock of integrity";
@@ -22,7 +22,14 @@ pub(super) fn look(bytes: &[u8]) -> Found {
 }
 
 pub(super) fn contradiction(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
-    fixed(wanted, on_disk).or_else(|| too_small(wanted, on_disk))
+    fixed(wanted, on_disk).or_else(|| foreign(on_disk)).or_else(|| too_small(wanted, on_disk))
+}
+
+/// Finds something else where the superblock should be. A live table in recovery mode is above anything, and the kernel
+/// takes no other mode there.
+fn foreign(on_disk: &OnDisk<'_>) -> Option<Contradiction> {
+    let (place, head) = (on_disk.places.first()?, on_disk.heads.first()?.as_deref()?);
+    ((place.look)(head) == Found::Other).then(|| Contradiction::foreign(place, Integrity::NAME))
 }
 
 /// Finds a value that another one was formatted with.

@@ -66,9 +66,16 @@ fn resume(
     journal: &UndoLog,
     suspended: Vec<Suspended>,
 ) -> Result<(), KernelError> {
-    let mut outcome = Ok(());
+    let (mut outcome, mut left) = (Ok(()), Vec::new());
     for device in suspended.into_iter().rev() {
-        outcome = outcome.and(resume_one(kernel, journal, device));
+        if let Err(error) = resume_one(kernel, &device) {
+            outcome = outcome.and(Err(error));
+            left.push(device);
+        }
+    }
+    // The last entry is undone first: a lower device before those above it.
+    for Suspended { id, name } in left.into_iter().rev() {
+        journal.push(UndoEntry::Suspended { id, name });
     }
     outcome
 }
@@ -87,12 +94,11 @@ fn active(kernel: &dyn ChangeKernel, held: &Held) -> Result<Option<(Suspended, S
     Ok(Some((Suspended { id, name: found.info.name }, held.how)))
 }
 
-fn resume_one(kernel: &dyn ChangeKernel, journal: &UndoLog, device: Suspended) -> Result<(), KernelError> {
+fn resume_one(kernel: &dyn ChangeKernel, device: &Suspended) -> Result<(), KernelError> {
     let Err(error) = kernel.resume(&device.id).or_else(|_| kernel.resume(&device.id)) else { return Ok(()) };
     if matches!(kernel.device(&device.id, Slot::Live), Ok(None)) {
         return Ok(());
     }
-    journal.push(UndoEntry::Suspended { id: device.id, name: device.name });
     Err(error)
 }
 

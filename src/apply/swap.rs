@@ -111,13 +111,24 @@ pub(crate) fn stacks<'t>(stack: impl Iterator<Item = Layer<'t>>) -> Stacks<Membe
     stack.iter().map(below).collect()
 }
 
-/// Puts each device on a higher level than the devices that its new table waits for. These come first in the plan; of
-/// devices that exchange sectors one does not wait, and all are suspended until the last table is live.
-fn after_waits(mut levels: IndexVec<MemberId, usize>, members: &Members) -> IndexVec<MemberId, usize> {
-    for (member, own) in members.entries() {
-        let earlier = own.waits.iter().filter(|before| **before < member);
-        let lowest = earlier.map(|before| levels[*before] + 1).max().unwrap_or_default();
-        levels[member] = levels[member].max(lowest);
+/// Counts the levels by which devices are resumed: each is on a higher one than the devices below it, and than those earlier
+/// in the plan that its new table waits for. Of devices that exchange sectors one does not wait, and all are suspended until
+/// the last table is live.
+fn resume_levels(new: &Stacks<MemberId>, members: &Members) -> IndexVec<MemberId, usize> {
+    let mut levels = new.levels();
+    // A level that is raised raises those above it. In a circle, which no swap should have, that has no end.
+    for _ in 0..members.len() {
+        let mut is_settled = true;
+        for (member, own) in members.entries() {
+            let waits = own.waits.iter().filter(|earlier| **earlier < member);
+            let lowest = new.below(member).iter().chain(waits).map(|lower| levels[*lower] + 1).max();
+            if let Some(lowest) = lowest.filter(|lowest| *lowest > levels[member]) {
+                (levels[member], is_settled) = (lowest, false);
+            }
+        }
+        if is_settled {
+            break;
+        }
     }
     levels
 }
@@ -159,12 +170,12 @@ impl<'s> Swap<'s> {
             table: &member.reload.old.rows,
             through: &member.reload.through.old,
         }));
-        let new = levels(members.iter().map(|member| Layer {
+        let new = stacks(members.iter().map(|member| Layer {
             number: member.number,
             table: &member.new,
             through: &member.reload.through.new,
         }));
-        let new = after_waits(new, members);
+        let new = resume_levels(&new, members);
         let top = old.iter().copied().max().unwrap_or_default();
         let suspend = |member| Call { phase: PhaseId::new(top - old[member]), step: Step::Suspend(member) };
         let resume = |member| Call { phase: PhaseId::new(top + 1 + new[member]), step: Step::Resume(member) };

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::between;
 use super::change::{self, Change, Drift};
 use super::changes::Changes;
 use super::circles;
@@ -50,6 +51,7 @@ pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
     let (overlaps, warnings) = claims.judge(&changes);
     changes.conflicts.extend(overlaps);
     changes.shared = warnings;
+    between::note(&mut changes, observed);
     changes
 }
 

@@ -9,6 +9,7 @@
 //! creates the steps, `order` sorts them, and `risk` gives each its risk class.
 
 mod action;
+mod between;
 mod block_size;
 mod blocks_grow;
 mod change;

@@ -113,7 +113,8 @@ pub struct Reload {
     pub held: Arc<[Held]>,
 }
 
-/// The devices of mappings below a device, through devices outside of the map.
+/// The devices of mappings below a device, through devices that are not swapped with it: those outside of the map, and those
+/// that keep their tables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Through {
     /// With the table that the device has.

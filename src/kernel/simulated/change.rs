@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::model::{Mapping, Model};
-use super::{Inner, Simulated, integrity, messages, metadata, snapshots, thin};
+use super::{Inner, Simulated, integrity, messages, metadata, snapshots, stuck, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Removal, Suspend};
@@ -109,8 +109,11 @@ impl ChangeKernel for Simulated {
         })
     }
 
-    fn suspend(&self, id: &Id, _: Suspend) -> Result<(), KernelError> {
+    fn suspend(&self, id: &Id, how: Suspend) -> Result<(), KernelError> {
         self.on(Call::Suspend, id, |model, number| {
+            if how.freeze {
+                stuck::frozen(model, number)?;
+            }
             if let Some(mapping) = model.mapping_mut(number) {
                 mapping.suspended = true;
             }
@@ -232,6 +235,7 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
     if let Some(mapping) = model.mapping_mut(number) {
         mapping.suspended = false;
     }
+    stuck::thawed(model, number)?;
     snapshots::resumed(model, number);
     Ok(())
 }

@@ -32,6 +32,7 @@ mod refusal;
 mod schema;
 mod snapshots;
 mod state;
+mod stuck;
 mod superblock;
 mod thin;
 mod versions;

@@ -2,6 +2,7 @@
 
 mod applying;
 mod believing;
+mod between;
 mod block_sizes;
 mod blocks;
 pub mod campaign;
@@ -139,6 +140,9 @@ cases! {
         a_stack_grows_in_one_apply
         a_device_has_many_names
         three_hundred_devices;
+    between:
+        a_stack_grows_above_and_below_one_that_stays
+        three_turn_around_above_a_disk;
     believing:
         a_map_is_as_good_as_each_folder_on_its_way
         a_plan_is_as_good_as_each_folder_on_its_way

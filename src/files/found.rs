@@ -76,22 +76,25 @@ impl Found {
         let flags =
             if self.metadata.file_type().is_fifo() { READ.difference(OFlags::NONBLOCK) } else { READ };
         let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
-        match openat(CWD, path, flags, Mode::empty()) {
-            // Without /proc the name is opened again, and must be the same file.
-            Err(Errno::NOENT | Errno::ACCESS) => self.open_by_name(flags),
-            opened => Ok(File::from(opened?)),
+        match openat(CWD, path, flags, Mode::empty()).map(File::from) {
+            // Another file system may be mounted over /proc, in which this is another file.
+            Ok(file) if self.is(&file)? => Ok(file),
+            Err(error) if !matches!(error, Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => Err(error.into()),
+            _ => self.open_by_name(flags),
         }
     }
 
+    /// Opens the name again, which must be the same file: for a host without /proc.
     fn open_by_name(&self, flags: OFlags) -> io::Result<File> {
         let flags = flags.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW);
         let file = File::from(openat(&*self.folder, &self.name, flags, Mode::empty())?);
+        if self.is(&file)? { Ok(file) } else { Err(io::Error::other("it was replaced while it was opened")) }
+    }
+
+    /// Whether an open file is the one that was found.
+    fn is(&self, file: &File) -> io::Result<bool> {
         let now = file.metadata()?;
-        if (now.dev(), now.ino()) == (self.metadata.dev(), self.metadata.ino()) {
-            Ok(file)
-        } else {
-            Err(io::Error::other("it was replaced while it was opened"))
-        }
+        Ok((now.dev(), now.ino()) == (self.metadata.dev(), self.metadata.ino()))
     }
 
     /// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.

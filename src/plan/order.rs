@@ -278,8 +278,8 @@ impl<'c, 'a> Order<'c, 'a> {
     /// and needs no lower device.
     fn in_parts(&self, circle: &[UnsortedId], taking: UnsortedId) -> Obstacle {
         let reload = |step: &&UnsortedId| self.dependencies.action(**step) == Action::Reload;
-        let mappings = circle.iter().filter(reload).chain([&taking]);
-        let first = mappings.filter_map(|step| self.dependencies.steps[*step].mapping.clone()).next();
+        let mut mappings = circle.iter().filter(reload).chain([&taking]);
+        let first = mappings.find_map(|step| self.dependencies.steps[*step].mapping.clone());
         first.map_or(Obstacle::StepsInCircle, |first| Obstacle::ExchangeInParts { first })
     }
 

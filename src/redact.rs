@@ -48,7 +48,7 @@ pub(crate) fn redact_hex(text: &str) -> String {
 /// Returns `line`, as long as before, with a star for every byte that may be part of a key.
 pub(crate) fn redact_line(line: &str) -> String {
     let mut bytes = line.as_bytes().to_vec();
-    for range in assigned_keys(line).into_iter().chain(key_words(line)) {
+    for range in assigned_keys(line).into_iter().chain(key_words(line)).chain(keys_in_messages(line)) {
         bytes[range].fill(b'*');
     }
     String::from_utf8(bytes).unwrap_or_default()
@@ -77,6 +77,24 @@ fn assigned_keys(line: &str) -> Vec<Range<usize>> {
             } else {
                 None
             }
+        })
+        .collect()
+}
+
+/// Finds what follows the words `key set` up to the end of their text: the message by which crypt is given a key.
+fn keys_in_messages(line: &str) -> Vec<Range<usize>> {
+    let lower = line.to_ascii_lowercase();
+    let after = |text: &str, word: &str| {
+        let rest = text.strip_prefix(word)?.trim_start();
+        (rest.len() + word.len() < text.len()).then_some(rest.len())
+    };
+    lower
+        .match_indices("key")
+        .filter_map(|(at, _)| {
+            let left = after(&lower[at..], "key")?;
+            let start = line.len() - after(&lower[line.len() - left..], "set")?;
+            let end = line[start..].find(['"', '\'']).map_or(line.len(), |length| start + length);
+            Some(start..end)
         })
         .collect()
 }
@@ -172,6 +190,8 @@ mod tests {
         }
         for (line, expected) in [
             ("hex = \"beef\"", "hex = \"****\""),
+            ("messages = [\"KEY set \\\\be\\\\ef\", \"x\"]", "messages = [\"KEY set ********\", \"x\"]"),
+            ("\"key  set beef", "\"key  set ****"),
             ("key = \"wörd\" # x", "key = \"*****\" # x"),
             ("journal_mac = \"hmac(sha256):beef\"", "journal_mac = \"hmac(sha256):****\""),
             ("\"internal_hash:hmac(sha256):beef\"", "\"internal_hash:hmac(sha256):****\""),
@@ -212,6 +232,8 @@ mod tests {
             "device = \"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4\"",
             "device = \"/dev/disk/by-id/dm-uuid-LVM-0123456789abcdef0123\"",
             "key = { file = \"/etc/dmctl/keys/secret\" }",
+            "key settings",
+            "the key is set here",
             "device = \"/dev/disk/by-id/nvme-eui.00112233445566778899aabbccddeeff\"",
             "key = \"\"",
             "internal_hash = \"crc32c\"",

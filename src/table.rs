@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::redact::redact_hex;
 use crate::secret::Secret;
-use crate::targets::{self, Style, Target};
+use crate::targets::{self, MessageText, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// One row of a table: `length` sectors from `start` on are served by a target of this type.
@@ -43,7 +43,7 @@ pub struct Row {
     /// The target that serves the sectors.
     pub target: Box<dyn Target>,
     /// The messages sent to the target after each load.
-    pub messages: Vec<String>,
+    pub messages: Vec<MessageText>,
     /// Whether the length is that of a first load only: the length that the target may have is known after
     /// that load ([`Target::first_length`]).
     pub provisional: bool,

@@ -51,7 +51,7 @@ impl Recipient<'_> {
     }
 
     fn send(&self, message: &Message) -> Result<(), String> {
-        match self.kernel.message(self.id, message.sector, &message.text) {
+        match self.kernel.message(self.id, message.sector, message.text.reveal()) {
             Err(error) if error.errno() == Some(Errno::EEXIST) => Ok(()),
             outcome => outcome.map(drop).map_err(|error| error.to_string()),
         }

@@ -1,16 +1,17 @@
 //! `dmctl import-concise`: writes a map file from the text that `dmsetup create --concise` reads.
 
-use std::io::{self, Read};
-
 use crate::config::source::MAX_BYTES;
 use crate::export::import;
+use crate::files;
 use anyhow::anyhow;
+use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::note::note;
 use super::output::print;
+use super::rows;
 
 /// Write a map file of what `dmsetup table --concise` prints and `dmsetup create --concise` reads
 ///
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     let (origin, text) = match &args.spec {
-        Some(spec) => ("SPEC", spec.clone()),
+        Some(spec) => ("SPEC", spec.clone().into()),
         None => ("<stdin>", standard_input()?),
     };
     match import::map(origin, &text, args.major) {
@@ -42,14 +43,12 @@ pub(crate) fn run(_: &Context, args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-fn standard_input() -> Result<String, Failure> {
+fn standard_input() -> Result<Zeroizing<String>, Failure> {
     let fail = |message: String| Failure::new(Exit::Error, anyhow!(message));
-    let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| fail(format!("standard input can't be read: {error}")))?;
+    let bytes = rows::standard_input(MAX_BYTES)
+        .map_err(|error| fail(format!("standard input can't be read: {error}")))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(fail("standard input holds more than 64 MiB, the most that is read".to_string()));
     }
-    String::from_utf8(bytes)
-        .map_err(|error| fail(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))
+    files::wiped_text(bytes).map_err(|at| fail(format!("byte {at} is not UTF-8")))
 }

@@ -65,7 +65,7 @@ use clap::CommandFactory as _;
 use context::Context;
 use exit::Exit;
 use failure::Failure;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
@@ -89,8 +89,10 @@ pub fn main() -> Exit {
     })
 }
 
-/// Prevents a core dump, which would hold the keys that were read. Where the limit can't be set, core(5) decides.
+/// Prevents a core dump, which would hold the keys that were read, and that another process of the same user reads this
+/// memory (`PR_SET_DUMPABLE`, ptrace(2)). A core that goes to a program is not limited: only the second prevents that one.
 fn leave_no_core() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 

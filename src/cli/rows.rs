@@ -1,10 +1,14 @@
 //! Reads the table of `create` and `reload`, from `--table` or from standard input.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 
+use crate::files;
 use crate::secret::Secret;
 use crate::table::{Table, parse_table};
 use anyhow::anyhow;
+use zeroize::Zeroizing;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -35,17 +39,19 @@ impl Rows {
 }
 
 fn from_stdin() -> anyhow::Result<Secret> {
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .take(LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| anyhow!("standard input can't be read: {error}"))?;
+    let bytes = standard_input(LIMIT).map_err(|error| anyhow!("standard input can't be read: {error}"))?;
     if bytes.len() as u64 > LIMIT {
         return Err(anyhow!("the table on standard input is larger than {} MiB", LIMIT >> 20));
     }
     // The bytes are not put into the error: they may be a key.
-    let text =
-        String::from_utf8(bytes).map_err(|_| anyhow!("the table on standard input is not UTF-8 text"))?;
-    Ok(Secret::new(text))
+    let mut text =
+        files::wiped_text(bytes).map_err(|_| anyhow!("the table on standard input is not UTF-8 text"))?;
+    Ok(Secret::new(std::mem::take(&mut *text)))
+}
+
+/// Reads standard input, a byte more than `limit` at most. The buffer of the library's `Stdin` would keep a copy.
+pub(crate) fn standard_input(limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let size = file.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
+    files::read_wiped(file, size, limit + 1)
 }

@@ -12,7 +12,7 @@ use crate::access::Access;
 use crate::identity::{Key, Name, Owner, Uuid};
 use crate::kernel::Suspend;
 use crate::policy::Class;
-use crate::targets::Target;
+use crate::targets::{MessageText, Target};
 
 /// A whole map: the wanted state in the words of the file, and nothing about the actual state.
 #[derive(Clone, Default)]
@@ -143,7 +143,7 @@ pub struct MappingRow {
     /// The target that serves the sectors.
     pub target: Box<dyn Target>,
     /// The messages sent to the target after each load.
-    pub messages: Vec<String>,
+    pub messages: Vec<MessageText>,
 }
 
 /// The length of a row.

@@ -13,12 +13,12 @@ use super::explain::Explainer;
 use super::fields::{FORMAT, MapFields, MappingFields};
 use super::model::{Length, MappingRow, Origin, Rows};
 use super::parts::Parts;
-use super::row_fields::RowFields;
+use super::row_fields::{RowFields, SecretText};
 use super::syntax::{self, Outline};
 use super::tables::{Failed, Shape, described, is_type_name, read, split_common};
 use crate::identity::{Key, Owner};
 use crate::mistake::Mistake;
-use crate::targets::{self, Kind, Target};
+use crate::targets::{self, Kind, MessageText, Target};
 
 /// The declarations of one file.
 pub(super) struct FileDraft {
@@ -235,7 +235,9 @@ impl Walk<'_> {
             (None, Some(kind)) => kind.deserialize(Deserializer::from(Spanned::new(span, table))).ok()?,
             (None, None) => return None,
         };
-        Some(row(common, target))
+        let row = row(common, target);
+        self.holds_keys |= row.messages.iter().any(MessageText::holds_key);
+        Some(row)
     }
 
     fn fail(&mut self, origin: Origin, shape: Shape) {
@@ -258,11 +260,12 @@ impl Walk<'_> {
 
 /// Makes a row of the map from its two halves.
 fn row(common: RowFields, target: Box<dyn Target>) -> MappingRow {
+    let message = |text: SecretText| MessageText::new(text.0, target.as_ref());
     MappingRow {
+        messages: common.messages.into_iter().map(message).collect(),
         start: common.start.map(|start| start.0),
         length: common.length.map_or(Length::Rest, |length| length.0),
         target,
-        messages: common.messages,
     }
 }
 

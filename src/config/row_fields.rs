@@ -7,10 +7,12 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
 
 use super::model;
 use crate::device::{Device, Form};
 use crate::mistake::{Mistake, to_serde};
+use crate::secret::Secret;
 use crate::units::{Sectors, SizeError};
 
 /// What every target has, whatever its type.
@@ -28,7 +30,7 @@ pub(super) struct RowFields {
     pub length: Option<LengthField>,
     /// Messages sent to it after each load of its table.
     #[serde(default)]
-    pub messages: Vec<String>,
+    pub messages: Vec<SecretText>,
     /// Its parameters as the kernel takes them, in place of fields.
     #[serde(default)]
     pub params: Option<Params>,
@@ -89,10 +91,34 @@ impl JsonSchema for LengthField {
     }
 }
 
-/// The parameters of a row: its words, and whether each was written by itself.
+/// A text of the map that may hold a key: it is wiped when it is dropped.
+pub(super) struct SecretText(pub Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A text without escapes is borrowed; another one is given away, and not copied.
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+impl JsonSchema for SecretText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+/// The parameters of a row, which may hold a key.
 pub(super) struct Params {
-    /// One blank between words.
-    pub text: String,
+    /// The words, with one blank between them.
+    pub text: Zeroizing<String>,
 }
 
 impl<'de> Deserialize<'de> for Params {
@@ -107,16 +133,22 @@ impl<'de> Deserialize<'de> for Params {
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Params, E> {
-                Ok(Params { text: value.to_string() })
+                Ok(Params { text: value.to_string().into() })
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Params, A::Error> {
-                let mut text = String::new();
+                let mut all = Vec::new();
                 while let Some(Word(word)) = words.next_element()? {
-                    if !text.is_empty() {
+                    all.push(word);
+                }
+                // The full capacity at once: a text that grows leaves copies of itself behind.
+                let size = all.iter().map(|word| word.len() + 1).sum();
+                let mut text = Zeroizing::new(String::with_capacity(size));
+                for (index, word) in all.iter().enumerate() {
+                    if index > 0 {
                         text.push(' ');
                     }
-                    text.push_str(&word);
+                    text.push_str(word);
                 }
                 Ok(Params { text })
             }
@@ -142,7 +174,7 @@ impl JsonSchema for Params {
 }
 
 /// One word of the parameters.
-struct Word(String);
+struct Word(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -156,11 +188,11 @@ impl<'de> Deserialize<'de> for Word {
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Word, E> {
-                Ok(Word(value.to_string()))
+                Ok(Word(value.to_string().into()))
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Word, E> {
-                Ok(Word(value.to_string()))
+                Ok(Word(value.to_string().into()))
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Word, E> {
@@ -173,13 +205,13 @@ impl<'de> Deserialize<'de> for Word {
                 // A label is one word, as a table has it.
                 let tag = Device::parse(value).ok().filter(|device| matches!(device.form, Form::Tag(..)));
                 if let Some(device) = tag.filter(|_| value.contains(char::is_whitespace)) {
-                    return Ok(Word(device.to_string()));
+                    return Ok(Word(device.to_string().into()));
                 }
                 if value.contains(char::is_whitespace) {
                     let mistake = Mistake::new("a word of a row can't hold a blank");
                     return Err(to_serde(mistake.advice("write its parts one by one")));
                 }
-                Ok(Word(value.to_string()))
+                Ok(Word(value.to_string().into()))
             }
         }
 

@@ -4,13 +4,14 @@
 //! is too large, not text, or not a file at all is refused before it is parsed.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::files::{self, FileKind, FindError, Folder, Found, Guard, Laxness, Place};
 use crate::identity::printable;
@@ -46,8 +47,8 @@ pub(crate) enum Pipes {
 pub struct Source {
     /// The name of the file in messages.
     pub name: String,
-    /// The text of the file. Bytes that are not UTF-8 are replaced.
-    pub text: String,
+    /// The text of the file, which may hold a key. Bytes that are not UTF-8 are replaced.
+    pub text: Zeroizing<String>,
     /// The place of the first byte that is not UTF-8, if there is one.
     pub(super) broken_at: Option<usize>,
     /// Whether the file holds a key in clear.
@@ -129,16 +130,17 @@ impl Source {
     /// Makes a source of text that is in memory already: it does not have a file that others could have
     /// written.
     pub fn from_text(name: &str, text: &str) -> Self {
-        Self::new(name.to_string(), text.as_bytes().to_vec(), Vec::new())
+        Self::new(name.to_string(), text.as_bytes().to_vec().into(), Vec::new())
     }
 
-    fn new(name: String, bytes: Vec<u8>, guards: Vec<Arc<Guard>>) -> Self {
-        let (text, broken_at) = match String::from_utf8(bytes) {
-            Ok(text) => (text, None),
-            Err(error) => (
-                String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                Some(error.utf8_error().valid_up_to()),
-            ),
+    fn new(name: String, mut bytes: Zeroizing<Vec<u8>>, guards: Vec<Arc<Guard>>) -> Self {
+        let (text, broken_at) = match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => (Zeroizing::new(text), None),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let bytes = Zeroizing::new(error.into_bytes());
+                (Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()), Some(at))
+            }
         };
         Self { name, text, broken_at, holds_keys: false, has_settings: false, path: None, guards }
     }
@@ -151,7 +153,7 @@ impl Source {
 
     /// Adds name, text and permissions to a hash.
     pub(super) fn feed(&self, hash: &mut Sha256) {
-        for part in [&self.name, &self.text, &format!("{:?}", self.guards)] {
+        for part in [self.name.as_str(), self.text.as_str(), &format!("{:?}", self.guards)] {
             // The length is added too, or the parts of two sources could make those of two others.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
@@ -283,8 +285,7 @@ impl Reading {
         guards: Vec<Arc<Guard>>,
         read_from: Option<PathBuf>,
     ) -> Result<(), SourceError> {
-        let mut bytes = Vec::with_capacity(usize::try_from(size.min(self.bytes)).unwrap_or_default() + 1);
-        file.take(self.bytes + 1).read_to_end(&mut bytes).map_err(|error| failed(path, error))?;
+        let bytes = files::read_wiped(file, size, self.bytes + 1).map_err(|error| failed(path, error))?;
         self.bytes =
             (self.bytes.checked_sub(bytes.len() as u64)).ok_or_else(|| SourceError::TooLarge(shown(path)))?;
         self.values =

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::kind::FileKind;
 use super::laxness::{Guard, Laxness, Place};
 use super::replace::Attempt;
+use super::wiped::read_wiped;
 
 /// How a file is opened: it is not waited for, it does not become the terminal of this process, and a program that is
 /// started does not get it.
@@ -103,11 +104,7 @@ impl Found {
             return Err(ReadError::NotRegular(self.kind()));
         }
         let file = self.open().map_err(|error| ReadError::Failed(Attempt::Open, error))?;
-        // The full capacity at once: a buffer that grows leaves copies of what it holds behind.
-        let size = self.metadata.len().min(limit) + 1;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default()));
-        file.take(limit + 1)
-            .read_to_end(&mut bytes)
+        let bytes = read_wiped(file, self.metadata.len(), limit + 1)
             .map_err(|error| ReadError::Failed(Attempt::Read, error))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
             return Err(ReadError::TooLarge);

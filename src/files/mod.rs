@@ -16,6 +16,7 @@ mod laxness;
 pub(crate) mod private;
 mod replace;
 mod walk;
+mod wiped;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub use laxness::{Laxness, Place};
 pub use private::Unfit;
 pub(crate) use replace::{Attempt, FileMode, behind_links, folder, replace};
 pub(crate) use walk::{FindError, Folder, find};
+pub(crate) use wiped::{read_wiped, text as wiped_text};
 
 use zeroize::Zeroizing;
 

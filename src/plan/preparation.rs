@@ -11,6 +11,7 @@ use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::Observed;
 use crate::policy::Class;
+use crate::targets::MessageText;
 
 /// The device that a message goes to.
 struct Receiver {
@@ -53,7 +54,7 @@ pub(crate) fn push(
             reason: Cause::Volume(Box::new(volume)).into(),
             operation: Operation::Message(Message {
                 sector: 0,
-                text: prepare.message.clone(),
+                text: MessageText::plain(prepare.message),
                 prepares: Some(Box::new(Preparation { copies: prepare.copies, origin })),
             }),
         });

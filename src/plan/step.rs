@@ -11,6 +11,7 @@ use crate::kernel::{DeviceState, Id, Suspend};
 use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::table::{ReadTable, Row};
+use crate::targets::MessageText;
 
 /// The message to Device Mapper itself that cancels a deferred removal (`message_for_md` in
 /// `drivers/md/dm-ioctl.c`).
@@ -138,7 +139,7 @@ pub struct Message {
     /// A sector of the target that receives the message.
     pub sector: u64,
     /// The words of the message, as the target reads them.
-    pub text: String,
+    pub text: MessageText,
     /// Set when the message prepares a lower device for a table.
     pub prepares: Option<Box<Preparation>>,
 }
@@ -183,7 +184,7 @@ impl Reload {
 impl Message {
     /// Whether the message or step cancels a deferred removal.
     pub fn cancels_removal(&self) -> bool {
-        self.text == CANCEL_REMOVAL
+        self.text.reveal() == CANCEL_REMOVAL
     }
 }
 

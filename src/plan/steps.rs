@@ -21,6 +21,7 @@ use crate::observed::{Observed, Seen};
 use crate::policy::Class;
 use crate::stack::{IndexVec, Position as _};
 use crate::table::Row;
+use crate::targets::MessageText;
 
 /// Steps that are not sorted yet. Those of a mapping are together.
 pub(crate) struct Unsorted {
@@ -273,7 +274,7 @@ fn resume_or_clear(change: &Change<'_>, device: &DeviceState, steps: &mut Vec<St
 
 /// Creates the step that cancels a deferred removal: the map wants the device to stay.
 fn cancel_removal(change: &Change<'_>) -> Step {
-    let message = Message { sector: 0, text: CANCEL_REMOVAL.to_string(), prepares: None };
+    let message = Message { sector: 0, text: MessageText::plain(CANCEL_REMOVAL), prepares: None };
     step(change, Class::Settle, Cause::RemovalPending.into(), Operation::Message(message))
 }
 

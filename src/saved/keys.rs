@@ -64,6 +64,7 @@ pub(crate) fn in_clear(map: &Map) -> Zeroizing<String> {
     material
 }
 
+/// Calls `visit` with the place and the text of each key, and of each message that holds one.
 fn visit_clear_keys(map: &Map, mut visit: impl FnMut(&str, &str)) {
     for (key, mapping) in &map.mappings {
         for (index, row) in mapping.rows.iter().enumerate() {
@@ -72,6 +73,9 @@ fn visit_clear_keys(map: &Map, mut visit: impl FnMut(&str, &str)) {
                 if let KeySource::Hex(secret) = &slot.key.source {
                     visit(&format!("{key} {index} {}", slot.field), secret.reveal());
                 }
+            }
+            for (number, text) in row.messages.iter().enumerate().filter(|(_, text)| text.holds_key()) {
+                visit(&format!("{key} {index} messages {number}"), text.reveal());
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DeviceUse, Differences, Doc, Effect, FieldValue, Given, NoRoom, Operand, Options, ParamsError, Printer,
     Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
-    keyed, of_type, option, sector_size,
+    keyed, of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{
@@ -16,6 +16,9 @@ use crate::units::{Bytes, SECTOR, Sectors};
 
 /// The longest integrity tag of a sector, in bytes (`MAX_TAG_SIZE`).
 const MAX_TAG: u64 = 480;
+
+/// The words of the messages that it takes (`crypt_message`).
+const ORDERS: [&str; 3] = ["key", "set", "wipe"];
 
 /// A run of sectors of one device, encrypted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -238,6 +241,19 @@ impl Target for Crypt {
     /// A key that a message sets or wipes is the one in the table (`crypt_message` in `drivers/md/dm-crypt.c`).
     fn shows_message(&self, message: &str) -> bool {
         message.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("key"))
+    }
+
+    /// `key set KEY` hands a key over (`crypt_message`). Of a word that it does not know nobody could tell that it is not
+    /// one; a message to Device Mapper itself begins with `@`.
+    fn redact_message(&self, message: &str) -> String {
+        if message.trim_start().starts_with('@') {
+            return redact_unknown(message);
+        }
+        let is_open = |word: &str| {
+            let known = |order: &&str| word.eq_ignore_ascii_case(order);
+            ORDERS.iter().any(|order| known(&order)) || word.starts_with(':')
+        };
+        redact_unknown(&redact_words(message, |word| !is_open(word)))
     }
 
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

@@ -46,13 +46,13 @@ mod kit;
 
 pub use frame::{
     Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
-    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, Mode, NoRoom, OnDisk, OriginUse,
+    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, MessageText, Mode, NoRoom, OnDisk, OriginUse,
     ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Style, Target, Traits, Unit,
     Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,
-    le32, le64, option, part, sector_size,
+    le32, le64, option, part, redact_unknown, redact_words, sector_size,
 };
 pub(crate) use frame::{
     FieldValue, Found, Metadata, Printer, SizeOf, TargetKind, Words, argument, failed, generic, of_type,

@@ -18,6 +18,7 @@ mod json;
 mod lab;
 mod lock;
 mod lower;
+mod message_keys;
 mod parts;
 mod plan;
 #[path = "../processes/mod.rs"]

@@ -94,7 +94,7 @@ impl Run<'_, '_> {
             let lower = preparation::Recipient { kernel: self.kernel, journal: &self.journal, id: &id };
             return lower.prepare(message, preparation).map_err(|cause| Failure::new(describe(step), &cause));
         }
-        self.kernel.message(&id, message.sector, &message.text).map_err(refused(step))?;
+        self.kernel.message(&id, message.sector, message.text.reveal()).map_err(refused(step))?;
         if message.cancels_removal() {
             self.journal.push(UndoEntry::Kept { id, name: step.name.clone() });
         }

@@ -128,6 +128,7 @@ fn check_target(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut
 fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &mut Diagnostics) {
     for (index, message) in row.messages.iter().enumerate() {
         let at = || origin().below("messages").below(index);
+        let message = message.reveal();
         if message.trim().is_empty() || message.contains(char::is_control) {
             let rule = "a message is one line of words, such as \"addbadblock 60\"";
             diagnostics.push(Diagnostic::error(rule).at(at()));

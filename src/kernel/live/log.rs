@@ -15,6 +15,7 @@ use std::sync::MutexGuard;
 use nix::libc;
 
 use crate::identity::{DevNum, printable};
+use crate::redact::redact_hex;
 use crate::sync::Mutex;
 
 /// The start of every line of Device Mapper.
@@ -131,7 +132,8 @@ fn is_about(line: &str, number: Option<DevNum>) -> bool {
 
 /// Escapes the characters that could harm a terminal, and cuts the text at [`MAX_LENGTH`].
 fn shortened(text: &str) -> String {
-    printable(text).chars().take(MAX_LENGTH).collect()
+    // A target may repeat a word of a message, which may be a key.
+    printable(&redact_hex(text)).chars().take(MAX_LENGTH).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::diff::{self, TableDiff};
 use crate::identity::Uuid;
 use crate::plan::{self, Action, InUse, Operation};
 use crate::policy::Class;
-use crate::redact::redact_hex;
 
 /// Between the parts of a reason.
 pub(super) const AND: &str = "; ";
@@ -136,7 +135,7 @@ impl Step {
             Operation::Suspend { users, .. } => Self { users: Some(users.clone()), ..head },
             Operation::Rename { to } => Self { to: Some(to.plain_text()), ..head },
             Operation::Message(message) => {
-                Self { sector: Some(message.sector), message: Some(redact_hex(&message.text)), ..head }
+                Self { sector: Some(message.sector), message: Some(message.text.to_string()), ..head }
             }
             Operation::SetUuid | Operation::Resume { .. } | Operation::Clear => head,
         }

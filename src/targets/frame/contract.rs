@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, OnDisk,
     OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
+    redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -176,6 +177,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     fn shows_message(&self, message: &str) -> bool {
         let _ = message;
         false
+    }
+
+    /// Returns a message to it with each word replaced that is a key, or may be one: those are shown nowhere, and make
+    /// the map one that holds a key.
+    fn redact_message(&self, message: &str) -> String {
+        redact_unknown(message)
     }
 
     /// Returns the lower device that this is one of many volumes of, and its id there.

@@ -17,7 +17,7 @@ pub(crate) mod generic;
 mod incomparable;
 pub(crate) mod keyed;
 mod kind;
-
+mod message_text;
 mod metadata;
 mod no_room;
 mod operand;
@@ -41,6 +41,8 @@ pub use device_use::{Blocks, DeviceAccess, DeviceUse, Handover, Hazards, OriginU
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};
 pub use kind::Kind;
+pub use message_text::MessageText;
+pub(crate) use message_text::{redact_unknown, redact_words};
 pub(crate) use metadata::{Found, Metadata, begins_with};
 pub use no_room::{Block, NoRoom};
 pub(crate) use operand::{Given, Operand, Syntax};

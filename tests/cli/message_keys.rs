@@ -1,0 +1,127 @@
+//! A message that hands a key to its target is a secret: it is in no output and in no saved plan.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::lab::Lab;
+
+const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/// A map of two targets that are sent a key: one of the type that takes them, and one of a type that is not known.
+fn map(message: &str, unknown: &str) -> String {
+    format!(
+        "format = 1\nowner = \"lab\"\n\
+         [mappings.c]\ntargets = [{{ type = \"crypt\", length = \"1MiB\", cipher = \"aes-xts-plain64\", device = \"/dev/sda\", \
+         key = {{ keyring = \"logon:a\", bytes = 64 }}, messages = [\"{message}\"] }}]\n\
+         [mappings.f]\ntargets = [{{ type = \"future\", length = 8, params = \"1\", messages = [\"{unknown}\"] }}]\n"
+    )
+}
+
+fn hides(command: &[&str], text: &str) {
+    for key in [&KEY[..16], &KEY[48..], "0f\\\\1e"] {
+        assert!(!text.to_lowercase().contains(key), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn a_key_in_a_message_is_in_no_output() {
+    for (message, unknown) in [
+        (format!("key set {KEY}"), format!("load {KEY}")),
+        (format!("KEY  Set {}", KEY.to_uppercase()), format!("load x={}", KEY.to_uppercase())),
+        (format!("key set {}", KEY.replace("1e", "\\\\1e")), format!("load {}", KEY.replace("1e", "\\\\1e"))),
+        (format!("key set :32:{KEY}"), format!("@stats_create - /1 {KEY}")),
+    ] {
+        let lab = Lab::new();
+        let path = lab.write("map.toml", &map(&message, &unknown));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let saved = lab.path("plan.json");
+        for command in [
+            &["validate", &path][..],
+            &["plan", &path],
+            &["plan", &path, "-vvv", "--json"],
+            &["plan", &path, "--format", "html"],
+            &["plan", &path, "--format", "markdown"],
+            &["plan", &path, "--out", &saved],
+            &["show", &saved],
+            &["show", &saved, "--json"],
+            &["status", &path],
+            &["status", &path, "--json"],
+            &["graph", &path],
+            &["graph", &path, "--json"],
+            &["apply", &path, "-vvv"],
+            &["apply", &path, "--json"],
+            &["apply", "--plan", &saved],
+            &["repair"],
+            &["export"],
+            &["export", "--format", "json"],
+        ] {
+            let ended = lab.run(command);
+            hides(command, &ended.stdout);
+            hides(command, &ended.stderr);
+        }
+        let plan = fs::read_to_string(&saved).unwrap();
+        hides(&["the saved plan"], &plan);
+        assert!(plan.contains("<secret>") && plan.contains("map_keys"), "{plan}");
+    }
+}
+
+#[test]
+fn a_map_with_a_key_in_a_message_holds_a_key() {
+    let lab = Lab::new();
+    for (message, unknown, holds) in [
+        (format!("key set {KEY}"), "x".to_string(), true),
+        ("key set beef".to_string(), "x".to_string(), true),
+        ("key wipe".to_string(), format!("load {KEY}"), true),
+        ("key set :32:logon:a".to_string(), format!("load {}", &KEY[..31]), false),
+    ] {
+        let path = lab.write("map.toml", &map(&message, &unknown));
+        for (mode, told) in [(0o644, holds), (0o600, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let ended = lab.run(["validate", &path]);
+            assert_eq!(ended.stderr.contains("holds a key"), told, "{message} {mode:o}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_saved_plan_knows_the_key_of_a_message_again() {
+    let lab = Lab::new();
+    let write = |key: &str| {
+        let text = map(&format!("key set {key}"), "x");
+        let path = lab.write("map.toml", text.split("[mappings.f]").next().unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let path = write(KEY);
+    let saved = lab.path("plan.json");
+    assert_eq!(lab.run(["plan", &path, "--out", &saved]).code, 0);
+    let fresh = lab.run(["show", &saved, "--detailed-exitcode"]);
+    assert_eq!(fresh.code, 2, "{}", fresh.stderr);
+    write(&KEY.replace("0f", "ff"));
+    let stale = lab.run(["apply", "--plan", &saved]);
+    assert_eq!(stale.code, 4, "{}", stale.stderr);
+    assert!(stale.stderr.contains("a key in the files of the map is another one now"), "{}", stale.stderr);
+    hides(&["apply"], &stale.stderr);
+    let stdin = lab.run_with(["plan", "-", "--out", &saved], &fs::read(&path).unwrap());
+    assert!(stdin.code == 1 && stdin.stderr.contains("standard input"), "{}", stdin.stderr);
+}
+
+#[test]
+fn a_mistake_beside_such_a_message_shows_no_key() {
+    let lab = Lab::new();
+    for message in [format!("key set {KEY}"), "key set 0f\\\\1e2d3c4b5a6978".to_string()] {
+        let good = map(&message, "x");
+        for text in [
+            good.replace("cipher = ", "ciphers = "),
+            good.replace("messages = [", "messages = [1, "),
+            good.replace("messages = [", "message = ["),
+            good.replace("] }]\n[mappings.f]", "\n[mappings.f]"),
+            good.replace("messages = [", "messages = [\"\", "),
+        ] {
+            let path = lab.write("map.toml", &text);
+            let ended = lab.run(["validate", &path]);
+            assert_eq!(ended.code, 1, "{text}");
+            hides(&["validate"], &ended.stderr);
+        }
+    }
+}

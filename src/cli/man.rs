@@ -3,10 +3,10 @@
 //! `dmctl.toml(5)` and the further sections of `dmctl(1)` are made of the documents when the package is built
 //! (`dist/man`): the command carries neither the documents nor a reader of Markdown.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Durability, FileMode};
 use anyhow::anyhow;
 use clap::Command;
 use clap_mangen::Man;
@@ -17,6 +17,8 @@ use super::failure::Failure;
 
 /// The name of the manual, in the head of a page.
 const MANUAL: &str = "dmctl";
+/// Begins the names of the files that are written beside the pages.
+const TEMPORARY: &str = ".dmctl-man-";
 /// In place of a date, so that the same sources give the same pages. Not empty, or its place would be taken.
 const NO_DATE: &str = " ";
 
@@ -33,6 +35,7 @@ pub(crate) struct Args {
 
 /// Writes the pages of `command` and of its verbs.
 pub(crate) fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
+    files::sweep_in(&args.folder.join("man1"), TEMPORARY);
     for (file, text) in pages(command) {
         let path = args.folder.join(file);
         write(&path, &text).map_err(|error| {
@@ -43,10 +46,9 @@ pub(crate) fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(path, text)
+    files::make_folder(files::folder(path))?;
+    files::replace(path, text.as_bytes(), TEMPORARY, FileMode::Keep, Durability::Cached)
+        .map_err(|(_, error)| error)
 }
 
 /// Makes every page, each with its path below the folder of manual pages.

@@ -19,7 +19,8 @@ const LIMIT: u64 = 64 << 20;
 /// The option of both verbs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rows {
-    /// The rows, `start length type params` each, one a line; standard input without this option
+    /// The rows, `start length type params` each, one a line; standard input without this option. Give a table with a key on
+    /// standard input: every user can read the words of a command
     #[arg(long, value_name = "TABLE", value_parser = secret)]
     table: Option<Secret>,
 }

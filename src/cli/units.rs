@@ -1,18 +1,22 @@
 //! `dmctl units`: writes the units by which systemd brings a map up. Run as `dmctl-generator`, dmctl is this verb: see
 //! systemd.generator(7).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::boot::{self, Stage, UnitFile};
 use crate::config;
+use crate::files::{self, Durability, FileMode};
 use anyhow::anyhow;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::{self, Trust};
+
+/// Begins the names of the files that are written beside units.
+const TEMPORARY: &str = ".dmctl-units-";
 
 /// The file that every initramfs has, and no installed system.
 const INITRD: &str = "/etc/initrd-release";
@@ -60,9 +64,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if is_generator && stage == Stage::System && !is_enabled() {
         boot::leave_out_starts_by_disks(&mut units);
     }
+    let mut folders = BTreeSet::new();
     for (path, entry) in units {
         let path = args.folder.join(path);
-        write(&path, &entry).map_err(|error| {
+        let folder = files::folder(&path);
+        let made = if folders.insert(folder.to_path_buf()) { make_folder(folder) } else { Ok(()) };
+        made.and_then(|()| write(&path, &entry)).map_err(|error| {
             Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
         })?;
     }
@@ -88,16 +95,20 @@ fn has_maps(folder: &Path) -> bool {
     entries.any(|entry| config::is_map(entry.file_name().as_encoded_bytes()))
 }
 
+/// Makes a folder for units, without those that a killed run left half written.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    files::make_folder(folder)?;
+    files::sweep_in(folder, TEMPORARY);
+    Ok(())
+}
+
 fn write(path: &Path, entry: &UnitFile) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
     match entry {
-        UnitFile::Text(text) => fs::write(path, text),
-        UnitFile::Link(to) => match symlink(to, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            done => done,
-        },
+        UnitFile::Text(text) => {
+            files::replace(path, text.as_bytes(), TEMPORARY, FileMode::Keep, Durability::Cached)
+                .map_err(|(_, error)| error)
+        }
+        UnitFile::Link(to) => files::link(Path::new(to), path, TEMPORARY),
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct RowFields {
     pub length: Option<LengthField>,
     /// Messages sent to it after each load of its table.
     #[serde(default)]
+    #[schemars(with = "Vec<String>", extend("default" = []))]
     pub messages: Vec<SecretText>,
     /// Its parameters as the kernel takes them, in place of fields.
     #[serde(default)]
@@ -98,20 +99,6 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A text without escapes is borrowed; another one is given away, and not copied.
         String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
-impl JsonSchema for SecretText {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

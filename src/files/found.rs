@@ -12,9 +12,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::attempt::Attempt;
 use super::kind::FileKind;
 use super::laxness::{Guard, Laxness, Place};
-use super::replace::Attempt;
 use super::wiped::read_wiped;
 
 /// How a file is opened: it is not waited for, it does not become the terminal of this process, and a program that is
@@ -39,6 +39,8 @@ pub(crate) struct Found {
     /// The folder that it is in, and what is on the way to that, the folder itself last.
     pub(super) folder: Arc<File>,
     pub(super) way: Vec<Arc<Guard>>,
+    /// The links that were followed, with their owners.
+    pub(super) links: Vec<(PathBuf, u32)>,
     /// The name in that folder.
     pub(super) name: OsString,
     /// The file itself, opened with `O_PATH`.

@@ -9,23 +9,33 @@
 //!
 //! The file that is opened is the one that was judged, whatever its path leads to by then. Locks and records are opened
 //! in the same order, and no other user can open them: `private`.
+//!
+//! A file that is written is replaced: `place` finds its folder, through no link of another user's; `temporary` writes beside
+//! it; `replace` renames; and `sweep` takes away what killed runs left there.
 
+mod attempt;
 mod found;
 mod kind;
 mod laxness;
+mod place;
 pub(crate) mod private;
 mod replace;
+mod sweep;
+mod temporary;
 mod walk;
 mod wiped;
 
 use std::path::Path;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use found::{Found, ReadError};
 pub use kind::FileKind;
 pub(crate) use laxness::{Guard, word};
 pub use laxness::{Laxness, Place};
+pub(crate) use place::{folder_of as folder, link, make_folder};
 pub use private::Unfit;
-pub(crate) use replace::{Attempt, FileMode, behind_links, folder, replace};
+pub(crate) use replace::{Durability, FileMode, replace};
+pub(crate) use sweep::{sweep, sweep_in};
 pub(crate) use walk::{FindError, Folder, find};
 pub(crate) use wiped::{read_wiped, text as wiped_text};
 
@@ -38,3 +48,5 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadEr
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod writing_tests;

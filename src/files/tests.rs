@@ -12,32 +12,32 @@ use nix::unistd::{geteuid, mkfifo};
 use super::*;
 
 /// The user number of an account that owns nothing.
-const OTHER: u32 = 65534;
+pub(super) const OTHER: u32 = 65534;
 
-struct Lab {
+pub(super) struct Lab {
     _folder: tempfile::TempDir,
     root: PathBuf,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         Self { _folder: folder, root }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         let path = self.at(name);
         fs::write(&path, name).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         path
     }
 
-    fn folder(&self, name: &str, mode: u32) -> PathBuf {
+    pub(super) fn folder(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.at(name);
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();

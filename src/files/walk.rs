@@ -59,6 +59,8 @@ struct Walk {
     path: PathBuf,
     /// What is on the way, this folder last.
     guards: Vec<Arc<Guard>>,
+    /// The links that were followed, with their owners.
+    links: Vec<(PathBuf, u32)>,
 }
 
 /// One step: a file, folder or link that is not opened.
@@ -72,7 +74,7 @@ impl Walk {
         let folder =
             File::from(openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
         let metadata = folder.metadata()?;
-        Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new() }.noting(
+        Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new(), links: Vec::new() }.noting(
             Place::Folder,
             Path::new("/"),
             &metadata,
@@ -91,7 +93,7 @@ impl Walk {
         while let Some(name) = left.pop_front() {
             if name == Path::new("/") {
                 let root = Self::from_root()?;
-                self = Self { guards: self.guards, ..root };
+                self = Self { guards: self.guards, links: self.links, ..root };
                 continue;
             }
             let at = self.path_of(&name);
@@ -113,6 +115,7 @@ impl Walk {
             if links > MAX_LINKS {
                 return Err(FindError::Failed(Errno::LOOP.into()));
             }
+            self.links.push((at.clone(), step.metadata.uid()));
             if self.guards.last().is_some_and(|folder| folder.is_shared()) {
                 self.guards.push(Arc::new(Guard::of(Place::Link, &at, &step.metadata)));
                 let folder = self.guards.len() - 1;
@@ -179,7 +182,7 @@ impl Walk {
     fn found(self, named: &Path, name: &OsStr, step: Step) -> Found {
         let Step { handle, metadata } = step;
         let (named, name) = (named.to_path_buf(), name.to_os_string());
-        Found { named, folder: self.folder, way: self.guards, name, handle, metadata }
+        Found { named, folder: self.folder, way: self.guards, links: self.links, name, handle, metadata }
     }
 }
 
@@ -194,8 +197,13 @@ impl Folder {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = File::from(openat(&*found.folder, &found.name, flags, Mode::empty())?);
         let metadata = handle.metadata()?;
-        let walk = Walk { folder: found.folder, path: PathBuf::new(), guards: found.way };
+        let walk = Walk { folder: found.folder, path: PathBuf::new(), guards: found.way, links: found.links };
         Ok(Self(walk.below(&found.named, Step { handle, metadata })))
+    }
+
+    /// Returns the folder itself, opened with `O_PATH`.
+    pub(super) fn into_handle(self) -> Arc<File> {
+        self.0.folder
     }
 
     /// Lists the names of its entries, in no order.

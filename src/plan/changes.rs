@@ -275,7 +275,8 @@ fn messages_not_shown(change: &Change<'_>) -> Option<Warning> {
     if change.drift != Drift::InSync {
         return None;
     }
-    let hidden = |row: &Row| row.messages.iter().filter(|text| !row.target.shows_message(text.reveal())).count();
+    let hidden =
+        |row: &Row| row.messages.iter().filter(|text| !row.target.shows_message(text.reveal())).count();
     let count: usize = change.rows.iter().map(hidden).sum();
     let (mapping, name) = (change.mapping.key.clone(), change.mapping.name.clone());
     let fact = Fact::MessagesNotShown { name: name.clone(), count };

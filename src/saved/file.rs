@@ -1,14 +1,16 @@
 //! The file of a saved plan.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Malformed, Saved, SavedError};
-use crate::files::{self, Attempt, FileMode, Found, Laxness, ReadError};
+use crate::files::{self, Attempt, Durability, FileMode, Found, Laxness, ReadError};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
+
+/// Begins the names of the files that are written beside a saved plan.
+const TEMPORARY: &str = ".dmctl-plan-";
 
 fn failed(attempt: Attempt, path: &Path, error: io::Error) -> SavedError {
     SavedError::File { attempt: attempt.to_string(), path: path.display().to_string(), error }
@@ -72,13 +74,9 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
 ///
 /// # Errors
 ///
-/// [`SavedError::File`] when the file can't be written, or is not a regular file.
+/// [`SavedError::File`] when the file can't be written, is not a regular file, or is behind a link of another user's.
 pub fn write(path: &Path, saved: &Saved) -> Result<(), SavedError> {
-    let path = &files::behind_links(path);
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        let kind = io::Error::other("it is there already, and no regular file");
-        return Err(failed(Attempt::Write, path, kind));
-    }
-    files::replace(path, saved.to_json().as_bytes(), ".dmctl-plan-", FileMode::Private)
+    files::sweep(path, TEMPORARY);
+    files::replace(path, saved.to_json().as_bytes(), TEMPORARY, FileMode::Private, Durability::Synced)
         .map_err(|(attempt, error)| failed(attempt, path, error))
 }

@@ -104,7 +104,10 @@ fn of_row(row: &MappingRow) -> Table {
     };
     table.insert("length".to_string(), length);
     if !row.messages.is_empty() {
-        table.insert("messages".to_string(), row.messages.iter().map(|text| Value::from(text.shown())).collect::<Vec<_>>().into());
+        table.insert(
+            "messages".to_string(),
+            row.messages.iter().map(|text| Value::from(text.shown())).collect::<Vec<_>>().into(),
+        );
     }
     table
 }

@@ -243,16 +243,14 @@ impl Target for Crypt {
         message.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("key"))
     }
 
-    /// `key set KEY` hands a key over (`crypt_message`). Of a word that it does not know nobody could tell that it is not
-    /// one; a message to Device Mapper itself begins with `@`.
+    /// `key set KEY` hands a key over (`crypt_message`). Any word but its orders may be one. A message to
+    /// Device Mapper itself begins with `@`.
     fn redact_message(&self, message: &str) -> String {
         if message.trim_start().starts_with('@') {
             return redact_unknown(message);
         }
-        let is_open = |word: &str| {
-            let known = |order: &&str| word.eq_ignore_ascii_case(order);
-            ORDERS.iter().any(|order| known(&order)) || word.starts_with(':')
-        };
+        let is_open =
+            |word: &str| word.starts_with(':') || ORDERS.iter().any(|order| word.eq_ignore_ascii_case(order));
         redact_unknown(&redact_words(message, |word| !is_open(word)))
     }
 

@@ -18,6 +18,7 @@ mod json;
 mod lab;
 mod lock;
 mod lower;
+mod memory;
 mod message_keys;
 mod parts;
 mod plan;
@@ -41,3 +42,4 @@ mod watch;
 #[path = "../watching/mod.rs"]
 mod watching;
 mod writes;
+mod written;

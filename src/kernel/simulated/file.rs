@@ -6,11 +6,14 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::state::State;
-use crate::files::{self, Attempt, FileMode, ReadError};
+use crate::files::{self, Attempt, Durability, FileMode, ReadError};
 use crate::kernel::KernelError;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
+
+/// Begins the names of the files that are written beside a state.
+const TEMPORARY: &str = ".dmctl-state-";
 
 fn failed(attempt: Attempt, path: &Path, source: io::Error) -> KernelError {
     KernelError::Io { what: format!("cannot {attempt} {}", path.display()), source }
@@ -35,9 +38,9 @@ pub(super) fn read(path: &Path) -> Result<State, KernelError> {
 /// Writes `state` into the file at `path`. After an error or a crash the file has its old content. It keeps its mode,
 /// unless the state may hold a key: then only its owner can read it.
 pub(super) fn write(path: &Path, state: &State) -> Result<(), KernelError> {
-    let path = &files::behind_links(path);
     let mode = if state.may_hold_a_key() { FileMode::Private } else { FileMode::Keep };
     let text = Zeroizing::new(state.to_json());
-    files::replace(path, text.as_bytes(), ".dmctl-state-", mode)
+    files::sweep(path, TEMPORARY);
+    files::replace(path, text.as_bytes(), TEMPORARY, mode, Durability::Synced)
         .map_err(|(attempt, error)| failed(attempt, path, error))
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use super::Target;
-use crate::redact::{long_hex, redact_hex};
-use crate::secret::{REDACTED, Secret};
+use crate::secret::Secret;
 
 /// The text of a message. Its `Display` and its `Debug` show no key; the text that is sent is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,26 +56,6 @@ impl fmt::Debug for MessageText {
     }
 }
 
-/// Replaces what may be a key in a message of unknown meaning: long hex. The kernel takes the backslashes out of a word
-/// before it reads it (`dm_split_args` in `drivers/md/dm-table.c`), so a word that has them is looked at without.
-pub(crate) fn redact_unknown(message: &str) -> String {
-    if !message.contains('\\') {
-        return redact_hex(message);
-    }
-    redact_words(message, |word| !long_hex(&word.replace('\\', "")).is_empty())
-}
-
-/// Replaces the words of a message that `is_key` finds; the blanks stay.
-pub(crate) fn redact_words(message: &str, is_key: impl Fn(&str) -> bool) -> String {
-    let mut shown = String::with_capacity(message.len());
-    for part in message.split_inclusive(char::is_whitespace) {
-        let word = part.trim_end();
-        shown.push_str(if !word.is_empty() && is_key(word) { REDACTED } else { word });
-        shown.push_str(&part[word.len()..]);
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +102,8 @@ mod tests {
             ] {
                 assert_eq!(shown(row, &message), (expected.to_string(), true));
             }
-            for message in ["addbadblock 60", "set_region_mappings 0:1 R2,10", &format!("load {}", &KEY[1..])] {
+            for message in ["addbadblock 60", "set_region_mappings 0:1 R2,10", &format!("load {}", &KEY[1..])]
+            {
                 assert_eq!(shown(row, message), (message.to_string(), false));
             }
         }

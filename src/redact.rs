@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use crate::secret::REDACTED;
 
 /// Fields whose text is a key.
@@ -83,7 +85,8 @@ fn assigned_keys(line: &str) -> Vec<Range<usize>> {
 
 /// Finds what follows the words `key set` up to the end of their text: the message by which crypt is given a key.
 fn keys_in_messages(line: &str) -> Vec<Range<usize>> {
-    let lower = line.to_ascii_lowercase();
+    // A copy of what may be a key is wiped.
+    let lower = Zeroizing::new(line.to_ascii_lowercase());
     let after = |text: &str, word: &str| {
         let rest = text.strip_prefix(word)?.trim_start();
         (rest.len() + word.len() < text.len()).then_some(rest.len())

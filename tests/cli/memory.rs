@@ -55,23 +55,34 @@ fn a_watch_that_idles_keeps_no_key_of_its_map() {
     if !can_look() {
         return;
     }
-    let lab = Lab::new();
-    let map = lab.write(
-        "map.toml",
-        &format!(
-            "format = 1\nowner = \"lab\"\n[mappings.c]\ntargets = [{{ type = \"crypt\", length = \"1MiB\", cipher = \"aes-xts-plain64\", \
-             device = \"/dev/sda\", key = {{ hex = \"{KEY}\" }}, messages = [\"key set {MESSAGE}\"] }}]\n"
-        ),
-    );
-    fs::set_permissions(&map, fs::Permissions::from_mode(0o600)).unwrap();
-    let out = lab.path("out");
-    let output = File::create(&out).unwrap();
-    let mut watch = lab.command(["watch", &map]);
-    let watch = Running(watch.stdout(output).stderr(Stdio::null()).spawn().unwrap());
-    until("the watch", || fs::read_to_string(&out).unwrap().contains("create"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let process = watch.0.id();
-    assert_eq!((count(process, KEY), count(process, MESSAGE)), (0, 0));
+    let message = format!(", messages = [\"key set {MESSAGE}\"]");
+    // A warning draws the line of the device, and of the key.
+    for more in ["", &message] {
+        let lab = Lab::new();
+        let map = format!(
+            "format = 1\nowner = \"lab\"\n[mappings.c]\ntargets = [{{ type = \"crypt\", length = \"1MiB\", \
+             cipher = \"aes-xts-plain64\", device = \"/dev/sda\", key = {{ hex = \"{KEY}\" }}{more} }}]\n"
+        );
+        let map = lab.write("map.toml", &map);
+        fs::set_permissions(&map, fs::Permissions::from_mode(0o600)).unwrap();
+        let out = lab.path("out");
+        let mut watch = lab.command(["watch", &map]);
+        watch.stdout(File::create(&out).unwrap()).stderr(Stdio::null());
+        let watch = Running(watch.spawn().unwrap());
+        until("the watch", || fs::read_to_string(&out).unwrap().contains("Plan: "));
+        until("the wait", || {
+            let state = fs::read_to_string(format!("/proc/{}/stat", watch.0.id())).unwrap();
+            state.contains(") S ")
+        });
+        let process = watch.0.id();
+        assert!(count(process, &hex(&map)) > 0, "the path of the map is found");
+        assert_eq!((count(process, KEY), count(process, MESSAGE)), (0, 0));
+    }
+}
+
+/// Writes a text as hex.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

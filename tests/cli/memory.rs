@@ -75,14 +75,15 @@ fn a_watch_that_idles_keeps_no_key_of_its_map() {
             state.contains(") S ")
         });
         let process = watch.0.id();
-        assert!(count(process, &hex(&map)) > 0, "the path of the map is found");
+        assert!(count(process, &hex(map.as_bytes())) > 0, "the path of the map is found");
         assert_eq!((count(process, KEY), count(process, MESSAGE)), (0, 0));
     }
 }
 
-/// Writes a text as hex.
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+/// Writes bytes as hex.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |number: u8| char::from_digit(number.into(), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[test]

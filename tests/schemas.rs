@@ -168,6 +168,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
     ("the parts of the name of a cipher", &["crypt-cipher"]),
     ("the forms of a device that only the kernel takes", &["device-partnroff"]),
     ("what a row of parameters says", &["params-refused-by-type"]),
+    ("messages that go to Device Mapper itself, whatever the target takes", &["messages-not-taken"]),
     ("the length of a name in the kernel's spelling", &["name-too-long-mangled"]),
 ];
 

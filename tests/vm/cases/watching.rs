@@ -98,8 +98,9 @@ pub fn nothing_is_removed_while_the_map_is_written(guest: &Guest) -> Result<()> 
     drop(file);
     watching.next("in-sync");
     ensure!(guest.state("more").is_ok(), "`more` was removed");
-    // Whole, it is an order.
-    fs::write(MAP, &one)?;
+    // Renamed into place it is whole.
+    fs::write("/run/tmp/watched.new", &one)?;
+    fs::rename("/run/tmp/watched.new", MAP)?;
     watching.put_right();
     ensure!(guest.state("more").is_err(), "`more` is left");
     end(watching)

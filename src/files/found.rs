@@ -3,16 +3,15 @@
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, openat};
 use zeroize::Zeroizing;
 
 use super::attempt::Attempt;
+use super::handle::reopen;
 use super::kind::FileKind;
 use super::laxness::{Guard, Laxness, Place};
 use super::wiped::read_wiped;
@@ -78,26 +77,12 @@ impl Found {
     pub(crate) fn open(&self) -> io::Result<File> {
         let flags =
             if self.metadata.file_type().is_fifo() { READ.difference(OFlags::NONBLOCK) } else { READ };
-        let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
-        match openat(CWD, path, flags, Mode::empty()).map(File::from) {
-            // Another file system may be mounted over /proc, in which this is another file.
-            Ok(file) if self.is(&file)? => Ok(file),
-            Err(error) if !matches!(error, Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => Err(error.into()),
-            _ => self.open_by_name(flags),
-        }
-    }
-
-    /// Opens the name again, which must be the same file: for a host without /proc.
-    fn open_by_name(&self, flags: OFlags) -> io::Result<File> {
-        let flags = flags.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW);
-        let file = File::from(openat(&*self.folder, &self.name, flags, Mode::empty())?);
-        if self.is(&file)? { Ok(file) } else { Err(io::Error::other("it was replaced while it was opened")) }
-    }
-
-    /// Whether an open file is the one that was found.
-    fn is(&self, file: &File) -> io::Result<bool> {
-        let now = file.metadata()?;
-        Ok((now.dev(), now.ino()) == (self.metadata.dev(), self.metadata.ino()))
+        let by_name = || {
+            let flags = flags.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW);
+            openat(&*self.folder, &self.name, flags, Mode::empty()).map(File::from)
+        };
+        let opened = reopen(&self.handle, flags, by_name)?;
+        opened.ok_or_else(|| io::Error::other("it was replaced while it was opened"))
     }
 
     /// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.

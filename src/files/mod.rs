@@ -15,6 +15,7 @@
 
 mod attempt;
 mod found;
+mod handle;
 mod kind;
 mod laxness;
 mod place;

@@ -7,16 +7,15 @@
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, mkdirat, readlinkat, renameat, statat, symlinkat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use thiserror::Error;
 
 use super::found::Found;
+use super::handle::is_own;
 use super::kind::FileKind;
 use super::laxness::word;
 use super::temporary::Temporary;
@@ -86,7 +85,7 @@ fn judge(found: &Found) -> io::Result<()> {
 }
 
 fn permit(path: &Path, owner: u32) -> io::Result<()> {
-    if owner == 0 || owner == geteuid().as_raw() {
+    if is_own(owner) {
         return Ok(());
     }
     Err(io::Error::other(NotReplaced::ForeignLink { path: path.to_path_buf(), owner }))
@@ -132,9 +131,4 @@ pub(crate) fn link(to: &Path, path: &Path, prefix: &str) -> io::Result<()> {
             }
         }
     }
-}
-
-/// Whether a file that is there belongs to this user or to root.
-pub(super) fn is_own(metadata: &Metadata) -> bool {
-    metadata.uid() == 0 || metadata.uid() == geteuid().as_raw()
 }

@@ -5,7 +5,6 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -14,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
 
+use super::handle::{is_own, is_same, path_of, reopen};
 use super::kind::FileKind;
 
 /// The mode of a file that only its owner may open.
@@ -119,20 +119,20 @@ fn open(path: &Path, access: OFlags, also: Option<u32>) -> Result<Option<File>, 
         };
         let metadata = found.metadata()?;
         judge(&metadata, also)?;
-        let opened =
-            match openat(CWD, through(&found), access | OPEN.difference(OFlags::NOFOLLOW), Mode::empty()) {
-                // Without /proc the name is opened again, and must be the same file.
-                Err(Errno::NOENT) => openat(CWD, path, access | OPEN, Mode::empty()),
-                opened => opened,
-            };
-        let file = match opened {
-            Err(Errno::NOENT | Errno::LOOP) => continue,
-            opened => File::from(opened?),
-        };
-        if is_same(&file.metadata()?, &metadata) {
-            return Ok(Some(file));
+        let by_name = || openat(CWD, path, access | OPEN, Mode::empty()).map(File::from);
+        match reopen(&found, access | OPEN.difference(OFlags::NOFOLLOW), by_name) {
+            // It is another one by now, which is looked at again.
+            Ok(None) => {}
+            Err(error) if is_gone(&error) => {}
+            opened => return Ok(opened?),
         }
     }
+}
+
+/// Whether nothing, or a link, has come into the place of a file that was looked at.
+fn is_gone(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOENT | Errno::LOOP))
 }
 
 /// Refuses what can't be an own file.
@@ -154,8 +154,7 @@ fn judge_kind(metadata: &Metadata, wanted: FileKind) -> Result<(), Unfit> {
 }
 
 fn judge_owner(owner: u32, also: Option<u32>) -> Result<(), Unfit> {
-    let is_own = owner == 0 || owner == geteuid().as_raw() || Some(owner) == also;
-    if is_own { Ok(()) } else { Err(Unfit::Owner(owner)) }
+    if is_own(owner) || Some(owner) == also { Ok(()) } else { Err(Unfit::Owner(owner)) }
 }
 
 /// Makes a folder that only this user enters, or makes the one that is there so.
@@ -169,7 +168,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), OwnError> {
     judge_kind(&metadata, FileKind::Folder)?;
     judge_owner(metadata.uid(), None)?;
     if metadata.mode() & 0o777 != PRIVATE_FOLDER {
-        fs::set_permissions(through(&folder), Permissions::from_mode(PRIVATE_FOLDER))?;
+        fs::set_permissions(path_of(&folder), Permissions::from_mode(PRIVATE_FOLDER))?;
     }
     Ok(())
 }
@@ -177,13 +176,4 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), OwnError> {
 /// Finds what is at `path`, which may be a link, without opening it.
 fn look(path: &Path) -> Result<File, Errno> {
     openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map(File::from)
-}
-
-/// Returns a path to what was found, whatever its name leads to by now.
-fn through(found: &File) -> String {
-    format!("/proc/self/fd/{}", found.as_raw_fd())
-}
-
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::attempt::Attempt;
-use super::place::{Place, is_own};
+use super::handle::is_own;
+use super::place::Place;
 use super::temporary::{Temporary, open_folder};
 
 use super::private::PRIVATE;
@@ -43,7 +44,7 @@ pub(crate) fn replace(
 ) -> Result<(), (Attempt, io::Error)> {
     let failed = |attempt| move |error| (attempt, error);
     let place = Place::find(path).map_err(failed(Attempt::Write))?;
-    let kept = place.existing.filter(is_own).map(|metadata| metadata.mode() & 0o777);
+    let kept = place.existing.filter(|there| is_own(there.uid())).map(|metadata| metadata.mode() & 0o777);
     let (created, changed) = match mode {
         FileMode::Private => (PRIVATE, Some(PRIVATE)),
         FileMode::Keep => (if kept.is_some() { PRIVATE } else { DEFAULT }, kept),

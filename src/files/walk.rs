@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use super::found::Found;
+use super::handle::is_same;
 use super::laxness::{Guard, Laxness, Place};
 
 /// The most links that a path may lead through: `MAXSYMLINKS` of the kernel (include/linux/namei.h).
@@ -168,8 +169,7 @@ impl Walk {
         let opened = openat(&*self.folder, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let handle = File::from(opened.map_err(io::Error::from)?);
         let metadata = handle.metadata()?;
-        let is_path =
-            text.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()));
+        let is_path = text.metadata().is_ok_and(|found| is_same(&found, &metadata));
         Ok((!is_path).then_some(Step { handle, metadata }))
     }
 

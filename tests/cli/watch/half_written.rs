@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::watch;
 use crate::lab::Lab;
@@ -37,33 +37,14 @@ fn append(path: &str, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-#[test]
-fn a_map_that_is_closed_halfway_removes_nothing() {
+/// Writes half of a map, which lacks `b`, after `before` had the file, and the rest of it later. `b` must stay the same device.
+/// Returns the event that tells for what its removal waits.
+fn written_in_two_halves(before: impl FnOnce(&str, &Watching)) -> Value {
     let (a, b) = (mapping("a", ""), mapping("b", ""));
     let (lab, path, watching) = watched(&map(&format!("{a}{b}")), "10s");
     let number = || lab.json(["info", "b", "--json"])["minor"].clone();
-    let before = number();
-    fs::write(&path, map(&a)).unwrap();
-    assert_eq!(watching.next("plan")["summary"]["remove"], 1);
-    let waiting = watching.next("waiting");
-    assert_eq!((&waiting["rewritten"], &waiting["seconds"]), (&json!([path]), &json!(3.0)), "{waiting}");
-    assert_eq!(waiting["steps"], json!(["remove b"]));
-    thread::sleep(AWAY);
-    append(&path, &b);
-    watching.next("in-sync");
-    watching.silent();
-    assert_eq!(number(), before, "it is the same device");
-}
-
-/// A file that was away is not whole because it is another file than before.
-#[test]
-fn a_map_that_comes_back_half_written_removes_nothing() {
-    let (a, b) = (mapping("a", ""), mapping("b", ""));
-    let (lab, path, watching) = watched(&map(&format!("{a}{b}")), "10s");
-    let number = || lab.json(["info", "b", "--json"])["minor"].clone();
-    let before = number();
-    fs::remove_file(&path).unwrap();
-    watching.next("unclear");
+    let first = number();
+    before(&path, &watching);
     fs::write(&path, map(&a)).unwrap();
     assert_eq!(watching.next("plan")["summary"]["remove"], 1);
     let waiting = watching.next("waiting");
@@ -76,7 +57,23 @@ fn a_map_that_comes_back_half_written_removes_nothing() {
     append(&path, &b);
     watching.next("in-sync");
     watching.silent();
-    assert_eq!(number(), before, "it is the same device");
+    assert_eq!(number(), first, "it is the same device");
+    waiting
+}
+
+#[test]
+fn a_map_that_is_closed_halfway_removes_nothing() {
+    let waiting = written_in_two_halves(|_, _| ());
+    assert_eq!(waiting["seconds"], json!(3.0), "{waiting}");
+}
+
+/// A file that was away is not whole because it is another file than before.
+#[test]
+fn a_map_that_comes_back_half_written_removes_nothing() {
+    written_in_two_halves(|path, watching| {
+        fs::remove_file(path).unwrap();
+        watching.next("unclear");
+    });
 }
 
 #[test]

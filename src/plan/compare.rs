@@ -12,8 +12,10 @@ use super::change::{self, Change, Drift};
 use super::changes::Changes;
 use super::circles;
 use super::conflict::{Conflict, Obstacle};
+use super::lower_devices::LowerDevices;
 use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
+use super::on_disk;
 use super::overlap::Claims;
 use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
@@ -113,7 +115,8 @@ impl<'a> Comparison<'a> {
         let (mapping, found) = (self.changes.mappings.get(id), self.found[id]);
         let present = mapping.state != State::Absent;
         let device = found.and_then(|found| found.seen.mapped.as_ref());
-        let mut resolver = Resolver::new(self.observed, &self.changes, mapping, device, lowers);
+        let below = LowerDevices { observed: self.observed, changes: &self.changes, device, below: lowers };
+        let mut resolver = Resolver::new(mapping, below);
         let mut rows = if present && circle.is_none() { resolver.table() } else { Vec::new() };
         let (block, caused_by_plan) = (resolver.blocks.block(), resolver.caused_by_plan);
         let (mut obstacles, assumed) = (std::mem::take(&mut resolver.obstacles), resolver.assumed.take());
@@ -131,14 +134,14 @@ impl<'a> Comparison<'a> {
             drift = self.followed(judged.0, &rows, found, lowers);
             drift = self.replaced_below(drift, found, lowers);
             if drift == Drift::InSync {
-                drift = resolver.outgrown(&rows).map_or(drift, |diff| Drift::Differs(Arc::new(diff)));
+                drift = on_disk::outgrown(&rows, below).map_or(drift, |diff| Drift::Differs(Arc::new(diff)));
             } else {
                 obstacles.extend(assumed);
             }
             // A live table may not fit any more, though it is not loaded now.
             let is_cut = drift == Drift::InSync && lowers.iter().any(|id| self.changes.all[*id].shrinks());
             if drift.loads_table() || is_cut {
-                obstacles.extend(resolver.contradictions(&rows));
+                obstacles.extend(on_disk::contradictions(&rows, below));
             }
             blocked = !obstacles.is_empty();
             if blocked {

@@ -1,0 +1,80 @@
+//! The lower devices of one mapping, as they will be when its table is loaded.
+//!
+//! A lower device that is a mapping of the map is as its new table makes it; another is as it was observed.
+
+use super::change::Change;
+use super::changes::Changes;
+use super::position::ChangeId;
+use crate::device::Device;
+use crate::diff;
+use crate::identity::DevNum;
+use crate::kernel::{BlockDevice, DeviceState};
+use crate::observed::Observed;
+use crate::table::Row;
+use crate::units::SECTOR;
+
+/// Answers questions about the lower devices of one mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct LowerDevices<'r, 'a> {
+    pub observed: &'r Observed,
+    /// The changes of the mappings below, and of others.
+    pub changes: &'r Changes<'a>,
+    /// The device of the mapping, if there is one.
+    pub device: Option<&'r DeviceState>,
+    /// The places of the mappings below, as far as they are known.
+    pub below: &'r [ChangeId],
+}
+
+impl<'r, 'a> LowerDevices<'r, 'a> {
+    /// Returns the change of the mapping of this map that `device` is.
+    pub(super) fn change(&self, device: &Device) -> Option<&'r Change<'a>> {
+        let id = self.changes.id_of_lower(self.below, device, self.observed);
+        id.map(|id| &self.changes.all[id])
+    }
+
+    /// Returns the block device with the number of `device`.
+    fn block(&self, device: &Device) -> Option<&'r BlockDevice> {
+        device.number.and_then(|number| self.observed.block(number))
+    }
+
+    /// Returns the size that a lower device will have, in sectors: for a mapping of the map, that of its new table.
+    pub(super) fn size(&self, device: &Device) -> Option<u64> {
+        match self.change(device) {
+            Some(below) => below.size,
+            None => self.block(device).map(|block| block.sectors),
+        }
+    }
+
+    /// Returns the logical block size that a lower device will have, in sectors.
+    pub(super) fn block_size(&self, device: &Device) -> u64 {
+        match self.change(device) {
+            Some(below) => below.block,
+            None => self.block(device).map_or(1, |block| u64::from(block.logical_block_size) / SECTOR).max(1),
+        }
+    }
+
+    /// Whether a lower device refuses writes.
+    pub(super) fn is_read_only(&self, device: &Device) -> bool {
+        match self.change(device) {
+            Some(below) => below.mapping.readonly,
+            None => self.block(device).is_some_and(|block| block.read_only),
+        }
+    }
+
+    /// Whether the live device uses the device of this number already. The removal of that one is then refused as in use.
+    pub(super) fn uses_already(&self, number: DevNum) -> bool {
+        self.device.is_some_and(|device| diff::lower_devices(&device.table).contains(&number))
+    }
+
+    /// Whether the live device uses this lower device already.
+    pub(super) fn is_in_use(&self, device: &Device) -> bool {
+        device.number.is_some_and(|number| self.uses_already(number))
+    }
+
+    /// Returns the live row of the type and start of `row`.
+    pub(super) fn live(&self, row: &Row) -> Option<Row> {
+        let live = self.device?.table.iter().find(|live| live.start == row.start)?;
+        let live = diff::understand(std::slice::from_ref(live)).ok()?.pop()?;
+        (live.target.kind() == row.target.kind()).then_some(live)
+    }
+}

@@ -1,0 +1,85 @@
+//! Holds a table against what its lower devices hold on disk: the metadata of earlier loads, and the room that grew.
+
+use super::conflict::Obstacle;
+use super::lower_devices::LowerDevices;
+use crate::device::Device;
+use crate::diff::{Difference, TableDiff};
+use crate::sector_map::SectorMap;
+use crate::table::{self, Row};
+use crate::targets::{Contradiction, Found, OnDisk, Target};
+
+/// Returns the length that the metadata of a target and the sizes of its lower devices allow. Where these can't be
+/// read, as on a suspended device, it is the length of the live row.
+pub(super) fn length(target: &dyn Target, lowers: LowerDevices<'_, '_>) -> Option<u64> {
+    let (places, heads) = (target.metadata(), lowers.observed.head_bytes(lowers.changes.map, target));
+    let size_of = |device: &Device| lowers.size(device);
+    let on_disk = OnDisk {
+        places: &places,
+        heads: &heads,
+        length: 0,
+        size_of: &size_of,
+        live: lowers.device.is_some(),
+    };
+    let live = lowers.device.and_then(|device| device.table.first());
+    target
+        .length_on_disk(&on_disk)
+        .or_else(|| live.filter(|live| live.kind == target.kind()).map(|live| live.length))
+}
+
+/// Finds what the metadata on disk contradicts in a table that is to be loaded.
+pub(super) fn contradictions(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Vec<Obstacle> {
+    let found = rows.iter().filter_map(|row| {
+        let metadata = row.target.metadata();
+        if metadata.is_empty() {
+            return None;
+        }
+        let heads = lowers.observed.head_bytes(lowers.changes.map, row.target.as_ref());
+        let live = lowers.live(row);
+        let size_of = |device: &Device| lowers.size(device);
+        let on_disk = OnDisk {
+            places: &metadata,
+            heads: &heads,
+            length: row.length,
+            size_of: &size_of,
+            live: live.is_some(),
+        };
+        let foreign = || {
+            let used = live.as_ref().map(|live| live.target.metadata()).unwrap_or_default();
+            metadata.iter().zip(&heads).find_map(|(one, head)| {
+                let in_use = used.iter().any(|used| used.is_at(one));
+                let is_other = (one.look)(head.as_deref()?) == Found::Other;
+                (is_other && !in_use).then(|| Contradiction::foreign(one, row.target.kind()))
+            })
+        };
+        row.target.contradiction(&on_disk).or_else(foreign)
+    });
+    found.map(Obstacle::Contradiction).collect()
+}
+
+/// Returns the difference that a lower device makes which has grown, or grows, and which a live table that stays the
+/// same would not use.
+pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<TableDiff> {
+    let by_metadata = |row: &Row| {
+        let heads = lowers.observed.head_bytes(lowers.changes.map, row.target.as_ref());
+        let size_of = |device: &Device| lowers.size(device);
+        let places = row.target.metadata();
+        let on_disk =
+            OnDisk { places: &places, heads: &heads, length: row.length, size_of: &size_of, live: true };
+        let (device, used) = row.target.outgrown(&on_disk)?;
+        Some(Difference::LowerGrew { device: device.into(), used, size: lowers.size(device)? })
+    };
+    let grows = |row: &Row| {
+        let taking = row.target.lower_devices(row.length).into_iter().find_map(|lower| {
+            let takes = lower.length.is_none() && lower.size.is_used();
+            let below = lowers.change(lower.device).filter(|_| takes)?;
+            let used = table::sectors(&below.device()?.table);
+            let size = below.size.filter(|size| *size > used)?;
+            Some(Difference::LowerGrew { device: lower.device.into(), used, size })
+        });
+        taking.or_else(|| by_metadata(row))
+    };
+    let takes = |row: &&Row| row.target.lower_devices(row.length).iter().any(|lower| lower.size.is_used());
+    let differences: Vec<Difference> = rows.iter().filter(takes).filter_map(grows).collect();
+    let map = SectorMap::of(rows, rows);
+    (!differences.is_empty()).then_some(TableDiff { map, differences, remaps: false })
+}

@@ -1,13 +1,14 @@
 //! Keeps an applied plan for as long as it may have to be rolled back.
 //!
-//! The journal holds all that this needs, old tables and their keys included, so it is kept in memory only. Time passes
-//! meanwhile: a device that another program has changed since is left as it is.
+//! The journal holds all that this needs, old tables and their keys included, so it is kept in memory only. New keys are
+//! not needed, and are let go. Time passes meanwhile: a device that another program has changed since is left as it is.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::error::ApplyError;
 use super::journal::UndoLog;
+use super::mask::Mask;
 use super::remnant::{Remnant, RemnantState};
 use super::rollback::rollback;
 use super::undo::Undo;
@@ -19,7 +20,9 @@ use crate::plan::Plan;
 /// A plan that was carried out, with its undo log.
 pub struct Applied {
     journal: UndoLog,
-    /// The devices that the plan touched, as they were at its end.
+    /// Masks the keys of the tables that are compared.
+    mask: Mask,
+    /// The devices that the plan touched, as they were at its end, with masked keys.
     left: HashMap<Id, (Name, Option<DeviceState>)>,
     /// Why a device node is not up to date.
     unsettled: Option<ApplyError>,
@@ -30,14 +33,16 @@ impl Applied {
     pub(super) fn new(
         kernel: &dyn ReadKernel,
         plan: &Plan,
-        journal: UndoLog,
+        mut journal: UndoLog,
         settled: Result<(), KernelError>,
     ) -> Self {
         // A device that can't be read now counts as changed later, and is then left alone: that is safe, and reported.
-        let look = |id: &Id| kernel.device(id, Slot::Live).ok().flatten();
+        let mask = Mask::default();
+        let look = |id: &Id| kernel.device(id, Slot::Live).ok().flatten().map(|state| mask.of(state));
         let steps = plan.steps.iter().map(|step| (step.id(), step.name.clone()));
         let left = steps.map(|(id, name)| (id.clone(), (name, look(&id)))).collect();
-        Self { journal, left, unsettled: settled.err().map(ApplyError::Unsettled) }
+        journal.forget_new();
+        Self { journal, mask, left, unsettled: settled.err().map(ApplyError::Unsettled) }
     }
 
     /// Returns why a device node is not up to date, if so. The devices are as planned all the same.
@@ -64,7 +69,7 @@ impl Applied {
         let mut devices: Vec<_> = self.left.into_iter().collect();
         devices.sort_by(|(_, (one, _)), (_, (two, _))| one.cmp(two));
         for (id, (name, then)) in devices {
-            match kernel.device(&id, Slot::Live) {
+            match kernel.device(&id, Slot::Live).map(|now| now.map(|state| self.mask.of(state))) {
                 Ok(now) if same(then.as_ref(), now.as_ref()) => continue,
                 Ok(_) => undo.left(Remnant::new(RemnantState::Changed { name }, &id, None)),
                 Err(error) => undo.left(Remnant::new(RemnantState::Unreadable { name }, &id, Some(&error))),

@@ -7,7 +7,7 @@ use crate::kernel::{DeviceState, Id, Info};
 use crate::plan::LiveTable;
 use crate::sync::Mutex;
 
-use super::swap::Members;
+use super::swap::{Member, Members};
 
 /// A change that was made.
 pub(crate) enum UndoEntry {
@@ -74,6 +74,15 @@ pub(crate) struct UndoLog(Mutex<Vec<UndoEntry>>);
 impl UndoLog {
     pub(crate) fn push(&self, entry: UndoEntry) {
         self.0.lock().push(entry);
+    }
+
+    /// Lets go of the new tables: a way back needs the old ones.
+    pub(crate) fn forget_new(&mut self) {
+        for entry in self.0.get_mut() {
+            if let UndoEntry::Swapped { members } = entry {
+                members.iter_mut().for_each(Member::forget_new);
+            }
+        }
     }
 
     /// Drops the changes of `these` devices: they are not undone.

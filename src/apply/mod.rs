@@ -16,6 +16,7 @@ mod error;
 mod freeze;
 mod hold;
 mod journal;
+mod mask;
 mod notices;
 mod overlap;
 mod preparation;

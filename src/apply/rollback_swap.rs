@@ -31,9 +31,8 @@ pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     keep_new_below(kernel, &ways);
     for (way, error) in ways.iter().zip(&errors) {
         if !way.is_back(kernel) {
-            let (number, reload) = (way.member.number, &way.member.reload);
-            let by_hand = reload.access == reload.old.access;
-            let old = Old { number, rows: reload.old.rows.to_vec(), by_hand };
+            let Member { number, old, access, .. } = way.member;
+            let old = Old { number: *number, rows: old.rows.to_vec(), by_hand: *access == old.access };
             undo.left_swapped(way.left(kernel, error.as_ref()), old);
         }
     }
@@ -85,12 +84,17 @@ struct WayBack<'m> {
     old: Table,
     /// The table to load so that the kernel shows the old one again.
     load: Table,
+    /// The new table. One that was let go is read from the kernel, before it is swapped back.
+    new: Table,
 }
 
 impl<'m> WayBack<'m> {
     fn of(member: &'m Member, undo: &Undo<'_>) -> Self {
-        let old = undo.as_now(&member.reload.old.rows);
-        Self { member, load: rows::to_load_again(&old), old }
+        let old = undo.as_now(&member.old.rows);
+        let live = || undo.kernel.device(&member.id, Slot::Live).ok().flatten();
+        let read = || live().map(|now| rows::to_load_again(&now.table)).unwrap_or_default();
+        let new = member.new.clone().unwrap_or_else(read);
+        Self { member, load: rows::to_load_again(&old), old, new }
     }
 
     fn id(&self) -> &Id {
@@ -98,7 +102,7 @@ impl<'m> WayBack<'m> {
     }
 
     fn layer(&self) -> Layer<'_> {
-        Layer { number: self.member.number, table: &self.old, through: &self.member.reload.through.old }
+        Layer { number: self.member.number, table: &self.old, through: &self.member.through.old }
     }
 
     /// Tries once more to put back a device that did not come back with its stack. Returns the error of that.
@@ -118,28 +122,28 @@ impl<'m> WayBack<'m> {
     }
 
     fn suspend_flags(&self) -> Suspend {
-        self.member.reload.suspend
+        self.member.suspend
     }
 
     fn was_suspended(&self) -> bool {
-        self.member.reload.suspended
+        self.member.suspended
     }
 
     fn load_old(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
-        kernel.load(self.id(), &self.load, self.member.reload.old.access)
+        kernel.load(self.id(), &self.load, self.member.old.access)
     }
 
     fn load_new(&self, kernel: &dyn ChangeKernel) -> Result<(), KernelError> {
-        kernel.load(self.id(), &self.member.new, self.member.reload.access)
+        kernel.load(self.id(), &self.new, self.member.access)
     }
 
     /// Prepares the device for its old table. Returns whether that had to be loaded again.
     fn stage(&self, kernel: &dyn ChangeKernel) -> Result<bool, KernelError> {
         let Some(now) = kernel.device(self.id(), Slot::Live)? else { return Ok(false) };
-        let is_old = *now.table == *self.old && now.info.access() == self.member.reload.old.access;
+        let is_old = *now.table == *self.old && now.info.access() == self.member.old.access;
         // A table that was only loaded again looks at the sizes below: it has to look once more, or it goes on with what is
         // no longer there.
-        let looks_below = self.member.new == self.load;
+        let looks_below = self.new == self.load;
         if is_old && !looks_below {
             if now.info.inactive_table {
                 kernel.clear(self.id())?;
@@ -171,7 +175,7 @@ impl<'m> WayBack<'m> {
             return Ok(());
         }
         let error = RawRow::new(0, table::sectors(&now.table), "error", String::new());
-        kernel.load(self.id(), &[error], self.member.reload.old.access)?;
+        kernel.load(self.id(), &[error], self.member.old.access)?;
         kernel.resume(self.id())?;
         let back = self.load_old(kernel).and_then(|()| self.resume(kernel, held));
         if back.is_err() {
@@ -205,7 +209,7 @@ impl<'m> WayBack<'m> {
     }
 
     fn has_old_table(&self, now: &DeviceState) -> bool {
-        let access = self.member.reload.old.access;
+        let access = self.member.old.access;
         if *now.table == *self.old {
             return now.info.access() == access;
         }

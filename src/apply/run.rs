@@ -4,7 +4,7 @@ mod step;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, MutexGuard, OnceLock};
+use std::sync::{MutexGuard, OnceLock};
 
 use super::error::{Failure, Part, Why};
 use super::journal::{UndoEntry, UndoLog};
@@ -193,9 +193,13 @@ impl<'k, 'p> Run<'k, 'p> {
             id: step.id(),
             name: step.name.clone(),
             number: step.number,
-            new: rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows),
+            old: reload.old.clone(),
+            new: Some(rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows)),
+            access: reload.access,
+            suspend: reload.suspend,
+            suspended: reload.suspended,
+            through: reload.through.clone(),
             load_late: self.load_time.is_late(&reload.table),
-            reload: Arc::clone(reload),
         })
     }
 

@@ -8,16 +8,16 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::freeze;
 use super::overlap::Lane;
 use super::queue::{Item, PhaseId, Queue, TaskId};
 use super::workers::{self, Executor};
+use crate::access::Access;
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
-use crate::plan::Reload;
+use crate::plan::{LiveTable, Through};
 use crate::stack::{IndexVec, Position as _, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
 
@@ -27,14 +27,34 @@ pub(crate) struct Member {
     pub id: Id,
     pub name: Name,
     pub number: Option<DevNum>,
-    /// The reload as planned.
-    pub reload: Arc<Reload>,
-    /// The new table, as it is loaded.
-    pub new: Table,
+    /// The table that the device has before.
+    pub old: LiveTable,
+    /// The new table, as it is loaded. Once the plan is carried out it is [let go](Member::forget_new): it may hold a key.
+    pub new: Option<Table>,
+    /// The access with which the new table is loaded.
+    pub access: Access,
+    /// The flags of the suspend for the swap.
+    pub suspend: Suspend,
+    /// Whether the device is suspended before.
+    pub suspended: bool,
+    /// The devices of other mappings that it uses through devices outside of the stack.
+    pub through: Through,
     /// Whether the new table is loaded only once the device is suspended and all devices below it serve I/O.
     pub load_late: bool,
     /// The members that the new table waits for: they let go what it takes.
     pub waits: Positions<MemberId>,
+}
+
+impl Member {
+    /// Lets go of the new table: the kernel has it, and a way back reads it there.
+    pub(crate) fn forget_new(&mut self) {
+        self.new = None;
+    }
+
+    /// Returns the new table, as it is loaded; without rows once it was let go.
+    fn new_rows(&self) -> &[RawRow] {
+        self.new.as_deref().unwrap_or_default()
+    }
 }
 
 position! {
@@ -49,7 +69,7 @@ pub(crate) type Members = IndexVec<MemberId, Member>;
 pub(crate) fn is_alone(members: &Members) -> bool {
     let mut all = members.iter();
     let alone = all.next().filter(|_| members.len() == 1);
-    alone.is_some_and(|alone| alone.reload.suspend == Suspend::default() && !alone.load_late)
+    alone.is_some_and(|alone| alone.suspend == Suspend::default() && !alone.load_late)
 }
 
 /// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
@@ -62,7 +82,7 @@ pub(crate) fn swap(
 ) -> Result<(), (MemberId, String)> {
     let said = |(id, error): (MemberId, KernelError)| {
         let member = &members[id];
-        (id, freeze::explained(kernel, (&member.id, &member.name), member.reload.suspend, &error))
+        (id, freeze::explained(kernel, (&member.id, &member.name), member.suspend, &error))
     };
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
         return kernel.resume(&alone.id).map_err(|error| said((first, error)));
@@ -167,13 +187,13 @@ impl<'s> Swap<'s> {
     fn new(kernel: &'s dyn ChangeKernel, members: &'s Members) -> Self {
         let old = levels(members.iter().map(|member| Layer {
             number: member.number,
-            table: &member.reload.old.rows,
-            through: &member.reload.through.old,
+            table: &member.old.rows,
+            through: &member.through.old,
         }));
         let new = stacks(members.iter().map(|member| Layer {
             number: member.number,
-            table: &member.new,
-            through: &member.reload.through.new,
+            table: member.new_rows(),
+            through: &member.through.new,
         }));
         let new = resume_levels(&new, members);
         let top = old.iter().copied().max().unwrap_or_default();
@@ -199,12 +219,12 @@ impl Executor for Swap<'_> {
         match self.calls[call].step {
             Step::Suspend(member) => {
                 let member = &self.members[member];
-                self.kernel.suspend(&member.id, member.reload.suspend)
+                self.kernel.suspend(&member.id, member.suspend)
             }
             Step::Resume(member) => {
                 let member = &self.members[member];
                 if member.load_late {
-                    self.kernel.load(&member.id, &member.new, member.reload.access)?;
+                    self.kernel.load(&member.id, member.new_rows(), member.access)?;
                 }
                 self.kernel.resume(&member.id)
             }

@@ -38,7 +38,7 @@ pub use private::Unfit;
 pub(crate) use replace::{Durability, FileMode, replace};
 pub(crate) use sweep::{sweep, sweep_in};
 pub(crate) use walk::{FindError, Folder, find};
-pub(crate) use wiped::{read_wiped, text as wiped_text};
+pub(crate) use wiped::{WipedBuffer, read_wiped, text as wiped_text};
 
 use zeroize::Zeroizing;
 

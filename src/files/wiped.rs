@@ -1,6 +1,6 @@
 //! Reads what may hold a key and leaves no copy of it behind: a buffer that grows is wiped where it was.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
@@ -43,6 +43,34 @@ pub(crate) fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, u
     }
 }
 
+/// Takes what is written to it.
+#[derive(Default)]
+pub(crate) struct WipedBuffer(Zeroizing<Vec<u8>>);
+
+impl WipedBuffer {
+    /// Returns what was written; nothing if that is not text.
+    pub(crate) fn text(self) -> Zeroizing<String> {
+        text(self.0).unwrap_or_default()
+    }
+}
+
+impl Write for WipedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.0.len().saturating_add(bytes.len());
+        if length > self.0.capacity() {
+            let mut grown = Zeroizing::new(Vec::with_capacity(length.saturating_mul(2).max(FIRST)));
+            grown.extend_from_slice(&self.0);
+            self.0 = grown;
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +95,13 @@ mod tests {
         assert_eq!(*read_wiped(&b""[..], 0, 5).unwrap(), b"");
         assert_eq!(*text(Zeroizing::new(b"ab".to_vec())).unwrap(), "ab");
         assert_eq!(text(Zeroizing::new(b"ab\xff".to_vec())), Err(2));
+    }
+    #[test]
+    fn what_is_written_is_all_there() {
+        let mut buffer = WipedBuffer::default();
+        for _ in 0..FIRST {
+            buffer.write_all(b"1234").unwrap();
+        }
+        assert_eq!(*buffer.text(), "1234".repeat(FIRST));
     }
 }

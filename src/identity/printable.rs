@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroizing;
+
 use crate::text::push;
 
 /// Whether a character could move a cursor, turn the writing direction or stay invisible.
@@ -36,7 +38,9 @@ pub(crate) fn printable_json(document: String) -> String {
     if !document.contains(hides) {
         return document;
     }
-    let mut escaped = String::with_capacity(document.len());
+    // It may hold a key: a copy is wiped, and one that grows would leave others. An escape has six bytes.
+    let document = Zeroizing::new(document);
+    let mut escaped = String::with_capacity(document.len() * 6);
     for c in document.chars() {
         if hides(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {

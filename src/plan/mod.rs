@@ -88,6 +88,7 @@ pub(crate) use reason::suspended_meanwhile;
 pub use reason::{Cause, Consequence, Reason, Stake, Volume};
 pub use refusal::Refusal;
 pub use remark::{Fact, Ignored, Unjudged, Warning};
+pub(crate) use step::Through;
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 use transfer::Transfer;
 pub use usage::{InUse, UseAbove};

@@ -5,6 +5,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+
+use super::confirm;
 use super::lab::{Lab, until};
 
 const KEY: &str = "5ec3e7a1b2c4d6e8f9011a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f";
@@ -37,8 +40,12 @@ fn count(process: u32, hex: &str) -> usize {
     found
 }
 
+/// Whether this process may look into those that are not dumpable: with `CAP_SYS_PTRACE`, whatever else it lacks.
 fn can_look() -> bool {
-    nix::unistd::geteuid().is_root() && File::open("/proc/1/mem").is_ok()
+    const PTRACE: u32 = 19;
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> PTRACE & 1 == 1
 }
 
 struct Running(Child);
@@ -78,6 +85,47 @@ fn a_watch_that_idles_keeps_no_key_of_its_map() {
         assert!(count(process, &hex(map.as_bytes())) > 0, "the path of the map is found");
         assert_eq!((count(process, KEY), count(process, MESSAGE)), (0, 0));
     }
+}
+
+/// A map with a mapping of crypt for each key.
+fn mapped(keys: &[&str]) -> String {
+    let head = "format = 1\nowner = \"lab\"\n".to_string();
+    keys.iter().enumerate().fold(head, |map, (at, key)| {
+        format!(
+            "{map}[mappings.c{at}]\ntargets = [{{ type = \"crypt\", length = 2048, cipher = \"aes-xts-plain64\", \
+             device = \"/dev/sda\", offset = {}, key = {{ hex = \"{key}\" }} }}]\n",
+            2048 * at
+        )
+    })
+}
+
+#[test]
+fn a_trial_keeps_the_keys_of_the_way_back_and_no_other() {
+    if !can_look() {
+        return;
+    }
+    let (old, new, made) = (KEY, other(KEY, 1), other(KEY, 2));
+    let lab = Lab::new();
+    let before = lab.write("before.toml", &mapped(&[old]));
+    let after = lab.write("after.toml", &mapped(&[&new, &made]));
+    for map in [&before, &after] {
+        fs::set_permissions(map, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    lab.ok(["apply", &before]);
+    lab.ok(["apply", &after, "--allow", "remap", "--confirm-within", "1h"]);
+    let guard = confirm::pid(&lab);
+    let process = u32::try_from(guard.as_raw()).unwrap();
+    assert!(count(process, old) > 0, "the key that is put back is found");
+    assert_eq!([&new, &made].map(|key| count(process, key)), [0; 2]);
+    kill(guard, Signal::SIGTERM).unwrap();
+    assert_eq!(confirm::ends(&lab).unwrap()["phase"], "put-back");
+    assert!(fs::read_to_string(lab.state()).unwrap().contains(old), "the old key is back");
+}
+
+/// Another key: each digit is `by` more.
+fn other(key: &str, by: u32) -> String {
+    let digit = |c: char| char::from_digit((c.to_digit(16).unwrap() + by) % 16, 16).unwrap();
+    key.chars().map(digit).collect()
 }
 
 /// Writes bytes as hex.

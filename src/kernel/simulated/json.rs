@@ -1,7 +1,11 @@
 //! Reads and prints the text of a state file. Errors show the form of a line and never a value in it.
 
+use std::io::Write as _;
+use std::mem;
+
 use super::state::{FORMAT_VERSION, State};
 use crate::excerpt::Excerpt;
+use crate::files::WipedBuffer;
 use crate::identity::{printable, printable_json};
 
 impl State {
@@ -33,9 +37,10 @@ impl State {
         sorted.mappings.sort_by(|one, two| one.name.cmp(&two.name));
         sorted.pools.sort_by_key(|pool| (pool.metadata, pool.sector));
         // A state can't fail to serialize: the keys of its maps are text, and no field has an error of its own.
-        let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
-        text.push('\n');
-        printable_json(text)
+        let mut text = WipedBuffer::default();
+        let _ = serde_json::to_writer_pretty(&mut text, &sorted);
+        let _ = text.write_all(b"\n");
+        printable_json(mem::take(&mut *text.text()))
     }
 }
 

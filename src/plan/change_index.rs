@@ -14,7 +14,7 @@ use crate::targets::IgnoredValue;
 #[derive(Default)]
 pub(crate) struct ChangeIndex {
     /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping, keys
-    /// in keyrings.
+    /// in keyrings, a target of some type below.
     pub demanding: Vec<ChangeId>,
     /// The changes whose devices can't be judged.
     pub unknown: Vec<ChangeId>,
@@ -88,7 +88,11 @@ impl ChangeIndex {
 
 /// Whether a row asks for more than lower devices.
 fn is_demanding(row: &Row) -> bool {
-    row.target.volume().is_some() || row.target.handover().is_some() || !row.target.keyring_keys().is_empty()
+    let target = &row.target;
+    target.volume().is_some()
+        || target.handover().is_some()
+        || target.needs_below().is_some()
+        || !target.keyring_keys().is_empty()
 }
 
 /// Whether a step may change the device of a mapping.

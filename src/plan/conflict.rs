@@ -12,6 +12,7 @@ use super::blocks_grow::BlocksGrow;
 use super::neighbour::{SameDisk, WrittenElsewhere};
 use super::other_stack::OtherStack;
 use super::unseen_fact::UnseenFact;
+use super::wrong_below::WrongBelow;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
@@ -252,6 +253,8 @@ pub enum Obstacle {
     Unseen(Box<UnseenFact>),
     /// The kernel does not have a target type, and its module index lists no module that has it.
     TypeMissing(SmolStr),
+    /// A lower device is not of the type that a target needs.
+    WrongBelow(Box<WrongBelow>),
     /// A key is in no keyring.
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.

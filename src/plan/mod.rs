@@ -31,6 +31,7 @@ mod lower_devices;
 mod mappings;
 mod matching;
 mod namesake;
+mod needed_below;
 mod neighbour;
 mod on_disk;
 mod order;
@@ -60,6 +61,7 @@ mod types;
 mod unseen;
 mod unseen_fact;
 mod usage;
+mod wrong_below;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +94,7 @@ pub(crate) use step::Through;
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 use transfer::Transfer;
 pub use usage::{InUse, UseAbove};
+pub use wrong_below::{FoundBelow, WrongBelow};
 
 /// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.
 #[derive(Clone, Default)]
@@ -214,6 +217,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     circles::tell(&mut conflicts, changes, observed);
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));
+    conflicts.extend(needed_below::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
     let (mut unlisted, mut untyped) = types::judge(changes, observed);
     conflicts.append(&mut untyped);

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::integrity::Integrity;
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, Given, NoRoom, Operand, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
-    keyed, of_type, option, redact_unknown, redact_words, sector_size,
+    DeviceUse, Differences, Doc, Effect, FieldValue, Given, NeededBelow, NoRoom, Operand, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words,
+    in_whole_blocks, keyed, of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{
@@ -256,6 +257,14 @@ impl Target for Crypt {
 
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    }
+
+    /// Tags that a cipher makes, and IVs that are drawn, are kept in those of the device below (`crypt_integrity_ctr`, which
+    /// `crypt_ctr` calls for these two).
+    fn needs_below(&self) -> Option<NeededBelow<'_>> {
+        let is_kept = |tag: &Tag| tag.kind == TagKind::Aead || iv_mode(&self.cipher) == Some("random");
+        let below = || NeededBelow { device: &self.device, kind: Integrity::NAME, is_itself: false };
+        self.integrity.as_ref().is_some_and(is_kept).then(below)
     }
 
     /// `crypt_io_hints`.

@@ -46,9 +46,9 @@ mod kit;
 
 pub use frame::{
     Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
-    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, MessageText, Mode, NoRoom, OnDisk,
-    OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Style, Target,
-    Traits, Unit, Value,
+    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, MessageText, Mode, NeededBelow, NoRoom,
+    OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Style,
+    Target, Traits, Unit, Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,

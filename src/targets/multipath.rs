@@ -248,7 +248,8 @@ impl Multipath {
 
 impl TargetKind for Multipath {
     const NAME: &'static str = "multipath";
-    const TRAITS: Traits = Traits { singleton: true, immutable: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { singleton: true, immutable: true, messages: true, passes_tags: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "One disk over several paths: groups of paths in the order they are preferred, a selector in each. \
                   multipathd usually makes and changes these devices; declare one only where it does not run.",

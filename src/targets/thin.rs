@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
+use super::thin_pool::ThinPool;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, ParamsError, Prepare, Printer, Problems,
-    RemainingLength, SizeOf, Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, NeededBelow, ParamsError, Prepare,
+    Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -148,6 +149,12 @@ impl Target for Thin {
             None => return None,
         };
         Some(Prepare { device: &self.pool, message, copies: self.snapshot_of })
+    }
+
+    /// `thin_ctr` asks for the mapped device (`dm_get_md`), and for the pool that it is (`__pool_table_lookup`).
+    fn needs_below(&self) -> Option<NeededBelow<'_>> {
+        let pool = || NeededBelow { device: &self.pool, kind: ThinPool::NAME, is_itself: true };
+        (!self.failed.is()).then(pool)
     }
 
     fn volume(&self) -> Option<(&Device, u32)> {

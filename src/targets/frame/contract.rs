@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, OnDisk,
-    OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits, Words,
-    redact_unknown,
+    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, NeededBelow,
+    OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits,
+    Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -129,6 +129,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Returns the device whose blocks it hands over or takes over.
     fn handover(&self) -> Option<Handover<'_>> {
+        None
+    }
+
+    /// Returns the lower device that the kernel takes only with a target of some type on it, and that type.
+    fn needs_below(&self) -> Option<NeededBelow<'_>> {
         None
     }
 

@@ -136,6 +136,18 @@ pub struct Prepare<'a> {
     pub copies: Option<u32>,
 }
 
+/// A lower device that must have a target of some type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeededBelow<'a> {
+    /// The device.
+    pub device: &'a Device,
+    /// The type.
+    pub kind: &'static str,
+    /// Whether only a Device Mapper device can be it, and only with that target itself. Otherwise it may be further down, below
+    /// targets that [pass tags](super::Traits::passes_tags), and another device may have by itself what the type gives.
+    pub is_itself: bool,
+}
+
 /// A device whose blocks go from one mapping to another while both are there. The giving mapping must be
 /// suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

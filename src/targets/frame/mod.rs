@@ -38,7 +38,9 @@ pub use contract::Target;
 pub(crate) use contract::{ErasedTarget, TargetKind, of_type};
 pub use contradiction::{Contradiction, OnDisk};
 pub(crate) use contradiction::{le16, le32, le64};
-pub use device_use::{Blocks, DeviceAccess, DeviceUse, Handover, Hazards, OriginUse, Prepare, SizeTaken};
+pub use device_use::{
+    Blocks, DeviceAccess, DeviceUse, Handover, Hazards, NeededBelow, OriginUse, Prepare, SizeTaken,
+};
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};
 pub use kind::Kind;

@@ -18,6 +18,8 @@ pub struct Traits {
     pub early: bool,
     /// Whether it takes messages (`message` of its `struct target_type`).
     pub messages: bool,
+    /// Whether its device has the tags that a device below keeps with each sector (`DM_TARGET_PASSES_INTEGRITY`).
+    pub passes_tags: bool,
 }
 
 /// Whether a table may be read-only.
@@ -41,6 +43,7 @@ impl Traits {
         secret: false,
         early: false,
         messages: false,
+        passes_tags: false,
     };
 
     /// Nothing special, but the kernel can make it before anything else runs.

@@ -165,7 +165,8 @@ cases! {
         sectors_change_hands_in_one_apply
         a_layer_is_replaced_beside_the_old_one
         a_disk_and_its_partitions_are_never_both_in_use
-        a_thin_volume_has_one_mapping;
+        a_thin_volume_has_one_mapping
+        a_volume_needs_a_pool_below;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before
@@ -240,7 +241,8 @@ cases! {
         integrity_grows_with_what_is_below
         integrity_with_a_device_for_the_tags_that_is_too_small
         integrity_with_reserved_sectors_before_the_tags
-        integrity_on_a_device_without_room;
+        integrity_on_a_device_without_room
+        integrity_is_formatted_after_the_recovery_of_a_blank_disk;
     outputs:
         a_full_disk_decides_nothing
         a_full_disk_ends_no_trial

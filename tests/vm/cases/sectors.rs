@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 use dmctl::kernel::{ChangeKernel, Removal};
 
-use crate::guest::{Disk, Guest, Mounted, Ran, apply_ends, named, program, with_map};
+use crate::guest::{Disk, Guest, Mounted, Ran, apply_ends, dmctl, named, program, with_map};
 
 /// A plan of this map must have a conflict with each of these words, and an apply must change nothing.
 fn in_conflict(guest: &Guest, map: &str, words: &[&str]) -> Result<()> {
@@ -43,6 +43,28 @@ pub fn what_a_device_outside_the_map_writes_is_a_conflict(guest: &Guest) -> Resu
     ensure!(fs::read_to_string(mounted.file("kept"))? == "kept");
     drop(mounted);
     guest.kernel.remove(&named("vg-lv"), Removal::Now)?;
+    Ok(())
+}
+
+pub fn a_volume_needs_a_pool_below(guest: &Guest) -> Result<()> {
+    let volume = |pool: &str| {
+        format!("[mappings.v]\ntargets = [{{ type = \"thin\", length = 2048, pool = \"{pool}\", id = 1 }}]\n")
+    };
+    // What the kernel would tell, after the plan was made.
+    let kernel = |pool: &str| -> Result<String> {
+        let table = format!("0 2048 thin {pool} 1");
+        let refused = dmctl(&["create", "v", "--table", &table])?;
+        ensure!(refused.status == Some(6), "{refused:?}");
+        Ok(refused.stderr)
+    };
+    in_conflict(guest, &volume("/dev/ram1"), &["is not a Device Mapper device, thin needs a thin-pool"])?;
+    ensure!(kernel("/dev/ram1")?.contains("Couldn't get pool mapped device"));
+    let lower = linear("d", 4096, "/dev/ram0", 0);
+    in_conflict(guest, &(lower + &volume("@d")), &["@d is a device of linear, thin needs a thin-pool"])?;
+    program("dmsetup", &["create", "lv", "--noudevsync", "--noudevrules", "--table", "0 4096 linear 1:0 0"])?;
+    in_conflict(guest, &volume("/dev/mapper/lv"), &["is a device of linear, thin needs a thin-pool"])?;
+    ensure!(kernel("/dev/mapper/lv")?.contains("Couldn't find pool object"));
+    guest.kernel.remove(&named("lv"), Removal::Now)?;
     Ok(())
 }
 

@@ -1,0 +1,149 @@
+//! Lower devices that the kernel takes only with a target of some type: a volume needs a pool, a cipher that makes tags needs
+//! a device that keeps them. A mapping of the map is judged by the table that it will have, any other mapped device by the
+//! one that it has.
+
+use smol_str::SmolStr;
+
+use super::change::Change;
+use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
+use super::ground::Ground;
+use super::overlap::Identity;
+use super::wrong_below::{FoundBelow, WrongBelow};
+use crate::config::State;
+use crate::diff;
+use crate::identity::DevNum;
+use crate::observed::Observed;
+use crate::stack::Reach;
+use crate::table::Row;
+use crate::targets::{self, NeededBelow};
+
+/// Returns a conflict for each new table whose lower device is not of the type that the kernel wants.
+pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let ground = Ground::new(changes, observed);
+    let mut conflicts = Vec::new();
+    for change in changes.demanding() {
+        for row in change.new_rows() {
+            let Some(need) = row.target.needs_below() else { continue };
+            let look = Look { changes, observed, ground: &ground };
+            if look.is_kept(change, &need) {
+                continue;
+            }
+            let Some(found) = look.wrong(&need) else { continue };
+            conflicts.push(Conflict {
+                mapping: change.mapping.key.clone(),
+                name: change.mapping.name.clone(),
+                reason: Obstacle::WrongBelow(Box::new(WrongBelow {
+                    kind: row.target.kind().into(),
+                    device: need.device.into(),
+                    needed: need.kind,
+                    found,
+                })),
+            });
+        }
+    }
+    conflicts
+}
+
+/// A look at lower devices.
+struct Look<'l, 'a> {
+    changes: &'l Changes<'a>,
+    observed: &'l Observed,
+    ground: &'l Ground<'l, 'a>,
+}
+
+/// The targets of one device.
+enum Targets {
+    /// Their types, each once, and the devices below them, where all pass tags on.
+    Known { types: Vec<SmolStr>, passed: Option<Vec<Identity>> },
+    /// It is no Device Mapper device.
+    Unmapped,
+    /// Its table could not be read.
+    Unread,
+    /// A conflict of its own is told.
+    Blocked,
+}
+
+impl Look<'_, '_> {
+    /// Whether the live table uses a device outside the map in the same way, and the kernel took it.
+    fn is_kept(&self, change: &Change<'_>, need: &NeededBelow<'_>) -> bool {
+        let Some(Identity::Other(number)) = self.ground.lower(need.device) else { return false };
+        let live = change.device().filter(|_| !change.is_replaced());
+        let live = live.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+        let same = |old: NeededBelow<'_>| old.device.number == Some(number) && old.kind == need.kind;
+        live.iter().filter_map(|row| row.target.needs_below()).any(same)
+    }
+
+    /// Returns what is in the place of the needed target; `None` where that is there, or where a device that is not mapped
+    /// may do as well.
+    fn wrong(&self, need: &NeededBelow<'_>) -> Option<FoundBelow> {
+        let first = self.ground.lower(need.device)?;
+        let mut reach = Reach::from_iter([first]);
+        while let Some(at) = reach.next() {
+            match self.targets(at) {
+                Targets::Known { types, .. }
+                    if types.iter().all(|kind| kind == need.kind) && !types.is_empty() => {}
+                Targets::Known { passed: Some(below), .. } if !need.is_itself && !below.is_empty() => {
+                    reach.extend(below);
+                }
+                // A type that dmctl does not know may pass tags.
+                Targets::Known { types, .. }
+                    if !need.is_itself && types.iter().any(|kind| targets::find(kind).is_none()) => {}
+                Targets::Known { types, .. } if types.is_empty() => return Some(FoundBelow::NoTable),
+                Targets::Known { types, .. } => return Some(FoundBelow::Types(types)),
+                Targets::Unmapped if need.is_itself => return Some(FoundBelow::Unmapped),
+                Targets::Unread => return Some(FoundBelow::Unread),
+                Targets::Unmapped | Targets::Blocked => {}
+            }
+        }
+        None
+    }
+
+    fn targets(&self, device: Identity) -> Targets {
+        match device {
+            Identity::Mapping(id) => self.of_mapping(&self.changes.all[id]),
+            Identity::Other(number) => self.of_number(number),
+        }
+    }
+
+    fn of_mapping(&self, change: &Change<'_>) -> Targets {
+        if change.is_blocked() || change.mapping.state == State::Absent {
+            return Targets::Blocked;
+        }
+        self.known(&change.rows)
+    }
+
+    fn of_number(&self, number: DevNum) -> Targets {
+        if self.observed.by_number(number).is_none() {
+            return Targets::Unmapped;
+        }
+        let Some(state) = self.observed.state(number) else { return Targets::Unread };
+        match diff::understand(&state.table) {
+            Ok(rows) => self.known(&rows),
+            Err(_) => {
+                Targets::Known { types: types(state.table.iter().map(|row| row.kind.as_str())), passed: None }
+            }
+        }
+    }
+
+    fn known(&self, rows: &[Row]) -> Targets {
+        let below = |row: &Row| {
+            let lowers = row.target.lower_devices(row.length);
+            lowers.iter().filter_map(|lower| self.ground.lower(lower.device)).collect::<Vec<_>>()
+        };
+        let passes = rows.iter().all(|row| row.target.traits().passes_tags);
+        let passed = passes.then(|| rows.iter().flat_map(below).collect());
+        Targets::Known { types: types(rows.iter().map(|row| row.target.kind())), passed }
+    }
+}
+
+/// Lists types, each once.
+fn types<'k>(kinds: impl Iterator<Item = &'k str>) -> Vec<SmolStr> {
+    let mut types = Vec::<SmolStr>::new();
+    for kind in kinds {
+        if types.iter().all(|known| known != kind) {
+            types.push(kind.into());
+        }
+    }
+    types
+}

@@ -158,9 +158,10 @@ fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Opti
         return None;
     }
     let old = diff::understand(old).unwrap_or_default();
-    // Metadata that the live table uses for the same purpose exists.
+    // Metadata that the live table uses for the same purpose exists, unless a load of that writes none.
     let in_use: HashSet<(&str, DevNum, u64)> = old
         .iter()
+        .filter(|row| !row.target.leaves_blank())
         .flat_map(|row| row.target.metadata().into_iter().map(|found| (row.target.kind(), found)))
         .filter_map(|(kind, found)| Some((kind, found.device.number?, found.offset)))
         .collect();

@@ -52,7 +52,8 @@ fn is_entered(change: &Change<'_>, device: &Written) -> bool {
     let wanted = change.new_rows().iter().flat_map(|row| row.target.metadata()).find(is_it);
     let Some(wanted) = wanted else { return false };
     let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let keeping = live.iter().filter(|row| !row.target.leaves_blank());
     let used: HashSet<Option<DevNum>> =
-        live.iter().flat_map(|row| row.target.metadata()).map(|metadata| metadata.device.number).collect();
+        keeping.flat_map(|row| row.target.metadata()).map(|metadata| metadata.device.number).collect();
     wanted.device.number.is_none_or(|number| !used.contains(&Some(number)))
 }

@@ -117,6 +117,30 @@ pub fn integrity_grows_with_what_is_below(guest: &Guest) -> Result<()> {
     Ok(())
 }
 
+/// In recovery mode the kernel writes no superblock, and the layout that it takes for a blank disk is not the one with which
+/// another mode formats it.
+pub fn integrity_is_formatted_after_the_recovery_of_a_blank_disk(guest: &Guest) -> Result<()> {
+    guest.needs("integrity")?;
+    guest.blank()?;
+    let map = |mode: &str| {
+        format!(
+            "[mappings.s]\ntargets = [{{ type = 'integrity', device = '/dev/ram0', mode = '{mode}', internal_hash = 'crc32c', length = 8000 }}]"
+        )
+    };
+    let head = || -> Result<bool> { Ok(guest.disks[0].read(0, 8)?.iter().all(|byte| *byte == 0)) };
+    guest.apply(&map("recovery"), &[])?;
+    ensure!(head()?, "recovery mode wrote to the disk");
+    guest.refused(&map("journal"), &["--allow", "remap"], 3)?;
+    ensure!(head()?, "a refused plan wrote to the disk");
+    guest.apply(&map("journal"), &["--allow", "format"])?;
+    ensure!(!head()?, "no superblock");
+    // With a superblock a change of the mode is one of the mode alone, both ways.
+    guest.apply(&map("recovery"), &[])?;
+    guest.apply(&map("journal"), &[])?;
+    apply_ends(NOTHING, &[], 0)?;
+    Ok(())
+}
+
 /// The tags of all data must be on `meta_device`, however long the table is.
 pub fn integrity_with_a_device_for_the_tags_that_is_too_small(guest: &Guest) -> Result<()> {
     guest.needs("integrity")?;

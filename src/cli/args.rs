@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use clap::{Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::global::Global;
+use super::taken::Taken;
 use super::{
     apply, clear, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man,
     plan, reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table,
@@ -30,6 +31,17 @@ impl Args {
     /// enough. On an error, and for help, all are built, so that the text is about the whole command.
     pub(crate) fn of(words: &[OsString]) -> Result<Self, clap::Error> {
         Self::of_one_verb(words).map_or_else(|| Self::of_any(words), Ok)
+    }
+
+    /// Puts back the word that was taken out of the command line.
+    pub(crate) fn with(mut self, taken: Option<Taken>) -> Self {
+        match (&mut self.verb, taken) {
+            (Verb::Create(args), Some(Taken::Table(text))) => args.rows.put(text),
+            (Verb::Reload(args), Some(Taken::Table(text))) => args.rows.put(text),
+            (Verb::ImportConcise(args), Some(Taken::Concise(text))) => args.put(text),
+            _ => {}
+        }
+        self
     }
 
     fn of_one_verb(words: &[OsString]) -> Option<Self> {

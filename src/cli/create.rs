@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long)]
     readonly: bool,
     #[command(flatten)]
-    rows: Rows,
+    pub(super) rows: Rows,
     #[command(flatten)]
     consent: Consent,
 }

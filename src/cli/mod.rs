@@ -23,6 +23,7 @@ mod report;
 mod rows;
 mod selection;
 mod stdout;
+mod taken;
 
 mod apply;
 mod completions;
@@ -58,7 +59,7 @@ mod watch;
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::Path;
 
 use args::{Args, Verb};
 use clap::CommandFactory as _;
@@ -69,12 +70,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Runs dmctl with the arguments of this process.
 pub fn main() -> Exit {
+    // While the memory of this process can be opened: a process without a core can't, unless it is root's.
+    let mut words = words();
+    let taken = taken::take(&mut words);
     leave_no_core();
     // Where it can't be caught, a file that grows too large ends this process, as it ends others.
     let _ = signals::outlive_full_files();
     complete::answer(Args::command);
-    let args = match Args::of(&words()) {
-        Ok(args) => args,
+    let args = match Args::of(&words) {
+        Ok(args) => args.with(taken),
         Err(error) => return unparsed(&error),
     };
     args.global.color.choose();
@@ -82,7 +86,7 @@ pub fn main() -> Exit {
     let context = Context::new(&args.global);
     run(&context, args.verb).unwrap_or_else(|failure| {
         failure.report();
-        if is_generator() {
+        if is_generator(&words) {
             units::write_kernel_log(&failure);
         }
         failure.exit()
@@ -96,16 +100,16 @@ fn leave_no_core() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-/// Whether systemd runs this process as a generator.
-fn is_generator() -> bool {
-    let name = env::args_os().next().map(PathBuf::from);
-    name.and_then(|path| path.file_name().map(OsString::from)).is_some_and(|name| name == "dmctl-generator")
+/// Whether systemd runs this process, with these words, as a generator.
+fn is_generator(words: &[OsString]) -> bool {
+    let name = words.first().and_then(|word| Path::new(word).file_name());
+    name.is_some_and(|name| name == "dmctl-generator")
 }
 
 /// Returns the words of the command line. systemd gives a generator folders and nothing else.
 fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = env::args_os().collect();
-    if is_generator() {
+    if is_generator(&words) {
         words.insert(1, "units".into());
     }
     words
@@ -130,7 +134,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Status(args) => status::run(context, &args),
         Verb::Repair(args) => repair::run(context, &args),
         Verb::Export(args) => export::run(context, &args),
-        Verb::ImportConcise(args) => import_concise::run(context, &args),
+        Verb::ImportConcise(args) => import_concise::run(context, args),
         Verb::Graph(args) => graph::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),

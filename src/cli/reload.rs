@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]
-    rows: Rows,
+    pub(super) rows: Rows,
     #[command(flatten)]
     consent: Consent,
 }

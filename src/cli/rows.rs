@@ -20,18 +20,23 @@ const LIMIT: u64 = 64 << 20;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rows {
     /// The rows, `start length type params` each, one a line; standard input without this option. Give a table with a key on
-    /// standard input: every user can read the words of a command
+    /// standard input: every user can read the words of a command until it has begun
     #[arg(long, value_name = "TABLE", value_parser = secret)]
     table: Option<Secret>,
 }
 
 /// A table may hold a key, so not even a debug print of the arguments shows it.
 #[expect(clippy::unnecessary_wraps, reason = "the form that clap wants of a parser")]
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.to_string()))
 }
 
 impl Rows {
+    /// Puts the table in, which was taken out of the words that were parsed.
+    pub(super) fn put(&mut self, table: Secret) {
+        self.table = self.table.as_ref().map(|_| table);
+    }
+
     pub(crate) fn read(self) -> Result<Table, Failure> {
         let text =
             self.table.map_or_else(from_stdin, Ok).map_err(|error| Failure::new(Exit::Error, error))?;

@@ -3,6 +3,8 @@
 //! What a key looks like does not tell it: one with a mistake in it is not hexadecimal any more. Its place in the row does,
 //! and that is known to the target.
 
+use zeroize::Zeroizing;
+
 use super::command_line;
 use super::concise::{Backslash, Field, fields};
 use crate::targets;
@@ -31,7 +33,7 @@ fn first_key(row: &Field) -> Option<usize> {
     let words: Vec<&str> = row.text.split_whitespace().collect();
     let kinds = words.iter().enumerate().filter_map(|(place, word)| Some((place, targets::find(word)?)));
     let hidden = |(place, kind): (usize, &targets::Kind)| {
-        let params = words[place + 1..].join(" ");
+        let params = Zeroizing::new(words[place + 1..].join(" "));
         let redacted = (kind.redact)(&params);
         let changed = params.split(' ').zip(redacted.split(' ')).position(|(word, shown)| word != shown);
         changed.map(|word| place + 1 + word)

@@ -9,6 +9,8 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::command_line::{self, Value};
 use super::concise::{self, LocatedSpec, SyntaxError};
 use super::draft::{self, hidden_state, share};
@@ -53,7 +55,12 @@ impl Error for ImportError {}
 /// [`ImportError`] with every error of the text.
 pub fn map(origin: &str, text: &str, major: Option<u32>) -> Result<String, ImportError> {
     let mut diagnostics = Diagnostics::default();
-    let map = placed(text).and_then(|placed| written(&placed, major)).unwrap_or_else(|wrong| {
+    let written = |mut placed: Vec<LocatedSpec>| {
+        let map = written(&placed, major);
+        placed.iter_mut().for_each(LocatedSpec::wipe);
+        map
+    };
+    let map = placed(text).and_then(written).unwrap_or_else(|wrong| {
         for SyntaxError { at, message, help } in wrong {
             diagnostics.push(Diagnostic::error(message).at((0, at)).help(help));
         }
@@ -267,8 +274,9 @@ fn row(text: &str, references: &References, expected: u64) -> Result<MappingRow,
         let message = format!("this target starts at {}, the one before it ends at {expected}", read.start);
         return Err(RowError { message, help: "a table has no gaps".to_string() });
     }
-    let words: Vec<String> = read.params().split_whitespace().map(|word| references.replace(word)).collect();
-    let parsed = targets::parse(&read.kind, &words.join(" "));
+    let words = read.params().split_whitespace().map(|word| references.replace(word));
+    let words = Zeroizing::new(words.collect::<Vec<String>>());
+    let parsed = targets::parse(&read.kind, &Zeroizing::new(words.join(" ")));
     let target = parsed.map_err(|error| malformed(error.to_string()))?;
     let mut problems = Problems::default();
     target.check(Some(read.length), &mut problems);

@@ -4,11 +4,14 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
+use dmctl::lock::Lock;
 use nix::sys::signal::{Signal, kill};
 
 use super::confirm;
 use super::lab::{Lab, until};
+use super::readers::pipe_with_full;
 
 const KEY: &str = "5ec3e7a1b2c4d6e8f9011a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f";
 const MESSAGE: &str = "d00dfeed1a2b3c4d5e6f70818293a4b5";
@@ -120,6 +123,44 @@ fn a_trial_keeps_the_keys_of_the_way_back_and_no_other() {
     kill(guard, Signal::SIGTERM).unwrap();
     assert_eq!(confirm::ends(&lab).unwrap()["phase"], "put-back");
     assert!(fs::read_to_string(lab.state()).unwrap().contains(old), "the old key is back");
+}
+
+/// The words of a command, with this text in place of `TEXT`; without it on standard input.
+const GIVEN: [(&[&str], &str); 5] = [
+    (&["import-concise", "TEXT"], "c,,,rw,0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),
+    (&["import-concise"], "c,,,rw,0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),
+    (&["create", "c", "--table", "TEXT"], "0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),
+    (&["create", "c", "--table=TEXT", "-vv"], "0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),
+    (&["reload", "c"], "0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),
+];
+
+#[test]
+fn a_key_on_the_command_line_is_seen_for_a_moment_and_kept_nowhere() {
+    for (words, text) in GIVEN {
+        let lab = Lab::new();
+        let text = text.replace("KEY", KEY);
+        let words: Vec<String> = words.iter().map(|word| word.replace("TEXT", &text)).collect();
+        // It waits for the lock with its table, or for its reader without one.
+        let held = Lock::acquire(&lab.lock(), Duration::ZERO, "this test").unwrap();
+        let (reader, writer) = pipe_with_full(2);
+        let mut command = lab.command(&words);
+        command.arg("--lock-timeout=1h").stdout(writer).stderr(Stdio::null());
+        command.stdin(File::open(lab.write("text", &text)).unwrap());
+        let mut process = Running(command.spawn().unwrap());
+        let pid = process.0.id();
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        until("the wait", || state().contains(") S "));
+        let typed = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        let typed = String::from_utf8(typed).unwrap();
+        assert!(!typed.contains(&KEY[..16]), "{typed}");
+        assert!(typed.contains(&words[0]) && typed.contains("\0--lock-timeout=1h\0"), "{typed}");
+        if can_look() {
+            let needed = usize::from(words[0] != "import-concise");
+            until("the last copy", || count(pid, KEY) <= needed);
+        }
+        drop((held, reader));
+        process.0.wait().unwrap();
+    }
 }
 
 /// Another key: each digit is `by` more.

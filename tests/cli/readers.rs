@@ -130,7 +130,7 @@ fn a_terminal_that_goes_away_on_the_way_decides_nothing() {
 }
 
 /// A pipe of two pages, with this many of them full. One that is not takes one write: poll(2) tells of free pages alone.
-fn pipe_with_full(pages: usize) -> (PipeReader, PipeWriter) {
+pub fn pipe_with_full(pages: usize) -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(2 * PAGE).unwrap())).unwrap();
     writer.write_all(&vec![b' '; pages * PAGE]).unwrap();

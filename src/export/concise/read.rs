@@ -3,7 +3,10 @@
 //! It is one pass over the text, whatever it holds. Text that dmsetup accepts and reads in another sense is refused: a
 //! minor number with other characters in it, and a `#` in a row, behind which dmsetup drops the rest.
 
+use std::mem;
 use std::ops::Range;
+
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Spec;
 
@@ -29,11 +32,31 @@ pub struct LocatedSpec {
     pub rows: Vec<Range<usize>>,
 }
 
+impl LocatedSpec {
+    /// Wipes the rows, which may hold keys.
+    pub(crate) fn wipe(&mut self) {
+        self.spec.rows.zeroize();
+    }
+}
+
 /// A field of a device, unescaped, with its place.
 #[derive(Debug, Default)]
 pub(crate) struct Field {
-    pub(crate) text: String,
+    /// It may hold a key.
+    pub(crate) text: Zeroizing<String>,
     pub(crate) at: Range<usize>,
+}
+
+impl Field {
+    fn push(&mut self, character: char) {
+        let length = self.text.len() + character.len_utf8();
+        if length > self.text.capacity() {
+            let mut grown = Zeroizing::new(String::with_capacity(length * 2));
+            grown.push_str(&self.text);
+            self.text = grown;
+        }
+        self.text.push(character);
+    }
 }
 
 /// Reads the devices; an empty text has none.
@@ -75,7 +98,11 @@ fn read_as(text: &str, backslash: Backslash) -> Result<Vec<LocatedSpec>, Vec<Syn
             Err(error) => wrong.push(error),
         }
     }
-    if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
+    if wrong.is_empty() {
+        return Ok(placed);
+    }
+    placed.iter_mut().for_each(LocatedSpec::wipe);
+    Err(wrong)
 }
 
 /// Returns every field of a text, whether or not it can be read.
@@ -111,13 +138,13 @@ fn split(text: &str, backslash: Backslash) -> (Vec<Vec<Field>>, Option<SyntaxErr
                     });
                     break;
                 };
-                field.text.push(escaped);
+                field.push(escaped);
                 field.at.end = at + escaped.len_utf8();
             }
             // Blanks before a field do not belong to it.
             blank if blank.is_whitespace() && field.text.is_empty() => field.at = next..next,
             other => {
-                field.text.push(other);
+                field.push(other);
                 field.at.end = next;
             }
         }
@@ -132,7 +159,7 @@ fn device(fields: Vec<Field>) -> Result<LocatedSpec, SyntaxError> {
     let count = fields.len();
     let mut fields = fields.into_iter();
     let mut next = || fields.next().unwrap_or_default();
-    let (name, uuid, minor, flags) = (next(), next(), next(), next());
+    let (mut name, mut uuid, minor, flags) = (next(), next(), next(), next());
     let fail = |at: Range<usize>, message: String, help: &str| {
         Err(SyntaxError { at, message, help: help.to_string() })
     };
@@ -179,7 +206,8 @@ fn device(fields: Vec<Field>) -> Result<LocatedSpec, SyntaxError> {
     if rows.is_empty() {
         return fail(whole, "this device has no table".to_string(), FORM);
     }
-    let spec = Spec { name: name.text, uuid: uuid.text, minor, read_only, rows };
+    let (name_text, uuid) = (mem::take(&mut *name.text), mem::take(&mut *uuid.text));
+    let spec = Spec { name: name_text, uuid, minor, read_only, rows };
     Ok(LocatedSpec { spec, name: name.at, rows: places })
 }
 

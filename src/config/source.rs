@@ -208,7 +208,7 @@ impl Reading {
         }
         match found.kind() {
             Some(FileKind::Fifo) if self.rules.pipes == Pipes::Refuse => Err(SourceError::Pipe(shown(path))),
-            None | Some(FileKind::Regular | FileKind::Fifo) => self.file(path, &found),
+            None | Some(FileKind::Regular | FileKind::Fifo) => self.file(path, found),
             Some(kind) => Err(SourceError::Kind { path: shown(path), kind }),
         }
     }
@@ -217,17 +217,17 @@ impl Reading {
         if self.refuses(|user| folder.laxness(user)) {
             return Ok(());
         }
-        let mut names = folder.names().map_err(|error| failed(path, error))?;
-        names.retain(|name| is_map(name.as_encoded_bytes()));
-        if names.is_empty() {
+        let mut entries = folder.entries().map_err(|error| failed(path, error))?;
+        entries.retain(|entry| is_map(entry.name.as_encoded_bytes()));
+        if entries.is_empty() {
             return Err(SourceError::EmptyDirectory(shown(path)));
         }
-        names.sort();
-        for name in names {
-            let path = path.join(&name);
-            let found = folder.find(&path, &name).map_err(|error| unreadable(&path, error));
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        for entry in entries {
+            let path = path.join(&entry.name);
+            let found = folder.find(&path, &entry).map_err(|error| unreadable(&path, error));
             let read = found.and_then(|found| match found.kind() {
-                None | Some(FileKind::Regular) => self.file(&path, &found),
+                None | Some(FileKind::Regular) => self.file(&path, found),
                 // A FIFO among them would be read until a writer comes, at boot as well.
                 Some(kind) => Err(SourceError::KindInDirectory { path: shown(&path), kind }),
             });
@@ -237,12 +237,13 @@ impl Reading {
     }
 
     /// Reads a file that was found, unless it is refused.
-    fn file(&mut self, path: &Path, found: &Found) -> Result<(), SourceError> {
+    fn file(&mut self, path: &Path, found: Found) -> Result<(), SourceError> {
         if self.refuses(|user| found.laxness(user)) {
             return Ok(());
         }
+        let (size, guards) = (found.metadata().len(), found.guards());
         let file = found.open().map_err(|error| failed(path, error))?;
-        self.text(path, file, found.metadata().len(), found.guards(), Some(path.to_path_buf()))
+        self.text(path, file, size, guards, Some(path.to_path_buf()))
     }
 
     fn standard_input(&mut self) -> Result<(), SourceError> {

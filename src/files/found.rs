@@ -1,4 +1,4 @@
-//! A file or folder that was found and is not opened yet, and how it is opened once it is judged.
+//! A file or folder that was found, and how it is opened and read once it is judged.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -18,7 +18,8 @@ use super::wiped::read_wiped;
 
 /// How a file is opened: it is not waited for, it does not become the terminal of this process, and a program that is
 /// started does not get it.
-const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+pub(super) const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -42,9 +43,17 @@ pub(crate) struct Found {
     pub(super) links: Vec<(PathBuf, u32)>,
     /// The name in that folder.
     pub(super) name: OsString,
-    /// The file itself, opened with `O_PATH`.
-    pub(super) handle: File,
+    pub(super) handle: Handle,
     pub(super) metadata: Metadata,
+}
+
+/// The file itself, whatever its path leads to by now.
+#[derive(Debug)]
+pub(super) enum Handle {
+    /// Opened with `O_PATH`, which lets it be looked at alone.
+    Looked(File),
+    /// A regular file, opened for reading. Nothing is read yet.
+    Opened(File),
 }
 
 impl Found {
@@ -74,25 +83,30 @@ impl Found {
     }
 
     /// Opens it for reading. Nothing is waited for, but for the writer of a pipe.
-    pub(crate) fn open(&self) -> io::Result<File> {
+    pub(crate) fn open(self) -> io::Result<File> {
+        let looked_at = match self.handle {
+            Handle::Opened(file) => return Ok(file),
+            Handle::Looked(handle) => handle,
+        };
         let flags =
             if self.metadata.file_type().is_fifo() { READ.difference(OFlags::NONBLOCK) } else { READ };
         let by_name = || {
             let flags = flags.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW);
             openat(&*self.folder, &self.name, flags, Mode::empty()).map(File::from)
         };
-        let opened = reopen(&self.handle, flags, by_name)?;
+        let opened = reopen(&looked_at, flags, by_name)?;
         opened.ok_or_else(|| io::Error::other("it was replaced while it was opened"))
     }
 
     /// Reads a regular file of at most `limit` bytes, into a buffer that is wiped.
-    pub(crate) fn read(&self, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    pub(crate) fn read(self, limit: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
         if self.kind() != Some(FileKind::Regular) {
             return Err(ReadError::NotRegular(self.kind()));
         }
+        let size = self.metadata.len();
         let file = self.open().map_err(|error| ReadError::Failed(Attempt::Open, error))?;
-        let bytes = read_wiped(file, self.metadata.len(), limit + 1)
-            .map_err(|error| ReadError::Failed(Attempt::Read, error))?;
+        let bytes =
+            read_wiped(file, size, limit + 1).map_err(|error| ReadError::Failed(Attempt::Read, error))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
             return Err(ReadError::TooLarge);
         }

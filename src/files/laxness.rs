@@ -131,16 +131,28 @@ impl Guard {
         self.place == Place::Folder && self.mode & OTHERS_WRITE != 0 && self.mode & STICKY != 0
     }
 
+    /// Whether users other than the owner may write. A link has no mode, and in a sticky folder an entry is its owner's.
+    fn is_writable(&self) -> bool {
+        self.mode & OTHERS_WRITE != 0 && self.place != Place::Link && !self.is_shared()
+    }
+
+    fn is_foreign(&self, user: u32) -> bool {
+        self.owner != user && self.owner != 0
+    }
+
+    /// Whether `user` and root alone decide what is there. Unlike by `writers`, the way is judged for each user.
+    pub(super) fn is_closed(&self, user: u32) -> bool {
+        !self.is_writable() && !self.is_foreign(user)
+    }
+
     /// Lists the ways in which users other than `user` and root may write. What is on the way to a file is judged for
     /// root alone: another user gains nothing by another file.
     pub(crate) fn writers(&self, user: u32) -> impl Iterator<Item = Laxness> {
         let Self { place, mode, owner, .. } = *self;
         let is_judged = place == Place::File || user == 0;
-        // A link has no mode, and in a sticky folder it is its owner's.
-        let is_writable = mode & OTHERS_WRITE != 0 && place != Place::Link && !self.is_shared();
-        let writable = is_writable.then(|| Laxness::Writable { place, path: self.path.clone(), mode });
-        let foreign =
-            (owner != user && owner != 0).then(|| Laxness::Foreign { place, path: self.path.clone(), owner });
+        let path = || self.path.clone();
+        let writable = self.is_writable().then(|| Laxness::Writable { place, path: path(), mode });
+        let foreign = self.is_foreign(user).then(|| Laxness::Foreign { place, path: path(), owner });
         writable.into_iter().chain(foreign).filter(move |_| is_judged)
     }
 
@@ -148,7 +160,7 @@ impl Guard {
     pub(crate) fn readers(&self, user: u32) -> Option<Laxness> {
         if self.mode & OTHERS_READ != 0 {
             Some(Laxness::Readable { path: self.path.clone(), mode: self.mode })
-        } else if self.owner != user && self.owner != 0 {
+        } else if self.is_foreign(user) {
             Some(Laxness::Foreign { place: self.place, path: self.path.clone(), owner: self.owner })
         } else {
             None

@@ -7,6 +7,9 @@
 //! 2. What was found is judged: its kind, its owner and mode, and those of each folder on the way: `laxness`.
 //! 3. Only then is it opened, without waiting, and read up to a limit: `found`.
 //!
+//! The many files of a folder that this user and root alone can change are opened at once where the list of the folder
+//! tells that they are regular; each is judged by what was opened, before a byte is read: `folder`.
+//!
 //! The file that is opened is the one that was judged, whatever its path leads to by then. Locks and records are opened
 //! in the same order, and no other user can open them: `private`.
 //!
@@ -14,6 +17,7 @@
 //! it; `replace` renames; and `sweep` takes away what killed runs left there.
 
 mod attempt;
+mod folder;
 mod found;
 mod handle;
 mod kind;
@@ -29,6 +33,7 @@ mod wiped;
 use std::path::Path;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use folder::Folder;
 pub(crate) use found::{Found, ReadError};
 pub use kind::FileKind;
 pub(crate) use laxness::{Guard, word};
@@ -37,7 +42,7 @@ pub(crate) use place::{folder_of as folder, link, make_folder};
 pub use private::Unfit;
 pub(crate) use replace::{Durability, FileMode, replace};
 pub(crate) use sweep::{sweep, sweep_in};
-pub(crate) use walk::{FindError, Folder, find};
+pub(crate) use walk::{FindError, find};
 pub(crate) use wiped::{WipedBuffer, read_wiped, text as wiped_text};
 
 use zeroize::Zeroizing;

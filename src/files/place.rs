@@ -14,12 +14,13 @@ use rustix::fs::{AtFlags, FileType, Mode, mkdirat, readlinkat, renameat, statat,
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::folder::Folder;
 use super::found::Found;
 use super::handle::is_own;
 use super::kind::FileKind;
 use super::laxness::word;
 use super::temporary::Temporary;
-use super::walk::{FindError, Folder, find};
+use super::walk::{FindError, find};
 use crate::identity::printable;
 
 /// Why nothing is written at a path.

@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::process::geteuid;
 
+use super::folder::Folder;
 use super::place::Place;
 use super::temporary::{RANDOM, open_folder};
 use super::walk::find;
@@ -26,9 +27,9 @@ pub(crate) fn sweep(path: &Path, prefix: &str) {
 /// Does what [`sweep`] does, in the folder at `path`.
 pub(crate) fn sweep_in(path: &Path, prefix: &str) {
     if let Ok(found) = find(path)
-        && found.metadata().is_dir()
+        && let Ok(folder) = Folder::enter(found)
     {
-        let _ = sweep_folder(&found.handle, prefix);
+        let _ = sweep_folder(&folder.into_handle(), prefix);
     }
 }
 

@@ -6,9 +6,12 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
 
+use super::folder::Entry;
 use super::*;
 
 /// The user number of an account that owns nothing.
@@ -204,8 +207,95 @@ fn a_folder_is_read_by_its_names() {
     let lab = Lab::new();
     lab.folder("maps", 0o755);
     let file = lab.file("maps/x");
-    let folder = Folder::enter(find(&lab.at("maps")).unwrap()).unwrap();
-    assert!(folder.names().unwrap().contains(&"x".into()));
-    assert_eq!(&folder.find(&file, "x".as_ref()).unwrap().read(10).unwrap()[..], b"maps/x");
+    let (folder, entry) = entered(&lab, "maps");
+    assert_eq!(&folder.find(&file, &entry).unwrap().read(10).unwrap()[..], b"maps/x");
     assert!(Folder::enter(find(&file).unwrap()).is_err());
+}
+
+/// Enters the folder `name`, and returns its entry `x`.
+fn entered(lab: &Lab, name: &str) -> (Folder, Entry) {
+    let folder = Folder::enter(find(&lab.at(name)).unwrap()).unwrap();
+    let entry = folder.entries().unwrap().into_iter().find(|entry| entry.name == "x").unwrap();
+    (folder, entry)
+}
+
+/// Tells whether `act` opens the file at `path`.
+fn opens(path: &Path, act: impl FnOnce()) -> bool {
+    let seen = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+    seen.add_watch(path, AddWatchFlags::IN_OPEN).unwrap();
+    act();
+    match seen.read_events() {
+        Ok(events) => !events.is_empty(),
+        Err(error) => {
+            assert_eq!(error, Errno::EAGAIN);
+            false
+        }
+    }
+}
+
+#[test]
+fn a_regular_file_is_opened_at_once_only_where_other_users_can_put_nothing_in_its_place() {
+    let lab = Lab::new();
+    for (name, mode, at_once) in
+        [("closed", 0o755, true), ("open", 0o777, false), ("group", 0o775, false), ("sticky", 0o1777, false)]
+    {
+        lab.folder(name, mode);
+        let file = lab.file(&format!("{name}/x"));
+        let (folder, entry) = entered(&lab, name);
+        let mut found = None;
+        assert_eq!(opens(&file, || found = folder.find(&file, &entry).ok()), at_once, "{name}");
+        assert_eq!(&found.unwrap().read(20).unwrap()[..], format!("{name}/x").as_bytes());
+        lab.folder(&format!("{name}/below"), 0o755);
+        let below = lab.file(&format!("{name}/below/x"));
+        let (folder, entry) = entered(&lab, &format!("{name}/below"));
+        let is_sticky = name == "sticky";
+        assert_eq!(opens(&below, || drop(folder.find(&below, &entry))), at_once || is_sticky, "below {name}");
+    }
+}
+
+#[test]
+fn only_a_regular_file_is_opened_at_once() {
+    let lab = Lab::new();
+    lab.folder("maps", 0o755);
+    let path = lab.at("maps/x");
+    mkfifo(&path, Mode::S_IRUSR).unwrap();
+    let (folder, entry) = entered(&lab, "maps");
+    let mut kind = None;
+    assert!(!opens(&path, || kind = folder.find(&path, &entry).unwrap().kind()));
+    assert_eq!(kind, Some(FileKind::Fifo));
+    fs::remove_file(&path).unwrap();
+    let other = lab.file("other");
+    symlink(&other, &path).unwrap();
+    let (folder, entry) = entered(&lab, "maps");
+    assert!(!opens(&other, || drop(folder.find(&path, &entry))), "a link is walked");
+}
+
+#[test]
+fn what_came_into_the_place_of_a_listed_file_is_looked_at_and_not_waited_for() {
+    let lab = Lab::new();
+    lab.folder("maps", 0o755);
+    let path = lab.file("maps/x");
+    let (folder, entry) = entered(&lab, "maps");
+    fs::remove_file(&path).unwrap();
+    assert!(
+        matches!(folder.find(&path, &entry), Err(FindError::Failed(error)) if error.raw_os_error() == Some(2))
+    );
+    mkfifo(&path, Mode::S_IRUSR).unwrap();
+    assert_eq!(folder.find(&path, &entry).unwrap().kind(), Some(FileKind::Fifo));
+    fs::remove_file(&path).unwrap();
+    symlink("gone", &path).unwrap();
+    assert!(matches!(folder.find(&path, &entry), Err(FindError::Dangling(_))));
+}
+
+#[test]
+fn a_file_of_a_folder_that_was_judged_is_the_one_that_is_read() {
+    let lab = Lab::new();
+    for (name, mode) in [("closed", 0o755), ("open", 0o777)] {
+        lab.folder(name, mode);
+        let path = lab.file(&format!("{name}/x"));
+        let (folder, entry) = entered(&lab, name);
+        let found = folder.find(&path, &entry).unwrap();
+        fs::rename(lab.file("other"), &path).unwrap();
+        assert_eq!(&found.read(20).unwrap()[..], format!("{name}/x").as_bytes());
+    }
 }

@@ -4,7 +4,7 @@
 //! can be put into the place of what was looked at.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -12,13 +12,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{self, Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Dir, DirEntry, Mode, OFlags, fstatfs, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::found::Found;
+use super::found::{Found, Handle};
 use super::handle::is_same;
-use super::laxness::{Guard, Laxness, Place};
+use super::laxness::{Guard, Place};
 
 /// The most links that a path may lead through: `MAXSYMLINKS` of the kernel (include/linux/namei.h).
 const MAX_LINKS: usize = 40;
@@ -54,20 +54,20 @@ pub(crate) fn find(path: &Path) -> Result<Found, FindError> {
 
 /// A folder that a walk has come to.
 #[derive(Debug, Clone)]
-struct Walk {
-    folder: Arc<File>,
+pub(super) struct Walk {
+    pub folder: Arc<File>,
     /// Its path, without links.
-    path: PathBuf,
+    pub path: PathBuf,
     /// What is on the way, this folder last.
-    guards: Vec<Arc<Guard>>,
+    pub guards: Vec<Arc<Guard>>,
     /// The links that were followed, with their owners.
-    links: Vec<(PathBuf, u32)>,
+    pub links: Vec<(PathBuf, u32)>,
 }
 
 /// One step: a file, folder or link that is not opened.
-struct Step {
-    handle: File,
-    metadata: Metadata,
+pub(super) struct Step {
+    pub handle: File,
+    pub metadata: Metadata,
 }
 
 impl Walk {
@@ -88,7 +88,7 @@ impl Walk {
     }
 
     /// Walks on along `way`, and returns what is at its end, called `named` in messages.
-    fn to(mut self, named: &Path, way: &Path) -> Result<Found, FindError> {
+    pub(super) fn to(mut self, named: &Path, way: &Path) -> Result<Found, FindError> {
         let mut left: VecDeque<PathBuf> = steps(way);
         let (mut links, mut is_link_to_it) = (0, false);
         while let Some(name) = left.pop_front() {
@@ -174,55 +174,19 @@ impl Walk {
     }
 
     /// Goes into the folder `step`.
-    fn below(self, path: &Path, step: Step) -> Self {
+    pub(super) fn below(self, path: &Path, step: Step) -> Self {
         let walk = Self { folder: Arc::new(step.handle), path: path.to_path_buf(), ..self };
         walk.noting(Place::Folder, path, &step.metadata)
     }
 
     fn found(self, named: &Path, name: &OsStr, step: Step) -> Found {
-        let Step { handle, metadata } = step;
+        self.found_as(named, name, Handle::Looked(step.handle), step.metadata)
+    }
+
+    /// Names what is in the folder as what is found.
+    pub(super) fn found_as(self, named: &Path, name: &OsStr, handle: Handle, metadata: Metadata) -> Found {
         let (named, name) = (named.to_path_buf(), name.to_os_string());
         Found { named, folder: self.folder, way: self.guards, links: self.links, name, handle, metadata }
-    }
-}
-
-/// A folder, and what is on the way to it.
-#[derive(Debug)]
-pub(crate) struct Folder(Walk);
-
-impl Folder {
-    /// Goes into a folder that was found.
-    pub(crate) fn enter(found: Found) -> io::Result<Self> {
-        // Again as a folder, which mounts what autofs mounts on demand.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = File::from(openat(&*found.folder, &found.name, flags, Mode::empty())?);
-        let metadata = handle.metadata()?;
-        let walk = Walk { folder: found.folder, path: PathBuf::new(), guards: found.way, links: found.links };
-        Ok(Self(walk.below(&found.named, Step { handle, metadata })))
-    }
-
-    /// Returns the folder itself, opened with `O_PATH`.
-    pub(super) fn into_handle(self) -> Arc<File> {
-        self.0.folder
-    }
-
-    /// Lists the names of its entries, in no order.
-    pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let entries = Dir::new(openat(&*self.0.folder, ".", flags, Mode::empty())?)?;
-        let name = |entry: DirEntry| OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string();
-        entries.map(|entry| Ok(name(entry?))).collect()
-    }
-
-    /// Finds an entry, called `named` in messages.
-    pub(crate) fn find(&self, named: &Path, name: &OsStr) -> Result<Found, FindError> {
-        self.0.clone().to(named, Path::new(name))
-    }
-
-    /// Lists the ways in which users other than `user` and root could have put another file into it, or another folder in
-    /// its place.
-    pub(crate) fn laxness(&self, user: u32) -> Vec<Laxness> {
-        self.0.guards.iter().rev().flat_map(|guard| guard.writers(user)).collect()
     }
 }
 

@@ -46,7 +46,7 @@ impl PlanFile {
     ///
     /// [`SavedError::File`] when the file can't be read; [`SavedError::NotAPlan`] and [`SavedError::Altered`] for its
     /// content.
-    pub fn read(&self) -> Result<Saved, SavedError> {
+    pub fn read(self) -> Result<Saved, SavedError> {
         let shown = self.path.display().to_string();
         let not = |reason| SavedError::NotAPlan { path: shown.clone(), reason };
         let bytes = self.found.read(MAX_FILE).map_err(|error| match error {

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod browser;
+mod calls;
 mod circles;
 mod completing;
 mod confirm;

@@ -36,6 +36,7 @@ mod streams;
 mod units;
 mod unknown;
 mod unseen;
+mod users;
 mod verbs;
 #[path = "../waiting/mod.rs"]
 mod waiting;

@@ -13,6 +13,8 @@ mod cases;
 mod guest;
 #[path = "kernel_cases/mod.rs"]
 mod kernel_cases;
+#[path = "memory/mod.rs"]
+mod memory;
 #[path = "processes/mod.rs"]
 mod processes;
 #[path = "vm/runner.rs"]

@@ -30,6 +30,8 @@ mod repair;
 mod saved;
 mod saved_conflicts;
 mod saved_disks;
+#[path = "../memory/mod.rs"]
+mod scan;
 mod spellings;
 mod stacks;
 mod streams;

@@ -1,7 +1,6 @@
 //! What stays in the memory of a process that read keys. To look into it takes root: no other process may.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -12,36 +11,10 @@ use nix::sys::signal::{Signal, kill};
 use super::confirm;
 use super::lab::{Lab, until};
 use super::readers::pipe_with_full;
+use super::scan::{count, other};
 
 const KEY: &str = "5ec3e7a1b2c4d6e8f9011a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f";
 const MESSAGE: &str = "d00dfeed1a2b3c4d5e6f70818293a4b5";
-
-/// Counts how often a text, or the bytes that it is the hex of, are in the writable memory of a process.
-fn count(process: u32, hex: &str) -> usize {
-    let raw: Vec<u8> =
-        (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
-    let mut memory = File::open(format!("/proc/{process}/mem")).unwrap();
-    let mut found = 0;
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("rw")))
-    {
-        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [from, to] = [from, to].map(|number| u64::from_str_radix(number, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-        if memory.seek(SeekFrom::Start(from)).is_err() || memory.read_exact(&mut bytes).is_err() {
-            continue;
-        }
-        // The half of a key is one, too.
-        for part in [
-            &raw[..raw.len() / 2],
-            &hex.as_bytes()[..hex.len() / 2],
-            &hex.to_uppercase().as_bytes()[..hex.len() / 2],
-        ] {
-            found += bytes.windows(part.len()).filter(|window| *window == part).count();
-        }
-    }
-    found
-}
 
 /// Whether this process may look into those that are not dumpable: with `CAP_SYS_PTRACE`, whatever else it lacks.
 fn can_look() -> bool {
@@ -161,12 +134,6 @@ fn a_key_on_the_command_line_is_seen_for_a_moment_and_kept_nowhere() {
         drop((held, reader));
         process.0.wait().unwrap();
     }
-}
-
-/// Another key: each digit is `by` more.
-fn other(key: &str, by: u32) -> String {
-    let digit = |c: char| char::from_digit((c.to_digit(16).unwrap() + by) % 16, 16).unwrap();
-    key.chars().map(digit).collect()
 }
 
 /// Writes bytes as hex.

@@ -14,6 +14,7 @@ mod export;
 mod facts;
 mod growing;
 mod ignored;
+mod keeping;
 mod lifecycle;
 mod listing;
 mod locks;
@@ -237,6 +238,10 @@ cases! {
         the_end_of_the_terminal_changes_nothing
         being_told_to_stop_on_the_way_changes_nothing
         what_is_in_use_by_then_is_told;
+    keeping:
+        a_trial_keeps_the_old_keys_alone_and_locked
+        a_watch_keeps_no_key
+        a_table_is_kept_once_until_it_is_loaded;
     growing:
         integrity_grows_with_what_is_below
         integrity_with_a_device_for_the_tags_that_is_too_small

@@ -76,6 +76,10 @@ impl Background {
         Ok(Self(command.spawn().with_context(|| format!("start {}", path.display()))?))
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Sends it a signal: `TERM`, `KILL`.
     pub fn signal(&self, name: &str) -> Result<()> {
         program("busybox", &["kill", &format!("-{name}"), &self.0.id().to_string()]).map(drop)

@@ -1,6 +1,6 @@
 //! `dmctl import-concise`: writes a map file from the text that `dmsetup create --concise` reads.
 
-use crate::config::source::MAX_BYTES;
+use crate::config::MAX_BYTES;
 use crate::export::import;
 use crate::files;
 use crate::secret::Secret;

@@ -25,9 +25,11 @@ mod overlap;
 pub(crate) mod own_sectors;
 mod parse;
 mod parts;
+mod reading;
 mod row_fields;
 mod schema;
-pub(crate) mod source;
+mod source;
+mod source_error;
 mod stacks;
 mod syntax;
 mod tables;
@@ -40,7 +42,6 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::files::Laxness;
-use source::SourceError;
 
 pub use boot::{BootOption, NoBootOption};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Spot};
@@ -48,9 +49,12 @@ pub use draw::Position;
 pub use duration::{DurationSyntax, parse_duration};
 pub use model::{Length, Map, Mapping, MappingRow, Mappings, Origin, Place, Policy, Rest, Rows, State};
 pub use overlap::{Claim, Overlap, SharedSectors, claim, claims, overlaps, readings};
+pub(crate) use reading::{Pipes, Rules, is_map};
 pub use schema::schema;
+pub(crate) use source::MapFile;
 pub use source::Source;
-pub(crate) use source::{MapFile, Pipes, Rules, is_map};
+pub(crate) use source_error::MAX_BYTES;
+use source_error::SourceError;
 pub use stacks::Stack;
 
 /// The result of reading a map.
@@ -108,7 +112,7 @@ pub fn load_trusted(paths: &[PathBuf], user: u32) -> Loaded {
 
 /// Reads the map that `paths` name together, by these rules.
 pub(crate) fn load_by(paths: &[PathBuf], rules: Rules) -> Loaded {
-    let (sources, errors) = source::read(paths, rules);
+    let (sources, errors) = reading::read(paths, rules);
     let mut diagnostics = Diagnostics::default();
     let mut refused = Vec::new();
     for error in errors {

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::check;
-use super::model::{Mapping, Model};
+use super::mapping::Mapping;
+use super::model::Model;
 use super::state::State;
 use crate::identity::DevNum;
 use crate::stack::{IndexVec, LowerFirst, Positions, position};

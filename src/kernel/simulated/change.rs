@@ -12,7 +12,8 @@ use super::faults::Fault;
 use super::refusal::Refusal;
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::model::{Mapping, Model};
+use super::mapping::Mapping;
+use super::model::Model;
 use super::{Inner, Simulated, integrity, messages, metadata, snapshots, stuck, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::bytes::Write;
-use super::model::{Loaded, Model};
+use super::mapping::Loaded;
+use super::model::Model;
 use super::refusal::Refusal;
 use super::state::Queue;
 use super::{ciphers, metadata, thin};

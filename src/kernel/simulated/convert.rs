@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::bytes::MAX_HEAD;
 use super::check;
-use super::model::{Loaded, Mapping, Model};
+use super::mapping::{Loaded, Mapping};
+use super::model::Model;
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
 use super::{snapshots, thin};
 use crate::access::Access;

@@ -1,7 +1,8 @@
 //! The superblock of `integrity`, with the layout that it fixes and the count of what there is room for.
 
 use super::bytes::Write;
-use super::model::{Loaded, Model};
+use super::mapping::Loaded;
+use super::model::Model;
 use crate::device::Device;
 use crate::table::RawRow;
 use crate::targets::integrity::{Integrity, Layout, Sizes};

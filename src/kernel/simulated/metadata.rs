@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use nix::errno::Errno;
 
 use super::bytes::{MAX_HEAD, Write};
-use super::model::{Loaded, Model};
+use super::mapping::Loaded;
+use super::model::Model;
 use super::refusal::Refusal;
 use super::{integrity, superblock};
 use crate::device::Device;

@@ -22,6 +22,7 @@ mod file;
 mod hallmarks;
 mod integrity;
 mod json;
+mod mapping;
 mod messages;
 mod metadata;
 mod model;

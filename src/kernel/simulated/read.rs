@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
-use super::model::{Loaded, Mapping};
+use super::mapping::{Loaded, Mapping};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{

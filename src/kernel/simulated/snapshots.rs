@@ -7,7 +7,8 @@
 
 use nix::errno::Errno;
 
-use super::model::{Loaded, Model};
+use super::mapping::Loaded;
+use super::model::Model;
 use super::refusal::Refusal;
 use crate::identity::DevNum;
 use crate::table::RawRow;

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::model::{Loaded, Model};
+use super::mapping::Loaded;
+use super::model::Model;
 use super::refusal::Refusal;
 use super::state::Pool;
 use crate::identity::DevNum;

@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Found, Metadata, NoRoom, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Traits, Unit, Words, alternatives, begins_with, option,
+    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Metadata, NoRoom, OnDisk, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits,
+    Unit, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
@@ -23,17 +23,6 @@ use crate::units::Sectors;
 
 use check::{MAX_INT, MAX_WRITE_BEHIND};
 pub(crate) use level::{Family, JournalMode, Level, Raid10Format};
-
-/// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
-const MAGIC: u32 = 0x6452_6d44;
-
-/// What becomes of an array that has to be made consistent.
-const OVERWRITES: &str = "the kernel writes parity or copies over what the devices hold";
-
-/// A device that is overwritten whatever it holds.
-fn overwritten<'a>(device: &'a Device, otherwise: &'static str) -> Metadata<'a> {
-    Metadata::overwritten(device, otherwise)
-}
 
 /// The kernel's MD RAID behind a mapping.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -346,32 +335,7 @@ impl Target for Raid {
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {
-        let mut found: Vec<Metadata<'_>> = self
-            .devices
-            .iter()
-            .filter_map(|pair| pair.metadata.as_ref())
-            .map(|device| Metadata {
-                device,
-                offset: 0,
-                length: 512,
-                // The kernel refuses nothing here: any other content is overwritten by a superblock.
-                look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
-                is_copy: true,
-                otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
-            })
-            .collect();
-        let resyncs = self.sync == Some(Resync::Sync) || (self.sync.is_none() && !self.remembers());
-        if resyncs && self.level.family() != Family::Stripes {
-            let last = self.devices.iter().rev().find_map(|pair| pair.data.as_ref());
-            found.extend(last.map(|device| overwritten(device, OVERWRITES)));
-        }
-        let rebuilt = self.rebuild.iter().filter_map(|index| self.devices.get(usize::try_from(*index).ok()?));
-        found.extend(
-            rebuilt
-                .filter_map(|pair| pair.data.as_ref())
-                .map(|device| overwritten(device, "the kernel fills this device from the others")),
-        );
-        found
+        superblock::places(self)
     }
 
     fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {

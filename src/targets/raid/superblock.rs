@@ -6,15 +6,51 @@
 
 use super::super::frame::Contradiction;
 use super::level::{Family, Level};
-use super::{MAGIC, Raid};
-use crate::targets::{OnDisk, begins_with, le32};
+use super::{Raid, Resync};
+use crate::targets::{Found, Metadata, OnDisk, begins_with, le32};
 use crate::units::Sectors;
+
+/// `DM_RAID_MAGIC` of `dm-raid.c`, the first 4 bytes of a metadata device (`struct dm_raid_superblock`).
+const MAGIC: u32 = 0x6452_6d44;
+
+/// What becomes of an array that has to be made consistent.
+const OVERWRITES: &str = "the kernel writes parity or copies over what the devices hold";
 
 const SUPERBLOCK: &str = "the superblock of the array";
 
+/// Lists what the devices hold that a load reads or overwrites: superblocks, and data that is made consistent.
+pub(super) fn places(raid: &Raid) -> Vec<Metadata<'_>> {
+    let mut found: Vec<Metadata<'_>> = raid
+        .devices
+        .iter()
+        .filter_map(|pair| pair.metadata.as_ref())
+        .map(|device| Metadata {
+            device,
+            offset: 0,
+            length: 512,
+            // The kernel refuses nothing here: any other content is overwritten by a superblock.
+            look: |bytes| if begins_with(bytes, MAGIC) { Found::Right } else { Found::Blank },
+            is_copy: true,
+            otherwise: "the kernel writes a new superblock, and parity or copies over what the devices hold",
+        })
+        .collect();
+    let resyncs = raid.sync == Some(Resync::Sync) || (raid.sync.is_none() && !raid.remembers());
+    if resyncs && raid.level.family() != Family::Stripes {
+        let last = raid.devices.iter().rev().find_map(|pair| pair.data.as_ref());
+        found.extend(last.map(|device| Metadata::overwritten(device, OVERWRITES)));
+    }
+    let rebuilt = raid.rebuild.iter().filter_map(|index| raid.devices.get(usize::try_from(*index).ok()?));
+    found.extend(
+        rebuilt
+            .filter_map(|pair| pair.data.as_ref())
+            .map(|device| Metadata::overwritten(device, "the kernel fills this device from the others")),
+    );
+    found
+}
+
 pub(super) fn contradiction(raid: &Raid, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
     // `sync` makes a new array of whatever is there.
-    if on_disk.live || raid.sync == Some(super::Resync::Sync) {
+    if on_disk.live || raid.sync == Some(Resync::Sync) {
         return None;
     }
     let members = || raid.devices.iter().enumerate().filter(|(_, pair)| pair.metadata.is_some());

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::targets::frame::ErasedTarget;
 use crate::targets::kit::{self, device};
-use crate::targets::{Effect, Style, Target};
+use crate::targets::{Effect, Found, Style, Target};
 
 fn raids() -> impl Strategy<Value = Raid> {
     let pair = (prop::option::of(device()), prop::option::of(device()))

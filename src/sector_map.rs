@@ -35,11 +35,21 @@ impl SectorMap {
     }
 
     /// Compares two tables of one mapping by where their sectors are in the end: `wanted_below` and `live_below` return
-    /// the table of a lower device, after and before the change, where that is a mapping.
+    /// the table of a lower device, after and before the change, where that is a mapping. `is_blank` tells whether a wanted
+    /// row finds no metadata, so that it begins with the content of another device.
     pub(crate) fn followed(
         (wanted, wanted_below): (&[Row], TableOf<'_>),
         (live, live_below): (&[Row], TableOf<'_>),
+        is_blank: &dyn Fn(&Row) -> bool,
     ) -> Self {
+        let piece = |row| {
+            Piece::at(
+                row,
+                Row::linear_map(row).or_else(|| if is_blank(row) { row.fresh_map() } else { None }),
+            )
+        };
+        let wanted = wanted.iter().map(piece).collect();
+        let live = live.iter().map(Piece::of).collect();
         Self::of_pieces(&follow(wanted, wanted_below), &follow(live, live_below))
     }
 
@@ -97,7 +107,11 @@ struct Piece<'r> {
 
 impl<'r> Piece<'r> {
     fn of(row: &'r Row) -> Self {
-        let place = row.target.linear_map().map(|(device, offset)| (device.clone(), offset));
+        Self::at(row, row.linear_map())
+    }
+
+    fn at(row: &'r Row, place: Option<(&Device, u64)>) -> Self {
+        let place = place.map(|(device, offset)| (device.clone(), offset));
         Self { start: row.start, length: row.length, row, place }
     }
 
@@ -106,9 +120,8 @@ impl<'r> Piece<'r> {
     }
 }
 
-/// Follows the rows of a table down, as far as they are mapped one to one.
-fn follow<'r>(rows: &'r [Row], below: TableOf<'_>) -> Vec<Piece<'r>> {
-    let mut pieces: Vec<Piece<'r>> = rows.iter().map(Piece::of).collect();
+/// Follows the pieces of a table down, as far as they are mapped one to one.
+fn follow<'r>(mut pieces: Vec<Piece<'r>>, below: TableOf<'_>) -> Vec<Piece<'r>> {
     for _ in 0..MAX_DEPTH {
         let mut next = Vec::with_capacity(pieces.len());
         let mut is_deeper = false;
@@ -139,7 +152,7 @@ fn descend<'r>(piece: &Piece<'r>, table: &[Row], next: &mut Vec<Piece<'r>>) -> b
         if at >= end {
             break;
         }
-        let Some((device, offset)) = row.target.linear_map() else { return false };
+        let Some((device, offset)) = row.linear_map() else { return false };
         let (Some(inside), length) = (at.checked_sub(row.start), row.end().min(end) - at) else {
             return false;
         };
@@ -232,14 +245,14 @@ mod tests {
         };
         let below = |device: &Device| base(&device.to_string());
         let none = |_: &Device| None;
-        let map = SectorMap::followed((&wanted, &below), (&live, &none));
+        let map = SectorMap::followed((&wanted, &below), (&live, &none), &|_| false);
         assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
         // And out again.
-        let map = SectorMap::followed((&live, &none), (&wanted, &below));
+        let map = SectorMap::followed((&live, &none), (&wanted, &below), &|_| false);
         assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
         // Another offset in the layer is a move.
         let other = rows(&[(4, "linear", "254:1 3".into()), (12, "linear", "254:2 0".into())]);
-        let map = SectorMap::followed((&other, &below), (&live, &none));
+        let map = SectorMap::followed((&other, &below), (&live, &none), &|_| false);
         assert_eq!((map.keeps, map.moves), (vec![4..16], vec![0..4]));
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use thiserror::Error;
 
+use crate::device::Device;
 use crate::redact::redact_hex;
 use crate::secret::Secret;
 use crate::targets::{self, MessageText, Style, Target};
@@ -53,6 +54,22 @@ impl Row {
     /// Returns the first sector after this row.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.length)
+    }
+
+    /// Returns a device and an offset when sector `n` of the row is sector `offset + n` of that device.
+    pub fn linear_map(&self) -> Option<(&Device, u64)> {
+        self.placed(self.target.linear_map())
+    }
+
+    /// Returns a device and an offset when sector `n` of the row is read from sector `offset + n` of that device, as long as the
+    /// metadata of the target is blank ([`Target::fresh_map`]).
+    pub fn fresh_map(&self) -> Option<(&Device, u64)> {
+        self.placed(self.target.fresh_map())
+    }
+
+    fn placed<'d>(&self, map: Option<(&'d Device, u64)>) -> Option<(&'d Device, u64)> {
+        let before = if self.target.traits().counts_from_device { self.start } else { 0 };
+        map.and_then(|(device, offset)| Some((device, offset.checked_add(before)?)))
     }
 
     /// Prints the row as one line: `start length type params`.

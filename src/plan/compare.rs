@@ -3,6 +3,7 @@
 //! The order matters: the length of an upper table, and the device numbers in it, follow from the changes of the
 //! mappings below.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::observed::{Observed, Seen, SeenId};
 use crate::sector_map::SectorMap;
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
-use crate::targets::IgnoredValue;
+use crate::targets::{Found, IgnoredValue, Metadata};
 
 /// Compares every mapping of `map` with what was observed.
 pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
@@ -191,9 +192,29 @@ impl<'a> Comparison<'a> {
             }
             live_below(device)
         };
-        let map = SectorMap::followed((rows, &wanted_below), (&live, &live_below));
-        Arc::make_mut(&mut diff).map = map;
+        let is_blank = |row: &Row| self.is_blank(row, &live);
+        let map = SectorMap::followed((rows, &wanted_below), (&live, &live_below), &is_blank);
+        // What such a target takes in is not where it was written before.
+        let takes_in = |row: &Row| {
+            row.linear_map().is_none()
+                && row.fresh_map().is_some()
+                && row.target.hazards().data_loss_on_remove.is_some()
+        };
+        let diff_mut = Arc::make_mut(&mut diff);
+        diff_mut.remaps |= !map.disturbs() && rows.iter().any(|row| takes_in(row) && is_blank(row));
+        diff_mut.map = map;
         Drift::Differs(diff)
+    }
+
+    /// Whether a row that is new begins without metadata: all places of it are blank, and no live row uses them.
+    fn is_blank(&self, row: &Row, live: &[Row]) -> bool {
+        let is_new = live.iter().all(|old| old.target.kind() != row.target.kind());
+        let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
+        let places = row.target.metadata();
+        let blank = |(place, head): (&Metadata<'_>, &Option<Cow<'_, [u8]>>)| {
+            head.as_deref().is_some_and(|head| (place.look)(head) == Found::Blank)
+        };
+        is_new && places.iter().zip(&heads).all(blank)
     }
 
     /// The live table of a mapped device, where it was read.

@@ -267,7 +267,7 @@ impl<'c, 'a> Ground<'c, 'a> {
     ) {
         let first = rows.partition_point(|row| row.end() <= sectors.start);
         for row in rows[first..].iter().take_while(|row| row.start < sectors.end) {
-            let Some((device, offset)) = row.target.linear_map() else { continue };
+            let Some((device, offset)) = row.linear_map() else { continue };
             let Some(to) = self.lower(device) else { continue };
             let inside = sectors.start.max(row.start)..sectors.end.min(row.end());
             let place = |sector: u64| offset.saturating_add(sector - row.start);

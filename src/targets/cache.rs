@@ -139,7 +139,7 @@ impl Cache {
 
 impl TargetKind for Cache {
     const NAME: &'static str = "cache";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { counts_from_device: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A slow device with the blocks in use kept on a fast one.",
         since: "3.9",
@@ -253,6 +253,10 @@ impl Target for Cache {
     fn linear_map(&self) -> Option<(&Device, u64)> {
         // In mode writeback a sector may be on the cache device alone.
         (self.mode() != CacheMode::Writeback).then_some((&self.origin, 0))
+    }
+
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        Some((&self.origin, 0))
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {

@@ -65,7 +65,8 @@ impl Clone {
 
 impl TargetKind for Clone {
     const NAME: &'static str = "clone";
-    const TRAITS: Traits = Traits { suspend_before_load: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { counts_from_device: true, suspend_before_load: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A copy of a device that can be used, and written, while it is being made: what is not copied \
                   yet is read from the source.",
@@ -158,6 +159,11 @@ impl Target for Clone {
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         RemainingLength::from_sector(&self.source, 0, size_of)
+    }
+
+    /// `clone_map` reads a region from the source until that is copied.
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        Some((&self.source, 0))
     }
 
     fn metadata(&self) -> Vec<Metadata<'_>> {

@@ -32,7 +32,8 @@ pub(crate) struct Era {
 
 impl TargetKind for Era {
     const NAME: &'static str = "era";
-    const TRAITS: Traits = Traits { suspend_before_load: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { counts_from_device: true, suspend_before_load: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A device as it is, and a record of which blocks were written in which era: for backups and \
                   caches that must know what changed.",

@@ -22,7 +22,7 @@ pub(crate) struct LogWrites {
 
 impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { counts_from_device: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
                   replay them. The message `mark TEXT` puts a mark into the log.",

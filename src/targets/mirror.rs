@@ -253,6 +253,12 @@ impl Target for Mirror {
         }
     }
 
+    /// Reads go to the first leg, whether it is copied over the others or not (`get_default_mirror` in
+    /// `drivers/md/dm-raid1.c`).
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        self.legs.first().map(|leg| (&leg.device, leg.offset.0))
+    }
+
     fn below(&self, sector: u64) -> Below<'_> {
         let at = |leg: &Leg| leg.offset.0.saturating_add(sector);
         Below::copies(self.legs.iter().map(|leg| (&leg.device, at(leg))))

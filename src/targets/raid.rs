@@ -308,6 +308,15 @@ impl Target for Raid {
     }
 
     /// The layouts with parity, and those of a reshape, are the kernel's business.
+    /// A mirror is filled from its first device, and read there until it is (`read_balance` in `drivers/md/raid1.c`).
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        let is_mirror = self.level.family() == Family::Mirror;
+        let is_plain = self.delta_disks.is_none() && self.data_offset.is_none() && !self.rebuild.contains(&0);
+        let is_filled = self.sync != Some(Resync::Nosync);
+        let first = self.devices.first().and_then(|pair| pair.data.as_ref());
+        first.filter(|_| is_mirror && is_plain && is_filled).map(|device| (device, 0))
+    }
+
     fn below(&self, sector: u64) -> Below<'_> {
         let data = || self.devices.iter().filter_map(|pair| pair.data.as_ref());
         match self.level.family() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards,
     Metadata, OnDisk, Options, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax,
-    Target, TargetKind, Words, begins_with, le32, option,
+    Target, TargetKind, Traits, Words, begins_with, le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -79,6 +79,7 @@ impl Snapshot {
 
 impl TargetKind for Snapshot {
     const NAME: &'static str = "snapshot";
+    const TRAITS: Traits = Traits { counts_from_device: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "An origin as it was when the snapshot was made; it can be written too. What changes, on either \
                   side, is copied to the COW device first. The origin must be written through `snapshot-origin`.",
@@ -163,6 +164,11 @@ impl Target for Snapshot {
         if self.origin == self.cow {
             problems.at("cow", "the COW device must be another one than the origin");
         }
+    }
+
+    /// `snapshot_map` reads what is not in the COW device from the origin.
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        Some((&self.origin, 0))
     }
 
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {

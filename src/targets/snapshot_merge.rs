@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::snapshot::Snapshot;
 use super::{
     Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, OnDisk, OriginUse,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -30,6 +30,7 @@ impl JsonSchema for SnapshotMerge {
 
 impl TargetKind for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";
+    const TRAITS: Traits = Traits { counts_from_device: true, ..Traits::PLAIN };
     const MODULE: Option<&'static str> = Some("dm-snapshot");
     const DOC: Doc = Doc {
         summary: "Takes the place of `snapshot-origin` and writes the changes of a snapshot back into the origin, \

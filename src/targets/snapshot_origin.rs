@@ -20,7 +20,7 @@ pub(crate) struct SnapshotOrigin {
 
 impl TargetKind for SnapshotOrigin {
     const NAME: &'static str = "snapshot-origin";
-    const TRAITS: Traits = Traits::EARLY;
+    const TRAITS: Traits = Traits { counts_from_device: true, ..Traits::EARLY };
     const MODULE: Option<&'static str> = Some("dm-snapshot");
     const DOC: Doc = Doc {
         summary: "A device that has snapshots: before a chunk is written, its old content is copied to the COW \

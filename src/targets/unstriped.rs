@@ -90,6 +90,10 @@ impl Target for Unstriped {
         vec![&mut self.device]
     }
 
+    fn linear_map(&self) -> Option<(&Device, u64)> {
+        (self.stripes == 1).then_some((&self.device, self.offset.0))
+    }
+
     fn check(&self, length: Option<u64>, problems: &mut Problems) {
         problems.range("stripes", u64::from(self.stripes), 1, u64::from(u32::MAX));
         problems.range("chunk", self.chunk.0, 1, u64::from(u32::MAX));

@@ -222,6 +222,11 @@ impl Target for Writecache {
         }
     }
 
+    /// `writecache_map` looks in the cache first.
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        Some((&self.origin, 0))
+    }
+
     fn remaining_length(&self, size_of: SizeOf<'_>) -> RemainingLength {
         RemainingLength::from_sector(&self.origin, 0, size_of)
     }

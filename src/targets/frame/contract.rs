@@ -74,6 +74,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Returns a device and an offset when, as long as its [metadata](Target::metadata) is blank, every sector `n` of the row is
+    /// read from sector `offset + n` of that device. So where it takes the place of that device, nothing moves.
+    fn fresh_map(&self) -> Option<(&Device, u64)> {
+        self.linear_map()
+    }
+
     /// Returns where sector `sector` of the row is read from.
     fn below(&self, sector: u64) -> Below<'_> {
         match self.linear_map().and_then(|(device, offset)| Some((device, offset.checked_add(sector)?))) {

@@ -20,6 +20,9 @@ pub struct Traits {
     pub messages: bool,
     /// Whether its device has the tags that a device below keeps with each sector (`DM_TARGET_PASSES_INTEGRITY`).
     pub passes_tags: bool,
+    /// Whether it finds a sector below by its number in the device, and not in the row: its `map` does not subtract the
+    /// start of the row (`dm_target_offset`).
+    pub counts_from_device: bool,
 }
 
 /// Whether a table may be read-only.
@@ -44,6 +47,7 @@ impl Traits {
         early: false,
         messages: false,
         passes_tags: false,
+        counts_from_device: false,
     };
 
     /// Nothing special, but the kernel can make it before anything else runs.

@@ -167,7 +167,8 @@ cases! {
         a_layer_is_replaced_beside_the_old_one
         a_disk_and_its_partitions_are_never_both_in_use
         a_thin_volume_has_one_mapping
-        a_volume_needs_a_pool_below;
+        a_volume_needs_a_pool_below
+        an_empty_layer_moves_nothing;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before

@@ -68,6 +68,47 @@ pub fn a_volume_needs_a_pool_below(guest: &Guest) -> Result<()> {
     Ok(())
 }
 
+/// What an empty layer is put over reads as before, and the plan tells that nothing moves.
+pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
+    const LAYERS: [(&str, &str); 6] = [
+        ("unstriped", "stripes = 1, chunk = 8, stripe = 0, device = '/dev/ram0'"),
+        ("writecache", "mode = 'ssd', origin = '/dev/ram0', cache = '/dev/ram1', block_size = 512"),
+        (
+            "mirror",
+            "log = { type = 'core', region_size = 8, sync = 'nosync' }, legs = [{ device = '/dev/ram0' }, { device = '/dev/ram1' }]",
+        ),
+        ("snapshot", "origin = '/dev/ram0', cow = '/dev/ram1', persistent = true, chunk = 8"),
+        ("snapshot-origin", "device = '/dev/ram0'"),
+        ("log-writes", "device = '/dev/ram0', log_device = '/dev/ram1'"),
+    ];
+    for (kind, fields) in LAYERS {
+        guest.needs(kind)?;
+        guest.blank()?;
+        for sector in 0..64 {
+            guest.disks[0].fill(sector, 1, u8::try_from(sector)?)?;
+        }
+        // The second row of a device: some targets count from its start, others from that of the device.
+        let map = |row: &str| {
+            format!("[mappings.d]\ntargets = [{{ type = 'zero', length = 8 }}, {{ length = 32, {row} }}]")
+        };
+        for (offset, keeps) in [(0, "keeps 0..20.0 KiB"), (8, "keeps 0..4.0 KiB, moves 4.0..20.0 KiB")] {
+            let counts_from_device = kind.starts_with("snapshot") || kind == "log-writes";
+            let offset = if counts_from_device { 8 - offset } else { offset };
+            guest.apply(&map(&format!("type = 'linear', device = '/dev/ram0', offset = {offset}")), &[])?;
+            let before = Disk::mapping("d")?.read(8, 32)?;
+            let layer = map(&format!("type = '{kind}', {fields}"));
+            let plan = with_map("plan", &layer, &[])?.stdout;
+            ensure!(plan.contains(&format!("    {keeps}\n")), "{kind}: {plan}");
+            guest.apply(&layer, &["--allow", "format,remap"])?;
+            let same = Disk::mapping("d")?.read(8, 32)? == before;
+            ensure!(same != keeps.contains("moves"), "{kind} over {offset}");
+            guest.apply("mappings.d.state = \"absent\"", &["--allow", "loss"])?;
+            guest.disks[1].fill(0, 64, 0)?;
+        }
+    }
+    Ok(())
+}
+
 pub fn a_leftover_keeps_its_sectors_until_it_is_pruned(guest: &Guest) -> Result<()> {
     guest.apply(&linear("data", 4096, "/dev/ram0", 0), &[])?;
     let other = linear("data2", 4096, "/dev/ram0", 0);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Map;
+use crate::identity::Key;
 use crate::observed::{Awaited, awaited};
+use crate::plan::{self, Obstacle};
 use crate::render::events::{AwaitedDevice, Event};
 use crate::watch::{Cause, Files, Waker};
 use anyhow::anyhow;
@@ -39,6 +41,16 @@ fn wait(context: &Context, map: &Map, output: &Output) -> Result<(), Failure> {
     if look()?.is_empty() {
         return Ok(());
     }
+    // A live table goes on without the nodes of its devices: a mapping that needs no other waits for none.
+    let stuck = without_devices(context, map)?;
+    let look = || -> Result<Vec<Awaited>, Failure> {
+        let mut missing = look()?;
+        missing.retain(|one| one.mappings.iter().any(|key| stuck.contains(key)));
+        Ok(missing)
+    };
+    if stuck.is_empty() {
+        return Ok(());
+    }
     let failed = |error| Failure::new(Exit::Error, error);
     let waker = Waker::new().map_err(failed)?;
     let stop = Arc::clone(context.stopping());
@@ -70,6 +82,14 @@ fn wait(context: &Context, map: &Map, output: &Output) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Error, error));
         }
     }
+}
+
+/// Lists the mappings that can't have their table without a lower device that is not found.
+fn without_devices(context: &Context, map: &Map) -> Result<BTreeSet<Key>, Failure> {
+    let plan = plan::plan(context.reading()?.as_ref(), map, &BTreeSet::new())?;
+    let missing =
+        plan.conflicts.into_iter().filter(|one| matches!(one.reason, Obstacle::LowerMissing { .. }));
+    Ok(missing.map(|one| one.mapping).collect())
 }
 
 /// Tells what is waited for, each device once.

@@ -13,7 +13,7 @@ use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::stack::Reach;
 
-/// What a link means that udev moved up.
+/// What a link means that udev moved up, or that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// The lower device that the mapping has: the link leads to the mapping, or to a device above it.
@@ -21,6 +21,8 @@ pub enum Meaning {
     /// The lower device that the mapping has, provided that it needs no other table: the link leads to another device that
     /// shows the content of this one.
     Shows(DevNum),
+    /// The lower device that the mapping has in the place of one that is not found, provided that it needs no other table.
+    Gone(DevNum),
     /// One of several lower devices; which, can't be told.
     Unknown,
 }
@@ -118,7 +120,7 @@ impl Observed {
     }
 
     /// Returns the device of a mapping: by its uuid, or by the name of a device without uuid that it takes over.
-    fn device_of(&self, mapping: &Mapping) -> Option<&Seen> {
+    pub(super) fn device_of(&self, mapping: &Mapping) -> Option<&Seen> {
         let adopted = mapping.adopt.then_some(&mapping.name);
         let named = || {
             let mut names = mapping.renamed_from.iter().chain(adopted);

@@ -17,6 +17,7 @@ mod superblock;
 mod types;
 mod unseen;
 mod users;
+mod vanished;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -147,6 +148,7 @@ impl Observed {
         }
         observed.read_downwards(kernel)?;
         observed.links = observed.moved_links(map);
+        observed.read_vanished(kernel, map)?;
         observed.read_heads(kernel, map, heads);
         Ok(observed)
     }
@@ -285,7 +287,7 @@ impl Observed {
     /// [`meaning`](Self::meaning) tells.
     pub fn number_for(&self, mapping: Option<&Mapping>, device: &Device) -> Option<DevNum> {
         match mapping.and_then(|mapping| self.meaning(mapping, device)) {
-            Some(Meaning::Had(number) | Meaning::Shows(number)) => Some(*number),
+            Some(Meaning::Had(number) | Meaning::Shows(number) | Meaning::Gone(number)) => Some(*number),
             Some(Meaning::Unknown) => None,
             None => self.number(device),
         }

@@ -94,6 +94,8 @@ pub enum Obstacle {
         absence: Absence,
         /// How long an apply waits for it.
         wait: Duration,
+        /// The device that the live table has in its place.
+        had: Option<DevNum>,
     },
     /// A lower device is an orphan that is removed.
     LowerPruned {
@@ -285,6 +287,7 @@ impl Obstacle {
                 | Self::Misaligned { .. }
                 | Self::RowsMisaligned(_)
                 | Self::Unseen(_)
+                | Self::LowerMissing { had: Some(_), .. }
         )
     }
 }

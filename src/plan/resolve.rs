@@ -27,6 +27,8 @@ pub(crate) struct Resolver<'r, 'a> {
     pub blocked: bool,
     /// The logical blocks of the rows that are resolved.
     pub blocks: TableBlocks,
+    /// The lower devices of a row that are not found.
+    vanished: Vec<Obstacle>,
     /// Set when a link was taken for a lower device that the mapping has. It stands if the mapping needs another table.
     pub assumed: Option<Obstacle>,
 }
@@ -41,6 +43,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
             caused_by_plan: false,
             blocked: false,
             blocks: TableBlocks::default(),
+            vanished: Vec::new(),
             assumed: None,
         }
     }
@@ -69,7 +72,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
         for device in target.devices_mut() {
             self.resolve(device);
         }
-        if self.obstacles.len() > troubles {
+        let unresolved =
+            self.obstacles.len() > troubles || self.vanished.iter().any(|gone| !gone.hinders_only_a_load());
+        // Told of the live table as well, which goes on.
+        self.obstacles.append(&mut self.vanished);
+        if unresolved {
             return None;
         }
         let (length, provisional) = match row.length {
@@ -135,20 +142,27 @@ impl<'r, 'a> Resolver<'r, 'a> {
             self.blocked |= below.is_some_and(Change::is_blocked);
             return;
         }
-        let Some(leads_to) = self.lowers.observed.number(device) else {
-            self.obstacles.push(Obstacle::LowerMissing {
+        let meaning = self.lowers.observed.meaning(self.mapping, device);
+        let had = match meaning {
+            Some(Meaning::Gone(number)) => Some(*number),
+            _ => None,
+        };
+        let found = self.lowers.observed.number(device);
+        if found.is_none() {
+            self.vanished.push(Obstacle::LowerMissing {
                 device: (&*device).into(),
                 absence: self.lowers.observed.absence(device),
                 wait: self.mapping.wait,
+                had,
             });
-            return;
-        };
+        }
+        let Some(leads_to) = found.or(had) else { return };
         let moved = || Obstacle::LinkMoved {
             device: (&*device).into(),
             leads_to: self.lowers.observed.called(leads_to),
         };
-        let number = match self.lowers.observed.meaning(self.mapping, device) {
-            None => leads_to,
+        let number = match meaning {
+            None | Some(Meaning::Gone(_)) => leads_to,
             Some(Meaning::Had(number)) => *number,
             Some(Meaning::Shows(number)) => {
                 self.assumed = Some(moved());

@@ -114,8 +114,11 @@ impl Obstacle {
     fn write_lower(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the lower device ")?;
         match self {
-            Self::LowerMissing { device, absence, wait } => {
+            Self::LowerMissing { device, absence, wait, had } => {
                 write!(f, "{} {absence}", **device)?;
+                if let Some(number) = had {
+                    return write!(f, "; the live table has {number} in its place");
+                }
                 if wait.is_zero() || !absence.can_end() {
                     return Ok(());
                 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use dmctl::device::Device;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
 
-use crate::guest::{Disk, Guest, program, with_map};
+use crate::guest::{Disk, Guest, apply_ends, program, with_map};
 
 pub fn devices_are_resolved(guest: &Guest) -> Result<()> {
     let disk = &guest.disks[1];
@@ -158,5 +158,43 @@ pub fn a_suspended_device_is_not_peeked_at(guest: &Guest) -> Result<()> {
     ensure!(sees(upper_number));
     guest.kernel.remove(&upper, Removal::Now)?;
     guest.kernel.remove(&lower, Removal::Now)?;
+    Ok(())
+}
+
+/// A table holds its devices by number: it goes on without their nodes, and so does an apply of the rest.
+pub fn a_live_table_goes_on_without_the_nodes_below(guest: &Guest) -> Result<()> {
+    guest.blank()?;
+    let map = |grown: u64, changed: u64| {
+        format!(
+            "[mappings.n]\nwait = '30s'\ntargets = [{{ type = 'linear', length = {changed}, device = '/dev/vanishing' }}]\n\
+             [mappings.l]\nwait = '30s'\ntargets = [{{ type = 'linear', device = '/dev/vanishing-link' }}]\n\
+             [mappings.u]\ntargets = [{{ type = 'linear', length = 8, device = '@n' }}]\n\
+             [mappings.g]\ntargets = [{{ type = 'linear', length = {grown}, device = '/dev/ram2' }}]"
+        )
+    };
+    program("busybox", &["mknod", "/dev/vanishing", "b", "1", "0"])?;
+    symlink("/dev/vanishing-too", "/dev/vanishing-link")?;
+    program("busybox", &["mknod", "/dev/vanishing-too", "b", "1", "1"])?;
+    guest.apply(&map(8, 16), &[])?;
+    fs::remove_file("/dev/vanishing")?;
+    fs::remove_file("/dev/vanishing-too")?;
+    let plan = with_map("plan", &map(16, 16), &[])?;
+    ensure!(plan.status == Some(0) && !plan.stdout.contains("conflict"), "{plan:?}");
+    for told in
+        ["/dev/vanishing does not exist; the live table has 1:0 in its place", "leads to /dev/vanishing-too"]
+    {
+        ensure!(plan.stdout.contains(told), "{told}: {}", plan.stdout);
+    }
+    let begin = std::time::Instant::now();
+    guest.apply(&map(16, 16), &[])?;
+    ensure!(begin.elapsed().as_secs() < 15, "a live table was waited for");
+    // What is to be loaded needs the node.
+    let grown = map(16, 24).replace("30s", "0s");
+    guest.refused(&grown, &[], 1)?;
+    fs::remove_file("/dev/vanishing-link")?;
+    program("busybox", &["mknod", "/dev/vanishing", "b", "1", "0"])?;
+    guest.apply(&grown, &[])?;
+    fs::remove_file("/dev/vanishing")?;
+    apply_ends("[policy]\nprune = true\n[mappings]", &[], 0)?;
     Ok(())
 }

@@ -125,7 +125,8 @@ cases! {
         a_partition_has_its_disks_block_size
         users_are_named
         a_peek_sees_what_is_on_the_disk
-        a_suspended_device_is_not_peeked_at;
+        a_suspended_device_is_not_peeked_at
+        a_live_table_goes_on_without_the_nodes_below;
     block_sizes:
         small_blocks_are_not_given_up
         large_blocks_live_on

@@ -68,9 +68,9 @@ fn is_any(word: &OsString, all: &[&str]) -> bool {
 
 /// Overwrites a word of the command line with stars, where the kernel reads it for others. Without `/proc` it stays.
 fn overwrite(word: &[u8]) -> io::Result<()> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    let process = fs::read_to_string("/proc/self/stat")?;
     // The name of the command may hold blanks and brackets.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = process.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let address = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
     let (Some(start), Some(end)) = (address(ARGUMENTS.0), address(ARGUMENTS.1)) else {
         return Err(io::ErrorKind::InvalidData.into());

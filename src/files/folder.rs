@@ -1,7 +1,7 @@
 //! A folder that was found, and the files in it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Folder {
     fn open(&self, named: &Path, name: &OsStr) -> Option<Found> {
         let file = openat(&*self.walk.folder, name, READ.union(OFlags::NOFOLLOW), Mode::empty());
         let file = file.map(File::from).ok()?;
-        let metadata = file.metadata().ok().filter(|metadata| metadata.is_file())?;
+        let metadata = file.metadata().ok().filter(Metadata::is_file)?;
         Some(self.walk.clone().found_as(named, name, Handle::Opened(file), metadata))
     }
 

@@ -131,8 +131,8 @@ impl Look<'_, '_> {
             let lowers = row.target.lower_devices(row.length);
             lowers.iter().filter_map(|lower| self.ground.lower(lower.device)).collect::<Vec<_>>()
         };
-        let passes = rows.iter().all(|row| row.target.traits().passes_tags);
-        let passed = passes.then(|| rows.iter().flat_map(below).collect());
+        let is_passed_on = rows.iter().all(|row| row.target.traits().passes_tags);
+        let passed = is_passed_on.then(|| rows.iter().flat_map(below).collect());
         Targets::Known { types: types(rows.iter().map(|row| row.target.kind())), passed }
     }
 }

@@ -40,11 +40,15 @@ impl fmt::Display for WrongBelow {
         let article = if needed.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
         match found {
             FoundBelow::Types(types) => {
-                write!(f, "{device} is a device of {}, {kind} needs {article} {needed}", types.join(" and "))?
+                write!(
+                    f,
+                    "{device} is a device of {}, {kind} needs {article} {needed}",
+                    types.join(" and ")
+                )?;
             }
             FoundBelow::NoTable => write!(f, "{device} has no table, {kind} needs {article} {needed}")?,
             FoundBelow::Unmapped => {
-                write!(f, "{device} is not a Device Mapper device, {kind} needs {article} {needed}")?
+                write!(f, "{device} is not a Device Mapper device, {kind} needs {article} {needed}")?;
             }
             FoundBelow::Unread => {
                 return write!(

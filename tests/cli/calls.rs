@@ -41,13 +41,9 @@ fn calls(folder: &Path) -> Option<usize> {
     ptrace::syscall(process, None).unwrap();
     go.write_all(b"\n").unwrap();
     let mut stops = 0;
-    loop {
+    let code = loop {
         let signal = match waitpid(process, None).unwrap() {
-            WaitStatus::Exited(_, code) => {
-                assert_eq!(code, 0);
-                // One stop when it begins, one when it ends.
-                return Some(stops / 2);
-            }
+            WaitStatus::Exited(_, code) => break code,
             WaitStatus::PtraceSyscall(_) => {
                 stops += 1;
                 None
@@ -57,7 +53,12 @@ fn calls(folder: &Path) -> Option<usize> {
             other => panic!("{other:?}"),
         };
         ptrace::syscall(process, signal).unwrap();
-    }
+    };
+    // Its end was waited for above, so there is not another one.
+    let _ = started.wait();
+    assert_eq!(code, 0);
+    // A call stops it twice: when it begins and when it ends.
+    Some(stops / 2)
 }
 
 fn fill(folder: &Path, files: usize) {

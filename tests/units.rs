@@ -26,5 +26,11 @@ fn no_unit_is_open_to_more_than_it_needs() {
         // A core would hold the keys that were read; the limit counts for nothing there.
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("\nLimitCORE=0\n"), "{unit}");
+        // A stack that is swapped, and keys of a way back, are kept in memory (mlockall(2)).
+        let changes = text.contains("CAP_SYS_ADMIN");
+        assert!(!text.contains("=CAP_IPC_LOCK") && !text.contains(" CAP_IPC_LOCK"), "{unit}");
+        assert_eq!(text.contains("\nLimitMEMLOCK=infinity\n"), changes, "{unit}");
+        assert!(text.contains("\nSystemCallFilter=@system-service\n"), "{unit}: with its group @memlock");
+        assert!(!text.contains("~@memlock") && !text.contains(" @memlock"), "{unit}");
     }
 }

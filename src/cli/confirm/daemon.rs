@@ -83,8 +83,10 @@ fn daemon<'c>(
         return Err(report.fail(unrecorded(&error, &left)));
     }
     let steps = pending.steps();
+    // Where it can't be, that is told while there is a terminal.
+    let _memory = context.is_live().then(MemoryLock::acquire);
     trial.reporter.report(exit(waiting(&applied, until, steps, (output, report))));
-    let _memory = settle_down(context);
+    settle_down(context);
     watch.wait(pending.token(), deadline, &signals);
     if pending.begin_rollback() {
         roll_back(context, &held, applied, &mut pending);
@@ -138,19 +140,18 @@ fn waiting(
     })
 }
 
-/// Closes the terminal, leaves the folder that may be on a mount, and stays in memory: putting everything back has to
-/// work when little else does.
-fn settle_down(context: &Context) -> Option<MemoryLock> {
+/// Closes the terminal, and leaves the folder that may be on a mount: putting everything back has to work when little else
+/// does.
+fn settle_down(context: &Context) {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = dup2_stdin(&null).and(dup2_stdout(&null)).and(dup2_stderr(&null));
     }
     if !context.is_live() {
-        return None;
+        return;
     }
     let _ = env::set_current_dir("/");
     // The kernel ends another process when memory is short.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
-    MemoryLock::acquire()
 }
 
 /// Puts everything back, and returns what is not as it was.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use dmctl::lock::{self, Lock};
 
-use crate::guest::{Background, Guest, apply_ends, comes, dmctl, private, program, write_map};
+use crate::guest::{Background, Guest, Ran, apply_ends, comes, dmctl, private, program, write_map};
 use crate::memory::{count, other};
 use crate::watching::Watching;
 
@@ -79,6 +79,39 @@ pub fn a_trial_keeps_the_old_keys_alone_and_locked(guest: &Guest) -> Result<()> 
     dmctl(&["confirm"])?;
     program("dmsetup", &["remove", "c0", "c1"])?;
     Ok(())
+}
+
+/// Applies on trial with this limit of the memory that may be locked, and without the right to lock more.
+fn tried(limit: &str) -> Result<(Ran, u32)> {
+    let path = write_map(&map(&[hex(KEY)]))?;
+    let script =
+        format!("ulimit -l {limit} && exec {} apply {path} --confirm-within 1h", env!("CARGO_BIN_EXE_dmctl"));
+    let ran = Background::program("setpriv", &["--bounding-set", "-ipc_lock", "sh", "-c", &script])?.end()?;
+    ensure!(ran.status == Some(0), "{limit}: {ran:?}");
+    let guard = fs::read_to_string(lock::LIVE)?.split(' ').next().context("the guard")?.parse()?;
+    Ok((ran, guard))
+}
+
+/// Ends a trial, which puts back that there was no device.
+fn is_put_back(guest: &Guest, guard: u32) -> Result<()> {
+    program("busybox", &["kill", &guard.to_string()])?;
+    comes("the way back", || Ok(guest.states()?.is_empty()))?;
+    comes("the end", || Ok(dmctl(&["status"])?.stdout.contains("rolled back")))?;
+    dmctl(&["confirm"])?;
+    Ok(())
+}
+
+pub fn memory_is_locked_by_the_limit_of_the_units(guest: &Guest) -> Result<()> {
+    guest.needs("crypt")?;
+    let (ran, guard) = tried("unlimited")?;
+    ensure!(!ran.stderr.contains("locked"), "{ran:?}");
+    is_shut(guard)?;
+    is_put_back(guest, guard)?;
+    // That it can't be is told once, and nothing else comes of it.
+    let (ran, guard) = tried("64")?;
+    ensure!(ran.stderr.matches("can't be locked (ENOMEM").count() == 1, "{ran:?}");
+    ensure!(is_shut(guard).is_err(), "it is locked all the same");
+    is_put_back(guest, guard)
 }
 
 pub fn a_watch_keeps_no_key(guest: &Guest) -> Result<()> {

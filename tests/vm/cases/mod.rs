@@ -242,6 +242,7 @@ cases! {
         what_is_in_use_by_then_is_told;
     keeping:
         a_trial_keeps_the_old_keys_alone_and_locked
+        memory_is_locked_by_the_limit_of_the_units
         a_watch_keeps_no_key
         a_table_is_kept_once_until_it_is_loaded;
     growing:

@@ -36,6 +36,9 @@ pub(super) fn keys(text: &str, map: Option<&Map>) -> Keys {
     let rows = map.mappings.values().flat_map(|mapping| &mapping.rows);
     let mut secrets: Vec<String> = Vec::new();
     for row in rows {
+        secrets.extend(
+            row.messages.iter().filter_map(|message| key_of_message(message.reveal())).map(str::to_string),
+        );
         for slot in row.target.clone().keys_mut() {
             if let KeySource::Hex(secret) = &slot.key.source {
                 secrets.push(secret.reveal().to_string());
@@ -43,6 +46,17 @@ pub(super) fn keys(text: &str, map: Option<&Map>) -> Keys {
         }
     }
     Keys::of(secrets.iter().map(String::as_str), text)
+}
+
+/// Returns the key in a message to dm-crypt, `key set KEY` (`crypt_message` in `drivers/md/dm-crypt.c`).
+fn key_of_message(message: &str) -> Option<&str> {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    match words.as_slice() {
+        [key, set, material, ..] if key.eq_ignore_ascii_case("key") && set.eq_ignore_ascii_case("set") => {
+            Some(material).copied().filter(|material| !material.starts_with(':'))
+        }
+        _ => None,
+    }
 }
 
 /// Checks the units of a map: each is in the folder of a generator, in a folder of its own at most, and each line is a

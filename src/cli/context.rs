@@ -27,6 +27,7 @@ use super::failure::Failure;
 use super::global::Global;
 use super::note::note;
 use super::signals;
+use super::stderr;
 
 /// The kernel and the waits that the global options select.
 #[derive(Debug, Clone)]
@@ -234,6 +235,7 @@ impl Held<'_> {
         &self,
         act: impl FnOnce(&dyn ChangeKernel) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        stderr::begin_changes();
         let Context { kernel, udev, udev_timeout, stop, .. } = self.context;
         match kernel {
             Choice::Live => {

@@ -11,6 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::stderr::Stderr;
+
 /// The prefix of dmctl's own fields in the journal.
 const PREFIX: &str = "DMCTL";
 
@@ -25,7 +27,7 @@ pub(crate) fn start(level: LevelFilter) {
     }
     let color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| Stderr)
         .with_max_level(level)
         .with_ansi(color)
         .with_target(false)

@@ -22,6 +22,7 @@ mod output;
 mod report;
 mod rows;
 mod selection;
+mod stderr;
 mod stdout;
 mod taken;
 

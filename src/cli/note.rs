@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io;
 
+use super::stderr;
 use crate::kernel::Unseen;
 
 /// Writes a line to standard error. An error is ignored: there is no other place to report it.
 pub(crate) fn note(line: impl Display) {
-    let _ = io::Write::write_fmt(&mut anstream::stderr(), format_args!("{line}\n"));
+    stderr::write(&format!("{line}\n"));
 }
 
 /// Tells what could not be seen of the host, so that the answer is what is known without it.

@@ -13,6 +13,7 @@ use crate::render::events::{Event, Which};
 use unicode_width::UnicodeWidthChar;
 
 use super::report::Report;
+use super::stderr::Stderr;
 
 /// The time after which progress is drawn.
 const SHORT: Duration = Duration::from_secs(1);
@@ -67,8 +68,7 @@ impl Bar {
 
     /// Writes to the terminal. An error is ignored: the terminal is gone.
     fn write(text: &str) {
-        let mut stderr = io::stderr().lock();
-        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+        let _ = Stderr.write_all(text.as_bytes());
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::confirm::{ends, picture, pid, waiting};
-use crate::lab::{Lab, finish, until};
+use crate::lab::{Lab, finish, save, until};
 
 /// The length of a page, in bytes: a pipe is of pages (pipe(7)).
 const PAGE: usize = 4096;
@@ -176,6 +176,86 @@ fn a_signal_ends_the_wait_for_a_reader_that_stops() {
     assert_eq!(told_to_end(child), Some(0));
     // A signal that came before the report was for the guard.
     assert!(was_on_trial(&lab) || ends(&lab).unwrap()["phase"] == "put-back");
+}
+
+const ZEROS: &str = "format = 1\nowner = \"lab\"\n[mappings.one]\ntargets = [{ type = \"zero\", length = 8 }]\n\
+                     [mappings.two]\ntargets = [{ type = \"zero\", length = 16 }]\n";
+
+/// The verbs that change a kernel, and what each leaves of the devices `old` and `held`.
+const VERBS: [(&[&str], &str); 9] = [
+    (&["apply", "-vv", "MAP"], "held\nold\none\ntwo\n"),
+    (&["apply", "-vv", "MAP", "--json"], "held\nold\none\ntwo\n"),
+    (&["create", "-vv", "new", "--table", "0 8 zero"], "held\nnew\nold\n"),
+    (&["reload", "-vv", "old", "--table", "0 16 zero"], "held\nold\n"),
+    (&["rename", "-vv", "old", "new"], "held\nnew\n"),
+    (&["remove", "-vv", "old"], "held\n"),
+    (&["resume", "-vv", "held"], "held\nold\n"),
+    (&["deactivate", "-vv", "MAP"], "held\nold\n"),
+    (&["repair", "-vv", "--owner=lab"], "held\nold\n"),
+];
+
+/// Runs a verb whose standard error takes this many writes, and then has a reader that stopped. Returns the reader, and
+/// whether everything was written.
+fn run_with_room(lab: &Lab, args: &[String], writes: usize) -> (PipeReader, bool, i32) {
+    const PAGES: usize = 32;
+    let (reader, mut writer) = pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(PAGES * PAGE).unwrap())).unwrap();
+    writer.write_all(&vec![b' '; (PAGES - writes) * PAGE]).unwrap();
+    let other = writer.try_clone().unwrap();
+    let mut child = lab.command(args).stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+    let mut code = None;
+    until(&format!("the end of {args:?} after {writes} writes"), || {
+        code = child.try_wait().unwrap();
+        code.is_some()
+    });
+    let all = !is_full(&other);
+    (reader, all, code.unwrap().code().unwrap())
+}
+
+#[test]
+fn a_reader_of_standard_error_that_stops_holds_no_change_up() {
+    for (args, left) in VERBS {
+        for writes in 0.. {
+            let lab = Lab::with(&["held", "old"]);
+            lab.ok(["suspend", "held"]);
+            let map = lab.write("map.toml", ZEROS);
+            let args: Vec<String> = args.iter().map(|arg| arg.replace("MAP", &map)).collect();
+            let (_reader, all, code) = run_with_room(&lab, &args, writes);
+            assert_eq!((code, list(&lab).as_str()), (0, left), "{args:?}: {writes} writes");
+            if all {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_not_shown_is_counted() {
+    let lab = Lab::new();
+    let map = lab.write("map.toml", ZEROS);
+    let (mut reader, mut writer) = pipe_with_full(0);
+    let mut command = lab.command(["watch", "-vv", "--apply", &map]);
+    let watch = command.stdout(Stdio::null()).stderr(writer.try_clone().unwrap()).spawn().unwrap();
+    until("the first apply", || list(&lab) == "one\ntwo\n");
+    while !is_full(&writer) {
+        writer.write_all(b".").unwrap();
+    }
+    save(&map, format!("{ZEROS}[mappings.three]\ntargets = [{{ type = \"zero\", length = 8 }}]\n"));
+    until("an apply that can't be told", || list(&lab) == "one\nthree\ntwo\n");
+    let mut told = String::new();
+    let mut read = |reader: &mut PipeReader| {
+        let mut chunk = vec![0; 2 * PAGE];
+        let length = reader.read(&mut chunk).unwrap();
+        told.push_str(str::from_utf8(&chunk[..length]).unwrap());
+        told.contains(" not shown, as standard error was not read\n")
+    };
+    let pid = Pid::from_raw(i32::try_from(watch.id()).unwrap());
+    until("the count", || {
+        kill(pid, Signal::SIGHUP).unwrap();
+        read(&mut reader)
+    });
+    drop(writer);
+    assert_eq!(told_to_end(watch), Some(0));
 }
 
 /// Whether a process catches SIGTERM, by its `status` in proc(5).

@@ -13,7 +13,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_promise_has_its_test() {
-    let tests: String = ["tests", "src/laws"]
+    let tests: String = ["tests", "src/files", "src/laws"]
         .iter()
         .flat_map(|folder| sources(&root().join(folder)))
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))

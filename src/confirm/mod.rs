@@ -26,6 +26,9 @@ const ENDING: Duration = Duration::from_secs(10);
 /// The pause between two looks at it.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The prefix of the name of a record that is being written.
+const TEMPORARY: &str = ".dmctl-confirm-";
+
 /// The prefix of the name of a token.
 const TOKEN: &str = ".dmctl-unconfirmed-";
 

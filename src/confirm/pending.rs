@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Phase, Record, RecordError, RecordPlace, TOKEN, forget, record, remove};
-use crate::files::folder;
+use super::{Phase, Record, RecordError, RecordPlace, TEMPORARY, TOKEN, forget, record, remove};
+use crate::files::{folder, sweep};
 
 /// The side of the process that applies and waits: it writes the record and holds the token. The process must hold
 /// the lock of the kernel.
@@ -18,6 +18,8 @@ pub(crate) struct PendingApply {
     path: PathBuf,
     record: Record,
     token: PathBuf,
+    /// The file of the token, locked as long as this process lives: one that is not locked was left by a killed process.
+    _token: File,
     /// The file of the record, locked as long as this process lives.
     held: Option<File>,
 }
@@ -40,9 +42,16 @@ impl PendingApply {
             forgotten => forgotten?,
         }
         let path = place.path();
+        for prefix in [TOKEN, TEMPORARY] {
+            sweep(path, prefix);
+        }
         let token = tempfile::Builder::new().prefix(TOKEN).tempfile_in(folder(path));
         let token = token.and_then(|token| Ok(token.keep()?)).map_err(place.failed())?;
-        let (_, token) = token;
+        let (locked, token) = token;
+        if let Err(error) = locked.try_lock() {
+            let _ = remove(&token);
+            return Err(place.failed()(error.into()));
+        }
         let name = token.file_name().map(PathBuf::from).unwrap_or_default();
         let record = Record {
             phase: Phase::Applying,
@@ -54,7 +63,7 @@ impl PendingApply {
             left: Vec::new(),
             token: name,
         };
-        let mut pending = Self { path: path.to_path_buf(), record, token, held: None };
+        let mut pending = Self { path: path.to_path_buf(), record, token, _token: locked, held: None };
         if let Err(error) = pending.write() {
             let _ = remove(&pending.token);
             return Err(place.failed()(error));
@@ -121,7 +130,7 @@ impl PendingApply {
     /// Replaces the record atomically. No other user can open the file, before it is locked or afterwards: tempfile makes
     /// it with mode 0600. Its lock is not waited for all the same.
     fn write(&mut self) -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".dmctl-confirm-").tempfile_in(folder(&self.path))?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder(&self.path))?;
         file.as_file().try_lock()?;
         file.write_all(serde_json::to_string(&self.record)?.as_bytes())?;
         self.held = Some(file.persist(&self.path)?);

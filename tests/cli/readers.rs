@@ -196,15 +196,15 @@ const VERBS: [(&[&str], &str); 9] = [
 
 /// Runs a verb whose standard error takes this many writes, and then has a reader that stopped. Returns the reader, and
 /// whether everything was written.
-fn run_with_room(lab: &Lab, args: &[String], writes: usize) -> (PipeReader, bool, i32) {
+fn run_with_room(lab: &Lab, args: &[String], room: usize) -> (PipeReader, bool, i32) {
     const PAGES: usize = 32;
     let (reader, mut writer) = pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(PAGES * PAGE).unwrap())).unwrap();
-    writer.write_all(&vec![b' '; (PAGES - writes) * PAGE]).unwrap();
+    writer.write_all(&vec![b' '; (PAGES - room) * PAGE]).unwrap();
     let other = writer.try_clone().unwrap();
     let mut child = lab.command(args).stdout(Stdio::null()).stderr(writer).spawn().unwrap();
     let mut code = None;
-    until(&format!("the end of {args:?} after {writes} writes"), || {
+    until(&format!("the end of {args:?} after {room} writes"), || {
         code = child.try_wait().unwrap();
         code.is_some()
     });

@@ -4,7 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::PathBuf;
 
-use super::lab::{Ended, Lab, dmctl, ended};
+use nix::sys::signal::{Signal, kill};
+
+use super::confirm;
+use super::lab::{Ended, Lab, dmctl, ended, until};
 
 const OTHER: u32 = 65534;
 
@@ -157,4 +160,42 @@ fn what_killed_runs_left_is_swept() {
     lab.ok(["apply", &map]);
     assert!(!lab.has(".dmctl-plan-aB3dEf") && !lab.has(".dmctl-state-aB3dEf"));
     assert!(lab.has(".dmctl-plan-aaaaaa"));
+}
+
+#[test]
+fn what_a_killed_trial_left_is_swept_and_what_a_living_one_has_is_not() {
+    let lab = Lab::new();
+    let map = lab.write("map.toml", MAP);
+    let trial = |state: &str| {
+        let args = ["apply", "--kernel", &lab.path(state), &map, "--confirm-within", "1h"];
+        let ran = ended(dmctl().args(args));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    };
+    let tokens = || {
+        let names = entries(&PathBuf::from(lab.path("")));
+        names.into_iter().filter(|name| name.starts_with(".dmctl-")).collect::<Vec<_>>()
+    };
+    // A trial of another kernel in the same folder, which lives.
+    let disk = ["--disk", "/dev/sda=64MiB"];
+    assert_eq!(ended(dmctl().args(["simulate", &lab.path("other.json")]).args(disk)).code, 0);
+    trial("other.json");
+    let living = tokens();
+    assert_eq!(living.len(), 1);
+    // Killed before the record told of the token, in the midst of the record, and while it waited.
+    lab.write(".dmctl-unconfirmed-aB3dEf", "");
+    lab.write(".dmctl-confirm-aB3dEf", "{");
+    trial("state.json");
+    let killed = confirm::pid(&lab);
+    kill(killed, Signal::SIGKILL).unwrap();
+    until("the death", || confirm::waiting(&lab).is_none_or(|found| found["alive"] == false));
+    assert_eq!(tokens().len(), 2, "{:?}", tokens());
+    lab.ok(["remove", "a"]);
+    trial("state.json");
+    let left = tokens();
+    assert!(left.len() == 2 && left.contains(&living[0]), "{left:?}");
+    for state in ["state.json", "other.json"] {
+        let kept = ended(dmctl().args(["confirm", "--kernel", &lab.path(state)]));
+        assert_eq!(kept.code, 0, "{kept:?}");
+    }
+    assert_eq!(tokens(), Vec::<String>::new());
 }

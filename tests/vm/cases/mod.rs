@@ -41,6 +41,7 @@ mod unseen;
 mod verbs;
 mod waits;
 mod watching;
+mod writing;
 
 use anyhow::Result;
 
@@ -340,6 +341,8 @@ cases! {
         an_end_amid_an_apply_puts_everything_back
         it_costs_nothing_while_nothing_happens
         the_journal_has_fields;
+    writing:
+        nothing_is_written_through_what_another_user_planted;
     waits:
         a_call_that_waits_for_io_tells_it_and_ends_when_told_to;
 }

@@ -3,8 +3,7 @@
 //! A device is found by uuid first: that is its identity. The uuid of an earlier key, which `formerly` lists, is as good. A device without a uuid is found by the name that
 //! `renamed_from` gives or, with `adopt`, by the name of the mapping. A device with another uuid is not found by its name.
 
-use super::conflict::{Conflict, NameHolder, Obstacle};
-use super::other_stack::{OtherStack, Pruning};
+use super::conflict::{Conflict, Obstacle};
 use super::position::MappingId;
 use crate::config::{Map, Mapping, State};
 use crate::identity::{Key, Name};
@@ -117,32 +116,4 @@ fn of<'a>(
 /// Whether a device with a live table holds its I/O back.
 pub(crate) fn is_suspended(seen: &Seen) -> bool {
     seen.mapped.as_ref().is_some_and(|device| device.info.suspended && device.info.live_table)
-}
-
-/// Returns the conflict about a name that the device `by` keeps. `declared` is the mapping of that device, if the map
-/// declares it.
-pub(crate) fn taken(
-    mapping: &Mapping,
-    name: &Name,
-    by: &Seen,
-    declared: Option<&Key>,
-    map: &Map,
-) -> Conflict {
-    let pending = || by.mapped.as_ref().is_some_and(|device| device.info.deferred_remove);
-    let rest = map.rest.as_ref();
-    let other = OtherStack::declaring(rest, &by.listed.name, by.listed.uuid.as_ref());
-    let holder = match (&by.listed.uuid, declared, other) {
-        (_, Some(key), _) => NameHolder::Mapping(key.clone()),
-        _ if pending() => NameHolder::RemovalPending,
-        (_, _, Some(other)) => NameHolder::OtherStack(other),
-        (None, ..) if mapping.adopt => NameHolder::SecondWithoutUuid,
-        (None, ..) => NameHolder::WithoutUuid,
-        (Some(uuid), ..) if uuid.is_of(&map.owner) => NameHolder::Orphan(uuid.clone(), Pruning::of(rest)),
-        (Some(uuid), ..) => NameHolder::Foreign(uuid.clone()),
-    };
-    Conflict {
-        mapping: mapping.key.clone(),
-        name: mapping.name.clone(),
-        reason: Obstacle::NameTaken { name: name.clone(), number: by.listed.number, by: holder },
-    }
 }

@@ -110,8 +110,9 @@ pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
         };
         let foreign = |(state, origin): (&DeviceState, DevNum)| {
             let is_foreign = observed.by_number(state.info.number).is_some_and(|seen| seen.mapped.is_none());
-            let Info { name, uuid, .. } = &state.info;
-            let other = || OtherStack::declaring(changes.map.rest.as_ref(), name, uuid.as_ref());
+            let Info { name, number, .. } = &state.info;
+            let rest = changes.map.rest.as_ref();
+            let other = || OtherStack::declaring(rest, observed.by_number(*number)?, observed);
             is_foreign.then(|| Obstacle::OriginForeign { writer: name.clone(), origin, other: other() })
         };
         conflicts.extend(writers(change, observed).filter_map(foreign).map(conflict));

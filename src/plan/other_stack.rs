@@ -1,17 +1,23 @@
 //! A mapping of another stack, whose device is in the way of the stack that is planned.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::config::{Mapping, Rest};
-use crate::identity::{Key, Name, Uuid};
+use crate::config::{Mapping, Rest, State};
+use crate::diff;
+use crate::identity::{DevNum, Key};
+use crate::kernel::DeviceState;
+use crate::observed::{Observed, Seen};
+use crate::stack::Reach;
 
 /// A mapping of the map that the planned part leaves out. Its `Display` is the way out: to plan both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherStack {
     /// The key of that mapping.
     pub key: Key,
-    /// The keys that the planned part was selected by; none where it was selected otherwise.
-    pub selected: Vec<Key>,
+    /// The keys by which both are selected: those of the planned part, that one, and those whose devices are above it now, though
+    /// not by the map, for it can't go before they do. None where the part was not selected by keys.
+    pub together: Vec<Key>,
 }
 
 /// How a leftover of the owner is removed by a map.
@@ -26,12 +32,51 @@ pub enum Pruning {
 }
 
 impl OtherStack {
-    /// Finds the mapping of the rest of a map that the device of this name and uuid is.
-    pub(super) fn declaring(rest: Option<&Rest>, name: &Name, uuid: Option<&Uuid>) -> Option<Self> {
+    /// Finds the mapping of the rest of a map that a device is.
+    pub(super) fn declaring(rest: Option<&Rest>, device: &Seen, observed: &Observed) -> Option<Self> {
         let rest = rest?;
-        let of = |mapping: &Mapping| Self { key: mapping.key.clone(), selected: rest.selected.clone() };
-        rest.declaring(name, uuid).map(of)
+        let mapping = declared(rest, device)?;
+        let mut together = rest.selected.clone();
+        if !together.is_empty() {
+            together.push(mapping.key.clone());
+            together.extend(above(rest, mapping, device.listed.number, observed));
+        }
+        Some(Self { key: mapping.key.clone(), together })
     }
+}
+
+fn declared<'r>(rest: &'r Rest, device: &Seen) -> Option<&'r Mapping> {
+    rest.declaring(&device.listed.name, device.listed.uuid.as_ref())
+}
+
+/// Lists the mappings of the rest whose devices are above a device now, and that the map does not plan with it.
+fn above(rest: &Rest, first: &Mapping, number: DevNum, observed: &Observed) -> Vec<Key> {
+    let mut planned = BTreeSet::from([&first.key]);
+    let mut above = Vec::new();
+    let mut reach = Reach::from_iter([number]);
+    while let Some(lower) = reach.next() {
+        for seen in &observed.devices {
+            let uses = |device: &DeviceState| diff::lower_devices(&device.table).contains(&lower);
+            if !seen.mapped.as_ref().is_some_and(uses) {
+                continue;
+            }
+            reach.extend([seen.listed.number]);
+            let Some(mapping) = declared(rest, seen) else { continue };
+            if planned.contains(&mapping.key) {
+                continue;
+            }
+            let lowers = mapping.rows.iter().flat_map(|row| row.target.lower_devices(0));
+            let is_with = mapping.state != State::Absent
+                && lowers
+                    .into_iter()
+                    .any(|lower| lower.device.key().is_some_and(|key| planned.contains(key)));
+            planned.insert(&mapping.key);
+            if !is_with {
+                above.push(mapping.key.clone());
+            }
+        }
+    }
+    above
 }
 
 impl Pruning {
@@ -48,14 +93,14 @@ impl Pruning {
 impl fmt::Display for OtherStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("apply the whole map")?;
-        if self.selected.is_empty() {
+        if self.together.is_empty() {
             return Ok(());
         }
         // With `=`, a key that begins with `-` is no option.
         let option = |key: &Key| {
             if key.as_str().starts_with('-') { format!("--stack={key}") } else { format!("--stack {key}") }
         };
-        let options: Vec<String> = self.selected.iter().chain([&self.key]).map(option).collect();
+        let options: Vec<String> = self.together.iter().map(option).collect();
         write!(f, ", or `{}`", options.join(" "))
     }
 }

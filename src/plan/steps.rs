@@ -12,7 +12,7 @@ use super::reason::{Cause, Consequence, Reason};
 use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Remove, Step};
 use super::step_ranges::StepRanges;
 use super::usage::InUse;
-use super::{Held, block_size, matching, origins, preparation, repair, risk};
+use super::{Held, block_size, origins, outside, preparation, repair, risk};
 use crate::config::State;
 use crate::diff::{self, Difference, TableDiff};
 use crate::identity::{DevNum, Key, Uuid};
@@ -382,8 +382,7 @@ fn taken_names(
             && !freed.contains(&by.listed.number)
             && let Some(change) = step.mapping.as_ref().and_then(|key| changes.get(key))
         {
-            let declared = changes.key_of(by.listed.number, observed);
-            conflicts.push(matching::taken(change.mapping, name, by, declared, changes.map));
+            conflicts.push(outside::taken(change.mapping, name, by, changes, observed));
         }
     }
     conflicts

@@ -62,6 +62,26 @@ fn sectors_that_another_stack_lets_go() {
 }
 
 #[test]
+fn sectors_below_layers_that_go_too() {
+    let layer = |key: &str, lower: &str| {
+        format!("[mappings.{key}]\ntargets = [{{ type = \"linear\", device = \"@{lower}\" }}]\n")
+    };
+    let absent = |text: String| text.replacen("]\n", "]\nstate = \"absent\"\n", 1);
+    let before = format!("{}{}{}", linear("x", 0, 4), layer("y", "x"), layer("z", "y"));
+    let gone = [linear("x", 0, 4), layer("y", "x"), layer("z", "y")].map(absent).concat();
+    follow(&before, &format!("{gone}{}", linear("d", 0, 4)), &["d"]);
+    // One that goes on elsewhere, and one that stays on the layer below it.
+    let moved = format!(
+        "{}{}{}{}",
+        absent(linear("x", 0, 4)),
+        linear("y", 20, 4),
+        layer("z", "y"),
+        linear("d", 0, 4)
+    );
+    follow(&before, &moved, &["d"]);
+}
+
+#[test]
 fn sectors_that_three_stacks_exchange() {
     let before = format!("{}{}{}", linear("x", 0, 4), linear("y", 4, 4), linear("z", 8, 4));
     let turned = format!("{}{}{}", linear("x", 4, 4), linear("y", 8, 4), linear("z", 0, 4));

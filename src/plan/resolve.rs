@@ -89,6 +89,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
         target.fill_defaults(length);
         self.check_fields(target.as_ref(), length);
+        self.check_messages(target.as_ref(), &row.messages);
         self.check_metadata(target.as_ref());
         self.check_own_sectors(target.as_ref(), length);
         let lowers = target.lower_devices(length);

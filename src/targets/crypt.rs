@@ -239,6 +239,14 @@ impl TargetKind for Crypt {
 }
 
 impl Target for Crypt {
+    /// `crypt_message` in `drivers/md/dm-crypt.c` looks for `DM_CRYPT_SUSPENDED`.
+    fn refuses_message(&self, message: &str) -> Option<&'static str> {
+        self.shows_message(message).then_some(
+            "the kernel takes a message about the key only while the device is suspended, and a map sends its messages to \
+             an active one",
+        )
+    }
+
     /// A key that a message sets or wipes is the one in the table (`crypt_message` in `drivers/md/dm-crypt.c`).
     fn shows_message(&self, message: &str) -> bool {
         message.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("key"))

@@ -70,6 +70,12 @@ pub(super) fn send(model: &mut Model, number: DevNum, sector: u64, text: &str) -
     if row.kind == "thin-pool" {
         return thin::message(model, number, &words);
     }
+    if row.kind == "crypt" && first.eq_ignore_ascii_case("key") {
+        // `crypt_message`; what a wiped key makes of reads is not modelled.
+        let suspended = model.mapping(number).is_some_and(|mapping| mapping.suspended);
+        let active = Refusal::new(Errno::EINVAL, "crypt: not suspended during key manipulation.");
+        return if suspended { Ok(()) } else { Err(active) };
+    }
     let Some((_, understood)) = UNDERSTOOD.iter().find(|(kind, _)| *kind == row.kind) else {
         return Err(Refusal::new(Errno::EINVAL, "Target type does not support messages"));
     };

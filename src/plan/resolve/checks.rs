@@ -11,13 +11,27 @@ use crate::observed::Head;
 use crate::plan::change::Drift;
 use crate::plan::conflict::Obstacle;
 use crate::plan::unseen_fact::UnseenFact;
-use crate::targets::{DeviceAccess, DeviceUse, Found, Problems, Target};
+use crate::targets::{DeviceAccess, DeviceUse, Found, MessageText, Problems, Target};
 
 impl Resolver<'_, '_> {
     /// Checks the parameters again, now that lengths and numbers are known.
     pub(super) fn check_fields(&mut self, target: &dyn Target, length: u64) {
         let mut problems = Problems::default();
         target.check(Some(length), &mut problems);
+        self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
+    }
+
+    /// Checks that the kernel takes the messages that follow a load.
+    pub(super) fn check_messages(&mut self, target: &dyn Target, messages: &[MessageText]) {
+        let mut problems = Problems::default();
+        for (index, message) in messages.iter().enumerate() {
+            if let Some(why) = target.refuses_message(message.reveal()) {
+                problems.at(format!("messages[{index}]"), why).help(
+                    "leave it out, and write the key that the device should have as `key`; a key is wiped by hand, with \
+                     `dmctl suspend` and `dmsetup message`",
+                );
+            }
+        }
         self.obstacles.extend(problems.into_vec().into_iter().map(Obstacle::Parameter));
     }
 

@@ -190,6 +190,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         false
     }
 
+    /// Returns why the kernel refuses this message to an active device, as those of a map are sent.
+    fn refuses_message(&self, message: &str) -> Option<&'static str> {
+        let _ = message;
+        None
+    }
+
     /// Returns a message to it with each word replaced that is a key, or may be one: those are shown nowhere, and make
     /// the map one that holds a key.
     fn redact_message(&self, message: &str) -> String {

@@ -291,6 +291,7 @@ cases! {
         a_snapshot_keeps_what_the_origin_had
         a_merge_takes_over_only_a_suspended_snapshot
         thin_volumes_come_out_of_a_pool
+        a_message_about_the_key_is_told_before
         one_key_in_every_form
         integrity_tells_what_was_tampered_with
         verity_reads_only_what_was_hashed

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
 use dmctl::access::Access;
-use dmctl::kernel::ChangeKernel;
+use dmctl::kernel::{ChangeKernel, Suspend};
 
 use crate::guest::{Disk, Guest, apply_ends, named, program, rows, with_map};
 
@@ -216,6 +216,26 @@ fn secret_file(path: &str, contents: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     Ok(file.write_all_at(contents, 0)?)
+}
+
+/// A map sends its messages to an active device.
+pub fn a_message_about_the_key_is_told_before(guest: &Guest) -> Result<()> {
+    let digits = "0f".repeat(32);
+    let table = |messages: &str| {
+        format!(
+            "[mappings.k]\ntargets = [{{ type = 'crypt', length = 2048, cipher = 'aes-xts-plain64', device = '/dev/ram0', \
+             key = {{ hex = '{digits}' }}{messages} }}]"
+        )
+    };
+    let told = guest.refused(&table(", messages = ['key wipe']"), &["--allow", "remap"], 1)?;
+    ensure!(format!("{told:?}").contains("only while the device is suspended"), "{told:?}");
+    guest.apply(&table(""), &[])?;
+    let kernel = &guest.kernel;
+    let wipe = || kernel.message(&named("k"), 0, "key wipe");
+    ensure!(wipe().is_err(), "an active device took it");
+    kernel.suspend(&named("k"), Suspend::default())?;
+    wipe()?;
+    remove_all(guest)
 }
 
 pub fn one_key_in_every_form(guest: &Guest) -> Result<()> {

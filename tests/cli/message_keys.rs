@@ -87,8 +87,9 @@ fn a_map_with_a_key_in_a_message_holds_a_key() {
 fn a_saved_plan_knows_the_key_of_a_message_again() {
     let lab = Lab::new();
     let write = |key: &str| {
-        let text = map(&format!("key set {key}"), "x");
-        let path = lab.write("map.toml", text.split("[mappings.f]").next().unwrap());
+        let dust = "type = \"dust\", length = \"1MiB\", device = \"/dev/sda\", block_size = 512";
+        let row = format!("targets = [{{ {dust}, messages = [\"enable {key}\"] }}]");
+        let path = lab.write("map.toml", &format!("format = 1\nowner = \"lab\"\n[mappings.d]\n{row}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     };

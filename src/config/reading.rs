@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,8 +114,9 @@ impl Reading {
             return Err(SourceError::Kind { path: shown(path), kind });
         }
         // The owner of a pipe is not judged, nor a folder: the user who started dmctl put it there.
-        let guards =
-            Vec::from_iter(metadata.is_file().then(|| Arc::new(Guard::of(Place::File, path, &metadata))));
+        let is_named =
+            metadata.is_file() || (metadata.file_type().is_fifo() && !files::is_pipe(&file, &metadata));
+        let guards = Vec::from_iter(is_named.then(|| Arc::new(Guard::of(Place::File, path, &metadata))));
         if self.refuses(|user| guards.iter().flat_map(|guard| guard.writers(user)).collect()) {
             return Ok(());
         }

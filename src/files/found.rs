@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use zeroize::Zeroizing;
 
 use super::attempt::Attempt;
-use super::handle::reopen;
+use super::handle::{is_pipe, reopen};
 use super::kind::FileKind;
 use super::laxness::{Guard, Laxness, Place};
 use super::wiped::read_wiped;
@@ -67,14 +67,15 @@ impl Found {
         FileKind::of(self.metadata.file_type())
     }
 
-    /// Returns the owners and modes that decide who could have written it, its own first. A pipe has none: the
-    /// program that made it is the one that started dmctl, or the user who named it.
+    /// Returns the owners and modes that decide who could have written it, its own first. A pipe has none of its own,
+    /// only those of the way to it: it belongs to the user of the program that made it, and it is
+    /// reached by the number that it has in a process.
     pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
-        if self.metadata.file_type().is_fifo() {
-            return Vec::new();
-        }
-        let own = Arc::new(Guard::of(Place::File, &self.named, &self.metadata));
-        std::iter::once(own).chain(self.way.iter().rev().cloned()).collect()
+        let is_pipe = match &self.handle {
+            Handle::Looked(file) | Handle::Opened(file) => is_pipe(file, &self.metadata),
+        };
+        let own = (!is_pipe).then(|| Arc::new(Guard::of(Place::File, &self.named, &self.metadata)));
+        own.into_iter().chain(self.way.iter().rev().cloned()).collect()
     }
 
     /// Lists the ways in which users other than `user` and root could have written it or put it in its place.

@@ -3,11 +3,19 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+
+/// The type of the file system of pipes: `PIPEFS_MAGIC` of the kernel (include/uapi/linux/magic.h).
+const PIPES: u64 = 0x5049_5045;
+
+/// Whether a file is a pipe without a name, as pipe(2) makes it: a FIFO that has one is on the file system of its folder.
+pub(crate) fn is_pipe(file: &File, metadata: &Metadata) -> bool {
+    metadata.file_type().is_fifo() && fstatfs(file).is_ok_and(|found| found.f_type.cast_unsigned() == PIPES)
+}
 
 /// Opens the file that `handle` is; `by_name` opens its name again where /proc is not there, or not that of the kernel. `None`
 /// where that is another file by now.

@@ -156,9 +156,11 @@ impl Guard {
         writable.into_iter().chain(foreign).filter(move |_| is_judged)
     }
 
-    /// Returns the way in which users other than `user` and root may read, if there is one.
+    /// Returns the way in which users other than `user` and root may read a file, if there is one.
     pub(crate) fn readers(&self, user: u32) -> Option<Laxness> {
-        if self.mode & OTHERS_READ != 0 {
+        if self.place != Place::File {
+            None
+        } else if self.mode & OTHERS_READ != 0 {
             Some(Laxness::Readable { path: self.path.clone(), mode: self.mode })
         } else if self.is_foreign(user) {
             Some(Laxness::Foreign { place: self.place, path: self.path.clone(), owner: self.owner })

@@ -35,6 +35,7 @@ use std::path::Path;
 pub(crate) use attempt::Attempt;
 pub(crate) use folder::Folder;
 pub(crate) use found::{Found, ReadError};
+pub(crate) use handle::is_pipe;
 pub use kind::FileKind;
 pub(crate) use laxness::{Guard, word};
 pub use laxness::{Laxness, Place};

@@ -139,6 +139,36 @@ fn what_is_open_already_is_found_by_its_number() {
 }
 
 #[test]
+fn a_pipe_with_a_name_is_judged_as_a_file() {
+    use std::os::fd::AsRawFd;
+
+    let lab = Lab::new();
+    let pipe = lab.at("pipe");
+    mkfifo(&pipe, Mode::S_IRUSR).unwrap();
+    assert_eq!(find(&pipe).unwrap().laxness(geteuid().as_raw()), []);
+    fs::set_permissions(&pipe, Permissions::from_mode(0o622)).unwrap();
+    let told = lax(&pipe);
+    assert!(told[0].starts_with(&format!("`{}` is writable by", pipe.display())), "{told:?}");
+    // By its number, and without its name.
+    let open = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let number = PathBuf::from(format!("/dev/fd/{}", open.as_raw_fd()));
+    assert_eq!(lax(&number).len(), lax(&pipe).len());
+    fs::remove_file(&pipe).unwrap();
+    assert!(lax(&number)[0].contains("is writable by"), "{:?}", lax(&number));
+    if !geteuid().is_root() {
+        return;
+    }
+    // A pipe without a name is as good as the way to it, whichever program made it.
+    let (read, _write) = std::io::pipe().unwrap();
+    chown(format!("/proc/self/fd/{}", read.as_raw_fd()), Some(OTHER), None).unwrap();
+    lab.folder("sticky", 0o1777);
+    symlink(format!("/proc/self/fd/{}", read.as_raw_fd()), lab.at("sticky/link")).unwrap();
+    assert_eq!(lax(&lab.at("sticky/link")), Vec::<String>::new());
+    std::os::unix::fs::lchown(lab.at("sticky/link"), Some(OTHER), None).unwrap();
+    assert!(lax(&lab.at("sticky/link"))[0].starts_with("the link"), "{:?}", lax(&lab.at("sticky/link")));
+}
+
+#[test]
 fn more_than_the_limit_is_not_read() {
     let lab = Lab::new();
     let path = lab.file("four");

@@ -4,18 +4,22 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::guest::{Guest, Ran, dmctl, program, write_map_to};
+use crate::guest::{Background, Guest, Ran, dmctl, program, write_map_to};
 
 const MAP: &str = "[mappings.new]\ntargets = [{ type = \"linear\", length = 64, device = \"/dev/ram0\" }]\n";
 
 /// The user number of an account that owns nothing.
 const OTHER: u32 = 65534;
+
+/// How long a verb may take that must not wait.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// A folder with files of this user's, and of others'.
 struct Lab(&'static str);
@@ -186,6 +190,46 @@ pub fn a_pipe_among_maps_is_waited_for_by_none(_: &Guest) -> Result<()> {
     ] {
         let ran = dmctl(arguments)?;
         ensure!(ran.status == Some(1) && ran.stderr.contains("is a FIFO"), "{arguments:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+/// A FIFO with a name is judged as a file is. A pipe without one is taken from any program.
+pub fn a_pipe_with_a_name_is_judged_as_a_file(guest: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let mine = lab.map("mine.toml", MAP)?;
+    for (folder, owner, mode) in
+        [("open", 0, 0o777), ("theirs", OTHER, 0o755), ("sticky", 0, 0o1777), ("closed", 0, 0o755)]
+    {
+        let folder = lab.folder(folder, mode)?;
+        chown(&folder, Some(owner), None)?;
+        let pipe = format!("{folder}/map.toml");
+        mkfifo(Path::new(&pipe), Mode::S_IRUSR | Mode::S_IWUSR)?;
+        chown(&pipe, Some(OTHER), None)?;
+        // Refused before it is opened: a writer is not waited for.
+        for arguments in [&["apply", &pipe][..], &["deactivate", &pipe], &["stacks", &pipe]] {
+            let ran = Background::dmctl(arguments)?.end_within(AT_ONCE)?;
+            let told_of = format!("`{pipe}` belongs to user 65534");
+            ensure!(ran.status == Some(1) && ran.stderr.contains(&told_of), "{arguments:?}: {ran:?}");
+        }
+        ensure!(guest.states()?.is_empty(), "{folder}: a device was made");
+        // A verb that only reads warns.
+        let writer = Background::program("sh", &["-c", &format!("cat {mine} >{pipe}")])?;
+        let ran = Background::dmctl(&["plan", &pipe])?.end_within(AT_ONCE)?;
+        writer.end_within(AT_ONCE)?;
+        ensure!(ran.stderr.contains("warning: ") && ran.stderr.contains("belongs to user 65534"), "{ran:?}");
+    }
+    // Root's own in a folder of root's, and a pipe without a name.
+    let pipe = lab.at("closed/map.toml");
+    chown(&pipe, Some(0), None)?;
+    let dmctl = env!("CARGO_BIN_EXE_dmctl");
+    for apply in [
+        format!("cat {mine} >{pipe} & {dmctl} apply {pipe}"),
+        format!("cat {mine} | {dmctl} apply /proc/self/fd/0"),
+        format!("cat {mine} | {dmctl} apply -"),
+    ] {
+        program("sh", &["-c", &apply])?;
+        program("dmsetup", &["remove", "new"])?;
     }
     Ok(())
 }

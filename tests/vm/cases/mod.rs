@@ -152,6 +152,7 @@ cases! {
         a_device_that_an_untrusted_map_names_is_not_opened
         no_line_of_a_file_that_a_plan_names_is_drawn
         a_pipe_among_maps_is_waited_for_by_none
+        a_pipe_with_a_name_is_judged_as_a_file
         what_runs_by_itself_judges_as_apply_does
         a_key_that_an_untrusted_map_names_is_not_read;
     locks:

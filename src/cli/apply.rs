@@ -71,21 +71,24 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match args.confirm_within.filter(|_| !args.dry_run) {
         None => {
             let (_, (_, report)) =
-                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, None))?;
+                with_plan(context, args, || (), |kernel, plan| carry_out(context, args, kernel, plan, None))?;
             report.end()
         }
         Some(time) => run_daemon(context, time, &args.output, |trial| {
             let (held, (applied, report)) =
-                with_plan(context, args, |kernel, plan| carry_out(context, args, kernel, plan, Some(trial)))?;
+                with_plan(context, args, Trial::outlive_parent, |kernel, plan| {
+                    carry_out(context, args, kernel, plan, Some(trial))
+                })?;
             Ok(applied.map(|applied| (held, applied, report)))
         }),
     }
 }
 
-/// Plans, and gives the kernel and the plan to `act`. The kernel stays locked while the [`Held`] that is returned lives.
+/// Plans, and gives the kernel and the plan to `act`; calls `is_read` once what is asked for is read. The kernel stays locked while the [`Held`] that is returned lives.
 fn with_plan<'c, T>(
     context: &'c Context,
     args: &Args,
+    is_read: impl FnOnce(),
     act: impl FnOnce(&dyn ChangeKernel, &Plan) -> Result<T, Failure>,
 ) -> Result<(Held<'c>, T), Failure> {
     let command = if args.dry_run { "apply --dry-run" } else { "apply" };
@@ -93,6 +96,7 @@ fn with_plan<'c, T>(
     match &args.plan {
         None => {
             let mut map = args.selection.read_with_keys(&args.files, context.trust_to_apply())?;
+            is_read();
             for mapping in map.mappings.values_mut() {
                 mapping.wait = args.wait.unwrap_or(mapping.wait);
             }
@@ -107,6 +111,7 @@ fn with_plan<'c, T>(
         }
         Some(path) => {
             let saved = read_saved(context, args, path)?;
+            is_read();
             let believed = context.trust_to_apply().believed();
             let held = context.hold(&format!("{command} --plan"))?;
             let done = held.change(|kernel| {

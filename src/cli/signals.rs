@@ -11,11 +11,19 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::low_level::{pipe, unregister};
 use signal_hook::{SigId, flag};
 
+/// The signals that ask a process to end.
+const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// Whether an apply catches a signal before it changes anything: one that was ended by it has changed nothing.
+pub(crate) fn is_caught_by_apply(signal: i32) -> bool {
+    ENDING.contains(&signal)
+}
+
 /// Catches the signals that end a process. They make `stop` true, and an apply ends where it safely can. A second
 /// signal adds nothing. A signal that this process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
 pub(crate) fn catch(stop: &Arc<AtomicBool>) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    for signal in ENDING {
         if !is_ignored(&status, signal) {
             flag::register(signal, Arc::clone(stop))?;
         }
@@ -33,7 +41,7 @@ pub(crate) fn outlive_full_files() -> io::Result<()> {
 pub(crate) fn wake_too(waker: &Waker) -> io::Result<Wakes> {
     let mut registered = Wakes(Vec::new());
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    for signal in ENDING {
         if !is_ignored(&status, signal) {
             registered.0.push(pipe::register(signal, waker.writer()?)?);
         }

@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM end each wait of each verb within a second, and what is not done is not begun.
 
+use std::fs::File;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,76 @@ fn the_wait_for_the_lock_before_a_trial() {
         std::thread::sleep(Duration::from_millis(500));
         assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), state, "{ended:?}");
     }
+}
+
+/// The process that applies on trial behind `front`, once it has begun to wait.
+fn guard_of(front: &Child) -> Pid {
+    let children = format!("/proc/{0}/task/{0}/children", front.id());
+    let mut guard = 0;
+    until("the process that applies", || {
+        let children = std::fs::read_to_string(&children).unwrap();
+        guard = children.split_whitespace().next().map_or(0, |pid| pid.parse().unwrap());
+        let state = std::fs::read_to_string(format!("/proc/{guard}/stat")).unwrap_or_default();
+        let command = std::fs::read_to_string(format!("/proc/{guard}/cmdline")).unwrap_or_default();
+        command.contains("--confirm-within") && state.contains(") S ")
+    });
+    // From its first sleep on to that in which it reads.
+    std::thread::sleep(Duration::from_millis(200));
+    Pid::from_raw(guard)
+}
+
+/// Waits for the end of a process that may not be a child of this one.
+fn ends(pid: Pid) {
+    let begin = Instant::now();
+    until("the end of the process that applies", || kill(pid, None).is_err() || is_dead(pid));
+    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+}
+
+/// Whether a process has ended, and its parent has not asked how.
+fn is_dead(pid: Pid) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|state| state.contains(") Z "))
+}
+
+#[test]
+fn the_wait_of_a_trial_for_its_map() {
+    let (lab, _) = lab();
+    let pipe = lab.path("pipe");
+    nix::unistd::mkfifo(pipe.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let state = std::fs::read_to_string(lab.state()).unwrap();
+    // Without a writer, and with one that writes nothing.
+    for (has_writer, given) in [(false, "-"), (false, &pipe), (true, &pipe)] {
+        let _writer = has_writer.then(|| File::options().read(true).write(true).open(&pipe).unwrap());
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let start = || {
+                let command = &mut lab.command(["apply", given, "--confirm-within", "9s"]);
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            };
+            // `Child::wait` closes the standard input that it finds.
+            let mut front = start();
+            let input = front.stdin.take();
+            let guard = guard_of(&front);
+            let ended = end(front, signal);
+            assert_eq!(ended.code, 1, "{given}: {ended:?}");
+            assert_eq!(ended.stderr, "error: told to end before anything was changed\n", "{given}");
+            ends(guard);
+            // The process that waits, without that in front.
+            let mut front = start();
+            let input = (input, front.stdin.take());
+            let guard = guard_of(&front);
+            kill(guard, signal).unwrap();
+            let ended = finish(front);
+            assert!(ended.code == 1 && ended.stderr.contains("told to end"), "{given}: {ended:?}");
+            // Nor does it wait on when that in front has died.
+            let mut front = start();
+            let _input = (input, front.stdin.take());
+            let guard = guard_of(&front);
+            front.kill().unwrap();
+            front.wait().unwrap();
+            ends(guard);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(lab.state()).unwrap(), state);
+    assert!(!lab.has("state.json.confirm"));
 }
 
 #[test]

@@ -20,13 +20,12 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use super::parent;
 use super::reporter::{self, Reporter};
 use super::trial::Trial;
-use super::wait::RemovalWatch;
 use crate::cli::context::{Context, Held};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::progress;
 use crate::cli::report::Report;
-use crate::cli::{progress, signals};
 
 /// Applies, and waits for `within` to be confirmed. `act` applies: it begins the trial before anything is changed, and
 /// returns `None` when there was nothing to do.
@@ -58,10 +57,8 @@ fn daemon<'c>(
 ) -> Result<Exit, Failure> {
     // Away from the terminal: neither its end nor its keys reach this process.
     setsid().map_err(|errno| Failure::new(Exit::Error, anyhow!("no session of its own: {errno}")))?;
-    // A signal that comes before anything is applied counts, too.
-    context.catch_signals()?;
-    let signals = signals::wake().map_err(|error| Failure::new(Exit::Error, error))?;
-    let watch = RemovalWatch::new().map_err(|error| Failure::new(Exit::Error, error))?;
+    // A signal ends this process until it has the lock, as it ends any other apply: nothing is changed yet.
+    Trial::end_with_parent();
     let (held, applied, report) = match act(trial) {
         Ok(Some(applied)) => applied,
         ended => {
@@ -71,7 +68,9 @@ fn daemon<'c>(
             return ended.map(|_| Exit::Done);
         }
     };
-    let Some(mut pending) = trial.pending.take() else { return Ok(Exit::Done) };
+    let (Some(mut pending), Some((watch, signals))) = (trial.pending.take(), trial.ends.take()) else {
+        return Ok(Exit::Done);
+    };
     let deadline = Instant::now() + within;
     let until = Timestamp::now() + within;
     let written = pending.wait_until(until, within).and_then(|()| watch.add(pending.token()));

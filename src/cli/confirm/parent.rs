@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, PipeReader, Read, pipe};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command};
 
 use anyhow::anyhow;
@@ -114,7 +114,10 @@ impl Daemon {
     /// Ends as the daemon reported.
     fn end(mut self, reported: Option<u8>) -> Result<Exit, Failure> {
         let Some(code) = reported else {
-            let _ = self.process.wait();
+            let ended = self.process.wait();
+            if ended.is_ok_and(|ended| ended.signal().is_some_and(signals::is_caught_by_apply)) {
+                return Err(Failure::new(Exit::Error, anyhow!("told to end before anything was changed")));
+            }
             return Err(Failure::new(
                 Exit::Inconsistent,
                 anyhow!("the process that applied was killed on its way"),

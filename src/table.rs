@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::device::Device;
 use crate::redact::redact_hex;
 use crate::secret::Secret;
-use crate::targets::{self, MessageText, Style, Target};
+use crate::targets::{self, DeviceUse, MessageText, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// One row of a table: `length` sectors from `start` on are served by a target of this type.
@@ -68,8 +68,13 @@ impl Row {
     }
 
     fn placed<'d>(&self, map: Option<(&'d Device, u64)>) -> Option<(&'d Device, u64)> {
-        let before = if self.target.traits().counts_from_device { self.start } else { 0 };
+        let before = self.target.sectors_before(self.start);
         map.and_then(|(device, offset)| Some((device, offset.checked_add(before)?)))
+    }
+
+    /// Lists the lower devices of the row, and the part of each that its sectors are in.
+    pub(crate) fn lower_devices(&self) -> Vec<DeviceUse<'_>> {
+        self.target.lower_sectors(self.start, self.length)
     }
 
     /// Prints the row as one line: `start length type params`.

@@ -25,7 +25,7 @@ pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> R
 fn loads_late(table: &[RawRow]) -> bool {
     let rows = diff::understand(table).unwrap_or_default();
     let takes_size = |row: &Row| {
-        let lowers = row.target.lower_devices(row.length);
+        let lowers = row.lower_devices();
         lowers.iter().any(|lower| lower.size == SizeTaken::AtLoad)
     };
     rows.iter().any(|row| row.target.traits().suspend_before_load || takes_size(row))

@@ -36,7 +36,7 @@ fn lowers(Swapped { reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
     let mut lowers = diff::lower_devices(&reload.old.rows);
     lowers.extend(reload.through.old.iter().chain(&reload.through.new));
     for row in &*reload.table {
-        lowers.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
+        lowers.extend(row.lower_devices().iter().filter_map(|lower| lower.device.number));
     }
     lowers
 }

@@ -177,7 +177,7 @@ impl<'p> Sorting<'p> {
         // A device that never had a table can't be opened yet.
         let shells: HashSet<DevNum> = steps.iter().filter_map(unfinished).collect();
         let there = |number: Option<DevNum>| number.is_some_and(|number| !shells.contains(&number));
-        let known = |row: &Row| row.target.lower_devices(row.length).iter().all(|l| there(l.device.number));
+        let known = |row: &Row| row.lower_devices().iter().all(|l| there(l.device.number));
         for (place, step) in steps.entries() {
             let Some(swapped) = Swapped::of(place, step) else { continue };
             let table = &swapped.reload.table;
@@ -282,7 +282,7 @@ impl LoadTime {
     /// its target, or because the target takes the size of a device that gets another one.
     pub(crate) fn is_late(&self, table: &[Row]) -> bool {
         let takes_size = |row: &Row| {
-            let lowers = row.target.lower_devices(row.length);
+            let lowers = row.lower_devices();
             let changes =
                 |number: Option<DevNum>| number.is_some_and(|number| self.resized.contains(&number));
             lowers.iter().any(|lower| lower.size.is_at_load() && changes(lower.device.number))

@@ -107,6 +107,19 @@ impl Mapping {
         Origin::mapping(self.file, self.key.as_str())
     }
 
+    /// Returns the rows with the first sector of each; `None` behind a row that leaves its length out, where the map does not
+    /// give it either.
+    pub(crate) fn rows_from(&self) -> impl Iterator<Item = (Option<u64>, &MappingRow)> {
+        self.rows.iter().scan(Some(0u64), |next, row| {
+            let start = next.or(row.start);
+            *next = match row.length {
+                Length::Sectors(length) => start.map(|start| start.saturating_add(length)),
+                Length::Rest => None,
+            };
+            Some((start, row))
+        })
+    }
+
     /// Tells whether the device exists once the map is applied.
     pub(super) fn is_present(&self) -> bool {
         self.state != State::Absent

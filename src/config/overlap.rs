@@ -95,12 +95,13 @@ pub fn claim<'m, D>(
     identity_of: impl Fn(&Device) -> Option<D>,
     claims: &mut Vec<Claim<'m, D>>,
 ) {
-    for (index, row) in mapping.rows.iter().enumerate() {
+    for (index, (start, row)) in mapping.rows_from().enumerate() {
         let (length, endless) = match row.length {
-            Length::Sectors(length) => (length, false),
+            // Where such a row begins is not known, so it may have any sector up to the end.
+            Length::Sectors(length) => (length, start.is_none() && row.target.traits().counts_from_device),
             Length::Rest => (u64::MAX, true),
         };
-        for lower in row.target.lower_devices(length) {
+        for lower in row.target.lower_sectors(start.unwrap_or(0), length) {
             let Some(identity) = identity_of(lower.device) else { continue };
             let end = lower.length.filter(|_| !endless).map(|length| lower.start.saturating_add(length));
             let only_reads = mapping.readonly && !row.target.writes_unasked();

@@ -37,16 +37,17 @@ pub(crate) struct Ground<'f, 'm, D> {
     pub mapping: &'f dyn Fn(&Device) -> Option<&'m Mapping>,
 }
 
-/// Returns two uses of the same sectors by a target, one of which writes. `length` is that of its row in sectors.
+/// Returns two uses of the same sectors by a target, one of which writes. The place of its row is the first sector, and how
+/// many there are.
 pub(crate) fn find<'m, D: PartialEq>(
     target: &'m dyn Target,
-    length: u64,
+    (start, length): (u64, u64),
     ground: &Ground<'_, '_, D>,
 ) -> Option<OwnSectors<'m>> {
     if target.has_ways() {
         return None;
     }
-    let uses = target.lower_devices(length);
+    let uses = target.lower_sectors(start, length);
     let end = |used: &DeviceUse<'_>| used.length.map_or(u64::MAX, |length| used.start.saturating_add(length));
     for (index, second) in uses.iter().enumerate() {
         for first in &uses[..index] {
@@ -82,20 +83,24 @@ impl<D> Ground<'_, '_, D> {
             runs.extend((self.identity)(device).map(run));
             return;
         };
-        let mut start = 0u64;
-        for row in &mapping.rows {
+        for (start, row) in mapping.rows_from() {
+            let Some(start) = start else { break };
             let end = match row.length {
                 Length::Sectors(length) => start.saturating_add(length),
                 Length::Rest => u64::MAX,
             };
             let (from, to) = (sectors.start.max(start), sectors.end.min(end));
             if let Some((lower, offset)) = row.target.linear_map().filter(|_| from < to) {
+                let before = row.target.sectors_before(start);
                 let place = |sector: u64| {
-                    if sector == u64::MAX { sector } else { offset.saturating_add(sector - start) }
+                    if sector == u64::MAX {
+                        sector
+                    } else {
+                        offset.saturating_add(before).saturating_add(sector - start)
+                    }
                 };
                 self.follow(lower, place(from)..place(to), depth - 1, runs);
             }
-            start = end;
         }
     }
 }

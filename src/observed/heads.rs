@@ -182,16 +182,19 @@ fn peek(kernel: &dyn ReadKernel, number: DevNum, part: Part) -> Head {
     kernel.peek(number, part.offset, part.length).map_or(Head::Unreadable, Head::Bytes)
 }
 
-/// Returns the target that has a sector of a mapping, the sector in its row, and how many sectors of the row are left.
+/// Returns the target that has a sector of a mapping, the sector as the target [counts](crate::targets::Traits::counts_from_device)
+/// it, and how many sectors of the row are left.
 fn row_at(mapping: &Mapping, sector: u64) -> Option<(&dyn Target, u64, u64)> {
-    let mut start = 0u64;
-    for row in &mapping.rows {
+    for (start, row) in mapping.rows_from() {
+        let start = start?;
         let inside = sector.checked_sub(start)?;
-        match row.length {
-            Length::Sectors(length) if inside >= length => start = start.checked_add(length)?,
-            Length::Sectors(length) => return Some((row.target.as_ref(), inside, length - inside)),
-            Length::Rest => return Some((row.target.as_ref(), inside, u64::MAX)),
-        }
+        let rest = match row.length {
+            Length::Sectors(length) if inside >= length => continue,
+            Length::Sectors(length) => length - inside,
+            Length::Rest => u64::MAX,
+        };
+        let from = inside.checked_add(row.target.sectors_before(start))?;
+        return Some((row.target.as_ref(), from, rest));
     }
     None
 }

@@ -149,7 +149,7 @@ impl<'a> Change<'a> {
     pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
         let mut new = SmallVec::new();
         for row in self.new_rows() {
-            new.extend(row.target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
+            new.extend(row.lower_devices().iter().filter_map(|lower| lower.device.number));
         }
         new.sort_unstable();
         new.dedup();

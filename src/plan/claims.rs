@@ -22,7 +22,7 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
     for change in &changes.all {
         for number in change.entered_devices() {
             let Some(by) = claimed.get(&number) else { continue };
-            let shown = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
+            let shown = change.rows.iter().flat_map(|row| row.lower_devices());
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),

@@ -142,7 +142,7 @@ impl<'c, 'a> Ground<'c, 'a> {
             // Whether an unknown type writes can't be told.
             let is_known = targets::find(row.target.kind()).is_some();
             let only_reads = read_only && !row.target.writes_unasked();
-            for lower in row.target.lower_devices(row.length) {
+            for lower in row.lower_devices() {
                 let Some(device) = self.lower(lower.device) else { continue };
                 let end = lower.length.map_or(u64::MAX, |length| lower.start.saturating_add(length));
                 self.down(
@@ -271,7 +271,7 @@ impl<'c, 'a> Ground<'c, 'a> {
             let Some(to) = self.lower(device) else { continue };
             let inside = sectors.start.max(row.start)..sectors.end.min(row.end());
             let place = |sector: u64| offset.saturating_add(sector - row.start);
-            let uses = row.target.lower_devices(row.length);
+            let uses = row.lower_devices();
             let shares = uses.iter().any(|lower| lower.device == device && lower.access.is_shared());
             let access = if shares { DeviceAccess::Shared } else { DeviceAccess::Write };
             step(to, place(inside.start)..place(inside.end), access);

@@ -128,7 +128,7 @@ impl Look<'_, '_> {
 
     fn known(&self, rows: &[Row]) -> Targets {
         let below = |row: &Row| {
-            let lowers = row.target.lower_devices(row.length);
+            let lowers = row.lower_devices();
             lowers.iter().filter_map(|lower| self.ground.lower(lower.device)).collect::<Vec<_>>()
         };
         let is_passed_on = rows.iter().all(|row| row.target.traits().passes_tags);

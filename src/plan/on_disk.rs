@@ -69,7 +69,7 @@ pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<Tab
         Some(Difference::LowerGrew { device: device.into(), used, size: lowers.size(device)? })
     };
     let grows = |row: &Row| {
-        let taking = row.target.lower_devices(row.length).into_iter().find_map(|lower| {
+        let taking = row.lower_devices().into_iter().find_map(|lower| {
             let takes = lower.length.is_none() && lower.size.is_used();
             let below = lowers.change(lower.device).filter(|_| takes)?;
             let used = table::sectors(&below.device()?.table);
@@ -78,7 +78,7 @@ pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<Tab
         });
         taking.or_else(|| by_metadata(row))
     };
-    let takes = |row: &&Row| row.target.lower_devices(row.length).iter().any(|lower| lower.size.is_used());
+    let takes = |row: &&Row| row.lower_devices().iter().any(|lower| lower.size.is_used());
     let differences: Vec<Difference> = rows.iter().filter(takes).filter_map(grows).collect();
     let map = SectorMap::of(rows, rows);
     (!differences.is_empty()).then_some(TableDiff { map, differences, remaps: false })

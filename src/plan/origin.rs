@@ -58,7 +58,7 @@ fn made_of(row: &Row) -> Option<Origin> {
 /// Whether the snapshot of a live row goes on with a new row. One that is kept in memory begins again with any table.
 fn goes_on(new: &Row, old: &Row) -> bool {
     let numbers = |row: &Row| -> Vec<Option<DevNum>> {
-        row.target.lower_devices(row.length).iter().map(|lower| lower.device.number).collect()
+        row.lower_devices().iter().map(|lower| lower.device.number).collect()
     };
     new.target.kind() == old.target.kind()
         && old.target.hazards().data_loss_on_reload.is_none()

@@ -168,9 +168,7 @@ fn written_below(device: &Device, changes: &Changes<'_>, observed: &Observed) ->
                 };
                 return Some((through, below.described()));
             }
-            reach.extend(
-                row.target.lower_devices(row.length).iter().filter_map(|lower| Origin::of(lower.device)),
-            );
+            reach.extend(row.lower_devices().iter().filter_map(|lower| Origin::of(lower.device)));
         }
         if let (Origin::Number(number), true) = (&place, rows.is_empty()) {
             reach.extend(observed.below(*number).iter().copied().map(Origin::Number));

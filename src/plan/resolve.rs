@@ -91,11 +91,11 @@ impl<'r, 'a> Resolver<'r, 'a> {
         self.check_fields(target.as_ref(), length);
         self.check_messages(target.as_ref(), &row.messages);
         self.check_metadata(target.as_ref());
-        self.check_own_sectors(target.as_ref(), length);
-        let lowers = target.lower_devices(length);
-        for lower in &lowers {
+        self.check_own_sectors(target.as_ref(), start, length);
+        for lower in &target.lower_sectors(start, length) {
             self.check(target.as_ref(), lower);
         }
+        let lowers = target.lower_devices(length);
         let blocks = RowBlocks::of(target.as_ref(), &lowers, |device| self.lowers.block_size(device));
         self.check_blocks(&lowers, blocks);
         self.blocks.add(start, length, blocks);
@@ -117,7 +117,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
             }
             return Some((known.unwrap_or(first), known.is_none()));
         }
-        match target.remaining_length(&|device| self.lowers.size(device)) {
+        match target.remaining_from(start, &|device| self.lowers.size(device)) {
             RemainingLength::Sectors(length) => Some((length, false)),
             RemainingLength::TooSmall(no_room) => {
                 self.obstacles.push(Obstacle::NoRoom(no_room));

@@ -167,7 +167,7 @@ impl Search<'_, '_> {
         {
             return true;
         }
-        row.target.lower_devices(row.length).iter().any(|lower| {
+        row.lower_devices().iter().any(|lower| {
             let Some(device) = self.ground.lower(lower.device) else { return false };
             let below = match device {
                 // A mapping that was not compared is in a circle.

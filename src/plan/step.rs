@@ -260,7 +260,7 @@ impl Step {
                 let mut released = diff::lower_devices(&reload.old.rows);
                 released.extend(inactive());
                 for row in &*reload.table {
-                    for lower in row.target.lower_devices(row.length) {
+                    for lower in row.lower_devices() {
                         lower.device.number.map(|number| released.remove(&number));
                     }
                 }

@@ -181,8 +181,7 @@ fn stay(
 
 /// Whether this plan creates a lower device.
 fn uses_new_device(change: &Change<'_>) -> bool {
-    let made =
-        |row: &Row| row.target.lower_devices(row.length).iter().any(|lower| lower.device.number.is_none());
+    let made = |row: &Row| row.lower_devices().iter().any(|lower| lower.device.number.is_none());
     change.rows.iter().any(made)
 }
 

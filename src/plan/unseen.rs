@@ -42,7 +42,7 @@ fn conflict(change: &Change<'_>, fact: UnseenFact) -> Conflict {
 
 /// Returns the device with this number as the map writes it.
 fn written(change: &Change<'_>, number: DevNum) -> Option<Written> {
-    let mut shown = change.rows.iter().flat_map(|row| row.target.lower_devices(row.length));
+    let mut shown = change.rows.iter().flat_map(|row| row.lower_devices());
     shown.find(|lower| lower.device.number == Some(number)).map(|lower| lower.device.into())
 }
 

@@ -65,8 +65,7 @@ impl Clone {
 
 impl TargetKind for Clone {
     const NAME: &'static str = "clone";
-    const TRAITS: Traits =
-        Traits { counts_from_device: true, suspend_before_load: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { suspend_before_load: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A copy of a device that can be used, and written, while it is being made: what is not copied \
                   yet is read from the source.",

@@ -27,6 +27,7 @@ cases![
     a_table_of_3000_rows_comes_back_whole,
     the_first_table_is_measured_at_load,
     a_row_that_starts_behind_the_end_is_refused,
+    a_row_that_counts_from_the_device_is_measured_by_its_length,
     the_last_sector_of_a_disk_can_be_used,
     a_later_table_is_measured_at_resume,
     a_cleared_first_table_was_the_first_all_the_same,
@@ -149,6 +150,18 @@ fn a_row_that_starts_behind_the_end_is_refused(kernel: &dyn ChangeKernel, disks:
     let device = Device::create(kernel, "case-behind")?;
     let table = format!("0 8 linear {} {}", disks.number(0), disks.disks[0].sectors);
     refused("load", device.load(&table), Errno::EINVAL)
+}
+
+/// What is checked begins at 0 (`origin_iterate_devices` in `drivers/md/dm-snap.c`), other than what is read.
+fn a_row_that_counts_from_the_device_is_measured_by_its_length(
+    kernel: &dyn ChangeKernel,
+    disks: &Disks,
+) -> Outcome {
+    let device = Device::create(kernel, "case-counts")?;
+    let (disk, size) = (disks.number(0), disks.disks[0].sectors);
+    let rows = |length: u64| format!("0 64 zero\n64 {length} snapshot-origin {disk}");
+    refused("longer", device.load(&rows(size + 8)), Errno::EINVAL)?;
+    works("as long", device.load(&rows(size)))
 }
 
 fn the_last_sector_of_a_disk_can_be_used(kernel: &dyn ChangeKernel, disks: &Disks) -> Outcome {

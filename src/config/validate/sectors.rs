@@ -27,10 +27,10 @@ pub(super) fn check(merged: &Merged, diagnostics: &mut Diagnostics) {
     let mapping = |device: &Device| mappings.get(device.key()?);
     let ground = Ground { identity: &|device| Some(spelling(device)), mapping: &mapping };
     for mapping in mappings.values().filter(|mapping| mapping.is_present()) {
-        for (index, row) in mapping.rows.iter().enumerate() {
+        for (index, (start, row)) in mapping.rows_from().enumerate() {
             // Without a length a row has one sector at least; of the others the plan knows.
             let length = if let Length::Sectors(length) = row.length { length } else { 1 };
-            let found = own_sectors::find(row.target.as_ref(), length, &ground);
+            let found = own_sectors::find(row.target.as_ref(), (start.unwrap_or(0), length), &ground);
             let found = found.filter(|_| is_sound(row, length));
             if let Some(found) = found {
                 diagnostics.push(describe_own(mapping, index, &found));

@@ -55,7 +55,8 @@ impl Model {
         let Ok(typed) = targets::parse(&row.kind, row.params()) else { return Vec::new() };
         let length = at.length.min(row.end() - at.sector);
         let next = |(disk, sector, run): (DevNum, u64, u64)| Run { disk, sector, length: length.min(run) };
-        let below = places_below(typed.as_ref(), at.sector - row.start, row.length);
+        let below =
+            places_below(typed.as_ref(), at.sector - row.start + typed.sectors_before(row.start), row.length);
         below.into_iter().flat_map(|place| self.runs(next(place), depth)).collect()
     }
 

@@ -63,8 +63,7 @@ impl RowData {
         let params = SmolStr::from(row.target.params(Style::Redacted));
         let shown = Some(SmolStr::from(row.target.params(Style::Shown))).filter(|shown| *shown != params);
         let lowers = row
-            .target
-            .lower_devices(row.length)
+            .lower_devices()
             .iter()
             .map(|lower| Lower {
                 device: lower.device.text(),

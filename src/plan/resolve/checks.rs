@@ -36,7 +36,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Checks that a target does not use the same sectors for two purposes.
-    pub(super) fn check_own_sectors(&mut self, target: &dyn Target, length: u64) {
+    pub(super) fn check_own_sectors(&mut self, target: &dyn Target, start: u64, length: u64) {
         let number = |device: &Device| device.number.or_else(|| self.lowers.observed.number(device));
         // A mapping that does not exist yet has no number, and is written by its key alone.
         let identity = |device: &Device| {
@@ -47,7 +47,7 @@ impl Resolver<'_, '_> {
             by_key.or_else(|| self.lowers.change(device).map(|below| below.mapping))
         };
         let ground = Ground { identity: &identity, mapping: &mapping };
-        let found = own_sectors::find(target, length, &ground);
+        let found = own_sectors::find(target, (start, length), &ground);
         let obstacle = found.map(|OwnSectors { first, second, sectors }| Obstacle::OwnSectors {
             first: first.into(),
             second: second.into(),

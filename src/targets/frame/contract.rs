@@ -262,6 +262,38 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
     }
 }
 
+impl dyn Target {
+    /// Returns how far behind the places that the target tells for a row those of its sectors are, where the row begins at
+    /// sector `start` of its device: a target that [counts from the device](Traits::counts_from_device) does not subtract it.
+    pub fn sectors_before(&self, start: u64) -> u64 {
+        if self.traits().counts_from_device { start } else { 0 }
+    }
+
+    /// Lists the lower devices of a row of `length` sectors that begins at sector `start` of its device, and the part of each
+    /// that its sectors are in. [`lower_devices`](Target::lower_devices) tells the part that the kernel checks at load
+    /// (`iterate_devices`), which begins at 0 for a target that counts from the device.
+    pub fn lower_sectors(&self, start: u64, length: u64) -> Vec<DeviceUse<'_>> {
+        let before = self.sectors_before(start);
+        let mut lowers = self.lower_devices(length);
+        for lower in lowers.iter_mut().filter(|lower| lower.length.is_some()) {
+            lower.start = lower.start.saturating_add(before);
+        }
+        lowers
+    }
+
+    /// Computes the length of a row that begins at sector `start` of its device and goes up to the end of the device below.
+    pub fn remaining_from(&self, start: u64, size_of: SizeOf<'_>) -> RemainingLength {
+        let (before, remaining) = (self.sectors_before(start), self.remaining_length(size_of));
+        let counted = self.lower_devices(0).into_iter().find(|lower| lower.length.is_some());
+        match (remaining, counted) {
+            (RemainingLength::Sectors(_), Some(lower)) if before > 0 => {
+                RemainingLength::from_sector(lower.device, lower.start.saturating_add(before), size_of)
+            }
+            (remaining, _) => remaining,
+        }
+    }
+}
+
 /// The part of a target whose signatures would name its own type, for callers that do not know that type.
 /// Implemented once for every target type.
 pub trait ErasedTarget {

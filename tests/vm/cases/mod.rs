@@ -171,7 +171,8 @@ cases! {
         a_disk_and_its_partitions_are_never_both_in_use
         a_thin_volume_has_one_mapping
         a_volume_needs_a_pool_below
-        an_empty_layer_moves_nothing;
+        an_empty_layer_moves_nothing
+        what_a_row_behind_another_reads;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before

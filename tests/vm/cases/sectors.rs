@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dmctl::kernel::{ChangeKernel, Removal};
 
 use crate::guest::{Disk, Guest, Mounted, Ran, apply_ends, dmctl, named, program, with_map};
@@ -70,7 +70,7 @@ pub fn a_volume_needs_a_pool_below(guest: &Guest) -> Result<()> {
 
 /// What an empty layer is put over reads as before, and the plan tells that nothing moves.
 pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
-    const LAYERS: [(&str, &str); 6] = [
+    const LAYERS: [(&str, &str); 8] = [
         ("unstriped", "stripes = 1, chunk = 8, stripe = 0, device = '/dev/ram0'"),
         ("writecache", "mode = 'ssd', origin = '/dev/ram0', cache = '/dev/ram1', block_size = 512"),
         (
@@ -80,6 +80,14 @@ pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
         ("snapshot", "origin = '/dev/ram0', cow = '/dev/ram1', persistent = true, chunk = 8"),
         ("snapshot-origin", "device = '/dev/ram0'"),
         ("log-writes", "device = '/dev/ram0', log_device = '/dev/ram1'"),
+        (
+            "clone",
+            "metadata = '/dev/ram1', destination = '/dev/ram2', source = '/dev/ram0', region_size = 8, no_hydration = true",
+        ),
+        (
+            "cache",
+            "metadata = '/dev/ram1', cache = '/dev/ram2', origin = '/dev/ram0', block_size = 64, mode = 'writethrough'",
+        ),
     ];
     for (kind, fields) in LAYERS {
         guest.needs(kind)?;
@@ -92,7 +100,7 @@ pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
             format!("[mappings.d]\ntargets = [{{ type = 'zero', length = 8 }}, {{ length = 32, {row} }}]")
         };
         for (offset, keeps) in [(0, "keeps 0..20.0 KiB"), (8, "keeps 0..4.0 KiB, moves 4.0..20.0 KiB")] {
-            let counts_from_device = kind.starts_with("snapshot") || kind == "log-writes";
+            let counts_from_device = kind.starts_with("snapshot") || matches!(kind, "log-writes" | "cache");
             let offset = if counts_from_device { 8 - offset } else { offset };
             guest.apply(&map(&format!("type = 'linear', device = '/dev/ram0', offset = {offset}")), &[])?;
             let before = Disk::mapping("d")?.read(8, 32)?;
@@ -107,6 +115,71 @@ pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Some targets find a sector below by its number in their device. The kernel checks the length of their rows alone, and fails
+/// what is behind the end of the device below.
+pub fn what_a_row_behind_another_reads(guest: &Guest) -> Result<()> {
+    const ROWS: [(&str, &str, bool); 8] = [
+        ("cache", "metadata = '/dev/ram1', cache = '/dev/ram2', origin = '@o', block_size = 64", true),
+        ("era", "metadata = '/dev/ram1', origin = '@o', block_size = 64", true),
+        ("log-writes", "device = '@o', log_device = '/dev/ram1'", true),
+        ("snapshot", "origin = '@o', cow = '/dev/ram1', persistent = true, chunk = 8", true),
+        ("snapshot-origin", "device = '@o'", true),
+        ("snapshot-merge", "origin = '@o', cow = '/dev/ram1', persistent = true, chunk = 8", true),
+        (
+            "clone",
+            "metadata = '/dev/ram1', destination = '/dev/ram2', source = '@o', region_size = 8, no_hydration = true",
+            false,
+        ),
+        ("linear", "device = '@o'", false),
+    ];
+    for (kind, fields, counts_from_device) in ROWS {
+        guest.needs(kind)?;
+        guest.blank()?;
+        let below = |sectors: u64| linear("o", sectors, "/dev/ram0", 0);
+        let map = |sectors: u64, length: &str| {
+            let rows = format!("{{ type = 'zero', length = 64 }}, {{ type = '{kind}', {fields}{length} }}");
+            format!("{}[mappings.t]\ntargets = [{rows}]\n", below(sectors))
+        };
+        let length = ", length = 192";
+        guest.apply(&below(192), &[])?;
+        for sector in [0, 64, 128] {
+            Disk::mapping("o")?.fill(sector, 1, u8::try_from(sector + 1)?)?;
+        }
+        if counts_from_device {
+            in_conflict(guest, &map(192, length), &["the table reaches to sector 256, it has 192"])
+                .with_context(|| kind.to_string())?;
+            // The kernel takes it.
+            guest.apply(&map(256, length), &["--allow", "format"])?;
+            let table = program("dmsetup", &["table", "t"])?;
+            guest.apply(
+                &format!("{}[mappings.t]\nstate = \"absent\"\n", below(192)),
+                &["--allow", "loss,remap"],
+            )?;
+            guest.disks[1].fill(0, 64, 0)?;
+            fs::write("/run/tmp/table", table)?;
+            program("dmsetup", &["create", "t", "--noudevsync", "--noudevrules", "/run/tmp/table"])?;
+            program("dmsetup", &["mknodes"])?;
+            ensure!(Disk::mapping("t")?.read(192, 8).is_err(), "{kind}: a read behind the end");
+            guest.kernel.remove(&named("t"), Removal::Now)?;
+            guest.disks[1].fill(0, 64, 0)?;
+        }
+        // A length that is left out ends with the device below.
+        guest.apply(&map(192, ""), &["--allow", "format"]).with_context(|| kind.to_string())?;
+        let sectors = if counts_from_device { 192 } else { 256 };
+        ensure!(program("dmsetup", &["table", "t"])?.contains(&format!("64 {} {kind}", sectors - 64)));
+        let first = if counts_from_device { 65 } else { 1 };
+        let read = Disk::mapping("t")?.read(64, 1)?;
+        ensure!(read == [first; 512], "{kind}: {}", read[0]);
+        Disk::mapping("t")?.read(sectors - 8, 8)?;
+        guest.apply("mappings.t.state = \"absent\"\nmappings.o.state = \"absent\"", &["--allow", "loss"])?;
+    }
+    // The sectors before those of the log are free, those of the log are not.
+    let logged = "[mappings.t]\ntargets = [{ type = 'zero', length = 64 }, { type = 'log-writes', length = 64, device = '/dev/ram0', log_device = '/dev/ram1' }]\n";
+    guest.apply(&(linear("a", 64, "/dev/ram0", 0) + logged), &["--allow", "format"])?;
+    in_conflict(guest, &(linear("a", 64, "1:0", 64) + logged), &["sectors 64 to 127"])?;
+    guest.apply("mappings.t.state = \"absent\"\nmappings.a.state = \"absent\"", &["--allow", "loss"])
 }
 
 pub fn a_leftover_keeps_its_sectors_until_it_is_pruned(guest: &Guest) -> Result<()> {

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::boot;
 use crate::config::{BootOption, Map, MapFile, Mapping, Stack};
 use crate::identity::{Key, printable};
+use crate::keys;
 use clap::ValueEnum;
+use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::map::Trust;
+use super::note::note;
 use super::output::{Output, lines};
 use super::selection::Selection;
 
@@ -51,7 +54,7 @@ enum What {
     Types,
     /// The lower devices that are not mappings, as the map writes them
     Devices,
-    /// The key files
+    /// The key files; for root, unless `apply` would refuse one for its owner or mode, or for a folder on the way to it
     KeyFiles,
     /// The files of the map that declare them, and those that hold its owner and policy
     MapFiles,
@@ -125,6 +128,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let asked = |stack: &Stack| args.boot.is_none_or(|option| stack.boot.contains(&option));
     let stacks = map.stacks().into_iter().filter(asked);
     let stacks = Stacks { stacks: stacks.map(|stack| Entry::new(stack, &map, &files)).collect() };
+    let names_keys = args.output.is_json() || matches!(args.show, What::KeyFiles | What::SecretFiles);
+    if names_keys && geteuid().is_root() {
+        judge_keys(&stacks)?;
+    }
     let shown = || stacks.stacks.iter().flat_map(|stack| stack.show(args.show)).collect::<BTreeSet<String>>();
     if args.null {
         // Not as text is printed: a stream for a terminal takes a NUL out.
@@ -136,4 +143,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         args.output.print(|| lines(shown().iter().map(|item| printable(item))), &stacks)?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses key files that no verb would read: root copies what is listed, into an initramfs for one.
+fn judge_keys(stacks: &Stacks) -> Result<(), Failure> {
+    let files: BTreeSet<&String> = stacks.stacks.iter().flat_map(|stack| &stack.key_files).collect();
+    let judged = files.into_iter().map(|file| keys::judge_file(Path::new(file), geteuid().as_raw()));
+    let mut refused = judged.filter_map(Result::err).collect::<Vec<_>>().into_iter();
+    let Some(first) = refused.next() else { return Ok(()) };
+    refused.for_each(|other| note(format_args!("error: {other}")));
+    Err(Failure::new(Exit::Error, first))
 }

@@ -22,8 +22,8 @@ pub(crate) use digest::digest_size;
 pub use error::{KeyError, SizeHint};
 pub use missing::MissingKey;
 pub(crate) use random::draw;
-pub(crate) use read::refuse_all;
 pub use read::{Places, read_all, resolve};
+pub(crate) use read::{judge_file, refuse_all};
 pub use sizes::KeySizes;
 pub use source::{Encoding, KeySource, KeySyntax, Keyring, MAX_KEY};
 

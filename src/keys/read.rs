@@ -18,6 +18,9 @@ use super::{Encoding, Key, KeyError, KeySizes, KeySlot, KeySource, KeySyntax, MA
 use crate::files::{self, Found, Laxness};
 use crate::secret::Secret;
 
+/// The bits of a mode that a key file must not have: those of users other than its owner.
+const OTHERS: u32 = 0o077;
+
 /// The places that keys are read from, and the user that reads them.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
@@ -51,6 +54,20 @@ pub(crate) fn refuse_all(slots: Vec<KeySlot<'_>>, lax: &Laxness) -> Vec<(&'stati
     slots.into_iter().filter(is_read).map(|slot| (slot.field, KeyError::LaxMap(lax.clone()))).collect()
 }
 
+/// Judges the key file at `path` as [`read_all`] does for `user`, and opens nothing. A file that is not there is not judged.
+///
+/// # Errors
+///
+/// [`KeyError::NotRegular`], [`KeyError::Owner`], [`KeyError::Open`] and [`KeyError::Lax`], and [`KeyError::Unreadable`] for a
+/// path that can't be followed.
+pub(crate) fn judge_file(path: &Path, user: u32) -> Result<(), KeyError> {
+    match files::find(path).map_err(io::Error::from) {
+        Ok(found) => Reader { path, refused_mode: OTHERS, user }.check_access(&found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(KeyError::Unreadable { path: path.to_path_buf(), error }),
+    }
+}
+
 /// Reads one key, as lower-case hex. Returns `None` where the source needs no reading.
 ///
 /// Compares the length with `sizes` for every source whose length is known.
@@ -62,7 +79,7 @@ pub fn resolve(source: &KeySource, sizes: &KeySizes, places: &Places) -> Result<
     let (secret, likely) = match source {
         KeySource::Withheld => return Err(KeyError::Withheld),
         KeySource::File { path, encoding } => {
-            Reader { path: Path::new(path), refused_mode: 0o077, user: places.user }.read(*encoding)?
+            Reader { path: Path::new(path), refused_mode: OTHERS, user: places.user }.read(*encoding)?
         }
         KeySource::Credential { name } => {
             let directory =

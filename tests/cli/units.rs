@@ -146,6 +146,7 @@ fn run_hook(lab: &Lab, maps: &str) -> crate::lab::Ended {
 fn the_initramfs_gets_what_its_stacks_need_and_nothing_else() {
     let lab = Lab::new();
     let key = lab.write("my key", "k");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let maps = write_maps(&lab, &format!("{{ file = \"{key}\" }}"));
     let ended = run_hook(&lab, &maps);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "module dm-mod\nmodule dm-crypt\n"), "{ended:?}");
@@ -193,6 +194,76 @@ fn the_initramfs_gets_nothing_of_a_map_that_others_could_have_written() {
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("is writable by users other than its owner"), "{ended:?}");
     assert!(below(Path::new(&lab.path("image"))).is_empty());
+}
+
+/// Puts something into the place of a key file.
+type Plant = fn(&Path);
+
+#[test]
+fn the_initramfs_gets_no_key_that_apply_refuses() {
+    use std::os::unix::fs::{chown, lchown, symlink};
+
+    const OTHER: u32 = 65534;
+    let key = |path: &Path, mode| {
+        fs::write(path, "k").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let plants: [(u32, Plant, &str); 8] = [
+        (
+            0o1777,
+            |path| {
+                symlink("/etc/hostname", path).unwrap();
+                lchown(path, Some(OTHER), None).unwrap();
+            },
+            "is open to others",
+        ),
+        (0o755, |path| symlink("/etc/passwd", path).unwrap(), "is open to others"),
+        (0o755, |path| symlink("/dev/zero", path).unwrap(), "is not a regular file"),
+        (0o777, |_| {}, "is writable by users other than its owner"),
+        (0o755, |path| chown(path, Some(OTHER), None).unwrap(), "belongs to user 65534"),
+        (0o755, |path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap(), "mode 0644"),
+        (
+            0o1777,
+            |path| {
+                fs::rename(path, path.with_extension("moved")).unwrap();
+                symlink(path.with_extension("moved"), path).unwrap();
+                lchown(path, Some(OTHER), None).unwrap();
+            },
+            "belongs to user 65534, who could decide where it leads",
+        ),
+        (
+            0o1777,
+            |path| {
+                nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+                chown(path, Some(OTHER), None).unwrap();
+            },
+            "is not a regular file",
+        ),
+    ];
+    for (number, (mode, plant, told)) in plants.into_iter().enumerate() {
+        let lab = Lab::new();
+        let folder = lab.path("folder");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        let path = format!("{folder}/key");
+        let maps = write_maps(&lab, &format!("{{ file = \"{path}\" }}"));
+        if ![0, 1, 2, 7].contains(&number) {
+            key(Path::new(&path), 0o600);
+        }
+        plant(Path::new(&path));
+        let ended = run_hook(&lab, &maps);
+        assert!(ended.code == 1 && ended.stderr.contains(told), "{number}: {ended:?}");
+        assert!(below(Path::new(&lab.path("image"))).is_empty(), "{number}");
+        for shown in [&["--show", "key-files"][..], &["--show", "secret-files", "--null"], &["--json"]] {
+            let ended = lab.run([&["stacks", maps.as_str()], shown].concat());
+            assert!(ended.code == 1 && ended.stderr.contains(told), "{number} {shown:?}: {ended:?}");
+            assert_eq!(ended.stdout, "");
+        }
+        assert!(lab.ok(["stacks", &maps]).contains("root\n"), "what names no key is told");
+    }
 }
 
 #[test]

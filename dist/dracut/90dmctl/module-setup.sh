@@ -12,6 +12,7 @@ check() {
     # An initramfs without the root file system's mapping would not boot: the error of dmctl is shown.
     stacks=$(show names) || return 1
     [[ -n $stacks ]] || return 255
+    show secret-files >/dev/null || return 1
     return 0
 }
 
@@ -37,6 +38,8 @@ install() {
     # shellcheck disable=SC2154 # dracut sets it
     inst_simple "$systemdsystemunitdir/dmctl@.service"
     local file
+    # A key file that others can read or write is refused as it is by `dmctl apply`: then not a file is copied.
+    show secret-files >/dev/null || return 1
     while IFS= read -r -d '' file; do
         inst_simple "$file" || { derror "dmctl: $file can't be copied"; return 1; }
     done < <(show map-files --null && show key-files --null)

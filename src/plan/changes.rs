@@ -142,7 +142,7 @@ impl<'a> Changes<'a> {
             let mappings = self.mappings.through(number).iter();
             mappings.filter_map(|id| self.all[self.by_mapping[*id]?].number()).collect::<Vec<_>>()
         };
-        let new = change.rows.iter().flat_map(|row| row.lower_devices());
+        let new = change.rows.iter().flat_map(Row::lower_devices);
         let new: BTreeSet<DevNum> = new.filter_map(|lower| lower.device.number).collect();
         let old = diff::lower_devices(&device.table);
         let is_foreign = |number: &DevNum| self.mappings.of_number(*number, observed).is_none();
@@ -250,7 +250,7 @@ impl<'a> Changes<'a> {
     pub(super) fn stays_suspended(&self, orphan: &Seen) -> bool {
         let number = Some(orphan.listed.number);
         let uses = |change: &Change<'_>| {
-            let mut lowers = change.rows.iter().flat_map(|row| row.lower_devices());
+            let mut lowers = change.rows.iter().flat_map(Row::lower_devices);
             lowers.any(|lower| lower.device.number == number)
         };
         matching::is_suspended(orphan) && !self.all.iter().any(uses)

@@ -9,6 +9,7 @@ use super::changes::Changes;
 use super::conflict::{Claimant, Conflict, Obstacle};
 use crate::identity::DevNum;
 use crate::observed::Observed;
+use crate::table::Row;
 
 /// Returns a conflict for each lower device that a mapping would use, and that has another claimant.
 pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
@@ -22,7 +23,7 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
     for change in &changes.all {
         for number in change.entered_devices() {
             let Some(by) = claimed.get(&number) else { continue };
-            let shown = change.rows.iter().flat_map(|row| row.lower_devices());
+            let shown = change.rows.iter().flat_map(Row::lower_devices);
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),

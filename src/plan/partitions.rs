@@ -19,6 +19,7 @@ use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::Partition;
 use crate::observed::Observed;
+use crate::table::Row;
 
 /// The disks and partitions that mappings open and did not before.
 pub(crate) fn compare(
@@ -110,7 +111,7 @@ impl Search<'_, '_> {
         let change = &self.changes.all[id];
         let rows = change.rows.iter();
         let written = rows
-            .flat_map(|row| row.lower_devices())
+            .flat_map(Row::lower_devices)
             .find_map(|lower| (lower.device.number == Some(number)).then(|| Written::from(lower.device)));
         let part = partition(number, self.observed);
         let instead = match part {
@@ -182,7 +183,7 @@ fn opens(change: &Change<'_>, number: DevNum) -> bool {
 
 /// The first sector that a mapping wants of a device, and the one after the last.
 fn wanted(change: &Change<'_>, number: DevNum) -> Option<(u64, u64)> {
-    let rows = change.rows.iter().flat_map(|row| row.lower_devices());
+    let rows = change.rows.iter().flat_map(Row::lower_devices);
     let uses = rows.filter(|lower| lower.device.number == Some(number));
     let uses = uses.map(|lower| Some((lower.start, lower.start.checked_add(lower.length?)?)));
     let uses: Option<Vec<(u64, u64)>> = uses.collect();

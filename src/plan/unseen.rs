@@ -10,6 +10,7 @@ use crate::device::Written;
 use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
+use crate::table::Row;
 use crate::targets::Metadata;
 
 /// Returns a conflict for each new table that depends on what could not be seen.
@@ -42,7 +43,7 @@ fn conflict(change: &Change<'_>, fact: UnseenFact) -> Conflict {
 
 /// Returns the device with this number as the map writes it.
 fn written(change: &Change<'_>, number: DevNum) -> Option<Written> {
-    let mut shown = change.rows.iter().flat_map(|row| row.lower_devices());
+    let mut shown = change.rows.iter().flat_map(Row::lower_devices);
     shown.find(|lower| lower.device.number == Some(number)).map(|lower| lower.device.into())
 }
 

@@ -79,6 +79,25 @@ impl SectorMap {
         map
     }
 
+    /// Takes what the map tells of sectors to be kept back: they are not.
+    pub(crate) fn give_up(&mut self, sectors: &Range<u64>) {
+        let mut keeps = Vec::new();
+        for kept in std::mem::take(&mut self.keeps) {
+            let (from, to) = (kept.start.max(sectors.start), kept.end.min(sectors.end));
+            if from >= to {
+                keeps.push(kept);
+                continue;
+            }
+            keeps.extend([kept.start..from, to..kept.end].into_iter().filter(|part| !part.is_empty()));
+            self.moves.push(from..to);
+        }
+        self.keeps = keeps;
+        self.moves.sort_by_key(|range| range.start);
+        for next in std::mem::take(&mut self.moves) {
+            push(&mut self.moves, next);
+        }
+    }
+
     /// Tells whether some sector that existed before is remapped or gone.
     pub fn disturbs(&self) -> bool {
         !self.moves.is_empty() || !self.vanishes.is_empty()

@@ -133,6 +133,7 @@ impl<'a> Comparison<'a> {
         if !blocked {
             let judged = judge(mapping, found, &mut rows);
             drift = self.followed(judged.0, &rows, found, lowers);
+            drift = self.formatted(drift, &rows, found);
             drift = self.replaced_below(drift, found, lowers);
             if drift == Drift::InSync {
                 drift = on_disk::outgrown(&rows, below).map_or(drift, |diff| Drift::Differs(Arc::new(diff)));
@@ -204,6 +205,35 @@ impl<'a> Comparison<'a> {
         diff_mut.remaps |= !map.disturbs() && rows.iter().any(|row| takes_in(row) && is_blank(row));
         diff_mut.map = map;
         Drift::Differs(diff)
+    }
+
+    /// A row that gets its first metadata where the live one wrote none keeps nothing, whatever the tables tell.
+    fn formatted(&self, drift: Drift, rows: &[Row], found: Option<Match<'_>>) -> Drift {
+        let Drift::Differs(mut diff) = drift else { return drift };
+        let writes = |row: &&Row| !row.target.leaves_blank() && !row.target.metadata().is_empty();
+        let live = found
+            .and_then(|found| found.seen.mapped.as_ref())
+            .filter(|_| rows.iter().any(|row| writes(&row)));
+        let live = live.and_then(|live| diff::understand(&live.table).ok()).unwrap_or_default();
+        for old in live.iter().filter(|old| old.target.leaves_blank()) {
+            let new = rows.iter().filter(writes).find(|new| {
+                new.start == old.start && new.target.kind() == old.target.kind() && !self.has_metadata(new)
+            });
+            if let Some(new) = new {
+                Arc::make_mut(&mut diff).map.give_up(&(new.start..new.end()));
+            }
+        }
+        Drift::Differs(diff)
+    }
+
+    /// Whether all metadata of a row is there.
+    fn has_metadata(&self, row: &Row) -> bool {
+        let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
+        let places = row.target.metadata();
+        let right = |(place, head): (&Metadata<'_>, &Option<Cow<'_, [u8]>>)| {
+            head.as_deref().is_some_and(|head| (place.look)(head) == Found::Right)
+        };
+        places.iter().zip(&heads).all(right)
     }
 
     /// Whether a row that is new begins without metadata: all places of it are blank, and no live row uses them.

@@ -130,6 +130,8 @@ pub fn integrity_is_formatted_after_the_recovery_of_a_blank_disk(guest: &Guest) 
     let head = || -> Result<bool> { Ok(guest.disks[0].read(0, 8)?.iter().all(|byte| *byte == 0)) };
     guest.apply(&map("recovery"), &[])?;
     ensure!(head()?, "recovery mode wrote to the disk");
+    let plan = with_map("plan", &map("journal"), &[])?.stdout;
+    ensure!(plan.contains("    moves 0..") && !plan.contains("keeps"), "{plan}");
     guest.refused(&map("journal"), &["--allow", "remap"], 3)?;
     ensure!(head()?, "a refused plan wrote to the disk");
     guest.apply(&map("journal"), &["--allow", "format"])?;

@@ -26,12 +26,21 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Takes the lock, or returns its holder when the time is up.
-    pub(super) fn take(&self) -> Result<Result<Lock, Holder>, OwnError> {
+    /// Takes the lock, or returns its holder when the time is up. An error comes with the file that it is about.
+    pub(super) fn take(&self) -> Result<Result<Lock, Holder>, (PathBuf, OwnError)> {
+        // The file that is to be the lock is made beside the one that is in its place.
+        let beside = beside(self.path);
+        self.take_with(&beside).map_err(|error| match error {
+            Failed::Beside(error) => (beside, error),
+            Failed::Lock(error) => (self.path.to_path_buf(), error),
+        })
+    }
+
+    fn take_with(&self, beside: &Path) -> Result<Result<Lock, Holder>, Failed> {
         loop {
             let mut file = private::open_or_create(self.path, self.owner)?;
             if private::judge_mode(&file).is_err() && private::is_of_this_user(&file)? {
-                match self.replace(file)? {
+                match self.replace(file, beside)? {
                     Replaced::Done(lock) => return Ok(Ok(lock)),
                     Replaced::Held(holder) if !self.pauses() => return Ok(Err(holder)),
                     Replaced::Held(_) | Replaced::ByAnother => continue,
@@ -47,25 +56,24 @@ impl Attempt<'_> {
     }
 
     /// Puts a file that only this user can open into the place of `old`, and holds the locks of both.
-    fn replace(&self, mut old: File) -> Result<Replaced, OwnError> {
-        let beside = beside(self.path);
-        let mut file = private::open_or_create(&beside, None)?;
-        private::judge_mode(&file)?;
+    fn replace(&self, mut old: File, beside: &Path) -> Result<Replaced, Failed> {
+        let mut file = private::open_or_create(beside, None).map_err(Failed::Beside)?;
+        private::judge_mode(&file).map_err(Failed::Beside)?;
         if !self.wait_for(&file)? {
             return Ok(Replaced::Held(holder::of(&mut file)));
         }
-        if !private::is_at(&file, &beside)? {
+        if !private::is_at(&file, beside)? {
             return Ok(Replaced::ByAnother);
         }
         if !private::is_at(&old, self.path)? {
-            fs::remove_file(&beside)?;
+            fs::remove_file(beside)?;
             return Ok(Replaced::ByAnother);
         }
         if !try_lock(&old)? && !holder::is_another_user(&old) {
-            fs::remove_file(&beside)?;
+            fs::remove_file(beside)?;
             return Ok(Replaced::Held(holder::of(&mut old)));
         }
-        fs::rename(&beside, self.path)?;
+        fs::rename(beside, self.path)?;
         Ok(Replaced::Done(Lock { file, _replaced: Some(old) }))
     }
 
@@ -89,6 +97,20 @@ impl Attempt<'_> {
         }
         thread::sleep(PAUSE.min(left));
         true
+    }
+}
+
+/// Why the lock is not taken.
+enum Failed {
+    /// It is about the file that is made to take the place of the lock.
+    Beside(OwnError),
+    /// It is about the lock itself.
+    Lock(OwnError),
+}
+
+impl<E: Into<OwnError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Lock(error.into())
     }
 }
 

@@ -118,9 +118,9 @@ impl Lock {
         owner: Option<u32>,
     ) -> Result<Self, LockError> {
         let attempt = Attempt { path, owner, end: Instant::now() + patience, stop };
-        let failed = |error| match error {
-            OwnError::Failed(source) => LockError::Unusable { path: path.to_path_buf(), source },
-            OwnError::Unfit(unfit) => LockError::Unfit { path: path.to_path_buf(), unfit },
+        let failed = |(path, error)| match error {
+            OwnError::Failed(source) => LockError::Unusable { path, source },
+            OwnError::Unfit(unfit) => LockError::Unfit { path, unfit },
         };
         match attempt.take().map_err(failed)? {
             Ok(mut lock) => {

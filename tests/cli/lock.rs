@@ -258,6 +258,38 @@ fn what_is_in_the_place_of_a_lock_is_told_and_not_opened() {
     }
 }
 
+/// The file that takes the place of a lock that others can open is made under another name, which is told.
+#[test]
+fn what_is_in_the_place_of_the_next_lock_is_told() {
+    let lab = Lab::with(&["data"]);
+    let (lock, next, kept) = (lab.lock(), lab.path("state.json.lock.new"), lab.path("kept"));
+    fs::write(&kept, "kept").unwrap();
+    let plants: [(&str, Plant<'_>); 4] = [
+        ("it is a FIFO", Box::new(|| mkfifo(next.as_str(), Mode::S_IRWXU).unwrap())),
+        ("it is a folder", Box::new(|| fs::create_dir(&next).unwrap())),
+        ("it is a symbolic link", Box::new(|| symlink(&kept, &next).unwrap())),
+        (
+            "other users can open it (mode 0666)",
+            Box::new(|| {
+                fs::write(&next, "").unwrap();
+                fs::set_permissions(&next, fs::Permissions::from_mode(0o666)).unwrap();
+            }),
+        ),
+    ];
+    for (told, plant) in plants {
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        plant();
+        let stderr = lab.fails(1, ["suspend", "data"]);
+        assert!(stderr.contains(&format!("state.json.lock.new can't be taken: {told}")), "{stderr}");
+        let (_, way) = stderr.split_once('`').unwrap();
+        let moved = Command::new("sh").args(["-c", way.split_once('`').unwrap().0]).status().unwrap();
+        assert!(moved.success(), "{stderr}");
+        lab.ok(["suspend", "data"]);
+        let moved = format!("{next}.old");
+        let _ = fs::remove_dir(&moved).or_else(|_| fs::remove_file(&moved));
+    }
+}
+
 /// A core would hold whatever keys were read.
 #[test]
 fn a_crash_leaves_no_core() {

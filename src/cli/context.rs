@@ -16,6 +16,7 @@ use crate::config::Map;
 use crate::confirm::RecordPlace;
 use crate::files;
 use crate::identity::Name;
+use crate::identity::printable;
 use crate::kernel::live::{Live, LongWait, Udev};
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
@@ -145,17 +146,29 @@ impl Context {
         path
     }
 
-    /// Refuses a folder for the lock in which other users could put another file into its place.
+    /// Refuses a folder for the lock in which other users could put another file into its place, or make it first.
     fn judge_lock_dir(&self) -> Result<(), Failure> {
         let found = self.lock_dir.as_deref().map(files::find).transpose();
         // That the folder does not exist is told when the lock is taken.
         let Some(folder) = found.ok().flatten().and_then(|found| files::Folder::enter(found).ok()) else {
             return Ok(());
         };
-        match folder.laxness(geteuid().as_raw()).first() {
-            Some(lax) => Err(Failure::new(Exit::Error, anyhow!("the lock can't be taken: {lax}"))),
-            None => Ok(()),
+        if let Some(lax) = folder.laxness(geteuid().as_raw()).first() {
+            return Err(Failure::new(Exit::Error, anyhow!("the lock can't be taken: {lax}")));
         }
+        if folder.is_shared() {
+            let path = self.lock_dir.as_deref().unwrap_or(Path::new("."));
+            let (shown, below) = (path.to_string_lossy(), files::word(&path.join("dmctl.d")));
+            let error = anyhow!(
+                "the lock can't be taken: other users can make files in the folder `{}`",
+                printable(&shown)
+            );
+            let hint = format!(
+                "take a folder that is root's alone: `mkdir -m 700 {below}` makes one for `--lock-dir {below}`"
+            );
+            return Err(Failure::new(Exit::Error, error).hint(hint));
+        }
+        Ok(())
     }
 
     /// Returns the folder of the files that go with changes to the running kernel.

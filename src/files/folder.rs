@@ -45,6 +45,11 @@ impl Folder {
         Ok(Self { walk, is_closed })
     }
 
+    /// Whether all users may make files in it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.walk.guards.last().is_some_and(|folder| folder.is_shared())
+    }
+
     /// Returns the folder itself, opened with `O_PATH`.
     pub(super) fn into_handle(self) -> Arc<File> {
         self.walk.folder

@@ -176,6 +176,18 @@ pub fn a_folder_for_the_lock_is_judged(_: &Guest) -> Result<()> {
     ensure!(ran.status == Some(1) && ran.stderr.contains(&format!("run `chmod go-w {folder}`")), "{ran:?}");
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     ensure!(dmctl(&repair)?.status == Some(0));
+    // In one that all share another user could make the lock first.
+    fs::set_permissions(folder, Permissions::from_mode(0o1777))?;
+    let ran = dmctl(&repair)?;
+    ensure!(
+        ran.status == Some(1) && ran.stderr.contains("other users can make files in the folder"),
+        "{ran:?}"
+    );
+    let (_, make) = ran.stderr.split_once(": `mkdir").with_context(|| format!("{ran:?}"))?;
+    let make = make.split_once('`').context("the end of the command")?.0;
+    program("sh", &["-c", &format!("mkdir{make}")])?;
+    let below = format!("{folder}/dmctl.d");
+    ensure!(dmctl(&["repair", "--lock-dir", &below])?.status == Some(0));
     Ok(())
 }
 

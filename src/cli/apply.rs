@@ -238,7 +238,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 /// Reads a saved plan, unless other users could have written it.
 fn read_saved(context: &Context, args: &Args, path: &Path) -> Result<Saved, Failure> {
     let file = PlanFile::find(path)?;
-    context.trust_to_apply().judge(file.laxness(geteuid().as_raw()))?;
+    context.trust_to_apply().judge_plan(path, &file.laxness(geteuid().as_raw()))?;
     let saved = file.read()?;
     if !args.any_host {
         saved::permit_host(saved.made.host.as_deref(), context.host().as_deref())?;

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{self, Trust};
+use super::map;
 use super::note::note_unseen;
 use super::output::{print, print_json};
 
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let graph = if args.files.is_empty() {
         graph::read(context.reading()?.as_ref())?
     } else {
-        let map = map::read_with_keys(&args.files, Trust::Warn)?;
+        let map = map::read_with_keys(&args.files, context.trust_to_read())?;
         graph::with_map(context.reading_for(&map)?.as_ref(), &map)?
     };
     note_unseen(&graph.unseen);

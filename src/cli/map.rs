@@ -1,10 +1,10 @@
 //! Reads the map files that a verb is given, and reports what is wrong with them.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Map, MapFile, Pipes, Rules, Source};
-use crate::files::Laxness;
+use crate::files::{Copied, Laxness};
 use crate::keys::Places;
 use anyhow::anyhow;
 use nix::unistd::geteuid;
@@ -26,6 +26,8 @@ pub(crate) struct Files {
 /// What to do with a map that users other than this one and root could have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
+    /// Read it: a simulated kernel is a file, and a map does no harm there.
+    Silent,
     /// Read it, with a warning.
     Warn,
     /// Refuse it: it would be applied as root.
@@ -47,11 +49,16 @@ impl Trust {
         Rules { refused_for: self.believed(), pipes }
     }
 
-    /// Refuses, or tells, that other users could have written a file.
-    pub(crate) fn judge(self, laxness: impl IntoIterator<Item = Laxness>) -> Result<(), Failure> {
+    /// Refuses, or tells, that other users could have written a plan.
+    pub(crate) fn judge_plan(self, path: &Path, laxness: &[Laxness]) -> Result<(), Failure> {
         for laxness in laxness {
             match self {
-                Self::Refuse => return Err(Failure::new(Exit::Error, laxness)),
+                Self::Silent => {}
+                Self::Refuse if laxness.is_to_copy() => {
+                    let hint = Copied::Plan(path).to_string();
+                    return Err(Failure::new(Exit::Error, laxness.clone()).hint(hint));
+                }
+                Self::Refuse => return Err(Failure::new(Exit::Error, laxness.clone())),
                 Self::Warn => note(format_args!("warning: {laxness}")),
             }
         }
@@ -144,18 +151,26 @@ fn judge(loaded: Loaded, trust: Trust) -> Read {
     for laxness in loaded.laxness(geteuid().as_raw()) {
         is_lax |= geteuid().is_root() && !matches!(laxness, Laxness::Readable { .. });
         match trust {
+            Trust::Silent if !matches!(laxness, Laxness::Readable { .. }) => {}
             Trust::Refuse if refused.contains(&laxness) => {}
             Trust::Refuse => refused.push(laxness),
-            Trust::Warn => messages.push(format!("warning: {laxness}")),
+            Trust::Warn | Trust::Silent => messages.push(format!("warning: {laxness}")),
         }
     }
     let files = loaded.sources.iter().map(Source::facts).collect();
     let mut refused = refused.into_iter();
     if let Some(laxness) = refused.next() {
         // What else is wrong with a map that is refused does not matter yet.
+        let hint = if loaded.refused.is_empty() {
+            "the key in the map is for its owner alone: no other user may be able to read it"
+        } else {
+            "dmctl does as root what a map tells: no other user may be able to write it"
+        };
         let messages = refused.map(|laxness| format!("error: {laxness}")).collect();
-        let failure = Failure::new(Exit::Error, laxness)
-            .hint("dmctl does as root what a map tells: no other user may be able to write it");
+        let mut failure = Failure::new(Exit::Error, laxness).hint(hint);
+        if !loaded.to_copy.is_empty() {
+            failure = failure.hint(Copied::Map(&loaded.to_copy).to_string());
+        }
         return Read { messages, map: Err(failure), files };
     }
     let drawn = loaded.render_colored();
@@ -174,6 +189,11 @@ impl Context {
     /// Returns whether a map that other users could have written is applied.
     pub(crate) fn trust_to_apply(&self) -> Trust {
         // Without root its author gains nothing; and a simulated kernel is a file of this user.
-        if self.is_live() && geteuid().is_root() { Trust::Refuse } else { Trust::Warn }
+        if self.is_live() && geteuid().is_root() { Trust::Refuse } else { self.trust_to_read() }
+    }
+
+    /// Returns whether it is told that other users could have written a map that is only compared with the kernel.
+    pub(crate) fn trust_to_read(&self) -> Trust {
+        if self.is_live() { Trust::Warn } else { Trust::Silent }
     }
 }

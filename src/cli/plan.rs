@@ -14,7 +14,7 @@ use super::context::Context;
 use super::drawing::Drawing;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{Files, Trust};
+use super::map::Files;
 use super::selection::Selection;
 
 /// Show the steps that make the kernel equal to a map; nothing is changed
@@ -55,7 +55,7 @@ impl Allow {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = args.selection.read_with_keys(&args.files.files, Trust::Warn)?;
+    let map = args.selection.read_with_keys(&args.files.files, context.trust_to_read())?;
     let kernel = context.reading_for(&map)?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);

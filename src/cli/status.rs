@@ -13,7 +13,7 @@ use super::confirm;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::map::{self, Trust};
+use super::map;
 use super::note::note_unseen;
 use super::output::Output;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let (mappings, unseen) = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?
     } else {
-        let map = map::read_with_keys(&args.files, Trust::Warn)?;
+        let map = map::read_with_keys(&args.files, context.trust_to_read())?;
         (status::of_map(context.reading_for(&map)?.as_ref(), &map)?, BTreeSet::new())
     };
     let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));

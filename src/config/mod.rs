@@ -67,6 +67,8 @@ pub struct Loaded {
     pub sources: Vec<Source>,
     /// Why files were not opened: the ways in which other users could have written them.
     pub refused: Vec<Laxness>,
+    /// The paths of these that can only be copied, as they were given.
+    pub(crate) to_copy: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -114,18 +116,21 @@ pub fn load_trusted(paths: &[PathBuf], user: u32) -> Loaded {
 pub(crate) fn load_by(paths: &[PathBuf], rules: Rules) -> Loaded {
     let (sources, errors) = reading::read(paths, rules);
     let mut diagnostics = Diagnostics::default();
-    let mut refused = Vec::new();
+    let (mut refused, mut to_copy) = (Vec::new(), Vec::new());
     for error in errors {
         let diagnostic = Diagnostic::error(error.to_string());
         diagnostics.push(match error {
-            SourceError::Lax(laxness) => {
+            SourceError::Lax { laxness, argument } => {
+                if laxness.is_to_copy() && !to_copy.contains(&argument) {
+                    to_copy.push(argument);
+                }
                 refused.push(laxness);
                 diagnostic.help("dmctl does as root what a map tells: no other user may be able to write it")
             }
             _ => diagnostic,
         });
     }
-    Loaded { refused, ..understand(sources, diagnostics) }
+    Loaded { refused, to_copy, ..understand(sources, diagnostics) }
 }
 
 /// Reads a map from text; `name` is the name of its file in messages.
@@ -163,7 +168,7 @@ fn understand(mut sources: Vec<Source>, mut diagnostics: Diagnostics) -> Loaded 
         rest: None,
         is_lax: false,
     });
-    Loaded { map, diagnostics, sources, refused: Vec::new() }
+    Loaded { map, diagnostics, sources, refused: Vec::new(), to_copy: Vec::new() }
 }
 
 fn read_file(index: usize, source: &mut Source, diagnostics: &mut Diagnostics) -> Option<parse::FileDraft> {

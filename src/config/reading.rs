@@ -35,21 +35,37 @@ pub(crate) enum Pipes {
 /// Reads every file that `paths` name: a file as it is, a directory as its `*.toml` files in name order, `-`
 /// as standard input. Reports every file that can't be read.
 pub(crate) fn read(paths: &[PathBuf], rules: Rules) -> (Vec<Source>, Vec<SourceError>) {
-    let mut reading =
-        Reading { rules, bytes: MAX_BYTES, values: MAX_VALUES, sources: Vec::new(), errors: Vec::new() };
+    let mut reading = Reading {
+        rules,
+        argument: PathBuf::new(),
+        bytes: MAX_BYTES,
+        values: MAX_VALUES,
+        sources: Vec::new(),
+        errors: Vec::new(),
+    };
     if paths.is_empty() {
         reading.errors.push(SourceError::Nothing);
     }
     for path in paths {
-        let read = if path == Path::new("-") { reading.standard_input() } else { reading.argument(path) };
+        reading.argument.clone_from(path);
+        let read = if is_standard_input(path, rules) { reading.standard_input() } else { reading.path(path) };
         reading.errors.extend(read.err());
     }
     (reading.sources, reading.errors)
 }
 
+/// Whether a path names standard input. The names of it in /dev are read like `-`, but where no pipe is read: there each is a
+/// file like any other.
+fn is_standard_input(path: &Path, rules: Rules) -> bool {
+    let names = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    path == Path::new("-") || (rules.pipes == Pipes::Read && names.iter().any(|name| path == Path::new(name)))
+}
+
 /// The files of one map, while they are read.
 struct Reading {
     rules: Rules,
+    /// The path that is read, as it was given.
+    argument: PathBuf,
     /// The bytes that may still be read.
     bytes: u64,
     /// The values that may still be read.
@@ -59,7 +75,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn argument(&mut self, path: &Path) -> Result<(), SourceError> {
+    fn path(&mut self, path: &Path) -> Result<(), SourceError> {
         let found = files::find(path).map_err(|error| unreadable(path, error))?;
         if found.metadata().is_dir() {
             return self.directory(path, &Folder::enter(found).map_err(|error| failed(path, error))?);
@@ -113,10 +129,10 @@ impl Reading {
         {
             return Err(SourceError::Kind { path: shown(path), kind });
         }
-        // The owner of a pipe is not judged, nor a folder: the user who started dmctl put it there.
-        let is_named =
-            metadata.is_file() || (metadata.file_type().is_fifo() && !files::is_pipe(&file, &metadata));
-        let guards = Vec::from_iter(is_named.then(|| Arc::new(Guard::of(Place::File, path, &metadata))));
+        // Neither a pipe nor a file is judged: the user who started dmctl opened it, and has given this text. A FIFO with a name
+        // holds none until a program writes into it, and that may be another user's.
+        let is_named = metadata.file_type().is_fifo() && !files::is_pipe(&file, &metadata);
+        let guards = Vec::from_iter(is_named.then(|| Arc::new(Guard::of(Place::File, path, &file, &metadata))));
         if self.refuses(|user| guards.iter().flat_map(|guard| guard.writers(user)).collect()) {
             return Ok(());
         }
@@ -128,10 +144,9 @@ impl Reading {
         let found = self.rules.refused_for.map(laxness).unwrap_or_default();
         let refused = !found.is_empty();
         for laxness in found {
-            let is_known =
-                |error: &SourceError| matches!(error, SourceError::Lax(known) if *known == laxness);
+            let is_known = |error: &SourceError| matches!(error, SourceError::Lax { laxness: known, .. } if *known == laxness);
             if !self.errors.iter().any(is_known) {
-                self.errors.push(SourceError::Lax(laxness));
+                self.errors.push(SourceError::Lax { laxness, argument: self.argument.clone() });
             }
         }
         refused

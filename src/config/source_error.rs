@@ -1,6 +1,7 @@
 //! Why the text of a map is not read, and how much of it may be.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -25,8 +26,12 @@ pub(crate) enum SourceError {
         error: io::Error,
     },
     /// Another user could have written it or put it in its place.
-    #[error(transparent)]
-    Lax(Laxness),
+    #[error("{laxness}")]
+    Lax {
+        laxness: Laxness,
+        /// The path that was given: the file, or the folder that it is in.
+        argument: PathBuf,
+    },
     /// The path is a link to a path where nothing is.
     #[error("`{}` leads to {}, which does not exist", .path.escape_debug(), printable(.to))]
     Dangling {

@@ -56,6 +56,13 @@ pub(super) enum Handle {
     Opened(File),
 }
 
+impl Handle {
+    fn file(&self) -> &File {
+        let (Self::Looked(file) | Self::Opened(file)) = self;
+        file
+    }
+}
+
 impl Found {
     /// Returns its type, owner and mode.
     pub(crate) fn metadata(&self) -> &Metadata {
@@ -71,10 +78,9 @@ impl Found {
     /// only those of the way to it: it belongs to the user of the program that made it, and it is
     /// reached by the number that it has in a process.
     pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
-        let is_pipe = match &self.handle {
-            Handle::Looked(file) | Handle::Opened(file) => is_pipe(file, &self.metadata),
-        };
-        let own = (!is_pipe).then(|| Arc::new(Guard::of(Place::File, &self.named, &self.metadata)));
+        let file = self.handle.file();
+        let own = || Arc::new(Guard::of(Place::File, &self.named, file, &self.metadata));
+        let own = (!is_pipe(file, &self.metadata)).then(own);
         own.into_iter().chain(self.way.iter().rev().cloned()).collect()
     }
 

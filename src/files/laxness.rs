@@ -1,16 +1,22 @@
 //! Tells who could have written a file, or put another one in its place; and who could have read it.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use shlex::try_quote;
+use rustix::fs::getxattr;
+use rustix::io::Errno;
 use thiserror::Error;
 
+use super::handle::path_of;
+use super::way_out::{Closing, is_roots, word};
 use crate::identity::printable;
 
 /// The bits of a mode by which users other than the owner may write: those of the group and of all.
 const OTHERS_WRITE: u32 = 0o022;
+
+/// The bit by which the group may write.
+const GROUP_WRITES: u32 = 0o020;
 
 /// The bits of a mode by which users other than the owner may read.
 const OTHERS_READ: u32 = 0o044;
@@ -29,12 +35,13 @@ pub enum Place {
     Link,
 }
 
-/// One way in which a file is open to others. Its `Display` names the file, the users, and the command that mends it.
+/// One way in which a file is open to others. Its `Display` names the file and the users; and the command that mends it,
+/// where the file is root's or the user's to change, and not part of a home or a checkout of another user.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Laxness {
     /// Its group or everyone may write.
-    #[error("{} is writable by users other than its owner, by {} (mode {mode:04o}), who could {}; run `chmod {} {}`",
-        shown(*.place, .path), users(.mode & OTHERS_WRITE), harm(*.place), taken(.mode & OTHERS_WRITE, 'w'), word(.path))]
+    #[error("{} is writable by users other than its owner, by {} (mode {mode:04o}), who could {}{}",
+        shown(*.place, .path), users(.mode & OTHERS_WRITE), harm(*.place), closed(.path, &.closing))]
     Writable {
         /// Whether it is the file, or a folder on the way.
         place: Place,
@@ -42,10 +49,12 @@ pub enum Laxness {
         path: PathBuf,
         /// The permission bits of the file or folder.
         mode: u32,
+        /// How it is closed; `None` where that is not for this user to do.
+        closing: Option<Closing>,
     },
     /// The owner is neither root nor the reading user.
-    #[error("{} belongs to user {owner}, who could {}; run `chown {}root {}`",
-        shown(*.place, .path), harm(*.place), if *.place == Place::Link { "-h " } else { "" }, word(.path))]
+    #[error("{} belongs to user {owner}, who could {}{}",
+        shown(*.place, .path), harm(*.place), closed(.path, &.closing))]
     Foreign {
         /// Whether it is the file, or on the way to it.
         place: Place,
@@ -53,19 +62,30 @@ pub enum Laxness {
         path: PathBuf,
         /// The user number of the owner.
         owner: u32,
+        /// How it is given to root; `None` where that would take it from its user.
+        closing: Option<Closing>,
     },
     /// The file holds a key, and its group or everyone may read it.
-    #[error("`{}` holds a key and is readable by users other than its owner, by {} (mode {mode:04o}); run `chmod go-rwx {}`",
-        printable(&.path.to_string_lossy()), users(.mode & OTHERS_READ), word(.path))]
+    #[error("`{}` holds a key and is readable by users other than its owner, by {} (mode {mode:04o}){}",
+        printable(&.path.to_string_lossy()), users(.mode & OTHERS_READ), closed(.path, &.closing))]
     Readable {
         /// The file.
         path: PathBuf,
         /// The permission bits of the file.
         mode: u32,
+        /// How it is closed; `None` where it is another user's.
+        closing: Option<Closing>,
     },
 }
 
 impl Laxness {
+    /// Whether what is open is another user's to change, so that the file can only be copied.
+    pub(crate) fn is_to_copy(&self) -> bool {
+        let (Self::Writable { closing, .. } | Self::Foreign { closing, .. } | Self::Readable { closing, .. }) =
+            self;
+        closing.is_none()
+    }
+
     /// Whether the file itself is open to others, not what is on the way to it.
     pub(crate) fn is_of_the_file(&self) -> bool {
         match self {
@@ -98,17 +118,9 @@ fn users(bits: u32) -> &'static str {
     if bits & 0o007 != 0 { "every user" } else { "its group" }
 }
 
-/// Returns the argument of chmod(1) that takes these bits away.
-fn taken(bits: u32, letter: char) -> String {
-    let group = if bits & 0o070 != 0 { "g" } else { "" };
-    let all = if bits & 0o007 != 0 { "o" } else { "" };
-    format!("{group}{all}-{letter}")
-}
-
-/// Writes a path as a word of a shell.
-pub(crate) fn word(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    printable(&try_quote(&path).unwrap_or_default()).into_owned()
+/// Writes the command that closes a file, where there is one.
+fn closed(path: &Path, closing: &Option<Closing>) -> String {
+    closing.as_ref().map_or_else(String::new, |closing| format!("; run `{closing} {}`", word(path)))
 }
 
 /// The owner and the permissions of a file, or of what is on the way to it.
@@ -117,23 +129,40 @@ pub(crate) struct Guard {
     place: Place,
     path: PathBuf,
     owner: u32,
+    group: u32,
     mode: u32,
+    /// Whether an access control list may let more users in than the owner and the group.
+    is_listed: bool,
 }
 
 impl Guard {
-    /// Takes owner and permissions of what is called `path` in messages.
-    pub(crate) fn of(place: Place, path: &Path, metadata: &Metadata) -> Self {
-        Self { place, path: path.to_path_buf(), owner: metadata.uid(), mode: metadata.mode() & 0o7777 }
+    /// Takes owner and permissions of `file`, opened with `O_PATH` or for reading, which is called `path` in messages.
+    pub(crate) fn of(place: Place, path: &Path, file: &File, metadata: &Metadata) -> Self {
+        let mode = metadata.mode() & 0o7777;
+        let (owner, group) = (metadata.uid(), metadata.gid());
+        // The list is of interest only where the group decides.
+        let is_listed = mode & GROUP_WRITES != 0 && place != Place::Link && has_list(file);
+        Self { place, path: path.to_path_buf(), owner, group, mode, is_listed }
+    }
+
+    /// Returns the bits by which users other than the owner and `user` may write. Group 0 is root's own; so is a user's
+    /// the group of the same number, which useradd(8) makes for that user alone. Where there is an access control list,
+    /// the bits of the group are the most that any entry of the list allows (acl(5)), so the group tells nothing.
+    fn others_write(&self, user: u32) -> u32 {
+        let is_private = self.owner == user && self.group == user;
+        let is_own = !self.is_listed && (self.group == 0 || is_private);
+        self.mode & if is_own { OTHERS_WRITE & !GROUP_WRITES } else { OTHERS_WRITE }
     }
 
     /// Whether all users may add entries to this folder, each of which only its owner may replace.
     pub(super) fn is_shared(&self) -> bool {
-        self.place == Place::Folder && self.mode & OTHERS_WRITE != 0 && self.mode & STICKY != 0
+        self.place == Place::Folder && self.others_write(0) != 0 && self.mode & STICKY != 0
     }
 
-    /// Whether users other than the owner may write. A link has no mode, and in a sticky folder an entry is its owner's.
-    fn is_writable(&self) -> bool {
-        self.mode & OTHERS_WRITE != 0 && self.place != Place::Link && !self.is_shared()
+    /// Returns the bits by which users other than the owner may write. A link has no mode, and in a sticky folder an entry
+    /// is its owner's.
+    fn open_bits(&self, user: u32) -> u32 {
+        if self.place == Place::Link || self.is_shared() { 0 } else { self.others_write(user) }
     }
 
     fn is_foreign(&self, user: u32) -> bool {
@@ -142,17 +171,20 @@ impl Guard {
 
     /// Whether `user` and root alone decide what is there. Unlike by `writers`, the way is judged for each user.
     pub(super) fn is_closed(&self, user: u32) -> bool {
-        !self.is_writable() && !self.is_foreign(user)
+        self.open_bits(user) == 0 && !self.is_foreign(user)
     }
 
     /// Lists the ways in which users other than `user` and root may write. What is on the way to a file is judged for
     /// root alone: another user gains nothing by another file.
     pub(crate) fn writers(&self, user: u32) -> impl Iterator<Item = Laxness> {
-        let Self { place, mode, owner, .. } = *self;
+        let Self { place, mode, .. } = *self;
         let is_judged = place == Place::File || user == 0;
         let path = || self.path.clone();
-        let writable = self.is_writable().then(|| Laxness::Writable { place, path: path(), mode });
-        let foreign = self.is_foreign(user).then(|| Laxness::Foreign { place, path: path(), owner });
+        let bits = self.open_bits(user);
+        let closing = || self.mode_closing(user, bits);
+        let writable =
+            (bits != 0).then(|| Laxness::Writable { place, path: path(), mode, closing: closing() });
+        let foreign = self.foreign(user);
         writable.into_iter().chain(foreign).filter(move |_| is_judged)
     }
 
@@ -161,12 +193,42 @@ impl Guard {
         if self.place != Place::File {
             None
         } else if self.mode & OTHERS_READ != 0 {
-            Some(Laxness::Readable { path: self.path.clone(), mode: self.mode })
-        } else if self.is_foreign(user) {
-            Some(Laxness::Foreign { place: self.place, path: self.path.clone(), owner: self.owner })
+            Some(Laxness::Readable {
+                path: self.path.clone(),
+                mode: self.mode,
+                closing: (!self.is_foreign(user)).then_some(Closing::Private),
+            })
         } else {
-            None
+            self.foreign(user)
         }
+    }
+
+    /// Tells that the owner is neither `user` nor root, where that is so.
+    fn foreign(&self, user: u32) -> Option<Laxness> {
+        let Self { place, owner, .. } = *self;
+        let give = if place == Place::Link { Closing::GiveLink } else { Closing::Give };
+        let closing = || (user == 0 && is_roots(&self.path)).then_some(give);
+        let path = || self.path.clone();
+        self.is_foreign(user).then(|| Laxness::Foreign { place, path: path(), owner, closing: closing() })
+    }
+
+    /// Returns the command that takes the right to write, by `bits`, from others. A folder that a group shares is left to
+    /// the group, and what another user owns to that user.
+    fn mode_closing(&self, user: u32, bits: u32) -> Option<Closing> {
+        let is_of_a_group = self.place == Place::Folder && bits & 0o007 == 0 && self.group != 0;
+        if self.is_foreign(user) || (is_of_a_group && !is_roots(&self.path)) {
+            return None;
+        }
+        let is_for_all = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|shared| self.path == Path::new(shared));
+        Some(if is_for_all { Closing::Sticky } else { Closing::Write(self.mode & OTHERS_WRITE) })
+    }
+}
+
+/// Whether a file has an access control list. One that can't be asked for may be there.
+fn has_list(file: &File) -> bool {
+    match getxattr(path_of(file), "system.posix_acl_access", &mut [0_u8; 0][..]) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => false,
+        Err(_) | Ok(_) => true,
     }
 }
 
@@ -175,7 +237,7 @@ mod tests {
     use super::*;
 
     fn guard(place: Place, owner: u32, mode: u32) -> Guard {
-        Guard { place, path: "/srv/a map".into(), owner, mode }
+        Guard { place, path: "/srv/a map".into(), owner, group: 50, mode, is_listed: false }
     }
 
     fn writers(place: Place, owner: u32, mode: u32, user: u32) -> Vec<String> {
@@ -189,9 +251,7 @@ mod tests {
         assert!(told(0, 0o600, 1000).is_empty());
         assert_eq!(
             told(1000, 0o600, 0),
-            [
-                "`/srv/a map` belongs to user 1000, who could decide what dmctl does; run `chown root '/srv/a map'`"
-            ]
+            ["`/srv/a map` belongs to user 1000, who could decide what dmctl does"]
         );
         assert_eq!(
             told(0, 0o664, 0),
@@ -219,7 +279,10 @@ mod tests {
     #[test]
     fn a_link_in_a_folder_of_all_is_its_owner_s() {
         assert!(writers(Place::Link, 0, 0o777, 0).is_empty());
-        assert!(writers(Place::Link, 7, 0o777, 0)[0].ends_with("run `chown -h root '/srv/a map'`"));
+        assert!(
+            writers(Place::Link, 7, 0o777, 0)[0]
+                .ends_with("belongs to user 7, who could decide where it leads")
+        );
     }
 
     #[test]
@@ -228,5 +291,62 @@ mod tests {
         assert_eq!(guard(0, 0o600).readers(0), None);
         assert!(matches!(guard(0, 0o640).readers(0), Some(Laxness::Readable { .. })));
         assert!(matches!(guard(5, 0o600).readers(0), Some(Laxness::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_group_of_one_user_is_that_user() {
+        let told = |place, owner, group, user, is_listed| {
+            let mode = 0o664;
+            let guard = Guard { group, is_listed, ..guard(place, owner, mode) };
+            guard.writers(user).count()
+        };
+        assert_eq!(told(Place::File, 0, 0, 0, false), 0);
+        assert_eq!(told(Place::Folder, 0, 0, 0, false), 0);
+        assert_eq!(told(Place::File, 1000, 1000, 1000, false), 0);
+        assert_eq!(told(Place::File, 1000, 0, 1000, false), 0);
+        // A group of others, a group of that number for another owner, and one that a list stands in for.
+        assert_eq!(told(Place::File, 0, 50, 0, false), 1);
+        assert_eq!(told(Place::File, 1000, 50, 1000, false), 1);
+        assert_eq!(told(Place::File, 0, 1000, 1000, false), 1);
+        assert_eq!(told(Place::File, 0, 0, 0, true), 1);
+        assert_eq!(told(Place::File, 1000, 1000, 1000, true), 1);
+        // Root does not believe the private group of another user.
+        assert_eq!(told(Place::File, 1000, 1000, 0, false), 2);
+        // Nor is a folder with the sticky bit shared that root's group alone can write to.
+        let folder = |group| Guard { group, ..guard(Place::Folder, 0, 0o1775) };
+        assert!(!folder(0).is_shared() && folder(50).is_shared());
+        let all = Guard { group: 0, ..guard(Place::File, 0, 0o666) };
+        assert!(all.writers(0).next().unwrap().to_string().ends_with("run `chmod go-w '/srv/a map'`"));
+    }
+
+    #[test]
+    fn a_command_takes_nothing_from_its_user() {
+        let told = |path: &str, place, owner, mode| {
+            let guard = Guard { path: path.into(), ..guard(place, owner, mode) };
+            guard.writers(0).map(|lax| lax.to_string()).collect::<Vec<_>>()
+        };
+        for (path, place) in [
+            ("/home/alice", Place::Folder),
+            ("/home/alice/lab/map.toml", Place::File),
+            ("/srv/checkout", Place::Folder),
+            ("/tmp/link.toml", Place::Link),
+            ("/dev/stdin", Place::File),
+        ] {
+            let told = told(path, place, 1000, 0o777);
+            assert!(told.iter().all(|lax| !lax.contains("run `")), "{told:?}");
+        }
+        // A folder of root's that a group works in is the group's.
+        assert!(!told("/srv/checkout", Place::Folder, 0, 0o2775)[0].contains("run `"));
+        // What is root's to change.
+        for (path, place, mode, command) in [
+            ("/etc/dmctl", Place::Folder, 0o755, "chown root /etc/dmctl"),
+            ("/etc/dmctl/a.toml", Place::File, 0o644, "chown root /etc/dmctl/a.toml"),
+            ("/root/l.toml", Place::Link, 0o777, "chown -h root /root/l.toml"),
+        ] {
+            assert!(told(path, place, 1000, mode)[0].ends_with(&format!("run `{command}`")), "{path}");
+        }
+        assert!(told("/etc/dmctl", Place::Folder, 0, 0o770)[0].ends_with("run `chmod g-w /etc/dmctl`"));
+        assert!(told("/srv/maps", Place::Folder, 0, 0o777)[0].ends_with("run `chmod go-w /srv/maps`"));
+        assert!(told("/tmp", Place::Folder, 0, 0o777)[0].ends_with("run `chmod +t /tmp`"));
     }
 }

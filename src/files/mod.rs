@@ -28,6 +28,7 @@ mod replace;
 mod sweep;
 mod temporary;
 mod walk;
+mod way_out;
 mod wiped;
 
 use std::path::Path;
@@ -37,13 +38,15 @@ pub(crate) use folder::Folder;
 pub(crate) use found::{Found, ReadError};
 pub(crate) use handle::is_pipe;
 pub use kind::FileKind;
-pub(crate) use laxness::{Guard, word};
+pub(crate) use laxness::Guard;
 pub use laxness::{Laxness, Place};
 pub(crate) use place::{folder_of as folder, link, make_folder};
 pub use private::Unfit;
 pub(crate) use replace::{Durability, FileMode, replace};
 pub(crate) use sweep::{sweep, sweep_in};
 pub(crate) use walk::{FindError, find};
+pub use way_out::Closing;
+pub(crate) use way_out::{Copied, is_roots, word};
 pub(crate) use wiped::{WipedBuffer, read_wiped, text as wiped_text};
 
 use zeroize::Zeroizing;

@@ -18,9 +18,9 @@ use super::folder::Folder;
 use super::found::Found;
 use super::handle::is_own;
 use super::kind::FileKind;
-use super::laxness::word;
 use super::temporary::Temporary;
 use super::walk::{FindError, find};
+use super::way_out::word;
 use crate::identity::printable;
 
 /// Why nothing is written at a path.

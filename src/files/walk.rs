@@ -75,15 +75,12 @@ impl Walk {
         let folder =
             File::from(openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
         let metadata = folder.metadata()?;
-        Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new(), links: Vec::new() }.noting(
-            Place::Folder,
-            Path::new("/"),
-            &metadata,
-        ))
+        Ok(Self { folder: Arc::new(folder), path: "/".into(), guards: Vec::new(), links: Vec::new() }
+            .noting(Path::new("/"), &metadata))
     }
 
-    fn noting(mut self, place: Place, path: &Path, metadata: &Metadata) -> Self {
-        self.guards.push(Arc::new(Guard::of(place, path, metadata)));
+    fn noting(mut self, path: &Path, metadata: &Metadata) -> Self {
+        self.guards.push(Arc::new(Guard::of(Place::Folder, path, &self.folder, metadata)));
         self
     }
 
@@ -118,7 +115,7 @@ impl Walk {
             }
             self.links.push((at.clone(), step.metadata.uid()));
             if self.guards.last().is_some_and(|folder| folder.is_shared()) {
-                self.guards.push(Arc::new(Guard::of(Place::Link, &at, &step.metadata)));
+                self.guards.push(Arc::new(Guard::of(Place::Link, &at, &step.handle, &step.metadata)));
                 let folder = self.guards.len() - 1;
                 self.guards.swap(folder - 1, folder);
             }
@@ -176,7 +173,7 @@ impl Walk {
     /// Goes into the folder `step`.
     pub(super) fn below(self, path: &Path, step: Step) -> Self {
         let walk = Self { folder: Arc::new(step.handle), path: path.to_path_buf(), ..self };
-        walk.noting(Place::Folder, path, &step.metadata)
+        walk.noting(path, &step.metadata)
     }
 
     fn found(self, named: &Path, name: &OsStr, step: Step) -> Found {

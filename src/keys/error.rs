@@ -1,11 +1,11 @@
 //! Why a key cannot be read. No error carries any of the key.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::files::Laxness;
+use crate::files::{self, Copied, Laxness, word};
 
 use super::{KeySizes, KeySyntax, MAX_KEY};
 
@@ -25,9 +25,8 @@ pub enum KeyError {
     #[error("key file {0} is not a regular file")]
     NotRegular(PathBuf),
     /// The permissions of the file let users other than its owner read or write it.
-    #[error(
-        "the key file {path} is open to others (mode {mode:04o}): a key must be its owner's alone, see `chmod 0400`"
-    )]
+    #[error("the key file {} is open to others (mode {mode:04o}): a key must be its owner's alone; run `chmod 0400 {}`",
+        path.display(), word(path))]
     Open {
         /// The path of the key file.
         path: PathBuf,
@@ -35,9 +34,8 @@ pub enum KeyError {
         mode: u32,
     },
     /// The owner of the file is neither root nor the user that reads it.
-    #[error(
-        "the key file {path} belongs to user {owner}: it must belong to root or to user {user}, who reads it"
-    )]
+    #[error("the key file {} belongs to user {owner}: it must belong to root or to user {user}, who reads it{}",
+        path.display(), given(path, *user))]
     Owner {
         /// The path of the key file.
         path: PathBuf,
@@ -47,7 +45,8 @@ pub enum KeyError {
         user: u32,
     },
     /// Another user could put another file in the place of the key file.
-    #[error("the key file {path} is not opened: {lax}")]
+    #[error("the key file {} is not opened: {lax}{}",
+        path.display(), if lax.is_to_copy() { format!("; {}", Copied::Key(path)) } else { String::new() })]
     Lax {
         /// The path of the key file.
         path: PathBuf,
@@ -55,7 +54,8 @@ pub enum KeyError {
         lax: Laxness,
     },
     /// Another user could have written the map that names the key.
-    #[error("the key is not read, for another user could have written the map: {0}")]
+    #[error("the key is not read, for another user could have written the map: {0}{map}",
+        map = if .0.is_to_copy() { "; copy the map to a folder of root's, and name the copy" } else { "" })]
     LaxMap(Laxness),
     /// The file holds more than [`MAX_KEY`] bytes.
     #[error(
@@ -107,6 +107,15 @@ pub enum SizeHint {
     LooksLikeHex,
     /// An editor or `echo` put a newline behind the key.
     TrailingNewline,
+}
+
+/// Tells how a key file of another user becomes one that this user reads.
+fn given(path: &Path, user: u32) -> String {
+    match user {
+        0 if files::is_roots(path) => format!("; run `chown root {}`", word(path)),
+        0 => format!("; {}", Copied::Key(path)),
+        _ => String::new(),
+    }
 }
 
 fn hint_text(hint: Option<SizeHint>) -> &'static str {

@@ -147,7 +147,7 @@ pub enum SavedError {
         errors: usize,
     },
     /// Another user could have written a file of the map.
-    #[error("the map of this plan is not read again: {0}")]
+    #[error("the map of this plan is not read again: {0}{plan}", plan = if .0.is_to_copy() { "; plan again from a copy in a folder of root's" } else { "" })]
     Lax(Laxness),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]

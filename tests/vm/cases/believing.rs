@@ -62,6 +62,30 @@ fn told(ran: &Ran) -> Result<&str> {
     Ok(rest.split_once('`').context("the end of the command")?.0)
 }
 
+/// Expects that a file of another user's is refused, and that what is told is a copy, which is applied: nothing is taken from
+/// the user.
+fn refused_until_copied(guest: &Guest, before: &[&str], file: &str, told_of: &str) -> Result<()> {
+    let ran = dmctl(&[before, &[file]].concat())?;
+    ensure!(ran.status == Some(1) && ran.stderr.contains(told_of), "{file}: {ran:?}");
+    ensure!(guest.states()?.is_empty(), "{file}: a device was made");
+    ensure!(!ran.stderr.contains("chown") && !ran.stderr.contains("chmod"), "{ran:?}");
+    let (_, rest) = ran.stderr.split_once("`install").with_context(|| format!("{ran:?}"))?;
+    let command = rest.split_once('`').context("the end of the command")?.0;
+    let folder = Path::new(command.split_whitespace().last().context("a folder")?);
+    let was_there = folder.exists();
+    fs::create_dir_all(folder)?;
+    program("sh", &["-c", &format!("install{command}")])?;
+    let copy = folder.join(Path::new(file).file_name().context("a name")?);
+    let ran = dmctl(&[before, &[&copy.to_string_lossy()]].concat())?;
+    fs::remove_file(copy)?;
+    if !was_there {
+        fs::remove_dir(folder)?;
+    }
+    ensure!(ran.status == Some(0), "{file}: {ran:?}");
+    program("dmsetup", &["remove", "new"])?;
+    Ok(())
+}
+
 /// Expects that the arguments are refused and change nothing, and, once the commands that are told were run, are not.
 fn refused_until_mended(guest: &Guest, arguments: &[&str], told_of: &str) -> Result<()> {
     let ran = dmctl(arguments)?;
@@ -94,18 +118,79 @@ pub fn a_map_is_as_good_as_each_folder_on_its_way(guest: &Guest) -> Result<()> {
     symlink(&mine, lab.at("sticky/link.toml"))?;
     lchown(lab.at("sticky/link.toml"), Some(OTHER), None)?;
     let link = lab.at("sticky/link.toml");
-    refused_until_mended(guest, &["apply", &link], &format!("the link `{link}` belongs to user 65534"))?;
+    refused_until_copied(guest, &["apply"], &link, &format!("the link `{link}` belongs to user 65534"))?;
     let own = lab.map("sticky/own.toml", MAP)?;
     ensure!(dmctl(&["apply", &own])?.status == Some(0));
     program("dmsetup", &["remove", "new"])?;
     // The file itself, and a folder of maps.
     chown(&own, Some(OTHER), None)?;
-    refused_until_mended(guest, &["apply", &own], &format!("`{own}` belongs to user 65534"))?;
+    refused_until_copied(guest, &["apply"], &own, &format!("`{own}` belongs to user 65534"))?;
     fs::set_permissions(&mine, Permissions::from_mode(0o664))?;
+    chown(&mine, None, Some(OTHER))?;
     refused_until_mended(guest, &["apply", &mine], "by its group (mode 0664)")?;
-    lab.folder("maps", 0o770)?;
+    lab.folder("maps", 0o777)?;
     lab.map("maps/map.toml", MAP)?;
     refused_until_mended(guest, &["apply", &lab.at("maps")], "the folder")?;
+    // A home, and a checkout in it.
+    lab.folder("home", 0o755)?;
+    lab.folder("home/lab", 0o775)?;
+    let checkout = lab.map("home/lab/map.toml", MAP)?;
+    for name in ["home", "home/lab", "home/lab/map.toml"] {
+        chown(lab.at(name), Some(OTHER), Some(OTHER))?;
+    }
+    refused_until_copied(
+        guest,
+        &["apply"],
+        &checkout,
+        &format!("the folder `{}` belongs to user 65534", lab.at("home")),
+    )?;
+    // A folder of root's that a group works in is left to the group.
+    lab.folder("shared", 0o2775)?;
+    let shared = lab.map("shared/map.toml", MAP)?;
+    chown(lab.at("shared"), None, Some(OTHER))?;
+    refused_until_copied(guest, &["apply"], &shared, "by its group (mode 0775)")?;
+    Ok(())
+}
+
+pub fn the_group_of_root_is_root(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    lab.folder("maps", 0o775)?;
+    let map = lab.map("maps/map.toml", MAP)?;
+    fs::set_permissions(&map, Permissions::from_mode(0o664))?;
+    for arguments in [["plan", &map], ["apply", &lab.at("maps")], ["status", &map], ["deactivate", &map]] {
+        let ran = dmctl(&arguments)?;
+        ensure!(ran.status == Some(0) && ran.stderr.is_empty(), "{arguments:?}: {ran:?}");
+    }
+    Ok(())
+}
+
+pub fn the_text_on_standard_input_is_what_root_gives(guest: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let map = lab.map("map.toml", MAP)?;
+    fs::set_permissions(&map, Permissions::from_mode(0o666))?;
+    chown(&map, Some(OTHER), Some(OTHER))?;
+    let bin = env!("CARGO_BIN_EXE_dmctl");
+    for given in ["- < ", "/dev/stdin < ", "/proc/self/fd/0 < ", "- < <(cat ", "/dev/stdin < <(cat "] {
+        let end = if given.ends_with(' ') && given.contains('(') { ")" } else { "" };
+        program("bash", &["-c", &format!("{bin} apply {given}{map}{end}")])?;
+        ensure!(guest.states()?.len() == 1, "{given}");
+        program("dmsetup", &["remove", "new"])?;
+    }
+    Ok(())
+}
+
+pub fn a_key_that_others_can_read_is_told_as_that(_: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let key = "11".repeat(64);
+    let text = format!(
+        "[mappings.new]\ntargets = [{{ type = \"crypt\", cipher = \"aes-xts-plain64\", length = 64, device = \
+         \"/dev/ram0\", key = {{ hex = \"{key}\" }} }}]\n"
+    );
+    let map = lab.map("map.toml", &text)?;
+    fs::set_permissions(&map, Permissions::from_mode(0o644))?;
+    let ran = dmctl(&["apply", &map])?;
+    ensure!(ran.status == Some(1) && ran.stderr.contains("able to read it"), "{ran:?}");
+    ensure!(!ran.stderr.contains("write it") && told(&ran)? == format!("chmod go-rwx {map}"), "{ran:?}");
     Ok(())
 }
 
@@ -125,7 +210,11 @@ pub fn a_plan_is_as_good_as_each_folder_on_its_way(guest: &Guest) -> Result<()> 
         // Shown, but nothing that it names is looked at.
         let shown = dmctl(&["show", &plan])?;
         ensure!(shown.status == Some(0) && shown.stderr.contains("can't be checked"), "{shown:?}");
-        refused_until_mended(guest, &["apply", "--plan", &plan], told_of)?;
+        if told_of == "is writable" {
+            refused_until_mended(guest, &["apply", "--plan", &plan], told_of)?;
+        } else {
+            refused_until_copied(guest, &["apply", "--plan"], &plan, told_of)?;
+        }
     }
     Ok(())
 }

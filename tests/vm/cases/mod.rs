@@ -148,6 +148,9 @@ cases! {
         three_turn_around_above_a_disk;
     believing:
         a_map_is_as_good_as_each_folder_on_its_way
+        the_group_of_root_is_root
+        the_text_on_standard_input_is_what_root_gives
+        a_key_that_others_can_read_is_told_as_that
         a_plan_is_as_good_as_each_folder_on_its_way
         a_device_that_an_untrusted_map_names_is_not_opened
         no_line_of_a_file_that_a_plan_names_is_drawn

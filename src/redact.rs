@@ -9,6 +9,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::secret::REDACTED;
+use crate::text::push;
 
 /// Fields whose text is a key.
 const KEYS: [&str; 2] = ["key", "hex"];
@@ -56,13 +57,37 @@ pub(crate) fn redact_line(line: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Redacts the text between backticks in a message, but for numbers of sectors.
+/// The most characters of a value that an error shows; and of the text around values, which is longer where a value holds
+/// backticks.
+const MAX_QUOTED: usize = 200;
+const MAX_AROUND: usize = 2000;
+
+/// Redacts the text between backticks in a message, but for numbers of sectors. Of a long one the beginning is left, with its
+/// length.
 pub(crate) fn redact_quoted(message: &str) -> String {
     let number = |part: &str| part.len() <= 20 && part.bytes().all(|byte| byte.is_ascii_digit());
     let redacted = |(index, part): (usize, &str)| {
-        if index % 2 == 0 || number(part) { part.to_string() } else { redact_line(part) }
+        if index % 2 == 0 || number(part) {
+            return shortened(part.to_string(), MAX_AROUND, None);
+        }
+        // A key that reaches beyond the part that is shown is found as a key all the same.
+        let (near, characters) = match part.char_indices().nth(2 * MAX_AROUND) {
+            Some((end, _)) => (&part[..end], Some(part.chars().count())),
+            None => (part, None),
+        };
+        shortened(redact_line(near), MAX_QUOTED, characters)
     };
     message.split('`').enumerate().map(redacted).collect::<Vec<_>>().join("`")
+}
+
+/// Cuts a text of more than `most` characters, and tells how many it has: those that are given, or its own.
+fn shortened(mut text: String, most: usize, characters: Option<usize>) -> String {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        let characters = characters.unwrap_or_else(|| text.chars().count());
+        text.truncate(end);
+        push!(text, "... ({characters} characters)");
+    }
+    text
 }
 
 /// Finds the values that are assigned to the fields that take a key.
@@ -70,6 +95,9 @@ fn assigned_keys(line: &str) -> Vec<Range<usize>> {
     line.match_indices('=')
         .filter_map(|(at, _)| {
             let name = field_before(line, at);
+            if let Some(value) = bare_after(line, at + 1) {
+                return KEYS.contains(&name).then_some(value);
+            }
             let value = quoted_after(line, at + 1)?;
             if KEYS.contains(&name) {
                 Some(value)
@@ -126,9 +154,23 @@ fn quoted_after(line: &str, at: usize) -> Option<Range<usize>> {
     Some(start..end)
 }
 
+/// Returns the value without quotes that begins, after blanks, at `at`: a number, a word whose quotes were forgotten, a list.
+fn bare_after(line: &str, at: usize) -> Option<Range<usize>> {
+    let value = line[at..].trim_start();
+    let ends: &[char] = match value.chars().next()? {
+        '"' | '\'' | '{' | '=' => return None,
+        '[' => &[']'],
+        _ => &[',', '}', ']', '#', ' ', '\t'],
+    };
+    let start = line.len() - value.len();
+    let end = value.find(ends).map_or(line.len(), |length| start + length);
+    (start < end).then_some(start..end)
+}
+
 /// Finds words that look like keys anywhere in a line, and the third part of `internal_hash:algorithm:key`.
 fn key_words(line: &str) -> Vec<Range<usize>> {
-    let ends_word = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '`');
+    let ends_word =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}' | '`');
     let mut found = Vec::new();
     let mut start = 0;
     for word in line.split(ends_word) {
@@ -193,6 +235,11 @@ mod tests {
         }
         for (line, expected) in [
             ("hex = \"beef\"", "hex = \"****\""),
+            ("key={hex=0xc0ffee11c0ffee1}", "key={hex=*****************}"),
+            ("key = {hex = beef } # x", "key = {hex = **** } # x"),
+            ("key = 12, x = 1", "key = **, x = 1"),
+            ("hex = [0xbe, 0xef], x = 1", "hex = ***********], x = 1"),
+            ("0xc0ffee11c0ffee1}}]", "*****************}}]"),
             ("messages = [\"KEY set \\\\be\\\\ef\", \"x\"]", "messages = [\"KEY set ********\", \"x\"]"),
             ("\"key  set beef", "\"key  set ****"),
             ("key = \"wörd\" # x", "key = \"*****\" # x"),
@@ -226,6 +273,18 @@ mod tests {
         let message =
             "`00112233445566aa` is not a device, at most 1801439850948198 of `18014398509481981` are left";
         assert_eq!(redact_quoted(message), message.replace("00112233445566aa", "****************"));
+    }
+
+    #[test]
+    fn messages_show_the_beginning_of_what_is_long() {
+        let long = |part: &str, count: usize| format!("the name `{}` is long", part.repeat(count));
+        assert_eq!(redact_quoted(&long("xy", 100)), long("xy", 100));
+        let cut = format!("the name `{}... (40000000 characters)` is long", "xü".repeat(100));
+        assert_eq!(redact_quoted(&long("xü", 20_000_000)), cut);
+        assert_eq!(redact_quoted(&long("\u{41}", 9_000_000)).len(), "the name `` is long".len() + 200 + 24);
+        // Backticks in a value: what is between them is taken for the text around it.
+        assert!(redact_quoted(&long("x`y", 1)).contains("x`y"));
+        assert!(redact_quoted(&format!("`a`{}`", "z".repeat(50_000))).len() < 3000);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use crate::device::Device;
-use crate::redact::redact_hex;
+use crate::redact::{redact_hex, redact_quoted};
 use crate::secret::Secret;
 use crate::targets::{self, DeviceUse, MessageText, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
@@ -148,7 +148,7 @@ impl RawRow {
     }
 
     fn parse_line(text: &str, line: usize) -> Result<Self, TableError> {
-        let fail = |what: &str| TableError::Row { line, what: what.to_string() };
+        let fail = |what: &str| TableError::Row { line, what: redact_quoted(what) };
         let mut rest = text.trim_start();
         let mut word = || {
             let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));

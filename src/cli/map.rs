@@ -130,10 +130,17 @@ impl Selection {
 
     /// Reads the selected stacks, with the keys that they name.
     pub(crate) fn read_with_keys(&self, files: &[PathBuf], trust: Trust) -> Result<Map, Failure> {
+        self.read_all(files, trust).map(|(map, _)| map)
+    }
+
+    /// Reads the selected stacks, with the keys that they name, and tells which files the map is made of.
+    pub(crate) fn read_all(&self, files: &[PathBuf], trust: Trust) -> Result<(Map, Vec<MapFile>), Failure> {
         let mut loaded = config::load_by(files, trust.rules(Pipes::Read));
         self.narrow(&mut loaded)?;
         loaded.read_keys(&places());
-        judge(loaded, trust).report()
+        let mut read = judge(loaded, trust);
+        let files = std::mem::take(&mut read.files);
+        Ok((read.report()?, files))
     }
 }
 

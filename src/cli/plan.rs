@@ -1,8 +1,14 @@
 //! `dmctl plan`: shows the steps of an apply, with their risk.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+
+use crate::boot;
+use crate::config::{Map, MapFile};
 use crate::plan;
 use crate::plan::document::Document;
 use crate::policy::Class;
@@ -55,7 +61,10 @@ impl Allow {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
-    let map = args.selection.read_with_keys(&args.files.files, context.trust_to_read())?;
+    let (map, files) = args.selection.read_all(&args.files.files, context.trust_to_read())?;
+    if let Some(out) = &args.out {
+        refuse_to_replace(context, out, &map, &files)?;
+    }
     let kernel = context.reading_for(&map)?;
     let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);
@@ -72,6 +81,29 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Error);
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Pending } else { Exit::Done })
+}
+
+/// Refuses to write the plan over a file that it is made from: no copy of that would be left.
+fn refuse_to_replace(context: &Context, out: &Path, map: &Map, files: &[MapFile]) -> Result<(), Failure> {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let Some(there) = identity(out) else { return Ok(()) };
+    let path_of = |file: &MapFile| file.path.clone().unwrap_or_else(|| "/dev/stdin".into());
+    let maps = files.iter().map(path_of).map(|path| (path, "is a file of the map"));
+    let keys =
+        map.mappings.values().flat_map(boot::key_files).map(|path| (path.into(), "holds a key of the map"));
+    let kernel = context.simulated().map(|path| (path.to_path_buf(), "is the simulated kernel"));
+    let mut read = maps.chain(keys).chain(kernel);
+    match read.find(|(path, _)| identity(path) == Some(there)) {
+        Some((path, role)) => Err(Failure::new(
+            Exit::Error,
+            anyhow!(
+                "the plan can't be saved to `{}`: `{}` {role}, and would be replaced; name another file",
+                out.display(),
+                path.display()
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Returns the time, to the second: a review takes longer.

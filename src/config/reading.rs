@@ -132,7 +132,8 @@ impl Reading {
         // Neither a pipe nor a file is judged: the user who started dmctl opened it, and has given this text. A FIFO with a name
         // holds none until a program writes into it, and that may be another user's.
         let is_named = metadata.file_type().is_fifo() && !files::is_pipe(&file, &metadata);
-        let guards = Vec::from_iter(is_named.then(|| Arc::new(Guard::of(Place::File, path, &file, &metadata))));
+        let guards =
+            Vec::from_iter(is_named.then(|| Arc::new(Guard::of(Place::File, path, &file, &metadata))));
         if self.refuses(|user| guards.iter().flat_map(|guard| guard.writers(user)).collect()) {
             return Ok(());
         }
@@ -299,7 +300,7 @@ mod tests {
         let user = nix::unistd::geteuid().as_raw();
         let judged = || read(&[folder.path().into()], Rules::default()).0[0].laxness(user);
         assert_eq!(judged(), []);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
         assert!(matches!(judged()[..], [Laxness::Writable { .. }]));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(judged().len(), 2);

@@ -196,18 +196,24 @@ impl Guard {
             Some(Laxness::Readable {
                 path: self.path.clone(),
                 mode: self.mode,
-                closing: (!self.is_foreign(user)).then_some(Closing::Private),
+                closing: (self.has_name() && !self.is_foreign(user)).then_some(Closing::Private),
             })
         } else {
             self.foreign(user)
         }
     }
 
+    /// Whether a command can name it: standard input, and the numbers of open files, are other files there.
+    fn has_name(&self) -> bool {
+        let unnamed = ["/dev/stdin", "/dev/fd", "/proc"].iter().any(|folder| self.path.starts_with(folder));
+        !unnamed && self.path != Path::new("<stdin>")
+    }
+
     /// Tells that the owner is neither `user` nor root, where that is so.
     fn foreign(&self, user: u32) -> Option<Laxness> {
         let Self { place, owner, .. } = *self;
         let give = if place == Place::Link { Closing::GiveLink } else { Closing::Give };
-        let closing = || (user == 0 && is_roots(&self.path)).then_some(give);
+        let closing = || (user == 0 && self.has_name() && is_roots(&self.path)).then_some(give);
         let path = || self.path.clone();
         self.is_foreign(user).then(|| Laxness::Foreign { place, path: path(), owner, closing: closing() })
     }
@@ -216,7 +222,7 @@ impl Guard {
     /// the group, and what another user owns to that user.
     fn mode_closing(&self, user: u32, bits: u32) -> Option<Closing> {
         let is_of_a_group = self.place == Place::Folder && bits & 0o007 == 0 && self.group != 0;
-        if self.is_foreign(user) || (is_of_a_group && !is_roots(&self.path)) {
+        if !self.has_name() || self.is_foreign(user) || (is_of_a_group && !is_roots(&self.path)) {
             return None;
         }
         let is_for_all = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|shared| self.path == Path::new(shared));
@@ -334,6 +340,10 @@ mod tests {
         ] {
             let told = told(path, place, 1000, 0o777);
             assert!(told.iter().all(|lax| !lax.contains("run `")), "{told:?}");
+        }
+        // Standard input has no name, though it is root's.
+        for path in ["<stdin>", "/dev/stdin", "/dev/fd/9", "/proc/self/fd/9"] {
+            assert!(!told(path, Place::File, 0, 0o666)[0].contains("run `"), "{path}");
         }
         // A folder of root's that a group works in is the group's.
         assert!(!told("/srv/checkout", Place::Folder, 0, 0o2775)[0].contains("run `"));

@@ -102,7 +102,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         Err(FindError::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {
             make_folder(folder_of(path))?;
             let Place { folder, name, .. } = Place::entry(path)?;
-            match mkdirat(&*folder, &name, Mode::from_raw_mode(0o777)) {
+            match mkdirat(&*folder, &name, Mode::from_raw_mode(0o755)) {
                 Err(Errno::EXIST) => make_folder(path),
                 made => Ok(made?),
             }

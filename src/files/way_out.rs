@@ -41,7 +41,8 @@ impl Display for Closing {
     }
 }
 
-/// Whether a path is root's to change, whoever owns it now: that of the configuration of the host, and root's home.
+/// Whether a path is root's to change, though another user may own it now: in the configuration of the host, or in root's
+/// home.
 pub(crate) fn is_roots(path: &Path) -> bool {
     let absolute = path::absolute(path).unwrap_or_default();
     let is_plain = absolute.components().all(|part| part.as_os_str() != "..");
@@ -82,7 +83,14 @@ impl Display for Copied<'_> {
 
 /// Writes what install(1) copies; `None` for what is not a file with a name of its own, or would be copied onto itself.
 fn source(path: &Path) -> Option<String> {
-    let has_name = !path.starts_with("/dev") && !path.starts_with("/proc") && !is_roots(path);
+    if path == Path::new("-") {
+        return None;
+    }
+    let absolute = path::absolute(path).ok()?;
+    // The kernel lets root follow no link of another user's in a folder of all (`fs.protected_symlinks`, proc(5)).
+    let real = path.canonicalize().ok().filter(|real| *real != absolute);
+    let path = real.as_deref().unwrap_or(path);
+    let has_name = !absolute.starts_with("/dev") && !absolute.starts_with("/proc") && !is_roots(path);
     let all = if path.is_dir() { "/*.toml" } else { "" };
     has_name.then(|| format!("{}{all}", word(path).trim_end_matches('/')))
 }
@@ -143,9 +151,9 @@ mod tests {
              '/home/alice/a map.toml' /usr/*.toml /etc/dmctl/`, and name the copy; or give its text on standard \
              input, as `-`"
         );
-        for unnamed in ["/dev/fd/9", "/proc/self/fd/9", "/etc/dmctl/map.toml"] {
+        for unnamed in ["-", "/dev/stdin", "/dev/fd/9", "/proc/self/fd/9", "/etc/dmctl/map.toml"] {
             let told = Copied::Map(&[unnamed.into()]).to_string();
-            assert!(!told.contains("install") && !told.contains(unnamed), "{told}");
+            assert!(!told.contains("install") && (unnamed == "-" || !told.contains(unnamed)), "{told}");
         }
         let told = Copied::Plan(Path::new("/tmp/plan.json")).to_string();
         assert!(

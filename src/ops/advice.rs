@@ -6,6 +6,7 @@ use crate::access::Access;
 use crate::identity::{DevNum, printable};
 use crate::kernel::ReadKernel;
 use crate::keys::MissingKey;
+use crate::redact::redact_quoted;
 use crate::table::RawRow;
 use crate::targets::{self, DeviceUse, Mode, ParamsError, Problem, Problems, Target};
 
@@ -30,7 +31,7 @@ pub enum RowProblem {
     #[error("word {} of the parameters: {}", .0.word + 1, .0)]
     Params(ParamsError),
     /// A field breaks a rule of its target.
-    #[error("{0}")]
+    #[error("{}", redact_quoted(&.0.to_string()))]
     Field(Problem),
     /// A target of this type needs a read-only table.
     #[error("a table with `{0}` must be loaded read-only")]

@@ -36,6 +36,7 @@ mod scan;
 mod spellings;
 mod stacks;
 mod streams;
+mod unharmed;
 mod units;
 mod unknown;
 mod unseen;

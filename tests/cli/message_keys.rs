@@ -30,6 +30,7 @@ fn a_key_in_a_message_is_in_no_output() {
         (format!("KEY  Set {}", KEY.to_uppercase()), format!("load x={}", KEY.to_uppercase())),
         (format!("key set {}", KEY.replace("1e", "\\\\1e")), format!("load {}", KEY.replace("1e", "\\\\1e"))),
         (format!("key set :32:{KEY}"), format!("@stats_create - /1 {KEY}")),
+        ("key wipe".to_string(), format!("Key set {}", &KEY[..20])),
     ] {
         let lab = Lab::new();
         let path = lab.write("map.toml", &map(&message, &unknown));
@@ -123,6 +124,45 @@ fn a_mistake_beside_such_a_message_shows_no_key() {
             let ended = lab.run(["validate", &path]);
             assert_eq!(ended.code, 1, "{text}");
             hides(&["validate"], &ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_key_in_the_wrong_form_or_place_is_in_no_error() {
+    let lab = Lab::new();
+    let good = map("key wipe", "x");
+    for key in
+        ["{ hex = 0x0f1e2d3c4b5a697 }", "{hex=0f1e2d3c4b5a6978}", "0x0f1e2d3c4b5a697", "{hex=[0x0f1e, 12]}"]
+    {
+        let text = good.replace("{ keyring = \"logon:a\", bytes = 64 }", key);
+        let path = lab.write("map.toml", &text);
+        for command in [&["validate", &path][..], &["plan", &path, "--json"], &["apply", &path]] {
+            let ended = lab.run(command);
+            let all = ended.stdout + &ended.stderr;
+            assert!(
+                ended.code == 1 && all.contains("**") && !all.contains("0f1e"),
+                "{command:?} {key}: {all}"
+            );
+        }
+    }
+    for digits in [20, 64] {
+        let key = &KEY[..digits];
+        for table in [
+            format!("0 8 linear {key} 0"),
+            format!("0 8 linear /dev/sda {key}"),
+            format!("0 8 striped 1 8 {key} 0"),
+            format!("0 8 {key} linear"),
+            format!("0 {key} linear /dev/sda 0"),
+            format!("{key} 8 linear /dev/sda 0"),
+        ] {
+            for ended in [
+                lab.run(["create", "n", "--table", &table]),
+                lab.run_with(["create", "n"], table.as_bytes()),
+                lab.run(["import-concise", &format!("n,,,rw,{table}")]),
+            ] {
+                assert!(ended.code != 0 && !ended.stderr.contains(&key[..16]), "{table}: {ended:?}");
+            }
         }
     }
 }

@@ -5,10 +5,10 @@
 //! never wait.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::RawFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 
 use anstream::{AutoStream, ColorChoice};
 use nix::fcntl::OFlag;
@@ -35,9 +35,11 @@ pub(super) struct Reporter {
 impl Reporter {
     /// Opens the pipes with these numbers.
     pub(super) fn open(numbers: &str) -> io::Result<Self> {
-        let mut pipes = numbers.split(',').map(open);
-        let mut next = || pipes.next().unwrap_or_else(|| Err(io::Error::other("a pipe is missing")));
-        Ok(Self { exit: Some(next()?), output: Some([next()?, next()?]) })
+        let numbers = distinct(numbers)?;
+        // Each is looked at before one is closed: another file could get its number.
+        numbers.iter().try_for_each(|number| is_pipe(*number))?;
+        let [exit, stdout, stderr] = numbers;
+        Ok(Self { exit: Some(open(exit)?), output: Some([open(stdout)?, open(stderr)?]) })
     }
 
     /// Prints to the parent from now on, in the colours of the terminal.
@@ -58,9 +60,24 @@ impl Reporter {
     }
 }
 
+/// Reads three different numbers, none of which is that of a standard stream.
+fn distinct(numbers: &str) -> io::Result<[RawFd; 3]> {
+    let wrong = || io::Error::other("not the numbers of three pipes");
+    let read: Vec<RawFd> =
+        numbers.split(',').map(str::parse).collect::<Result<_, _>>().map_err(io::Error::other)?;
+    let numbers: [RawFd; 3] = read.try_into().map_err(|_| wrong())?;
+    let [one, two, three] = numbers;
+    let is_fit = numbers.iter().all(|number| *number > 2) && one != two && two != three && one != three;
+    if is_fit { Ok(numbers) } else { Err(wrong()) }
+}
+
+fn is_pipe(number: RawFd) -> io::Result<()> {
+    let is_pipe = fs::metadata(format!("/proc/self/fd/{number}"))?.file_type().is_fifo();
+    if is_pipe { Ok(()) } else { Err(io::Error::other(format!("{number} is not a pipe"))) }
+}
+
 /// Opens a pipe by its number, for writes that never wait. Other processes that have the pipe are not concerned.
-fn open(number: &str) -> io::Result<File> {
-    let number: RawFd = number.parse().map_err(io::Error::other)?;
+fn open(number: RawFd) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK.bits();
     let pipe = File::options().write(true).custom_flags(flags).open(format!("/proc/self/fd/{number}"))?;
     close(number)?;

@@ -18,6 +18,7 @@ use crate::access::Access;
 use crate::block_size::{MisalignedRow, Part, RowBlocks, TableBlocks};
 use crate::device::{Device, Form};
 use crate::identity::{DevNum, printable};
+use crate::redact::redact_quoted;
 use crate::table::{RawRow, Table};
 use crate::targets::generic::Generic;
 use crate::targets::{self, DeviceUse, Mode, Problems, Style, Target, Traits};
@@ -115,7 +116,7 @@ fn construct(
     let mut problems = Problems::default();
     typed.check(Some(row.length), &mut problems);
     if let Some(problem) = problems.into_vec().into_iter().next() {
-        return Err(invalid(&problem.to_string()));
+        return Err(invalid(&redact_quoted(&problem.to_string())));
     }
     ciphers::load(row)?;
     if typed.traits().mode == Mode::ReadOnly && access == Access::Writable {

@@ -35,10 +35,24 @@ pub(super) fn read(path: &Path) -> Result<State, KernelError> {
     State::parse(text, &path.display().to_string()).map_err(KernelError::State)
 }
 
+/// Whether a kernel was read from the file into which it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was: the file keeps its owner, as the lock beside it does.
+    Back,
+    /// It is a new kernel.
+    New,
+}
+
 /// Writes `state` into the file at `path`. After an error or a crash the file has its old content. It keeps its mode,
 /// unless the state may hold a key: then only its owner can read it.
-pub(super) fn write(path: &Path, state: &State) -> Result<(), KernelError> {
-    let mode = if state.may_hold_a_key() { FileMode::Private } else { FileMode::Keep };
+pub(super) fn write(path: &Path, state: &State, written: Written) -> Result<(), KernelError> {
+    let mode = match (state.may_hold_a_key(), written) {
+        (true, Written::New) => FileMode::Private,
+        (true, Written::Back) => FileMode::PrivateOfOwner,
+        (false, Written::New) => FileMode::Keep,
+        (false, Written::Back) => FileMode::KeepOwner,
+    };
     let text = Zeroizing::new(state.to_json());
     files::sweep(path, TEMPORARY);
     files::replace(path, text.as_bytes(), TEMPORARY, mode, Durability::Synced)

@@ -38,6 +38,7 @@ mod superblock;
 mod thin;
 mod versions;
 
+use file::Written;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 
@@ -71,6 +72,8 @@ struct Inner {
     faults: Faults,
     /// Whether the model has changes that the file lacks.
     changed: bool,
+    /// Whether the file has been read, or written once.
+    written: Written,
     /// The place after the device that was read last: devices are mostly read in the order of the list.
     next: usize,
 }
@@ -79,7 +82,8 @@ impl Simulated {
     /// Creates a kernel in memory. An error names the part of `state` that is not valid.
     pub fn new(state: &State) -> Result<Self, KernelError> {
         let model = Model::from_state(state).map_err(KernelError::State)?;
-        let inner = Inner { model, faults: Faults::default(), changed: false, next: 0 };
+        let inner =
+            Inner { model, faults: Faults::default(), changed: false, written: Written::Back, next: 0 };
         Ok(Self { path: None, inner: Mutex::new(inner) })
     }
 
@@ -96,6 +100,7 @@ impl Simulated {
     pub fn create(path: &Path, state: &State) -> Result<Self, KernelError> {
         let kernel = Self::new(state)?;
         kernel.inner().changed = true;
+        kernel.inner().written = Written::New;
         Ok(Self { path: Some(path.to_path_buf()), ..kernel })
     }
 
@@ -109,8 +114,8 @@ impl Simulated {
     pub fn save(&self) -> Result<(), KernelError> {
         let mut inner = self.inner();
         if let Some(path) = self.path.as_deref().filter(|_| inner.changed) {
-            file::write(path, &inner.model.to_state())?;
-            inner.changed = false;
+            file::write(path, &inner.model.to_state(), inner.written)?;
+            (inner.changed, inner.written) = (false, Written::Back);
         }
         Ok(())
     }

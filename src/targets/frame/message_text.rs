@@ -99,11 +99,18 @@ mod tests {
                 (format!("load:{KEY}:x"), "load:<secret>:x"),
                 (format!("load {}", KEY.replace("22", "\\2\\2")), "load <secret>"),
                 (format!("@stats_create - /1 {KEY}"), "@stats_create - /1 <secret>"),
+                ("key set 00112233445566778899".to_string(), "key set <secret>"),
+                ("Key  S\\et beef key".to_string(), "Key  S\\et <secret> key"),
             ] {
                 assert_eq!(shown(row, &message), (expected.to_string(), true));
             }
-            for message in ["addbadblock 60", "set_region_mappings 0:1 R2,10", &format!("load {}", &KEY[1..])]
-            {
+            for message in [
+                "addbadblock 60",
+                "key set :32:logon:x",
+                "key wipe",
+                "set_region_mappings 0:1 R2,10",
+                &format!("load {}", &KEY[1..]),
+            ] {
                 assert_eq!(shown(row, message), (message.to_string(), false));
             }
         }

@@ -7,11 +7,12 @@ use thiserror::Error;
 
 use crate::device::Device;
 use crate::mistake::Mistake;
+use crate::redact::redact_quoted;
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
 
 /// Why the parameters of a row were refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{mistake}")]
+#[error("{}", redact_quoted(&.mistake.to_string()))]
 pub struct ParamsError {
     /// Which word is wrong, from 0; the count of words when one is missing.
     pub word: usize,

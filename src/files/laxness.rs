@@ -15,6 +15,9 @@ use crate::identity::printable;
 /// The bits of a mode by which users other than the owner may write: those of the group and of all.
 const OTHERS_WRITE: u32 = 0o022;
 
+/// The bits of a mode that are for every user.
+const EVERY_USER: u32 = 0o007;
+
 /// The bit by which the group may write.
 const GROUP_WRITES: u32 = 0o020;
 
@@ -41,7 +44,7 @@ pub enum Place {
 pub enum Laxness {
     /// Its group or everyone may write.
     #[error("{} is writable by users other than its owner, by {} (mode {mode:04o}), who could {}{}",
-        shown(*.place, .path), users(.mode & OTHERS_WRITE), harm(*.place), closed(.path, &.closing))]
+        shown(*.place, .path), users(.mode & OTHERS_WRITE), harm(*.place), closed(.path, *.closing))]
     Writable {
         /// Whether it is the file, or a folder on the way.
         place: Place,
@@ -54,7 +57,7 @@ pub enum Laxness {
     },
     /// The owner is neither root nor the reading user.
     #[error("{} belongs to user {owner}, who could {}{}",
-        shown(*.place, .path), harm(*.place), closed(.path, &.closing))]
+        shown(*.place, .path), harm(*.place), closed(.path, *.closing))]
     Foreign {
         /// Whether it is the file, or on the way to it.
         place: Place,
@@ -67,7 +70,7 @@ pub enum Laxness {
     },
     /// The file holds a key, and its group or everyone may read it.
     #[error("`{}` holds a key and is readable by users other than its owner, by {} (mode {mode:04o}){}",
-        printable(&.path.to_string_lossy()), users(.mode & OTHERS_READ), closed(.path, &.closing))]
+        printable(&.path.to_string_lossy()), users(.mode & OTHERS_READ), closed(.path, *.closing))]
     Readable {
         /// The file.
         path: PathBuf,
@@ -119,8 +122,8 @@ fn users(bits: u32) -> &'static str {
 }
 
 /// Writes the command that closes a file, where there is one.
-fn closed(path: &Path, closing: &Option<Closing>) -> String {
-    closing.as_ref().map_or_else(String::new, |closing| format!("; run `{closing} {}`", word(path)))
+fn closed(path: &Path, closing: Option<Closing>) -> String {
+    closing.map_or_else(String::new, |closing| format!("; run `{closing} {}`", word(path)))
 }
 
 /// The owner and the permissions of a file, or of what is on the way to it.
@@ -221,7 +224,7 @@ impl Guard {
     /// Returns the command that takes the right to write, by `bits`, from others. A folder that a group shares is left to
     /// the group, and what another user owns to that user.
     fn mode_closing(&self, user: u32, bits: u32) -> Option<Closing> {
-        let is_of_a_group = self.place == Place::Folder && bits & 0o007 == 0 && self.group != 0;
+        let is_of_a_group = self.place == Place::Folder && bits & EVERY_USER == 0 && self.group != 0;
         if !self.has_name() || self.is_foreign(user) || (is_of_a_group && !is_roots(&self.path)) {
             return None;
         }

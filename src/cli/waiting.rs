@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Map;
+use crate::diff::Unjudgeable;
 use crate::identity::Key;
 use crate::observed::{Awaited, awaited};
 use crate::plan::{self, Obstacle};
@@ -84,12 +85,13 @@ fn wait(context: &Context, map: &Map, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Lists the mappings that can't have their table without a lower device that is not found.
+/// Lists the mappings that can't have their table without a lower device that is not found, or may have another one.
 fn without_devices(context: &Context, map: &Map) -> Result<BTreeSet<Key>, Failure> {
     let plan = plan::plan(context.reading()?.as_ref(), map, &BTreeSet::new())?;
     let missing =
         plan.conflicts.into_iter().filter(|one| matches!(one.reason, Obstacle::LowerMissing { .. }));
-    Ok(missing.map(|one| one.mapping).collect())
+    let unjudged = plan.unjudged.into_iter().filter(|one| matches!(one.reason, Unjudgeable::Lower { .. }));
+    Ok(missing.map(|one| one.mapping).chain(unjudged.map(|one| one.mapping)).collect())
 }
 
 /// Tells what is waited for, each device once.

@@ -292,6 +292,10 @@ pub trait ReadKernel: Sync {
     /// a mapping that is `dm-N`.
     fn driver_name(&self, number: DevNum) -> Option<String>;
 
+    /// Lists the paths that a block device is known to have, whether they are there or not: its node, as its driver names it,
+    /// and the links that udev recorded of it.
+    fn recorded_paths(&self, number: DevNum) -> BTreeSet<String>;
+
     /// Reads what tells a block device from another of the same number and size, as far as its driver tells it. Links are
     /// left out: [`Hallmarks::complete`] takes them from the [`paths`](Self::paths).
     fn hallmarks(&self, number: DevNum) -> Hallmarks;

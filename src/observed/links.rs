@@ -22,9 +22,18 @@ pub enum Meaning {
     /// shows the content of this one.
     Shows(DevNum),
     /// The lower device that the mapping has in the place of one that is not found, provided that it needs no other table.
-    Gone(DevNum),
+    Gone(Gone),
     /// One of several lower devices; which, can't be told.
     Unknown,
+}
+
+/// A lower device of a live table in the place of one that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The device that the live table has.
+    pub number: DevNum,
+    /// Whether a record of that device has the path that is gone. Otherwise the path may mean any device.
+    pub is_recorded: bool,
 }
 
 /// The links that were moved, by the mapping that is written with them.

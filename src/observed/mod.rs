@@ -37,7 +37,7 @@ use circles::Circles;
 pub(crate) use heads::Head;
 use heads::Holder;
 use links::Links;
-pub(crate) use links::Meaning;
+pub(crate) use links::{Gone, Meaning};
 use neighbours::Neighbours;
 use unseen::{UnseenParts, seen};
 use users::DeviceUsers;
@@ -287,7 +287,9 @@ impl Observed {
     /// [`meaning`](Self::meaning) tells.
     pub fn number_for(&self, mapping: Option<&Mapping>, device: &Device) -> Option<DevNum> {
         match mapping.and_then(|mapping| self.meaning(mapping, device)) {
-            Some(Meaning::Had(number) | Meaning::Shows(number) | Meaning::Gone(number)) => Some(*number),
+            Some(Meaning::Had(number) | Meaning::Shows(number) | Meaning::Gone(Gone { number, .. })) => {
+                Some(*number)
+            }
             Some(Meaning::Unknown) => None,
             None => self.number(device),
         }

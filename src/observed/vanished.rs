@@ -1,13 +1,14 @@
 //! Lower devices whose path, link or tag is gone while a live table uses them.
 //!
-//! A table holds its devices by number: it goes on without their nodes. What the map means is then what the live table has in
-//! the same place, provided that the table is as the map tells otherwise; a table that is to be loaded needs the path.
+//! A table holds its devices by number: it goes on without their nodes. Where a record of the device in the same place of the
+//! live table still has the path, that device is meant, provided that the table is as the map tells otherwise. Without such a
+//! record the path may mean any device: the live table can't be judged. A table that is to be loaded needs the path.
 
 use std::collections::BTreeMap;
 
-use super::{Meaning, Observed};
+use super::{Gone, Meaning, Observed};
 use crate::config::{Map, Mapping, State};
-use crate::device::Form;
+use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, ReadKernel};
 use crate::targets;
@@ -26,7 +27,11 @@ impl Observed {
                 {
                     self.blocks.insert(number, block);
                 }
-                self.links.entry(mapping.key.clone()).or_default().insert(form, Meaning::Gone(number));
+                let recorded = kernel.recorded_paths(number);
+                let device = Device { form, number: None };
+                let is_recorded = device.paths().iter().any(|path| recorded.contains(path.as_ref()));
+                let gone = Meaning::Gone(Gone { number, is_recorded });
+                self.links.entry(mapping.key.clone()).or_default().insert(device.form, gone);
             }
         }
         Ok(())

@@ -124,13 +124,17 @@ impl<'a> Comparison<'a> {
         let short = present && rows.len() < mapping.rows.len();
         obstacles.extend(circle);
         obstacles.dedup();
-        let mut warnings = Vec::new();
+        let (mut warnings, mut unknown) = (Vec::new(), None);
         if !short && !caused_by_plan && serves(mapping, device, &rows, &obstacles) {
+            unknown = obstacles.iter().find_map(Obstacle::unrecorded);
             warnings = std::mem::take(&mut obstacles);
+            warnings.retain(|warning| warning.unrecorded().is_none());
         }
         let mut blocked = !obstacles.is_empty() || self.in_conflict[id] || short;
         let (mut drift, mut ignored) = (Drift::Blocked, Vec::new());
-        if !blocked {
+        if let Some(unknown) = unknown.filter(|_| !blocked) {
+            drift = Drift::Unknown(Box::new(unknown));
+        } else if !blocked {
             let judged = judge(mapping, found, &mut rows);
             drift = self.followed(judged.0, &rows, found, lowers);
             drift = self.formatted(drift, &rows, found);

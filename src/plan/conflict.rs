@@ -16,10 +16,11 @@ use super::wrong_below::WrongBelow;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
+use crate::diff::Unjudgeable;
 use crate::identity::{Called, DevNum, Key, Name, Uuid};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
-use crate::observed::Circle;
+use crate::observed::{Circle, Gone};
 use crate::targets::{Contradiction, NoRoom, Problem};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
@@ -95,7 +96,7 @@ pub enum Obstacle {
         /// How long an apply waits for it.
         wait: Duration,
         /// The device that the live table has in its place.
-        had: Option<DevNum>,
+        had: Option<Gone>,
     },
     /// A lower device is an orphan that is removed.
     LowerPruned {
@@ -274,6 +275,18 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// Why the live table can't be judged, where a lower device is not found and may be another than the one of the table.
+    pub(super) fn unrecorded(&self) -> Option<Unjudgeable> {
+        match self {
+            Self::LowerMissing {
+                device, absence, had: Some(Gone { number, is_recorded: false }), ..
+            } => {
+                Some(Unjudgeable::Lower { device: device.clone(), absence: absence.clone(), number: *number })
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the obstacle is only in the way of a load: a table that is live already goes on.
     pub(super) fn hinders_only_a_load(&self) -> bool {
         matches!(

@@ -145,7 +145,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         }
         let meaning = self.lowers.observed.meaning(self.mapping, device);
         let had = match meaning {
-            Some(Meaning::Gone(number)) => Some(*number),
+            Some(Meaning::Gone(gone)) => Some(*gone),
             _ => None,
         };
         let found = self.lowers.observed.number(device);
@@ -157,7 +157,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
                 had,
             });
         }
-        let Some(leads_to) = found.or(had) else { return };
+        let Some(leads_to) = found.or(had.map(|had| had.number)) else { return };
         let moved = || Obstacle::LinkMoved {
             device: (&*device).into(),
             leads_to: self.lowers.observed.called(leads_to),

@@ -1,6 +1,6 @@
 //! Lists the paths of block devices below `/dev`: their own nodes, those of Device Mapper, and udev's links.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ use crate::identity::DevNum;
 
 /// The folder of udev's links: a subfolder for each way to identify disks.
 const LINKS: &str = "/dev/disk";
+/// The database of udev: a record for each block device, `bMAJOR:MINOR`.
+const RECORDS: &str = "/run/udev/data";
 
 pub(super) fn paths() -> BTreeMap<DevNum, Vec<String>> {
     let mut paths: BTreeMap<DevNum, Vec<String>> = BTreeMap::new();
@@ -24,6 +26,19 @@ pub(super) fn paths() -> BTreeMap<DevNum, Vec<String>> {
         }
     }
     paths
+}
+
+/// Lists the paths that are known of a device, whether they are there or not: its node in devtmpfs, and the links in its
+/// record of udev.
+pub(super) fn recorded(number: DevNum) -> BTreeSet<String> {
+    let node = node(number).and_then(|node| node.to_str().map(ToString::to_string));
+    let record = fs::read_to_string(Path::new(RECORDS).join(format!("b{number}"))).unwrap_or_default();
+    node.into_iter().chain(links(&record)).collect()
+}
+
+/// Lists the links in a record: lines such as `S:disk/by-id/x` (`device_update_db` in systemd's `device-private.c`).
+fn links(record: &str) -> impl Iterator<Item = String> {
+    record.lines().filter_map(|line| line.strip_prefix("S:")).map(|link| format!("/dev/{link}"))
 }
 
 /// Lists the nodes that drivers named. Without sysfs, which has the names, these are all nodes in `/dev` itself: disks and
@@ -41,4 +56,15 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = read.map(|entry| entry.path()).collect();
     entries.sort();
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_udev_tells_the_links_of_a_device() {
+        let record = "S:disk/by-id/x\nS:disk/by-label/a\\x20b\nI:1\nE:ID_FS_UUID=1\nG:systemd\n";
+        assert_eq!(links(record).collect::<Vec<_>>(), ["/dev/disk/by-id/x", "/dev/disk/by-label/a\\x20b"]);
+    }
 }

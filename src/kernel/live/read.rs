@@ -95,6 +95,10 @@ impl ReadKernel for Live {
         sysfs::driver_name(number)
     }
 
+    fn recorded_paths(&self, number: DevNum) -> BTreeSet<String> {
+        paths::recorded(number)
+    }
+
     fn hallmarks(&self, number: DevNum) -> Hallmarks {
         hallmarks::hallmarks(number)
     }

@@ -147,6 +147,15 @@ impl ReadKernel for Simulated {
         self.inner().model.mapping(number).map_or(0, |mapping| mapping.in_flight)
     }
 
+    fn recorded_paths(&self, number: DevNum) -> BTreeSet<String> {
+        let model = &self.inner().model;
+        let disk = model.disk(number).into_iter();
+        let mapping = model.mapping(number).into_iter().flat_map(|mapping| mapping.paths.iter());
+        let named = disk.flat_map(|disk| disk.paths.iter().chain(&disk.lost_paths)).chain(mapping);
+        let node = model.mapping(number).map(|_| format!("/dev/dm-{}", number.minor));
+        named.cloned().chain(node).collect()
+    }
+
     fn hallmarks(&self, number: DevNum) -> Hallmarks {
         self.inner().model.hallmarks(number)
     }

@@ -100,6 +100,10 @@ pub struct Disk {
     /// Its node, and after it the links to it.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Paths that are gone, of which a record still tells that they were its own: a node that was removed, a link that udev
+    /// has in its database.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_paths: Vec<String>,
     /// Its size.
     pub sectors: u64,
     /// Whether it refuses writes.
@@ -152,6 +156,7 @@ impl Disk {
         Self {
             number,
             paths: Vec::new(),
+            lost_paths: Vec::new(),
             sectors,
             read_only: false,
             holders: Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Link, Obstacle};
 use crate::identity::{DevNum, Key, Name, printable};
+use crate::observed::Gone;
 use crate::plan::other_stack::OtherStack;
 use crate::targets;
 
@@ -116,7 +117,7 @@ impl Obstacle {
         match self {
             Self::LowerMissing { device, absence, wait, had } => {
                 write!(f, "{} {absence}", **device)?;
-                if let Some(number) = had {
+                if let Some(Gone { number, .. }) = had {
                     return write!(f, "; the live table has {number} in its place");
                 }
                 if wait.is_zero() || !absence.can_end() {

@@ -161,40 +161,52 @@ pub fn a_suspended_device_is_not_peeked_at(guest: &Guest) -> Result<()> {
     Ok(())
 }
 
-/// A table holds its devices by number: it goes on without their nodes, and so does an apply of the rest.
+/// A table holds its devices by number: it goes on without their nodes, and so does an apply of the rest. The sectors stay taken.
 pub fn a_live_table_goes_on_without_the_nodes_below(guest: &Guest) -> Result<()> {
     guest.blank()?;
     let map = |grown: u64, changed: u64| {
         format!(
-            "[mappings.n]\nwait = '30s'\ntargets = [{{ type = 'linear', length = {changed}, device = '/dev/vanishing' }}]\n\
+            "[mappings.n]\nwait = '30s'\ntargets = [{{ type = 'linear', length = {changed}, device = '/dev/ram0' }}]\n\
              [mappings.l]\nwait = '30s'\ntargets = [{{ type = 'linear', device = '/dev/vanishing-link' }}]\n\
              [mappings.u]\ntargets = [{{ type = 'linear', length = 8, device = '@n' }}]\n\
              [mappings.g]\ntargets = [{{ type = 'linear', length = {grown}, device = '/dev/ram2' }}]"
         )
     };
-    program("busybox", &["mknod", "/dev/vanishing", "b", "1", "0"])?;
     symlink("/dev/vanishing-too", "/dev/vanishing-link")?;
     program("busybox", &["mknod", "/dev/vanishing-too", "b", "1", "1"])?;
     guest.apply(&map(8, 16), &[])?;
-    fs::remove_file("/dev/vanishing")?;
+    // udev records the links of a device here.
+    fs::create_dir_all("/run/udev/data")?;
+    fs::write("/run/udev/data/b1:1", "S:vanishing-link\nI:1\n")?;
+    fs::remove_file("/dev/ram0")?;
     fs::remove_file("/dev/vanishing-too")?;
     let plan = with_map("plan", &map(16, 16), &[])?;
     ensure!(plan.status == Some(0) && !plan.stdout.contains("conflict"), "{plan:?}");
     for told in
-        ["/dev/vanishing does not exist; the live table has 1:0 in its place", "leads to /dev/vanishing-too"]
+        ["/dev/ram0 does not exist; the live table has 1:0 in its place", "leads to /dev/vanishing-too"]
     {
         ensure!(plan.stdout.contains(told), "{told}: {}", plan.stdout);
     }
     let begin = std::time::Instant::now();
     guest.apply(&map(16, 16), &[])?;
     ensure!(begin.elapsed().as_secs() < 15, "a live table was waited for");
+    let taken = "[mappings.w]\ntargets = [{ type = 'linear', length = 8, device = '1:0' }]";
+    guest.refused(&format!("{}\n{taken}", map(16, 16).replace("30s", "0s")), &[], 1)?;
+    // No record has this path: it may mean any device.
+    let strange = map(16, 16).replace("/dev/ram0", "/dev/never-seen").replace("30s", "1s");
+    let plan = with_map("plan", &strange, &[])?;
+    ensure!(plan.status == Some(0) && plan.stdout.contains("? unknown"), "{plan:?}");
+    let begin = std::time::Instant::now();
+    guest.apply(&strange, &[])?;
+    ensure!(begin.elapsed().as_millis() > 900, "a path that may mean any device was not waited for");
+    guest.refused(&format!("{}\n{taken}", strange.replace("1s", "0s")), &[], 1)?;
     // What is to be loaded needs the node.
     let grown = map(16, 24).replace("30s", "0s");
     guest.refused(&grown, &[], 1)?;
     fs::remove_file("/dev/vanishing-link")?;
-    program("busybox", &["mknod", "/dev/vanishing", "b", "1", "0"])?;
+    fs::remove_dir_all("/run/udev/data")?;
+    program("busybox", &["mknod", "/dev/ram0", "b", "1", "0"])?;
     guest.apply(&grown, &[])?;
-    fs::remove_file("/dev/vanishing")?;
     apply_ends("[policy]\nprune = true\n[mappings]", &[], 0)?;
     Ok(())
 }

@@ -126,6 +126,10 @@ impl ReadKernel for Mortal {
         self.kernel.peek(number, offset, length)
     }
 
+    fn recorded_paths(&self, number: DevNum) -> BTreeSet<String> {
+        self.kernel.recorded_paths(number)
+    }
+
     fn driver_name(&self, number: DevNum) -> Option<String> {
         self.kernel.driver_name(number)
     }

@@ -56,7 +56,8 @@ impl<'a> Claims<'a> {
         }
         if has_claims(change) && change.mapping.rows.iter().any(is_grounded) {
             let identity_of = |device: &Device| {
-                let number = observed.number(device)?;
+                // The kernel goes on with what the live table has, whatever became of a link or of a node.
+                let number = observed.number_for(Some(change.mapping), device)?;
                 let place = changes.id_of_number(number, observed);
                 Some(place.map_or(Identity::Other(number), Identity::Mapping))
             };

@@ -79,7 +79,10 @@ impl Found {
     /// reached by the number that it has in a process.
     pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
         let file = self.handle.file();
-        let own = || Arc::new(Guard::of(Place::File, &self.named, file, &self.metadata));
+        let own = || {
+            let guard = Guard::of(Place::File, &self.named, file, &self.metadata);
+            Arc::new(guard.directly_in(self.way.last(), &self.metadata))
+        };
         let own = (!is_pipe(file, &self.metadata)).then(own);
         own.into_iter().chain(self.way.iter().rev().cloned()).collect()
     }

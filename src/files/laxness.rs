@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::getxattr;
 use rustix::io::Errno;
@@ -79,21 +80,37 @@ pub enum Laxness {
         /// How it is closed; `None` where it is another user's.
         closing: Option<Closing>,
     },
+    /// It has more names than one, in a folder where others can give names to files. link(2) gives one to a file of any
+    /// user where `fs.protected_hardlinks` is 0, as the kernel has it (proc(5)).
+    #[error("{} has {names} names (hard links), this one in a folder to which others can write, who could have made it to {}",
+        shown(*.place, .path), harm(*.place))]
+    Linked {
+        /// Whether it is the file, or a link on the way.
+        place: Place,
+        /// The file or link.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
 }
 
 impl Laxness {
     /// Whether what is open is another user's to change, so that the file can only be copied.
     pub(crate) fn is_to_copy(&self) -> bool {
-        let (Self::Writable { closing, .. } | Self::Foreign { closing, .. } | Self::Readable { closing, .. }) =
-            self;
-        closing.is_none()
+        match self {
+            Self::Writable { closing, .. }
+            | Self::Foreign { closing, .. }
+            | Self::Readable { closing, .. } => closing.is_none(),
+            Self::Linked { .. } => true,
+        }
     }
 
-    /// Whether the file itself is open to others, not what is on the way to it.
+    /// Whether the file itself is open to others, not its name or what is on the way to it.
     pub(crate) fn is_of_the_file(&self) -> bool {
         match self {
             Self::Writable { place, .. } | Self::Foreign { place, .. } => *place == Place::File,
             Self::Readable { .. } => true,
+            Self::Linked { .. } => false,
         }
     }
 }
@@ -136,6 +153,8 @@ pub(crate) struct Guard {
     mode: u32,
     /// Whether an access control list may let more users in than the owner and the group.
     is_listed: bool,
+    /// How many names it has, where others could have made the one that was followed; 1 elsewhere.
+    names: u64,
 }
 
 impl Guard {
@@ -145,7 +164,14 @@ impl Guard {
         let (owner, group) = (metadata.uid(), metadata.gid());
         // The list is of interest only where the group decides.
         let is_listed = mode & GROUP_WRITES != 0 && place != Place::Link && has_list(file);
-        Self { place, path: path.to_path_buf(), owner, group, mode, is_listed }
+        Self { place, path: path.to_path_buf(), owner, group, mode, is_listed, names: 1 }
+    }
+
+    /// Notes that it is in `folder`. The number of its names is of interest only where others can make one: elsewhere a
+    /// backup that makes one changes nothing.
+    pub(super) fn directly_in(self, folder: Option<&Arc<Self>>, metadata: &Metadata) -> Self {
+        let is_open = !metadata.is_dir() && folder.is_some_and(|folder| folder.others_write(0) != 0);
+        Self { names: if is_open { metadata.nlink() } else { 1 }, ..self }
     }
 
     /// Returns the bits by which users other than the owner and `user` may write. Group 0 is root's own; so is a user's
@@ -174,7 +200,7 @@ impl Guard {
 
     /// Whether `user` and root alone decide what is there. Unlike by `writers`, the way is judged for each user.
     pub(super) fn is_closed(&self, user: u32) -> bool {
-        self.open_bits(user) == 0 && !self.is_foreign(user)
+        self.open_bits(user) == 0 && !self.is_foreign(user) && self.names <= 1
     }
 
     /// Lists the ways in which users other than `user` and root may write. What is on the way to a file is judged for
@@ -187,8 +213,10 @@ impl Guard {
         let closing = || self.mode_closing(user, bits);
         let writable =
             (bits != 0).then(|| Laxness::Writable { place, path: path(), mode, closing: closing() });
+        let names = self.names;
+        let linked = (names > 1 && user == 0).then(|| Laxness::Linked { place, path: path(), names });
         let foreign = self.foreign(user);
-        writable.into_iter().chain(foreign).filter(move |_| is_judged)
+        writable.into_iter().chain(foreign).chain(linked).filter(move |_| is_judged)
     }
 
     /// Returns the way in which users other than `user` and root may read a file, if there is one.
@@ -246,7 +274,7 @@ mod tests {
     use super::*;
 
     fn guard(place: Place, owner: u32, mode: u32) -> Guard {
-        Guard { place, path: "/srv/a map".into(), owner, group: 50, mode, is_listed: false }
+        Guard { place, path: "/srv/a map".into(), owner, group: 50, mode, is_listed: false, names: 1 }
     }
 
     fn writers(place: Place, owner: u32, mode: u32, user: u32) -> Vec<String> {

@@ -237,6 +237,79 @@ fn what_others_own_is_theirs() {
 }
 
 #[test]
+fn a_name_that_others_could_have_made_is_theirs() {
+    let lab = Lab::new();
+    lab.folder("sticky", 0o1777);
+    lab.folder("closed", 0o755);
+    lab.folder("sticky/below", 0o755);
+    let file = lab.file("x");
+    let pipe = lab.at("pipe");
+    mkfifo(&pipe, Mode::S_IRUSR).unwrap();
+    symlink(&file, lab.at("link")).unwrap();
+    for name in ["x", "pipe", "link"] {
+        for folder in ["sticky", "closed", "sticky/below"] {
+            // As link(2): a symbolic link is not followed.
+            fs::hard_link(lab.at(name), lab.at(&format!("{folder}/{name}"))).unwrap();
+        }
+    }
+    let linked = |path: &Path| -> Vec<String> {
+        let found = find(path).unwrap().laxness(0);
+        let linked = found.iter().filter(|lax| matches!(lax, Laxness::Linked { .. }));
+        linked.map(ToString::to_string).collect()
+    };
+    for name in ["x", "pipe"] {
+        let path = lab.at(&format!("sticky/{name}"));
+        assert_eq!(
+            linked(&path),
+            [format!(
+                "`{}` has 4 names (hard links), this one in a folder to which others can write, who could have made it to decide what dmctl does",
+                path.display()
+            )]
+        );
+    }
+    let told = linked(&lab.at("sticky/link"));
+    assert!(told[0].starts_with(&format!("the link `{}` has 4 names", lab.at("sticky/link").display())));
+    assert!(told[0].ends_with("who could have made it to decide where it leads") && told.len() == 1);
+    // The names that this user alone could have made, and a link to one of them from a folder of all.
+    symlink(lab.at("closed/x"), lab.at("sticky/to")).unwrap();
+    for path in ["x", "pipe", "link", "closed/x", "closed/link", "sticky/below/x", "sticky/to"] {
+        assert_eq!(linked(&lab.at(path)), Vec::<String>::new(), "{path}");
+    }
+    // The other way round: what the link leads to.
+    symlink(lab.at("sticky/x"), lab.at("closed/to")).unwrap();
+    assert_eq!(linked(&lab.at("closed/to")).len(), 1);
+    // By the list of the folder.
+    let (folder, entry) = entered(&lab, "sticky");
+    let found = folder.find(&lab.at("sticky/x"), &entry).unwrap();
+    assert_eq!(found.laxness(0).iter().filter(|lax| matches!(lax, Laxness::Linked { .. })).count(), 1);
+    // Another user gains nothing by another file.
+    assert_eq!(
+        find(&lab.at("sticky/x"))
+            .unwrap()
+            .laxness(geteuid().as_raw().max(1))
+            .iter()
+            .filter(|lax| matches!(lax, Laxness::Linked { .. }))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn the_last_folder_on_the_way_is_the_one_that_holds_the_file() {
+    let lab = Lab::new();
+    lab.folder("sticky", 0o1777);
+    symlink("/proc", lab.at("sticky/link")).unwrap();
+    let found = find(&lab.at("sticky/link")).unwrap();
+    let is_root = found.way.last().is_some_and(|guard| **guard == root_guard());
+    assert!(is_root, "{:?}", found.way.last());
+}
+
+fn root_guard() -> Guard {
+    let root = fs::File::open("/").unwrap();
+    Guard::of(Place::Folder, Path::new("/"), &root, &root.metadata().unwrap())
+}
+
+#[test]
 fn a_folder_is_read_by_its_names() {
     let lab = Lab::new();
     lab.folder("maps", 0o755);

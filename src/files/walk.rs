@@ -91,7 +91,10 @@ impl Walk {
         while let Some(name) = left.pop_front() {
             if name == Path::new("/") {
                 let root = Self::from_root()?;
-                self = Self { guards: self.guards, links: self.links, ..root };
+                // The last guard is always that of the folder that the next step is in.
+                self.guards.extend(root.guards);
+                self.guards.dedup();
+                self = Self { guards: self.guards, links: self.links, folder: root.folder, path: root.path };
                 continue;
             }
             let at = self.path_of(&name);
@@ -115,7 +118,8 @@ impl Walk {
             }
             self.links.push((at.clone(), step.metadata.uid()));
             if self.guards.last().is_some_and(|folder| folder.is_shared()) {
-                self.guards.push(Arc::new(Guard::of(Place::Link, &at, &step.handle, &step.metadata)));
+                let guard = Guard::of(Place::Link, &at, &step.handle, &step.metadata);
+                self.guards.push(Arc::new(guard.directly_in(self.guards.last(), &step.metadata)));
                 let folder = self.guards.len() - 1;
                 self.guards.swap(folder - 1, folder);
             }

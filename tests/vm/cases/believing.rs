@@ -3,7 +3,9 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -281,6 +283,56 @@ pub fn a_pipe_among_maps_is_waited_for_by_none(_: &Guest) -> Result<()> {
         let ran = dmctl(arguments)?;
         ensure!(ran.status == Some(1) && ran.stderr.contains("is a FIFO"), "{arguments:?}: {ran:?}");
     }
+    Ok(())
+}
+
+/// Another user gives a name of its own to a file of root's, which the kernel allows where `fs.protected_hardlinks` is 0.
+pub fn a_name_that_others_could_have_made_is_theirs(guest: &Guest) -> Result<()> {
+    let lab = Lab::new()?;
+    let sticky = lab.folder("sticky", 0o1777)?;
+    let map = lab.map("map.toml", MAP)?;
+    let plan = lab.at("plan.json");
+    let made = dmctl(&["plan", &map, "--out", &plan])?;
+    ensure!(made.status == Some(0), "{made:?}");
+    let key = lab.map("key", &"11".repeat(64))?;
+    fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+    symlink(&map, lab.at("link.toml"))?;
+    let pipe = lab.at("pipe.toml");
+    mkfifo(Path::new(&pipe), Mode::S_IRUSR)?;
+    fs::write("/proc/sys/fs/protected_hardlinks", "0")?;
+    for name in ["map.toml", "plan.json", "key", "link.toml", "pipe.toml"] {
+        // That of busybox follows no link.
+        let link = Command::new("busybox")
+            .args(["ln", &lab.at(name), &format!("{sticky}/{name}")])
+            .uid(OTHER)
+            .gid(OTHER)
+            .status()?;
+        ensure!(link.success(), "{name}");
+    }
+    let uses_key = format!(
+        "[mappings.new]\ntargets = [{{ type = \"crypt\", cipher = \"aes-xts-plain64\", length = 64, device = \
+         \"/dev/ram0\", key = {{ file = \"{sticky}/key\", encoding = \"hex\" }} }}]\n"
+    );
+    let keyed = lab.map("keyed.toml", &uses_key)?;
+    let at = |name: &str| format!("{sticky}/{name}");
+    for (arguments, named) in [
+        (&["apply", &at("map.toml")][..], format!("`{}` has 2 names", at("map.toml"))),
+        (&["deactivate", &at("map.toml")], format!("`{}` has 2 names", at("map.toml"))),
+        (&["apply", &sticky], format!("`{}` has 2 names", at("map.toml"))),
+        (&["apply", &at("link.toml")], format!("the link `{}` has 2 names", at("link.toml"))),
+        (&["apply", &at("pipe.toml")], format!("`{}` has 2 names", at("pipe.toml"))),
+        (&["apply", "--plan", &at("plan.json")], format!("`{}` has 2 names", at("plan.json"))),
+        (&["apply", &keyed], format!("`{}` has 2 names", at("key"))),
+    ] {
+        let ran = Background::dmctl(arguments)?.end_within(AT_ONCE)?;
+        ensure!(ran.status != Some(0) && ran.stderr.contains(&named), "{arguments:?}: {ran:?}");
+        ensure!(guest.states()?.is_empty(), "{arguments:?}: a device was made");
+    }
+    refused_until_copied(guest, &["apply"], &at("map.toml"), "has 2 names")?;
+    // The name that root has given is root's.
+    let ran = dmctl(&["apply", &map])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    program("dmsetup", &["remove", "new"])?;
     Ok(())
 }
 

@@ -156,6 +156,7 @@ cases! {
         no_line_of_a_file_that_a_plan_names_is_drawn
         a_pipe_among_maps_is_waited_for_by_none
         a_pipe_with_a_name_is_judged_as_a_file
+        a_name_that_others_could_have_made_is_theirs
         what_runs_by_itself_judges_as_apply_does
         a_key_that_an_untrusted_map_names_is_not_read;
     locks:

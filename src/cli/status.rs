@@ -48,7 +48,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         (status::of_map(context.reading_for(&map)?.as_ref(), &map)?, BTreeSet::new())
     };
     let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));
-    let (confirm, sentence) = confirm::state(context)?.unzip();
+    // The states of the mappings are shown where the record can't be read, too.
+    let (waiting, unread) = match confirm::state(context) {
+        Ok(waiting) => (waiting, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    let (confirm, sentence) = waiting.unzip();
     note_unseen(&unseen);
     let status = Status { confirm, mappings, unseen };
     let text = || {
@@ -56,5 +61,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         sentence + &render::status(&status.mappings, ColorMode::Colour)
     };
     args.output.print(text, &status)?;
+    if let Some(failure) = unread {
+        return Err(failure);
+    }
     Ok(if drifted { Exit::Pending } else { Exit::Done })
 }

@@ -66,6 +66,16 @@ impl RecordPlace {
         private::make_folder(folder).map_err(|error| RecordError::of(folder, error))
     }
 
+    /// Whether a record may be there: something else in the place of its folder is an error.
+    pub(super) fn has_folder(&self) -> Result<bool, RecordError> {
+        let folder = folder(&self.path);
+        if self.is_own_folder {
+            private::has_folder(folder).map_err(|error| RecordError::of(folder, error))
+        } else {
+            Ok(true)
+        }
+    }
+
     /// Returns the path of a file beside the record. Of `name` only the last part counts: a forged record must not name
     /// another folder.
     pub(super) fn beside(&self, name: &Path) -> PathBuf {

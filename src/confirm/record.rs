@@ -146,6 +146,9 @@ pub(super) fn monotonic() -> i64 {
 
 /// Opens the record at `place`, and reads the state in it.
 pub(super) fn open(place: &RecordPlace) -> Result<Option<(ConfirmState, File)>, RecordError> {
+    if !place.has_folder()? {
+        return Ok(None);
+    }
     loop {
         let opened = private::open_to_read(place.path(), place.owner());
         let Some(mut file) = opened.map_err(|error| RecordError::of(place.path(), error))? else {

@@ -164,13 +164,27 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), OwnError> {
         _ => {}
     }
     let folder = look(path)?;
-    let metadata = folder.metadata()?;
-    judge_kind(&metadata, FileKind::Folder)?;
-    judge_owner(metadata.uid(), None)?;
+    let metadata = judge_folder(&folder)?;
     if metadata.mode() & 0o777 != PRIVATE_FOLDER {
         fs::set_permissions(path_of(&folder), Permissions::from_mode(PRIVATE_FOLDER))?;
     }
     Ok(())
+}
+
+/// Whether there is an own folder at `path`. What is there and is not one is an error.
+pub(crate) fn has_folder(path: &Path) -> Result<bool, OwnError> {
+    match look(path) {
+        Err(Errno::NOENT) => Ok(false),
+        found => judge_folder(&found?).map(|_| true),
+    }
+}
+
+/// Refuses what can't be an own folder.
+fn judge_folder(found: &File) -> Result<Metadata, OwnError> {
+    let metadata = found.metadata()?;
+    judge_kind(&metadata, FileKind::Folder)?;
+    judge_owner(metadata.uid(), None)?;
+    Ok(metadata)
 }
 
 /// Finds what is at `path`, which may be a link, without opening it.

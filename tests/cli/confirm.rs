@@ -317,3 +317,21 @@ fn an_adoption_is_not_counted_as_put_back() {
     assert!(status.lines().next().unwrap().ends_with("; `ad` stays adopted"), "{status}");
     assert_eq!(lab.ok(["list"]), "ad\n");
 }
+
+#[test]
+fn what_is_in_the_place_of_the_record_hides_no_device() {
+    let lab = Lab::new();
+    lab.ok(["apply", &lab.write("before.toml", BEFORE), "--allow", "remap,format,loss"]);
+    std::fs::create_dir(lab.path("state.json.confirm")).unwrap();
+    let command = format!("`mv -T {0} {0}.old`", lab.path("state.json.confirm"));
+    let status = lab.run(["status"]);
+    assert_eq!(status.code, 1, "{}", status.stderr);
+    assert!(
+        status.stderr.contains(&command) && status.stdout.contains("grows"),
+        "{} {}",
+        status.stdout,
+        status.stderr
+    );
+    let confirm = lab.run(["confirm"]);
+    assert!(confirm.code == 1 && confirm.stderr.contains(&command), "{}", confirm.stderr);
+}

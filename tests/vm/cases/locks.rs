@@ -157,6 +157,15 @@ pub fn what_is_in_the_place_of_a_lock_is_told(guest: &Guest) -> Result<()> {
             plant(kept)?;
             let ran = apply_ends(MAP, &["--confirm-within", "3s"], 1)?;
             ensure!(ran.stderr.contains("`mv -T /run/dmctl /run/dmctl.old`"), "{ran:?}");
+            let _ = fs::remove_file(lock::LIVE);
+            guest.apply(MAP, &[])?;
+            for arguments in [["status"], ["confirm"]] {
+                let ran = Background::dmctl(&arguments)?.end_within(AT_ONCE)?;
+                let moves = ran.stderr.contains("`mv -T /run/dmctl /run/dmctl.old`");
+                ensure!(ran.status == Some(1) && moves, "{arguments:?}: {ran:?}");
+                ensure!(arguments == ["confirm"] || ran.stdout.contains("new  up"), "{ran:?}");
+            }
+            guest.apply(EMPTY, &[])?;
             program("rm", &["-rf", RECORDS])?;
         }
         let _ = fs::remove_file(lock::LIVE);

@@ -48,6 +48,8 @@ pub(crate) struct FileChanges {
     rewritten: BTreeSet<PathBuf>,
     /// When the files changed last.
     changed: Option<Instant>,
+    /// Whether the files were not a map when they were read last.
+    in_gap: bool,
 }
 
 /// The files that are waited for.
@@ -89,16 +91,23 @@ impl FileChanges {
         }
         self.absent.retain(|path, _| !present.contains_key(path));
         self.rewritten.retain(|path| present.contains_key(path));
-        if changed || !self.present.keys().eq(present.keys()) {
+        let was_in_gap = std::mem::take(&mut self.in_gap);
+        if changed || was_in_gap || !self.present.keys().eq(present.keys()) {
             self.changed = Some(now);
         }
         self.present = present;
     }
 
+    /// Records that the files are not a map: the time of quiet begins with the first map that follows, for a map that was
+    /// away comes back in parts as well.
+    pub(crate) fn record_gap(&mut self) {
+        self.in_gap = true;
+    }
+
     /// Returns the files that are waited for, and until when, if nothing changes until then; `None` while there are none.
     /// From that time on they are forgotten.
     pub(crate) fn awaited(&mut self, delay: Duration, now: Instant) -> Option<(Awaited, Instant)> {
-        let changed = self.changed?;
+        let changed = if self.in_gap { now } else { self.changed? };
         let (gone, whole) = (changed + delay, changed + rewritten_quiet(delay));
         if gone <= now {
             self.absent.clear();
@@ -188,6 +197,27 @@ mod tests {
         // It is over, whatever changes then.
         changes.record(files("a:0/1"), false, at(19));
         assert_eq!(changes.awaited(DELAY, at(19)), None);
+    }
+
+    /// A folder that was moved away, or a map with an error in it, comes back one file after another.
+    #[test]
+    fn an_absence_counts_from_the_first_map_after_a_gap() {
+        for gap in ["", "a"] {
+            let at = at(Instant::now());
+            let mut changes = FileChanges::default();
+            changes.record(files("a b c"), true, at(0));
+            changes.record(files(gap), true, at(1));
+            changes.record_gap();
+            assert!(changes.awaited(DELAY, at(100)).is_some(), "{gap:?}");
+            // Whether the content is another than in the gap or not.
+            changes.record(files("a"), gap.is_empty(), at(200));
+            assert_eq!(changes.awaited(DELAY, at(200)), Some((absent("b c"), at(210))), "{gap:?}");
+            changes.record(files("a b"), true, at(205));
+            let _ = changes.awaited(DELAY, at(208));
+            changes.record(files("a b"), false, at(209));
+            assert_eq!(changes.awaited(DELAY, at(209)).unwrap().0.absent, absent("c").absent, "{gap:?}");
+            assert_eq!(changes.awaited(DELAY, at(215)), None, "{gap:?}");
+        }
     }
 
     #[test]

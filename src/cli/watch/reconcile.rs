@@ -209,8 +209,12 @@ impl<'a> Reconciler<'a> {
         // A file that is gone by now is an event, too.
         let marks = files.iter().filter_map(|file| Some((file.clone(), FileMark::of(file).ok()?))).collect();
         self.changes.record(marks, changed, Instant::now());
+        if read.map.is_err() {
+            self.changes.record_gap();
+        }
         let find_hold = || Hold::find(&files, &mut self.changes, self.args.removal_delay);
-        self.hold = self.args.apply.then(find_hold).flatten();
+        // Without a map nothing is carried out, and only an event can end that.
+        self.hold = (self.args.apply && read.map.is_ok()).then(find_hold).flatten();
         let (observation, map) = match read.map {
             Ok(mut map) => {
                 self.expect_lowers(&mut map)?;

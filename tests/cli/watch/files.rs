@@ -181,6 +181,51 @@ fn a_file_that_went_away_is_waited_for_before_anything_is_removed() {
     watching.silent();
 }
 
+/// However long it was away: the time begins with the first map that can be read again.
+#[test]
+fn a_folder_that_comes_back_file_by_file_loses_nothing() {
+    let lab = Lab::new();
+    let (folder, away) = (lab.path("maps"), lab.path("away"));
+    fs::create_dir(&folder).unwrap();
+    lab.write("maps/a.toml", &pruned(&["a"]));
+    lab.write("maps/b.toml", &pruned(&["b"]));
+    lab.ok(["apply", &folder]);
+    let _watching = watch(&lab, &[&folder, "--apply", "--removal-delay", "2s"]);
+    thread::sleep(Duration::from_secs(1));
+    let gaps: [&dyn Fn(); 3] = [
+        &|| fs::rename(&folder, &away).unwrap(),
+        &|| {
+            for file in ["maps/a.toml", "maps/b.toml"] {
+                fs::remove_file(lab.path(file)).unwrap();
+            }
+        },
+        &|| {
+            fs::remove_file(lab.path("maps/b.toml")).unwrap();
+            lab.write("maps/a.toml", "broken");
+        },
+    ];
+    for begin in gaps {
+        begin();
+        thread::sleep(Duration::from_secs(4));
+        if !fs::exists(&folder).unwrap() {
+            fs::create_dir(&folder).unwrap();
+        }
+        lab.write("maps/a.toml", &pruned(&["a"]));
+        thread::sleep(Duration::from_millis(1200));
+        assert_eq!(lab.ok(["list"]), "a\nb\n");
+        lab.write("maps/b.toml", &pruned(&["b"]));
+        thread::sleep(Duration::from_secs(3));
+        assert_eq!(lab.ok(["list"]), "a\nb\n");
+    }
+    // It is gone for good once that time is over.
+    fs::remove_dir_all(&folder).unwrap();
+    thread::sleep(Duration::from_secs(3));
+    fs::create_dir(&folder).unwrap();
+    lab.write("maps/a.toml", &pruned(&["a"]));
+    thread::sleep(Duration::from_secs(4));
+    assert_eq!(lab.ok(["list"]), "a\n");
+}
+
 #[test]
 fn half_of_a_map_is_not_read() {
     let (lab, path, watching) = applying();

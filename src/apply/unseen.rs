@@ -53,10 +53,10 @@ fn judge_row(kernel: &dyn ReadKernel, row: &Row) -> Result<(), Unfit> {
         match found(pair) {
             None if pair.0.is_copy && exists => {}
             Some(Found::Blank) | None => return Err(Unfit::Blank(pair.0.otherwise)),
-            Some(Found::Other) => {
+            Some(Found::Other | Found::Fatal) => {
                 return Err(Unfit::Contradicts(Box::new(Contradiction::foreign(pair.0, row.target.kind()))));
             }
-            Some(Found::Right | Found::Fatal) => {}
+            Some(Found::Right) => {}
         }
     }
     let size_of = |device: &Device| size(kernel, device);

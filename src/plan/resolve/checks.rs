@@ -11,7 +11,7 @@ use crate::observed::Head;
 use crate::plan::change::Drift;
 use crate::plan::conflict::Obstacle;
 use crate::plan::unseen_fact::UnseenFact;
-use crate::targets::{DeviceAccess, DeviceUse, Found, MessageText, Problems, Target};
+use crate::targets::{self, DeviceAccess, DeviceUse, Found, MessageText, Metadata, Problems, Target};
 
 impl Resolver<'_, '_> {
     /// Checks the parameters again, now that lengths and numbers are known.
@@ -64,7 +64,9 @@ impl Resolver<'_, '_> {
             let Some(Head::Bytes(head)) = head else { continue };
             let device = metadata.device;
             let obstacle = match (metadata.look)(head) {
-                Found::Fatal => Obstacle::Metadata { device: device.into(), message: metadata.otherwise },
+                Found::Fatal if !self.has_metadata_at(target, &metadata) => {
+                    Obstacle::Metadata { device: device.into(), message: metadata.otherwise }
+                }
                 Found::Blank if self.lowers.is_read_only(device) && !self.lowers.is_in_use(device) => {
                     Obstacle::LowerUnformatted { device: device.into(), kind: target.kind().into() }
                 }
@@ -72,6 +74,14 @@ impl Resolver<'_, '_> {
             };
             self.obstacles.push(obstacle);
         }
+    }
+
+    /// Whether the live table has the metadata of this type there. The kernel puts it in order before another table takes over.
+    fn has_metadata_at(&self, target: &dyn Target, place: &Metadata<'_>) -> bool {
+        let live = self.lowers.device.into_iter().flat_map(|device| device.table.iter());
+        live.filter(|row| row.kind == target.kind())
+            .filter_map(|row| targets::parse(&row.kind, row.params()).ok())
+            .any(|live| live.metadata().iter().any(|used| used.is_at(place)))
     }
 
     /// Whether a lower device was found to be read-only and without metadata, which the access of the mapping can't mend.

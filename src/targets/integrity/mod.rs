@@ -21,9 +21,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Found, Metadata, NoRoom,
-    OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target,
-    TargetKind, Traits, Words, in_whole_blocks, keyed, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Metadata, NoRoom, OnDisk,
+    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
+    Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -346,14 +346,14 @@ impl Target for Integrity {
 
     /// In recovery mode the kernel reads a superblock and writes none.
     fn metadata(&self) -> Vec<Metadata<'_>> {
+        let recovers = self.mode == Mode::Recovery;
         vec![Metadata {
             device: self.meta_device.as_ref().unwrap_or(&self.device),
             offset: self.reserved.bytes(),
             length: SUPERBLOCK,
-            look: if self.mode == Mode::Recovery { |_| Found::Right } else { superblock::look },
+            look: if recovers { superblock::look_in_recovery } else { superblock::look },
             is_copy: false,
-            otherwise: "the kernel writes a superblock and an empty journal, and every block reads as an error until \
-                        it is written or its tag is recalculated",
+            otherwise: if recovers { superblock::FATAL_IN_RECOVERY } else { superblock::FORMATS },
         }]
     }
 

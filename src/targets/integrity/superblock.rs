@@ -10,6 +10,15 @@ use crate::units::{Bytes, SECTOR};
 const SUPERBLOCK: &str = "the superblock of integrity";
 /// The sectors of the superblock (`SB_SECTORS`).
 const SUPERBLOCK_SECTORS: u64 = 8;
+/// `SB_FLAG_DIRTY_BITMAP`.
+const DIRTY_BITMAP: u32 = 0x4;
+/// The effect of a load where there is not a superblock.
+pub(super) const FORMATS: &str = "the kernel writes a superblock and an empty journal, and every block reads as an error until it is \
+                                  written or its tag is recalculated";
+/// The reason against a load in recovery mode.
+pub(super) const FATAL_IN_RECOVERY: &str = "the flags where the superblock is tell of a dirty bitmap, and the kernel would crash in recovery mode; load it in the mode \
+     bitmap or direct, or clear these 4 KiB if they were never used by integrity";
+
 /// Judges the bytes where the superblock should be.
 pub(super) fn look(bytes: &[u8]) -> Found {
     if bytes.starts_with(MAGIC) {
@@ -19,6 +28,13 @@ pub(super) fn look(bytes: &[u8]) -> Found {
     } else {
         Found::Other
     }
+}
+
+/// Judges the same bytes for a load in recovery mode. The kernel formats nothing then. Linux 6.1 reads the bitmap that the flags
+/// tell of into a journal that it has not made (`dm_integrity_resume`), and crashes; it takes the flags of other content as well.
+pub(super) fn look_in_recovery(bytes: &[u8]) -> Found {
+    let is_dirty = le32(bytes, 24).is_some_and(|flags| flags & DIRTY_BITMAP != 0);
+    if is_dirty { Found::Fatal } else { Found::Right }
 }
 
 pub(super) fn contradiction(wanted: &Integrity, on_disk: &OnDisk<'_>) -> Option<Contradiction> {

@@ -6,6 +6,7 @@ use super::*;
 use crate::identity::DevNum;
 use crate::keys::KeySource;
 use crate::secret::{REDACTED, Secret};
+use crate::targets::Found;
 
 /// What a kernel printed of a device formatted with `crc32c` and defaults.
 const LIVE: &str = "1:0 0 4 J 6 journal_sectors:880 interleave_sectors:32768 buffer_sectors:128 \
@@ -295,6 +296,8 @@ fn the_superblock_is_recognised() {
     let recovery = kit::parse::<Integrity>("1:0 0 4 R 0");
     assert_eq!((recovery.metadata()[0].look)(&[0; 4096]), Found::Right);
     assert_eq!((recovery.metadata()[0].look)(&[1; 4096]), Found::Right);
+    // But for a dirty bitmap, or what is one by chance.
+    assert_eq!((recovery.metadata()[0].look)(&[b'.'; 4096]), Found::Fatal);
     let meta = kit::parse::<Integrity>("1:0 0 4 J 1 meta_device:1:9");
     assert_eq!(meta.metadata()[0].device.to_string(), "1:9");
 }

@@ -143,6 +143,35 @@ pub fn integrity_is_formatted_after_the_recovery_of_a_blank_disk(guest: &Guest) 
     Ok(())
 }
 
+/// Linux 6.1 crashes in recovery mode over a superblock that tells of a dirty bitmap, and over any content with that flag. A live
+/// table in bitmap mode makes it clean before another one takes over.
+pub fn integrity_is_not_recovered_over_a_dirty_bitmap(guest: &Guest) -> Result<()> {
+    guest.needs("integrity")?;
+    guest.blank()?;
+    let map = |mode: &str| {
+        format!(
+            "[mappings.s]\ntargets = [{{ type = 'integrity', device = '/dev/ram0', mode = '{mode}', internal_hash = 'crc32c', length = 8000 }}]"
+        )
+    };
+    guest.apply(&map("bitmap"), &["--allow", "format"])?;
+    let dirty = guest.disks[0].read(0, 8)?;
+    ensure!(dirty[24] == 4, "the bitmap is not dirty: {}", dirty[24]);
+    guest.apply(&map("recovery"), &[])?;
+    apply_ends(NOTHING, &[], 0)?;
+    // As a crash leaves it.
+    guest.disks[0].write(0, &dirty)?;
+    guest.refused(&map("recovery"), &[], 1)?;
+    guest.disks[0].write(0, &[b'.'; 4096])?;
+    guest.refused(&map("recovery"), &[], 1)?;
+    guest.disks[0].write(0, &[b'A'; 4096])?;
+    guest.apply(&map("recovery"), &[])?;
+    apply_ends(NOTHING, &[], 0)?;
+    guest.disks[0].write(0, &dirty)?;
+    guest.apply(&map("bitmap"), &[])?;
+    apply_ends(NOTHING, &[], 0)?;
+    Ok(())
+}
+
 /// The tags of all data must be on `meta_device`, however long the table is.
 pub fn integrity_with_a_device_for_the_tags_that_is_too_small(guest: &Guest) -> Result<()> {
     guest.needs("integrity")?;

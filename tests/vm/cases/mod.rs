@@ -257,7 +257,8 @@ cases! {
         integrity_with_a_device_for_the_tags_that_is_too_small
         integrity_with_reserved_sectors_before_the_tags
         integrity_on_a_device_without_room
-        integrity_is_formatted_after_the_recovery_of_a_blank_disk;
+        integrity_is_formatted_after_the_recovery_of_a_blank_disk
+        integrity_is_not_recovered_over_a_dirty_bitmap;
     outputs:
         a_full_disk_decides_nothing
         a_full_disk_ends_no_trial

@@ -68,6 +68,7 @@ mod excerpt;
 pub mod export;
 pub mod files;
 pub mod graph;
+pub mod health;
 pub mod identity;
 pub mod kernel;
 pub mod keys;

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::device::Device;
 use crate::redact::{redact_hex, redact_quoted};
 use crate::secret::Secret;
-use crate::targets::{self, DeviceUse, MessageText, Style, Target};
+use crate::targets::{self, DeviceUse, MessageText, State, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
 
 /// One row of a table: `length` sectors from `start` on are served by a target of this type.
@@ -65,6 +65,15 @@ impl Row {
     /// metadata of the target is blank ([`Target::fresh_map`]).
     pub fn fresh_map(&self) -> Option<(&Device, u64)> {
         self.placed(self.target.fresh_map())
+    }
+
+    /// Returns the devices that have all sectors of the row, as far as nothing is left that one lacks
+    /// ([`Target::copies`]): each with the sector that is the first of the row.
+    pub fn finished_copies(&self, state: Option<&dyn State>) -> Vec<(&Device, u64)> {
+        let Some(state) = state else { return Vec::new() };
+        let copies = self.target.copies(Some(state)).into_iter().enumerate();
+        let finished = copies.filter(|(place, _)| state.left_on(*place).is_none());
+        finished.filter_map(|(_, copy)| self.placed(Some((copy.device, copy.sector)))).collect()
     }
 
     fn placed<'d>(&self, map: Option<(&'d Device, u64)>) -> Option<(&'d Device, u64)> {

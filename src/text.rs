@@ -44,6 +44,22 @@ pub(crate) fn push_padded(line: &mut String, text: &str, columns: usize) {
     line.extend(iter::repeat_n(' ', columns.saturating_sub(width(text))));
 }
 
+/// Writes a line for each row, with its cells in columns.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(widest);
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            push_padded(&mut line, cell, width);
+            line.push_str("  ");
+        }
+        push_line!(text, "{}", line.trim_end());
+    }
+    text
+}
+
 /// Cuts `text` at blanks into lines of at most `columns`; a word that is longer is cut where it must be.
 pub(crate) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else { return vec![text.to_string()] };

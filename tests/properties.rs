@@ -156,7 +156,13 @@ fn read(text: &str) -> Map {
 }
 
 fn row(kind: &str, params: &str) -> StateRow {
-    StateRow { start: 0, length: SIZE, kind: kind.to_string(), params: Secret::new(params.to_string()) }
+    StateRow {
+        start: 0,
+        length: SIZE,
+        kind: kind.to_string(),
+        params: Secret::new(params.to_string()),
+        status: None,
+    }
 }
 
 /// A kernel with the disks and `foreign` devices of another owner, one of them on top of another.

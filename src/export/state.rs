@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::device_path::Paths;
+use crate::health::{self, DeviceHealth};
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::simulated::{
     Disk, FORMAT_VERSION, Hex, KernelFacts, MappingState, Simulated, State, StateRow, is_metadata,
@@ -96,6 +97,8 @@ fn mapping(
     let id = Id::stable(&device.name, device.uuid.as_ref());
     let Some(live) = kernel.device(&id, Slot::Live)? else { return Ok(None) };
     let inactive = if live.info.inactive_table { kernel.device(&id, Slot::Inactive)? } else { None };
+    let has_state = live.info.live_table && health::has_state(&live.table);
+    let fares = if has_state { health::of(kernel, &id, live.clone())? } else { None };
     let users = kernel.users(device.number)?;
     let own = [format!("/dev/dm-{}", device.number.minor), format!("/dev/mapper/{}", device.name.kernel())];
     let links = paths.remove(&device.number).unwrap_or_default();
@@ -111,7 +114,7 @@ fn mapping(
         read_only: live.info.read_only,
         open_count: live.info.open_count,
         event_nr: live.info.event_nr,
-        live: live.info.live_table.then(|| rows(&live)),
+        live: live.info.live_table.then(|| with_states(rows(&live), fares.as_ref())),
         inactive: inactive.as_ref().map(rows),
         inactive_read_only: inactive.is_some_and(|inactive| inactive.info.read_only),
         deferred_remove: live.info.deferred_remove,
@@ -126,6 +129,16 @@ fn mapping(
     }))
 }
 
+/// Adds the state of each row, where its target has one and it could be read.
+fn with_states(rows: Vec<StateRow>, fares: Option<&DeviceHealth>) -> Vec<StateRow> {
+    let state = |row: &StateRow| {
+        let fares =
+            fares?.rows.iter().find(|fares| (fares.start, fares.length) == (row.start, row.length))?;
+        fares.text.clone()
+    };
+    rows.into_iter().map(|row| StateRow { status: state(&row), ..row }).collect()
+}
+
 fn rows(mapped: &DeviceState) -> Vec<StateRow> {
     let row = |target: &RawRow| {
         let known = targets::find(&target.kind).is_some();
@@ -136,6 +149,7 @@ fn rows(mapped: &DeviceState) -> Vec<StateRow> {
             length: target.length,
             kind: target.kind.to_string(),
             params: Secret::new(params),
+            status: None,
         }
     };
     mapped.table.iter().map(row).collect()

@@ -15,8 +15,10 @@ pub mod live;
 mod memory;
 pub(crate) mod retry;
 pub mod simulated;
+mod status;
 mod unseen;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -26,6 +28,7 @@ pub use absence::Absence;
 pub use error::{Call, KernelError};
 pub use hallmarks::{Hallmarks, Sameness};
 pub use memory::MemoryLock;
+pub use status::{DeviceStatus, StatusRow};
 pub use unseen::{HostPart, Unseen};
 
 use crate::access::Access;
@@ -251,6 +254,18 @@ pub trait ReadKernel: Sync {
 
     /// Reads one mapped device with one of its tables; `None` when it does not exist. One call.
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError>;
+
+    /// Reads the state of each row of a device's live table (`DM_TABLE_STATUS` without `DM_STATUS_TABLE_FLAG`); `None` when
+    /// it does not exist. One call. With `DM_NOFLUSH_FLAG`, so that a look commits no transaction of a pool, a cache or a
+    /// clone. **A suspended device with an `era` row does not answer before it is resumed**: look at it with
+    /// [`device`](Self::device) first.
+    fn status(&self, id: &Id) -> Result<Option<DeviceStatus>, KernelError>;
+
+    /// Keeps other processes of dmctl from suspending devices for as long as the guard lives; `None` where that can't be
+    /// had. For a look at a target that does not answer while it is suspended.
+    fn keep_still(&self) -> Option<Box<dyn Any>> {
+        Some(Box::new(()))
+    }
 
     /// Lists the target types that are loaded, with their versions.
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError>;

@@ -37,7 +37,8 @@ pub(super) fn row(kind: &str, params: &str) -> StateRow {
 
 /// Lists the calls so far that could change a device: `load data`.
 pub(super) fn changes(kernel: &Simulated) -> Vec<String> {
-    let reading = |call| matches!(call, Call::Version | Call::List | Call::Targets | Call::Table);
+    let reading =
+        |call| matches!(call, Call::Version | Call::List | Call::Targets | Call::Table | Call::Status);
     let calls = kernel.calls().into_iter().filter(|(call, _)| !reading(*call));
     calls.map(|(call, device)| format!("{call:?} {device}").to_lowercase()).collect()
 }

@@ -4,6 +4,8 @@
 //! The features are a table of options. The settings of a policy are not: they are a map, for which of them mean
 //! something depends on the policy.
 
+mod state;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Hazards, Metadata, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Traits, Words, alternatives, le32, option,
+    Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow,
+    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
+    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, alternatives, le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -139,7 +141,8 @@ impl Cache {
 
 impl TargetKind for Cache {
     const NAME: &'static str = "cache";
-    const TRAITS: Traits = Traits { counts_from_device: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, counts_from_device: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A slow device with the blocks in use kept on a fast one.",
         since: "3.9",
@@ -147,7 +150,7 @@ impl TargetKind for Cache {
                  that is not such metadata is refused.",
         changes: "Mode, policy and features are a `reload`. Another device is a `remap`; another block size takes \
                   fresh metadata. A cache in mode writeback that is taken away loses its dirty blocks (`loss`): \
-                  set policy = \"cleaner\" first and wait until `dmsetup status` counts no dirty block.",
+                  set policy = \"cleaner\" first and wait with `dmctl wait`.",
         example: "type = \"cache\"\nmetadata = \"/dev/disk/by-id/disk-a-part1\"\ncache = \
                   \"/dev/disk/by-id/disk-a-part2\"\norigin = \"/dev/disk/by-id/disk-b\"\nblock_size = \
                   \"256KiB\"\nmode = \"writethrough\"\npolicy = \"smq\"\npolicy_args = { migration_threshold = 4096 }",
@@ -208,6 +211,30 @@ impl TargetKind for Cache {
 }
 
 impl Target for Cache {
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::DirtyBlocks)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        vec![Copy { device: &self.origin, sector: 0 }]
+    }
+
+    fn remedy(&self, _: Option<&dyn State>) -> Remedy {
+        if self.policy == CLEANER { Remedy::Wait } else { Remedy::Order("set policy = \"cleaner\", apply") }
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }
@@ -276,13 +303,6 @@ impl Target for Cache {
         let known = Some(block).filter(|block| block.0 > 0)?;
         Contradiction::field(&self.metadata, "the cache's metadata", "block_size", &known, &self.block_size)
     }
-
-    fn hazards(&self) -> Hazards {
-        let dirty = "blocks that are dirty in the cache and not yet on the origin; set policy = \"cleaner\" and \
-                     wait until no block is dirty";
-        let may_be_dirty = self.mode() == CacheMode::Writeback && self.policy != CLEANER;
-        Hazards { data_loss_on_remove: may_be_dirty.then_some(dirty), ..Hazards::default() }
-    }
 }
 
 #[cfg(test)]
@@ -337,14 +357,6 @@ mod tests {
             "1:1 1:2 1:0 64 0 mq 2 random_threshold 4",
             "1:1 1:2 1:0 64 0 mq 2 RANDOM_THRESHOLD 04"
         ));
-    }
-
-    #[test]
-    fn only_a_cache_that_writes_back_loses_blocks() {
-        let loses = |row| kit::parse::<Cache>(row).hazards().data_loss_on_remove.is_some();
-        assert!(loses("1:1 1:2 1:0 64 0 smq 0"));
-        assert!(!loses("1:1 1:2 1:0 64 1 writethrough smq 0"));
-        assert!(!loses("1:1 1:2 1:0 64 1 writeback cleaner 0"));
     }
 
     #[test]

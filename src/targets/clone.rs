@@ -1,13 +1,15 @@
 //! `clone`: a copy that can be used while it is being made. Kernel source: `drivers/md/dm-clone-target.c`,
 //! `drivers/md/dm-clone-metadata.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, OnDisk, Options, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits, Words, le64,
-    option,
+    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata,
+    OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken, State,
+    Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -65,7 +67,8 @@ impl Clone {
 
 impl TargetKind for Clone {
     const NAME: &'static str = "clone";
-    const TRAITS: Traits = Traits { suspend_before_load: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, suspend_before_load: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A copy of a device that can be used, and written, while it is being made: what is not copied \
                   yet is read from the source.",
@@ -121,6 +124,30 @@ impl TargetKind for Clone {
 }
 
 impl Target for Clone {
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::UnhydratedRegions)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        vec![Copy { device: &self.destination, sector: 0 }]
+    }
+
+    fn remedy(&self, _: Option<&dyn State>) -> Remedy {
+        if self.no_hydration { Remedy::Order("take no_hydration out, apply") } else { Remedy::Wait }
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

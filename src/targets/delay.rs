@@ -3,12 +3,14 @@
 //! The kernel takes one, two or three groups of words, for reads, writes and flushes. A group that is
 //! left out is the one before it, so `A` and `A A` mean the same though they print differently.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits,
-    Unit, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer, State,
+    Status, Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -77,7 +79,7 @@ impl Delayed {
 
 impl TargetKind for Delay {
     const NAME: &'static str = "delay";
-    const TRAITS: Traits = Traits::EARLY;
+    const TRAITS: Traits = Traits { status: Status::Always, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "I/O is held back for some milliseconds; reads, writes and flushes each for their own time, and \
                   to their own device where that is wanted.",
@@ -118,6 +120,14 @@ impl TargetKind for Delay {
 }
 
 impl Target for Delay {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        "0 0 0".to_string()
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let read = DeviceUse::write(&self.read.device, self.read.offset.0, length);
         let mut lowers = vec![DeviceUse { access: DeviceAccess::Read, ..read }];

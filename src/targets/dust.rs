@@ -1,11 +1,13 @@
 //! `dust`: bad blocks that come and go by message. Kernel source: `drivers/md/dm-dust.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, Target, TargetKind, Traits,
-    Words,
+    DeviceUse, Differences, Doc, Effect, FreshRow, Hazards, LiveRow, ParamsError, Printer, Problems, State,
+    Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -28,7 +30,7 @@ pub(crate) struct Dust {
 
 impl TargetKind for Dust {
     const NAME: &'static str = "dust";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A disk with bad blocks: the message `addbadblock N` makes reads of a block fail until it is \
                   written, `enable` and `disable` turn the behaviour on and off. It starts turned off.",
@@ -61,6 +63,14 @@ impl TargetKind for Dust {
 }
 
 impl Target for Dust {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        state::fresh(self)
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![DeviceUse::write(&self.device, self.offset.0, length)]
     }

@@ -1,12 +1,15 @@
 //! `era`: a device that records which blocks were written in which era. Kernel source:
 //! `drivers/md/dm-era-target.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, OnDisk, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words, le32,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata, OnDisk,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits,
+    Words, le32,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -32,8 +35,13 @@ pub(crate) struct Era {
 
 impl TargetKind for Era {
     const NAME: &'static str = "era";
-    const TRAITS: Traits =
-        Traits { counts_from_device: true, suspend_before_load: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits {
+        status: Status::HangsSuspended,
+        counts_from_device: true,
+        suspend_before_load: true,
+        messages: true,
+        ..Traits::PLAIN
+    };
     const DOC: Doc = Doc {
         summary: "A device as it is, and a record of which blocks were written in which era: for backups and \
                   caches that must know what changed.",
@@ -67,6 +75,18 @@ impl TargetKind for Era {
 }
 
 impl Target for Era {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

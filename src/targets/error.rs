@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Below, DeviceUse, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
+use super::{
+    Below, DeviceUse, Differences, Doc, Health, LiveRow, ParamsError, Printer, State, Target, TargetKind,
+    Words,
+};
 use crate::device::Device;
 
 /// Every read and write fails.
@@ -35,7 +38,25 @@ impl TargetKind for Error {
     fn compare(&self, _: &Self, _: &mut Differences) {}
 }
 
+/// The state of a target that fails each request, as it is meant to.
+#[derive(Debug, Serialize)]
+struct Fails {}
+
+impl State for Fails {
+    fn health(&self) -> Health {
+        Health::Failed
+    }
+
+    fn findings(&self) -> Vec<String> {
+        vec!["all I/O fails: that is what this target is for".to_string()]
+    }
+}
+
 impl Target for Error {
+    fn read_state(&self, _: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        Ok(Box::new(Fails {}))
+    }
+
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         Vec::new()
     }

@@ -1,12 +1,14 @@
 //! `log-writes`: every write is also kept, in order, on a second device. Kernel source:
 //! `drivers/md/dm-log-writes.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Metadata, ParamsError, Printer, RemainingLength,
-    SizeOf, Target, TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata, ParamsError, Printer,
+    RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -22,7 +24,8 @@ pub(crate) struct LogWrites {
 
 impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
-    const TRAITS: Traits = Traits { counts_from_device: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, counts_from_device: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
                   replay them. The message `mark TEXT` puts a mark into the log.",
@@ -50,6 +53,14 @@ impl TargetKind for LogWrites {
 }
 
 impl Target for LogWrites {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        "0 0".to_string()
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

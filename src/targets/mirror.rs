@@ -1,13 +1,16 @@
 //! `mirror`: the same data on several devices, with a log of what may differ. Kernel source:
 //! `drivers/md/dm-raid1.c`, `drivers/md/dm-log.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Below, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Words, begins_with, option,
+    Below, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Health, LiveRow,
+    Metadata, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken, State,
+    Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -166,6 +169,7 @@ impl Mirror {
 
 impl TargetKind for Mirror {
     const NAME: &'static str = "mirror";
+    const TRAITS: Traits = Traits { status: Status::Always, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "The same data on several devices. `raid` with level raid1 does the same and remembers more.",
         since: "2.6",
@@ -220,6 +224,28 @@ impl TargetKind for Mirror {
 }
 
 impl Target for Mirror {
+    /// A leg with an error stays behind for good; the others are made equal to the first one.
+    fn remedy(&self, state: Option<&dyn State>) -> Remedy {
+        let is_behind = state.is_some_and(|state| state.health() >= Health::Degraded);
+        if is_behind { Remedy::GoodLegFirst } else { Remedy::Wait }
+    }
+
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::UnsyncedRegions)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        self.legs.iter().map(|leg| Copy { device: &leg.device, sector: leg.offset.0 }).collect()
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

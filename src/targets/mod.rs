@@ -44,11 +44,17 @@ mod frame;
 #[cfg(test)]
 mod kit;
 
+pub(crate) use frame::state;
+use frame::state::MetadataMode;
+pub use frame::state::{
+    Copy, FreshRow, Health, Left, LiveRow, Progress, ProgressUnit, Remedy, State, Unfinished,
+};
+pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 pub use frame::{
     Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
     Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, MessageText, Mode, NeededBelow, NoRoom,
-    OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Style,
-    Target, Traits, Unit, Value,
+    OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Status,
+    Style, Target, Traits, Unit, Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,

@@ -5,6 +5,8 @@
 //! bio mode, where a hardware handler is dropped; the arguments of a hardware handler are lost; and
 //! `queue_if_no_path` is left out while the device is suspended.
 
+mod state;
+
 mod selector;
 
 use std::fmt;
@@ -15,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::choice::choice;
 use super::{
-    Choice, DeviceUse, Differences, Doc, Effect, Options, ParamsError, Printer, Problems, RemainingLength,
-    SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, alternatives, option,
+    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Unit, Words, alternatives,
+    option,
 };
 use crate::device::Device;
 
@@ -248,8 +251,14 @@ impl Multipath {
 
 impl TargetKind for Multipath {
     const NAME: &'static str = "multipath";
-    const TRAITS: Traits =
-        Traits { singleton: true, immutable: true, messages: true, passes_tags: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits {
+        singleton: true,
+        immutable: true,
+        messages: true,
+        passes_tags: true,
+        status: Status::Always,
+        ..Traits::PLAIN
+    };
     const DOC: Doc = Doc {
         summary: "One disk over several paths: groups of paths in the order they are preferred, a selector in each. \
                   multipathd usually makes and changes these devices; declare one only where it does not run.",
@@ -323,6 +332,14 @@ impl TargetKind for Multipath {
 }
 
 impl Target for Multipath {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        state::fresh(self)
+    }
+
     /// The feature is printed as it is now (`multipath_message` and `multipath_status` in `drivers/md/dm-mpath.c`). Groups
     /// and paths that a message turned off are printed by the status alone.
     fn shows_message(&self, message: &str) -> bool {

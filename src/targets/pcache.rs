@@ -2,13 +2,16 @@
 //!
 //! The kernel reads the option `data_crc` and prints it as `crc`, so what it prints can't be loaded back.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Choice, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, Options,
-    ParamsError, Printer, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Words, alternatives,
+    Choice, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, Metadata, Options,
+    ParamsError, Printer, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits,
+    Unfinished, Words, alternatives,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -80,7 +83,8 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Pcache {
     const NAME: &'static str = "pcache";
-    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A write-back cache in persistent memory (DAX), in front of a slower device.",
         since: "6.18",
@@ -114,6 +118,22 @@ impl TargetKind for Pcache {
 }
 
 impl Target for Pcache {
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::DirtyBlocks)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        vec![Copy { device: &self.backing_device, sector: 0 }]
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }
@@ -147,12 +167,6 @@ impl Target for Pcache {
             is_copy: false,
             otherwise: "the kernel writes a new superblock and an empty cache",
         }]
-    }
-
-    fn hazards(&self) -> Hazards {
-        let cached = "writes that are in the cache only: without it the backing device lacks them, so let them be \
-                      written back first";
-        Hazards { data_loss_on_remove: Some(cached), ..Hazards::default() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `raid`: the kernel's MD RAID behind a mapping. Kernel source: `drivers/md/dm-raid.c`.
 
+mod state;
+
 mod check;
 mod compare;
 mod geometry;
@@ -13,9 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    Below, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Metadata, NoRoom, OnDisk, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits,
-    Unit, Words, alternatives, option,
+    Below, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Health, LiveRow,
+    Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives,
+    option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
@@ -198,7 +201,7 @@ impl Raid {
 
 impl TargetKind for Raid {
     const NAME: &'static str = "raid";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::WhileActive, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
                   what is consistent; without them nothing does.",
@@ -278,6 +281,36 @@ impl TargetKind for Raid {
 }
 
 impl Target for Raid {
+    /// A leg that is lost is filled again by the next load of its table.
+    fn remedy(&self, state: Option<&dyn State>) -> Remedy {
+        let is_lost = state.is_some_and(|state| state.health() >= Health::Degraded);
+        if is_lost { Remedy::GoodLegFirst } else { Remedy::Wait }
+    }
+
+    fn unfinished(&self) -> Option<Unfinished> {
+        (self.level.family() != Family::Stripes).then_some(Unfinished::UnsyncedSectors)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        if self.level.family() != Family::Mirror {
+            return Vec::new();
+        }
+        let sector = self.data_offset.unwrap_or_default().0;
+        self.devices.iter().filter_map(|pair| Some(Copy { device: pair.data.as_ref()?, sector })).collect()
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        self.remembers()
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

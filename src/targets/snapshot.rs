@@ -1,13 +1,15 @@
 //! `snapshot`: an origin as it was, with the changes since kept on another device. Kernel source:
 //! `drivers/md/dm-snap.c`, `drivers/md/dm-exception-store.c`.
 
+pub(super) mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Handover, Hazards,
-    Metadata, OnDisk, Options, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax,
-    Target, TargetKind, Traits, Words, begins_with, le32, option,
+    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Handover,
+    Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, ParamsError, Printer, Problems, RemainingLength,
+    SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with, le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -79,7 +81,7 @@ impl Snapshot {
 
 impl TargetKind for Snapshot {
     const NAME: &'static str = "snapshot";
-    const TRAITS: Traits = Traits { counts_from_device: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, counts_from_device: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "An origin as it was when the snapshot was made; it can be written too. What changes, on either \
                   side, is copied to the COW device first. The origin must be written through `snapshot-origin`.",
@@ -124,6 +126,18 @@ impl TargetKind for Snapshot {
 }
 
 impl Target for Snapshot {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        self.persistent
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

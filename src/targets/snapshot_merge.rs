@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Handover, Metadata, OnDisk, OriginUse,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
+    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Handover, LiveRow, Metadata,
+    OnDisk, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    TargetKind, Traits, Unfinished, Words,
 };
 use crate::device::Device;
 
@@ -30,7 +31,7 @@ impl JsonSchema for SnapshotMerge {
 
 impl TargetKind for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";
-    const TRAITS: Traits = Traits { counts_from_device: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, counts_from_device: true, ..Traits::PLAIN };
     const MODULE: Option<&'static str> = Some("dm-snapshot");
     const DOC: Doc = Doc {
         summary: "Takes the place of `snapshot-origin` and writes the changes of a snapshot back into the origin, \
@@ -38,7 +39,7 @@ impl TargetKind for SnapshotMerge {
         since: "2.6",
         writes: "The changes, into the origin. A header at load, as for `snapshot`, when the COW device begins \
                  with four zero bytes.",
-        changes: "As for `snapshot`. When `dmsetup status` shows that nothing is left to merge, replace it by \
+        changes: "As for `snapshot`. When `dmctl wait` ends, nothing is left to merge: replace it by \
                   `snapshot-origin` or `linear`.",
         example: "type = \"snapshot-merge\"\norigin = \"/dev/disk/by-id/disk-a\"\ncow = \
                   \"/dev/disk/by-id/disk-b\"\npersistent = true\nchunk = \"4KiB\"",
@@ -58,6 +59,26 @@ impl TargetKind for SnapshotMerge {
 }
 
 impl Target for SnapshotMerge {
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::UnmergedSectors)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        vec![Copy { device: &self.0.origin, sector: 0 }]
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        super::snapshot::state::read_merge(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        super::snapshot::state::fresh_merge(&self.0, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

@@ -1,11 +1,13 @@
 //! `striped`: chunks dealt out over several devices in turn. Kernel source: `drivers/md/dm-stripe.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Below, DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Traits,
-    Words,
+    Below, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer, Problems, State,
+    Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -33,7 +35,7 @@ pub(crate) struct Stripe {
 
 impl TargetKind for Striped {
     const NAME: &'static str = "striped";
-    const TRAITS: Traits = Traits { passes_tags: true, ..Traits::EARLY };
+    const TRAITS: Traits = Traits { passes_tags: true, status: Status::AfterEvents, ..Traits::EARLY };
     const MODULE: Option<&'static str> = Some("dm-mod");
     const DOC: Doc = Doc {
         summary: "Chunks dealt out over several devices in turn (RAID 0).",
@@ -85,6 +87,14 @@ impl TargetKind for Striped {
 }
 
 impl Target for Striped {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        state::fresh(self)
+    }
+
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let each = length / (self.stripes.len() as u64).max(1);
         self.stripes.iter().map(|stripe| DeviceUse::write(&stripe.device, stripe.offset.0, each)).collect()

@@ -1,13 +1,16 @@
 //! `thin`: a volume of a thin pool. Kernel source: `drivers/md/dm-thin.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::thin_pool::ThinPool;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, NeededBelow, ParamsError, Prepare,
-    Printer, Problems, RemainingLength, SizeOf, Target, TargetKind, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow, NeededBelow,
+    ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind,
+    Traits, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -48,6 +51,7 @@ impl Thin {
 impl TargetKind for Thin {
     const NAME: &'static str = "thin";
     const MODULE: Option<&'static str> = Some("dm-thin-pool");
+    const TRAITS: Traits = Traits { status: Status::Always, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A volume of a thin pool: it takes blocks of the pool as it is written. Its length is free, \
                   whatever the pool has.",
@@ -102,6 +106,18 @@ impl TargetKind for Thin {
 }
 
 impl Target for Thin {
+    fn read_state(&self, words: &mut Words<'_>, row: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words, row.length)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        "0 -".to_string()
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         if self.failed.is() {
             return Vec::new();

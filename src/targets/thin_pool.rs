@@ -1,14 +1,17 @@
 //! `thin-pool`: blocks of a data device, handed out to thin volumes as they are written. Kernel source:
 //! `drivers/md/dm-thin.c`, `drivers/md/dm-thin-metadata.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Incomparable, Metadata, Mode,
-    NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax,
-    Target, TargetKind, Traits, Unit, Words, in_whole_blocks, le32, le64, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
+    Metadata, Mode, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks, le32, le64,
+    option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -94,8 +97,14 @@ impl ThinPool {
 
 impl TargetKind for ThinPool {
     const NAME: &'static str = "thin-pool";
-    const TRAITS: Traits =
-        Traits { singleton: true, immutable: true, mode: Mode::Writable, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits {
+        status: Status::Always,
+        singleton: true,
+        immutable: true,
+        mode: Mode::Writable,
+        messages: true,
+        ..Traits::PLAIN
+    };
     const DOC: Doc = Doc {
         summary: "A pool of blocks for thin volumes: each volume takes blocks as it is written.",
         since: "3.2",
@@ -170,6 +179,18 @@ impl TargetKind for ThinPool {
 }
 
 impl Target for ThinPool {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         !self.read_only
     }

@@ -6,6 +6,8 @@
 //! The options are a map and not fields, each compared with the default of the kernel. So they are not a table
 //! of `frame/options.rs`, but have one of their own: what each takes, and what another value means.
 
+mod state;
+
 #[cfg(test)]
 mod tests;
 mod version;
@@ -19,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use self::version::{Version, take_unused, thread_list};
 use super::argument::Argument;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, SizeTaken, Target, TargetKind, Traits, Unit, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow, Metadata, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target, TargetKind, Traits, Unit,
+    Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -211,7 +214,8 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Vdo {
     const NAME: &'static str = "vdo";
-    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Stores equal blocks once, compresses them where that is wanted, and offers more space than it has.",
         since: "6.9",
@@ -295,6 +299,18 @@ impl TargetKind for Vdo {
 }
 
 impl Target for Vdo {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(self, row)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

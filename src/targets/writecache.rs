@@ -1,14 +1,17 @@
 //! `writecache`: writes go to a fast device first, and to their place later. Kernel source:
 //! `drivers/md/dm-writecache.c`.
 
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Hazards, Metadata, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Traits, Unit, Words, alternatives, begins_with, le32, le64, option,
+    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow,
+    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
+    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives, begins_with,
+    le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -134,7 +137,7 @@ impl Writecache {
 
 impl TargetKind for Writecache {
     const NAME: &'static str = "writecache";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Writes go to a fast device first, and to their place later. Reads of what is not in the cache go \
                   to the origin.",
@@ -143,8 +146,7 @@ impl TargetKind for Writecache {
                  else there that is not a writecache is refused.",
         changes: "All but the devices, mode, start sector and block size is a `reload`. Another device or start \
                   sector is a `remap`; another block size takes a fresh cache. What is not written back yet is \
-                  lost when the target is taken away (`loss`): set cleaner first and wait until `dmsetup status` counts \
-                  no block in use.",
+                  lost when the target is taken away (`loss`): set cleaner first and wait with `dmctl wait`.",
         example: "type = \"writecache\"\nmode = \"ssd\"\norigin = \"/dev/disk/by-id/disk-a\"\ncache = \
                   \"/dev/disk/by-id/disk-b\"\nblock_size = 4096\nhigh_watermark = 60\nlow_watermark = 40",
     };
@@ -182,6 +184,32 @@ impl TargetKind for Writecache {
 }
 
 impl Target for Writecache {
+    fn unfinished(&self) -> Option<Unfinished> {
+        Some(Unfinished::DirtyBlocks)
+    }
+
+    fn copies(&self, _: Option<&dyn State>) -> Vec<Copy<'_>> {
+        vec![Copy { device: &self.origin, sector: 0 }]
+    }
+
+    fn remedy(&self, _: Option<&dyn State>) -> Remedy {
+        if self.cleaner { Remedy::Wait } else { Remedy::Order("set cleaner = true, apply") }
+    }
+
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        let size = (row.size_of)(&self.cache).unwrap_or_default();
+        let size = size.saturating_sub(self.start_sector.unwrap_or_default().0);
+        state::fresh(blocks_in(Sectors(size).bytes(), self.block_size.0))
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }
@@ -276,11 +304,6 @@ impl Target for Writecache {
             })
         })
     }
-
-    fn hazards(&self) -> Hazards {
-        let dirty = "writes that are in the cache and not yet on the origin; set cleaner and wait until no block is in use";
-        Hazards { data_loss_on_remove: (!self.cleaner).then_some(dirty), ..Hazards::default() }
-    }
 }
 
 #[cfg(test)]
@@ -351,8 +374,6 @@ mod tests {
         assert_eq!(kit::effect("s 1:0 1:1 4096 1 cleaner", &live), Some(Effect::Tune));
         assert_eq!(kit::effect("s 1:0 1:2 4096 0", &live), Some(Effect::Remap));
         assert_eq!(kit::effect("s 1:0 1:1 512 0", &live), Some(Effect::Recreate));
-        assert!(live.hazards().data_loss_on_remove.is_some());
-        assert!(kit::parse::<Writecache>("s 1:0 1:1 4096 1 cleaner").hazards().data_loss_on_remove.is_none());
     }
 
     #[test]

@@ -4,14 +4,17 @@
 //! a device that `dmz_lookup_secondary_sb` has just forgotten, and 6.12.117 was seen to crash there, with the
 //! calls of every other device waiting behind it.
 
+mod state;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, Metadata, NoRoom, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Target, TargetKind, Traits, Words, begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, Metadata, NoRoom, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
+    begins_with,
 };
 use crate::device::Device;
 
@@ -38,7 +41,8 @@ fn look(bytes: &[u8]) -> Found {
 
 impl TargetKind for Zoned {
     const NAME: &'static str = "zoned";
-    const TRAITS: Traits = Traits { singleton: true, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
         since: "4.13",
@@ -72,6 +76,14 @@ impl TargetKind for Zoned {
 }
 
 impl Target for Zoned {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

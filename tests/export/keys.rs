@@ -62,6 +62,7 @@ fn each_key_of_a_device_has_a_file_and_is_told_once() {
         length: 8,
         kind: "crypt".to_string(),
         params: Secret::new(format!("aes-cbc-essiv:sha256 {key} {start} 8:0 {start}")),
+        status: None,
     };
     let mut device = mapping(0, "c", Some("DMCTL-lab-c"), 8, "zero", "");
     device.live = Some(vec![row(0, KEY), row(8, &other), row(16, KEY), row(24, KEY)]);

@@ -33,7 +33,13 @@ fn mapping(
     kind: &str,
     params: &str,
 ) -> MappingState {
-    let row = StateRow { start: 0, length, kind: kind.to_string(), params: Secret::new(params.to_string()) };
+    let row = StateRow {
+        start: 0,
+        length,
+        kind: kind.to_string(),
+        params: Secret::new(params.to_string()),
+        status: None,
+    };
     MappingState {
         name: name.to_string(),
         name_is_bytes: false,

@@ -41,6 +41,7 @@ mod wire;
 mod writers;
 mod zeroizing;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -106,7 +107,12 @@ pub struct Live {
     troubles: Mutex<Vec<KernelError>>,
     /// Whether no block device is opened, to look at its content.
     opens_none: bool,
+    /// What [`keep_still`](ReadKernel::keep_still) does; `None` where the lock is held already.
+    still: Option<Still>,
 }
+
+/// Takes the lock for a look, and returns it as a guard; `None` where another process has it.
+type Still = Box<dyn Fn() -> Option<Box<dyn Any>> + Send + Sync>;
 
 impl Live {
     /// Opens the control node. It needs root, and a kernel that has Device Mapper loaded.
@@ -124,6 +130,7 @@ impl Live {
             warnings: Mutex::default(),
             troubles: Mutex::default(),
             opens_none: false,
+            still: None,
         })
     }
 
@@ -131,6 +138,15 @@ impl Live {
     #[must_use]
     pub(crate) fn opening_none(self) -> Self {
         Self { opens_none: true, ..self }
+    }
+
+    /// Takes the lock with `still` before it looks at a target that does not answer while it is suspended.
+    #[must_use]
+    pub(crate) fn keeping_still(
+        self,
+        still: impl Fn() -> Option<Box<dyn Any>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { still: Some(Box::new(still)), ..self }
     }
 
     /// Waits for udev as long as `limit` (default 30 s), and a few seconds at most once `stop` is true. A call that waits for

@@ -1,5 +1,6 @@
 //! Reads the running kernel.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
@@ -13,8 +14,8 @@ use super::{
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::kernel::{
-    Absence, BlockDevice, Call, DeviceState, Hallmarks, HostPart, Id, KernelError, ListEntry, ReadKernel,
-    Slot, Users, Version,
+    Absence, BlockDevice, Call, DeviceState, DeviceStatus, Hallmarks, HostPart, Id, KernelError, ListEntry,
+    ReadKernel, Slot, Users, Version,
 };
 use crate::keys::Keyring;
 
@@ -55,6 +56,21 @@ impl ReadKernel for Live {
         };
         let mapped = || Ok(DeviceState { info: answer.info()?, table: answer.table()?.into() });
         mapped().map(Some).map_err(|why| malformed(Call::Table, &label(id), why))
+    }
+
+    fn status(&self, id: &Id) -> Result<Option<DeviceStatus>, KernelError> {
+        let request = Request::about(id, flag::NO_FLUSH | flag::SECURE_DATA)
+            .map_err(|why| unwritable(Call::Status, &label(id), why))?;
+        let answer = match self.ask(Call::Status, Command::TableStatus, id, &request) {
+            Err(error) if error.errno() == Some(Errno::ENXIO) => return Ok(None),
+            answer => answer?,
+        };
+        let read = || Ok(DeviceStatus { info: answer.info()?, rows: answer.status()? });
+        read().map(Some).map_err(|why| malformed(Call::Status, &label(id), why))
+    }
+
+    fn keep_still(&self) -> Option<Box<dyn Any>> {
+        self.still.as_ref().map_or_else(|| Some(Box::new(()) as Box<dyn Any>), |still| still())
     }
 
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::zeroizing::ZeroizingBuf;
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{Id, Info, ListEntry, Version};
+use crate::kernel::{Id, Info, ListEntry, StatusRow, Version};
 use crate::table::{RawRow, Table};
 use crate::targets::MAX_TYPE;
 
@@ -221,21 +221,37 @@ impl Answer {
 
     /// Reads the rows of the requested table. Trailing blanks, which some targets print, are left out.
     pub(crate) fn table(&self) -> Result<Table, Malformed> {
+        self.rows(|start, length, kind, params| {
+            RawRow::new(start, length, kind, params.trim_end().to_string())
+        })
+    }
+
+    /// Reads the state of each row.
+    pub(crate) fn status(&self) -> Result<Vec<StatusRow>, Malformed> {
+        self.rows(|start, length, kind, text| StatusRow {
+            start,
+            length,
+            kind: kind.into(),
+            text: text.to_string(),
+        })
+    }
+
+    /// Reads what the kernel printed of each target: start, length, type and text.
+    fn rows<R>(&self, row: impl Fn(u64, u64, &str, &str) -> R) -> Result<Vec<R>, Malformed> {
         let data = self.data()?;
-        let mut table = Table::new();
+        let mut rows = Vec::new();
         let (mut at, mut past) = (0, 0);
         for _ in 0..u32_at(&self.0, TARGET_COUNT)? {
             // Offsets grow from row to row: one that points backwards would never end.
-            let row = if at < past { None } else { data.get(at..) }.ok_or(Malformed)?;
+            let spec = if at < past { None } else { data.get(at..) }.ok_or(Malformed)?;
             past = at + SPEC;
-            let kind = String::from_utf8_lossy(text(field(row, 24, SPEC_TYPE)?));
-            let params = terminated(row.get(SPEC..).ok_or(Malformed)?)?;
-            let params = String::from_utf8_lossy(params).trim_end().to_string();
-            table.push(RawRow::new(u64_at(row, 0)?, u64_at(row, 8)?, &kind, params));
+            let kind = String::from_utf8_lossy(text(field(spec, 24, SPEC_TYPE)?));
+            let params = terminated(spec.get(SPEC..).ok_or(Malformed)?)?;
+            rows.push(row(u64_at(spec, 0)?, u64_at(spec, 8)?, &kind, &String::from_utf8_lossy(params)));
             // Counted from the first row, unlike in a request.
-            at = index(u32_at(row, 20)?)?;
+            at = index(u32_at(spec, 20)?)?;
         }
-        Ok(table)
+        Ok(rows)
     }
 
     /// Reads the answer of a target to a message; `None` when it gave none.

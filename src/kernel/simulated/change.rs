@@ -14,7 +14,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use super::mapping::Mapping;
 use super::model::Model;
-use super::{Inner, Simulated, integrity, messages, metadata, snapshots, stuck, thin};
+use super::{Inner, Simulated, integrity, messages, metadata, snapshots, status, stuck, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid};
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Removal, Suspend};
@@ -245,7 +245,7 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
 /// device is suspended.
 fn swap(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
     let Some(mapping) = model.mapping_mut(number) else { return Ok(()) };
-    let Some(new) = mapping.inactive.take() else {
+    let Some(mut new) = mapping.inactive.take() else {
         // Without a new table there is nothing to swap, so a fault of the swap is one of the resume.
         let failed = fault == Some(Fault::Swap);
         return if failed { Err(Refusal::silent(Errno::EINVAL)) } else { Ok(()) };
@@ -257,6 +257,7 @@ fn swap(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), R
     };
     if let Some(mapping) = model.mapping_mut(number).filter(|_| fits.is_ok()) {
         mapping.access = new.access;
+        status::inherit(mapping.live.as_ref(), &mut new);
         mapping.live = Some(new);
         // The limits are those of now: a later change below does not reach them.
         mapping.block = fits.as_ref().copied().unwrap_or(1);

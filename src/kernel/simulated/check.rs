@@ -4,7 +4,7 @@
 //! and `dm-ioctl.c`. Two checks are in unexpected places: the size of the lower devices is checked at load for the
 //! first table of a device only, for later tables at resume; and the lower devices are opened, so claimed, at load.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
 
@@ -65,7 +65,7 @@ pub(super) fn load(
         printed.push(RawRow::new(row.start, row.length, &row.kind, params));
         passed.push(typed);
     }
-    let loaded = Loaded { rows: printed.into(), access, devices };
+    let loaded = Loaded { rows: printed.into(), access, devices, states: BTreeMap::new() };
     let queue = queue(rows);
     replaces(model, holder, &loaded, queue)?;
     Ok(Passed { loaded, queue, writes })
@@ -309,7 +309,7 @@ pub(super) fn as_found(model: &Model, rows: Table, access: Access) -> (Loaded, B
     let mut named = BTreeSet::new();
     let rows = rows.into_iter().map(|row| found_row(model, row, &mut named)).collect();
     let (devices, gone) = named.into_iter().partition(|number| exists(model, *number));
-    (Loaded { rows, access, devices }, gone)
+    (Loaded { rows, access, devices, states: BTreeMap::new() }, gone)
 }
 
 fn exists(model: &Model, number: DevNum) -> bool {

@@ -121,10 +121,11 @@ impl Model {
         let mut load = |rows: &Option<Vec<StateRow>>, slot: &str, access: Access| {
             // A table without rows is an empty slot: the kernel does not load one.
             let Some(rows) = rows.as_ref().filter(|rows| !rows.is_empty()) else { return Ok(None) };
-            let rows = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
-            let (loaded, missing) = check::as_found(self, rows, access);
+            let table = checked_table(rows).map_err(|says| format!("{slot}{says}"))?;
+            let (loaded, missing) = check::as_found(self, table, access);
             gone.extend(missing);
-            Ok::<_, String>(Some(loaded))
+            let states = rows.iter().filter_map(|row| Some((row.start, row.status.clone()?))).collect();
+            Ok::<_, String>(Some(Loaded { states, ..loaded }))
         };
         let live: Option<Loaded> = load(&state.live, "live", Access::from_read_only(state.read_only))?;
         let inactive = load(&state.inactive, "inactive", Access::from_read_only(state.inactive_read_only))?;
@@ -174,7 +175,12 @@ impl Model {
 
     fn mapping_state(&self, mapping: &Mapping) -> MappingState {
         let rows = |table: &Option<Loaded>| {
-            table.as_ref().map(|table| table.rows.iter().map(StateRow::from).collect::<Vec<StateRow>>())
+            let table = table.as_ref()?;
+            let row = |row: &RawRow| StateRow {
+                status: table.states.get(&row.start).cloned(),
+                ..StateRow::from(row)
+            };
+            Some(table.rows.iter().map(row).collect::<Vec<StateRow>>())
         };
         let state = MappingState {
             name: mapping.name.kernel().to_string(),

@@ -1,11 +1,11 @@
 //! A mapping of a simulated kernel, with the devices that it has open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::Queue;
 use crate::access::Access;
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::Process;
+use crate::kernel::{DeviceState, Info, Process, Slot};
 use crate::table::{self, ReadTable};
 
 /// A table in a slot.
@@ -16,6 +16,8 @@ pub(super) struct Loaded {
     /// The mode it was loaded with.
     pub access: Access,
     pub devices: BTreeSet<DevNum>,
+    /// The state that was given of a row, by the first sector of the row.
+    pub states: BTreeMap<u64, String>,
 }
 
 /// The mappings that have a device open, or the devices that a mapping has open, each with the mode.
@@ -87,6 +89,34 @@ impl Mapping {
     /// Returns how often it is open.
     pub(super) fn open_count(&self) -> u32 {
         self.opened.saturating_add(u32::try_from(self.above.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns a mapping with one of its tables. With the inactive table the kernel answers with that table's mode and
+    /// count of targets (`__dev_status`).
+    pub(super) fn state(&self, slot: Slot) -> DeviceState {
+        let table: Option<&Loaded> = match slot {
+            Slot::Live => self.live.as_ref(),
+            Slot::Inactive => self.inactive.as_ref(),
+        };
+        let read_only = match slot {
+            Slot::Live => self.live.is_some() && self.access.is_read_only(),
+            Slot::Inactive => table.is_some_and(|table| table.access.is_read_only()),
+        };
+        let rows = table.map(|table| table.rows.clone()).unwrap_or_default();
+        let info = Info {
+            name: self.name.clone(),
+            uuid: self.uuid.clone(),
+            number: self.number,
+            suspended: self.suspended,
+            live_table: self.live.is_some(),
+            inactive_table: self.inactive.is_some(),
+            open_count: self.open_count(),
+            event_nr: self.event_nr,
+            read_only,
+            target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            deferred_remove: self.deferred_remove,
+        };
+        DeviceState { info, table: rows }
     }
 
     /// Returns the size of its live table, in sectors.

@@ -33,6 +33,7 @@ mod refusal;
 mod schema;
 mod snapshots;
 mod state;
+mod status;
 mod stuck;
 mod superblock;
 mod thin;
@@ -147,6 +148,16 @@ impl Simulated {
     pub fn die_after(&self, n: usize) {
         let mut inner = self.inner();
         inner.faults.dies_after = Some(inner.faults.changes.saturating_add(n));
+    }
+
+    /// Gives the row that begins at sector `start` of a live table the state `text`, as if its target had gone on.
+    pub fn go_on(&self, name: &Name, start: u64, text: &str) {
+        let number = self.inner().model.named(name).map(|mapping| mapping.number);
+        let mut inner = self.inner();
+        let Some(mapping) = number.and_then(|number| inner.model.mapping_mut(number)) else { return };
+        if let Some(live) = &mut mapping.live {
+            live.states.insert(start, text.to_string());
+        }
     }
 
     /// Lists every call up to now with its device: the plain name, or the uuid when a device of that uuid does not

@@ -9,11 +9,12 @@ use smol_str::SmolStr;
 use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
-use super::mapping::{Loaded, Mapping};
+use super::mapping::Mapping;
+use super::status;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
-    Absence, BlockDevice, Call, DeviceState, Hallmarks, HostPart, Id, Info, KernelError, ListEntry,
+    Absence, BlockDevice, Call, DeviceState, DeviceStatus, Hallmarks, HostPart, Id, KernelError, ListEntry,
     ReadKernel, Slot, Unseen, Users, Version,
 };
 use crate::keys::Keyring;
@@ -41,9 +42,18 @@ impl ReadKernel for Simulated {
         let found = inner.model.find_near(id, inner.next);
         let next = found.map_or(0, |(slot, _)| slot + 1);
         let called = called(found.map(|(_, mapping)| mapping), id);
-        let answer = found.map(|(_, mapping)| mapped(mapping, slot));
+        let answer = found.map(|(_, mapping)| mapping.state(slot));
         inner.next = next;
         inner.faults.calls.push((Call::Table, called));
+        Ok(answer)
+    }
+
+    fn status(&self, id: &Id) -> Result<Option<DeviceStatus>, KernelError> {
+        let mut inner = self.inner();
+        let found = inner.model.find_near(id, inner.next).map(|(_, mapping)| mapping);
+        let called = called(found, id);
+        let answer = found.map(|mapping| status::of(&inner.model, mapping));
+        inner.faults.calls.push((Call::Status, called));
         Ok(answer)
     }
 
@@ -227,32 +237,4 @@ fn hide(users: &mut Users, unseen: &BTreeSet<HostPart>) {
         };
         users.unseen.push(Unseen::reading(path, DENIED));
     }
-}
-
-/// Returns a mapping with one of its tables. With the inactive table the kernel answers with that table's mode and
-/// count of targets (`__dev_status`).
-fn mapped(mapping: &Mapping, slot: Slot) -> DeviceState {
-    let table: Option<&Loaded> = match slot {
-        Slot::Live => mapping.live.as_ref(),
-        Slot::Inactive => mapping.inactive.as_ref(),
-    };
-    let read_only = match slot {
-        Slot::Live => mapping.live.is_some() && mapping.access.is_read_only(),
-        Slot::Inactive => table.is_some_and(|table| table.access.is_read_only()),
-    };
-    let rows = table.map(|table| table.rows.clone()).unwrap_or_default();
-    let info = Info {
-        name: mapping.name.clone(),
-        uuid: mapping.uuid.clone(),
-        number: mapping.number,
-        suspended: mapping.suspended,
-        live_table: mapping.live.is_some(),
-        inactive_table: mapping.inactive.is_some(),
-        open_count: mapping.open_count(),
-        event_nr: mapping.event_nr,
-        read_only,
-        target_count: u32::try_from(rows.len()).unwrap_or(u32::MAX),
-        deferred_remove: mapping.deferred_remove,
-    };
-    DeviceState { info, table: rows }
 }

@@ -274,6 +274,10 @@ pub struct StateRow {
     #[serde(default, with = "notation::clear")]
     #[schemars(with = "String")]
     pub params: Secret,
+    /// Its state, as the kernel prints it for a live table (`dmsetup status`, without the first three words). Left out, it is
+    /// what the kernel prints for a device that was just made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 impl StateRow {
@@ -291,6 +295,7 @@ impl From<&RawRow> for StateRow {
             length: target.length,
             kind: target.kind.to_string(),
             params: Secret::new(target.params().to_string()),
+            status: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, NeededBelow,
     OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits,
@@ -131,6 +132,42 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     fn outgrown(&self, on_disk: &OnDisk<'_>) -> Option<(&Device, u64)> {
         let _ = on_disk;
         None
+    }
+
+    /// Reads the state that the kernel prints of a live row with this target: its own words, up to those that a newer
+    /// kernel adds at the end. Called for targets whose traits tell of a state; for the others with no words.
+    fn read_state(&self, words: &mut Words<'_>, row: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        let _ = (words, row);
+        Ok(Box::new(Wordless {}))
+    }
+
+    /// Returns what the kernel prints of a live row with this target that was just made. For the simulated kernel.
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        let _ = row;
+        String::new()
+    }
+
+    /// Whether its state is on disk, so that it outlives a reload and a removal.
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
+    /// Returns what of it may be left, so that a table without it would lose something.
+    fn unfinished(&self) -> Option<Unfinished> {
+        None
+    }
+
+    /// Lists the devices that have all sectors of a row with it once nothing is left. The first is the one that a target of
+    /// the same type begins with.
+    fn copies(&self, state: Option<&dyn State>) -> Vec<Copy<'_>> {
+        let _ = state;
+        Vec::new()
+    }
+
+    /// Returns what to do so that nothing is left.
+    fn remedy(&self, state: Option<&dyn State>) -> Remedy {
+        let _ = state;
+        Remedy::Wait
     }
 
     /// Returns the device whose blocks it hands over or takes over.

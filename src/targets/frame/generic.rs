@@ -6,9 +6,10 @@ use std::any::Any;
 use std::ops::Range;
 
 use super::incomparable::UnknownKey;
+use super::state::{LiveRow, State};
 use super::{
     Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, ParamsError, Printer,
-    Style, Target, Traits, Words,
+    Status, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
@@ -140,6 +141,10 @@ impl Generic {
 }
 
 impl Target for Generic {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        Err(words.wrong("dmctl does not know this target type"))
+    }
+
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
         // Whether and where it writes is not known, so it counts as a writer of the whole device.
         self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
@@ -171,7 +176,7 @@ impl ErasedTarget for Generic {
 
     fn traits(&self) -> Traits {
         // The meaning of an unknown target's words is unknown: treat them as if they held a key. So is whether it takes messages.
-        Traits { secret: true, messages: true, ..Traits::PLAIN }
+        Traits { secret: true, messages: true, status: Status::Always, ..Traits::PLAIN }
     }
 
     fn params(&self, style: Style) -> String {

@@ -23,6 +23,24 @@ pub struct Traits {
     /// Whether it finds a sector below by its number in the device, and not in the row: its `map` does not subtract the
     /// start of the row (`dm_target_offset`).
     pub counts_from_device: bool,
+    /// Whether the kernel prints a state of it.
+    pub status: Status,
+}
+
+/// Whether the kernel prints a state of a live target (`status` of its `struct target_type` with `STATUSTYPE_INFO`), and
+/// when that is the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It prints nothing: the target is never asked.
+    None,
+    /// It prints a state, of a suspended device too.
+    Always,
+    /// The same, and each change of the state is an event of the device: a device that had none has none to tell.
+    AfterEvents,
+    /// While the device is suspended it prints words that are not the state (raid).
+    WhileActive,
+    /// While the device is suspended the call does not end (era).
+    HangsSuspended,
 }
 
 /// Whether a table may be read-only.
@@ -48,6 +66,7 @@ impl Traits {
         messages: false,
         passes_tags: false,
         counts_from_device: false,
+        status: Status::None,
     };
 
     /// Nothing special, but the kernel can make it before anything else runs.

@@ -65,6 +65,18 @@ impl<'a> Words<'a> {
         Ok(word)
     }
 
+    /// Passes over the next word.
+    pub fn skip(&mut self) {
+        self.at = self.words.len().min(self.at + 1);
+    }
+
+    /// Takes all words that are left.
+    pub fn rest(&mut self) -> Vec<String> {
+        let rest = self.words[self.at..].iter().map(ToString::to_string).collect();
+        self.at = self.words.len();
+        rest
+    }
+
     /// Takes the next word as a number of type `N`.
     pub fn number<N: TryFrom<u64>>(&mut self, what: &str) -> Result<N, ParamsError> {
         let word = self.next(what)?;

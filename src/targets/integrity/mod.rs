@@ -4,6 +4,8 @@
 //! The kernel prints far more than was loaded: defaults, values that it rounded, and what the superblock holds
 //! whatever the table asked for. `compare.rs` tells them apart.
 
+mod state;
+
 mod algorithm;
 mod check;
 mod compare;
@@ -21,9 +23,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, Metadata, NoRoom, OnDisk,
-    Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind,
-    Traits, Words, in_whole_blocks, keyed, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, FreshRow, LiveRow, Metadata,
+    NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State,
+    Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -205,7 +207,7 @@ impl Integrity {
 
 impl TargetKind for Integrity {
     const NAME: &'static str = "integrity";
-    const TRAITS: Traits = Traits { singleton: true, secret: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, singleton: true, secret: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A device with a tag beside every block, which is checked at every read. Its size is known only \
                   once it is formatted: leave `length` out to get all of it, and to let it grow with the device below. \
@@ -277,6 +279,14 @@ impl TargetKind for Integrity {
 }
 
 impl Target for Integrity {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(words)
+    }
+
+    fn fresh_state(&self, row: FreshRow<'_>) -> String {
+        state::fresh(row.length, self.recalculate)
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

@@ -1,6 +1,8 @@
 //! `verity`: a read-only device, checked against a tree of hashes. Kernel sources:
 //! `drivers/md/dm-verity-target.c`, `drivers/md/dm-verity-fec.c`.
 
+mod state;
+
 mod check;
 mod compare;
 mod fec;
@@ -13,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Block, DeviceAccess, DeviceUse, Differences, Doc, Mode, NoRoom, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, SizeTaken, Syntax, Target, TargetKind, Traits, Words, alternatives,
-    in_whole_blocks, option, part,
+    Block, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, LiveRow, Mode, NoRoom, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Words, alternatives, in_whole_blocks, option, part,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -176,7 +178,13 @@ impl Verity {
 
 impl TargetKind for Verity {
     const NAME: &'static str = "verity";
-    const TRAITS: Traits = Traits { singleton: true, immutable: true, mode: Mode::ReadOnly, ..Traits::EARLY };
+    const TRAITS: Traits = Traits {
+        status: Status::Always,
+        singleton: true,
+        immutable: true,
+        mode: Mode::ReadOnly,
+        ..Traits::EARLY
+    };
     const DOC: Doc = Doc {
         summary: "A read-only device, every block of which is checked against a tree of hashes when it is read. Its \
                   mapping is read-only by itself.",
@@ -234,6 +242,14 @@ impl TargetKind for Verity {
 }
 
 impl Target for Verity {
+    fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
+        state::read(self, words)
+    }
+
+    fn fresh_state(&self, _: FreshRow<'_>) -> String {
+        "V".to_string()
+    }
+
     /// The constructor refuses hashes, and parity, that reach behind the end of their device (`verity_ctr` and
     /// `verity_fec_ctr`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {

@@ -16,8 +16,8 @@ use dmctl::device::Device;
 use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{
-    BlockDevice, ChangeKernel, DeviceState, Hallmarks, Id, KernelError, ListEntry, MemoryLock, ReadKernel,
-    Removal, Slot, Suspend, Users, Version,
+    BlockDevice, ChangeKernel, DeviceState, DeviceStatus, Hallmarks, Id, KernelError, ListEntry, MemoryLock,
+    ReadKernel, Removal, Slot, Suspend, Users, Version,
 };
 use dmctl::keys::Keyring;
 use dmctl::plan;
@@ -80,6 +80,10 @@ impl ReadKernel for Mortal {
 
     fn device(&self, id: &Id, slot: Slot) -> Result<Option<DeviceState>, KernelError> {
         self.kernel.device(id, slot)
+    }
+
+    fn status(&self, id: &Id) -> Result<Option<DeviceStatus>, KernelError> {
+        self.kernel.status(id)
     }
 
     fn targets(&self) -> Result<BTreeMap<String, Version>, KernelError> {

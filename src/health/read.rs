@@ -1,0 +1,197 @@
+//! Reads how devices fare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{DeviceHealth, Pool, RowHealth, Untold};
+use crate::identity::{DevNum, Name};
+use crate::kernel::{DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, StatusRow};
+use crate::table::RawRow;
+use crate::targets::{self, FreshRow, Health, LiveRow, Status, Target, Traits, read_state};
+
+/// How often a device is read whose table is replaced meanwhile.
+const TRIES: usize = 3;
+
+/// Reads how one device fares; `None` when it does not exist. One call, and another one where a target has a state.
+pub fn read(kernel: &dyn ReadKernel, id: &Id) -> Result<Option<DeviceHealth>, KernelError> {
+    let Some(state) = kernel.device(id, Slot::Live)? else { return Ok(None) };
+    ask(kernel, id, state, Asking::Always)
+}
+
+/// Reads how the device of this state fares; `None` when it does not exist any more. No call where no target has a state,
+/// or none that it has without an event of the device.
+pub fn of(kernel: &dyn ReadKernel, id: &Id, state: DeviceState) -> Result<Option<DeviceHealth>, KernelError> {
+    ask(kernel, id, state, Asking::WhereNeeded)
+}
+
+/// Whether targets are asked that have nothing to tell without an event of their device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Always,
+    WhereNeeded,
+}
+
+fn ask(
+    kernel: &dyn ReadKernel,
+    id: &Id,
+    mut state: DeviceState,
+    asking: Asking,
+) -> Result<Option<DeviceHealth>, KernelError> {
+    for _ in 0..TRIES {
+        // The guard is kept over both calls.
+        let guard = if hangs_suspended(&state) { Some(kernel.keep_still()) } else { None };
+        if let Some(Some(_)) = guard {
+            let Some(again) = kernel.device(id, Slot::Live)? else { return Ok(None) };
+            state = again;
+        }
+        let judged = match question(&state, asking, matches!(guard, Some(None))) {
+            Question::None => judge(&state, None),
+            Question::Refused(why) => refuse(&state, &why),
+            Question::Asked => {
+                let Some(answer) = kernel.status(id)? else { return Ok(None) };
+                if !same_rows(&state.table, &answer.rows) {
+                    let Some(again) = kernel.device(id, Slot::Live)? else { return Ok(None) };
+                    state = again;
+                    continue;
+                }
+                judge(&state, Some(&answer.rows))
+            }
+        };
+        return Ok(Some(device(state.info, judged)));
+    }
+    let judged = refuse(&state, &Untold::Changing);
+    Ok(Some(device(state.info, judged)))
+}
+
+/// Whether a target of a live table has a state.
+pub fn has_state(table: &[RawRow]) -> bool {
+    table.iter().any(|row| traits(row).status != Status::None)
+}
+
+/// Reads how all of these devices fare. A thin volume fares no better than its pool, which is read once.
+pub fn all(kernel: &dyn ReadKernel, devices: &[ListEntry]) -> Result<Vec<DeviceHealth>, KernelError> {
+    let mut read_devices = Vec::with_capacity(devices.len());
+    for entry in devices {
+        read_devices.extend(read(kernel, &Id::stable(&entry.name, entry.uuid.as_ref()))?);
+    }
+    add_pools(kernel, &mut read_devices)?;
+    Ok(read_devices)
+}
+
+/// What to ask the kernel of a device.
+enum Question {
+    /// No target has a state.
+    None,
+    /// The state of its rows.
+    Asked,
+    /// Nothing, for it may not answer.
+    Refused(Untold),
+}
+
+/// Tells what to ask of a device. `locked`: the lock could not be had that keeps others from suspending it.
+fn question(state: &DeviceState, asking: Asking, locked: bool) -> Question {
+    let info = &state.info;
+    let hangs = hangs_suspended(state);
+    let asks = |status| match status {
+        Status::None => false,
+        Status::AfterEvents => asking == Asking::Always || info.event_nr > 0,
+        Status::Always | Status::WhileActive | Status::HangsSuspended => true,
+    };
+    if !state.table.iter().any(|row| asks(traits(row).status)) {
+        Question::None
+    } else if hangs && info.suspended {
+        Question::Refused(Untold::Suspended)
+    } else if hangs && locked {
+        Question::Refused(Untold::Locked)
+    } else {
+        Question::Asked
+    }
+}
+
+/// Whether it has a target that does not answer while it is suspended.
+fn hangs_suspended(state: &DeviceState) -> bool {
+    state.table.iter().any(|row| traits(row).status == Status::HangsSuspended)
+}
+
+/// Returns how the kernel treats the target of a row. What a type does that dmctl does not know is asked.
+fn traits(row: &RawRow) -> Traits {
+    let unknown = Traits { status: Status::Always, ..Traits::PLAIN };
+    targets::find(&row.kind).map_or(unknown, |kind| kind.traits)
+}
+
+/// Whether the states are those of the rows of this table.
+fn same_rows(table: &[RawRow], rows: &[StatusRow]) -> bool {
+    let place = |row: &StatusRow| (row.start, row.length, row.kind.clone());
+    table.len() == rows.len()
+        && table.iter().zip(rows).all(|(row, said)| (row.start, row.length, row.kind.clone()) == place(said))
+}
+
+/// Judges each row by its words; one that the kernel was not asked about by those of a target that was just made.
+fn judge(state: &DeviceState, said: Option<&[StatusRow]>) -> Vec<RowHealth> {
+    let judge = |(index, row): (usize, &RawRow)| match said.and_then(|rows| rows.get(index)) {
+        Some(said) => judge_row(row, state.info.suspended, Some(&said.text)),
+        None => judge_row(row, state.info.suspended, None),
+    };
+    state.table.iter().enumerate().map(judge).collect()
+}
+
+/// Tells of each row with a state that it can't be told.
+fn refuse(state: &DeviceState, why: &Untold) -> Vec<RowHealth> {
+    let untold = |row: &RawRow| {
+        let judged = judge_row(row, state.info.suspended, None);
+        let is_quiet = traits(row).status == Status::None;
+        if is_quiet { judged } else { RowHealth { reading: Err(why.clone()), ..judged } }
+    };
+    state.table.iter().map(untold).collect()
+}
+
+fn judge_row(row: &RawRow, suspended: bool, text: Option<&str>) -> RowHealth {
+    let target = targets::parse(&row.kind, row.params());
+    let live = LiveRow { length: row.length, suspended };
+    let read = |target: &dyn Target| match text {
+        Some(text) => read_state(target, text, live),
+        None => {
+            read_state(target, &target.fresh_state(FreshRow { length: row.length, size_of: &|_| None }), live)
+        }
+    };
+    let pool = target.as_ref().ok().and_then(|target| target.volume()).and_then(|(pool, _)| pool.number);
+    RowHealth {
+        start: row.start,
+        length: row.length,
+        kind: row.kind.clone(),
+        text: text.filter(|text| !text.is_empty()).map(|text| redact(&row.kind, text)),
+        reading: match &target {
+            Ok(target) => read(target.as_ref()).map_err(Untold::Words),
+            Err(error) => Err(Untold::Table(error.clone())),
+        },
+        pool: pool.map(Pool::unread),
+    }
+}
+
+/// Replaces what may be a key in the words of a target that dmctl does not know. The state of the others holds none.
+fn redact(kind: &str, words: &str) -> String {
+    if targets::find(kind).is_some() { words.to_string() } else { targets::redact(kind, words) }
+}
+
+fn device(info: Info, rows: Vec<RowHealth>) -> DeviceHealth {
+    let Info { name, number, uuid, suspended, .. } = info;
+    DeviceHealth { name, number, uuid, suspended, rows }
+}
+
+/// Adds the health of its pool to each thin volume. A pool that is not among the devices is read.
+fn add_pools(kernel: &dyn ReadKernel, devices: &mut [DeviceHealth]) -> Result<(), KernelError> {
+    let known = |device: &DeviceHealth| (device.number, (device.name.clone(), device.health()));
+    let mut healths: BTreeMap<DevNum, (Name, Health)> = devices.iter().map(known).collect();
+    let pools = devices.iter().flat_map(|device| &device.rows).filter_map(|row| row.pool.as_ref());
+    let missing: BTreeSet<DevNum> =
+        pools.map(|pool| pool.number).filter(|pool| !healths.contains_key(pool)).collect();
+    if !missing.is_empty() {
+        for entry in kernel.list()?.iter().filter(|entry| missing.contains(&entry.number)) {
+            let pool = read(kernel, &Id::stable(&entry.name, entry.uuid.as_ref()))?;
+            healths.extend(pool.as_ref().map(known));
+        }
+    }
+    for pool in devices.iter_mut().flat_map(|device| &mut device.rows).filter_map(|row| row.pool.as_mut()) {
+        pool.fares = healths.get(&pool.number).cloned();
+    }
+    Ok(())
+}

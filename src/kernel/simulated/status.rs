@@ -1,0 +1,58 @@
+//! The state of targets: as the file gives it, or as the kernel prints it for a target that was just made.
+//!
+//! The words of a table count from its load on, but for those that are on disk: what a cache has not written back, which
+//! volumes a pool has. [`inherit`] keeps those over a reload.
+
+use super::mapping::{Loaded, Mapping};
+use super::model::Model;
+use crate::device::{Device, Form};
+use crate::kernel::{DeviceStatus, Slot, StatusRow};
+use crate::table::RawRow;
+use crate::targets::{self, FreshRow, Target};
+
+/// Returns a mapping with the state of each row of its live table.
+pub(super) fn of(model: &Model, mapping: &Mapping) -> DeviceStatus {
+    let row = |table: &Loaded, row: &RawRow| StatusRow {
+        start: row.start,
+        length: row.length,
+        kind: row.kind.clone(),
+        text: table.states.get(&row.start).cloned().unwrap_or_else(|| fresh(model, row)),
+    };
+    let live = mapping.live.as_ref();
+    let rows = live.map(|table| table.rows.iter().map(|r| row(table, r)).collect()).unwrap_or_default();
+    DeviceStatus { info: mapping.state(Slot::Live).info, rows }
+}
+
+/// Returns what the kernel prints for a row that was just made.
+fn fresh(model: &Model, row: &RawRow) -> String {
+    let size_of = |device: &Device| match device.form {
+        Form::Number(number) => model.sectors(number),
+        Form::Path(_) | Form::Tag(..) | Form::Mapping(_) => model.sectors(model.at_paths(device)?),
+    };
+    let parsed = targets::parse(&row.kind, row.params()).ok();
+    parsed
+        .map(|target| target.fresh_state(FreshRow { length: row.length, size_of: &size_of }))
+        .unwrap_or_default()
+}
+
+/// Gives a table that is made live what it keeps of the state of the table before it.
+pub(super) fn inherit(live: Option<&Loaded>, table: &mut Loaded) {
+    let Some(live) = live else { return };
+    for row in table.rows.iter() {
+        let before = live.rows.iter().find(|before| before.start == row.start && before.kind == row.kind);
+        let kept = before.filter(|before| keeps(before, row)).and_then(|row| live.states.get(&row.start));
+        if let Some(text) = kept {
+            table.states.entry(row.start).or_insert_with(|| text.clone());
+        }
+    }
+}
+
+/// Whether a row has its state on disk, and the row after it has the same disks.
+fn keeps(before: &RawRow, after: &RawRow) -> bool {
+    let parse = |row: &RawRow| targets::parse(&row.kind, row.params()).ok();
+    let (Some(before), Some(after)) = (parse(before), parse(after)) else { return false };
+    let devices = |target: &dyn Target| -> Vec<Device> {
+        target.lower_devices(0).iter().map(|lower| lower.device.clone()).collect()
+    };
+    after.keeps_state() && devices(before.as_ref()) == devices(after.as_ref())
+}

@@ -1,0 +1,26 @@
+//! Where the content of a target is once nothing is left, and what to do for that.
+
+use crate::device::Device;
+
+/// A device that has all sectors of a row, each at its place, once nothing is [left](State::left): the origin of a cache, the
+/// destination of a clone, a leg of a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copy<'a> {
+    /// The device.
+    pub device: &'a Device,
+    /// The sector of the device that is sector 0 of the row.
+    pub sector: u64,
+}
+
+/// What to do so that nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Wait until the process is finished.
+    Wait,
+    /// Order it first, in the map, and wait.
+    Order(&'static str),
+    /// Begin with a leg that has everything.
+    GoodLegFirst,
+    /// There is nothing to do: the rest can't be had any more.
+    None,
+}

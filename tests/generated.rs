@@ -46,6 +46,12 @@ fn the_schema_of_watch_events_is_current() {
 }
 
 #[test]
+fn the_schema_of_health_is_current() {
+    let schema = dmctl::render::health_schema();
+    current("schema/health.schema.json", &format!("{schema:#}\n"));
+}
+
+#[test]
 fn the_schema_of_events_is_current() {
     let schema = dmctl::render::events::schema();
     current("schema/events.schema.json", &format!("{schema:#}\n"));

@@ -9,9 +9,9 @@ use clap::{Args as _, Command, CommandFactory, FromArgMatches, Parser, Subcomman
 use super::global::Global;
 use super::taken::Taken;
 use super::{
-    apply, clear, completions, confirm, create, deactivate, export, graph, import_concise, info, list, man,
-    plan, reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend, table,
-    targets, units, validate, watch,
+    apply, clear, completions, confirm, create, deactivate, export, graph, health, import_concise, info,
+    list, man, plan, reload, remove, rename, repair, resume, schema, show, simulate, stacks, status, suspend,
+    table, targets, units, validate, wait, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Export(export::Args),
     ImportConcise(import_concise::Args),
     Graph(graph::Args),
+    Health(health::Args),
+    Wait(wait::Args),
     List(list::Args),
     Info(info::Args),
     Table(table::Args),

@@ -1,5 +1,6 @@
 //! Gives a verb the kernel: to read, or, with the lock held, to change.
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -106,18 +107,28 @@ impl Context {
     /// Opens the kernel for a verb that can't change it.
     pub(crate) fn reading(&self) -> Result<Box<dyn ReadKernel>, Failure> {
         Ok(match &self.kernel {
-            Choice::Live => Box::new(Live::open(self.udev)?),
+            Choice::Live => Box::new(self.live()?),
             Choice::Simulated(path) => Box::new(Simulated::open(path)?),
         })
     }
 
+    /// Opens the running kernel for a verb that does not hold the lock.
+    fn live(&self) -> Result<Live, Failure> {
+        let context = self.clone();
+        Ok(Live::open(self.udev)?.keeping_still(move || context.keep_still()))
+    }
+
+    /// Takes the lock for a look, unless another process has it.
+    fn keep_still(&self) -> Option<Box<dyn Any>> {
+        self.judge_lock_dir().ok()?;
+        let command = "dmctl, which looks at a device";
+        let lock = Lock::acquire_unless(&self.live_lock(), Duration::ZERO, command, &self.stop, self.owner());
+        Some(Box::new(lock.ok()?))
+    }
+
     /// Opens the kernel for a verb that can't change it, to compare it with a map.
     pub(crate) fn reading_for(&self, map: &Map) -> Result<Box<dyn ReadKernel>, Failure> {
-        if self.is_live() && map.is_lax {
-            Ok(Box::new(Live::open(self.udev)?.opening_none()))
-        } else {
-            self.reading()
-        }
+        if self.is_live() && map.is_lax { Ok(Box::new(self.live()?.opening_none())) } else { self.reading() }
     }
 
     /// Takes a lock. A wait is announced, with the process that holds the lock.

@@ -25,11 +25,13 @@ pub enum Exit {
     RolledBack = 6,
     /// The kernel refused a step, and something is not as it was; or everything was done, and that could not be told.
     Inconsistent = 7,
+    /// Nothing has drifted, and a device is degraded, failed or unknown.
+    Unwell = 8,
     Usage = 64,
 }
 
 impl Exit {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Error,
         Self::Pending,
@@ -38,6 +40,7 @@ impl Exit {
         Self::Locked,
         Self::RolledBack,
         Self::Inconsistent,
+        Self::Unwell,
         Self::Usage,
     ];
 }

@@ -4,6 +4,7 @@ use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::{Id, Info, ListEntry, ReadKernel, Slot};
 use crate::ops;
 use crate::table;
+use crate::text::columns;
 use crate::units::Sectors;
 use serde::Serialize;
 
@@ -92,7 +93,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     }
     let list = List { mappings };
     args.output.print(
-        || if args.long { columns(&list) } else { lines(list.mappings.iter().map(|entry| &entry.name)) },
+        || {
+            if args.long {
+                columns(&list.mappings.iter().map(row).collect::<Vec<_>>())
+            } else {
+                lines(list.mappings.iter().map(|entry| &entry.name))
+            }
+        },
         &list,
     )?;
     Ok(Exit::Done)
@@ -107,17 +114,6 @@ fn details(kernel: &dyn ReadKernel, device: &ListEntry) -> Result<Option<Details
     let mapped = kernel.device(&Id::Name(device.name.clone()), Slot::Live)?;
     Ok(mapped
         .map(|mapped| Details { state: State::of(&mapped.info), sectors: table::sectors(&mapped.table) }))
-}
-
-/// Aligns the fields in columns.
-fn columns(list: &List) -> String {
-    let rows: Vec<[String; 5]> = list.mappings.iter().map(row).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2), width(3)];
-    lines(rows.iter().map(|[name, number, uuid, state, size]| {
-        let [names, numbers, uuids, states] = widths;
-        format!("{name:names$}  {number:numbers$}  {uuid:uuids$}  {state:states$}  {size}")
-    }))
 }
 
 fn row(entry: &Entry) -> [String; 5] {

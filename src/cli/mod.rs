@@ -33,6 +33,7 @@ mod create;
 mod deactivate;
 mod export;
 mod graph;
+mod health;
 mod import_concise;
 mod info;
 mod list;
@@ -55,6 +56,7 @@ mod table;
 mod targets;
 mod units;
 mod validate;
+mod wait;
 mod waiting;
 mod watch;
 
@@ -137,6 +139,8 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Export(args) => export::run(context, &args),
         Verb::ImportConcise(args) => import_concise::run(context, args),
         Verb::Graph(args) => graph::run(context, &args),
+        Verb::Health(args) => health::run(context, &args),
+        Verb::Wait(args) => wait::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
         Verb::Table(args) => table::run(context, &args),

@@ -27,6 +27,13 @@ pub(crate) fn applied(steps: usize) -> String {
     format!("Applied: {steps} {}.\n", if steps == 1 { "step" } else { "steps" })
 }
 
+/// Draws a line in place of the one on the terminal.
+pub(super) fn redraw(line: &str) {
+    let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+    let line = cut(line, usize::from(columns).saturating_sub(1));
+    Bar::write(&format!("{CLEAR}{line}"));
+}
+
 /// The line on the terminal, if standard error is one that can be written over.
 pub(crate) struct Bar {
     on: bool,
@@ -61,8 +68,7 @@ impl Bar {
         }
         let line =
             format!("{}/{} steps, {} s  {}", self.done, self.all, (now - self.began).as_secs(), self.current);
-        let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
-        Self::write(&format!("{CLEAR}{}", cut(&line, usize::from(columns).saturating_sub(1))));
+        redraw(&line);
         self.drawn = Some(now);
     }
 

@@ -7,6 +7,7 @@ mod boxes;
 mod escape;
 pub mod events;
 pub mod graph;
+mod health;
 pub mod html;
 pub mod json;
 pub mod manual;
@@ -17,6 +18,7 @@ mod table;
 mod text;
 pub mod watch_events;
 
+pub use health::{HealthDocument, health, health_schema, raw_health};
 pub use markdown::markdown;
 pub use status::text as status;
 pub use text::{ColorMode, TextStyle, draw, text};

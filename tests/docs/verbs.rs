@@ -107,8 +107,14 @@ fn the_page_of_maps_has_every_section_and_target() {
 
 #[test]
 fn the_schemas_in_the_repository_are_those_that_are_printed() {
-    let schemas =
-        [("map", "mappings"), ("plan", "plan"), ("events", "events"), ("watch", "watch"), ("state", "state")];
+    let schemas = [
+        ("map", "mappings"),
+        ("plan", "plan"),
+        ("events", "events"),
+        ("watch", "watch"),
+        ("health", "health"),
+        ("state", "state"),
+    ];
     for (document, file) in schemas {
         let printed = run(&format!("dmctl schema {document}"), root());
         let path = root().join(format!("schema/{file}.schema.json"));

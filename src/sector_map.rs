@@ -36,12 +36,22 @@ impl SectorMap {
 
     /// Compares two tables of one mapping by where their sectors are in the end: `wanted_below` and `live_below` return
     /// the table of a lower device, after and before the change, where that is a mapping. `is_blank` tells whether a wanted
-    /// row finds no metadata, so that it begins with the content of another device.
+    /// row finds no metadata, so that it begins with the content of another device. `copies` lists the devices that have all
+    /// sectors of a live row.
     pub(crate) fn followed(
         (wanted, wanted_below): (&[Row], TableOf<'_>),
         (live, live_below): (&[Row], TableOf<'_>),
         is_blank: &dyn Fn(&Row) -> bool,
+        copies: CopiesOf<'_>,
     ) -> Self {
+        let is_wanted = |device: &Device| {
+            wanted.iter().any(|row| row.linear_map().is_some_and(|(wanted, _)| wanted == device))
+        };
+        let copy = |row| {
+            let place = Row::linear_map(row)
+                .or_else(|| copies(row).into_iter().find(|(device, _)| is_wanted(device)));
+            Piece::at(row, place)
+        };
         let piece = |row| {
             Piece::at(
                 row,
@@ -49,7 +59,7 @@ impl SectorMap {
             )
         };
         let wanted = wanted.iter().map(piece).collect();
-        let live = live.iter().map(Piece::of).collect();
+        let live = live.iter().map(copy).collect();
         Self::of_pieces(&follow(wanted, wanted_below), &follow(live, live_below))
     }
 
@@ -106,6 +116,9 @@ impl SectorMap {
 
 /// Returns the table of a lower device, where that is a mapping whose table is known.
 pub(crate) type TableOf<'t> = &'t dyn Fn(&Device) -> Option<Arc<[Row]>>;
+
+/// Returns the devices that have all sectors of a live row, each with the sector that is the first of the row.
+pub(crate) type CopiesOf<'t> = &'t dyn for<'r> Fn(&'r Row) -> Vec<(&'r Device, u64)>;
 
 /// The most pieces that a table is followed into. One that falls into more is compared as it is.
 const MAX_PIECES: usize = 100_000;
@@ -264,14 +277,14 @@ mod tests {
         };
         let below = |device: &Device| base(&device.to_string());
         let none = |_: &Device| None;
-        let map = SectorMap::followed((&wanted, &below), (&live, &none), &|_| false);
+        let map = SectorMap::followed((&wanted, &below), (&live, &none), &|_| false, &|_| Vec::new());
         assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
         // And out again.
-        let map = SectorMap::followed((&live, &none), (&wanted, &below), &|_| false);
+        let map = SectorMap::followed((&live, &none), (&wanted, &below), &|_| false, &|_| Vec::new());
         assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));
         // Another offset in the layer is a move.
         let other = rows(&[(4, "linear", "254:1 3".into()), (12, "linear", "254:2 0".into())]);
-        let map = SectorMap::followed((&other, &below), (&live, &none), &|_| false);
+        let map = SectorMap::followed((&other, &below), (&live, &none), &|_| false, &|_| Vec::new());
         assert_eq!((map.keeps, map.moves), (vec![4..16], vec![0..4]));
     }
 

@@ -10,6 +10,7 @@ use crate::identity::Name;
 use crate::kernel::KernelError;
 use crate::plan::{Action, Conflict, Reason, Refusal, Stake, Step};
 use crate::policy::Class;
+use crate::targets::Leaving;
 
 /// Why a plan was not carried out.
 #[derive(Debug, Error)]
@@ -162,6 +163,8 @@ pub(crate) enum Why {
     Unapproved(Box<RefusedStep>),
     /// Metadata that could not be seen before contradicts the table.
     Contradicted(Box<Conflict>),
+    /// The new table of this device would leave behind what no other device has.
+    Leaves(Name, Box<Leaving>),
 }
 
 impl Failure {
@@ -180,6 +183,7 @@ impl Failure {
                 Why::Stopped => "told to stop".to_string(),
                 Why::Unapproved(refused) => refused.to_string(),
                 Why::Contradicted(conflict) => conflict.reason.to_string(),
+                Why::Leaves(name, leaving) => leaving.describe(&name.plain()),
             };
             return ApplyError::Left { step, cause, left };
         }
@@ -189,6 +193,9 @@ impl Failure {
             Why::Stopped => ApplyError::Interrupted { step },
             Why::Unapproved(refused) => ApplyError::Refused(vec![*refused]),
             Why::Contradicted(conflict) => ApplyError::Conflicts(vec![*conflict]),
+            Why::Leaves(name, leaving) => {
+                ApplyError::RolledBack { step, cause: leaving.describe(&name.plain()) }
+            }
         }
     }
 }

@@ -14,6 +14,7 @@
 mod applied;
 mod error;
 mod freeze;
+mod gate;
 mod hold;
 mod journal;
 mod mask;

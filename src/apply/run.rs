@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 
 use super::error::{Failure, Part, Why};
+use super::gate::Gate;
 use super::journal::{UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
-use super::swap::{self, Member, MemberId, Members};
+use super::swap::{self, Member, MemberId, Members, SwapError};
 use super::swapped::Swapped;
 use super::tasks::{LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
@@ -138,7 +139,16 @@ impl<'k, 'p> Run<'k, 'p> {
     fn swap_members(&self, stack: &[Swapped<'p>], members: &Members, jobs: usize) -> Result<(), Failure> {
         let swap = || {
             let outcome = swap::swap(self.kernel, members, jobs);
-            outcome.map_err(|(member, cause)| Failure::new(describe(stack[member.index()].step), &cause))
+            outcome.map_err(|(member, cause)| {
+                let step = stack[member.index()].step;
+                match cause {
+                    SwapError::Refused(cause) => Failure::new(describe(step), &cause),
+                    SwapError::Leaves(leaving) => Failure {
+                        step: describe(step),
+                        why: Why::Leaves(step.name.clone(), Box::new(leaving)),
+                    },
+                }
+            })
         };
         let Some(first) = stack.iter().find(|swapped| !swapped.reload.held.is_empty()) else { return swap() };
         let is_member = |held: &&Held| stack.iter().any(|swapped| swapped.step.number == Some(held.number));
@@ -200,6 +210,7 @@ impl<'k, 'p> Run<'k, 'p> {
             suspended: reload.suspended,
             through: reload.through.clone(),
             load_late: self.load_time.is_late(&reload.table),
+            gate: Gate::of(step, reload),
         })
     }
 
@@ -278,7 +289,7 @@ impl Executor for Run<'_, '_> {
 /// in the order of the plan.
 fn first(failed: Vec<(TaskId, Failure)>) -> Option<Failure> {
     let rank = |failure: &Failure| match failure.why {
-        Why::Refused(_) | Why::Unapproved(_) | Why::Contradicted(_) => 0,
+        Why::Refused(_) | Why::Unapproved(_) | Why::Contradicted(_) | Why::Leaves(..) => 0,
         Why::InUse(..) => 1,
         Why::Stopped => 2,
     };

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::freeze;
+use super::gate::{Gate, Moment};
 use super::overlap::Lane;
 use super::queue::{Item, PhaseId, Queue, TaskId};
 use super::workers::{self, Executor};
@@ -20,6 +21,7 @@ use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::{LiveTable, Through};
 use crate::stack::{IndexVec, Position as _, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
+use crate::targets::Leaving;
 
 /// A device whose table is swapped.
 pub(crate) struct Member {
@@ -43,6 +45,28 @@ pub(crate) struct Member {
     pub load_late: bool,
     /// The members that the new table waits for: they let go what it takes.
     pub waits: Positions<MemberId>,
+    /// What to look for before the new table is made live.
+    pub gate: Option<Gate>,
+}
+
+/// Why a stack was not swapped.
+pub(crate) enum SwapError {
+    /// The kernel's answer.
+    Refused(String),
+    /// What a new table would have left behind.
+    Leaves(Leaving),
+}
+
+/// Why a call of a swap failed.
+pub(crate) enum CallError {
+    Kernel(KernelError),
+    Leaves(Leaving),
+}
+
+impl From<KernelError> for CallError {
+    fn from(error: KernelError) -> Self {
+        Self::Kernel(error)
+    }
 }
 
 impl Member {
@@ -69,7 +93,7 @@ pub(crate) type Members = IndexVec<MemberId, Member>;
 pub(crate) fn is_alone(members: &Members) -> bool {
     let mut all = members.iter();
     let alone = all.next().filter(|_| members.len() == 1);
-    alone.is_some_and(|alone| alone.suspend == Suspend::default() && !alone.load_late)
+    alone.is_some_and(|alone| alone.suspend == Suspend::default() && alone.gate.is_none() && !alone.load_late)
 }
 
 /// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
@@ -79,13 +103,17 @@ pub(crate) fn swap(
     kernel: &dyn ChangeKernel,
     members: &Members,
     jobs: usize,
-) -> Result<(), (MemberId, String)> {
-    let said = |(id, error): (MemberId, KernelError)| {
+) -> Result<(), (MemberId, SwapError)> {
+    let said = |(id, error): (MemberId, CallError)| {
         let member = &members[id];
-        (id, freeze::explained(kernel, (&member.id, &member.name), member.suspend, &error))
+        let explained = |error| freeze::explained(kernel, (&member.id, &member.name), member.suspend, &error);
+        match error {
+            CallError::Kernel(error) => (id, SwapError::Refused(explained(error))),
+            CallError::Leaves(leaving) => (id, SwapError::Leaves(leaving)),
+        }
     };
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
-        return kernel.resume(&alone.id).map_err(|error| said((first, error)));
+        return kernel.resume(&alone.id).map_err(|error| said((first, error.into())));
     }
     let swap = Swap::new(kernel, members);
     let failed = workers::carry_out(swap.queue(jobs), &swap, &mut || ());
@@ -205,6 +233,13 @@ impl<'s> Swap<'s> {
         Self { kernel, members, calls: suspends.chain(resumes.into_iter().map(resume)).collect() }
     }
 
+    /// Fails where the new table of a member would leave something behind.
+    fn look(&self, member: &Member, moment: Moment) -> Result<(), CallError> {
+        let Some(gate) = &member.gate else { return Ok(()) };
+        let left = gate.look(self.kernel, &member.id, moment)?;
+        left.map_or(Ok(()), |leaving| Err(CallError::Leaves(leaving)))
+    }
+
     /// The calls, a phase after the other.
     fn queue(&self, jobs: usize) -> Queue {
         let item = |call: &Call| Item { phase: call.phase, lane: Lane::Wait, before: Vec::new() };
@@ -213,26 +248,28 @@ impl<'s> Swap<'s> {
 }
 
 impl Executor for Swap<'_> {
-    type Error = KernelError;
+    type Error = CallError;
 
-    fn perform(&self, call: TaskId) -> Result<(), KernelError> {
+    fn perform(&self, call: TaskId) -> Result<(), CallError> {
         match self.calls[call].step {
             Step::Suspend(member) => {
                 let member = &self.members[member];
-                self.kernel.suspend(&member.id, member.suspend)
+                self.look(member, Moment::BeforeSuspend)?;
+                Ok(self.kernel.suspend(&member.id, member.suspend)?)
             }
             Step::Resume(member) => {
                 let member = &self.members[member];
+                self.look(member, Moment::Suspended)?;
                 if member.load_late {
                     self.kernel.load(&member.id, member.new_rows(), member.access)?;
                 }
-                self.kernel.resume(&member.id)
+                Ok(self.kernel.resume(&member.id)?)
             }
         }
     }
 
-    fn panicked(&self, _: TaskId) -> KernelError {
+    fn panicked(&self, _: TaskId) -> CallError {
         let source = std::io::Error::other("dmctl itself failed; please report it");
-        KernelError::Io { what: "swap".to_string(), source }
+        KernelError::Io { what: "swap".to_string(), source }.into()
     }
 }

@@ -21,10 +21,11 @@ mod vanished;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::{Map, Mapping, State};
 use crate::device::{Device, Form};
+use crate::health::{self, DeviceHealth};
 use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
 use crate::kernel::{Absence, BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::keys::Keyring;
@@ -65,6 +66,8 @@ pub struct Seen {
     pub mapped: Option<DeviceState>,
     /// The table in the inactive slot, where the map needs it; empty when the slot is.
     pub waiting: ReadTable,
+    /// How the device fares, where the map needs it and a target of its live table has a state.
+    pub health: Option<Arc<DeviceHealth>>,
 }
 
 impl Seen {
@@ -165,13 +168,16 @@ impl Observed {
         let list = kernel.list()?;
         let mut devices = IndexVec::with_capacity(list.len());
         for listed in list {
-            let mut seen = Seen { listed, mapped: None, waiting: ReadTable::default() };
+            let mut seen = Seen { listed, mapped: None, waiting: ReadTable::default(), health: None };
             if wanted(&seen.listed) {
                 // A device that is missing was removed between the two calls.
                 let Some(mapped) = kernel.device(&seen.id(), Slot::Live)? else { continue };
                 if mapped.info.inactive_table {
                     let inactive = kernel.device(&seen.id(), Slot::Inactive)?;
                     seen.waiting = inactive.map(|inactive| inactive.table).unwrap_or_default();
+                }
+                if health::has_state(&mapped.table) {
+                    seen.health = health::of(kernel, &seen.id(), mapped.clone())?.map(Arc::new);
                 }
                 seen.mapped = Some(mapped);
             }

@@ -31,7 +31,7 @@ use crate::observed::{Observed, Seen, SeenId};
 use crate::sector_map::SectorMap;
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
-use crate::targets::{Found, IgnoredValue, Metadata};
+use crate::targets::{Found, IgnoredValue, Metadata, Unfinished};
 
 /// Compares every mapping of `map` with what was observed.
 pub fn compare<'a>(map: &'a Map, observed: &'a Observed) -> Changes<'a> {
@@ -198,12 +198,16 @@ impl<'a> Comparison<'a> {
             live_below(device)
         };
         let is_blank = |row: &Row| self.is_blank(row, &live);
-        let map = SectorMap::followed((rows, &wanted_below), (&live, &live_below), &is_blank);
+        let health = found.and_then(|found| found.seen.health.as_deref());
+        let map = SectorMap::followed((rows, &wanted_below), (&live, &live_below), &is_blank, &|row| {
+            row.finished_copies(health.and_then(|health| health.state(row.start, row.length)))
+        });
         // What such a target takes in is not where it was written before.
         let takes_in = |row: &Row| {
             row.linear_map().is_none()
                 && row.fresh_map().is_some()
-                && row.target.hazards().data_loss_on_remove.is_some()
+                && (row.target.hazards().data_loss_on_remove.is_some()
+                    || row.target.unfinished() == Some(Unfinished::DirtyBlocks))
         };
         let diff_mut = Arc::make_mut(&mut diff);
         diff_mut.remaps |= !map.disturbs() && rows.iter().any(|row| takes_in(row) && is_blank(row));

@@ -27,6 +27,7 @@ mod ground;
 mod handover;
 mod held;
 mod keyrings;
+pub(crate) mod leaving;
 mod lower_devices;
 mod mappings;
 mod matching;

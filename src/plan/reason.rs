@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::Held;
 use crate::device::Device;
 use crate::diff::TableDiff;
-use crate::identity::Key;
+use crate::identity::{Key, Name};
 use crate::policy::Class;
+use crate::targets::Leaving;
 
 /// Why a step is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,13 +105,20 @@ pub enum Stake {
     },
     /// Metadata would be formatted.
     Formats(&'static str),
+    /// This has no other copy yet.
+    Leaves {
+        /// What is left.
+        leaving: Leaving,
+        /// The name of the device.
+        name: Name,
+    },
 }
 
 impl Stake {
     /// Returns the risk class of a step with this at stake.
     pub fn class(&self) -> Class {
         match self {
-            Self::Loses(_) | Self::Overwrites { .. } => Class::Loss,
+            Self::Loses(_) | Self::Overwrites { .. } | Self::Leaves { .. } => Class::Loss,
             Self::Formats(_) => Class::Format,
         }
     }
@@ -237,6 +245,7 @@ impl fmt::Display for Stake {
                 write!(f, "this loses {content} on {}", device.described())
             }
             Self::Formats(formatted) => f.write_str(formatted),
+            Self::Leaves { leaving, name } => f.write_str(&leaving.describe(&name.plain())),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::action::{Action, ActionSet};
 use super::change::Change;
 use super::changes::Changes;
+use super::leaving;
 use super::position::StepId;
 use super::reason::Stake;
 use super::refusal::Refusal;
@@ -12,13 +13,14 @@ use super::step::{Operation, Step};
 use super::usage::InUse;
 use crate::config::Map;
 use crate::diff;
+use crate::health::DeviceHealth;
 use crate::identity::{DevNum, Key};
 use crate::observed::{Head, Observed};
 use crate::policy::Class;
 use crate::stack::IndexVec;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::{Found, Metadata, signature};
+use crate::targets::{Found, Leaving, Metadata, signature};
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
 /// may not be carried out. `actions` holds the actions that occur, but for renames.
@@ -31,6 +33,9 @@ pub(crate) fn judge(
 ) {
     let removes = actions.contains(Action::Remove);
     let released = if removes { released_before(steps.iter(), observed) } else { Released::new() };
+    if removes {
+        weigh_removals(steps, observed);
+    }
     for step in &mut *steps {
         let change = step.mapping.as_ref().filter(|_| changes.index.guarded).and_then(|key| changes.get(key));
         let replaced = change.is_some_and(Change::is_replaced);
@@ -89,11 +94,17 @@ fn disturbs(step: &Step, change: Option<&Change>) -> bool {
 /// Returns what the tables of a step put at stake.
 fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
     match &step.operation {
-        Operation::Remove(removal) => loss(&removal.old.rows, &[]),
+        Operation::Remove(removal) => {
+            let old = &removal.old.rows;
+            loss(old, &[]).or_else(|| leaves(step, old, observed, leaving::by_removal))
+        }
         Operation::Reload(reload) => {
             let (old, table) = (&reload.old.rows, &reload.table);
             let first = reload.is_first_table();
+            let by_reload =
+                |live: &[Row], health: Option<&DeviceHealth>| leaving::by_reload(live, table, health);
             loss(old, table)
+                .or_else(|| leaves(step, old, observed, by_reload))
                 .or_else(|| unreadable(old, table))
                 .or_else(|| overwritten(table, map, observed).filter(|_| first))
                 .or_else(|| format(table, old, map, observed))
@@ -119,6 +130,40 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
         let lost = hazards.data_loss_on_reload.or_else(on_remove)?;
         Some(Stake::Loses(lost))
     })
+}
+
+/// Returns what a step leaves behind of the live table of its device, as `judge` tells.
+fn leaves(
+    step: &Step,
+    old: &[RawRow],
+    observed: &Observed,
+    judge: impl Fn(&[Row], Option<&DeviceHealth>) -> Option<Leaving>,
+) -> Option<Stake> {
+    let old = diff::understand(old).ok()?;
+    let health = step.number.and_then(|number| observed.by_number(number)?.health.as_deref());
+    Some(Stake::Leaves { leaving: judge(&old, health)?, name: step.name.clone() })
+}
+
+/// Raises the risk class of a removal where a table of another step takes a device of which the removed one has newer
+/// content.
+fn weigh_removals(steps: &mut IndexVec<StepId, Step>, observed: &Observed) {
+    let taken = |step: &Step| {
+        let Operation::Remove(removal) = &step.operation else { return None };
+        steps.iter().filter_map(Step::new_table).find_map(|(table, _)| {
+            let by_another =
+                |live: &[Row], health: Option<&DeviceHealth>| leaving::by_another(live, table, health);
+            leaves(step, &removal.old.rows, observed, by_another)
+        })
+    };
+    let raised: Vec<(StepId, Stake)> =
+        steps.entries().filter_map(|(id, step)| Some((id, taken(step)?))).collect();
+    for (id, stake) in raised {
+        let step = &mut steps[id];
+        if stake.class() > step.class {
+            step.class = stake.class();
+            step.reason.stake = Some(stake);
+        }
+    }
 }
 
 /// Returns the content that the wanted table can't read any more.

@@ -6,6 +6,7 @@
 mod between;
 mod ignored;
 mod keys;
+mod leaving;
 mod lengths;
 mod order;
 mod refusals;

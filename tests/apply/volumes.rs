@@ -26,7 +26,8 @@ fn apply(kernel: &Simulated, text: &str) -> Result<Vec<String>, ApplyError> {
     let plan = plan::plan(kernel, &map, &BTreeSet::from(Class::ALL)).unwrap();
     kernel.forget_calls();
     apply::apply(kernel, &plan, Options::default(), &mut Silent)?;
-    let reading = |call| matches!(call, Call::Version | Call::List | Call::Targets | Call::Table);
+    let reading =
+        |call| matches!(call, Call::Version | Call::List | Call::Targets | Call::Table | Call::Status);
     let calls = kernel.calls().into_iter().filter(|(call, _)| !reading(*call));
     Ok(calls.map(|(call, device)| format!("{call:?} {device}").to_lowercase()).collect())
 }

@@ -15,6 +15,7 @@ mod facts;
 mod growing;
 mod ignored;
 mod keeping;
+mod leaving;
 mod lifecycle;
 mod listing;
 mod locks;
@@ -177,6 +178,11 @@ cases! {
         a_volume_needs_a_pool_below
         an_empty_layer_moves_nothing
         what_a_row_behind_another_reads;
+    leaving:
+        a_written_table_gives_way_whole_or_not_at_all
+        a_cache_gives_way_whole_or_not_at_all
+        health_is_what_the_kernel_prints
+        a_stale_first_leg_is_not_copied;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before

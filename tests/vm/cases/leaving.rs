@@ -1,0 +1,265 @@
+//! Tables that may have something left: what they tell of themselves, and how they give way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::guest::{Disk, Guest, apply_ends, dmctl, program, with_map};
+
+/// The length of every device here, in sectors.
+const LENGTH: u64 = 8192;
+/// How often a table gives way while it is written.
+const ROUNDS: u64 = 8;
+
+/// A target that gives way to a device that has everything once nothing is left.
+struct Leaver {
+    target: &'static str,
+    /// The tables on the way to the one that is left, each applied by itself.
+    tables: &'static [&'static str],
+    /// The table that takes its place.
+    wanted: &'static str,
+}
+
+const CACHE: &str = "type = 'cache', length = 8192, metadata = '/dev/ram0', cache = '/dev/ram1', origin = '/dev/ram2', block_size = 64, mode = 'MODE', policy = 'smq'";
+
+const LEAVERS: [Leaver; 3] = [
+    Leaver {
+        target: "writecache",
+        tables: &[
+            "type = 'writecache', length = 8192, mode = 'ssd', origin = '/dev/ram2', cache = '/dev/ram1', block_size = 512, cleaner = true",
+        ],
+        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
+    },
+    Leaver {
+        target: "clone",
+        tables: &[
+            "type = 'clone', length = 8192, metadata = '/dev/ram0', destination = '/dev/ram2', source = '/dev/ram1', region_size = 8",
+        ],
+        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
+    },
+    Leaver {
+        target: "mirror",
+        tables: &[
+            "type = 'mirror', length = 8192, log = { type = 'core', region_size = 64 }, legs = [{ device = '/dev/ram1' }, { device = '/dev/ram2' }], handle_errors = true",
+        ],
+        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
+    },
+];
+
+fn map(row: &str) -> String {
+    format!("[mappings.v]\ntargets = [{{ {row} }}]\n")
+}
+
+/// The kind of the only row of `v`, which must serve I/O without a table in its inactive slot.
+fn serving(guest: &Guest) -> Result<String> {
+    let (info, live, inactive) = guest.state("v")?;
+    ensure!(!info.suspended && inactive.is_empty(), "{info:?} {inactive}");
+    Ok(live.split(' ').nth(2).unwrap_or_default().to_string())
+}
+
+/// Writes a number that grows to one sector after the other, from a moment on and until it is told to end. Returns the last number that each sector
+/// took.
+fn write_on(delay: Duration, stop: &AtomicBool, written: &AtomicU64) -> Result<BTreeMap<u64, u64>> {
+    thread::sleep(delay);
+    let disk = Disk::mapping("v")?;
+    let mut last = BTreeMap::new();
+    for number in 1u64.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        // Spread over the device, so that each hits other blocks.
+        let sector = (number * 1031) % LENGTH;
+        let mut bytes = vec![0; 512];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        disk.write(sector, &bytes)?;
+        last.insert(sector, number);
+        written.store(number, Ordering::Relaxed);
+    }
+    Ok(last)
+}
+
+/// Ensures that each sector of `v` has what it took last.
+fn keeps(last: &BTreeMap<u64, u64>) -> Result<()> {
+    let bytes = Disk::mapping("v")?.read(0, usize::try_from(LENGTH)?)?;
+    for (sector, number) in last {
+        let at = usize::try_from(sector * 512)?;
+        let found = u64::from_le_bytes(bytes[at..at + 8].try_into()?);
+        ensure!(found == *number, "sector {sector} has {found} and took {number} last");
+    }
+    Ok(())
+}
+
+/// How the rounds ended.
+#[derive(Debug, Default)]
+struct Ends {
+    applied: u64,
+    refused: u64,
+    put_back: u64,
+}
+
+/// Lets `wanted` take the place of what is live while a writer goes on: it does, and has everything, or the old table goes
+/// on and has everything.
+fn give_way(guest: &Guest, wanted: &str, target: &str, round: u64, ends: &mut Ends) -> Result<()> {
+    let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (ran, last) = thread::scope(|scope| -> Result<_> {
+        // The first write is at another moment of the apply in each round, and sometimes before it.
+        let delay = if round.is_multiple_of(5) { 0 } else { round * 7 % 60 };
+        let (stop, written) = (&stop, &written);
+        let writer = scope.spawn(move || write_on(Duration::from_millis(delay), stop, written));
+        while round.is_multiple_of(5) && written.load(Ordering::Relaxed) == 0 && !writer.is_finished() {
+            thread::sleep(Duration::from_micros(200));
+        }
+        let ran = with_map("apply", &map(wanted), &[]);
+        thread::sleep(Duration::from_millis(round % 7));
+        stop.store(true, Ordering::Relaxed);
+        let last = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+        Ok((ran?, last))
+    })?;
+    let kind = serving(guest)?;
+    match ran.status {
+        Some(0) => {
+            ends.applied += 1;
+            ensure!(kind == "linear", "{kind}: {ran:?}");
+        }
+        Some(3) => {
+            ends.refused += 1;
+            ensure!(kind == target, "{kind}: {ran:?}");
+        }
+        Some(6) => {
+            ends.put_back += 1;
+            ensure!(kind == target, "{kind}: {ran:?}");
+        }
+        _ => bail!("{ran:?}"),
+    }
+    keeps(&last).with_context(|| format!("round {round}: {ran:?}"))
+}
+
+/// A table that is written up to the moment of the swap gives way with all data, or not at all.
+pub fn a_written_table_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    for leaver in &LEAVERS {
+        guest.needs(leaver.target)?;
+        let mut ends = Ends::default();
+        for round in 0..ROUNDS {
+            guest.blank()?;
+            for table in leaver.tables {
+                apply_ends(&map(table), &["--allow", "format,remap,loss"], 0)?;
+            }
+            if round % 2 == 1 {
+                let ran = dmctl(&["wait", "v", "--timeout", "20s"])?;
+                ensure!(ran.status == Some(0), "{ran:?}");
+            }
+            give_way(guest, leaver.wanted, leaver.target, round, &mut ends)?;
+            dmctl(&["remove", "v"])?;
+        }
+        eprintln!("{}: {ends:?}", leaver.target);
+        ensure!(ends.applied > 0, "{}: {ends:?}", leaver.target);
+    }
+    Ok(())
+}
+
+/// The same with a cache, which is dirty until it is told to write back.
+pub fn a_cache_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    guest.needs("cache")?;
+    let cache = |mode: &str| map(&CACHE.replace("MODE", mode));
+    let linear = "type = 'linear', length = 8192, device = '/dev/ram2'";
+    let mut ends = Ends::default();
+    for round in 0..ROUNDS {
+        guest.blank()?;
+        // What is written is taken into the cache, and stays clean; from the next table on it is dirty once it is written.
+        apply_ends(&cache("writethrough"), &["--allow", "format,remap,loss"], 0)?;
+        let disk = Disk::mapping("v")?;
+        for _ in 0..3 {
+            disk.fill(0, 8192, 7)?;
+        }
+        apply_ends(&cache("writeback"), &[], 0)?;
+        give_way(guest, linear, "cache", round, &mut ends)?;
+        dmctl(&["remove", "v"])?;
+    }
+    eprintln!("cache: {ends:?}");
+    ensure!(ends.refused + ends.put_back > 0, "{ends:?}");
+    Ok(())
+}
+
+/// `health --raw` prints what `dmsetup status` prints, and each target tells how it fares.
+pub fn health_is_what_the_kernel_prints(guest: &Guest) -> Result<()> {
+    let devices = [
+        ("linear", "0 8192 linear /dev/ram5 0", "ok"),
+        ("striped", "0 8192 striped 2 8 /dev/ram5 8192 /dev/ram6 8192", "ok"),
+        ("error", "0 8 error", "failed"),
+        ("thin-pool", "0 8192 thin-pool /dev/ram0 /dev/ram1 128 0", "ok"),
+        ("era", "0 8192 era /dev/ram2 /dev/ram3 64", "ok"),
+        ("writecache", "0 8192 writecache s /dev/ram4 /dev/ram7 4096 0", "ok"),
+        ("dust", "0 4096 dust /dev/ram5 16384 512", "ok"),
+        ("delay", "0 4096 delay /dev/ram5 20480 0", "ok"),
+    ];
+    for (target, table, health) in devices {
+        guest.needs(target)?;
+        guest.device(target, table)?;
+        let ran = dmctl(&["health", target, "--raw"])?;
+        ensure!(ran.stdout == program("dmsetup", &["status", target])?, "{ran:?}");
+        let ran = dmctl(&["health", target])?;
+        let word = ran.stdout.split_whitespace().nth(3).unwrap_or_default().to_string();
+        ensure!(word == health, "{ran:?}");
+        ensure!(ran.status == Some(if health == "failed" { 8 } else { 0 }), "{ran:?}");
+    }
+    // All together, and as JSON.
+    let ran = dmctl(&["health", "--json"])?;
+    ensure!(ran.status == Some(8) && ran.stdout.contains("\"era\""), "{ran:?}");
+    // A suspended era is not asked: it would not answer.
+    dmctl(&["suspend", "era"])?;
+    let ran = dmctl(&["health", "era"])?;
+    ensure!(ran.status == Some(8) && ran.stdout.contains("unknown"), "{ran:?}");
+    dmctl(&["resume", "era"])?;
+    ensure!(dmctl(&["health", "era"])?.status == Some(0), "{ran:?}");
+    for (target, ..) in devices {
+        dmctl(&["remove", target])?;
+    }
+    Ok(())
+}
+
+/// A mirror whose first leg is behind is not loaded again with that leg first.
+pub fn a_stale_first_leg_is_not_copied(guest: &Guest) -> Result<()> {
+    guest.needs("mirror")?;
+    let below = |first: &str| {
+        format!(
+            "[mappings.l0]\ntargets = [{{ {first} }}]\n[mappings.l1]\ntargets = [{{ type = 'linear', length = 16384, device = '/dev/ram1' }}]\n"
+        )
+    };
+    let works = "type = 'linear', length = 16384, device = '/dev/ram0'";
+    let mirror = |legs: [&str; 2], length: u64| {
+        format!(
+            "[mappings.v]\ntargets = [{{ type = 'mirror', length = {length}, log = {{ type = 'core', region_size = 1024 }}, legs = [{{ device = '@{}' }}, {{ device = '@{}' }}], handle_errors = true, keep_log = true }}]\n",
+            legs[0], legs[1]
+        )
+    };
+    let all = ["--allow", "format,remap"];
+    let stands = below(works) + &mirror(["l0", "l1"], 8192);
+    apply_ends(&stands, &all, 0)?;
+    ensure!(dmctl(&["wait", "v", "--timeout", "20s"])?.status == Some(0), "it is not in sync");
+    let disk = Disk::mapping("v")?;
+    disk.fill(0, 8, b'o')?;
+    let dead = below("type = 'error', length = 16384") + &mirror(["l0", "l1"], 8192);
+    apply_ends(&dead, &all, 0)?;
+    disk.fill(0, 8, b'n')?;
+    apply_ends(&stands, &all, 0)?;
+    let ran = dmctl(&["health", "v"])?;
+    ensure!(ran.status == Some(8) && ran.stdout.contains("degraded"), "{ran:?}");
+    ensure!(dmctl(&["wait", "v"])?.status == Some(8), "it waits for what can't come");
+    // Longer, with the stale leg first: that would be copied over the other one.
+    let grown = below(works) + &mirror(["l0", "l1"], 16384);
+    let ran = guest.refused(&grown, &all, 3)?;
+    ensure!(ran.stdout.contains("put a leg first that has everything"), "{ran:?}");
+    // With the whole leg first everything stays.
+    let turned = below(works) + &mirror(["l1", "l0"], 16384);
+    apply_ends(&turned, &all, 0)?;
+    ensure!(dmctl(&["wait", "v", "--timeout", "20s"])?.status == Some(0), "it is not in sync");
+    for disk in [Disk::mapping("v")?, Disk::mapping("l0")?, Disk::mapping("l1")?] {
+        ensure!(disk.read(0, 8)?.iter().all(|byte| *byte == b'n'), "{} is stale", disk.path.display());
+    }
+    let ran = with_map("deactivate", &turned, &[])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    Ok(())
+}

@@ -135,10 +135,10 @@ pub enum SavedError {
     Map(String),
     /// A file of the map can't be read as a map. Nothing of its content is told: the plan names it, and may name any file.
     #[error(
-        "the map of this plan can't be read again: {} in {}; see `dmctl validate{}`",
+        "the map of this plan can't be read again: {} in {}; {}",
         if *.errors == 1 { "1 error".to_string() } else { format!("{} errors", .errors) },
         listed(.files, ", ", |path| format!("`{}`", printable(path))),
-        listed(.files, "", |path| format!(" {}", printable(&shlex::try_quote(path).unwrap_or_default()))),
+        validated(.files),
     )]
     MapFiles {
         /// The files of the map.
@@ -165,6 +165,16 @@ pub enum SavedError {
 /// Tells what hides the devices that a plan needs.
 fn unseen(error: KernelError) -> SavedError {
     Unseen::of(error).map_or_else(SavedError::Kernel, SavedError::Unseen)
+}
+
+/// Tells the command that shows what is wrong with the files of a map. It draws their lines, so it is told only of files
+/// with the name of a map: a plan may name any file.
+fn validated(files: &[PathBuf]) -> String {
+    if files.iter().any(|file| file.extension().is_none_or(|extension| extension != "toml")) {
+        return "look whether that is the map that was planned: its name does not end in `.toml`".to_string();
+    }
+    let written = |path: &str| format!(" {}", printable(&shlex::try_quote(path).unwrap_or_default()));
+    format!("see `dmctl validate{}`", listed(files, "", written))
 }
 
 fn listed(files: &[PathBuf], separator: &str, written: impl Fn(&str) -> String) -> String {

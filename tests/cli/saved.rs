@@ -286,6 +286,22 @@ fn no_key_is_saved_and_another_one_is_stale() {
     assert!(piped.stderr.contains("standard input"), "{piped:?}");
 }
 
+/// `validate` draws the lines of a file, and a plan may name any.
+#[test]
+fn to_validate_is_told_of_files_with_the_name_of_a_map_alone() {
+    for (name, told) in [("map.toml", "see `dmctl validate"), ("shadow", "does not end in `.toml`")] {
+        let lab = Lab::new();
+        let file = lab.write(name, &encrypted(KEY));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let plan = lab.path("plan.json");
+        lab.ok(["plan", &file, "--out", &plan]);
+        std::fs::write(&file, "root:hash-of-root:1\n").unwrap();
+        let shown = lab.run(["show", &plan]);
+        assert!(shown.code == 0 && shown.stderr.contains(told), "{shown:?}");
+        assert_eq!(shown.stderr.contains("dmctl validate"), name == "map.toml", "{shown:?}");
+    }
+}
+
 #[test]
 fn a_plan_that_says_nonsense_is_drawn_all_the_same() {
     let (lab, path) = saved();

@@ -164,6 +164,17 @@ fn the_initramfs_gets_what_its_stacks_need_and_nothing_else() {
 }
 
 #[test]
+fn a_type_is_not_a_pattern_of_the_hook() {
+    let lab = Lab::new();
+    let map = "format = 1\n[mappings.root]\nboot = [\"x-initrd.attach\"]\ntargets = [{ type = \"*\", length = 8, params = [] }]\n";
+    lab.write("map.toml", map);
+    fs::create_dir(lab.path("maps")).unwrap();
+    fs::rename(lab.path("map.toml"), lab.path("maps/map.toml")).unwrap();
+    let ended = run_hook(&lab, &lab.path("maps"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "module dm-mod\nmodule dm-*\n"), "{ended:?}");
+}
+
+#[test]
 fn an_initramfs_without_a_key_is_not_made() {
     let lab = Lab::new();
     let maps = write_maps(&lab, &format!("{{ file = \"{}\" }}", lab.path("absent")));

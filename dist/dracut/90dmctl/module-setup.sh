@@ -22,9 +22,11 @@ depends() {
 }
 
 installkernel() {
-    local type
+    local type types
     hostonly='' instmods dm-mod
-    for type in $(show types); do
+    # A type may be `*`, which is not a pattern.
+    mapfile -t types < <(show types)
+    for type in "${types[@]}"; do
         hostonly='' instmods "dm-$type"
         case $type in
             crypt | integrity | verity) hostonly='' instmods =crypto =arch/x86/crypto ;;

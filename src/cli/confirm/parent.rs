@@ -21,6 +21,9 @@ use crate::cli::failure::Failure;
 use crate::cli::report::untold;
 use crate::cli::signals;
 
+/// This program, as it runs.
+const PROGRAM: &str = "/proc/self/exe";
+
 /// The daemon, as its parent has it.
 pub(super) struct Daemon {
     process: Child,
@@ -41,9 +44,13 @@ pub(super) fn start() -> io::Result<Daemon> {
     }
     let numbers = writers.each_ref().map(|writer| writer.as_raw_fd().to_string()).join(",");
     let signals = signals::wake()?;
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(PROGRAM);
     command.arg0("dmctl").args(env::args_os().skip(1)).env(PIPES, numbers);
-    Ok(Daemon { process: command.spawn()?, exit, output, signals })
+    let process = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("{PROGRAM} is not there: /proc must be mounted")),
+        _ => error,
+    })?;
+    Ok(Daemon { process, exit, output, signals })
 }
 
 /// What the parent waits for.

@@ -12,7 +12,7 @@ use dmctl::lock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::guest::{Guest, Mounted, apply_ends, comes, dmctl, program, write_map_to};
+use crate::guest::{Guest, Mounted, apply_ends, comes, dmctl, dmctl_where, program, write_map_to};
 use crate::processes;
 use crate::waiting::until_within;
 
@@ -315,4 +315,14 @@ pub fn what_is_in_use_by_then_is_told(guest: &Guest) -> Result<()> {
     ensure!(now.contains_key("goes") && now["anew"].contains("thin-pool"), "{now:?}");
     clears()?;
     guest.apply(EMPTY, &[])
+}
+
+pub fn a_guard_without_proc_tells_what_it_needs(guest: &Guest) -> Result<()> {
+    let map = "/run/tmp/without-proc.toml";
+    write_map_to(map, "[mappings.new]\ntargets = [{ type = \"zero\", length = 8 }]\n")?;
+    let ran = dmctl_where("mount -t tmpfs none /proc", &["apply", map, "--confirm-within", "3s"])?;
+    std::fs::remove_file(map)?;
+    ensure!(ran.status == Some(1) && ran.stderr.contains("/proc must be mounted"), "{ran:?}");
+    ensure!(guest.states()?.is_empty());
+    Ok(())
 }

@@ -252,7 +252,8 @@ cases! {
         the_end_of_the_session_changes_nothing
         the_end_of_the_terminal_changes_nothing
         being_told_to_stop_on_the_way_changes_nothing
-        what_is_in_use_by_then_is_told;
+        what_is_in_use_by_then_is_told
+        a_guard_without_proc_tells_what_it_needs;
     keeping:
         a_trial_keeps_the_old_keys_alone_and_locked
         memory_is_locked_by_the_limit_of_the_units

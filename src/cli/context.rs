@@ -151,7 +151,7 @@ impl Context {
             let usual = lock::LIVE;
             note(format_args!(
                 "warning: {usual} can't be written, so the lock is {}; another folder is `--lock-dir FOLDER`",
-                path.display()
+                printable(&path.to_string_lossy())
             ));
         }
         path
@@ -289,7 +289,10 @@ fn tell(wait: &LongWait) {
 
 /// Returns the path of a file beside that of a simulated kernel, with links resolved: one file for all links to it.
 fn beside(state: &Path, extension: &str) -> Result<PathBuf, KernelError> {
-    let failed = |source| KernelError::Io { what: format!("cannot read {}", state.display()), source };
+    let failed = |source| KernelError::Io {
+        what: format!("cannot read {}", printable(&state.to_string_lossy())),
+        source,
+    };
     let mut path = OsString::from(fs::canonicalize(state).map_err(failed)?);
     path.push(extension);
     Ok(path.into())

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::boot::{self, Stage, UnitFile};
 use crate::config;
 use crate::files::{self, Durability, FileMode};
+use crate::identity::printable;
 use anyhow::anyhow;
 
 use super::exit::Exit;
@@ -70,7 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         let folder = files::folder(&path);
         let made = if folders.insert(folder.to_path_buf()) { make_folder(folder) } else { Ok(()) };
         made.and_then(|()| write(&path, &entry)).map_err(|error| {
-            Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", path.display()))
+            Failure::new(
+                Exit::Error,
+                anyhow!("{} can't be written: {error}", printable(&path.to_string_lossy())),
+            )
         })?;
     }
     Ok(Exit::Done)

@@ -130,3 +130,32 @@ fn a_map_may_have_a_name_that_turns_the_writing_direction() {
         run(&lab, &["plan", &map]).stdout.contains("set its uuid") || run(&lab, &["plan", &map]).code == 0
     );
 }
+
+#[test]
+fn a_path_or_a_word_adds_no_line_and_moves_no_cursor() {
+    let lab = lab();
+    lab.write("a\nerror: b", "{");
+    let path = lab.path("a\nerror: b");
+    std::fs::write(lab.path("no\nfolder"), "").unwrap();
+    let no_folder = lab.path("no\nfolder");
+    let ended = lab::ended(lab::dmctl().args(["--kernel", &path, "list"]));
+    assert!(ended.code == 1 && ended.stderr.contains(r"a\u{a}error: b"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("\nerror: b"), "{}", ended.stderr);
+    for arguments in [
+        &["simulate", &path][..],
+        &["simulate", &lab.path("absent\nfolder/x")],
+        &["man", &no_folder],
+        &["units", &no_folder, "--map", &map(&lab)],
+        &["--udev-timeout", "d/a\u{9b}b\u{202e}\nerror: c", "list"],
+        &["--udev-timeout=d\nerror: c", "list"],
+        &["li\nst"],
+        &["list", "--x\ny"],
+        &["list", "\n"],
+    ] {
+        let ended = run(&lab, arguments);
+        assert_ne!(ended.code, 0, "{arguments:?}");
+        let lines: Vec<&str> = ended.stderr.lines().collect();
+        assert_eq!(lines.iter().filter(|line| line.starts_with("error: ")).count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(r"\u{a}"), "{arguments:?}: {}", ended.stderr);
+    }
+}

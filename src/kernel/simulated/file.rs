@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::state::State;
 use crate::files::{self, Attempt, Durability, FileMode, ReadError};
+use crate::identity::printable;
 use crate::kernel::KernelError;
 
 /// The largest file that is read, in bytes.
@@ -15,13 +16,18 @@ pub const MAX_FILE: u64 = 256 << 20;
 /// Begins the names of the files that are written beside a state.
 const TEMPORARY: &str = ".dmctl-state-";
 
+/// Writes a path for a message: a line end in it would add a line.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
 fn failed(attempt: Attempt, path: &Path, source: io::Error) -> KernelError {
-    KernelError::Io { what: format!("cannot {attempt} {}", path.display()), source }
+    KernelError::Io { what: format!("cannot {attempt} {}", shown(path)), source }
 }
 
 /// Reads the state in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<State, KernelError> {
-    let not = |what: &str| KernelError::State(format!("{}: {what}", path.display()));
+    let not = |what: &str| KernelError::State(format!("{}: {what}", shown(path)));
     let bytes = files::read(path, MAX_FILE).map_err(|error| match error {
         ReadError::Failed(attempt, error) => failed(attempt, path, error),
         ReadError::NotRegular(_) => {
@@ -32,7 +38,7 @@ pub(super) fn read(path: &Path) -> Result<State, KernelError> {
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         not(&format!("byte {} is not UTF-8: a simulated kernel is a JSON file", error.valid_up_to()))
     })?;
-    State::parse(text, &path.display().to_string()).map_err(KernelError::State)
+    State::parse(text, &shown(path)).map_err(KernelError::State)
 }
 
 /// Whether a kernel was read from the file into which it is written.

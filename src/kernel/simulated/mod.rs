@@ -91,7 +91,7 @@ impl Simulated {
     /// Opens the kernel in the file at `path`. An error names the file and the place in it.
     pub fn open(path: &Path) -> Result<Self, KernelError> {
         let kernel = Self::new(&file::read(path)?).map_err(|error| match error {
-            KernelError::State(says) => KernelError::State(format!("{}: {says}", path.display())),
+            KernelError::State(says) => KernelError::State(format!("{}: {says}", file::shown(path))),
             other => other,
         })?;
         Ok(Self { path: Some(path.to_path_buf()), ..kernel })

@@ -80,7 +80,7 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
-    /// Returns what would be lost if that one of the target's [copies](Target::copies) were all that stays.
+    /// Returns what would be lost if that one of the target's [copies](crate::targets::Target::copies) were all that stays.
     fn left_on(&self, copy: usize) -> Option<Left> {
         let _ = copy;
         self.left()

@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 
-/// A device that has all sectors of a row, each at its place, once nothing is [left](State::left): the origin of a cache, the
+/// A device that has all sectors of a row, each at its place, once nothing is [left](super::State::left): the origin of a cache, the
 /// destination of a clone, a leg of a mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copy<'a> {

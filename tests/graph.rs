@@ -120,9 +120,9 @@ fn a_lower_device_that_is_not_found_is_drawn_with_the_reason() {
     let graph = graph::with_map(&kernel, &map.map.unwrap()).unwrap();
     let expected = "\
 /dev/disk/by-id/gone  -            ?          does not exist
-└─old                 254:0  1.0 MiB  linear  drifted  -> conflict  [lab: old]
+└─old                 254:0  1.0 MiB  linear  unknown  [lab: old]
 /dev/disk/by-id/one   8:0    1.0 GiB
-└─old                 254:0  1.0 MiB  linear  drifted  -> conflict  [lab: old]
+└─old                 254:0  1.0 MiB  linear  unknown  [lab: old]
 LABEL=my\\x20data      -            ?          does not exist
 ├─more                -            ?  linear  missing  drifted  -> conflict  [lab: more]
 └─new                 -            ?  linear  missing  drifted  -> conflict  [lab: new]

@@ -38,7 +38,8 @@ fn ask(
 ) -> Result<Option<DeviceHealth>, KernelError> {
     for _ in 0..TRIES {
         // The guard is kept over both calls.
-        let guard = if hangs_suspended(&state) { Some(kernel.keep_still()) } else { None };
+        let hangs = hangs_suspended(&state) && is_asked(&state, asking);
+        let guard = if hangs { Some(kernel.keep_still()) } else { None };
         if let Some(Some(_)) = guard {
             let Some(again) = kernel.device(id, Slot::Live)? else { return Ok(None) };
             state = again;
@@ -89,22 +90,28 @@ enum Question {
 
 /// Tells what to ask of a device. `locked`: the lock could not be had that keeps others from suspending it.
 fn question(state: &DeviceState, asking: Asking, locked: bool) -> Question {
-    let info = &state.info;
     let hangs = hangs_suspended(state);
-    let asks = |status| match status {
-        Status::None => false,
-        Status::AfterEvents => asking == Asking::Always || info.event_nr > 0,
-        Status::Always | Status::WhileActive | Status::HangsSuspended => true,
-    };
-    if !state.table.iter().any(|row| asks(traits(row).status)) {
+    if !is_asked(state, asking) {
         Question::None
-    } else if hangs && info.suspended {
+    } else if hangs && state.info.suspended {
         Question::Refused(Untold::Suspended)
     } else if hangs && locked {
         Question::Refused(Untold::Locked)
     } else {
         Question::Asked
     }
+}
+
+/// Whether a target of the device is asked.
+fn is_asked(state: &DeviceState, asking: Asking) -> bool {
+    let always = asking == Asking::Always;
+    state.table.iter().any(|row| match traits(row).status {
+        Status::None => false,
+        Status::AfterEvents => always || state.info.event_nr > 0,
+        // No plan depends on it, and the look itself is work for the target.
+        Status::HangsSuspended => always,
+        Status::Always | Status::WhileActive => true,
+    })
 }
 
 /// Whether it has a target that does not answer while it is suspended.

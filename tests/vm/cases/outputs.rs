@@ -126,7 +126,7 @@ pub fn a_trial_that_can_not_be_recorded_is_put_back(guest: &Guest) -> Result<()>
     let folder = "/run/tmp/records";
     fs::create_dir_all(folder)?;
     // Room for two folders, the lock, the token and the first record, and not for the next one.
-    program("busybox", &["mount", "-t", "tmpfs", "-o", "nr_inodes=5", "tmpfs", folder])?;
+    program("busybox", &["mount", "-t", "tmpfs", "-o", "nr_inodes=5,mode=0700", "tmpfs", folder])?;
     let arguments = [&["apply", "--lock-dir", folder][..], &TRIAL].concat();
     let output = command(&arguments)?.stderr(Stdio::piped()).output()?;
     let stderr = String::from_utf8(output.stderr)?;

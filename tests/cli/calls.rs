@@ -76,8 +76,13 @@ fn each_map_of_a_folder_is_opened_once_and_looked_at_once() {
     let count = |files: usize| {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path(), files);
-        // The thread that traces a process is the one that must go on doing so.
-        thread::spawn(move || calls(folder.path())).join().unwrap()
+        // Threads that wait for one another take calls as well, on a busy machine more of them: the fewest of some runs count.
+        let run = || {
+            let path = folder.path().to_path_buf();
+            // The thread that traces a process is the one that must go on doing so.
+            thread::spawn(move || calls(&path)).join().unwrap()
+        };
+        (0..3).filter_map(|_| run()).min()
     };
     let (Some(few), Some(many)) = (count(10), count(10 + MORE)) else { return };
     // Memory and the list of the folder take some calls more.

@@ -62,9 +62,9 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<Box<dyn State>, ParamsError>
         promotions: words.number("the count of promotions")?,
         dirty_blocks: dirty(words, resident_blocks)?,
         features: words.always_counted("features")?.rest(),
-        core_args: pairs(&mut words.always_counted("core arguments")?)?,
+        core_args: words.always_counted("core arguments")?.pairs()?,
         policy: words.next("the policy")?.to_string(),
-        policy_args: pairs(&mut words.always_counted("policy arguments")?)?,
+        policy_args: words.always_counted("policy arguments")?.pairs()?,
         metadata_mode: MetadataMode::take(words)?,
         needs_check: NeedsCheck::take(words)?,
     }))
@@ -77,16 +77,6 @@ fn dirty(words: &mut Words<'_>, resident: Tally) -> Result<u64, ParamsError> {
         return Err(words.wrong(format!("{dirty} of {} blocks are dirty", resident.used)));
     }
     Ok(dirty)
-}
-
-/// Takes names with a number each.
-fn pairs(words: &mut Words<'_>) -> Result<BTreeMap<String, u64>, ParamsError> {
-    let mut pairs = BTreeMap::new();
-    while words.left() > 0 {
-        let name = words.next("the name of an argument")?.to_string();
-        pairs.insert(name, words.number("the value of an argument")?);
-    }
-    Ok(pairs)
 }
 
 /// Returns what is printed of one that was just made: nothing is in it.

@@ -44,12 +44,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<Box<dyn State>, ParamsError>
     let hydrated_regions = Tally::take(words, "the count of regions")?;
     let hydrating_regions = words.number("the count of regions that are copied now")?;
     let features = words.always_counted("features")?.rest();
-    let mut core = words.always_counted("core arguments")?;
-    let mut core_args = BTreeMap::new();
-    while core.left() > 0 {
-        let name = core.next("the name of an argument")?.to_string();
-        core_args.insert(name, core.number("the value of an argument")?);
-    }
+    let core_args = words.always_counted("core arguments")?.pairs()?;
     Ok(Box::new(CloneState {
         metadata_block_sectors,
         metadata_blocks,

@@ -27,10 +27,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<Box<dyn State>, ParamsError>
     let metadata_block_sectors = words.number("the size of a metadata block")?;
     let metadata_blocks = Tally::take(words, "the count of metadata blocks")?;
     let current_era = words.number("the era")?;
-    let held_root_block = match words.peek() {
-        Some("-") => words.next("the metadata snapshot").map(|_| None)?,
-        _ => Some(words.number("the metadata snapshot")?),
-    };
+    let held_root_block = words.number_or_dash("the metadata snapshot")?;
     Ok(Box::new(EraState { metadata_block_sectors, metadata_blocks, current_era, held_root_block }))
 }
 

@@ -3,6 +3,8 @@
 //! The kernel's own integer parsing does not validate: it wraps (`linear` takes 18446744073709551616 for 0).
 //! Here a number is decimal digits that fit, and anything else is an error that names the word.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::device::Device;
@@ -81,6 +83,31 @@ impl<'a> Words<'a> {
     pub fn number<N: TryFrom<u64>>(&mut self, what: &str) -> Result<N, ParamsError> {
         let word = self.next(what)?;
         self.to_number(word, what)
+    }
+
+    /// Takes the next word as a number, or as `-` for none.
+    pub fn number_or_dash<N: TryFrom<u64>>(&mut self, what: &str) -> Result<Option<N>, ParamsError> {
+        if self.peek() == Some("-") {
+            self.skip();
+            return Ok(None);
+        }
+        self.number(what).map(Some)
+    }
+
+    /// Takes the next word as a number where it is one; any other word stays.
+    pub fn number_if_any<N: TryFrom<u64>>(&mut self, what: &str) -> Result<Option<N>, ParamsError> {
+        let is_number = self.peek().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_number { self.number(what).map(Some) } else { Ok(None) }
+    }
+
+    /// Takes all words that are left as names with a number each.
+    pub fn pairs(&mut self) -> Result<BTreeMap<String, u64>, ParamsError> {
+        let mut pairs = BTreeMap::new();
+        while self.left() > 0 {
+            let name = self.next("the name of an argument")?.to_string();
+            pairs.insert(name, self.number("the value of an argument")?);
+        }
+        Ok(pairs)
     }
 
     /// Reads `word`, the one taken last or a part of it, as a number of type `N`.

@@ -19,10 +19,7 @@ struct IntegrityState {
 pub(super) fn read(words: &mut Words<'_>) -> Result<Box<dyn State>, ParamsError> {
     let mismatches = words.number("the count of mismatches")?;
     let provided_data_sectors = words.number("the count of provided sectors")?;
-    let recalculated_sectors = match words.peek() {
-        Some("-") => words.next("the recalculation").map(|_| None)?,
-        _ => Some(words.number("the next sector of the recalculation")?),
-    };
+    let recalculated_sectors = words.number_or_dash("the next sector of the recalculation")?;
     if recalculated_sectors.is_some_and(|done| done > provided_data_sectors) {
         return Err(words.wrong("the recalculation is past the end"));
     }

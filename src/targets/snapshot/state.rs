@@ -57,11 +57,7 @@ impl Usage {
             }
             _ => {
                 let sectors = Tally::take(words, "the count of sectors")?;
-                let digits = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
-                let metadata_sectors = match words.peek().filter(digits) {
-                    Some(_) => Some(words.number("the count of metadata sectors")?),
-                    None => None,
-                };
+                let metadata_sectors = words.number_if_any("the count of metadata sectors")?;
                 if metadata_sectors.is_some_and(|metadata| metadata > sectors.used) {
                     return Err(words.wrong("more sectors hold metadata than are in use"));
                 }

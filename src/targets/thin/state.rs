@@ -31,10 +31,7 @@ pub(super) fn read(words: &mut Words<'_>, length: u64) -> Result<Box<dyn State>,
         return Ok(Box::new(NoDevice {}));
     }
     let mapped_sectors = words.number("the count of mapped sectors")?;
-    let highest_mapped_sector = match words.peek() {
-        Some("-") => words.next("the highest mapped sector").map(|_| None)?,
-        _ => Some(words.number("the highest mapped sector")?),
-    };
+    let highest_mapped_sector = words.number_or_dash("the highest mapped sector")?;
     Ok(Box::new(ThinState { mapped_sectors, highest_mapped_sector, length }))
 }
 

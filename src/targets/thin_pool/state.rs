@@ -56,10 +56,7 @@ pub(super) fn read(pool: &ThinPool, words: &mut Words<'_>) -> Result<Box<dyn Sta
     let transaction_id = words.number("the transaction id")?;
     let metadata_blocks = Tally::take(words, "the count of metadata blocks")?;
     let data_blocks = Tally::take(words, "the count of data blocks")?;
-    let held_root_block = match words.peek() {
-        Some("-") => words.next("the held root").map(|_| None)?,
-        _ => Some(words.number("the held root")?),
-    };
+    let held_root_block = words.number_or_dash("the held root")?;
     let mode = match words.next("the mode")? {
         "rw" => PoolMode::Rw,
         "ro" => PoolMode::Ro,
@@ -79,10 +76,7 @@ pub(super) fn read(pool: &ThinPool, words: &mut Words<'_>) -> Result<Box<dyn Sta
         },
     };
     let needs_check = NeedsCheck::take(words)?;
-    let metadata_low_water_blocks = words
-        .peek()
-        .filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
-        .map(|_| words.number("the low water mark of the metadata"));
+    let metadata_low_water_blocks = words.number_if_any("the low water mark of the metadata")?;
     Ok(Box::new(PoolState {
         transaction_id,
         metadata_blocks,
@@ -92,7 +86,7 @@ pub(super) fn read(pool: &ThinPool, words: &mut Words<'_>) -> Result<Box<dyn Sta
         discards: discards.to_string(),
         error_if_no_space,
         needs_check,
-        metadata_low_water_blocks: metadata_low_water_blocks.transpose()?,
+        metadata_low_water_blocks,
         block_sectors: pool.block_size.0,
         low_water_blocks: pool.low_water_mark,
         read_only_by_table: pool.read_only,

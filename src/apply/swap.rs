@@ -73,6 +73,8 @@ impl Member {
     /// Lets go of the new table: the kernel has it, and a way back reads it there.
     pub(crate) fn forget_new(&mut self) {
         self.new = None;
+        // It was looked at already, and has the new table as well.
+        self.gate = None;
     }
 
     /// Returns the new table, as it is loaded; without rows once it was let go.

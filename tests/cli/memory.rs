@@ -98,6 +98,27 @@ fn a_trial_keeps_the_keys_of_the_way_back_and_no_other() {
     assert!(fs::read_to_string(lab.state()).unwrap().contains(old), "the old key is back");
 }
 
+/// A mirror is looked at before another table takes its place: that look is over once the trial waits.
+#[test]
+fn a_trial_keeps_no_new_key_of_a_table_that_was_looked_at() {
+    if !can_look() {
+        return;
+    }
+    let lab = Lab::new();
+    let mirror = "format = 1\nowner = \"lab\"\n[mappings.c0]\ntargets = [{ type = \"mirror\", length = 2048, log = \
+                  { type = \"core\", region_size = 1024 }, legs = [{ device = \"/dev/sda\" }, { device = \
+                  \"/dev/sda\", offset = 8192 }] }]\n";
+    let before = lab.write("before.toml", mirror);
+    let after = lab.write("after.toml", &mapped(&[KEY]));
+    fs::set_permissions(&after, fs::Permissions::from_mode(0o600)).unwrap();
+    lab.ok(["apply", &before, "--allow", "format"]);
+    lab.ok(["apply", &after, "--allow", "remap", "--confirm-within", "1h"]);
+    let guard = confirm::pid(&lab);
+    assert_eq!(count(u32::try_from(guard.as_raw()).unwrap(), KEY), 0);
+    kill(guard, Signal::SIGTERM).unwrap();
+    assert_eq!(confirm::ends(&lab).unwrap()["phase"], "put-back");
+}
+
 /// The words of a command, with this text in place of `TEXT`; without it on standard input.
 const GIVEN: [(&[&str], &str); 5] = [
     (&["import-concise", "TEXT"], "c,,,rw,0 2048 crypt aes-xts-plain64 KEY 0 8:0 0"),

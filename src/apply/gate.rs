@@ -7,16 +7,18 @@
 use std::sync::Arc;
 
 use crate::diff;
-use crate::health::DeviceHealth;
+use crate::health;
 use crate::kernel::{Id, KernelError, ReadKernel};
 use crate::plan::{Reload, Step, leaving};
 use crate::policy::Class;
-use crate::table::Row;
+use crate::table::{ReadTable, Row};
 use crate::targets::{Leaving, Status};
 
 /// What to look for in a device whose table is swapped.
 pub(crate) struct Gate {
-    /// The rows that it has.
+    /// The table that it has.
+    table: ReadTable,
+    /// Its rows.
     old: Vec<Row>,
     /// The rows that it gets.
     wanted: Arc<[Row]>,
@@ -34,14 +36,15 @@ pub(crate) enum Moment {
 impl Gate {
     /// Returns the gate of a swap; `None` where the new table can't leave anything behind, and where losing it was approved.
     pub(crate) fn of(step: &Step, reload: &Reload) -> Option<Self> {
-        if step.class >= Class::Loss {
+        let table = &reload.old.rows;
+        if step.class >= Class::Loss || !health::may_leave(table) {
             return None;
         }
-        let old = diff::understand(&reload.old.rows).ok()?;
+        let old = diff::understand(table).ok()?;
         // Without a state all is left that may be.
         leaving::by_reload(&old, &reload.table, None)?;
         let before = old.iter().any(|row| row.target.traits().status == Status::WhileActive);
-        Some(Self { old, wanted: Arc::clone(&reload.table), before })
+        Some(Self { table: Arc::clone(table), old, wanted: Arc::clone(&reload.table), before })
     }
 
     /// Looks at the device, if this is the moment: returns what the new table would leave behind.
@@ -55,7 +58,7 @@ impl Gate {
             return Ok(None);
         }
         let status = kernel.status(id)?;
-        let health = status.map(|status| DeviceHealth::of_rows(&self.old, status));
+        let health = status.map(|status| health::answered(&self.table, status));
         Ok(leaving::by_reload(&self.old, &self.wanted, health.as_ref()))
     }
 }

@@ -11,12 +11,11 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{DeviceStatus, StatusRow};
-use crate::table::Row;
-use crate::targets::{Health, Left, LiveRow, ParamsError, Progress, Reading, State, Unreadable, read_state};
+use crate::targets::{Health, Left, ParamsError, Progress, Reading, State, Unreadable};
 
 pub use outlook::Outlook;
 pub use read::{all, has_state, of, read};
+pub(crate) use read::{answered, may_leave};
 
 /// A mapped device, and how each row of its live table fares.
 #[derive(Debug)]
@@ -85,35 +84,7 @@ pub enum Untold {
     Changing,
 }
 
-impl StatusRow {
-    /// Whether this is the state of a row.
-    fn is_of(&self, row: &Row) -> bool {
-        (self.start, self.length) == (row.start, row.length) && self.kind == row.target.kind()
-    }
-}
-
 impl DeviceHealth {
-    /// Reads the states of a device of which the rows are known. Rows that are not those are told to be changing.
-    pub(crate) fn of_rows(rows: &[Row], status: DeviceStatus) -> Self {
-        let DeviceStatus { info, rows: said } = status;
-        let is_same = rows.len() == said.len() && rows.iter().zip(&said).all(|(row, said)| said.is_of(row));
-        let fares = |(row, said): (&Row, &StatusRow)| RowHealth {
-            start: row.start,
-            length: row.length,
-            kind: said.kind.clone(),
-            text: None,
-            reading: if is_same {
-                let live = LiveRow { length: row.length, suspended: info.suspended };
-                read_state(row.target.as_ref(), &said.text, live).map_err(Untold::Words)
-            } else {
-                Err(Untold::Changing)
-            },
-            pool: None,
-        };
-        let rows = rows.iter().zip(&said).map(fares).collect();
-        Self { name: info.name, number: info.number, uuid: info.uuid, suspended: info.suspended, rows }
-    }
-
     /// Returns the health of the worst row. A device without a table serves no I/O.
     pub fn health(&self) -> Health {
         self.rows.iter().map(RowHealth::health).max().unwrap_or(Health::Failed)
@@ -121,8 +92,8 @@ impl DeviceHealth {
 
     /// Returns the state of the row at this place; `None` where it can't be told.
     pub fn state(&self, start: u64, length: u64) -> Option<&dyn State> {
-        let row = self.rows.iter().find(|row| (row.start, row.length) == (start, length))?;
-        row.reading.as_ref().ok().map(|reading| reading.state.as_ref())
+        let row = self.rows.binary_search_by_key(&start, |row| row.start).ok().map(|at| &self.rows[at])?;
+        row.reading.as_ref().ok().filter(|_| row.length == length).map(|reading| reading.state.as_ref())
     }
 
     /// Returns what there is to say of the device, a clause each.

@@ -1,11 +1,14 @@
 //! Reads how devices fare.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{DeviceHealth, Pool, RowHealth, Untold};
 use crate::identity::{DevNum, Name};
-use crate::kernel::{DeviceState, Id, Info, KernelError, ListEntry, ReadKernel, Slot, StatusRow};
-use crate::table::RawRow;
+use crate::kernel::{
+    DeviceState, DeviceStatus, Id, Info, KernelError, ListEntry, ReadKernel, Slot, StatusRow,
+};
+use crate::table::{RawRow, ReadTable};
 use crate::targets::{self, FreshRow, Health, LiveRow, Status, Target, Traits, read_state};
 
 /// How often a device is read whose table is replaced meanwhile.
@@ -14,37 +17,23 @@ const TRIES: usize = 3;
 /// Reads how one device fares; `None` when it does not exist. One call, and another one where a target has a state.
 pub fn read(kernel: &dyn ReadKernel, id: &Id) -> Result<Option<DeviceHealth>, KernelError> {
     let Some(state) = kernel.device(id, Slot::Live)? else { return Ok(None) };
-    ask(kernel, id, state, Asking::Always)
+    of(kernel, id, state)
 }
 
-/// Reads how the device of this state fares; `None` when it does not exist any more. No call where no target has a state,
-/// or none that it has without an event of the device.
-pub fn of(kernel: &dyn ReadKernel, id: &Id, state: DeviceState) -> Result<Option<DeviceHealth>, KernelError> {
-    ask(kernel, id, state, Asking::WhereNeeded)
-}
-
-/// Whether targets are asked that have nothing to tell without an event of their device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    Always,
-    WhereNeeded,
-}
-
-fn ask(
+/// Reads how the device of this state fares; `None` when it does not exist any more. No call where no target has a state.
+pub fn of(
     kernel: &dyn ReadKernel,
     id: &Id,
     mut state: DeviceState,
-    asking: Asking,
 ) -> Result<Option<DeviceHealth>, KernelError> {
     for _ in 0..TRIES {
         // The guard is kept over both calls.
-        let hangs = hangs_suspended(&state) && is_asked(&state, asking);
-        let guard = if hangs { Some(kernel.keep_still()) } else { None };
+        let guard = if hangs_suspended(&state) { Some(kernel.keep_still()) } else { None };
         if let Some(Some(_)) = guard {
             let Some(again) = kernel.device(id, Slot::Live)? else { return Ok(None) };
             state = again;
         }
-        let judged = match question(&state, asking, matches!(guard, Some(None))) {
+        let judged = match question(&state, matches!(guard, Some(None))) {
             Question::None => judge(&state, None),
             Question::Refused(why) => refuse(&state, &why),
             Question::Asked => {
@@ -61,6 +50,27 @@ fn ask(
     }
     let judged = refuse(&state, &Untold::Changing);
     Ok(Some(device(state.info, judged)))
+}
+
+/// Judges an answer about a device that had this table. With another one it can't be told.
+pub(crate) fn answered(table: &ReadTable, answer: DeviceStatus) -> DeviceHealth {
+    let state = DeviceState { info: answer.info, table: Arc::clone(table) };
+    let judged = if same_rows(table, &answer.rows) {
+        judge(&state, Some(&answer.rows))
+    } else {
+        refuse(&state, &Untold::Changing)
+    };
+    device(state.info, judged)
+}
+
+/// Whether a target of a live table may have something [left](crate::targets::State::left), so that a plan depends on its
+/// state.
+pub(crate) fn may_leave(table: &[RawRow]) -> bool {
+    let unfinished = |row: &RawRow| {
+        let target = targets::parse(&row.kind, row.params()).ok();
+        target.is_some_and(|target| target.unfinished().is_some())
+    };
+    table.iter().any(|row| traits(row).status != Status::None && unfinished(row))
 }
 
 /// Whether a target of a live table has a state.
@@ -89,9 +99,9 @@ enum Question {
 }
 
 /// Tells what to ask of a device. `locked`: the lock could not be had that keeps others from suspending it.
-fn question(state: &DeviceState, asking: Asking, locked: bool) -> Question {
+fn question(state: &DeviceState, locked: bool) -> Question {
     let hangs = hangs_suspended(state);
-    if !is_asked(state, asking) {
+    if !has_state(&state.table) {
         Question::None
     } else if hangs && state.info.suspended {
         Question::Refused(Untold::Suspended)
@@ -100,18 +110,6 @@ fn question(state: &DeviceState, asking: Asking, locked: bool) -> Question {
     } else {
         Question::Asked
     }
-}
-
-/// Whether a target of the device is asked.
-fn is_asked(state: &DeviceState, asking: Asking) -> bool {
-    let always = asking == Asking::Always;
-    state.table.iter().any(|row| match traits(row).status {
-        Status::None => false,
-        Status::AfterEvents => always || state.info.event_nr > 0,
-        // No plan depends on it, and the look itself is work for the target.
-        Status::HangsSuspended => always,
-        Status::Always | Status::WhileActive => true,
-    })
 }
 
 /// Whether it has a target that does not answer while it is suspended.
@@ -127,16 +125,17 @@ fn traits(row: &RawRow) -> Traits {
 
 /// Whether the states are those of the rows of this table.
 fn same_rows(table: &[RawRow], rows: &[StatusRow]) -> bool {
-    let place = |row: &StatusRow| (row.start, row.length, row.kind.clone());
-    table.len() == rows.len()
-        && table.iter().zip(rows).all(|(row, said)| (row.start, row.length, row.kind.clone()) == place(said))
+    let is_same = |(row, said): (&RawRow, &StatusRow)| {
+        (row.start, row.length) == (said.start, said.length) && row.kind == said.kind
+    };
+    table.len() == rows.len() && table.iter().zip(rows).all(is_same)
 }
 
 /// Judges each row by its words; one that the kernel was not asked about by those of a target that was just made.
 fn judge(state: &DeviceState, said: Option<&[StatusRow]>) -> Vec<RowHealth> {
-    let judge = |(index, row): (usize, &RawRow)| match said.and_then(|rows| rows.get(index)) {
-        Some(said) => judge_row(row, state.info.suspended, Some(&said.text)),
-        None => judge_row(row, state.info.suspended, None),
+    let judge = |(index, row): (usize, &RawRow)| {
+        let said = said.and_then(|rows| rows.get(index));
+        judge_row(row, state.info.suspended, said.map(|said| said.text.as_str()))
     };
     state.table.iter().enumerate().map(judge).collect()
 }

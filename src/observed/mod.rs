@@ -66,7 +66,7 @@ pub struct Seen {
     pub mapped: Option<DeviceState>,
     /// The table in the inactive slot, where the map needs it; empty when the slot is.
     pub waiting: ReadTable,
-    /// How the device fares, where the map needs it and a target of its live table has a state.
+    /// How the device fares, where the map needs it and a target of its live table may have something left.
     pub health: Option<Arc<DeviceHealth>>,
 }
 
@@ -176,7 +176,7 @@ impl Observed {
                     let inactive = kernel.device(&seen.id(), Slot::Inactive)?;
                     seen.waiting = inactive.map(|inactive| inactive.table).unwrap_or_default();
                 }
-                if health::has_state(&mapped.table) {
+                if health::may_leave(&mapped.table) {
                     seen.health = health::of(kernel, &seen.id(), mapped.clone())?.map(Arc::new);
                 }
                 seen.mapped = Some(mapped);

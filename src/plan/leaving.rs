@@ -10,12 +10,12 @@ use crate::targets::{After, Leaving, State};
 
 /// Judges a live table that another one takes the place of.
 pub(crate) fn by_reload(old: &[Row], wanted: &[Row], health: Option<&DeviceHealth>) -> Option<Leaving> {
-    old.iter().find_map(|row| judge(row, health, after(row, wanted)))
+    may_leave(old).find_map(|row| judge(row, health, after(row, wanted)))
 }
 
 /// Judges a live table whose device is removed.
 pub(crate) fn by_removal(old: &[Row], health: Option<&DeviceHealth>) -> Option<Leaving> {
-    old.iter().find_map(|row| judge(row, health, After::Removed))
+    may_leave(old).find_map(|row| judge(row, health, After::Removed))
 }
 
 /// Judges a live table whose device is removed, while `wanted` is loaded for another one: what is left of a row is lost where
@@ -30,7 +30,12 @@ pub(crate) fn by_another(old: &[Row], wanted: &[Row], health: Option<&DeviceHeal
         let goes_on = |other: &Row| After::Same(other.target.as_ref()).goes_on(row.target.as_ref());
         wanted.iter().any(|other| uses(other) && !goes_on(other))
     };
-    old.iter().filter(takes).find_map(|row| judge(row, health, After::Elsewhere))
+    may_leave(old).filter(takes).find_map(|row| judge(row, health, After::Elsewhere))
+}
+
+/// The rows that may have something left: a table of any length has few, and each is held against the other table.
+fn may_leave(old: &[Row]) -> impl Iterator<Item = &Row> {
+    old.iter().filter(|row| row.target.unfinished().is_some())
 }
 
 /// Whether two devices are known to be one.

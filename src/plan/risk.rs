@@ -13,8 +13,8 @@ use super::step::{Operation, Step};
 use super::usage::InUse;
 use crate::config::Map;
 use crate::diff;
-use crate::health::DeviceHealth;
-use crate::identity::{DevNum, Key};
+use crate::health::{self, DeviceHealth};
+use crate::identity::{DevNum, Key, Name};
 use crate::observed::{Head, Observed};
 use crate::policy::Class;
 use crate::stack::IndexVec;
@@ -96,15 +96,16 @@ fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
     match &step.operation {
         Operation::Remove(removal) => {
             let old = &removal.old.rows;
-            loss(old, &[]).or_else(|| leaves(step, old, observed, leaving::by_removal))
+            loss(old, &[]).or_else(|| Unfinished::of(step, old, observed)?.left(leaving::by_removal))
         }
         Operation::Reload(reload) => {
             let (old, table) = (&reload.old.rows, &reload.table);
             let first = reload.is_first_table();
-            let by_reload =
-                |live: &[Row], health: Option<&DeviceHealth>| leaving::by_reload(live, table, health);
             loss(old, table)
-                .or_else(|| leaves(step, old, observed, by_reload))
+                .or_else(|| {
+                    let unfinished = Unfinished::of(step, old, observed)?;
+                    unfinished.left(|live, health| leaving::by_reload(live, table, health))
+                })
                 .or_else(|| unreadable(old, table))
                 .or_else(|| overwritten(table, map, observed).filter(|_| first))
                 .or_else(|| format(table, old, map, observed))
@@ -132,16 +133,27 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
     })
 }
 
-/// Returns what a step leaves behind of the live table of its device, as `judge` tells.
-fn leaves(
-    step: &Step,
-    old: &[RawRow],
-    observed: &Observed,
-    judge: impl Fn(&[Row], Option<&DeviceHealth>) -> Option<Leaving>,
-) -> Option<Stake> {
-    let old = diff::understand(old).ok()?;
-    let health = step.number.and_then(|number| observed.by_number(number)?.health.as_deref());
-    Some(Stake::Leaves { leaving: judge(&old, health)?, name: step.name.clone() })
+/// A live table of which something may be left.
+struct Unfinished<'o> {
+    rows: Vec<Row>,
+    health: Option<&'o DeviceHealth>,
+    name: &'o Name,
+}
+
+impl<'o> Unfinished<'o> {
+    /// Reads the table that the device of a step has; `None` where nothing can be left of it.
+    fn of(step: &'o Step, old: &[RawRow], observed: &'o Observed) -> Option<Self> {
+        if !health::may_leave(old) {
+            return None;
+        }
+        let health = step.number.and_then(|number| observed.by_number(number)?.health.as_deref());
+        Some(Self { rows: diff::understand(old).ok()?, health, name: &step.name })
+    }
+
+    /// Returns what is left of it, as `judge` tells.
+    fn left(&self, judge: impl Fn(&[Row], Option<&DeviceHealth>) -> Option<Leaving>) -> Option<Stake> {
+        Some(Stake::Leaves { leaving: judge(&self.rows, self.health)?, name: self.name.clone() })
+    }
 }
 
 /// Raises the risk class of a removal where a table of another step takes a device of which the removed one has newer
@@ -149,11 +161,9 @@ fn leaves(
 fn weigh_removals(steps: &mut IndexVec<StepId, Step>, observed: &Observed) {
     let taken = |step: &Step| {
         let Operation::Remove(removal) = &step.operation else { return None };
-        steps.iter().filter_map(Step::new_table).find_map(|(table, _)| {
-            let by_another =
-                |live: &[Row], health: Option<&DeviceHealth>| leaving::by_another(live, table, health);
-            leaves(step, &removal.old.rows, observed, by_another)
-        })
+        let unfinished = Unfinished::of(step, &removal.old.rows, observed)?;
+        let mut tables = steps.iter().filter_map(Step::new_table);
+        tables.find_map(|(table, _)| unfinished.left(|live, health| leaving::by_another(live, table, health)))
     };
     let raised: Vec<(StepId, Stake)> =
         steps.entries().filter_map(|(id, step)| Some((id, taken(step)?))).collect();

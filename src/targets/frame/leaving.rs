@@ -72,7 +72,6 @@ impl Leaving {
             Remedy::Wait => format!("{left}; `dmctl wait {name}` {end}"),
             Remedy::Order(order) => format!("{left}; {order}, and `dmctl wait {name}` {end}"),
             Remedy::GoodLegFirst => format!("{left}; put a leg first that has everything"),
-            Remedy::None => left.to_string(),
         }
     }
 }

@@ -35,8 +35,6 @@ pub enum Status {
     None,
     /// It prints a state, of a suspended device too.
     Always,
-    /// The same, and each change of the state is an event of the device: a device that had none has none to tell.
-    AfterEvents,
     /// While the device is suspended it prints words that are not the state (raid).
     WhileActive,
     /// While the device is suspended the call does not end (era).

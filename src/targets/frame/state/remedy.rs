@@ -21,6 +21,4 @@ pub enum Remedy {
     Order(&'static str),
     /// Begin with a leg that has everything.
     GoodLegFirst,
-    /// There is nothing to do: the rest can't be had any more.
-    None,
 }

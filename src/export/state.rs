@@ -70,6 +70,7 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
         mounts: users.mounts,
         swap: users.swap,
         logical_block_size: block.logical_block_size,
+        keeps_tags: kernel.keeps_tags(number),
         partition: block.partition,
         wwid: marks.wwid.filter(|_| is_whole),
         serial: marks.serial.filter(|_| is_whole),

@@ -332,6 +332,10 @@ pub trait ReadKernel: Sync {
         0
     }
 
+    /// Whether a block device that is not mapped keeps tags with its blocks that a device above fills (its integrity profile
+    /// is neither absent nor one of its own).
+    fn keeps_tags(&self, number: DevNum) -> bool;
+
     /// Lists the parts of the system that are not visible.
     fn hidden(&self) -> BTreeSet<HostPart> {
         BTreeSet::new()

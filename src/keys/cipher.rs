@@ -39,7 +39,7 @@ const CIPHERS: [(&str, usize); 20] = [
 ];
 
 /// Templates of the crypto API that make a cipher of a block cipher.
-const MODES: [&str; 11] =
+pub(super) const MODES: [&str; 11] =
     ["cbc", "ecb", "ctr", "xts", "lrw", "pcbc", "cfb", "ofb", "hctr2", "xctr", "adiantum"];
 
 /// Other names of the crypto API that stand in the name of a cipher: templates, stream ciphers and authenticators.

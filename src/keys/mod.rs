@@ -5,6 +5,7 @@
 //! [`Secret`]: wiped when dropped, never printed. [`KeySizes`] knows the key lengths of ciphers, so that a wrong key
 //! file is found before the table is sent to the kernel.
 
+mod aead;
 mod cipher;
 mod digest;
 mod error;
@@ -16,6 +17,7 @@ mod schema;
 mod sizes;
 mod source;
 
+pub(crate) use aead::{TagSizes, drawn_iv};
 pub use cipher::cipher_problem;
 pub(crate) use cipher::{UnknownName, iv_mode, unknown_name};
 pub(crate) use digest::digest_size;

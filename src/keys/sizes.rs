@@ -141,7 +141,7 @@ fn with_iv_key(size: usize, count: usize, iv: Option<&str>, iv_size: Option<usiz
 }
 
 /// Splits the two arguments of a template at their comma.
-fn split_arguments(inner: &str) -> Option<(&str, &str)> {
+pub(super) fn split_arguments(inner: &str) -> Option<(&str, &str)> {
     let mut depth = 0usize;
     let comma = inner.find(|c| {
         match c {

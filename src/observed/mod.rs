@@ -14,6 +14,7 @@ mod links;
 mod neighbours;
 mod origins;
 mod superblock;
+mod tags;
 mod types;
 mod unseen;
 mod users;
@@ -106,6 +107,8 @@ pub struct Observed {
     heads: HashMap<(Holder, u64), Head>,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
+    /// The devices that keep tags with their blocks.
+    tags: OnceLock<tags::Tags>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,
 }
 

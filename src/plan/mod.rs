@@ -188,6 +188,9 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
         observed.read_neighbours(kernel, &index.grounds, touched, &is_listed)?;
     }
     observed.read_types(kernel, types::wanted(&changes))?;
+    if needed_below::needs_tags(&changes) {
+        observed.read_tags(kernel)?;
+    }
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
     Ok(make(&changes, &observed, allow))

@@ -16,7 +16,7 @@ use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::Reach;
 use crate::table::Row;
-use crate::targets::{self, NeededBelow};
+use crate::targets::{self, KeptTags, NeededBelow, NeededTags};
 
 /// Returns a conflict for each new table whose lower device is not of the type that the kernel wants.
 pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
@@ -29,7 +29,7 @@ pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
             if look.is_kept(change, &need) {
                 continue;
             }
-            let Some(found) = look.wrong(&need) else { continue };
+            let Some(found) = look.wrong(row.target.kind(), &need) else { continue };
             conflicts.push(Conflict {
                 mapping: change.mapping.key.clone(),
                 name: change.mapping.name.clone(),
@@ -45,6 +45,12 @@ pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
     conflicts
 }
 
+/// Whether a new table needs a device below that keeps tags.
+pub(super) fn needs_tags(changes: &Changes<'_>) -> bool {
+    let mut rows = changes.demanding().flat_map(Change::new_rows);
+    rows.any(|row| row.target.needs_below().is_some_and(|need| need.tags.is_some()))
+}
+
 /// A look at lower devices.
 struct Look<'l, 'a> {
     changes: &'l Changes<'a>,
@@ -54,8 +60,8 @@ struct Look<'l, 'a> {
 
 /// The targets of one device.
 enum Targets {
-    /// Their types, each once, and the devices below them, where all pass tags on.
-    Known { types: Vec<SmolStr>, passed: Option<Vec<Identity>> },
+    /// Their types, each once; the devices below them, where all pass tags on; the tags that they keep themselves.
+    Known { types: Vec<SmolStr>, passed: Option<Vec<Identity>>, kept: Option<KeptTags> },
     /// It is no Device Mapper device.
     Unmapped,
     /// Its table could not be read.
@@ -70,33 +76,67 @@ impl Look<'_, '_> {
         let Some(Identity::Other(number)) = self.ground.lower(need.device) else { return false };
         let live = change.device().filter(|_| !change.is_replaced());
         let live = live.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
-        let same = |old: NeededBelow<'_>| old.device.number == Some(number) && old.kind == need.kind;
+        let same = |old: NeededBelow<'_>| {
+            old.device.number == Some(number) && old.kind == need.kind && old.tags == need.tags
+        };
         live.iter().filter_map(|row| row.target.needs_below()).any(same)
     }
 
     /// Returns what is in the place of the needed target; `None` where that is there, or where a device that is not mapped
     /// may do as well.
-    fn wrong(&self, need: &NeededBelow<'_>) -> Option<FoundBelow> {
+    fn wrong(&self, kind: &str, need: &NeededBelow<'_>) -> Option<FoundBelow> {
         let first = self.ground.lower(need.device)?;
         let mut reach = Reach::from_iter([first]);
+        let mut all_kept = Vec::new();
         while let Some(at) = reach.next() {
             match self.targets(at) {
-                Targets::Known { types, .. }
-                    if types.iter().all(|kind| kind == need.kind) && !types.is_empty() => {}
-                Targets::Known { passed: Some(below), .. } if !need.is_itself && !below.is_empty() => {
+                Targets::Known { types, kept, .. }
+                    if types.iter().all(|kind| kind == need.kind) && !types.is_empty() =>
+                {
+                    if need.tags.is_some() && kept.is_none() {
+                        return Some(FoundBelow::OwnTags);
+                    }
+                    all_kept.extend(kept);
+                }
+                Targets::Known { passed: Some(below), .. } if need.tags.is_some() && !below.is_empty() => {
                     reach.extend(below);
                 }
                 // A type that dmctl does not know may pass tags.
                 Targets::Known { types, .. }
-                    if !need.is_itself && types.iter().any(|kind| targets::find(kind).is_none()) => {}
+                    if need.tags.is_some() && types.iter().any(|kind| targets::find(kind).is_none()) => {}
                 Targets::Known { types, .. } if types.is_empty() => return Some(FoundBelow::NoTable),
                 Targets::Known { types, .. } => return Some(FoundBelow::Types(types)),
-                Targets::Unmapped if need.is_itself => return Some(FoundBelow::Unmapped),
+                Targets::Unmapped if need.tags.is_none() => return Some(FoundBelow::Unmapped),
                 Targets::Unread => return Some(FoundBelow::Unread),
-                Targets::Unmapped | Targets::Blocked => {}
+                Targets::Unmapped => {
+                    let number = self.ground.number(at).filter(|number| !self.observed.keeps_tags(*number));
+                    if let Some(number) = number {
+                        let lower = (at != first).then(|| self.observed.called(number));
+                        return Some(FoundBelow::Untagged(lower));
+                    }
+                }
+                Targets::Blocked => {}
             }
         }
-        None
+        self.wrong_tags(kind, need.tags?, &all_kept)
+    }
+
+    /// Returns what is wrong with the tags of the devices at the lower end: all must have the same (`dm_table_get_integrity_disk`
+    /// in `drivers/md/dm-table.c`), which are those of the table (`crypt_integrity_ctr` in `drivers/md/dm-crypt.c`).
+    fn wrong_tags(&self, kind: &str, need: NeededTags, kept: &[KeptTags]) -> Option<FoundBelow> {
+        let first = *kept.first()?;
+        if let Some(other) = kept.iter().find(|other| **other != first) {
+            return Some(FoundBelow::TagsDiffer(first, *other));
+        }
+        let NeededTags { tags, used, takes_longer } = need;
+        if first.block != tags.block {
+            return Some(FoundBelow::TagBlock { kept: first.block, needed: tags.block });
+        }
+        let takes_longer = self.observed.takes_longer_tags(kind, takes_longer);
+        if first.size < tags.size || (first.size > tags.size && !takes_longer) {
+            return Some(FoundBelow::TagSize { kept: first.size, needed: tags.size });
+        }
+        (used < tags.size && !takes_longer).then_some(FoundBelow::TagUnused { used, needed: tags.size })
     }
 
     fn targets(&self, device: Identity) -> Targets {
@@ -118,12 +158,11 @@ impl Look<'_, '_> {
             return Targets::Unmapped;
         }
         let Some(state) = self.observed.state(number) else { return Targets::Unread };
-        match diff::understand(&state.table) {
-            Ok(rows) => self.known(&rows),
-            Err(_) => {
-                Targets::Known { types: types(state.table.iter().map(|row| row.kind.as_str())), passed: None }
-            }
+        if let Ok(rows) = diff::understand(&state.table) {
+            return self.known(&rows);
         }
+        let types = types(state.table.iter().map(|row| row.kind.as_str()));
+        Targets::Known { types, passed: None, kept: None }
     }
 
     fn known(&self, rows: &[Row]) -> Targets {
@@ -133,7 +172,8 @@ impl Look<'_, '_> {
         };
         let is_passed_on = rows.iter().all(|row| row.target.traits().passes_tags);
         let passed = is_passed_on.then(|| rows.iter().flat_map(below).collect());
-        Targets::Known { types: types(rows.iter().map(|row| row.target.kind())), passed }
+        let kept = rows.iter().find_map(|row| row.target.kept_tags());
+        Targets::Known { types: types(rows.iter().map(|row| row.target.kind())), passed, kept }
     }
 }
 

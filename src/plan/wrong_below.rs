@@ -5,6 +5,8 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use crate::device::Written;
+use crate::identity::Called;
+use crate::targets::KeptTags;
 
 /// A lower device that does not have the target that another one needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,33 @@ pub enum FoundBelow {
     Unmapped,
     /// A mapped device whose table could not be read.
     Unread,
+    /// A device that keeps no tags, or that is over this one, which keeps none.
+    Untagged(Option<Called>),
+    /// A device that keeps the tags of its own hash.
+    OwnTags,
+    /// A device over others that keep different tags.
+    TagsDiffer(KeptTags, KeptTags),
+    /// A device with tags of another size, in bytes.
+    TagSize {
+        /// The size there.
+        kept: u32,
+        /// The size in the table above.
+        needed: u32,
+    },
+    /// A device with tags beside blocks of another size, in bytes.
+    TagBlock {
+        /// The size there.
+        kept: u64,
+        /// The size in the table above.
+        needed: u64,
+    },
+    /// A device with the right tags, which this kernel would not take for they are not filled.
+    TagUnused {
+        /// How many bytes of a tag are used.
+        used: u32,
+        /// The size of the tags, in bytes.
+        needed: u32,
+    },
 }
 
 /// The clauses about the lower device, with the way out.
@@ -54,6 +83,48 @@ impl fmt::Display for WrongBelow {
                 return write!(
                     f,
                     "the table of {device} could not be read, and {kind} needs {article} {needed}; run dmctl where that can be read"
+                );
+            }
+            FoundBelow::Untagged(None) => {
+                write!(f, "{device} keeps no tags with its blocks, {kind} needs {article} {needed}")?;
+            }
+            FoundBelow::Untagged(Some(lower)) => {
+                write!(
+                    f,
+                    "{lower} below {device} keeps no tags with its blocks, {kind} needs {article} {needed}"
+                )?;
+            }
+            FoundBelow::OwnTags => {
+                return write!(
+                    f,
+                    "{device} keeps the tags of its own internal_hash, {kind} needs {article} {needed} without one"
+                );
+            }
+            FoundBelow::TagsDiffer(one, other) => {
+                return write!(
+                    f,
+                    "the devices below {device} keep different tags, {one} and {other}; {kind} takes one {needed}, or some of \
+                     equal tags"
+                );
+            }
+            FoundBelow::TagSize { kept, needed: size } => {
+                return write!(
+                    f,
+                    "{device} keeps tags of {kept} bytes, {kind} has a tag_size of {size}; both must have the same tag_size"
+                );
+            }
+            FoundBelow::TagBlock { kept, needed: size } => {
+                return write!(
+                    f,
+                    "{device} keeps a tag with each {kept} bytes, {kind} has a sector_size of {size}; the block_size of the \
+                     {needed} must be the sector_size"
+                );
+            }
+            FoundBelow::TagUnused { used, needed: size } => {
+                return write!(
+                    f,
+                    "{kind} uses {used} bytes of the tags of {size} bytes that {device} keeps, and this kernel takes no longer \
+                     ones; set tag_size = {used} in both"
                 );
             }
         }

@@ -1,22 +1,24 @@
 //! `crypt`: encryption by the kernel's crypto API. Kernel source: `drivers/md/dm-crypt.c`.
 
+mod tag;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::integrity::Integrity;
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, Given, NeededBelow, NoRoom, Operand, Options,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words,
-    in_whole_blocks, keyed, of_type, option, redact_unknown, redact_words, sector_size,
+    DeviceUse, Differences, Doc, Effect, NeededBelow, NoRoom, Options, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks, keyed,
+    of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{
     Key, KeySizes, KeySlot, KeySource, Keyring, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name,
 };
 use crate::units::{Bytes, SECTOR, Sectors};
-
-/// The longest integrity tag of a sector, in bytes (`MAX_TAG_SIZE`).
-const MAX_TAG: u64 = 480;
+pub(crate) use tag::Tag;
+#[cfg(test)]
+pub(crate) use tag::TagKind;
 
 /// The words of the messages that it takes (`crypt_message`).
 const ORDERS: [&str; 3] = ["key", "set", "wipe"];
@@ -77,44 +79,6 @@ pub(crate) struct Crypt {
     pub integrity_key_size: Option<u32>,
 }
 
-/// The tag that is kept with a sector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tag {
-    /// How long it is, in bytes, from 1 to 480.
-    pub tag_size: u32,
-    /// What it holds.
-    #[serde(rename = "type")]
-    pub kind: TagKind,
-}
-
-/// What the tag of a sector holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TagKind {
-    /// The IV, without authentication.
-    None,
-    /// What an AEAD cipher makes, and the IV.
-    Aead,
-}
-
-impl TagKind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Aead => "aead",
-        }
-    }
-}
-
-impl std::fmt::Display for Tag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.tag_size, self.kind.word())
-    }
-}
-
-impl FieldValue for Tag {}
-
 /// What another cipher, IV or sector size makes of the data.
 const NOISE: &str = "what is on disk then reads as noise";
 
@@ -161,19 +125,6 @@ impl Crypt {
             option!(integrity_key_size).remap().range(1, u32::MAX as u64).unit(Unit::Bytes),
         ],
     };
-}
-
-impl Operand for Tag {
-    fn read(given: &mut Given<'_, '_>) -> Result<Self, ParamsError> {
-        let text = given.text()?;
-        let (size, kind) = text.split_once(':').unwrap_or((text, ""));
-        let kind = match kind.to_ascii_lowercase().as_str() {
-            "none" => TagKind::None,
-            "aead" => TagKind::Aead,
-            _ => return Err(given.wrong("integrity must be `integrity:BYTES:none` or `:aead`")),
-        };
-        Ok(Self { tag_size: given.words.to_number(size, "the size of a tag")?, kind })
-    }
 }
 
 impl TargetKind for Crypt {
@@ -270,9 +221,8 @@ impl Target for Crypt {
     /// Tags that a cipher makes, and IVs that are drawn, are kept in those of the device below (`crypt_integrity_ctr`, which
     /// `crypt_ctr` calls for these two).
     fn needs_below(&self) -> Option<NeededBelow<'_>> {
-        let is_kept = |tag: &Tag| tag.kind == TagKind::Aead || iv_mode(&self.cipher) == Some("random");
-        let below = || NeededBelow { device: &self.device, kind: Integrity::NAME, is_itself: false };
-        self.integrity.as_ref().is_some_and(is_kept).then(below)
+        let tag = self.integrity.as_ref().filter(|tag| self.fills(tag))?;
+        Some(NeededBelow { device: &self.device, kind: Integrity::NAME, tags: Some(self.needed_tags(tag)) })
     }
 
     /// `crypt_io_hints`.
@@ -304,9 +254,7 @@ impl Target for Crypt {
         self.check_iv(problems);
         keyed::check(&self.key, &self.key_sizes(), "key", &self.cipher, problems);
         sector_size::check(self.sector_size, problems);
-        if let Some(tag) = &self.integrity {
-            problems.range("integrity.tag_size", tag.tag_size.into(), 1, MAX_TAG);
-        }
+        self.check_tag(problems);
         Self::OPTIONS.check(self, problems);
         let step = sector_size::sectors(self.sector_size);
         if !self.iv_offset.0.is_multiple_of(step) {

@@ -52,9 +52,9 @@ pub use frame::state::{
 pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 pub use frame::{
     Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
-    Effect, Handover, Hazards, IgnoredValue, Incomparable, Kind, MessageText, Mode, NeededBelow, NoRoom,
-    OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength, SizeTaken, Status,
-    Style, Target, Traits, Unit, Value,
+    Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageText, Mode, NeededBelow,
+    NeededTags, NoRoom, OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength,
+    SizeTaken, Status, Style, Target, Traits, Unit, Value,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,

@@ -169,7 +169,7 @@ impl Target for Thin {
 
     /// `thin_ctr` asks for the mapped device (`dm_get_md`), and for the pool that it is (`__pool_table_lookup`).
     fn needs_below(&self) -> Option<NeededBelow<'_>> {
-        let pool = || NeededBelow { device: &self.pool, kind: ThinPool::NAME, is_itself: true };
+        let pool = || NeededBelow { device: &self.pool, kind: ThinPool::NAME, tags: None };
         (!self.failed.is()).then(pool)
     }
 

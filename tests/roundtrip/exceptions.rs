@@ -74,7 +74,6 @@ pub const STATE: &[(&str, &str, &str, &str)] = &[
     ("snapshot-origin", "/dev/absent", "Cannot get target device", "whether the device exists"),
     ("thin", "/dev/ram1", "Couldn't get pool mapped device", "whether the device is a pool"),
     ("cache", " 2097152 ", "Data block size is larger than the cache device", "the size of the device below"),
-    ("crypt", "integrity:28:aead", "Bad cipher specification", "the ciphers of the kernel"),
     ("verity", "", "Cannot initialize hash function", "the hashes of the kernel"),
     ("integrity", " recalculate", "use the argument \"legacy_recalculate\"", "the metadata"),
     ("crypt", ":32:logon:", "Error decoding and setting key", "the keyring"),

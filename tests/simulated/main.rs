@@ -14,6 +14,7 @@ mod file;
 mod hostile;
 mod pools;
 mod snapshots;
+mod tags;
 
 use dmctl::access::Access;
 use dmctl::identity::Name;

@@ -139,6 +139,10 @@ impl ReadKernel for Live {
         sysfs::in_flight(number)
     }
 
+    fn keeps_tags(&self, number: DevNum) -> bool {
+        sysfs::keeps_tags(number)
+    }
+
     fn has_key(&self, key: &Keyring) -> Option<bool> {
         keyrings::has_key(key)
     }

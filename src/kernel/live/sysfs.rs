@@ -42,6 +42,15 @@ pub(super) fn in_flight(number: DevNum) -> u64 {
     text.split_whitespace().filter_map(|count| count.parse::<u64>().ok()).sum()
 }
 
+/// Tells whether a device keeps tags that its users fill: before Linux 6.11 only those that have the profile of
+/// Device Mapper itself, from then on all whose profile is empty (`format_show` in `block/blk-integrity.c`). A partition has
+/// the profile of its disk.
+pub(super) fn keeps_tags(number: DevNum) -> bool {
+    let read = |place: &str| fs::read_to_string(folder(number).join(place)).ok();
+    let format = read("integrity/format").or_else(|| read("../integrity/format"));
+    format.is_some_and(|format| matches!(format.trim_end(), "nop" | "DM-DIF-EXT-TAG"))
+}
+
 /// Tells whether a device has this number. Without sysfs that is not known, which is an error.
 pub(super) fn exists(number: DevNum) -> Result<bool, KernelError> {
     match fs::metadata(folder(number)) {

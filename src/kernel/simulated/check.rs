@@ -13,7 +13,7 @@ use super::mapping::Loaded;
 use super::model::Model;
 use super::refusal::Refusal;
 use super::state::Queue;
-use super::{ciphers, metadata, thin};
+use super::{ciphers, metadata, tags, thin};
 use crate::access::Access;
 use crate::block_size::{MisalignedRow, Part, RowBlocks, TableBlocks};
 use crate::device::{Device, Form};
@@ -143,11 +143,7 @@ fn construct(
         device.number = Some(number);
         devices.insert(number);
     }
-    if let Some(below) = typed.needs_below().filter(|below| !below.is_itself)
-        && below.device.number.is_some_and(|number| !may_keep_tags(model, number, below.kind))
-    {
-        return Err(invalid(&"Integrity profile not supported."));
-    }
+    tags::load(model, typed.as_ref()).map_err(|log| invalid(&log))?;
     for lower in typed.lower_devices(row.length) {
         let block = lower.device.number.map_or(1, |number| model.block(number));
         if let Some(unit) = RowBlocks::broken_unit(&lower, block) {
@@ -155,24 +151,6 @@ fn construct(
         }
     }
     Ok(typed)
-}
-
-/// Whether a device may keep tags with its sectors: a mapped one whose targets do, or pass those of their devices on
-/// (`dm_table_get_integrity_disk` in `drivers/md/dm-table.c`). Of a disk that is not told.
-fn may_keep_tags(model: &Model, number: DevNum, kind: &str) -> bool {
-    let Some(mapping) = model.mapping(number) else { return true };
-    let Some(live) = &mapping.live else { return false };
-    live.rows.iter().all(|row| {
-        let passes = || {
-            let typed = targets::parse(&row.kind, row.params()).ok();
-            typed.filter(|typed| typed.traits().passes_tags).is_some_and(|typed| {
-                let numbers =
-                    typed.lower_devices(row.length).into_iter().filter_map(|lower| lower.device.number);
-                numbers.into_iter().all(|number| may_keep_tags(model, number, kind))
-            })
-        };
-        row.kind == kind || targets::find(&row.kind).is_none() || passes()
-    })
 }
 
 /// Finds the number of a device as a row names it.

@@ -36,6 +36,7 @@ mod state;
 mod status;
 mod stuck;
 mod superblock;
+mod tags;
 mod thin;
 mod versions;
 

@@ -157,6 +157,10 @@ impl ReadKernel for Simulated {
         self.inner().model.mapping(number).map_or(0, |mapping| mapping.in_flight)
     }
 
+    fn keeps_tags(&self, number: DevNum) -> bool {
+        self.inner().model.disk(number).is_some_and(|disk| disk.keeps_tags)
+    }
+
     fn recorded_paths(&self, number: DevNum) -> BTreeSet<String> {
         let model = &self.inner().model;
         let disk = model.disk(number).into_iter();

@@ -124,6 +124,9 @@ pub struct Disk {
     /// The smallest unit it reads and writes, in bytes.
     #[serde(default = "default_block_size", skip_serializing_if = "is_default_block_size")]
     pub logical_block_size: u32,
+    /// Whether it keeps tags with its blocks that a device above fills.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keeps_tags: bool,
     /// The place on its disk, for a partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
@@ -164,6 +167,7 @@ impl Disk {
             swap: false,
             exclusive: false,
             logical_block_size: default_block_size(),
+            keeps_tags: false,
             partition: None,
             wwid: None,
             serial: None,

@@ -108,7 +108,7 @@ fn wrong_values_are_found() {
         ["iv_offset", "length"]
     );
     assert_eq!(
-        fields(row("aes-xts-plain64", "0 1:0 0 1 integrity:481:aead"), Some(8)),
+        fields(row("aes-xts-plain64", "0 1:0 0 1 integrity:481:none"), Some(8)),
         ["integrity.tag_size"]
     );
     assert_eq!(

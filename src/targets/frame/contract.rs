@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
-    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, Metadata, NeededBelow,
-    OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style, Traits,
-    Words, redact_unknown,
+    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
+    NeededBelow, OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style,
+    Traits, Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -177,6 +177,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Returns the lower device that the kernel takes only with a target of some type on it, and that type.
     fn needs_below(&self) -> Option<NeededBelow<'_>> {
+        None
+    }
+
+    /// Returns the tags that its device keeps for a device above.
+    fn kept_tags(&self) -> Option<KeptTags> {
         None
     }
 

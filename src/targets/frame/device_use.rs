@@ -1,5 +1,7 @@
 //! What a target does with its lower devices.
 
+use std::fmt;
+
 use crate::device::Device;
 
 /// A part of a lower device that a row uses.
@@ -143,9 +145,36 @@ pub struct NeededBelow<'a> {
     pub device: &'a Device,
     /// The type.
     pub kind: &'static str,
-    /// Whether only a Device Mapper device can be it, and only with that target itself. Otherwise it may be further down, below
-    /// targets that [pass tags](super::Traits::passes_tags), and another device may have by itself what the type gives.
-    pub is_itself: bool,
+    /// The tags that it must keep. The target may then be further down, below targets that
+    /// [pass tags](super::Traits::passes_tags), and another device may keep tags by itself. Without, only a Device Mapper device
+    /// can be it, and only with that target itself.
+    pub tags: Option<NeededTags>,
+}
+
+/// The tags that a device keeps beside its blocks, for a device above to fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptTags {
+    /// How long a tag is, in bytes.
+    pub size: u32,
+    /// The block that it stands beside, in bytes.
+    pub block: u64,
+}
+
+impl fmt::Display for KeptTags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes with each {}", self.size, self.block)
+    }
+}
+
+/// The tags that a lower device must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeededTags {
+    /// Those that the table names.
+    pub tags: KeptTags,
+    /// How many bytes of a tag are used.
+    pub used: u32,
+    /// The first version of the target that takes a device with longer tags than are used.
+    pub takes_longer: (u32, u32, u32),
 }
 
 /// A device whose blocks go from one mapping to another while both are there. The giving mapping must be

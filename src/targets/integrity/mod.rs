@@ -23,9 +23,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, FreshRow, LiveRow, Metadata,
-    NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State,
-    Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, FreshRow, KeptTags, LiveRow,
+    Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken,
+    State, Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -279,6 +279,12 @@ impl TargetKind for Integrity {
 }
 
 impl Target for Integrity {
+    /// Without an `internal_hash` the tags are for a device above (`dm_integrity_set`).
+    fn kept_tags(&self) -> Option<KeptTags> {
+        let size = self.tag_size.filter(|_| self.internal_hash.is_none())?;
+        Some(KeptTags { size, block: self.block_size.map_or(SECTOR, |block| block.0) })
+    }
+
     fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
         state::read(words)
     }

@@ -176,6 +176,7 @@ cases! {
         a_disk_and_its_partitions_are_never_both_in_use
         a_thin_volume_has_one_mapping
         a_volume_needs_a_pool_below
+        tags_need_a_device_that_keeps_them
         an_empty_layer_moves_nothing
         what_a_row_behind_another_reads;
     leaving:

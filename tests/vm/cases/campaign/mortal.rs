@@ -110,6 +110,10 @@ impl ReadKernel for Mortal {
         self.kernel.paths()
     }
 
+    fn keeps_tags(&self, number: DevNum) -> bool {
+        self.kernel.keeps_tags(number)
+    }
+
     fn has_key(&self, key: &Keyring) -> Option<bool> {
         self.kernel.has_key(key)
     }

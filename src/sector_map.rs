@@ -35,8 +35,8 @@ impl SectorMap {
     }
 
     /// Compares two tables of one mapping by where their sectors are in the end: `wanted_below` and `live_below` return
-    /// the table of a lower device, after and before the change, where that is a mapping. `is_blank` tells whether a wanted
-    /// row finds no metadata, so that it begins with the content of another device. `copies` lists the devices that have all
+    /// the table of a lower device, after and before the change, where that is a mapping. `is_blank` tells whether a new
+    /// row, of the mapping or of one below, finds no metadata, so that it begins with the content of another device. `copies` lists the devices that have all
     /// sectors of a live row.
     pub(crate) fn followed(
         (wanted, wanted_below): (&[Row], TableOf<'_>),
@@ -60,7 +60,8 @@ impl SectorMap {
         };
         let wanted = wanted.iter().map(piece).collect();
         let live = live.iter().map(copy).collect();
-        Self::of_pieces(&follow(wanted, wanted_below), &follow(live, live_below))
+        let nothing_blank = |_: &Row| false;
+        Self::of_pieces(&follow(wanted, wanted_below, is_blank), &follow(live, live_below, &nothing_blank))
     }
 
     /// Compares two tables. Both are in order and without gaps, so one pass over their borders is enough.
@@ -114,8 +115,17 @@ impl SectorMap {
     }
 }
 
+/// The table of a lower device.
+#[derive(Clone)]
+pub(crate) struct LowerTable {
+    /// Its rows.
+    pub rows: Arc<[Row]>,
+    /// Whether none of its targets was there before, so that those without metadata begin with the content of another device.
+    pub is_new: bool,
+}
+
 /// Returns the table of a lower device, where that is a mapping whose table is known.
-pub(crate) type TableOf<'t> = &'t dyn Fn(&Device) -> Option<Arc<[Row]>>;
+pub(crate) type TableOf<'t> = &'t dyn Fn(&Device) -> Option<LowerTable>;
 
 /// Returns the devices that have all sectors of a live row, each with the sector that is the first of the row.
 pub(crate) type CopiesOf<'t> = &'t dyn for<'r> Fn(&'r Row) -> Vec<(&'r Device, u64)>;
@@ -153,14 +163,18 @@ impl<'r> Piece<'r> {
 }
 
 /// Follows the pieces of a table down, as far as they are mapped one to one.
-fn follow<'r>(mut pieces: Vec<Piece<'r>>, below: TableOf<'_>) -> Vec<Piece<'r>> {
+fn follow<'r>(
+    mut pieces: Vec<Piece<'r>>,
+    below: TableOf<'_>,
+    is_blank: &dyn Fn(&Row) -> bool,
+) -> Vec<Piece<'r>> {
     for _ in 0..MAX_DEPTH {
         let mut next = Vec::with_capacity(pieces.len());
         let mut is_deeper = false;
         for piece in &pieces {
             let count = next.len();
             let table = piece.place.as_ref().and_then(|(device, _)| below(device));
-            if table.is_some_and(|table| descend(piece, &table, &mut next)) {
+            if table.is_some_and(|table| descend(piece, &table, is_blank, &mut next)) {
                 is_deeper = true;
             } else {
                 next.truncate(count);
@@ -176,15 +190,22 @@ fn follow<'r>(mut pieces: Vec<Piece<'r>>, below: TableOf<'_>) -> Vec<Piece<'r>> 
 }
 
 /// Adds the places of a piece one mapping further down. Returns false where that mapping does not map all of it one to one.
-fn descend<'r>(piece: &Piece<'r>, table: &[Row], next: &mut Vec<Piece<'r>>) -> bool {
+fn descend<'r>(
+    piece: &Piece<'r>,
+    table: &LowerTable,
+    is_blank: &dyn Fn(&Row) -> bool,
+    next: &mut Vec<Piece<'r>>,
+) -> bool {
+    let LowerTable { rows, is_new } = table;
     let Some((_, first)) = &piece.place else { return false };
     let (mut at, end) = (*first, first.saturating_add(piece.length));
-    let from = table.partition_point(|row| row.end() <= at);
-    for row in &table[from..] {
+    let from = rows.partition_point(|row| row.end() <= at);
+    for row in &rows[from..] {
         if at >= end {
             break;
         }
-        let Some((device, offset)) = row.linear_map() else { return false };
+        let fresh = || if *is_new && is_blank(row) { row.fresh_map() } else { None };
+        let Some((device, offset)) = row.linear_map().or_else(fresh) else { return false };
         let (Some(inside), length) = (at.checked_sub(row.start), row.end().min(end) - at) else {
             return false;
         };
@@ -262,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_layer_below_moves_nothing_while_it_is_new() {
+        let live = rows(&[(8, "linear", "8:0 4".into())]);
+        let wanted = rows(&[(8, "linear", "254:1 4".into())]);
+        for (is_new, is_blank) in [(true, true), (true, false), (false, true)] {
+            let below = |_: &Device| {
+                let rows = rows(&[(16, "snapshot", "8:0 8:1 P 8".into())]).into();
+                Some(LowerTable { rows, is_new })
+            };
+            let sides =
+                ((&wanted[..], &below as TableOf<'_>), (&live[..], &(|_: &Device| None) as TableOf<'_>));
+            let map =
+                SectorMap::followed(sides.0, sides.1, &|row| is_blank && row.length == 16, &|_| Vec::new());
+            assert_eq!(map.disturbs(), !(is_new && is_blank), "{is_new} {is_blank}");
+        }
+    }
+
+    #[test]
     fn a_layer_below_moves_nothing() {
         let live = rows(&[(8, "linear", "8:0 100".into()), (8, "linear", "8:1 0".into())]);
         let wanted = rows(&[(4, "linear", "254:1 2".into()), (12, "linear", "254:2 0".into())]);
@@ -275,7 +313,7 @@ mod tests {
                 _ => None,
             }
         };
-        let below = |device: &Device| base(&device.to_string());
+        let below = |device: &Device| Some(LowerTable { rows: base(&device.to_string())?, is_new: false });
         let none = |_: &Device| None;
         let map = SectorMap::followed((&wanted, &below), (&live, &none), &|_| false, &|_| Vec::new());
         assert_eq!((map.keeps, map.moves), (vec![0..16], vec![]));

@@ -28,7 +28,7 @@ use crate::diff::{self, Difference, TableDiff, Verdict};
 use crate::identity::{DevNum, Key};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen, SeenId};
-use crate::sector_map::SectorMap;
+use crate::sector_map::{LowerTable, SectorMap};
 use crate::stack::{IndexVec, LowerFirst, Positions};
 use crate::table::Row;
 use crate::targets::{Found, IgnoredValue, Metadata, Unfinished};
@@ -180,8 +180,7 @@ impl<'a> Comparison<'a> {
             return Drift::Differs(diff);
         };
         let tables: RefCell<HashMap<DevNum, Option<Arc<[Row]>>>> = RefCell::default();
-        let live_below = |device: &Device| {
-            let number = device.number?;
+        let live_rows = |number: DevNum| {
             let known = tables.borrow().get(&number).cloned();
             known.unwrap_or_else(|| {
                 let table = self.live_table(number);
@@ -189,13 +188,19 @@ impl<'a> Comparison<'a> {
                 table
             })
         };
-        let wanted_below = |device: &Device| -> Option<Arc<[Row]>> {
-            if let Some(id) = self.changes.id_of_lower(lowers, device, self.observed) {
-                return Some(&self.changes.all[id])
-                    .filter(|change| change.size.is_some())
-                    .map(|change| Arc::clone(&change.rows));
-            }
-            live_below(device)
+        let live_below =
+            |device: &Device| Some(LowerTable { rows: live_rows(device.number?)?, is_new: false });
+        let wanted_below = |device: &Device| {
+            let Some(id) = self.changes.id_of_lower(lowers, device, self.observed) else {
+                return live_below(device);
+            };
+            let change = Some(&self.changes.all[id]).filter(|change| change.size.is_some())?;
+            // What a target has taken in since it was made is not where it was before.
+            let old = change.number().and_then(live_rows);
+            let was_there =
+                |row: &Row| old.iter().flat_map(|old| old.iter()).any(|old| has_type_of(old, row));
+            let is_new = !change.rows.iter().any(was_there) && (old.is_some() || change.number().is_none());
+            Some(LowerTable { rows: Arc::clone(&change.rows), is_new })
         };
         let is_blank = |row: &Row| self.is_blank(row, &live);
         let health = found.and_then(|found| found.seen.health.as_deref());
@@ -246,7 +251,7 @@ impl<'a> Comparison<'a> {
 
     /// Whether a row that is new begins without metadata: all places of it are blank, and no live row uses them.
     fn is_blank(&self, row: &Row, live: &[Row]) -> bool {
-        let is_new = live.iter().all(|old| old.target.kind() != row.target.kind());
+        let is_new = live.iter().all(|old| !has_type_of(old, row));
         let heads = self.observed.head_bytes(self.changes.map, row.target.as_ref());
         let places = row.target.metadata();
         let blank = |(place, head): (&Metadata<'_>, &Option<Cow<'_, [u8]>>)| {
@@ -281,6 +286,11 @@ impl<'a> Comparison<'a> {
             None => Drift::Differs(diff),
         }
     }
+}
+
+/// Whether two rows are of one type.
+fn has_type_of(one: &Row, other: &Row) -> bool {
+    one.target.kind() == other.target.kind()
 }
 
 /// Whether the live table is as the map says, so that `obstacles` are only in the way of another load.

@@ -178,6 +178,7 @@ cases! {
         a_volume_needs_a_pool_below
         tags_need_a_device_that_keeps_them
         an_empty_layer_moves_nothing
+        an_empty_layer_below_moves_nothing
         what_a_row_behind_another_reads;
     leaving:
         a_written_table_gives_way_whole_or_not_at_all

@@ -209,6 +209,38 @@ pub fn an_empty_layer_moves_nothing(guest: &Guest) -> Result<()> {
     Ok(())
 }
 
+/// What an empty layer is put below of reads as before, and the plan tells that nothing moves.
+pub fn an_empty_layer_below_moves_nothing(guest: &Guest) -> Result<()> {
+    const LAYERS: [(&str, &str); 4] = [
+        ("writecache", "mode = 'ssd', origin = '/dev/ram0', cache = '/dev/ram1', block_size = 512"),
+        (
+            "mirror",
+            "log = { type = 'core', region_size = 8 }, legs = [{ device = '/dev/ram0' }, { device = '/dev/ram1' }]",
+        ),
+        ("snapshot", "origin = '/dev/ram0', cow = '/dev/ram1', persistent = true, chunk = 8"),
+        (
+            "raid",
+            "level = 'raid1', region_size = 1024, devices = [{ metadata = '/dev/ram2', data = '/dev/ram0' }, { metadata = \
+             '/dev/ram3', data = '/dev/ram1' }]",
+        ),
+    ];
+    for (kind, fields) in LAYERS {
+        guest.needs(kind)?;
+        guest.blank()?;
+        guest.disks[0].fill(64, 64, 0xa5)?;
+        guest.apply(&linear("d", 64, "/dev/ram0", 64), &[])?;
+        let layer = format!("[mappings.y]\ntargets = [{{ type = '{kind}', length = 8192, {fields} }}]\n")
+            + &linear("d", 64, "@y", 64);
+        let plan = with_map("plan", &layer, &[])?.stdout;
+        ensure!(plan.contains("    keeps 0..32.0 KiB\n"), "{kind}: {plan}");
+        guest.apply(&layer, &["--allow", "format"])?;
+        ensure!(Disk::mapping("d")?.read(0, 64)? == vec![0xa5; 64 * 512], "{kind}");
+        guest.apply("mappings.d.state = \"absent\"\nmappings.y.state = \"absent\"", &["--allow", "loss"])?;
+        guest.disks[1].fill(0, 16384, 0)?;
+    }
+    Ok(())
+}
+
 /// Some targets find a sector below by its number in their device. The kernel checks the length of their rows alone, and fails
 /// what is behind the end of the device below.
 pub fn what_a_row_behind_another_reads(guest: &Guest) -> Result<()> {

@@ -93,6 +93,7 @@ mod sync;
 pub mod table;
 pub mod targets;
 mod text;
+pub mod thin_metadata;
 pub mod units;
 mod watch;
 

@@ -36,6 +36,7 @@ use crate::device::Device;
 use crate::identity::{DevNum, Name, Uuid, printable};
 use crate::keys::Keyring;
 use crate::table::{RawRow, ReadTable};
+use crate::thin_metadata::{self, PoolContent, Unreadable};
 
 /// A device as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -325,6 +326,12 @@ pub trait ReadKernel: Sync {
 
     /// Reads `length` bytes of a block device from byte `offset` on; `None` when they can't be read.
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>>;
+
+    /// Reads what a thin pool holds, from its metadata on disk, which begins at sector `sector` of a block device. The pool may be
+    /// live: then this is what it committed last. Nothing is written, and the pool is not asked.
+    fn thin_metadata(&self, device: DevNum, sector: u64) -> Result<PoolContent, Unreadable> {
+        thin_metadata::read_from(device, sector, &|at, offset, length| self.peek(at, offset, length))
+    }
 
     /// Counts the requests that were sent to a block device and have not ended. 0 where that is not known.
     fn in_flight(&self, number: DevNum) -> u64 {

@@ -17,6 +17,7 @@ mod row;
 mod saved;
 mod state;
 mod text;
+mod thin_metadata;
 
 /// A law: its name, which its target and the folder of its seeds have too, and the function that holds an input to it.
 pub type Law = (&'static str, fn(&[u8]));
@@ -31,6 +32,7 @@ pub static LAWS: &[Law] = &[
     ("plan", saved::hold),
     ("reply", reply::hold),
     ("both", both::hold),
+    ("thin-metadata", thin_metadata::hold),
 ];
 
 /// Holds an input to the law of this name.

@@ -54,7 +54,7 @@ pub use frame::{
     Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
     Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageText, Mode, NeededBelow,
     NeededTags, NoRoom, OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength,
-    SizeTaken, Status, Style, Target, Traits, Unit, Value,
+    SizeTaken, Status, Style, Target, Traits, Unit, Value, VolumeList,
 };
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,

@@ -10,31 +10,19 @@ use super::failed::Failed;
 use super::{
     Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
     Metadata, Mode, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks, le32, le64,
-    option,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList, Words, in_whole_blocks,
+    le32, le64, option,
 };
 use crate::device::Device;
+use crate::thin_metadata::{MAGIC, NEEDS_CHECK, at};
 use crate::units::Sectors;
 
-/// `THIN_SUPERBLOCK_MAGIC` of `dm-thin-metadata.c`.
-const MAGIC: u64 = 27_022_010;
 /// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 64 KiB.
 const BLOCK_STEP: u64 = 128;
 /// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
 const MAX_BLOCK_SIZE: u64 = 2_097_152;
 /// How many optional words the kernel takes, though it knows five.
 const MAX_FEATURES: usize = 4;
-
-/// Where fields are in the superblock, in bytes (`struct thin_disk_superblock` in `drivers/md/dm-thin-metadata.c`).
-/// Each space map begins with the number of its blocks (`struct disk_sm_root`).
-mod superblock {
-    pub(super) const FLAGS: usize = 4;
-    /// `THIN_METADATA_NEEDS_CHECK_FLAG`.
-    pub(super) const NEEDS_CHECK: u32 = 1;
-    pub(super) const DATA_BLOCKS: usize = 64;
-    pub(super) const METADATA_BLOCKS: usize = 192;
-    pub(super) const BLOCK_SIZE: usize = 336;
-}
 
 /// Returns the blocks of 4 KiB that a pool uses of a metadata device of this size (`get_metadata_dev_size_in_blocks` and
 /// `THIN_METADATA_MAX_SECTORS`).
@@ -251,11 +239,15 @@ impl Target for ThinPool {
         vec![Metadata::persistent_data::<MAGIC>(&self.metadata, "the kernel formats a new, empty pool")]
     }
 
+    fn volume_list(&self) -> Option<VolumeList<'_>> {
+        Some(if self.failed.is() { VolumeList::Untold } else { VolumeList::On(&self.metadata) })
+    }
+
     /// A pool that must be checked, or only reads, does not grow (`maybe_resize_metadata_dev`).
     fn outgrown(&self, on_disk: &OnDisk<'_>) -> Option<(&Device, u64)> {
         let head = on_disk.first()?;
-        let counted = le64(head, superblock::METADATA_BLOCKS).filter(|counted| *counted > 0)?;
-        let needs_check = le32(head, superblock::FLAGS)? & superblock::NEEDS_CHECK != 0;
+        let counted = le64(head, at::METADATA_BLOCKS).filter(|counted| *counted > 0)?;
+        let needs_check = le32(head, at::FLAGS)? & NEEDS_CHECK != 0;
         let there = metadata_blocks((on_disk.size_of)(&self.metadata)?);
         (there > counted && !needs_check && !self.read_only)
             .then_some((&self.metadata, counted.checked_mul(8)?))
@@ -266,13 +258,13 @@ impl Target for ThinPool {
     fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
         const METADATA: &str = "the pool's metadata";
         let head = on_disk.first()?;
-        let block = Sectors(u64::from(le32(head, superblock::BLOCK_SIZE)?));
+        let block = Sectors(u64::from(le32(head, at::BLOCK_SIZE)?));
         // Metadata without a block size was never written by a kernel.
         if block.0 == 0 {
             return None;
         }
         let fixed = Contradiction::field(&self.metadata, METADATA, "block_size", &block, &self.block_size);
-        let counted = le64(head, superblock::DATA_BLOCKS)?;
+        let counted = le64(head, at::DATA_BLOCKS)?;
         let blocks = |sectors: u64| sectors / block.0;
         let there = blocks(on_disk.length);
         let fewer = || {
@@ -286,7 +278,7 @@ impl Target for ThinPool {
                 remedy: "give it its size back or make a new pool on other metadata",
             })
         };
-        let counted = le64(head, superblock::METADATA_BLOCKS)?;
+        let counted = le64(head, at::METADATA_BLOCKS)?;
         let smaller = || {
             let there = metadata_blocks((on_disk.size_of)(&self.metadata)?);
             (there < counted).then_some(Contradiction::TooSmall {

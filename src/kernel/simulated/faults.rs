@@ -46,6 +46,8 @@ pub(super) struct Faults {
     pub dies_after: Option<usize>,
     /// Every call, with its device.
     pub calls: Vec<(Call, SmolStr)>,
+    /// How often the content of a pool was read.
+    pub pool_reads: usize,
 }
 
 impl Faults {

@@ -38,6 +38,7 @@ mod stuck;
 mod superblock;
 mod tags;
 mod thin;
+mod thin_content;
 mod versions;
 
 use file::Written;
@@ -52,7 +53,9 @@ pub use file::MAX_FILE;
 pub use metadata::is_metadata;
 pub use notation::Hex;
 pub use schema::schema;
-pub use state::{Disk, FORMAT_VERSION, KernelFacts, MappingState, Pool, Queue, State, StateRow};
+pub use state::{
+    Disk, FORMAT_VERSION, KernelFacts, MappingState, Pool, PoolFault, PoolVolume, Queue, State, StateRow,
+};
 
 use super::{Call, KernelError};
 use crate::identity::Name;
@@ -170,6 +173,11 @@ impl Simulated {
     /// Returns how often `call` was called.
     pub fn count(&self, call: Call) -> usize {
         self.inner().faults.calls.iter().filter(|(other, _)| *other == call).count()
+    }
+
+    /// Returns how often the content of a pool was read.
+    pub fn pool_reads(&self) -> usize {
+        self.inner().faults.pool_reads
     }
 
     /// Returns the number of changing calls, failed ones included.

@@ -11,6 +11,7 @@ use super::blocks::in_bytes;
 use super::change::called;
 use super::mapping::Mapping;
 use super::status;
+use super::thin_content;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
@@ -18,6 +19,7 @@ use crate::kernel::{
     ReadKernel, Slot, Unseen, Users, Version,
 };
 use crate::keys::Keyring;
+use crate::thin_metadata::{self, PoolContent, Unreadable};
 
 impl ReadKernel for Simulated {
     fn version(&self) -> Result<Version, KernelError> {
@@ -211,6 +213,15 @@ impl ReadKernel for Simulated {
 
     fn peek(&self, number: DevNum, offset: u64, length: usize) -> Option<Vec<u8>> {
         self.inner().model.peek(number, offset, length)
+    }
+
+    /// The model of a pool is believed before the bytes of its metadata, which it does not write.
+    fn thin_metadata(&self, device: DevNum, sector: u64) -> Result<PoolContent, Unreadable> {
+        self.inner().faults.pool_reads += 1;
+        let modelled = thin_content::read(&self.inner().model, device, sector);
+        modelled.unwrap_or_else(|| {
+            thin_metadata::read_from(device, sector, &|at, offset, length| self.peek(at, offset, length))
+        })
     }
 }
 

@@ -327,6 +327,44 @@ pub struct Pool {
     /// The thin volumes that were created.
     #[serde(default)]
     pub ids: BTreeSet<u32>,
+    /// The details of volumes that were written to, or were not made at transaction 0 and time 0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<u32, PoolVolume>,
+    /// The counter of the programs that manage the pool.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub transaction_id: u64,
+    /// How many snapshots were ever made.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub time: u32,
+    /// Why its metadata can't be read, if it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<PoolFault>,
+}
+
+/// What the metadata of a pool has of a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolVolume {
+    /// The blocks of data that it has.
+    pub mapped_blocks: u64,
+    /// The transaction id of the pool when it was made.
+    pub transaction_id: u64,
+    /// The time of the pool when it was made.
+    pub creation_time: u32,
+    /// The time of the pool when a snapshot of it was last made.
+    pub snapshotted_time: u32,
+}
+
+/// Why the metadata of a pool can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolFault {
+    /// The kernel marked it after an error.
+    NeedsCheck,
+    /// A block has the wrong checksum.
+    Damaged,
+    /// It changes too fast.
+    Changing,
 }
 
 impl State {
@@ -344,6 +382,11 @@ fn is_false(value: &bool) -> bool {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none(value: &u32) -> bool {
     *value == 0
 }
 

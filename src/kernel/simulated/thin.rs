@@ -6,14 +6,13 @@
 //!
 //! Rows are read by their words here: only the first five of a pool and the first two of a volume matter.
 
-use std::collections::BTreeSet;
-
 use nix::errno::Errno;
 
 use super::mapping::Loaded;
 use super::model::Model;
 use super::refusal::Refusal;
 use super::state::Pool;
+use super::thin_content::{self, metadata_blocks};
 use crate::identity::DevNum;
 use crate::table::RawRow;
 
@@ -55,8 +54,7 @@ impl PoolRow {
     fn open<'a>(&self, model: &'a mut Model) -> &'a mut Pool {
         let place = self.place(model);
         let (metadata, sector) = place;
-        let ids = BTreeSet::new();
-        let fresh = Pool { metadata, sector, block_size: self.block_size, data_blocks: 0, ids };
+        let fresh = thin_content::fresh(metadata, sector, self.block_size);
         model.pools.entry(place).or_insert(fresh)
     }
 
@@ -199,11 +197,6 @@ fn counted(model: &Model, metadata: DevNum, at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*number)).filter(|count| *count > 0)
 }
 
-/// Returns the blocks of 4 KiB that a metadata device has.
-fn metadata_blocks(model: &Model, metadata: DevNum) -> u64 {
-    model.sectors(metadata).unwrap_or_default() / 8
-}
-
 /// Writes the block size and the counts of a pool into its superblock, where that is known.
 fn record(model: &mut Model, row: &PoolRow, data_blocks: u64, metadata_blocks: u64) {
     const MAGIC: &[u8] = b"\xba\x52\x9c\x01";
@@ -277,34 +270,32 @@ pub(super) fn message(model: &mut Model, device: DevNum, words: &[&str]) -> Resu
     let Some(pool) = model.pools.get_mut(&place) else { return refuse(Errno::EINVAL, "no pool") };
     let verb = words.first().map(|verb| verb.to_ascii_lowercase()).unwrap_or_default();
     match (verb.as_str(), &words[1..]) {
-        ("create_thin", [new]) => insert(pool, id(new)?),
-        ("create_snap", [new, origin]) => {
-            let (new, origin) = (id(new)?, id(origin)?);
-            if !pool.ids.contains(&origin) {
-                return refuse(Errno::ENODATA, "Creation of new snapshot failed.");
-            }
-            insert(pool, new)
-        }
+        ("create_thin", [new]) => pool.create(id(new)?),
+        ("create_snap", [new, origin]) => pool.snapshot(id(new)?, id(origin)?),
         ("delete", [old]) => {
             let old = id(old)?;
             if open {
                 return refuse(Errno::EBUSY, "Deletion of thin device failed.");
             }
-            let deleted = pool.ids.remove(&old);
-            if deleted { Ok(()) } else { refuse(Errno::ENODATA, "Deletion of thin device failed.") }
+            pool.delete(old)
         }
-        ("set_transaction_id", [_, _]) | ("reserve_metadata_snap" | "release_metadata_snap", []) => Ok(()),
+        ("set_transaction_id", [old, new]) => {
+            let number = |word: &str| {
+                let digits = word.bytes().all(|b| b.is_ascii_digit());
+                word.parse::<u64>().ok().filter(|_| digits).ok_or_else(|| {
+                    let log = format!("thin-pool: set_transaction_id message: Unrecognised id {word}.");
+                    Refusal::new(Errno::EINVAL, log)
+                })
+            };
+            let (from, to) = (number(old)?, number(new)?);
+            if from != pool.transaction_id {
+                let log = format!("Failed to change transaction id from {old} to {new}.");
+                return refuse(Errno::EINVAL, &log);
+            }
+            pool.transaction_id = to;
+            Ok(())
+        }
+        ("reserve_metadata_snap" | "release_metadata_snap", []) => Ok(()),
         _ => refuse(Errno::EINVAL, "Unrecognised thin pool target message received"),
-    }
-}
-
-fn insert(pool: &mut Pool, id: u32) -> Result<(), Refusal> {
-    if pool.ids.insert(id) {
-        Ok(())
-    } else {
-        Err(Refusal::new(
-            Errno::EEXIST,
-            format!("thin-pool: Creation of new thinly-provisioned device with id {id} failed."),
-        ))
     }
 }

@@ -15,7 +15,7 @@ use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless}
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
     NeededBelow, OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style,
-    Traits, Words, redact_unknown,
+    Traits, VolumeList, Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -246,6 +246,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
 
     /// Returns the lower device that this is one of many volumes of, and its id there.
     fn volume(&self) -> Option<(&Device, u32)> {
+        None
+    }
+
+    /// Returns where the list of its [volumes](Self::volume) is; `None` for a target without volumes.
+    fn volume_list(&self) -> Option<VolumeList<'_>> {
         None
     }
 }

@@ -34,6 +34,7 @@ pub(crate) mod signature;
 pub(crate) mod state;
 mod traits;
 mod value;
+mod volume_list;
 mod words;
 
 pub use below::{Below, Place};
@@ -65,5 +66,6 @@ pub(crate) use remaining_length::{SizeOf, in_whole_blocks};
 pub use traits::{Doc, Mode, Status, Traits};
 pub(crate) use value::FieldValue;
 pub use value::{Unit, Value};
+pub use volume_list::VolumeList;
 pub use words::ParamsError;
 pub(crate) use words::Words;

@@ -95,6 +95,7 @@ pub mod targets;
 mod text;
 pub mod thin_metadata;
 pub mod units;
+pub mod volumes;
 mod watch;
 
 #[cfg(doctest)]

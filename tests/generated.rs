@@ -52,6 +52,12 @@ fn the_schema_of_health_is_current() {
 }
 
 #[test]
+fn the_schema_of_volumes_is_current() {
+    let schema = dmctl::render::volumes_schema();
+    current("schema/volumes.schema.json", &format!("{schema:#}\n"));
+}
+
+#[test]
 fn the_schema_of_events_is_current() {
     let schema = dmctl::render::events::schema();
     current("schema/events.schema.json", &format!("{schema:#}\n"));

@@ -9,10 +9,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Pipes, Rules};
-use crate::kernel::live;
+use crate::identity::Name;
+use crate::kernel::live::{self, Live, Udev};
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{KernelError, ReadKernel};
 use crate::policy::Class;
+use crate::volumes;
 use anyhow::anyhow;
 use clap::{Command, ValueEnum};
 use clap_complete::CompleteEnv;
@@ -69,6 +71,30 @@ pub(crate) fn names() -> ArgValueCandidates {
     })
 }
 
+/// Lists the names of the thin pools of the kernel that the words name; of the running kernel every name, where only root may
+/// look at tables.
+pub(crate) fn pools() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let pools = match kernel(&words()) {
+            Some(file) => Simulated::open(&file).and_then(|kernel| pools_of(&kernel)).unwrap_or_default(),
+            None => {
+                Live::open(Udev::Off).and_then(|kernel| pools_of(&kernel)).unwrap_or_else(|_| live::names())
+            }
+        };
+        candidates(pools.iter().map(|name| name.plain().into_owned()).filter(|name| is_plain(name)).collect())
+    })
+}
+
+fn pools_of(kernel: &dyn ReadKernel) -> Result<Vec<Name>, KernelError> {
+    let mut pools = Vec::new();
+    for device in kernel.list()? {
+        if volumes::is_pool(kernel, &device)? {
+            pools.push(device.name);
+        }
+    }
+    Ok(pools)
+}
+
 /// Lists the keys of the map that the words name.
 pub(crate) fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
@@ -104,7 +130,7 @@ fn kernel(words: &[OsString]) -> Option<PathBuf> {
     (written != "live").then(|| written.into())
 }
 
-fn simulated(file: &Path) -> Result<Vec<crate::identity::Name>, KernelError> {
+fn simulated(file: &Path) -> Result<Vec<Name>, KernelError> {
     Ok(Simulated::open(file)?.list()?.into_iter().map(|listed| listed.name).collect())
 }
 

@@ -56,6 +56,7 @@ mod table;
 mod targets;
 mod units;
 mod validate;
+mod volumes;
 mod wait;
 mod waiting;
 mod watch;
@@ -167,6 +168,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Graph(args) => graph::run(context, &args),
         Verb::Health(args) => health::run(context, &args),
         Verb::Wait(args) => wait::run(context, &args),
+        Verb::Volumes(args) => volumes::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),
         Verb::Table(args) => table::run(context, &args),

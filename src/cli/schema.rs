@@ -10,7 +10,7 @@ use super::output::print;
 /// Print the JSON schema of a document, for editors and scripts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema events > events.schema.json\n  dmctl schema watch > watch.schema.json\n  dmctl schema health > health.schema.json\n  dmctl schema state > state.schema.json"
+    after_help = "Examples:\n  dmctl schema map > mappings.schema.json\n  dmctl schema plan > plan.schema.json\n  dmctl schema events > events.schema.json\n  dmctl schema watch > watch.schema.json\n  dmctl schema health > health.schema.json\n  dmctl schema volumes > volumes.schema.json\n  dmctl schema state > state.schema.json"
 )]
 pub(crate) struct Args {
     /// Which document
@@ -31,6 +31,8 @@ enum Document {
     Watch,
     /// What `health --json` prints, as JSON
     Health,
+    /// What `volumes --json` prints, as JSON
+    Volumes,
     /// The file of a simulated kernel, as JSON
     State,
 }
@@ -42,6 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         Document::Events => render::events::schema(),
         Document::Watch => render::watch_events::schema(),
         Document::Health => render::health_schema(),
+        Document::Volumes => render::volumes_schema(),
         Document::State => simulated::schema(),
     };
     // `#` prints it on many lines, for a person.

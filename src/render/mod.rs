@@ -16,12 +16,14 @@ mod status;
 mod step_text;
 mod table;
 mod text;
+mod volumes;
 pub mod watch_events;
 
 pub use health::{HealthDocument, health, health_schema, raw_health};
 pub use markdown::markdown;
 pub use status::text as status;
 pub use text::{ColorMode, TextStyle, draw, text};
+pub use volumes::{VolumesDocument, volumes, volumes_schema};
 
 /// The facts about a saved plan that a drawing puts above the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

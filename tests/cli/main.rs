@@ -42,6 +42,7 @@ mod unknown;
 mod unseen;
 mod users;
 mod verbs;
+mod volumes;
 #[path = "../waiting/mod.rs"]
 mod waiting;
 mod watch;

@@ -113,6 +113,7 @@ fn the_schemas_in_the_repository_are_those_that_are_printed() {
         ("events", "events"),
         ("watch", "watch"),
         ("health", "health"),
+        ("volumes", "volumes"),
         ("state", "state"),
     ];
     for (document, file) in schemas {

@@ -40,6 +40,7 @@ mod targets;
 mod udev;
 mod unseen;
 mod verbs;
+mod volumes;
 mod waits;
 mod watching;
 mod writing;
@@ -346,6 +347,10 @@ cases! {
         one_dmctl_at_a_time
         a_missing_control_node_is_made
         the_lock_is_where_it_can_be_written;
+    volumes:
+        all_fields_are_those_of_thin_dump
+        a_pool_that_is_written_to_tells_no_half_truth
+        damaged_metadata_is_told;
     watching:
         a_table_changed_behind_its_back_is_put_right
         nothing_is_removed_while_the_map_is_written

@@ -1,0 +1,74 @@
+//! `dmctl volumes`: lists the volumes that a thin pool holds.
+
+use crate::identity::{DevNum, Name};
+use crate::kernel::{ListEntry, ReadKernel};
+use crate::ops::{self, OpError};
+use crate::render::{self, VolumesDocument};
+use crate::volumes::{self, VolumesError};
+
+use super::complete;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+
+/// List the volumes that a thin pool holds, and the devices that have them
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  dmctl volumes pool\n  dmctl volumes /dev/mapper/pool --json\n  dmctl volumes 254:0"
+)]
+pub(crate) struct Args {
+    /// The pool: the name of its device, a path of it, or its number
+    #[arg(add = complete::pools())]
+    pool: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kernel = context.reading()?;
+    let pool = find(kernel.as_ref(), &args.pool)?;
+    let pool = volumes::read(kernel.as_ref(), pool)?;
+    args.output.print(|| render::volumes(&pool), &VolumesDocument::of(&pool))?;
+    Ok(Exit::Done)
+}
+
+/// Finds a device by its name or a path, or by its number where no device has that name.
+fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
+    match (ops::find(kernel, text), DevNum::parse(text)) {
+        (Err(OpError::Missing { name, nearest }), Some(number)) => {
+            let numbered = ops::list(kernel)?.into_iter().find(|device| device.number == number);
+            numbered.ok_or(OpError::Missing { name, nearest })
+        }
+        (found, _) => found,
+    }
+}
+
+impl From<VolumesError> for Failure {
+    fn from(error: VolumesError) -> Self {
+        let hint = match &error {
+            VolumesError::Kernel(_) | VolumesError::Gone { .. } => None,
+            VolumesError::NotAPool { pool: Some(pool), .. } => {
+                let name = pool.name.as_deref().and_then(|name| Name::new(name).ok());
+                let word = name.map_or_else(|| pool.number.to_string(), |name| name.word().to_string());
+                Some(format!("it has a volume of a pool: `dmctl volumes {word}` lists them"))
+            }
+            VolumesError::NotAPool { pool: None, .. } => {
+                Some("`dmctl list --long` shows the target types of every device".to_string())
+            }
+            VolumesError::Failed { .. } => Some(REPAIR.to_string()),
+            VolumesError::Unreadable { why, .. } if why.needs_repair() => Some(REPAIR.to_string()),
+            VolumesError::Unreadable { .. } => None,
+        };
+        let failure = match error {
+            VolumesError::Kernel(error) => return error.into(),
+            error => Self::new(Exit::Error, error),
+        };
+        hint.into_iter().fold(failure, Self::hint)
+    }
+}
+
+/// The way out where metadata is damaged.
+const REPAIR: &str = "take the pool and its volumes down; then `thin_check` on its metadata device tells more, `thin_check \
+                      --clear-needs-check-flag` frees metadata in which nothing is wrong, and `thin_repair` writes what can be \
+                      saved to another device";

@@ -1,0 +1,249 @@
+//! The volumes of a pool, read from its metadata on disk: against the tools of other hands, and while the kernel writes it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result, bail, ensure};
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::thin_metadata::{PoolContent, ThinVolume};
+
+use crate::guest::{Disk, Guest, dmctl, program};
+
+const POOL: &str = "0 65536 thin-pool /dev/ram0 /dev/ram1 128 0";
+/// The sectors of a block of the pool.
+const BLOCK: u64 = 128;
+
+struct Pool<'g> {
+    guest: &'g Guest,
+    id: Id,
+    volumes: Disk,
+}
+
+impl<'g> Pool<'g> {
+    fn new(guest: &'g Guest) -> Result<Self> {
+        guest.needs("thin-pool")?;
+        let id = guest.device("pool", POOL)?;
+        Ok(Self { guest, id, volumes: Disk::mapping("pool")? })
+    }
+
+    fn message(&self, text: &str) -> Result<()> {
+        self.guest.kernel.message(&self.id, 0, text)?;
+        Ok(())
+    }
+
+    fn volume(&self, name: &str, id: u32) -> Result<Disk> {
+        self.guest.device(name, &format!("0 65536 thin {} {id}", self.volumes.number))?;
+        Disk::mapping(name)
+    }
+
+    fn content(&self) -> Result<PoolContent> {
+        self.guest.kernel.thin_metadata(self.guest.disks[0].number, 0).context("the metadata")
+    }
+}
+
+/// Returns the value of an attribute.
+fn attribute<T: std::str::FromStr>(line: &str, name: &str) -> Result<T> {
+    let value = line.split_once(&format!(" {name}=\"")).and_then(|(_, rest)| rest.split_once('"'));
+    let (value, _) = value.with_context(|| format!("{name} in {line}"))?;
+    value.parse().ok().with_context(|| format!("{name} in {line}"))
+}
+
+/// What `thin_dump` tells: transaction, time, size of a block, blocks of data, and the volumes.
+fn dumped(arguments: &[&str]) -> Result<([u64; 4], Vec<ThinVolume>)> {
+    let text = program("thin_dump", &[arguments, &["/dev/ram0"]].concat())?;
+    let head = text.lines().next().unwrap_or_default();
+    let figures = [
+        attribute(head, "transaction")?,
+        attribute(head, "time")?,
+        attribute(head, "data_block_size")?,
+        attribute(head, "nr_data_blocks")?,
+    ];
+    let volume = |line: &str| -> Result<ThinVolume> {
+        Ok(ThinVolume {
+            id: attribute(line, "dev_id")?,
+            mapped_blocks: attribute(line, "mapped_blocks")?,
+            transaction_id: attribute(line, "transaction")?,
+            creation_time: attribute(line, "creation_time")?,
+            snapshotted_time: attribute(line, "snap_time")?,
+        })
+    };
+    let devices = text.lines().filter(|line| line.contains("<device "));
+    Ok((figures, devices.map(volume).collect::<Result<_>>()?))
+}
+
+fn same(content: &PoolContent, dump: &([u64; 4], Vec<ThinVolume>)) -> Result<()> {
+    let figures = [content.transaction_id, u64::from(content.time), content.block_size.0];
+    ensure!(figures == dump.0[..3], "{figures:?} {:?}", dump.0);
+    ensure!(content.volumes == dump.1, "{:?}\n{:?}", content.volumes, dump.1);
+    Ok(())
+}
+
+/// Plain volumes, snapshots, deleted ones and a tree of two levels: live beside a metadata snapshot, and with the pool down.
+pub fn all_fields_are_those_of_thin_dump(guest: &Guest) -> Result<()> {
+    let pool = Pool::new(guest)?;
+    ensure!(pool.content()?.volumes.is_empty());
+    pool.message("create_thin 1")?;
+    let one = pool.volume("one", 1)?;
+    one.fill(0, 512, b'1')?;
+    pool.message("set_transaction_id 0 5")?;
+    pool.message("create_snap 2 1")?;
+    pool.message("create_snap 16777215 2")?;
+    one.fill(BLOCK * 100, 256, b'2')?;
+    pool.message("create_thin 7")?;
+    pool.message("delete 2")?;
+    pool.message("create_snap 2 1")?;
+    for id in 100..400 {
+        pool.message(&format!("create_thin {id}"))?;
+    }
+    for id in (100..400).step_by(3) {
+        pool.message(&format!("delete {id}"))?;
+    }
+    pool.message("set_transaction_id 5 6")?;
+    pool.message("create_thin 100")?;
+    pool.message("reserve_metadata_snap")?;
+    let held = dumped(&["--metadata-snap"])?;
+    let content = pool.content()?;
+    same(&content, &held)?;
+    ensure!(content.held_root_block.is_some());
+    let status = program("dmsetup", &["status", "pool"])?;
+    let used = format!(" {}/{} ", content.data_blocks.used, content.data_blocks.total);
+    ensure!(status.contains(&used), "{used} is not in {status}");
+    ensure!(content.volume(1).is_some_and(|volume| volume.mapped_blocks == 6), "{:?}", content.volume(1));
+    pool.message("release_metadata_snap")?;
+
+    let ran = dmctl(&["volumes", "pool"])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    ensure!(ran.stdout.lines().count() == 1 + content.volumes.len(), "{ran:?}");
+    let line = ran.stdout.lines().find(|line| line.starts_with("1 ")).unwrap_or_default();
+    ensure!(
+        line.contains("6 blocks (384.0 KiB)") && line.ends_with(&format!("one ({})", one.number)),
+        "{line}"
+    );
+    let line = ran.stdout.lines().find(|line| line.starts_with("100 ")).unwrap_or_default();
+    ensure!(line.contains("made at transaction 6, time 3") && line.ends_with("no device"), "{line}");
+
+    let live = pool.content()?;
+    dmctl(&["remove", "one"])?;
+    dmctl(&["remove", "pool"])?;
+    let down = dumped(&[])?;
+    same(&live, &down)?;
+    ensure!(live.data_blocks.total == down.0[3], "{:?}", down.0);
+    same(&pool.content()?, &down)
+}
+
+/// What is read while the pool is written to is one commit, and a message that has returned is in it, whatever the page cache of the
+/// metadata device has.
+pub fn a_pool_that_is_written_to_tells_no_half_truth(guest: &Guest) -> Result<()> {
+    let pool = Pool::new(guest)?;
+    for id in 1..=200 {
+        pool.message(&format!("create_thin {id}"))?;
+    }
+    let written = pool.volume("written", 1)?;
+    let most_blocks = 200;
+    // The page cache has the superblock of now, for as long as the file is open.
+    let cached = File::open("/dev/ram0")?;
+    let mut old = vec![0; 4096];
+    cached.read_exact_at(&mut old, 0)?;
+
+    let (stop, blocks) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| -> Result<()> {
+            let file = written.direct(dmctl::access::Access::Writable)?;
+            for write in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                written.fill(write % most_blocks * BLOCK, 8, b'w')?;
+                blocks.store(most_blocks.min(write + 1), Ordering::SeqCst);
+                // Each flush of a volume with new blocks is a commit.
+                file.sync_all()?;
+            }
+            Ok(())
+        });
+        let read = || -> Result<(u32, u64)> {
+            let (mut changing, mut most) = (0, 0);
+            for round in 0..50 {
+                // What is written is shared with the snapshot, so that each block is new once more.
+                let new = 1000 + round;
+                pool.message(&format!("create_snap {new} 1"))?;
+                if round > 0 {
+                    pool.message(&format!("delete {}", new - 1))?;
+                }
+                let before = blocks.load(Ordering::SeqCst);
+                let content = match guest.kernel.thin_metadata(guest.disks[0].number, 0) {
+                    Ok(content) => content,
+                    Err(dmctl::thin_metadata::Unreadable::Changing) => {
+                        changing += 1;
+                        continue;
+                    }
+                    Err(why) => bail!("round {round}: {why}"),
+                };
+                let after = blocks.load(Ordering::SeqCst);
+                let ids: Vec<u32> = content.volumes.iter().map(|volume| volume.id).collect();
+                let expected: Vec<u32> = (1..=200).chain([new]).collect();
+                ensure!(ids == expected, "round {round}: {ids:?}");
+                let mapped = content.volume(1).map_or(0, |volume| volume.mapped_blocks);
+                // A block counts once it is committed: the last write but one was flushed.
+                ensure!(
+                    mapped + 1 >= before && mapped <= after + 1 && mapped >= most,
+                    "round {round}: {mapped} of {before} to {after}, before that {most}"
+                );
+                most = mapped;
+                ensure!(content.data_blocks.used >= mapped, "{:?} {mapped}", content.data_blocks);
+                ensure!(content.time == new - 999, "{} {new}", content.time);
+                let made = content.volume(new).map(|volume| volume.creation_time);
+                ensure!(made == Some(content.time), "{made:?} {}", content.time);
+            }
+            Ok((changing, most))
+        };
+        let outcome = read();
+        stop.store(true, Ordering::Relaxed);
+        match writer.join() {
+            Ok(ended) => ended?,
+            Err(_) => bail!("the writer panicked"),
+        }
+        let (changing, most) = outcome?;
+        eprintln!("volumes: {most} blocks written meanwhile, {changing} of 50 reads ended in changing");
+        ensure!(changing <= 5 && most > 0);
+        Ok(())
+    })?;
+    let mut now = vec![0; 4096];
+    cached.read_exact_at(&mut now, 0)?;
+    eprintln!("volumes: the page cache is {}", if now == old { "stale" } else { "not stale" });
+    dmctl(&["remove", "written"])?;
+    dmctl(&["remove", "pool"])?;
+    Ok(())
+}
+
+/// A block that was written over, the mark of the kernel, and something else on the disk.
+pub fn damaged_metadata_is_told(guest: &Guest) -> Result<()> {
+    let pool = Pool::new(guest)?;
+    pool.message("create_thin 1")?;
+    let metadata = &guest.disks[0];
+    let told = |words: &str| -> Result<()> {
+        let ran = dmctl(&["volumes", "pool"])?;
+        ensure!(ran.status == Some(1) && ran.stdout.is_empty() && ran.stderr.contains(words), "{ran:?}");
+        ensure!(ran.stderr.contains("thin_repair"), "{ran:?}");
+        Ok(())
+    };
+    let superblock = metadata.read(0, 8)?;
+    let root =
+        superblock[328..336].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).context("a root")?;
+    let node = metadata.read(root * 8, 8)?;
+    let mut wrong = node.clone();
+    wrong[40] ^= 1;
+    metadata.write(root * 8, &wrong)?;
+    told(&format!("block {root} of the metadata is damaged: its checksum is wrong"))?;
+    metadata.write(root * 8, &node)?;
+    let mut wrong = superblock.clone();
+    wrong[100] ^= 1;
+    metadata.write(0, &wrong)?;
+    told("block 0 of the metadata is damaged: its checksum is wrong")?;
+    metadata.write(0, &superblock)?;
+    let ran = dmctl(&["volumes", "pool"])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    dmctl(&["remove", "pool"])?;
+    Ok(())
+}

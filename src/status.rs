@@ -1,4 +1,4 @@
-//! Compares each mapping with its device in the kernel, in one word and a sentence.
+//! Compares each mapping with its device in the kernel, in one word and a sentence, and tells how the device fares.
 
 mod remark;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::{Map, State};
 use crate::diff;
+use crate::health::{self, Fares};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel, Unseen};
 use crate::observed::{Observed, Seen};
@@ -76,6 +77,16 @@ pub struct Entry {
     /// The differences and remarks, in a sentence.
     #[serde(rename = "says")]
     pub remarks: Vec<Remark>,
+    /// How the device fares.
+    #[serde(flatten)]
+    pub fares: Fares,
+}
+
+impl Entry {
+    /// Whether it is as it should be, or nothing tells that it is not.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.word, Word::InSync | Word::Up)
+    }
 }
 
 /// Compares a map with the devices of a kernel.
@@ -106,10 +117,28 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
                 .chain([Remark::Orphan])
                 .chain(left_behind(seen))
                 .collect(),
+            fares: Fares::default(),
         }
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
+    add_health(kernel, &observed, &mut entries)?;
     Ok(entries)
+}
+
+/// Adds to each entry how its device fares. No call for a device whose targets have no state.
+fn add_health(
+    kernel: &dyn ReadKernel,
+    observed: &Observed,
+    entries: &mut [Entry],
+) -> Result<(), KernelError> {
+    let seen = |entry: &Entry| observed.by_number(entry.number?)?.mapped.as_ref();
+    let healths = health::all_of(kernel, entries.iter().filter_map(seen))?;
+    let mut fares: HashMap<DevNum, Fares> =
+        healths.iter().map(|device| (device.number, Fares::of(device))).collect();
+    for entry in entries {
+        entry.fares = entry.number.and_then(|number| fares.remove(&number)).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Describes what a crash may have left of a device.
@@ -164,9 +193,12 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<(Vec<Entry>, BTreeSet<Unseen>
             number: Some(seen.listed.number),
             word,
             remarks,
+            fares: Fares::default(),
         })
     });
-    Ok((entries.collect(), unseen))
+    let mut entries: Vec<Entry> = entries.collect();
+    add_health(kernel, &observed, &mut entries)?;
+    Ok((entries, unseen))
 }
 
 /// Lists the lower devices of the live table of a device.
@@ -259,5 +291,6 @@ fn of_change(
         number: change.number(),
         word,
         remarks,
+        fares: Fares::default(),
     }
 }

@@ -165,6 +165,8 @@ fn any_graph() -> impl Strategy<Value = Graph> {
         let nodes = nodes.iter().enumerate().map(|(place, lowers)| Node {
             in_circle: false,
             absence: None,
+            health: None,
+            fares: String::new(),
             id: format!("254:{place}"),
             name: format!("name{place}."),
             kind: Kind::Mapping,

@@ -1,10 +1,10 @@
 //! `dmctl health`: shows how each device fares.
 
-use crate::health::{self, DeviceHealth};
+use crate::health::{self, DeviceHealth, HealthDocument};
 use crate::identity::Name;
 use crate::kernel::ListEntry;
 use crate::ops;
-use crate::render::{self, HealthDocument};
+use crate::render;
 
 use super::complete;
 use super::context::Context;
@@ -18,7 +18,7 @@ use super::output::{Output, print};
     after_help = "Examples:\n  dmctl health\n  dmctl health pool data\n  dmctl health data --raw\n  dmctl health --json"
 )]
 pub(crate) struct Args {
-    /// The devices: a name, or a path of it; without any, every device of the host
+    /// The devices: a name, a path of it, or its number; without any, every device of the host
     #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
     /// Print the kernel's own words, as `dmsetup status` does

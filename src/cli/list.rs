@@ -1,9 +1,13 @@
 //! `dmctl list`: the mapped devices of this machine.
 
+use std::collections::HashMap;
+
+use crate::health::{self, Fares};
 use crate::identity::{DevNum, Name, Uuid};
-use crate::kernel::{Id, Info, ListEntry, ReadKernel, Slot};
+use crate::kernel::{DeviceState, Id, Info, ListEntry, ReadKernel, Slot};
 use crate::ops;
 use crate::table;
+use crate::targets::Health;
 use crate::text::columns;
 use crate::units::Sectors;
 use serde::Serialize;
@@ -17,7 +21,7 @@ use super::output::{Output, lines};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl list\n  dmctl list --long\n  dmctl list --json")]
 pub(crate) struct Args {
-    /// With number, uuid, state and size
+    /// With number, uuid, state, size and health
     #[arg(short, long)]
     long: bool,
     #[command(flatten)]
@@ -40,11 +44,13 @@ struct Entry {
     details: Option<Details>,
 }
 
-/// The fields that `--long` adds, for one more call of the kernel a device.
+/// The fields that `--long` adds, for one more call of the kernel a device, and another one where a target has a state.
 #[derive(Serialize)]
 struct Details {
     state: State,
     sectors: u64,
+    #[serde(flatten)]
+    fares: Fares,
 }
 
 /// Whether a device serves I/O.
@@ -83,14 +89,12 @@ impl State {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
-    let mut mappings = Vec::new();
-    for device in ops::list(kernel.as_ref())? {
-        let details = if args.long { details(kernel.as_ref(), &device)? } else { None };
-        // A device that was removed between the two calls is left out.
-        if details.is_some() || !args.long {
-            mappings.push(entry(device, details));
-        }
-    }
+    let devices = ops::list(kernel.as_ref())?;
+    let mappings = if args.long {
+        long(kernel.as_ref(), devices)?
+    } else {
+        devices.into_iter().map(|device| entry(device, None)).collect()
+    };
     let list = List { mappings };
     args.output.print(
         || {
@@ -105,22 +109,36 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Reads the details of each device. One that was removed meanwhile is left out.
+fn long(kernel: &dyn ReadKernel, devices: Vec<ListEntry>) -> Result<Vec<Entry>, Failure> {
+    let mut states = Vec::with_capacity(devices.len());
+    for device in &devices {
+        states.extend(kernel.device(&Id::Name(device.name.clone()), Slot::Live)?);
+    }
+    let mut fares: HashMap<DevNum, Fares> =
+        health::all_of(kernel, &states)?.iter().map(|device| (device.number, Fares::of(device))).collect();
+    let mut states: HashMap<DevNum, DeviceState> =
+        states.into_iter().map(|state| (state.info.number, state)).collect();
+    let details = |device: ListEntry| {
+        let mapped = states.remove(&device.number)?;
+        let fares = fares.remove(&device.number).unwrap_or_default();
+        let (state, sectors) = (State::of(&mapped.info), table::sectors(&mapped.table));
+        Some(entry(device, Some(Details { state, sectors, fares })))
+    };
+    Ok(devices.into_iter().filter_map(details).collect())
+}
+
 fn entry(device: ListEntry, details: Option<Details>) -> Entry {
     let ListEntry { name, uuid, number } = device;
     Entry { name, uuid, number, major: number.major, minor: number.minor, details }
 }
 
-fn details(kernel: &dyn ReadKernel, device: &ListEntry) -> Result<Option<Details>, Failure> {
-    let mapped = kernel.device(&Id::Name(device.name.clone()), Slot::Live)?;
-    Ok(mapped
-        .map(|mapped| Details { state: State::of(&mapped.info), sectors: table::sectors(&mapped.table) }))
-}
-
-fn row(entry: &Entry) -> [String; 5] {
+fn row(entry: &Entry) -> [String; 6] {
     let uuid = entry.uuid.as_ref().map_or_else(|| "-".to_string(), ToString::to_string);
-    let (state, size) = match &entry.details {
-        Some(details) => (details.state.name(), Sectors(details.sectors).human()),
-        None => ("", String::new()),
+    let (state, size, health) = match &entry.details {
+        Some(details) => (details.state.name(), Sectors(details.sectors).human(), details.fares.health),
+        None => ("", String::new(), None),
     };
-    [entry.name.to_string(), entry.number.to_string(), uuid, state.to_string(), size]
+    let health = health.map_or("", Health::word).to_string();
+    [entry.name.to_string(), entry.number.to_string(), uuid, state.to_string(), size, health]
 }

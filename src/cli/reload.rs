@@ -15,7 +15,7 @@ use super::rows::Rows;
     after_help = "Examples:\n  dmctl reload data --table '0 4096 linear /dev/sdb 0'\n  dmctl reload data < rows.txt"
 )]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use super::note::note;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl remove data\n  dmctl remove data --deferred")]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     /// If it is open, let it go away as soon as it is closed

@@ -15,7 +15,7 @@ use super::global::Consent;
     after_help = "Examples:\n  dmctl rename data old-data\n  dmctl rename data old-data --uuid my-own-uuid"
 )]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     /// Its new name

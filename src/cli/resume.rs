@@ -12,7 +12,7 @@ use super::global::Consent;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl resume data\n  dmctl resume /dev/mapper/data")]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::confirm::ConfirmState;
 use crate::kernel::Unseen;
 use crate::render::{self, ColorMode};
-use crate::status::{self, Entry, Word};
+use crate::status::{self, Entry};
 use serde::Serialize;
 
 use super::confirm;
@@ -17,7 +17,8 @@ use super::map;
 use super::note::note_unseen;
 use super::output::Output;
 
-/// Show how each mapping stands: in sync, drifted, missing, suspended, pending, leftover, foreign
+/// Show how each mapping stands: in sync, drifted, missing, suspended, pending, leftover, foreign; and which devices are not
+/// well
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl status mappings.toml\n  dmctl status\n  dmctl status --json")]
 pub(crate) struct Args {
@@ -39,7 +40,7 @@ struct Status {
     unseen: BTreeSet<Unseen>,
 }
 
-/// Shows the states. A mapping that is not in sync ends the run with 2.
+/// Shows the states. A mapping that is not in sync ends the run with 2, a device that is not well with 8.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let (mappings, unseen) = if args.files.is_empty() {
         status::of_owned(context.reading()?.as_ref())?
@@ -47,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         let map = map::read_with_keys(&args.files, context.trust_to_read())?;
         (status::of_map(context.reading_for(&map)?.as_ref(), &map)?, BTreeSet::new())
     };
-    let drifted = mappings.iter().any(|entry| !matches!(entry.word, Word::InSync | Word::Up));
+    let exit = exit(&mappings);
     // The states of the mappings are shown where the record can't be read, too.
     let (waiting, unread) = match confirm::state(context) {
         Ok(waiting) => (waiting, None),
@@ -64,5 +65,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     if let Some(failure) = unread {
         return Err(failure);
     }
-    Ok(if drifted { Exit::Pending } else { Exit::Done })
+    Ok(exit)
+}
+
+/// Drift counts more than a device that is not well: an apply may be what mends it.
+fn exit(mappings: &[Entry]) -> Exit {
+    if mappings.iter().any(|entry| !entry.is_settled()) {
+        Exit::Pending
+    } else if mappings.iter().any(|entry| entry.fares.is_unwell()) {
+        Exit::Unwell
+    } else {
+        Exit::Done
+    }
 }

@@ -13,7 +13,7 @@ use super::global::Consent;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl suspend data\n  dmctl suspend data --no-flush --no-freeze")]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     /// Don't wait for I/O in flight to end

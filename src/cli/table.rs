@@ -16,7 +16,7 @@ use super::output::{Output, lines};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmctl table data\n  dmctl table data --inactive --json")]
 pub(crate) struct Args {
-    /// The device: its name, or a path of it
+    /// The device: its name, a path of it, or its number
     #[arg(add = complete::names())]
     name: String,
     /// The table that waits in the inactive slot
@@ -37,7 +37,7 @@ struct Rows {
 
 /// A row of it.
 #[derive(Serialize)]
-struct TableLine {
+pub(super) struct TableLine {
     start: u64,
     length: u64,
     #[serde(rename = "type")]
@@ -46,12 +46,17 @@ struct TableLine {
 }
 
 impl TableLine {
+    /// Returns a row with its keys hidden.
+    pub(super) fn hidden(row: &RawRow) -> Self {
+        Self::new(row, row.redacted_params())
+    }
+
     fn new(row: &RawRow, params: String) -> Self {
         Self { start: row.start, length: row.length, kind: row.kind.to_string(), params }
     }
 
     /// Writes the row as `dmsetup table` does.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let row = format!("{} {} {} {}", self.start, self.length, self.kind, self.params);
         printable(row.trim_end()).into_owned()
     }
@@ -62,8 +67,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let device = ops::find(kernel.as_ref(), &args.name)?;
     let slot = if args.inactive { Slot::Inactive } else { Slot::Live };
     let table = ops::table(kernel.as_ref(), &device.name, slot)?;
-    let params = |row: &RawRow| if args.show_keys { row.params().to_string() } else { row.redacted_params() };
-    let targets = table.iter().map(|row| TableLine::new(row, params(row))).collect();
+    let shown = |row: &RawRow| TableLine::new(row, row.params().to_string());
+    let targets = table.iter().map(if args.show_keys { shown } else { TableLine::hidden }).collect();
     let rows = Rows { name: device.name, targets };
     args.output.print(|| lines(rows.targets.iter().map(TableLine::line)), &rows)?;
     Ok(Exit::Done)

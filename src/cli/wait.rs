@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::config::parse_duration;
-use crate::health::{self, DeviceHealth, Outlook};
+use crate::health::{self, DeviceHealth, HealthDocument, Outlook};
 use crate::identity::Name;
 use crate::kernel::live::Events;
 use crate::kernel::{Id, ReadKernel};
 use crate::ops::{self, OpError};
-use crate::render::HealthDocument;
 use crate::watch::Waker;
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -33,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
     after_help = "Examples:\n  dmctl wait data\n  dmctl wait data --timeout 10min\n  dmctl wait usb --until present\n  dmctl wait data --json"
 )]
 pub(crate) struct Args {
-    /// The devices: a name, or a path of it
+    /// The devices: a name, a path of it, or its number
     #[arg(value_name = "NAME", required = true, add = complete::names())]
     names: Vec<String>,
     /// What to wait for

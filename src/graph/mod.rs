@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::kernel::Unseen;
 use crate::stack::{NamedStacks, Position, Stacks, position};
+use crate::targets::Health;
 pub use pending::with_map;
 pub use read::read;
 
@@ -66,6 +67,11 @@ pub struct Node {
     /// Why a lower device is not found, as a clause: `is a regular file, ...`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absence: Option<String>,
+    /// How the mapped device fares; null where it was not read, and for any other device.
+    pub health: Option<Health>,
+    /// The health where it is not `ok`, with the reason.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fares: String,
     /// The status of the mapping, in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,

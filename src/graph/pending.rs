@@ -95,6 +95,8 @@ fn add_missing(
             below,
             in_circle: false,
             absence: None,
+            health: None,
+            fares: String::new(),
             status: Some(word.name().to_string()),
             pending: Vec::new(),
         });
@@ -151,6 +153,8 @@ fn absent_node(written: &str, absence: String) -> Node {
         below: Vec::new(),
         in_circle: false,
         absence: Some(absence),
+        health: None,
+        fares: String::new(),
         status: None,
         pending: Vec::new(),
     }

@@ -1,11 +1,12 @@
 //! Reads the devices of a kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::view::View;
 use super::{Graph, Kind, Node, State, below};
 use crate::device_path::{Paths, best_path};
 use crate::diff;
+use crate::health::{self, Fares};
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info, KernelError, ReadKernel, Users};
 use crate::observed::Observed;
@@ -33,6 +34,7 @@ pub(super) fn seen(view: &mut View<'_>) -> Result<Graph, KernelError> {
         above.add(&mapped.info, &users);
         graph.nodes.push(mapping(mapped, &below, &users));
     }
+    add_health(kernel, &observed, &mut graph)?;
     let is_mapped = |number: DevNum| observed.by_number(number).is_some();
     let mut lower = above.read(view, is_mapped)?;
     for (number, below) in below::down_to_mapped(view, &others, is_mapped)? {
@@ -47,6 +49,22 @@ pub(super) fn seen(view: &mut View<'_>) -> Result<Graph, KernelError> {
     }
     graph.sort();
     Ok(graph)
+}
+
+/// Adds how each mapped device fares. No call for one whose targets have no state.
+fn add_health(kernel: &dyn ReadKernel, observed: &Observed, graph: &mut Graph) -> Result<(), KernelError> {
+    let states = observed.devices.iter().filter_map(|seen| seen.mapped.as_ref());
+    let mut fares: HashMap<String, Fares> = health::all_of(kernel, states)?
+        .iter()
+        .map(|device| (device.number.to_string(), Fares::of(device)))
+        .collect();
+    for node in &mut graph.nodes {
+        if let Some(fares) = fares.remove(&node.id) {
+            node.health = fares.health;
+            node.fares = fares.to_string();
+        }
+    }
+    Ok(())
 }
 
 /// The devices that hold others.
@@ -116,6 +134,8 @@ pub(super) fn blocks(view: &mut View<'_>, numbers: BTreeSet<DevNum>) -> Result<V
             below: Vec::new(),
             in_circle: false,
             absence: None,
+            health: None,
+            fares: String::new(),
             status: None,
             pending: Vec::new(),
         });
@@ -155,6 +175,8 @@ fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Nod
         below: below.iter().map(ToString::to_string).collect(),
         in_circle: false,
         absence: None,
+        health: None,
+        fares: String::new(),
         status: None,
         pending: Vec::new(),
     }

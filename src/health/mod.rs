@@ -3,6 +3,7 @@
 //! A table says what a device should be, its state how it fares. [`read`] reads both, asks for no state where no target
 //! has one, and never asks a suspended `era`, which would not answer. What can't be told is [`Untold`], never well.
 
+mod document;
 mod outlook;
 mod read;
 
@@ -13,8 +14,9 @@ use smol_str::SmolStr;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::targets::{Health, Left, ParamsError, Progress, Reading, State, Unreadable};
 
+pub use document::{Fares, HealthDevice, HealthDocument, HealthLeft, HealthTarget};
 pub use outlook::Outlook;
-pub use read::{all, has_state, of, read};
+pub use read::{all, all_of, has_state, of, read};
 pub(crate) use read::{answered, may_leave};
 
 /// A mapped device, and how each row of its live table fares.
@@ -130,6 +132,11 @@ impl RowHealth {
     /// Returns the figures that tell how it fares.
     pub fn figures(&self) -> Option<String> {
         self.reading.as_ref().ok().and_then(|reading| reading.state.figures())
+    }
+
+    /// Returns the figures, and what there is to say of the row, in one line.
+    pub fn tells(&self) -> String {
+        self.figures().into_iter().chain(self.says()).collect::<Vec<String>>().join("; ")
     }
 
     /// Returns how far its process is, where one runs.

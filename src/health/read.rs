@@ -88,6 +88,21 @@ pub fn all(kernel: &dyn ReadKernel, devices: &[ListEntry]) -> Result<Vec<DeviceH
     Ok(read_devices)
 }
 
+/// Reads how the devices of these states fare, as [`all`] does. No call where no target has a state. A device that does not
+/// exist any more is left out.
+pub fn all_of<'s>(
+    kernel: &dyn ReadKernel,
+    states: impl IntoIterator<Item = &'s DeviceState>,
+) -> Result<Vec<DeviceHealth>, KernelError> {
+    let mut read_devices = Vec::new();
+    for state in states {
+        let id = Id::stable(&state.info.name, state.info.uuid.as_ref());
+        read_devices.extend(of(kernel, &id, state.clone())?);
+    }
+    add_pools(kernel, &mut read_devices)?;
+    Ok(read_devices)
+}
+
 /// What to ask the kernel of a device.
 enum Question {
     /// No target has a state.

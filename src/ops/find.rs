@@ -1,8 +1,8 @@
-//! Finds a device by a name or a path that a person wrote.
+//! Finds a device by a name, a path or a number that a person wrote.
 
 use super::OpError;
 use crate::device::{Device, Form};
-use crate::identity::{Name, printable};
+use crate::identity::{DevNum, Name, printable};
 use crate::kernel::{DeviceState, Id, Info, ListEntry, ReadKernel, Slot};
 
 /// The folder of the nodes of mapped devices.
@@ -26,7 +26,7 @@ pub fn new_name(text: &str) -> Result<Name, OpError> {
     Ok(Name::new(text.strip_prefix(NODES).unwrap_or(text))?)
 }
 
-/// Finds a device by its name, plain or mangled, by its `/dev/mapper/` node, or by any other path of it.
+/// Finds a device by its name, plain or mangled, by its `/dev/mapper/` node, by any other path of it, or by its number.
 ///
 /// A device that another tool named without mangling is found by its plain name as well.
 ///
@@ -49,6 +49,11 @@ pub fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
         return by_path(kernel, listed, plain);
     }
     if let Some(at) = position(&listed, plain) {
+        return listed.into_iter().nth(at).ok_or_else(|| OpError::NotMapped(text.to_string()));
+    }
+    // A device may be called like a number, so that a number comes last.
+    let number = DevNum::parse(plain);
+    if let Some(at) = number.and_then(|number| listed.iter().position(|device| device.number == number)) {
         return listed.into_iter().nth(at).ok_or_else(|| OpError::NotMapped(text.to_string()));
     }
     let name = Name::new(plain)?;
@@ -92,7 +97,7 @@ pub fn by_name(kernel: &dyn ReadKernel, name: &Name) -> Result<Info, OpError> {
 }
 
 /// Returns the device of this name with its live table.
-pub(super) fn state_of(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceState, OpError> {
+pub(crate) fn state_of(kernel: &dyn ReadKernel, name: &Name) -> Result<DeviceState, OpError> {
     match kernel.device(&Id::Name(name.clone()), Slot::Live)? {
         Some(state) => Ok(state),
         None => Err(OpError::Missing { name: name.clone(), nearest: nearest(&kernel.list()?, name) }),

@@ -65,6 +65,7 @@ pub use advice::{Advice, RowProblem};
 pub use clear::clear;
 pub use create::{CreateOptions, Created, create};
 pub use error::{LeftState, OpError};
+pub(crate) use find::state_of;
 pub use find::{by_name, find, new_name};
 pub use foreign::Foreign;
 pub use read::{info, list, table};

@@ -41,6 +41,9 @@ pub struct Document {
     /// Devices that have the name of an absent mapping, and are not the device of that mapping: they stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namesakes: Vec<Remark>,
+    /// Devices that are degraded or failed, or of which that can't be told. Only where there is nothing to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwell: Vec<Remark>,
     /// How many steps of each action there are; those that do not occur are 0.
     pub summary: BTreeMap<Action, usize>,
     /// The risk classes that are allowed beyond those that always are.
@@ -89,6 +92,7 @@ impl Document {
                 .iter()
                 .map(|n| Remark::new(&n.mapping, &n.name, n.to_string()))
                 .collect(),
+            unwell: plan.unwell.iter().map(|u| Remark::new(&u.mapping, &u.name, u.to_string())).collect(),
             summary: Action::ALL
                 .iter()
                 .map(|action| (*action, counted.get(action).copied().unwrap_or(0)))

@@ -61,6 +61,7 @@ mod transfer;
 mod types;
 mod unseen;
 mod unseen_fact;
+mod unwell;
 mod usage;
 mod wrong_below;
 
@@ -94,6 +95,7 @@ pub use remark::{Fact, Ignored, Unjudged, Warning};
 pub(crate) use step::Through;
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
 use transfer::Transfer;
+pub use unwell::Unwell;
 pub use usage::{InUse, UseAbove};
 pub use wrong_below::{FoundBelow, WrongBelow};
 
@@ -117,6 +119,8 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// The devices that have the name of an absent mapping, and stay.
     pub namesakes: Vec<Namesake>,
+    /// The devices that are not well; read only where there is nothing to do.
+    pub unwell: Vec<Unwell>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
 }
@@ -193,7 +197,11 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     }
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
-    Ok(make(&changes, &observed, allow))
+    let mut plan = make(&changes, &observed, allow);
+    if plan.is_empty() {
+        plan.unwell = unwell::read(kernel, &changes)?;
+    }
+    Ok(plan)
 }
 
 /// Returns the conflicts that the comparison found, with what the kernel shows of circles.
@@ -235,5 +243,6 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     warnings.extend(steps.iter().filter_map(Warning::of_access));
     Warning::sort(&mut warnings);
     let namesakes = Namesake::all(changes, observed);
-    Plan { steps, dependencies, held_loads, conflicts, unjudged, ignored, warnings, namesakes, allow }
+    let unwell = Vec::new();
+    Plan { steps, dependencies, held_loads, conflicts, unjudged, ignored, warnings, namesakes, unwell, allow }
 }

@@ -40,6 +40,9 @@ pub fn markdown(plan: &Document, heading: &Heading) -> String {
     for namesake in &plan.namesakes {
         push_line!(out, "\n{} stays: {}", code(&namesake.name), escape(&namesake.reason));
     }
+    for unwell in &plan.unwell {
+        push_line!(out, "\n{} is {}", code(&unwell.name), escape(&unwell.reason));
+    }
     out
 }
 

@@ -19,7 +19,7 @@ mod text;
 mod volumes;
 pub mod watch_events;
 
-pub use health::{HealthDocument, health, health_schema, raw_health};
+pub use health::{health, health_schema, raw_health};
 pub use markdown::markdown;
 pub use status::text as status;
 pub use text::{ColorMode, TextStyle, draw, text};

@@ -54,7 +54,8 @@ pub fn text(plan: &Plan, mode: ColorMode) -> String {
     draw(&Document::of(plan), &Heading::default(), TextStyle { mode, ..PLAIN })
 }
 
-/// Draws the data of a plan. The last line starts with `Plan: `, or is `Nothing to do.`
+/// Draws the data of a plan. Its last line starts with `Plan: `, or is `Nothing to do.`; below that stand only devices that
+/// are not well.
 pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     let mut page = Page { out: String::with_capacity(plan.steps.len() * 128), style };
     page.heading(heading);
@@ -82,6 +83,12 @@ pub fn draw(plan: &Document, heading: &Heading, style: TextStyle) -> String {
     }
     page.out.push_str(&plan.summary_line());
     page.out.push('\n');
+    if !plan.unwell.is_empty() {
+        page.out.push('\n');
+    }
+    for unwell in &plan.unwell {
+        page.remark("? health  ", unwell, "", AnsiColor::Yellow);
+    }
     page.out
 }
 

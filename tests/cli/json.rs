@@ -42,6 +42,20 @@ fn info() {
         "minor": 0,
         "read_only": false,
         "target_count": 1,
+        "sectors": 8,
+        "table": [{ "start": 0, "length": 8, "type": "linear", "params": "8:0 0" }],
+        "health": "ok",
+        "targets": [{
+            "start": 0,
+            "length": 8,
+            "type": "linear",
+            "health": "ok",
+            "text": null,
+            "says": [],
+            "progress": null,
+            "left": null,
+            "state": {},
+        }],
     });
     assert_eq!(lab.json(["info", "data", "--json"]), expected);
     let absent = lab.run(["info", "nothing", "--json"]);

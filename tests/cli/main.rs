@@ -12,6 +12,7 @@ mod confirm;
 mod events;
 mod exits;
 mod export;
+mod health;
 mod hostile;
 mod hostile_map;
 mod html;

@@ -15,7 +15,7 @@ pub(super) enum Tone {
     Foreign,
     /// The map would change the device.
     Pending,
-    /// The device does not exist, or I/O to it waits.
+    /// The device does not exist, I/O to it waits, or it is not well.
     Alarm,
 }
 
@@ -27,6 +27,7 @@ pub(super) fn tone(node: &Node) -> Tone {
         (State::Missing, _) if node.pending.is_empty() => Tone::Alarm,
         (State::Suspended | State::Empty, _) => Tone::Alarm,
         _ if !node.pending.is_empty() => Tone::Pending,
+        _ if node.health.is_some_and(|health| !health.is_well()) => Tone::Alarm,
         (_, Kind::Block) => Tone::Ground,
         _ if ours => Tone::Calm,
         _ => Tone::Foreign,
@@ -75,6 +76,9 @@ pub(super) fn remarks(node: &Node) -> Vec<String> {
     }
     if node.read_only {
         remarks.push("read-only".to_string());
+    }
+    if !node.fares.is_empty() {
+        remarks.push(node.fares.clone());
     }
     let (status, pending) = (&node.status, &node.pending);
     remarks.extend(status.as_ref().filter(|word| *word != node.state.name()).cloned());

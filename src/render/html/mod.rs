@@ -100,6 +100,9 @@ fn risks(out: &mut String, plan: &Document) {
     for namesake in &plan.namesakes {
         note(out, "care", "stays", &namesake.name, &namesake.reason);
     }
+    for unwell in &plan.unwell {
+        note(out, "care", "not well", &unwell.name, &unwell.reason);
+    }
     if out.len() == before {
         out.push_str("<div class=\"note calm\">Nothing: every step is of a class that needs no approval, and nothing uses the devices that they touch.</div>\n");
     }

@@ -184,6 +184,20 @@ fn only_the_targets_know_targets_by_name() {
     none(&wrong);
 }
 
+/// A path that is written as it is may begin a line of its own, or act on a terminal.
+#[test]
+fn paths_are_shown_in_one_way() {
+    let mut wrong = Vec::new();
+    for file in files("src", "rs").iter().filter(|file| !file.is_test()) {
+        for (number, line) in file.code() {
+            if line.contains(".display()") || line.contains("printable(&path.to_string_lossy())") {
+                wrong.push(format!("{}:{number}: {line}", file.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // In pieces, or this file would find itself.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::apply::{self, Applied, ApplyError, Options, Progress};
 use crate::config::parse_duration;
 use crate::confirm;
+use crate::identity::{printable, printable_path};
 use crate::kernel::ChangeKernel;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan};
@@ -256,10 +257,10 @@ fn drifted(beside: &[StepName]) -> String {
 }
 
 fn stale(path: &Path, changes: &[impl ToString]) -> Failure {
-    let shown = crate::identity::printable(&path.to_string_lossy()).into_owned();
-    let list = changes.iter().fold(String::new(), |text, change| {
-        format!("{text}\n  {}", crate::identity::printable(&change.to_string()))
-    });
+    let shown = printable_path(path).into_owned();
+    let list = changes
+        .iter()
+        .fold(String::new(), |text, change| format!("{text}\n  {}", printable(&change.to_string())));
     Failure::new(Exit::Stale, anyhow!("the plan in `{shown}` is stale, so nothing was changed:{list}"))
 }
 

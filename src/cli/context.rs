@@ -16,8 +16,7 @@ use crate::apply::Options;
 use crate::config::Map;
 use crate::confirm::RecordPlace;
 use crate::files;
-use crate::identity::Name;
-use crate::identity::printable;
+use crate::identity::{Name, printable_path};
 use crate::kernel::live::{Live, LongWait, Udev};
 use crate::kernel::simulated::Simulated;
 use crate::kernel::{ChangeKernel, KernelError, ReadKernel};
@@ -151,7 +150,7 @@ impl Context {
             let usual = lock::LIVE;
             note(format_args!(
                 "warning: {usual} can't be written, so the lock is {}; another folder is `--lock-dir FOLDER`",
-                printable(&path.to_string_lossy())
+                printable_path(&path)
             ));
         }
         path
@@ -169,10 +168,10 @@ impl Context {
         }
         if folder.is_shared() {
             let path = self.lock_dir.as_deref().unwrap_or(Path::new("."));
-            let (shown, below) = (path.to_string_lossy(), files::word(&path.join("dmctl.d")));
+            let below = files::word(&path.join("dmctl.d"));
             let error = anyhow!(
                 "the lock can't be taken: other users can make files in the folder `{}`",
-                printable(&shown)
+                printable_path(path)
             );
             let hint = format!(
                 "take a folder that is root's alone: `mkdir -m 700 {below}` makes one for `--lock-dir {below}`"
@@ -289,10 +288,7 @@ fn tell(wait: &LongWait) {
 
 /// Returns the path of a file beside that of a simulated kernel, with links resolved: one file for all links to it.
 fn beside(state: &Path, extension: &str) -> Result<PathBuf, KernelError> {
-    let failed = |source| KernelError::Io {
-        what: format!("cannot read {}", printable(&state.to_string_lossy())),
-        source,
-    };
+    let failed = |source| KernelError::Io { what: format!("cannot read {}", printable_path(state)), source };
     let mut path = OsString::from(fs::canonicalize(state).map_err(failed)?);
     path.push(extension);
     Ok(path.into())

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, Durability, FileMode};
-use crate::identity::printable;
+use crate::identity::printable_path;
 use anyhow::anyhow;
 use clap::Command;
 use clap_mangen::Man;
@@ -40,10 +40,7 @@ pub(crate) fn run(args: &Args, command: &Command) -> Result<Exit, Failure> {
     for (file, text) in pages(command) {
         let path = args.folder.join(file);
         write(&path, &text).map_err(|error| {
-            Failure::new(
-                Exit::Error,
-                anyhow!("{} can't be written: {error}", printable(&path.to_string_lossy())),
-            )
+            Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", printable_path(&path)))
         })?;
     }
     Ok(Exit::Done)

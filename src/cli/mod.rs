@@ -55,18 +55,17 @@ mod suspend;
 mod table;
 mod targets;
 mod units;
+mod usage;
 mod validate;
 mod volumes;
 mod wait;
 mod waiting;
 mod watch;
 
-use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::identity::{hides, printable};
 use args::{Args, Verb};
 use clap::CommandFactory as _;
 use context::Context;
@@ -85,7 +84,7 @@ pub fn main() -> Exit {
     complete::answer(Args::command);
     let args = match Args::of(&words) {
         Ok(args) => args.with(taken),
-        Err(error) => return unparsed(&error, &words),
+        Err(error) => return usage::unparsed(error),
     };
     args.global.color.choose();
     logging::start(args.global.log_level());
@@ -119,37 +118,6 @@ fn words() -> Vec<OsString> {
         words.insert(1, "units".into());
     }
     words
-}
-
-/// Prints help and version as data, and anything else that is not an order as wrong usage.
-fn unparsed(error: &clap::Error, words: &[OsString]) -> Exit {
-    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    if error.use_stderr() && words.iter().any(|word| word.contains(hides)) {
-        stderr::write(&escaped(error.to_string(), &words));
-    } else {
-        // A reader that has gone away has read enough.
-        let _ = error.print();
-    }
-    if error.use_stderr() { Exit::Usage } else { Exit::Done }
-}
-
-/// Escapes what a terminal would act on in a text that quotes some of the words. A line end is one of the text's own, unless
-/// a word holds it.
-fn escaped(mut text: String, words: &[Cow<'_, str>]) -> String {
-    for word in words.iter().filter(|word| word.contains('\n')) {
-        let value = word.split_once('=').map(|(_, value)| value).filter(|value| value.contains('\n'));
-        for quoted in [Some(&**word), value].into_iter().flatten() {
-            text = if quoted.trim().is_empty() {
-                text.replace(&format!("'{quoted}'"), &format!("'{}'", printable(quoted)))
-            } else {
-                text.replace(quoted, &printable(quoted))
-            };
-        }
-    }
-    text.split_inclusive('\n').fold(String::new(), |shown, line| match line.strip_suffix('\n') {
-        Some(line) => shown + &printable(line) + "\n",
-        None => shown + &printable(line),
-    })
 }
 
 fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {

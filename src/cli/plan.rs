@@ -9,7 +9,7 @@ use anyhow::anyhow;
 
 use crate::boot;
 use crate::config::{Map, MapFile};
-use crate::identity::printable;
+use crate::identity::printable_path;
 use crate::plan;
 use crate::plan::document::Document;
 use crate::policy::Class;
@@ -99,8 +99,8 @@ fn refuse_to_replace(context: &Context, out: &Path, map: &Map, files: &[MapFile]
             Exit::Error,
             anyhow!(
                 "the plan can't be saved to `{}`: `{}` {role}, and would be replaced; name another file",
-                printable(&out.to_string_lossy()),
-                printable(&path.to_string_lossy())
+                printable_path(out),
+                printable_path(&path)
             ),
         )),
         None => Ok(()),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::identity::printable;
+use crate::identity::printable_path;
 use crate::kernel::simulated::{DiskSpec, Simulated, State};
 use anyhow::anyhow;
 
@@ -30,8 +30,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let there = fs::symlink_metadata(&args.file).is_ok_and(|file| file.len() > 0);
     if there && !args.force {
-        let path = args.file.to_string_lossy();
-        let error = anyhow!("{} already exists", printable(&path));
+        let error = anyhow!("{} already exists", printable_path(&args.file));
         return Err(Failure::new(Exit::Error, error).hint("`--force` overwrites it with a new, blank kernel"));
     }
     let state = State::from_disks(&args.disks).map_err(|error| Failure::new(Exit::Usage, error))?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::boot::{self, Stage, UnitFile};
 use crate::config;
 use crate::files::{self, Durability, FileMode};
-use crate::identity::printable;
+use crate::identity::printable_path;
 use anyhow::anyhow;
 
 use super::exit::Exit;
@@ -71,10 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         let folder = files::folder(&path);
         let made = if folders.insert(folder.to_path_buf()) { make_folder(folder) } else { Ok(()) };
         made.and_then(|()| write(&path, &entry)).map_err(|error| {
-            Failure::new(
-                Exit::Error,
-                anyhow!("{} can't be written: {error}", printable(&path.to_string_lossy())),
-            )
+            Failure::new(Exit::Error, anyhow!("{} can't be written: {error}", printable_path(&path)))
         })?;
     }
     Ok(Exit::Done)

@@ -19,7 +19,7 @@ pub(super) const MAX_VALUES: usize = 3_000_000;
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
     /// The system refuses to read it.
-    #[error("can't read `{}`: {error}", .path.escape_debug())]
+    #[error("can't read `{}`: {error}", printable(.path))]
     Read {
         /// The file or directory.
         path: String,
@@ -33,7 +33,7 @@ pub(crate) enum SourceError {
         argument: PathBuf,
     },
     /// The path is a link to a path where nothing is.
-    #[error("`{}` leads to {}, which does not exist", .path.escape_debug(), printable(.to))]
+    #[error("`{}` leads to {}, which does not exist", printable(.path), printable(.to))]
     Dangling {
         path: String,
         /// The path to which the last link leads.
@@ -42,7 +42,7 @@ pub(crate) enum SourceError {
     /// A file of a directory is named as a map, and is none.
     #[error(
         "`{}` is {kind}: in a directory only regular files are maps; move it, or give it a name that does not end in `.toml`",
-        .path.escape_debug()
+        printable(.path)
     )]
     KindInDirectory {
         path: String,
@@ -50,23 +50,23 @@ pub(crate) enum SourceError {
         kind: FileKind,
     },
     /// The directory does not hold a map.
-    #[error("the directory `{}` holds no `*.toml` file", .0.escape_debug())]
+    #[error("the directory `{}` holds no `*.toml` file", printable(.0))]
     EmptyDirectory(String),
     /// The path names a terminal, a disk, or another file without an end.
-    #[error("`{}` is {kind}: a map is a regular file, a pipe or a directory of `*.toml` files", .path.escape_debug())]
+    #[error("`{}` is {kind}: a map is a regular file, a pipe or a directory of `*.toml` files", printable(.path))]
     Kind {
         path: String,
         /// The kind of file.
         kind: FileKind,
     },
     /// The files of the map are larger than [`MAX_BYTES`].
-    #[error("with `{}` the map holds more than 64 MiB, the most a map may hold", .0.escape_debug())]
+    #[error("with `{}` the map holds more than 64 MiB, the most a map may hold", printable(.0))]
     TooLarge(String),
     /// The files of the map hold more than [`MAX_VALUES`] values.
-    #[error("with `{}` the map holds more than {MAX_VALUES} values, the most a map may hold", .0.escape_debug())]
+    #[error("with `{}` the map holds more than {MAX_VALUES} values, the most a map may hold", printable(.0))]
     TooManyValues(String),
     /// A FIFO is named where none is read.
-    #[error("`{}` is a FIFO, which is read once only: name a regular file, or a directory", .0.escape_debug())]
+    #[error("`{}` is a FIFO, which is read once only: name a regular file, or a directory", printable(.0))]
     Pipe(String),
     /// The list of paths is empty.
     #[error("no map is named: give a file, a directory of `*.toml` files, or `-` for standard input")]

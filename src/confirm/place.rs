@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::files::private::{self, OwnError};
 use crate::files::{Unfit, folder, word};
-use crate::identity::printable;
+use crate::identity::printable_path;
 
 /// The folder of record and token for the running kernel, in the one that its lock is in.
 const FOLDER: &str = "dmctl";
@@ -29,11 +29,11 @@ pub(crate) struct RecordPlace {
 #[derive(Debug, Error)]
 pub(crate) enum RecordError {
     /// The system refuses.
-    #[error("{}: {source}", printable(&.path.to_string_lossy()))]
+    #[error("{}: {source}", printable_path(.path))]
     Failed { path: PathBuf, source: io::Error },
     /// Something else is in the place of the record or of its folder.
     #[error("{} is in the place of the record of an apply: {unfit}; run `mv -T {} {}.old`",
-        printable(&.path.to_string_lossy()), word(.path), word(.path))]
+        printable_path(.path), word(.path), word(.path))]
     Unfit { path: PathBuf, unfit: Unfit },
 }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::handle::path_of;
 use super::way_out::{Closing, is_roots, word};
-use crate::identity::printable;
+use crate::identity::printable_path;
 
 /// The bits of a mode by which users other than the owner may write: those of the group and of all.
 const OTHERS_WRITE: u32 = 0o022;
@@ -71,7 +71,7 @@ pub enum Laxness {
     },
     /// The file holds a key, and its group or everyone may read it.
     #[error("`{}` holds a key and is readable by users other than its owner, by {} (mode {mode:04o}){}",
-        printable(&.path.to_string_lossy()), users(.mode & OTHERS_READ), closed(.path, *.closing))]
+        printable_path(.path), users(.mode & OTHERS_READ), closed(.path, *.closing))]
     Readable {
         /// The file.
         path: PathBuf,
@@ -116,8 +116,7 @@ impl Laxness {
 }
 
 fn shown(place: Place, path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let path = printable(&path);
+    let path = printable_path(path);
     match place {
         Place::File => format!("`{path}`"),
         Place::Folder => format!("the folder `{path}`"),

@@ -21,14 +21,14 @@ use super::kind::FileKind;
 use super::temporary::Temporary;
 use super::walk::{FindError, find};
 use super::way_out::word;
-use crate::identity::printable;
+use crate::identity::printable_path;
 
 /// Why nothing is written at a path.
 #[derive(Debug, Error)]
 pub(crate) enum NotReplaced {
     /// A link on the way belongs to another user.
     #[error("the link `{}` belongs to user {owner}, who could decide which file is replaced; remove it with `rm {}`, or name the file that it leads to",
-        printable(&.path.to_string_lossy()), word(.path))]
+        printable_path(.path), word(.path))]
     ForeignLink { path: PathBuf, owner: u32 },
     /// It is not a file that could be replaced.
     #[error("it is there already and is {0}, which is not replaced by a file")]

@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::found::{Found, Handle};
 use super::handle::is_same;
 use super::laxness::{Guard, Place};
+use crate::identity::printable_path;
 
 /// The most links that a path may lead through: `MAXSYMLINKS` of the kernel (include/linux/namei.h).
 const MAX_LINKS: usize = 40;
@@ -33,7 +34,7 @@ pub(crate) enum FindError {
     #[error(transparent)]
     Failed(#[from] io::Error),
     /// The path leads through a link to this path, where nothing is.
-    #[error("it leads to {}, which does not exist", crate::identity::printable(&.0.to_string_lossy()))]
+    #[error("it leads to {}, which does not exist", printable_path(.0))]
     Dangling(PathBuf),
 }
 

@@ -19,5 +19,5 @@ pub use key::{DEFAULT_OWNER, Key, Owner};
 pub use name::{MAX_NAME, Name, TEMPORARY_PREFIX};
 pub use number::{DevNum, MINORS};
 pub use printable::printable;
-pub(crate) use printable::{hides, printable_json};
+pub(crate) use printable::{hides, printable_json, printable_path};
 pub use uuid::{MAX_UUID, UUID_PREFIX, Uuid};

@@ -1,6 +1,7 @@
 //! Text from outside dmctl, made safe to show.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -31,6 +32,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Writes a path for a sentence: a line end in it would begin a line of its own. Every path that is shown passes here.
+pub(crate) fn printable_path(path: &Path) -> Cow<'_, str> {
+    match path.to_string_lossy() {
+        Cow::Borrowed(text) => printable(text),
+        Cow::Owned(text) => Cow::Owned(printable(&text).into_owned()),
+    }
+}
+
 /// Escapes the same characters in a JSON document, whose data stays the same: JSON has them in strings alone, and
 /// writes any character of a string as `\uNNNN`, or as two of these beyond the first plane.
 pub(crate) fn printable_json(document: String) -> String {
@@ -55,6 +64,9 @@ pub(crate) fn printable_json(document: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::super::Name;
     use super::*;
 
@@ -67,6 +79,14 @@ mod tests {
             let read: serde_json::Value = serde_json::from_str(&escaped).unwrap();
             assert_eq!(read["name"], text);
         }
+    }
+
+    #[test]
+    fn a_path_stays_on_its_line() {
+        let shown = |path: &[u8]| printable_path(Path::new(OsStr::from_bytes(path))).into_owned();
+        assert_eq!(shown(b"/a\nerror: b"), r"/a\u{a}error: b");
+        assert_eq!(shown("/\u{9b}2J\u{202e}/ü".as_bytes()), r"/\u{9b}2J\u{202e}/ü");
+        assert_eq!(shown(b"/\xff\x1b"), "/\u{fffd}\\u{1b}");
     }
 
     #[test]

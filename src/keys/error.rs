@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::files::{self, Copied, Laxness, word};
+use crate::identity::printable_path;
 
 use super::{KeySizes, KeySyntax, MAX_KEY};
 
@@ -13,7 +14,7 @@ use super::{KeySizes, KeySyntax, MAX_KEY};
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The key file cannot be opened or read.
-    #[error("the key file {path} can't be read: {error}")]
+    #[error("the key file {} can't be read: {error}", printable_path(path))]
     Unreadable {
         /// The path of the key file.
         path: PathBuf,
@@ -22,11 +23,14 @@ pub enum KeyError {
         error: io::Error,
     },
     /// The path is that of a directory, a device or a pipe.
-    #[error("key file {0} is not a regular file")]
+    #[error("key file {} is not a regular file", printable_path(.0))]
     NotRegular(PathBuf),
     /// The permissions of the file let users other than its owner read or write it.
-    #[error("the key file {} is open to others (mode {mode:04o}): a key must be its owner's alone; run `chmod 0400 {}`",
-        path.display(), word(path))]
+    #[error(
+        "the key file {} is open to others (mode {mode:04o}): a key must be its owner's alone; run `chmod 0400 {}`",
+        printable_path(path),
+        word(path)
+    )]
     Open {
         /// The path of the key file.
         path: PathBuf,
@@ -35,7 +39,7 @@ pub enum KeyError {
     },
     /// The owner of the file is neither root nor the user that reads it.
     #[error("the key file {} belongs to user {owner}: it must belong to root or to user {user}, who reads it{}",
-        path.display(), given(path, *user))]
+        printable_path(path), given(path, *user))]
     Owner {
         /// The path of the key file.
         path: PathBuf,
@@ -46,7 +50,7 @@ pub enum KeyError {
     },
     /// Another user could put another file in the place of the key file.
     #[error("the key file {} is not opened: {lax}{}",
-        path.display(), if lax.is_to_copy() { format!("; {}", Copied::Key(path)) } else { String::new() })]
+        printable_path(path), if lax.is_to_copy() { format!("; {}", Copied::Key(path)) } else { String::new() })]
     Lax {
         /// The path of the key file.
         path: PathBuf,
@@ -59,14 +63,15 @@ pub enum KeyError {
     LaxMap(Laxness),
     /// The file holds more than [`MAX_KEY`] bytes.
     #[error(
-        "{0} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else"
+        "{} holds more than {MAX_KEY} bytes, the longest key there is: a key file holds the key and nothing else",
+        printable_path(.0)
     )]
     TooLong(PathBuf),
     /// The file is empty.
-    #[error("{0} is empty")]
+    #[error("{} is empty", printable_path(.0))]
     Empty(PathBuf),
     /// The map declares the file as hex, and its content is not the hex of a key.
-    #[error("{path} is not the hex of a key: {error}")]
+    #[error("{} is not the hex of a key: {error}", printable_path(path))]
     NotHex {
         /// The path of the key file.
         path: PathBuf,
@@ -123,5 +128,33 @@ fn hint_text(hint: Option<SizeHint>) -> &'static str {
         Some(SizeHint::LooksLikeHex) => "; it looks like hex, say `encoding = \"hex\"`",
         Some(SizeHint::TrailingNewline) => "; the last byte is a newline, which is a part of the key",
         None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::hides;
+
+    #[test]
+    fn the_path_of_a_key_file_stays_on_its_line() {
+        let path = || PathBuf::from("/run/a\nerror: z\u{1b}[2J\u{9b}2J\u{202e}");
+        let error = || io::Error::from(io::ErrorKind::NotFound);
+        for error in [
+            KeyError::Unreadable { path: path(), error: error() },
+            KeyError::NotRegular(path()),
+            KeyError::Open { path: path(), mode: 0o644 },
+            KeyError::Owner { path: path(), owner: 7, user: 0 },
+            KeyError::Owner { path: Path::new("/etc").join(path().file_name().unwrap()), owner: 7, user: 0 },
+            KeyError::TooLong(path()),
+            KeyError::Empty(path()),
+            KeyError::NotHex { path: path(), error: KeySyntax::Count(3) },
+        ] {
+            let text = error.to_string();
+            assert!(
+                !text.contains(hides) && text.contains(r"a\u{a}error: z\u{1b}[2J\u{9b}2J\u{202e}"),
+                "{text:?}"
+            );
+        }
     }
 }

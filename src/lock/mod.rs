@@ -20,7 +20,7 @@ pub use crate::files::Unfit;
 pub use holder::Holder;
 
 use crate::files::private::OwnError;
-use crate::identity::printable;
+use crate::identity::printable_path;
 use attempt::Attempt;
 
 /// The path of the lock for the running kernel, where its folder can be written.
@@ -50,7 +50,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process holds the lock.
-    #[error("{holder} holds the lock {}", printable(&.path.to_string_lossy()))]
+    #[error("{holder} holds the lock {}", printable_path(.path))]
     Held {
         /// The path of the lock file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum LockError {
         holder: Holder,
     },
     /// Something else is in the place of the lock file.
-    #[error("the lock {} can't be taken: {unfit}", printable(&.path.to_string_lossy()))]
+    #[error("the lock {} can't be taken: {unfit}", printable_path(.path))]
     Unfit {
         /// The path of the lock file.
         path: PathBuf,
@@ -66,7 +66,7 @@ pub enum LockError {
         unfit: Unfit,
     },
     /// The lock file can't be opened or locked.
-    #[error("the lock {} can't be taken: {source}", printable(&.path.to_string_lossy()))]
+    #[error("the lock {} can't be taken: {source}", printable_path(.path))]
     Unusable {
         /// The path of the lock file.
         path: PathBuf,

@@ -13,7 +13,7 @@ pub const MAX_FILE: u64 = 64 << 20;
 const TEMPORARY: &str = ".dmctl-plan-";
 
 fn failed(attempt: Attempt, path: &Path, error: io::Error) -> SavedError {
-    SavedError::File { attempt: attempt.to_string(), path: path.display().to_string(), error }
+    SavedError::File { attempt: attempt.to_string(), path: path.to_path_buf(), error }
 }
 
 /// A file that was found, is not opened yet, and may hold a saved plan.
@@ -47,7 +47,7 @@ impl PlanFile {
     /// [`SavedError::File`] when the file can't be read; [`SavedError::NotAPlan`] and [`SavedError::Altered`] for its
     /// content.
     pub fn read(self) -> Result<Saved, SavedError> {
-        let shown = self.path.display().to_string();
+        let shown = self.path.to_string_lossy().into_owned();
         let not = |reason| SavedError::NotAPlan { path: shown.clone(), reason };
         let bytes = self.found.read(MAX_FILE).map_err(|error| match error {
             ReadError::Failed(attempt, error) => failed(attempt, &self.path, error),

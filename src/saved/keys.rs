@@ -12,6 +12,7 @@ use super::SavedError;
 use super::digest::hex;
 use crate::config::Map;
 use crate::files::Attempt;
+use crate::identity::printable_path;
 use crate::keys::KeySource;
 
 /// The count of rounds of the digest (PBKDF2): a key made of a word must not be cheap to guess from it.
@@ -89,13 +90,13 @@ pub(crate) fn files(files: &[PathBuf]) -> Result<Vec<PathBuf>, SavedError> {
             let name = if path == Path::new("-") {
                 "standard input".into()
             } else {
-                format!("`{}`", path.display())
+                format!("`{}`", printable_path(path))
             };
             return Err(SavedError::KeysFromNowhere(name));
         }
         fs::canonicalize(path).map_err(|error| SavedError::File {
             attempt: Attempt::Read.to_string(),
-            path: path.display().to_string(),
+            path: path.clone(),
             error,
         })
     };

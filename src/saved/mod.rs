@@ -24,14 +24,14 @@ mod map;
 mod rest;
 mod undo;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::Map;
-use crate::files::Laxness;
-use crate::identity::{printable, printable_json};
+use crate::files::{Laxness, word};
+use crate::identity::{printable, printable_json, printable_path};
 use crate::kernel::{KernelError, ReadKernel, Unseen};
 use crate::plan::Plan;
 use crate::plan::document::Document;
@@ -100,12 +100,12 @@ pub struct Made {
 #[derive(Debug, Error)]
 pub enum SavedError {
     /// The file can't be read or written.
-    #[error("can't {attempt} `{}`: {error}", printable(.path))]
+    #[error("can't {attempt} `{}`: {error}", printable_path(.path))]
     File {
         /// The attempt: `read`, `open`, `write`, `write beside`, `replace` or `write the folder of`.
         attempt: String,
         /// The path of the file, as it was given.
-        path: String,
+        path: PathBuf,
         /// The answer of the system.
         error: std::io::Error,
     },
@@ -137,7 +137,7 @@ pub enum SavedError {
     #[error(
         "the map of this plan can't be read again: {} in {}; {}",
         if *.errors == 1 { "1 error".to_string() } else { format!("{} errors", .errors) },
-        listed(.files, ", ", |path| format!("`{}`", printable(path))),
+        listed(.files, ", ", |path| format!("`{}`", printable_path(path))),
         validated(.files),
     )]
     MapFiles {
@@ -173,12 +173,12 @@ fn validated(files: &[PathBuf]) -> String {
     if files.iter().any(|file| file.extension().is_none_or(|extension| extension != "toml")) {
         return "look whether that is the map that was planned: its name does not end in `.toml`".to_string();
     }
-    let written = |path: &str| format!(" {}", printable(&shlex::try_quote(path).unwrap_or_default()));
+    let written = |path: &Path| format!(" {}", word(path));
     format!("see `dmctl validate{}`", listed(files, "", written))
 }
 
-fn listed(files: &[PathBuf], separator: &str, written: impl Fn(&str) -> String) -> String {
-    let all: Vec<String> = files.iter().map(|file| written(&file.to_string_lossy())).collect();
+fn listed(files: &[PathBuf], separator: &str, written: impl Fn(&Path) -> String) -> String {
+    let all: Vec<String> = files.iter().map(|file| written(file)).collect();
     all.join(separator)
 }
 

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::debounce::{self, Cause};
 use super::path_watch::{WatchedEntry, watched_entries};
 use super::wake::{Sender, Waker};
-use crate::identity::printable;
+use crate::identity::printable_path;
 use crate::sync::Mutex;
 
 /// The number of attempts to watch folders that vanish meanwhile.
@@ -28,7 +28,7 @@ pub(crate) enum WatchError {
     #[error("files can't be followed: {0}; `sysctl fs.inotify` shows the limits of this host")]
     Notify(notify::Error),
     /// A folder can't be watched.
-    #[error("`{}` can't be watched: {why}", printable(&.folder.to_string_lossy()))]
+    #[error("`{}` can't be watched: {why}", printable_path(.folder))]
     Folder {
         folder: PathBuf,
         /// What the system answered.

@@ -151,11 +151,85 @@ fn a_path_or_a_word_adds_no_line_and_moves_no_cursor() {
         &["li\nst"],
         &["list", "--x\ny"],
         &["list", "\n"],
+        &["list", "a\nerror: \u{1b}[2Jb"],
+        &["repair", "--owner", "a\nerror: \u{1b}[2Jb"],
+        &["apply", "--stack=a,b\nerror: \u{1b}[2Jb"],
     ] {
         let ended = run(&lab, arguments);
         assert_ne!(ended.code, 0, "{arguments:?}");
         let lines: Vec<&str> = ended.stderr.lines().collect();
         assert_eq!(lines.iter().filter(|line| line.starts_with("error: ")).count(), 1, "{}", ended.stderr);
         assert!(ended.stderr.contains(r"\u{a}"), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_path_of_a_map_that_is_not_there_again_adds_no_line() {
+    let lab = Lab::new();
+    let text = format!(
+        "format = 1\nowner = \"lab\"\n[mappings.x]\ntargets = [{{ type = \"crypt\", length = 8, cipher = \"aes-cbc-plain\", \
+         key = {{ hex = \"{}\" }}, device = \"/dev/sda\" }}]\n",
+        "5e".repeat(16)
+    );
+    let (pipe, plan) = (lab.path("a\nerror: b"), lab.path("plan.json"));
+    nix::unistd::mkfifo(pipe.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, text).unwrap()
+    });
+    let ended = run(&lab, &["plan", "--out", &plan, &pipe]);
+    writer.join().unwrap();
+    assert!(ended.code == 1 && ended.stderr.contains("which can't be read again"), "{ended:?}");
+    assert!(!ended.stderr.contains("\nerror: b"), "{ended:?}");
+}
+
+#[test]
+fn the_path_of_a_key_file_or_a_credential_adds_no_line_and_moves_no_cursor() {
+    let crypt = |key: &str| {
+        format!(
+            "format = 1\nowner = \"lab\"\n[mappings.x]\nboot = [\"x-initrd.attach\"]\ntargets = [{{ type = \"crypt\", \
+             length = 8, cipher = \"aes-cbc-plain\", key = {key}, device = \"/dev/sda\" }}]\n"
+        )
+    };
+    let verbs = [
+        &["plan"][..],
+        &["plan", "--format", "html"],
+        &["plan", "--format", "json"],
+        &["apply"],
+        &["status"],
+        &["graph"],
+        &["stacks", "--show", "key-files"],
+        &["stacks", "--json"],
+    ];
+    let lab = Lab::new();
+    let credentials = lab.path("a\nerror: \u{1b}[2J\u{9b}b\u{202e}");
+    let key = lab.path("tur\u{202e}ned");
+    let plants: [fn(&str); 4] = [
+        |_| (),
+        |path| std::fs::write(path, "").unwrap(),
+        |path| std::fs::write(path, "x".repeat(5000)).unwrap(),
+        |path| std::fs::create_dir(path).unwrap(),
+    ];
+    for (source, path) in [
+        (format!("{{ file = \"{key}\" }}"), key.clone()),
+        (format!("{{ file = \"{key}\", encoding = \"hex\" }}"), key.clone()),
+        ("{ credential = \"disk\" }".to_string(), format!("{credentials}/disk")),
+    ] {
+        for plant in plants {
+            std::fs::create_dir_all(&credentials).unwrap();
+            plant(&path);
+            let map = lab.write("map.toml", &crypt(&source));
+            for verb in verbs {
+                let mut dmctl = lab::dmctl();
+                dmctl.args(["--kernel", &lab.path("state.json")]).args(verb).arg(&map);
+                let ended = lab::ended(dmctl.env("CREDENTIALS_DIRECTORY", &credentials));
+                for text in [&ended.stdout, &ended.stderr] {
+                    let acts = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{fffd}".contains(c);
+                    assert!(!text.contains(acts) && !text.contains("\nerror: \\u{1b}"), "{verb:?}: {text:?}");
+                }
+            }
+            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_dir_all(&path);
+        }
     }
 }

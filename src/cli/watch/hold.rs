@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::identity::printable;
+use crate::identity::{printable, printable_path};
 use crate::kernel::live::{Writers, writers};
 use crate::plan::{Action, Plan, Step};
 use crate::policy::Class;
@@ -107,7 +107,7 @@ impl fmt::Display for Hold {
 }
 
 fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).to_string()
+    printable_path(path).to_string()
 }
 
 /// Lists the steps of a plan that take something away: a device, what is on it, or the hold of its I/O.

@@ -59,7 +59,7 @@ fn at(path: &Path) -> Absence {
             kind.map_or(Absence::Missing, Absence::Unlike)
         }
         Err(error) if is_absent(&error) => destination(path)
-            .map_or(Absence::Missing, |to| Absence::Dangling { to: to.display().to_string() }),
+            .map_or(Absence::Missing, |to| Absence::Dangling { to: to.to_string_lossy().into_owned() }),
         Err(error) => Absence::Unreadable { why: reason(&error) },
     }
 }

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{self, Mode, SFlag};
 
 use super::sysfs::numbered;
-use crate::identity::{DevNum, Name, printable};
+use crate::identity::{DevNum, Name, printable_path};
 use crate::kernel::{KernelError, ListEntry};
 
 /// The folder of the nodes.
@@ -218,7 +218,7 @@ fn in_the_way(path: &Path, why: &str) -> KernelError {
 }
 
 fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
-    KernelError::Io { what: format!("{verb} the node {}", printable(&path.to_string_lossy())), source }
+    KernelError::Io { what: format!("{verb} the node {}", printable_path(path)), source }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 use super::lookup::at_path;
 use super::sysfs::is_absent;
 use super::users::{lossy, mounts};
-use crate::identity::DevNum;
+use crate::identity::{DevNum, printable_path};
 use crate::kernel::unseen::reason;
 use crate::kernel::{HostPart, Process, Unseen, Users};
 
@@ -41,7 +41,7 @@ pub(super) fn openers(numbers: &BTreeSet<DevNum>) -> BTreeMap<DevNum, Users> {
             Ok(opened) => opened.intersection(numbers).for_each(|number| add(*number, None)),
             // It may have ended, and one that ends has nothing open.
             Err(error) if is_absent(&error) || error.raw_os_error() == Some(libc::ESRCH) => {}
-            Err(error) => unseen.push(Unseen::reading(folder.join("fd").display(), reason(&error))),
+            Err(error) => unseen.push(Unseen::reading(printable_path(&folder.join("fd")), reason(&error))),
         }
         if namespace(&folder).is_some_and(|own| namespaces.insert(own)) {
             let mountinfo = lossy(&folder.join("mountinfo")).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{SYSFS_MAGIC, statfs};
 
-use crate::identity::DevNum;
+use crate::identity::{DevNum, printable_path};
 use crate::kernel::{HostPart, KernelError};
 
 /// Where sysfs lists block devices by number.
@@ -91,5 +91,5 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 pub(super) fn failed(verb: &str, path: &Path, source: io::Error) -> KernelError {
-    KernelError::Io { what: format!("{verb} {}", path.display()), source }
+    KernelError::Io { what: format!("{verb} {}", printable_path(path)), source }
 }

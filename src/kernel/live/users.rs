@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::lookup::at_path;
 use super::sysfs::{folder, is_absent};
-use crate::identity::{DevNum, printable};
+use crate::identity::{DevNum, printable, printable_path};
 use crate::kernel::unseen::reason;
 use crate::kernel::{HostPart, Unseen, Users};
 
@@ -47,7 +47,7 @@ pub(super) fn read_mounts(path: &Path) -> Result<String, Unseen> {
     if text.lines().any(is_mount) {
         Ok(text)
     } else {
-        Err(Unseen::reading(path.display(), "it lists no mount"))
+        Err(Unseen::reading(printable_path(path), "it lists no mount"))
     }
 }
 
@@ -75,7 +75,7 @@ fn has_no_swap() -> bool {
 }
 
 fn unseen(path: &Path, error: &io::Error) -> Unseen {
-    Unseen::reading(path.display(), reason(error))
+    Unseen::reading(printable_path(path), reason(error))
 }
 
 /// Reads the text of a file. A mount point can be any bytes; one that is not UTF-8 must not hide the others.

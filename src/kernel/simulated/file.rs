@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::state::State;
 use crate::files::{self, Attempt, Durability, FileMode, ReadError};
-use crate::identity::printable;
+use crate::identity::printable_path;
 use crate::kernel::KernelError;
 
 /// The largest file that is read, in bytes.
@@ -18,7 +18,7 @@ const TEMPORARY: &str = ".dmctl-state-";
 
 /// Writes a path for a message: a line end in it would add a line.
 pub(super) fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
+    printable_path(path).into_owned()
 }
 
 fn failed(attempt: Attempt, path: &Path, source: io::Error) -> KernelError {

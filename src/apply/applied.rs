@@ -63,7 +63,7 @@ impl Applied {
     pub fn roll_back(self, kernel: &dyn ChangeKernel, patience: Duration) -> Vec<Remnant> {
         let mut undo = Undo::new(kernel, patience);
         if let Err(error) = kernel.begin() {
-            undo.left(Remnant::nodes(&error));
+            undo.left(Remnant::nodes(error));
         }
         let mut changed = HashSet::new();
         let mut devices: Vec<_> = self.left.into_iter().collect();
@@ -72,7 +72,7 @@ impl Applied {
             match kernel.device(&id, Slot::Live).map(|now| now.map(|state| self.mask.of(state))) {
                 Ok(now) if same(then.as_ref(), now.as_ref()) => continue,
                 Ok(_) => undo.left(Remnant::new(RemnantState::Changed { name }, &id, None)),
-                Err(error) => undo.left(Remnant::new(RemnantState::Unreadable { name }, &id, Some(&error))),
+                Err(error) => undo.left(Remnant::new(RemnantState::Unreadable { name }, &id, Some(error))),
             }
             changed.insert(id);
         }

@@ -7,19 +7,19 @@
 
 use nix::errno::Errno;
 
+use super::cause::Cause;
 use crate::identity::Name;
 use crate::kernel::{Call, ChangeKernel, Id, KernelError, Slot, Suspend};
 
-/// Words the refusal of a call that suspends or swaps a device, with the ways out where its file system could not be
-/// frozen.
+/// Returns the cause of a refused call that suspends or swaps a device: whether its file system could not be frozen.
 pub(super) fn explained(
     kernel: &dyn ChangeKernel,
     (id, name): (&Id, &Name),
     how: Suspend,
-    error: &KernelError,
-) -> String {
-    let KernelError::Refused { call, errno: errno @ (Errno::EIO | Errno::EBUSY), .. } = error else {
-        return error.to_string();
+    error: KernelError,
+) -> Cause {
+    let KernelError::Refused { call, errno: errno @ (Errno::EIO | Errno::EBUSY), .. } = &error else {
+        return error.into();
     };
     let is_suspend = match call {
         Call::Suspend => true,
@@ -30,15 +30,8 @@ pub(super) fn explained(
         _ => false,
     };
     if !how.freeze || !is_suspend {
-        return error.to_string();
+        return error.into();
     }
-    let why = if *errno == Errno::EBUSY {
-        "it is frozen already; thaw it with `fsfreeze --unfreeze`"
-    } else {
-        "its journal may be aborted; unmount it, or thaw it if it is frozen"
-    };
-    format!(
-        "{error}: the suspend of {name} failed, because the file system on it can't be frozen: {why}, or leave the freeze out \
-         with suspend = {{ freeze = false }} in its mapping"
-    )
+    let is_frozen = *errno == Errno::EBUSY;
+    Cause::Unfrozen { error: Box::new(error), device: name.clone(), is_frozen }
 }

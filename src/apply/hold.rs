@@ -4,12 +4,12 @@
 //! resumes come between. Which devices these are tells `crate::plan::Held`, and where a rollback brings a snapshot back,
 //! the kernel.
 
-use super::error::{Failure, Part};
+use super::error::Failure;
 use super::journal::{UndoEntry, UndoLog};
 use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
-use crate::plan::Held;
+use crate::plan::{Held, Step};
 use crate::table::RawRow;
 use crate::targets::OriginUse;
 
@@ -26,19 +26,19 @@ pub(crate) fn around(
     kernel: &dyn ChangeKernel,
     journal: &UndoLog,
     held: &[Held],
-    step: Part,
+    step: &Step,
     work: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     match suspend(kernel, held) {
         (suspended, Ok(())) => {
             let outcome = work();
             let resumed = resume(kernel, journal, suspended);
-            outcome.and(resumed.map_err(|error| Failure::new(step, &error)))
+            outcome.and(resumed.map_err(|error| Failure::new(step, error)))
         }
         (suspended, Err(error)) => {
             // What is noted in the journal is told by the rollback.
             let _ = resume(kernel, journal, suspended);
-            Err(Failure::new(step, &error))
+            Err(Failure::new(step, error))
         }
     }
 }

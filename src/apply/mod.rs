@@ -12,6 +12,7 @@
 //! map like any other.
 
 mod applied;
+mod cause;
 mod error;
 mod freeze;
 mod gate;
@@ -22,6 +23,7 @@ mod notices;
 mod overlap;
 mod preparation;
 mod queue;
+mod refused_step;
 mod remnant;
 mod removal;
 mod repair;
@@ -47,9 +49,11 @@ use crate::kernel::{ChangeKernel, KernelError};
 use crate::plan::{Plan, Step, StepId};
 
 pub use applied::Applied;
-pub use error::{ApplyError, Part, RefusedStep};
+pub use cause::{Cause, RowFault, Unlike};
+pub use error::{ApplyError, Part};
 use journal::UndoLog;
 pub use overlap::{JOBS, MAX_JOBS};
+pub use refused_step::RefusedStep;
 pub use remnant::{Lost, Place, Remnant, RemnantState};
 pub use removal::{KeptBy, once_closed};
 pub use repair::{NotRepaired, RepairFailure, repair};

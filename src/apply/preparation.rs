@@ -6,6 +6,7 @@
 
 use nix::errno::Errno;
 
+use super::cause::Cause;
 use super::journal::{UndoEntry, UndoLog};
 use crate::device::Device;
 use crate::diff;
@@ -24,36 +25,31 @@ pub(crate) struct Recipient<'a> {
 
 impl Recipient<'_> {
     /// Sends `message`. A volume that exists already is not a failure.
-    pub(crate) fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), String> {
+    pub(crate) fn prepare(&self, message: &Message, preparation: &Preparation) -> Result<(), Cause> {
         let user = match preparation.copies {
-            Some(volume) => user_of(self.kernel, self.id, volume).map_err(|error| error.to_string())?,
+            Some(volume) => user_of(self.kernel, self.id, volume)?,
             None => None,
         };
         let Some(user) = user.filter(|user| !user.info.suspended) else { return self.send(message) };
         let info = &user.info;
         let ours = preparation.origin.as_ref().is_some_and(|(_, uuid)| info.uuid.as_ref() == Some(uuid));
         if !ours {
-            return Err(format!(
-                "the volume to be copied is in use as {}, which no mapping of this map is; suspend it for the time of \
-                 the copy, with `dmctl suspend {}`, or declare it",
-                info.name,
-                info.name.word()
-            ));
+            return Err(Cause::CopiedInUse(info.name.clone()));
         }
         let id = id_of(&user);
-        self.kernel.suspend(&id, Suspend::default()).map_err(|error| error.to_string())?;
+        self.kernel.suspend(&id, Suspend::default())?;
         let sent = self.send(message);
         if let Err(error) = self.kernel.resume(&id).or_else(|_| self.kernel.resume(&id)) {
             self.journal.push(UndoEntry::Suspended { id, name: info.name.clone() });
-            return Err(error.to_string());
+            return Err(error.into());
         }
         sent
     }
 
-    fn send(&self, message: &Message) -> Result<(), String> {
+    fn send(&self, message: &Message) -> Result<(), Cause> {
         match self.kernel.message(self.id, message.sector, message.text.reveal()) {
             Err(error) if error.errno() == Some(Errno::EEXIST) => Ok(()),
-            outcome => outcome.map(drop).map_err(|error| error.to_string()),
+            outcome => Ok(outcome.map(drop)?),
         }
     }
 }

@@ -14,12 +14,12 @@ use crate::kernel::{Id, KernelError};
 use crate::table::RawRow;
 
 /// What a rollback left of one device, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Remnant {
     /// The device, and the state in which it is left.
     pub state: RemnantState,
     /// The kernel's answer, if a call failed.
-    pub cause: Option<String>,
+    pub cause: Option<KernelError>,
     /// How the kernel finds the device; `None` for the nodes of all.
     pub id: Option<Id>,
 }
@@ -138,13 +138,13 @@ impl Lost {
 
 impl Remnant {
     /// Describes the device `id`, whose state is `state`, after a call that failed.
-    pub(super) fn new(state: RemnantState, id: &Id, cause: Option<&KernelError>) -> Self {
-        Self { state, cause: cause.map(ToString::to_string), id: Some(id.clone()) }
+    pub(super) fn new(state: RemnantState, id: &Id, cause: Option<KernelError>) -> Self {
+        Self { state, cause, id: Some(id.clone()) }
     }
 
     /// Describes device nodes that do not lead to their devices.
-    pub(super) fn nodes(cause: &KernelError) -> Self {
-        Self { state: RemnantState::Node, cause: Some(cause.to_string()), id: None }
+    pub(super) fn nodes(cause: KernelError) -> Self {
+        Self { state: RemnantState::Node, cause: Some(cause), id: None }
     }
 
     /// Adds the rows of the old table.
@@ -190,7 +190,7 @@ impl fmt::Display for Remnant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is marked as another subsystem's is changed only on request.
         let is_foreign = matches!(&self.id, Some(Id::Uuid(uuid)) if uuid.subsystem().is_some());
-        let (why, foreign) = (Why(self.cause.as_deref()), if is_foreign { " --foreign" } else { "" });
+        let (why, foreign) = (Why(self.cause.as_ref()), if is_foreign { " --foreign" } else { "" });
         match &self.state {
             RemnantState::Node => write!(
                 f,
@@ -331,7 +331,7 @@ impl Lost {
 }
 
 /// Why a call failed, behind a colon.
-struct Why<'a>(Option<&'a str>);
+struct Why<'a>(Option<&'a KernelError>);
 
 impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

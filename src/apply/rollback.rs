@@ -17,7 +17,7 @@ fn one(undo: &mut Undo<'_>, done: UndoEntry) {
     match done {
         UndoEntry::Created { id, name } => {
             if let Err(error) = undo.remove(&id) {
-                undo.stays(&id, name, &error);
+                undo.stays(&id, name, error);
             }
         }
         UndoEntry::Finished { shell } => {

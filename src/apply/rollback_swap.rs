@@ -29,11 +29,11 @@ pub(crate) fn rollback_swap(undo: &mut Undo<'_>, members: &Members) {
     undo.serve_waiting();
     let errors: Vec<Option<KernelError>> = ways.iter().map(|way| way.retry(kernel, &held)).collect();
     keep_new_below(kernel, &ways);
-    for (way, error) in ways.iter().zip(&errors) {
+    for (way, error) in ways.iter().zip(errors) {
         if !way.is_back(kernel) {
             let Member { number, old, access, .. } = way.member;
             let old = Old { number: *number, rows: old.rows.to_vec(), by_hand: *access == old.access };
-            undo.left_swapped(way.left(kernel, error.as_ref()), old);
+            undo.left_swapped(way.left(kernel, error), old);
         }
     }
     undo.resume_later(held);
@@ -219,7 +219,7 @@ impl<'m> WayBack<'m> {
     }
 
     /// Describes what is left of the device.
-    fn left(&self, kernel: &dyn ChangeKernel, error: Option<&KernelError>) -> Remnant {
+    fn left(&self, kernel: &dyn ChangeKernel, error: Option<KernelError>) -> Remnant {
         let name = self.member.name.clone();
         let state = match kernel.device(self.id(), Slot::Live).ok().flatten() {
             None => RemnantState::Unreadable { name },

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use nix::errno::Errno;
 
+use super::cause::{Cause, RowFault};
 use crate::device::Device;
 use crate::diff;
-use crate::identity::{DevNum, Key, printable};
+use crate::identity::{DevNum, Key};
 use crate::kernel::{Call, KernelError, ReadKernel};
 use crate::keys::MissingKey;
 use crate::table::Row;
@@ -97,26 +98,21 @@ fn change(rows: &[RawRow], act: impl Fn(&mut Box<dyn Target>) -> bool) -> Table 
     rows.iter().map(|old| row(old).unwrap_or_else(|| old.clone())).collect()
 }
 
-/// Describes the key that the kernel did not find for a row, and the way out; empty for any other error.
-fn missing_key(row: &RawRow, error: &KernelError) -> String {
+/// Returns the key that the kernel did not find for a row.
+fn missing_key(row: &RawRow, error: &KernelError) -> Option<MissingKey> {
     if error.errno() != Some(Errno::ENOKEY) {
-        return String::new();
+        return None;
     }
-    let target = targets::parse(&row.kind, row.params()).ok();
-    let key = target.as_ref().and_then(|target| target.keyring_keys().into_iter().next().cloned());
-    key.map(|key| format!("; {}", MissingKey(key))).unwrap_or_default()
+    let target = targets::parse(&row.kind, row.params()).ok()?;
+    target.keyring_keys().into_iter().next().cloned().map(MissingKey)
 }
 
-/// Describes the error of a load of `table`, with the row at fault where that is certain: the kernel's log names the
-/// target type only. Of a type that the kernel does not have it names the module.
-pub(crate) fn blame(kernel: &dyn ReadKernel, table: &[RawRow], error: &KernelError) -> String {
-    let KernelError::Refused { call: Call::Load, log, .. } = error else { return error.to_string() };
+/// Returns the cause of a refused load of `table`, with the row at fault where that is certain: the kernel's log names the
+/// target type only.
+pub(crate) fn blame(kernel: &dyn ReadKernel, table: &[RawRow], error: KernelError) -> Cause {
+    let KernelError::Refused { call: Call::Load, log, .. } = &error else { return error.into() };
     if let Some(row) = table.iter().find(|row| !kernel.has_target(&row.kind)) {
-        let (kind, module) = (printable(&row.kind), targets::module(&row.kind));
-        return format!(
-            "{error}; the kernel has no target type `{kind}`, and its module `{}` is missing or can't be loaded",
-            printable(&module)
-        );
+        return Cause::Load { error: Box::new(error), fault: Box::new(RowFault::Type(row.clone())) };
     }
     let log = log.as_deref().unwrap_or_default();
     let named = |row: &&RawRow| {
@@ -124,7 +120,10 @@ pub(crate) fn blame(kernel: &dyn ReadKernel, table: &[RawRow], error: &KernelErr
     };
     let mut rows = table.iter().filter(|row| table.len() == 1 || named(row));
     match (rows.next(), rows.next()) {
-        (Some(row), None) => format!("{error}; the row is `{row}`{}", missing_key(row, error)),
-        _ => error.to_string(),
+        (Some(row), None) => {
+            let fault = RowFault::Row { row: row.clone(), missing: missing_key(row, &error) };
+            Cause::Load { error: Box::new(error), fault: Box::new(fault) }
+        }
+        _ => error.into(),
     }
 }

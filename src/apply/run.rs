@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 
-use super::error::{Failure, Part, Why};
+use super::cause::Cause;
+use super::error::{Failure, Part};
 use super::gate::Gate;
 use super::journal::{UndoEntry, UndoLog};
 use super::notices::{Notices, SwapEnd};
 use super::queue::{Queue, TaskId};
 use super::rows::Made;
-use super::swap::{self, Member, MemberId, Members, SwapError};
+use super::swap::{self, Member, MemberId, Members};
 use super::swapped::Swapped;
 use super::tasks::{LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
@@ -43,13 +44,8 @@ pub(crate) struct Run<'k, 'p> {
     memory: OnceLock<Option<MemoryLock>>,
 }
 
-/// Names the step: action and device.
-fn describe(step: &Step) -> Part {
-    Part::of(step)
-}
-
 fn refused(step: &Step) -> impl Fn(KernelError) -> Failure {
-    |error| Failure::new(describe(step), &error)
+    |error| Failure::new(step, error)
 }
 
 impl<'k, 'p> Run<'k, 'p> {
@@ -86,8 +82,7 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// Verifies the plan once all tasks have ended.
     fn end(&self) -> Result<(), Failure> {
-        verify::all(self.kernel, self.plan, &self.made())
-            .map_err(|(step, cause)| Failure::new(step.map_or(Part::Verify, describe), &cause))
+        verify::all(self.kernel, self.plan, &self.made()).map_err(|(step, cause)| Failure::new(step, cause))
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
@@ -97,9 +92,10 @@ impl<'k, 'p> Run<'k, 'p> {
     /// Completes a table of a step with the numbers and lengths known by now, and draws its random keys.
     fn complete(&self, step: &Step, table: &[Row]) -> Result<Vec<Row>, Failure> {
         let mut table = self.made().complete(table, step.mapping.as_ref());
-        table.iter_mut().try_for_each(|row| keys::draw(row.target.keys_mut())).map_err(|error| {
-            Failure::new(describe(step), &format!("its key can't be drawn at random: {error}"))
-        })?;
+        table
+            .iter_mut()
+            .try_for_each(|row| keys::draw(row.target.keys_mut()))
+            .map_err(|error| Failure::new(step, Cause::Random(error)))?;
         Ok(table)
     }
 
@@ -110,7 +106,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let table = rows::to_reload(&complete, &reload.old.rows);
         self.kernel
             .load(&id, &table, reload.access)
-            .map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &table, &error)))?;
+            .map_err(|error| Failure::new(step, rows::blame(self.kernel, &table, error)))?;
         self.journal.push(UndoEntry::Loaded { id, name: step.name.clone() });
         Ok(())
     }
@@ -139,22 +135,13 @@ impl<'k, 'p> Run<'k, 'p> {
     fn swap_members(&self, stack: &[Swapped<'p>], members: &Members, jobs: usize) -> Result<(), Failure> {
         let swap = || {
             let outcome = swap::swap(self.kernel, members, jobs);
-            outcome.map_err(|(member, cause)| {
-                let step = stack[member.index()].step;
-                match cause {
-                    SwapError::Refused(cause) => Failure::new(describe(step), &cause),
-                    SwapError::Leaves(leaving) => Failure {
-                        step: describe(step),
-                        why: Why::Leaves(step.name.clone(), Box::new(leaving)),
-                    },
-                }
-            })
+            outcome.map_err(|(member, cause)| Failure::new(stack[member.index()].step, cause))
         };
         let Some(first) = stack.iter().find(|swapped| !swapped.reload.held.is_empty()) else { return swap() };
         let is_member = |held: &&Held| stack.iter().any(|swapped| swapped.step.number == Some(held.number));
         let held: Vec<Held> = first.reload.held.iter().filter(|held| !is_member(held)).cloned().collect();
         self.memory.get_or_init(|| self.kernel.lock_memory());
-        hold::around(self.kernel, &self.journal, &held, describe(first.step), swap)
+        hold::around(self.kernel, &self.journal, &held, first.step, swap)
     }
 
     /// Makes the loaded tables of snapshots live, while the devices through which their origin is written are suspended.
@@ -167,7 +154,7 @@ impl<'k, 'p> Run<'k, 'p> {
                 .map(|step| &self.plan.steps[*step])
                 .try_for_each(|step| self.kernel.resume(&step.id()).map_err(refused(step)))
         };
-        hold::around(self.kernel, &self.journal, first.held(), describe(first), resume)
+        hold::around(self.kernel, &self.journal, first.held(), first, resume)
     }
 
     /// Checks that a target that reads its metadata only while its device is suspended can read it. Otherwise no table
@@ -179,8 +166,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let mut metadata = late.flat_map(|row| row.target.metadata());
         let silent = metadata.find(|found| found.device.number.is_some_and(|n| !self.kernel.answers(n)));
         silent.map_or(Ok(()), |found| {
-            let message = format!("its metadata on {} can't be read, so it is not suspended", found.device);
-            Err(Failure::new(describe(step), &message))
+            Err(Failure::new(step, Cause::SilentMetadata(Box::new(found.device.clone()))))
         })
     }
 
@@ -216,7 +202,7 @@ impl<'k, 'p> Run<'k, 'p> {
 
     /// Names the step that is reported when the whole task fails.
     fn told_of(&self, task: TaskId) -> Part {
-        self.tasks[task].step().map_or(Part::Verify, |step| describe(&self.plan.steps[step]))
+        self.tasks[task].step().map_or(Part::Verify, |step| Part::of(&self.plan.steps[step]))
     }
 
     fn is_stopped(&self) -> bool {
@@ -234,7 +220,7 @@ impl Executor for Run<'_, '_> {
     /// Fails when the apply was told to stop: no device of this task is suspended yet.
     fn begin(&self, task: TaskId) -> Result<(), Failure> {
         if self.is_stopped() {
-            return Err(Failure { step: self.told_of(task), why: Why::Stopped });
+            return Err(Failure { step: self.told_of(task), cause: Cause::Stopped });
         }
         match &self.tasks[task] {
             Task::Load(_) | Task::Serve(_) => {}
@@ -275,23 +261,23 @@ impl Executor for Run<'_, '_> {
         self.failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
         // A wait for I/O in flight was cut short.
         let stopped = |failure: Failure| {
-            if self.kernel.gave_up() { Failure { why: Why::Stopped, ..failure } } else { failure }
+            if self.kernel.gave_up() { Failure { cause: Cause::Stopped, ..failure } } else { failure }
         };
         outcome.map_err(stopped)
     }
 
     fn panicked(&self, task: TaskId) -> Failure {
-        Failure::new(self.told_of(task), &"dmctl itself failed; please report it")
+        Failure { step: self.told_of(task), cause: Cause::Panicked }
     }
 }
 
 /// Selects the failure to report: one that the kernel caused rather than a wait that was cut short for it, then the first
 /// in the order of the plan.
 fn first(failed: Vec<(TaskId, Failure)>) -> Option<Failure> {
-    let rank = |failure: &Failure| match failure.why {
-        Why::Refused(_) | Why::Unapproved(_) | Why::Contradicted(_) | Why::Leaves(..) => 0,
-        Why::InUse(..) => 1,
-        Why::Stopped => 2,
+    let rank = |failure: &Failure| match failure.cause {
+        Cause::InUse { .. } => 1,
+        Cause::Stopped => 2,
+        _ => 0,
     };
     failed.into_iter().map(|(_, failure)| failure).min_by_key(rank)
 }

@@ -9,6 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use super::cause::Cause;
 use super::freeze;
 use super::gate::{Gate, Moment};
 use super::overlap::Lane;
@@ -21,7 +22,6 @@ use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::{LiveTable, Through};
 use crate::stack::{IndexVec, Position as _, Positions, Stacks, position};
 use crate::table::{RawRow, Table};
-use crate::targets::Leaving;
 
 /// A device whose table is swapped.
 pub(crate) struct Member {
@@ -47,26 +47,6 @@ pub(crate) struct Member {
     pub waits: Positions<MemberId>,
     /// What to look for before the new table is made live.
     pub gate: Option<Gate>,
-}
-
-/// Why a stack was not swapped.
-pub(crate) enum SwapError {
-    /// The kernel's answer.
-    Refused(String),
-    /// What a new table would have left behind.
-    Leaves(Leaving),
-}
-
-/// Why a call of a swap failed.
-pub(crate) enum CallError {
-    Kernel(KernelError),
-    Leaves(Leaving),
-}
-
-impl From<KernelError> for CallError {
-    fn from(error: KernelError) -> Self {
-        Self::Kernel(error)
-    }
 }
 
 impl Member {
@@ -98,29 +78,31 @@ pub(crate) fn is_alone(members: &Members) -> bool {
     alone.is_some_and(|alone| alone.suspend == Suspend::default() && alone.gate.is_none() && !alone.load_late)
 }
 
-/// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member, and the kernel's
-/// answer; the members must then be rolled back. The caller keeps this process in memory, unless the stack is one
+/// Makes the loaded tables of one stack live, `jobs` devices at a time. On failure returns the member and
+/// the cause; the members must then be rolled back. The caller keeps this process in memory, unless the stack is one
 /// device that [`is_alone`].
 pub(crate) fn swap(
     kernel: &dyn ChangeKernel,
     members: &Members,
     jobs: usize,
-) -> Result<(), (MemberId, SwapError)> {
-    let said = |(id, error): (MemberId, CallError)| {
-        let member = &members[id];
-        let explained = |error| freeze::explained(kernel, (&member.id, &member.name), member.suspend, &error);
-        match error {
-            CallError::Kernel(error) => (id, SwapError::Refused(explained(error))),
-            CallError::Leaves(leaving) => (id, SwapError::Leaves(leaving)),
+) -> Result<(), (MemberId, Cause)> {
+    let explained = |member: MemberId, cause| match cause {
+        Cause::Kernel(error) => {
+            let member = &members[member];
+            freeze::explained(kernel, (&member.id, &member.name), member.suspend, error)
         }
+        cause => cause,
     };
     if let Some((first, alone)) = members.entries().next().filter(|_| is_alone(members)) {
-        return kernel.resume(&alone.id).map_err(|error| said((first, error.into())));
+        return kernel.resume(&alone.id).map_err(|error| (first, explained(first, error.into())));
     }
     let swap = Swap::new(kernel, members);
     let failed = workers::carry_out(swap.queue(jobs), &swap, &mut || ());
     match failed.into_iter().next() {
-        Some((call, error)) => Err(said((swap.calls[call].step.member(), error))),
+        Some((call, cause)) => {
+            let member = swap.calls[call].step.member();
+            Err((member, explained(member, cause)))
+        }
         None => Ok(()),
     }
 }
@@ -236,10 +218,10 @@ impl<'s> Swap<'s> {
     }
 
     /// Fails where the new table of a member would leave something behind.
-    fn look(&self, member: &Member, moment: Moment) -> Result<(), CallError> {
+    fn look(&self, member: &Member, moment: Moment) -> Result<(), Cause> {
         let Some(gate) = &member.gate else { return Ok(()) };
         let left = gate.look(self.kernel, &member.id, moment)?;
-        left.map_or(Ok(()), |leaving| Err(CallError::Leaves(leaving)))
+        left.map_or(Ok(()), |leaving| Err(Cause::Leaves(member.name.clone(), Box::new(leaving))))
     }
 
     /// The calls, a phase after the other.
@@ -250,9 +232,9 @@ impl<'s> Swap<'s> {
 }
 
 impl Executor for Swap<'_> {
-    type Error = CallError;
+    type Error = Cause;
 
-    fn perform(&self, call: TaskId) -> Result<(), CallError> {
+    fn perform(&self, call: TaskId) -> Result<(), Cause> {
         match self.calls[call].step {
             Step::Suspend(member) => {
                 let member = &self.members[member];
@@ -270,7 +252,7 @@ impl Executor for Swap<'_> {
         }
     }
 
-    fn panicked(&self, _: TaskId) -> CallError {
+    fn panicked(&self, _: TaskId) -> Cause {
         let source = std::io::Error::other("dmctl itself failed; please report it");
         KernelError::Io { what: "swap".to_string(), source }.into()
     }

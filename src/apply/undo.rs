@@ -62,7 +62,7 @@ impl<'k> Undo<'k> {
     pub(crate) fn end(mut self) -> Vec<Remnant> {
         for old in std::mem::take(&mut self.waiting) {
             if let Err(error) = self.bring_back(&old) {
-                self.lost(&old, &error);
+                self.lost(&old, error);
             }
         }
         for entry in std::mem::take(&mut self.held).backwards() {
@@ -71,7 +71,7 @@ impl<'k> Undo<'k> {
             }
         }
         if let Err(error) = self.kernel.settle() {
-            self.left(Remnant::nodes(&error));
+            self.left(Remnant::nodes(error));
         }
         self.in_order()
     }
@@ -124,7 +124,7 @@ impl<'k> Undo<'k> {
     }
 
     /// Records that a device could not be removed.
-    pub(crate) fn stays(&mut self, id: &Id, name: Name, error: &KernelError) {
+    pub(crate) fn stays(&mut self, id: &Id, name: Name, error: KernelError) {
         let now = self.kernel.device(id, Slot::Live);
         let has_table = !matches!(now, Ok(Some(now)) if !now.info.live_table);
         self.left(Remnant::new(RemnantState::Stays { name, has_table }, id, Some(error)));
@@ -143,12 +143,12 @@ impl<'k> Undo<'k> {
     /// Records the state of a device after a call that failed.
     pub(crate) fn note(&mut self, outcome: Result<(), KernelError>, id: &Id, state: RemnantState) {
         if let Err(error) = outcome {
-            self.left(Remnant::new(state, id, Some(&error)));
+            self.left(Remnant::new(state, id, Some(error)));
         }
     }
 
     /// Records that a removed device can't be created again. What is in its place is told with it.
-    fn lost(&mut self, old: &PriorState, error: &KernelError) {
+    fn lost(&mut self, old: &PriorState, error: KernelError) {
         let place = self.place_of(old);
         let id = Some(old.id());
         self.left.retain(|(one, _)| one.id != id || !matches!(one.state, RemnantState::Stays { .. }));

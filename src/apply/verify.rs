@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::cause::{Cause, Unlike};
 use super::rows::Made;
 use crate::diff::{self, Verdict};
 use crate::identity::{Key, Name, Uuid};
 use crate::kernel::{Id, ReadKernel, Slot};
 use crate::plan::{Operation, Plan, Step};
 
-/// Checks that every step of a plan had its effect. The error is the step that had not, and a message.
-pub(crate) fn all<'p>(
-    kernel: &dyn ReadKernel,
-    plan: &'p Plan,
-    made: &Made,
-) -> Result<(), (Option<&'p Step>, String)> {
+/// Checks that every step of a plan had its effect. The error is the step that had not, and how its device is.
+pub(crate) fn all<'p>(kernel: &dyn ReadKernel, plan: &'p Plan, made: &Made) -> Result<(), (&'p Step, Cause)> {
     let end = End::of(plan);
     for step in &plan.steps {
-        end.one(kernel, step, made).map_err(|message| (Some(step), message))?;
+        end.one(kernel, step, made).map_err(|cause| (step, cause))?;
     }
     Ok(())
 }
@@ -50,33 +47,33 @@ impl<'p> End<'p> {
         end
     }
 
-    fn one(&self, kernel: &dyn ReadKernel, step: &Step, made: &Made) -> Result<(), String> {
+    fn one(&self, kernel: &dyn ReadKernel, step: &Step, made: &Made) -> Result<(), Cause> {
         // A device that was found by name has its uuid by now.
         let given = || step.mapping.as_ref().and_then(|key| self.given.get(key).copied());
         let uuid = step.uuid.as_ref().or_else(given);
         let Some(uuid) = uuid else { return Ok(()) };
-        let found = kernel.device(&Id::Uuid(uuid.clone()), Slot::Live).map_err(|error| error.to_string())?;
+        let found = kernel.device(&Id::Uuid(uuid.clone()), Slot::Live)?;
         if let Operation::Remove(_) = step.operation {
             return match found {
-                Some(_) if !self.created.contains(uuid) => Err("the kernel still has it".to_string()),
+                Some(_) if !self.created.contains(uuid) => Err(Unlike::StillThere.into()),
                 _ => Ok(()),
             };
         }
-        let Some(found) = found else { return Err("the kernel does not have it".to_string()) };
+        let Some(found) = found else { return Err(Unlike::Gone.into()) };
         if found.info.deferred_remove && step.cancels_removal() {
-            return Err("the kernel still lets it go as soon as it is closed".to_string());
+            return Err(Unlike::RemovalPending.into());
         }
         if let Some(name) = self.names.get(uuid)
             && found.info.name != **name
         {
-            return Err(format!("the kernel calls it {}, not {name}", found.info.name));
+            return Err(Unlike::Called { is: found.info.name, wanted: Name::clone(name) }.into());
         }
         if let Some((table, access)) = step.new_table() {
             let wanted = made.complete(table, step.mapping.as_ref());
             match diff::compare(&wanted, access, &found) {
                 Verdict::Equal | Verdict::Unknown(_) => {}
                 Verdict::Reload(diff) | Verdict::Recreate(diff) => {
-                    return Err(format!("the kernel took the table and still shows a difference: {diff}"));
+                    return Err(Unlike::Table(Box::new(diff)).into());
                 }
             }
         }

@@ -51,7 +51,7 @@ fn a_value_that_the_kernel_ignores_is_named_and_everything_put_back() {
         let error = apply(&kernel, &map(after)).unwrap_err();
         let ApplyError::RolledBack { step, cause } = &error else { panic!("{error}") };
         assert_eq!(step.to_string(), "reload data");
-        assert!(cause.contains(says), "{cause}");
+        assert!(cause.to_string().contains(says), "{cause}");
         assert_eq!(kernel.state().mappings, was.mappings);
     }
 }

@@ -2,11 +2,13 @@
 
 use nix::errno::Errno;
 
-use super::super::error::{Failure, RefusedStep, Why};
+use super::super::cause::Cause;
+use super::super::error::Failure;
 use super::super::journal::{PriorState, UndoEntry};
+use super::super::refused_step::RefusedStep;
 use super::super::unseen::{self, Unfit};
 use super::super::{freeze, preparation, removal, resume, rows};
-use super::{Run, describe, refused};
+use super::{Run, refused};
 use crate::access::Access;
 use crate::identity::Key;
 use crate::kernel::{Id, Slot};
@@ -23,7 +25,7 @@ impl Run<'_, '_> {
         let Some((table, access)) = step.new_table() else { return Ok(()) };
         let rows = rows::first(&self.complete(step, table)?);
         let outcome = self.kernel.load(&step.id(), &rows, access);
-        outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
+        outcome.map_err(|error| Failure::new(step, rows::blame(self.kernel, &rows, error)))
     }
 
     pub(super) fn make(&self, step: &Step) -> Result<(), Failure> {
@@ -51,7 +53,7 @@ impl Run<'_, '_> {
             Operation::Remove(_) => self.remove(step, &id),
             Operation::Suspend { how, .. } => {
                 self.kernel.suspend(&id, *how).map_err(|error| {
-                    Failure::new(describe(step), &freeze::explained(self.kernel, (&id, &name), *how, &error))
+                    Failure::new(step, freeze::explained(self.kernel, (&id, &name), *how, error))
                 })?;
                 self.journal.push(UndoEntry::Suspended { id, name });
                 Ok(())
@@ -92,7 +94,7 @@ impl Run<'_, '_> {
         let id = step.id();
         if let Some(preparation) = &message.prepares {
             let lower = preparation::Recipient { kernel: self.kernel, journal: &self.journal, id: &id };
-            return lower.prepare(message, preparation).map_err(|cause| Failure::new(describe(step), &cause));
+            return lower.prepare(message, preparation).map_err(|cause| Failure::new(step, cause));
         }
         self.kernel.message(&id, message.sector, message.text.reveal()).map_err(refused(step))?;
         if message.cancels_removal() {
@@ -107,7 +109,7 @@ impl Run<'_, '_> {
         let serve = |table: &[Row]| {
             let rows = rows::first(table);
             let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
-            outcome.map_err(|error| Failure::new(describe(step), &rows::blame(self.kernel, &rows, &error)))
+            outcome.map_err(|error| Failure::new(step, rows::blame(self.kernel, &rows, error)))
         };
         let first = self.complete(step, table)?;
         self.look(step, &first)?;
@@ -115,9 +117,8 @@ impl Run<'_, '_> {
         let (Some(row), Some(key)) = (first.iter().find(|row| row.provisional), &step.mapping) else {
             return Ok(());
         };
-        let length = unseen::length(self.kernel, row).ok_or_else(|| {
-            Failure::new(describe(step), &"its metadata does not tell how long it may be; give it a length")
-        })?;
+        let length =
+            unseen::length(self.kernel, row).ok_or_else(|| Failure::new(step, Cause::UnknownLength))?;
         self.made().lengths.insert(Key::clone(key), length);
         serve(&self.complete(step, table)?)
     }
@@ -127,22 +128,21 @@ impl Run<'_, '_> {
         if step.reason.unseen.is_none() {
             return Ok(());
         }
-        let (allowed, failed) =
-            (self.plan.allow.contains(&Class::Format), |why| Failure { step: describe(step), why });
-        match unseen::judge(self.kernel, table) {
-            Err(Unfit::Contradicts(contradiction)) => {
-                let Some(mapping) = step.mapping.clone() else {
-                    return Err(Failure::new(describe(step), &contradiction));
-                };
-                let reason = Obstacle::Contradiction(*contradiction);
-                let conflict = Conflict { mapping, name: step.name.clone(), reason };
-                Err(failed(Why::Contradicted(conflict.into())))
-            }
+        let allowed = self.plan.allow.contains(&Class::Format);
+        let cause = match unseen::judge(self.kernel, table) {
+            Err(Unfit::Contradicts(contradiction)) => match step.mapping.clone() {
+                Some(mapping) => {
+                    let reason = Obstacle::Contradiction(*contradiction);
+                    Cause::Contradicted(Conflict { mapping, name: step.name.clone(), reason }.into())
+                }
+                None => Cause::Contradiction(contradiction),
+            },
             Err(Unfit::Blank(otherwise)) if !allowed => {
-                Err(failed(Why::Unapproved(RefusedStep::to_format(step, otherwise).into())))
+                Cause::Unapproved(RefusedStep::to_format(step, otherwise).into())
             }
-            Err(Unfit::Blank(_)) | Ok(()) => Ok(()),
-        }
+            Err(Unfit::Blank(_)) | Ok(()) => return Ok(()),
+        };
+        Err(Failure::new(step, cause))
     }
 
     /// Removes a device, after reading the state to recreate should a later step fail.
@@ -152,10 +152,10 @@ impl Run<'_, '_> {
             if error.errno() == Some(Errno::EBUSY) {
                 // The apply was told to stop while it waited for a close.
                 if self.is_stopped() {
-                    return Failure { step: describe(step), why: Why::Stopped };
+                    return Failure::new(step, Cause::Stopped);
                 }
-                let by = removal::users(self.kernel, step.number);
-                return Failure { step: describe(step), why: Why::InUse(step.name.clone(), by.into()) };
+                let by = removal::users(self.kernel, step.number).into();
+                return Failure::new(step, Cause::InUse { name: step.name.clone(), by });
             }
             refused(step)(error)
         })?;

@@ -47,10 +47,9 @@ fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
 impl From<VolumesError> for Failure {
     fn from(error: VolumesError) -> Self {
         let hint = match &error {
-            VolumesError::Kernel(_) | VolumesError::Gone { .. } => None,
             VolumesError::NotAPool { pool: Some(pool), .. } => {
                 let name = pool.name.as_deref().and_then(|name| Name::new(name).ok());
-                let word = name.map_or_else(|| pool.number.to_string(), |name| name.word().to_string());
+                let word = name.map_or_else(|| pool.number.to_string(), |name| name.word());
                 Some(format!("it has a volume of a pool: `dmctl volumes {word}` lists them"))
             }
             VolumesError::NotAPool { pool: None, .. } => {
@@ -58,7 +57,7 @@ impl From<VolumesError> for Failure {
             }
             VolumesError::Failed { .. } => Some(REPAIR.to_string()),
             VolumesError::Unreadable { why, .. } if why.needs_repair() => Some(REPAIR.to_string()),
-            VolumesError::Unreadable { .. } => None,
+            VolumesError::Kernel(_) | VolumesError::Gone { .. } | VolumesError::Unreadable { .. } => None,
         };
         let failure = match error {
             VolumesError::Kernel(error) => return error.into(),

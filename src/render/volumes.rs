@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::json::versioned;
+use crate::identity::Uuid;
 use crate::kernel::Slot;
 use crate::text::columns;
 use crate::thin_metadata::{ThinVolume, Usage};
@@ -134,7 +135,7 @@ impl VolumeDocument {
 
 impl VolumeDevice {
     fn of(user: &VolumeUser) -> Self {
-        let (owner, mapping) = user.device.uuid.as_ref().and_then(|uuid| uuid.parts()).unzip();
+        let (owner, mapping) = user.device.uuid.as_ref().and_then(Uuid::parts).unzip();
         Self {
             name: user.device.name.to_string(),
             number: user.device.number.to_string(),
@@ -165,7 +166,8 @@ pub fn volumes_schema() -> Value {
 pub fn volumes(pool: &PoolVolumes) -> String {
     let content = &pool.content;
     let usage = |Usage { used, total }: Usage| format!("{used}/{total}");
-    let held = content.held_root_block.map(|block| format!("; a metadata snapshot is held at block {block}"));
+    let snapshot =
+        content.held_root_block.map(|block| format!("; a metadata snapshot is held at block {block}"));
     let count = match content.volumes.len() {
         0 => "holds no volume".to_string(),
         1 => "holds 1 volume".to_string(),
@@ -180,7 +182,7 @@ pub fn volumes(pool: &PoolVolumes) -> String {
         usage(content.metadata_blocks),
         content.transaction_id,
         content.time,
-        held.unwrap_or_default(),
+        snapshot.unwrap_or_default(),
     );
     let row = |volume: &ThinVolume| {
         let devices: Vec<String> =

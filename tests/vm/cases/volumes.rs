@@ -124,12 +124,12 @@ pub fn all_fields_are_those_of_thin_dump(guest: &Guest) -> Result<()> {
     let line = ran.stdout.lines().find(|line| line.starts_with("100 ")).unwrap_or_default();
     ensure!(line.contains("made at transaction 6, time 3") && line.ends_with("no device"), "{line}");
 
-    let live = pool.content()?;
+    let content = pool.content()?;
     dmctl(&["remove", "one"])?;
     dmctl(&["remove", "pool"])?;
     let down = dumped(&[])?;
-    same(&live, &down)?;
-    ensure!(live.data_blocks.total == down.0[3], "{:?}", down.0);
+    same(&content, &down)?;
+    ensure!(content.data_blocks.total == down.0[3], "{:?}", down.0);
     same(&pool.content()?, &down)
 }
 

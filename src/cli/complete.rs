@@ -12,8 +12,9 @@ use crate::config::{self, Pipes, Rules};
 use crate::identity::Name;
 use crate::kernel::live::{self, Live, Udev};
 use crate::kernel::simulated::Simulated;
-use crate::kernel::{KernelError, ReadKernel};
+use crate::kernel::{Id, KernelError, ReadKernel, Slot};
 use crate::policy::Class;
+use crate::targets::{self, ANY_WORD, Kind, MessageForm, MessageRisk};
 use crate::volumes;
 use anyhow::anyhow;
 use clap::{Command, ValueEnum};
@@ -93,6 +94,31 @@ fn pools_of(kernel: &dyn ReadKernel) -> Result<Vec<Name>, KernelError> {
         }
     }
     Ok(pools)
+}
+
+/// Lists the first words of the messages that the device of the words takes; of every target where it is not found.
+pub(crate) fn messages() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let words = words();
+        let kinds = kinds(&words).unwrap_or_default();
+        let is_meant = |kind: &&Kind| kinds.is_empty() || kinds.iter().any(|one| one == kind.name);
+        let forms = targets::KINDS.iter().filter(is_meant).flat_map(|kind| kind.traits.messages);
+        let is_sent =
+            |form: &&MessageForm| matches!(form.risk, MessageRisk::Class(_)) && form.word != ANY_WORD;
+        candidates(forms.filter(is_sent).map(|form| form.word.to_string()).collect())
+    })
+}
+
+/// Reads the types of the targets of the device that is named behind `message`.
+fn kinds(words: &[OsString]) -> Option<Vec<String>> {
+    let mut behind = words.iter().skip_while(|word| *word != "message").skip(1);
+    let name = Name::new(behind.find(|word| !word.to_string_lossy().starts_with('-'))?.to_str()?).ok()?;
+    let kernel: Box<dyn ReadKernel> = match kernel(words) {
+        Some(file) => Box::new(Simulated::open(&file).ok()?),
+        None => Box::new(Live::open(Udev::Off).ok()?),
+    };
+    let device = kernel.device(&Id::Name(name), Slot::Live).ok()??;
+    Some(device.table.iter().map(|row| row.kind.to_string()).collect())
 }
 
 /// Lists the keys of the map that the words name.

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// The devices: a name, a path of it, or its number; without any, every device of the host
     #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
-    /// Print the kernel's own words, as `dmsetup status` does
+    /// Print each row in the kernel's own words: start, length, type, text
     #[arg(long, conflicts_with_all = ["json", "format"])]
     raw: bool,
     #[command(flatten)]

@@ -38,6 +38,7 @@ mod import_concise;
 mod info;
 mod list;
 mod man;
+mod message;
 mod plan;
 mod progress;
 mod reload;
@@ -136,6 +137,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Graph(args) => graph::run(context, &args),
         Verb::Health(args) => health::run(context, &args),
         Verb::Wait(args) => wait::run(context, &args),
+        Verb::Message(args) => message::run(context, args),
         Verb::Volumes(args) => volumes::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),

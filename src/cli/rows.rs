@@ -38,20 +38,24 @@ impl Rows {
     }
 
     pub(crate) fn read(self) -> Result<Table, Failure> {
-        let text =
-            self.table.map_or_else(from_stdin, Ok).map_err(|error| Failure::new(Exit::Error, error))?;
+        let text = self.table.map_or_else(|| text_of_stdin("table"), Ok)?;
         parse_table(text.reveal()).map_err(|error| Failure::new(Exit::Error, error))
     }
 }
 
-fn from_stdin() -> anyhow::Result<Secret> {
+/// Reads standard input; `what` names it in an error.
+pub(super) fn text_of_stdin(what: &str) -> Result<Secret, Failure> {
+    from_stdin(what).map_err(|error| Failure::new(Exit::Error, error))
+}
+
+fn from_stdin(what: &str) -> anyhow::Result<Secret> {
     let bytes = standard_input(LIMIT).map_err(|error| anyhow!("standard input can't be read: {error}"))?;
     if bytes.len() as u64 > LIMIT {
-        return Err(anyhow!("the table on standard input is larger than {} MiB", LIMIT >> 20));
+        return Err(anyhow!("the {what} on standard input is larger than {} MiB", LIMIT >> 20));
     }
     // The bytes are not put into the error: they may be a key.
     let mut text =
-        files::wiped_text(bytes).map_err(|_| anyhow!("the table on standard input is not UTF-8 text"))?;
+        files::wiped_text(bytes).map_err(|_| anyhow!("the {what} on standard input is not UTF-8 text"))?;
     Ok(Secret::new(std::mem::take(&mut *text)))
 }
 

@@ -49,6 +49,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod foreign;
+mod message;
 mod origins;
 mod read;
 mod reload;
@@ -68,6 +69,7 @@ pub use error::{LeftState, OpError};
 pub(crate) use find::state_of;
 pub use find::{by_name, find, new_name};
 pub use foreign::Foreign;
+pub use message::{MessageError, Order, message};
 pub use read::{info, list, table};
 pub use reload::reload;
 pub use remove::{RemoveOptions, Removed, remove};

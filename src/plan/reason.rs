@@ -87,6 +87,8 @@ pub enum Consequence {
     RemovedOnClose,
     /// The table in the inactive slot is cleared.
     InactiveCleared,
+    /// What the target does when it takes the message.
+    MessageDoes(&'static str),
     /// These devices are suspended while a snapshot is made.
     Suspends(Arc<[Held]>),
 }
@@ -219,6 +221,7 @@ impl fmt::Display for Consequence {
             Self::LengthAfterLoad => "its length is known after a first load",
             Self::RemovedOnClose => "it goes away as soon as it is closed",
             Self::InactiveCleared => "a table was left in its inactive slot, and is cleared",
+            Self::MessageDoes(does) => return write!(f, "it {does}"),
             Self::Suspends(held) => {
                 let names: Vec<String> = held.iter().map(|held| held.name.plain().into_owned()).collect();
                 return f.write_str(&suspended_meanwhile(&names));

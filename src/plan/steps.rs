@@ -290,6 +290,10 @@ fn push_messages(change: &Change<'_>, steps: &mut Vec<Step>) {
         for text in &row.messages {
             let message = Message { sector: row.start, text: text.clone(), prepares: None };
             let mut step = step(change, Class::Create, Cause::AfterLoad.into(), Operation::Message(message));
+            if let Some(form) = row.target.traits().losing_message(text.reveal()) {
+                step.class = Class::Loss;
+                step.reason.consequence = Some(Consequence::MessageDoes(form.does));
+            }
             if matches!(change.drift, Drift::Replaced(_)) {
                 // The message is sent after the device was recreated.
                 step.name = change.mapping.name.clone();

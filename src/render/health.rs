@@ -42,7 +42,7 @@ pub fn health(devices: &[DeviceHealth]) -> String {
     columns(&rows)
 }
 
-/// Writes each row as `dmsetup status` does: start, length, type, and the kernel's words as they are. With more than one
+/// Writes each row as the kernel does: start, length, type, and its words as they are. With more than one
 /// device, its name stands in front.
 pub fn raw_health(devices: &[DeviceHealth]) -> String {
     let mut text = String::new();

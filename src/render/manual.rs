@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::targets::{KINDS, Kind, Mode, Traits};
+use crate::targets::{ANY_WORD, KINDS, Kind, MessageRisk, Mode, Traits};
 use crate::text::{push, push_line};
 
 /// The most levels of nested fields; every target has fewer.
@@ -22,7 +22,7 @@ A row of a table is written as its `type`, the fields of that type, and four key
 | `type` | which target |
 | `start` | the first sector it serves; left out, it follows the row before |
 | `length` | how many sectors; left out or `\"rest\"`, up to the end of the device below, for the targets that have one |
-| `messages` | what is sent to the target after each load of its table |
+| `messages` | what is sent to the target after each load of its table; `dmctl message` sends one at once |
 
 A **size** is an integer, or text with a unit such as `\"10GiB\"`; an integer counts sectors of 512 bytes, or bytes where
 the table says so. A **device** is a path, `major:minor`, `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=` with a value, or
@@ -59,6 +59,7 @@ fn section(kind: &Kind) -> String {
     if !traits.is_empty() {
         fact("Table", &format!("{}.", traits.join("; ")));
     }
+    out += &messages(kind.traits);
     push!(out, "\n```toml\n[[mappings.NAME.targets]]\n{}\n```\n", doc.example);
     out
 }
@@ -77,6 +78,26 @@ fn traits(traits: Traits) -> Vec<&'static str> {
         (traits.secret, "it may hold a key, which dmctl never shows"),
     ];
     mode.into_iter().chain(rules.into_iter().filter(|(on, _)| *on).map(|(_, rule)| rule)).collect()
+}
+
+/// Lists the messages that a target takes.
+fn messages(traits: Traits) -> String {
+    if traits.messages.is_empty() {
+        return String::new();
+    }
+    let mut out = "\n| message | class | what the kernel does |\n|---|---|---|\n".to_string();
+    for form in traits.messages {
+        let word =
+            if form.word == ANY_WORD { "a setting of the policy" } else { &format!("`{}`", form.word) };
+        let arguments = form.arguments.replace('|', "\\|");
+        let arguments = if arguments.is_empty() { arguments } else { format!(" `{arguments}`") };
+        let risk = match form.risk {
+            MessageRisk::Class(class) => format!("`{class}`"),
+            MessageRisk::Never(why) => format!("not sent: {why}"),
+        };
+        push_line!(out, "| {word}{arguments} | {risk} | {} |", form.does);
+    }
+    out
 }
 
 /// A field of a target, or of a table inside one.

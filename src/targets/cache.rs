@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow,
-    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
-    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, alternatives, le32, option,
+    ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow,
+    LiveRow, MessageForm, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, alternatives,
+    le32, option,
 };
 use crate::device::Device;
+use crate::policy::Class;
 use crate::units::Sectors;
 
 /// `CACHE_SUPERBLOCK_MAGIC` of `dm-cache-metadata.c`, written there in octal.
@@ -139,10 +141,22 @@ impl Cache {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("migration_threshold", "SECTORS", "moves at most that many sectors at once"),
+    MessageForm::of(
+        "invalidate_cblocks",
+        "BLOCK|FIRST-END ...",
+        "drops blocks from the cache, in passthrough mode alone; END is the first that stays",
+        Class::Loss,
+    ),
+    MessageForm::tunes(ANY_WORD, "VALUE", "sets a value of the policy"),
+];
+
 impl TargetKind for Cache {
     const NAME: &'static str = "cache";
     const TRAITS: Traits =
-        Traits { status: Status::Always, counts_from_device: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, counts_from_device: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A slow device with the blocks in use kept on a fast one.",
         since: "3.9",

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata,
-    OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken, State,
-    Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
+    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
+    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
+    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -65,10 +65,22 @@ impl Clone {
     };
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("enable_hydration", "", "copies in the background"),
+    MessageForm::tunes("disable_hydration", "", "copies no more in the background"),
+    MessageForm::tunes("hydration_threshold", "REGIONS", "copies at most that many regions at once"),
+    MessageForm::tunes(
+        "hydration_batch_size",
+        "REGIONS",
+        "copies that many regions that follow each other in one request",
+    ),
+];
+
 impl TargetKind for Clone {
     const NAME: &'static str = "clone";
     const TRAITS: Traits =
-        Traits { status: Status::Always, suspend_before_load: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, suspend_before_load: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A copy of a device that can be used, and written, while it is being made: what is not copied \
                   yet is read from the source.",

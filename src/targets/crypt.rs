@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::integrity::Integrity;
 use super::{
-    DeviceUse, Differences, Doc, Effect, NeededBelow, NoRoom, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks, keyed,
-    of_type, option, redact_unknown, redact_words, sector_size,
+    DeviceUse, Differences, Doc, Effect, MessageForm, NeededBelow, NoRoom, Options, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
+    keyed, of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{
     Key, KeySizes, KeySlot, KeySource, Keyring, SlotForm, UnknownName, cipher_problem, iv_mode, unknown_name,
 };
+use crate::policy::Class;
 use crate::units::{Bytes, SECTOR, Sectors};
 pub(crate) use tag::Tag;
 #[cfg(test)]
@@ -127,9 +128,17 @@ impl Crypt {
     };
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[MessageForm::of(
+    "key",
+    "set KEY | wipe",
+    "sets another key, or none, of a suspended device: what was written with the key can't be read then",
+    Class::Loss,
+)];
+
 impl TargetKind for Crypt {
     const NAME: &'static str = "crypt";
-    const TRAITS: Traits = Traits { secret: true, messages: true, ..Traits::EARLY };
+    const TRAITS: Traits = Traits { secret: true, messages: MESSAGES, ..Traits::EARLY };
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device, encrypted.",
         since: "2.6",

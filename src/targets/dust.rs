@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FreshRow, Hazards, LiveRow, ParamsError, Printer, Problems, State,
-    Status, Target, TargetKind, Traits, Words,
+    DeviceUse, Differences, Doc, Effect, FreshRow, Hazards, LiveRow, MessageForm, ParamsError, Printer,
+    Problems, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -28,9 +28,26 @@ pub(crate) struct Dust {
     pub block_size: Bytes,
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes(
+        "addbadblock",
+        "BLOCK [WRITES]",
+        "makes a block bad; that many writes to it fail first",
+    ),
+    MessageForm::tunes("removebadblock", "BLOCK", "makes a block good"),
+    MessageForm::tunes("queryblock", "BLOCK", "tells whether a block is bad"),
+    MessageForm::tunes("countbadblocks", "", "tells how many blocks are bad"),
+    MessageForm::tunes("listbadblocks", "", "lists the bad blocks"),
+    MessageForm::tunes("clearbadblocks", "", "makes all blocks good"),
+    MessageForm::tunes("enable", "", "lets reads of bad blocks fail"),
+    MessageForm::tunes("disable", "", "lets reads of bad blocks through"),
+    MessageForm::tunes("quiet", "", "logs each bad block that is met, or no more: it toggles"),
+];
+
 impl TargetKind for Dust {
     const NAME: &'static str = "dust";
-    const TRAITS: Traits = Traits { status: Status::Always, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A disk with bad blocks: the message `addbadblock N` makes reads of a block fail until it is \
                   written, `enable` and `disable` turn the behaviour on and off. It starts turned off.",

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata, OnDisk,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits,
-    Words, le32,
+    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
+    Metadata, OnDisk, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    TargetKind, Traits, Words, le32,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -33,13 +33,24 @@ pub(crate) struct Era {
     pub block_size: Sectors,
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("checkpoint", "", "begins a new era"),
+    MessageForm::tunes(
+        "take_metadata_snap",
+        "",
+        "holds a snapshot of the metadata, for programs that read it",
+    ),
+    MessageForm::tunes("drop_metadata_snap", "", "lets go of it"),
+];
+
 impl TargetKind for Era {
     const NAME: &'static str = "era";
     const TRAITS: Traits = Traits {
         status: Status::HangsSuspended,
         counts_from_device: true,
         suspend_before_load: true,
-        messages: true,
+        messages: MESSAGES,
         ..Traits::PLAIN
     };
     const DOC: Doc = Doc {

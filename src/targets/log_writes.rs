@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Metadata, ParamsError, Printer,
-    RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Metadata, ParamsError,
+    Printer, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -22,10 +22,13 @@ pub(crate) struct LogWrites {
     pub log_device: Device,
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[MessageForm::tunes("mark", "WORD", "puts a mark into the log")];
+
 impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
     const TRAITS: Traits =
-        Traits { status: Status::Always, counts_from_device: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, counts_from_device: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
                   replay them. The message `mark TEXT` puts a mark into the log.",

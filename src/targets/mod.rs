@@ -49,13 +49,13 @@ use frame::state::MetadataMode;
 pub use frame::state::{
     Copy, FreshRow, Health, Left, LiveRow, Progress, ProgressUnit, Remedy, State, Unfinished,
 };
-pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 pub use frame::{
-    Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences, Doc,
-    Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageText, Mode, NeededBelow,
-    NeededTags, NoRoom, OnDisk, OriginUse, ParamsError, Place, Prepare, Problem, Problems, RemainingLength,
-    SizeTaken, Status, Style, Target, Traits, Unit, Value, VolumeList,
+    ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences,
+    Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm, MessageRisk,
+    MessageText, Mode, NeededBelow, NeededTags, NoRoom, OnDisk, OriginUse, ParamsError, Place, Prepare,
+    Problem, Problems, RemainingLength, SizeTaken, Status, Style, Target, Traits, Unit, Value, VolumeList,
 };
+pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 use frame::{
     Choice, Given, Operand, Options, Syntax, alternatives, begins_with, choice, in_whole_blocks, keyed, le16,
     le32, le64, option, part, redact_unknown, redact_words, sector_size,

@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::choice::choice;
 use super::{
-    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, Options, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Unit, Words, alternatives,
-    option,
+    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Unit,
+    Words, alternatives, option,
 };
 use crate::device::Device;
+use crate::policy::Class;
 
 /// The most words of features the kernel reads.
 const MAX_FEATURES: usize = 8;
@@ -249,12 +250,27 @@ impl Multipath {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes(
+        "fail_path",
+        "DEVICE",
+        "uses a path no more; without any path left I/O fails or waits",
+    ),
+    MessageForm::tunes("reinstate_path", "DEVICE", "uses a path again"),
+    MessageForm::tunes("disable_group", "GROUP", "uses a group only when there is no other"),
+    MessageForm::tunes("enable_group", "GROUP", "uses a group again"),
+    MessageForm::tunes("switch_group", "GROUP", "uses this group first"),
+    MessageForm::tunes("queue_if_no_path", "", "lets I/O wait while there is no path"),
+    MessageForm::of("fail_if_no_path", "", "fails I/O without a path, also what waits now", Class::Loss),
+];
+
 impl TargetKind for Multipath {
     const NAME: &'static str = "multipath";
     const TRAITS: Traits = Traits {
         singleton: true,
         immutable: true,
-        messages: true,
+        messages: MESSAGES,
         passes_tags: true,
         status: Status::Always,
         ..Traits::PLAIN

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Choice, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, Metadata, Options,
-    ParamsError, Printer, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits,
-    Unfinished, Words, alternatives,
+    Choice, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata,
+    Options, ParamsError, Printer, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind,
+    Traits, Unfinished, Words, alternatives,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -81,10 +81,14 @@ fn look(bytes: &[u8]) -> Found {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] =
+    &[MessageForm::tunes("gc_percent", "PERCENT", "begins to write back when the cache is that full")];
+
 impl TargetKind for Pcache {
     const NAME: &'static str = "pcache";
     const TRAITS: Traits =
-        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, singleton: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "A write-back cache in persistent memory (DAX), in front of a slower device.",
         since: "6.18",

@@ -16,12 +16,13 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::choice::choice;
 use super::{
     Below, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Health, LiveRow,
-    Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives,
-    option,
+    MessageForm, Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
+    alternatives, option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
+use crate::policy::Class;
 use crate::units::Sectors;
 
 use check::{MAX_INT, MAX_WRITE_BEHIND};
@@ -199,9 +200,27 @@ impl Raid {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("check", "", "reads all and counts mismatches"),
+    MessageForm::of(
+        "repair",
+        "",
+        "overwrites what differs: the later legs of raid1, the parity of raid4, 5 and 6",
+        Class::Loss,
+    ),
+    MessageForm::tunes("resync", "", "begins to sync, or goes on"),
+    MessageForm::tunes("recover", "", "begins to rebuild, or goes on"),
+    MessageForm::tunes("reshape", "", "begins to reshape, or goes on"),
+    MessageForm::never("frozen", "stops what runs", NEVER_STOPS),
+    MessageForm::never("idle", "stops what runs", NEVER_STOPS),
+];
+/// Seen on 6.12.117: after either word the kernel prints `AA n/n idle` over a leg that is not rebuilt.
+const NEVER_STOPS: &str = "the kernel may then tell an array in sync that is not";
+
 impl TargetKind for Raid {
     const NAME: &'static str = "raid";
-    const TRAITS: Traits = Traits { status: Status::WhileActive, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::WhileActive, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
                   what is consistent; without them nothing does.",

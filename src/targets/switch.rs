@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, Hazards, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    Target, TargetKind, Traits, Words,
+    DeviceUse, Differences, Doc, Effect, Hazards, MessageForm, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
+use crate::policy::Class;
 use crate::units::Sectors;
 
 /// Regions of one device, each led over a path of its own.
@@ -34,9 +35,17 @@ pub(crate) struct SwitchPath {
     pub offset: Sectors,
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[MessageForm::of(
+    "set_region_mappings",
+    "[REGION]:PATH ...",
+    "leads regions over other paths, until the next reload; hexadecimal numbers",
+    Class::Remap,
+)];
+
 impl TargetKind for Switch {
     const NAME: &'static str = "switch";
-    const TRAITS: Traits = Traits { messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Leads each region of a device over one of several paths. The message `set_region_mappings` says \
                   which; until then all regions take the first.",

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::failed::Failed;
 use super::{
     Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
-    Metadata, Mode, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList, Words, in_whole_blocks,
-    le32, le64, option,
+    MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList, Words,
+    in_whole_blocks, le32, le64, option,
 };
 use crate::device::Device;
+use crate::policy::Class;
 use crate::thin_metadata::{MAGIC, NEEDS_CHECK, at};
 use crate::units::Sectors;
 
@@ -83,6 +84,25 @@ impl ThinPool {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("create_thin", "ID", "makes an empty volume"),
+    MessageForm::tunes(
+        "create_snap",
+        "ID ORIGIN",
+        "makes a snapshot of a volume, which must be suspended where it is in use",
+    )
+    .copying(),
+    MessageForm::of("delete", "ID", "deletes a volume", Class::Loss),
+    MessageForm::tunes("set_transaction_id", "IS WANTED", "raises the transaction id, where it is as said"),
+    MessageForm::tunes(
+        "reserve_metadata_snap",
+        "",
+        "holds a snapshot of the metadata, for programs that read it",
+    ),
+    MessageForm::tunes("release_metadata_snap", "", "lets go of it"),
+];
+
 impl TargetKind for ThinPool {
     const NAME: &'static str = "thin-pool";
     const TRAITS: Traits = Traits {
@@ -90,7 +110,7 @@ impl TargetKind for ThinPool {
         singleton: true,
         immutable: true,
         mode: Mode::Writable,
-        messages: true,
+        messages: MESSAGES,
         ..Traits::PLAIN
     };
     const DOC: Doc = Doc {

@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use self::version::{Version, take_unused, thread_list};
 use super::argument::Argument;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow, Metadata, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target, TargetKind, Traits, Unit,
-    Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow, MessageForm, Metadata,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target, TargetKind,
+    Traits, Unit, Words,
 };
 use crate::device::Device;
+use crate::policy::Class;
 use crate::units::{Bytes, SECTOR, Sectors};
 
 /// What a formatted device starts with.
@@ -212,10 +213,28 @@ fn look(bytes: &[u8]) -> Found {
     if bytes.starts_with(MAGIC) { Found::Right } else { Found::Other }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("stats", "", "tells its counters"),
+    MessageForm::tunes("config", "", "tells its configuration"),
+    MessageForm::tunes("compression", "on|off", "compresses, until the next suspend"),
+    MessageForm::of(
+        "index-create",
+        "",
+        "throws the index of equal blocks away, and begins one; data stays",
+        Class::Loss,
+    ),
+    MessageForm::tunes("index-close", "", "finds no equal blocks any more"),
+    MessageForm::tunes("index-enable", "", "finds equal blocks, until the next suspend"),
+    MessageForm::tunes("index-disable", "", "finds no equal blocks, until the next suspend"),
+    MessageForm::tunes("dump", "[WHAT]", "logs its state"),
+    MessageForm::tunes("dump-on-shutdown", "", "logs its state when it ends"),
+];
+
 impl TargetKind for Vdo {
     const NAME: &'static str = "vdo";
     const TRAITS: Traits =
-        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, singleton: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Stores equal blocks once, compresses them where that is wanted, and offers more space than it has.",
         since: "6.9",

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow,
-    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
-    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives, begins_with,
-    le32, le64, option,
+    MessageForm, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives,
+    begins_with, le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -135,9 +135,17 @@ impl Writecache {
     }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[
+    MessageForm::tunes("flush", "", "writes all back, and ends then"),
+    MessageForm::tunes("flush_on_suspend", "", "writes all back at the next suspend"),
+    MessageForm::tunes("cleaner", "", "writes all back, and takes no more blocks, until the next reload"),
+    MessageForm::tunes("clear_stats", "", "counts from 0 again"),
+];
+
 impl TargetKind for Writecache {
     const NAME: &'static str = "writecache";
-    const TRAITS: Traits = Traits { status: Status::Always, messages: true, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits { status: Status::Always, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Writes go to a fast device first, and to their place later. Reads of what is not in the cache go \
                   to the origin.",

@@ -12,9 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, Metadata, NoRoom, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
-    begins_with,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata, NoRoom,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits,
+    Words, begins_with,
 };
 use crate::device::Device;
 
@@ -39,10 +39,13 @@ fn look(bytes: &[u8]) -> Found {
     if begins_with(bytes, MAGIC) { Found::Right } else { Found::Fatal }
 }
 
+/// The messages that it takes.
+const MESSAGES: &[MessageForm] = &[MessageForm::tunes("reclaim", "", "frees zones now")];
+
 impl TargetKind for Zoned {
     const NAME: &'static str = "zoned";
     const TRAITS: Traits =
-        Traits { status: Status::Always, singleton: true, messages: true, ..Traits::PLAIN };
+        Traits { status: Status::Always, singleton: true, messages: MESSAGES, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "Takes writes anywhere and turns them into the sequential ones that a zoned disk wants.",
         since: "4.13",

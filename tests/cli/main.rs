@@ -22,6 +22,7 @@ mod lab;
 mod lock;
 mod lower;
 mod memory;
+mod message;
 mod message_keys;
 mod parts;
 mod plan;

@@ -83,6 +83,24 @@ fn documents_are_plain() {
     none(&hits.collect::<Vec<_>>());
 }
 
+/// What dmctl does itself is not sent to another program.
+#[test]
+fn no_document_sends_a_reader_to_dmsetup_for_a_state() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = files("docs", "md");
+    texts.extend(files("examples", "toml"));
+    texts.extend(files("src", "rs"));
+    texts.push(File { path: "README.md".into(), text: fs::read_to_string(root.join("README.md")).unwrap() });
+    assert!(texts.len() > 100);
+    let sent = ["status", "message", "wait"].map(|verb| format!("dmsetup {verb}"));
+    let hits = texts.iter().flat_map(|file| {
+        let is_hit = |line: &str| sent.iter().any(|words| line.contains(words.as_str()));
+        let lines = file.text.lines().enumerate().filter(move |(_, line)| is_hit(line));
+        lines.map(|(index, _)| format!("{}:{}", file.path, index + 1)).collect::<Vec<_>>()
+    });
+    none(&hits.collect::<Vec<_>>());
+}
+
 #[test]
 fn a_phrase_is_found_in_comments_alone_and_over_a_line_break() {
     let text = "//! Nobody knows.\nlet nobody = 1; // nobody\n    /// A device that stands\n    /// on another.\n    /// Whoever's.\n// side by sideways";

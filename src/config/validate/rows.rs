@@ -3,7 +3,7 @@
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::model::{Length, Mapping, MappingRow, Origin};
 use crate::device::Device;
-use crate::targets::{Mode, Problems, RemainingLength};
+use crate::targets::{MessageRisk, Mode, Problems, RemainingLength};
 use crate::units::{MAX_BYTES, SECTOR, Sectors};
 
 /// The most sectors a device can have.
@@ -132,13 +132,22 @@ fn check_messages(row: &MappingRow, origin: &dyn Fn() -> Origin, diagnostics: &m
         if message.trim().is_empty() || message.contains(char::is_control) {
             let rule = "a message is one line of words, such as \"addbadblock 60\"";
             diagnostics.push(Diagnostic::error(rule).at(at()));
-        } else if !row.target.traits().messages && !message.trim_start().starts_with('@') {
-            let kind = row.target.kind();
-            let refused = Diagnostic::error(format!(
-                "a `{kind}` target takes no messages, and the kernel refuses each"
-            ));
-            diagnostics.push(refused.at(at()).help("take it out"));
+        } else if let Some(problem) = wrong_message(row, message) {
+            diagnostics.push(Diagnostic::error(problem).at(at()).help("take it out"));
         }
+    }
+}
+
+/// Tells why a message is not sent: the target takes none, or the message does harm.
+fn wrong_message(row: &MappingRow, message: &str) -> Option<String> {
+    let (traits, kind) = (row.target.traits(), row.target.kind());
+    let first = message.split_whitespace().next().filter(|first| !first.starts_with('@'))?;
+    if traits.messages.is_empty() {
+        return Some(format!("a `{kind}` target takes no messages, and the kernel refuses each"));
+    }
+    match traits.message(first)?.risk {
+        MessageRisk::Never(why) => Some(format!("`{first}` is not sent to a `{kind}` target: {why}")),
+        MessageRisk::Class(_) => None,
     }
 }
 

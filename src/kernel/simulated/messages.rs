@@ -10,47 +10,7 @@ use super::model::Model;
 use super::refusal::Refusal;
 use super::thin;
 use crate::identity::DevNum;
-
-/// The first words of the messages that a target accepts, in lower case. `*` is any word, for targets that accept
-/// names of settings, which their policies define.
-const UNDERSTOOD: &[(&str, &[&str])] = &[
-    ("cache", &["*"]),
-    ("clone", &["enable_hydration", "disable_hydration", "hydration_threshold", "hydration_batch_size"]),
-    (
-        "dust",
-        &[
-            "addbadblock",
-            "removebadblock",
-            "queryblock",
-            "countbadblocks",
-            "clearbadblocks",
-            "listbadblocks",
-            "enable",
-            "disable",
-            "quiet",
-        ],
-    ),
-    ("era", &["checkpoint", "take_metadata_snap", "drop_metadata_snap"]),
-    ("log-writes", &["mark"]),
-    (
-        "multipath",
-        &[
-            "queue_if_no_path",
-            "fail_if_no_path",
-            "disable_group",
-            "enable_group",
-            "switch_group",
-            "reinstate_path",
-            "fail_path",
-        ],
-    ),
-    ("pcache", &["gc_percent"]),
-    ("raid", &["idle", "frozen", "resync", "recover", "check", "repair", "reshape"]),
-    ("switch", &["set_region_mappings"]),
-    ("vdo", &["*"]),
-    ("writecache", &["flush", "flush_on_suspend", "cleaner", "clear_stats"]),
-    ("zoned", &["reclaim"]),
-];
+use crate::targets;
 
 /// Sends `text` to the target at `sector` of a mapping.
 pub(super) fn send(model: &mut Model, number: DevNum, sector: u64, text: &str) -> Result<(), Refusal> {
@@ -76,13 +36,13 @@ pub(super) fn send(model: &mut Model, number: DevNum, sector: u64, text: &str) -
         let active = Refusal::new(Errno::EINVAL, "crypt: not suspended during key manipulation.");
         return if suspended { Ok(()) } else { Err(active) };
     }
-    let Some((_, understood)) = UNDERSTOOD.iter().find(|(kind, _)| *kind == row.kind) else {
+    let traits = targets::find(&row.kind).map(|kind| kind.traits);
+    let Some(traits) = traits.filter(|traits| !traits.messages.is_empty()) else {
         return Err(Refusal::new(Errno::EINVAL, "Target type does not support messages"));
     };
-    if understood.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(first)) {
-        Ok(())
-    } else {
-        Err(Refusal::new(Errno::EINVAL, format!("{}: unrecognised message received", row.kind)))
+    match traits.message(first) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::new(Errno::EINVAL, format!("{}: unrecognised message received", row.kind))),
     }
 }
 
@@ -94,22 +54,5 @@ fn to_core(model: &mut Model, number: DevNum, words: &[&str]) -> Result<(), Refu
             Ok(())
         }
         _ => Err(Refusal::new(Errno::EINVAL, "Unsupported message sent to DM core")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::targets::KINDS;
-
-    /// A message that is an error of a map must be one that the kernel refuses.
-    #[test]
-    fn only_targets_with_a_handler_take_messages() {
-        // `key` is taken while the device is suspended, and pools are modelled elsewhere.
-        let elsewhere = ["crypt", "thin-pool"];
-        for kind in KINDS {
-            let understood = UNDERSTOOD.iter().any(|(known, _)| *known == kind.name);
-            assert_eq!(understood || elsewhere.contains(&kind.name), kind.traits.messages, "{}", kind.name);
-        }
     }
 }

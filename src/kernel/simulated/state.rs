@@ -278,7 +278,7 @@ pub struct StateRow {
     #[serde(default, with = "notation::clear")]
     #[schemars(with = "String")]
     pub params: Secret,
-    /// Its state, as the kernel prints it for a live table (`dmsetup status`, without the first three words). Left out, it is
+    /// Its state, as the kernel prints it for a live table (a row of `dmctl health --raw`, without its first three words). Left out, it is
     /// what the kernel prints for a device that was just made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,

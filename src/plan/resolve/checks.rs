@@ -28,7 +28,7 @@ impl Resolver<'_, '_> {
             if let Some(why) = target.refuses_message(message.reveal()) {
                 problems.at(format!("messages[{index}]"), why).help(
                     "leave it out, and write the key that the device should have as `key`; a key is wiped by hand, with \
-                     `dmctl suspend` and `dmsetup message`",
+                     `dmctl suspend` and `dmctl message`",
                 );
             }
         }

@@ -8,11 +8,12 @@ use std::ops::Range;
 use super::incomparable::UnknownKey;
 use super::state::{LiveRow, State};
 use super::{
-    Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, ParamsError, Printer,
-    Status, Style, Target, Traits, Words,
+    ANY_WORD, Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, MessageForm,
+    ParamsError, Printer, Status, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
+use crate::policy::Class;
 use crate::redact;
 use crate::secret::{REDACTED, Secret};
 
@@ -169,6 +170,10 @@ impl Target for Generic {
     }
 }
 
+/// Of a type that dmctl does not know it can't be told what a message does.
+const UNKNOWN: &[MessageForm] =
+    &[MessageForm::of(ANY_WORD, "", "does what dmctl does not know", Class::Loss)];
+
 impl ErasedTarget for Generic {
     fn kind(&self) -> &str {
         &self.kind
@@ -176,7 +181,7 @@ impl ErasedTarget for Generic {
 
     fn traits(&self) -> Traits {
         // The meaning of an unknown target's words is unknown: treat them as if they held a key. So is whether it takes messages.
-        Traits { secret: true, messages: true, status: Status::Always, ..Traits::PLAIN }
+        Traits { secret: true, messages: UNKNOWN, status: Status::Always, ..Traits::PLAIN }
     }
 
     fn params(&self, style: Style) -> String {

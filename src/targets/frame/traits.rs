@@ -1,5 +1,8 @@
 //! How the kernel treats a target type, and its page of the manual.
 
+use super::{ANY_WORD, MessageForm, MessageRisk};
+use crate::policy::Class;
+
 /// How the kernel treats tables with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
@@ -16,8 +19,8 @@ pub struct Traits {
     /// The kernel can make it by itself before anything else runs (`dm_allowed_targets` in
     /// `drivers/md/dm-init.c`).
     pub early: bool,
-    /// Whether it takes messages (`message` of its `struct target_type`).
-    pub messages: bool,
+    /// The messages that it takes (`message` of its `struct target_type`).
+    pub messages: &'static [MessageForm],
     /// Whether its device has the tags that a device below keeps with each sector (`DM_TARGET_PASSES_INTEGRITY`).
     pub passes_tags: bool,
     /// Whether it finds a sector below by its number in the device, and not in the row: its `map` does not subtract the
@@ -61,11 +64,22 @@ impl Traits {
         mode: Mode::Any,
         secret: false,
         early: false,
-        messages: false,
+        messages: &[],
         passes_tags: false,
         counts_from_device: false,
         status: Status::None,
     };
+
+    /// Returns the form of a message that begins with this word, where the target takes such a one.
+    pub fn message(&self, first: &str) -> Option<&'static MessageForm> {
+        self.messages.iter().find(|form| form.begins(first))
+    }
+
+    /// Returns the form of a message that is known to lose data.
+    pub(crate) fn losing_message(&self, text: &str) -> Option<&'static MessageForm> {
+        let form = self.message(text.split_whitespace().next().filter(|first| !first.starts_with('@'))?)?;
+        (form.risk == MessageRisk::Class(Class::Loss) && form.word != ANY_WORD).then_some(form)
+    }
 
     /// Nothing special, but the kernel can make it before anything else runs.
     pub const EARLY: Self = Self { early: true, ..Self::PLAIN };

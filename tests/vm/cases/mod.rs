@@ -341,6 +341,7 @@ cases! {
         a_mount_that_was_detached_is_not_a_program
         reading_verbs_show_what_can_be_seen;
     verbs:
+        messages_are_answered_as_to_dmsetup
         what_is_shown_is_what_dmsetup_shows
         the_verbs_do_as_dmsetup_does
         names_are_completed

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use dmctl::kernel::ChangeKernel;
+use dmctl::kernel::{ChangeKernel, Suspend};
 use dmctl::lock::{self, Lock};
 use serde_json::Value;
 
-use crate::guest::{Guest, apply_ends, dmctl, named, program, with_map};
+use crate::guest::{Disk, Guest, apply_ends, dmctl, named, program, with_map};
 
 const MAP: &str = r#"
     [mappings.one]
@@ -180,5 +180,59 @@ pub fn the_lock_is_where_it_can_be_written(_: &Guest) -> Result<()> {
     let usual = create(&[])?;
     ensure!(usual.status == Some(0) && usual.stderr.is_empty(), "{usual:?}");
     remove()?;
+    Ok(())
+}
+
+/// Messages as dmctl sends them and as dmsetup does: the same answers, and what loses data is asked for first.
+pub fn messages_are_answered_as_to_dmsetup(guest: &Guest) -> Result<()> {
+    for kind in ["dust", "thin-pool", "era"] {
+        guest.needs(kind)?;
+    }
+    guest.device("worn", "0 2048 dust /dev/ram0 0 512")?;
+    for message in [
+        "addbadblock 60",
+        "addbadblock 7",
+        "countbadblocks",
+        "listbadblocks",
+        "queryblock 60",
+        "queryblock 61",
+    ] {
+        let words: Vec<&str> = message.split(' ').collect();
+        let ours = dmctl(&[&["message", "worn"][..], &words].concat())?;
+        ensure!(ours.status == Some(0), "{message}: {ours:?}");
+        if !message.starts_with("add") {
+            let theirs = program("dmsetup", &[&["message", "worn", "0"][..], &words].concat())?;
+            ensure!(ours.stdout.trim_end() == theirs.trim_end() && !theirs.is_empty(), "{ours:?} {theirs}");
+        }
+    }
+    let twice = dmctl(&["message", "worn", "addbadblock", "60"])?;
+    ensure!(twice.status == Some(6), "the kernel refuses it: {twice:?}");
+
+    guest.device("pool", "0 65536 thin-pool /dev/ram1 /dev/ram2 128 0")?;
+    for words in [&["create_thin", "1"][..], &["create_thin", "2"]] {
+        ensure!(dmctl(&[&["message", "pool"][..], words].concat())?.status == Some(0));
+    }
+    let pool = Disk::mapping("pool")?;
+    guest.device("volume", &format!("0 65536 thin {} 1", pool.number))?;
+    let refused = dmctl(&["message", "pool", "create_snap", "3", "1"])?;
+    ensure!(refused.status == Some(3) && refused.stderr.contains("dmctl suspend volume"), "{refused:?}");
+    for words in
+        [&["suspend", "volume"][..], &["message", "pool", "create_snap", "3", "1"], &["resume", "volume"]]
+    {
+        let ran = dmctl(words)?;
+        ensure!(ran.status == Some(0), "{words:?}: {ran:?}");
+    }
+    ensure!(dmctl(&["message", "pool", "delete", "2"])?.status == Some(3));
+    ensure!(dmctl(&["message", "pool", "delete", "2", "--allow", "loss"])?.status == Some(0));
+
+    let era = guest.device("eras", "0 65536 era /dev/ram3 /dev/ram4 8")?;
+    ensure!(dmctl(&["message", "eras", "checkpoint"])?.status == Some(0));
+    guest.kernel.suspend(&era, Suspend::default())?;
+    let suspended = dmctl(&["message", "eras", "checkpoint"])?;
+    ensure!(suspended.status == Some(1) && suspended.stderr.contains("would not answer"), "{suspended:?}");
+    guest.kernel.resume(&era)?;
+    for name in ["volume", "pool", "eras", "worn"] {
+        ensure!(dmctl(&["remove", name])?.status == Some(0), "{name}");
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! state and the map.
 
 mod awaited;
+mod below;
 mod blocks;
 mod circles;
 mod downwards;
@@ -34,6 +35,7 @@ use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
 use crate::targets::{Metadata, signature};
 pub(crate) use awaited::{Awaited, awaited};
+use below::Below;
 pub(crate) use circles::Circle;
 use circles::Circles;
 pub(crate) use heads::Head;
@@ -98,6 +100,8 @@ pub struct Observed {
     circles: OnceLock<Circles>,
     users: OnceLock<DeviceUsers>,
     neighbours: OnceLock<Neighbours>,
+    /// The devices below those that targets do I/O of their own to.
+    below: OnceLock<Below>,
     /// Devices around the origins of new snapshots, which the map does not declare.
     around: OnceLock<HashMap<DevNum, DeviceState>>,
     unseen: UnseenParts,

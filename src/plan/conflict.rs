@@ -11,6 +11,7 @@ pub use self::party::{Claimant, Link, NameHolder};
 use super::blocks_grow::BlocksGrow;
 use super::neighbour::{SameDisk, WrittenElsewhere};
 use super::other_stack::OtherStack;
+use super::suspended_below::SuspendedBelow;
 use super::unseen_fact::UnseenFact;
 use super::wrong_below::WrongBelow;
 use crate::block_size::{Misaligned, MisalignedRow};
@@ -258,6 +259,8 @@ pub enum Obstacle {
     TypeMissing(SmolStr),
     /// A lower device is not of the type that a target needs.
     WrongBelow(Box<WrongBelow>),
+    /// A call would wait for a suspended device.
+    SuspendedBelow(Box<SuspendedBelow>),
     /// A key is in no keyring.
     KeyMissing(MissingKey),
     /// The mapping and others exchange sectors, and their tables can't be swapped together.

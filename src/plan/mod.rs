@@ -56,6 +56,8 @@ mod sharing;
 mod step;
 mod step_ranges;
 mod steps;
+mod stuck;
+mod suspended_below;
 mod takeovers;
 mod transfer;
 mod types;
@@ -94,6 +96,7 @@ pub use refusal::Refusal;
 pub use remark::{Fact, Ignored, Unjudged, Warning};
 pub(crate) use step::Through;
 pub use step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Preparation, Reload, Remove, Step};
+pub use suspended_below::{Call, SuspendedBelow};
 use transfer::Transfer;
 pub use unwell::Unwell;
 pub use usage::{InUse, UseAbove};
@@ -197,6 +200,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     }
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
+    observed.read_suspended(kernel, stuck::roots(&changes, &observed))?;
     let mut plan = make(&changes, &observed, allow);
     if plan.is_empty() {
         plan.unwell = unwell::read(kernel, &changes)?;
@@ -230,6 +234,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));
     conflicts.extend(needed_below::conflicts(changes, observed));
+    conflicts.extend(stuck::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
     let (mut unlisted, mut untyped) = types::judge(changes, observed);
     conflicts.append(&mut untyped);

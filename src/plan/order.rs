@@ -26,6 +26,7 @@ use super::priority::{Priority, Ranks};
 use super::reason::Cause;
 use super::step::{Operation, Step};
 use super::steps::Unsorted;
+use super::stuck;
 use super::takeovers;
 use super::transfer::Transfer;
 use crate::identity::{Key, Name, Uuid};
@@ -45,6 +46,7 @@ pub(crate) fn sort(
     let ranks = Ranks::of(&unsorted, observed);
     let mut dependencies = Dependencies::new(unsorted, changes, observed);
     takeovers::add(&mut dependencies, changes, observed, transfers);
+    stuck::order(&mut dependencies, changes, observed);
     let mut order = Order::new(dependencies, changes, ranks);
     loop {
         order.drain();

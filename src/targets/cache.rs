@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow,
-    LiveRow, MessageForm, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy,
-    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, alternatives,
-    le32, option,
+    LiveRow, MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
+    Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words,
+    alternatives, le32, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -257,7 +257,7 @@ impl Target for Cache {
     /// row (`parse_cache_dev` and `parse_origin_dev` in `drivers/md/dm-cache-target.c`). The metadata does not grow.
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::EachChange),
             DeviceUse {
                 blocks: Blocks::StackedWhole,
                 ..DeviceUse::whole(&self.cache, DeviceAccess::Write).taking_size(SizeTaken::AtLoad)

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
-    Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
-    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
+    Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -168,7 +168,7 @@ impl Target for Clone {
     /// `drivers/md/dm-clone-target.c`).
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::Flushed),
             DeviceUse::write(&self.destination, 0, length).taking_size(SizeTaken::Checked),
             DeviceUse {
                 access: DeviceAccess::Read,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
-    Metadata, OnDisk, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    Metadata, OnDisk, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
     TargetKind, Traits, Words, le32,
 };
 use crate::device::Device;
@@ -104,7 +104,7 @@ impl Target for Era {
 
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart(),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::EachChange),
             DeviceUse::write(&self.origin, 0, length),
         ]
     }

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Metadata, ParamsError,
-    Printer, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Metadata, OwnIo,
+    ParamsError, Printer, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -71,7 +71,7 @@ impl Target for LogWrites {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         vec![
             DeviceUse::write(&self.device, 0, length),
-            DeviceUse::whole(&self.log_device, DeviceAccess::Write).apart(),
+            DeviceUse::whole(&self.log_device, DeviceAccess::Write).apart().with_own_io(OwnIo::End),
         ]
     }
 

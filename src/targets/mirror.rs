@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Below, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Health, LiveRow,
-    Metadata, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken, State,
-    Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
+    Metadata, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
+    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -255,7 +255,7 @@ impl Target for Mirror {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let whole =
             |device| DeviceUse::whole(device, DeviceAccess::Write).apart().taking_size(SizeTaken::Checked);
-        let log = self.log.device.iter().map(whole);
+        let log = self.log.device.iter().map(|log| whole(log).with_own_io(OwnIo::Flushed));
         log.chain(self.legs.iter().map(|leg| DeviceUse::write(&leg.device, leg.offset.0, length))).collect()
     }
 

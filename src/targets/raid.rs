@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::choice::choice;
 use super::{
     Below, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Health, LiveRow,
-    MessageForm, Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy,
-    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
+    MessageForm, Metadata, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
+    Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
     alternatives, option,
 };
 use crate::device::Device;
@@ -342,7 +342,8 @@ impl Target for Raid {
             let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);
             DeviceUse { length: share, ..whole }
         };
-        let apart = |device| DeviceUse::whole(device, DeviceAccess::Write).apart();
+        let apart =
+            |device| DeviceUse::whole(device, DeviceAccess::Write).apart().with_own_io(OwnIo::EachChange);
         let pairs = self.devices.iter().flat_map(move |pair| {
             let metadata = pair.metadata.iter().map(apart);
             metadata.chain(pair.data.iter().map(data))

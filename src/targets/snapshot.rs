@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Handover,
-    Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, ParamsError, Printer, Problems, RemainingLength,
-    SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with, le32, option,
+    Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, OwnIo, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with, le32,
+    option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -145,7 +146,11 @@ impl Target for Snapshot {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let mut lowers = vec![
             DeviceUse { access: DeviceAccess::SharedRead, ..DeviceUse::write(&self.origin, 0, length) },
-            DeviceUse { blocks: Blocks::StackedWhole, ..DeviceUse::whole(&self.cow, DeviceAccess::Write) },
+            DeviceUse {
+                blocks: Blocks::StackedWhole,
+                own_io: if self.persistent { OwnIo::FirstLoad } else { OwnIo::Never },
+                ..DeviceUse::whole(&self.cow, DeviceAccess::Write)
+            },
         ];
         // A chunk of 0 is the one in the header of the cow (`dm_exception_store_set_chunk_size`).
         if self.chunk.0 != 0 {

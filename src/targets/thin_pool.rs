@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::failed::Failed;
 use super::{
     Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
-    MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength,
-    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList, Words,
-    in_whole_blocks, le32, le64, option,
+    MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList,
+    Words, in_whole_blocks, le32, le64, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -210,7 +210,10 @@ impl Target for ThinPool {
             return Vec::new();
         }
         vec![
-            DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().taking_size(SizeTaken::AtResume),
+            DeviceUse::whole(&self.metadata, DeviceAccess::Write)
+                .apart()
+                .taking_size(SizeTaken::AtResume)
+                .with_own_io(OwnIo::EachChange),
             DeviceUse::write(&self.data, 0, length),
         ]
     }

@@ -22,8 +22,8 @@ use self::version::{Version, take_unused, thread_list};
 use super::argument::Argument;
 use super::{
     DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow, MessageForm, Metadata,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target, TargetKind,
-    Traits, Unit, Words,
+    OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target,
+    TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -339,7 +339,9 @@ impl Target for Vdo {
         let taken = if self.version.has_size() { SizeTaken::Checked } else { SizeTaken::AtLoad };
         vec![DeviceUse {
             length: self.storage_blocks.and_then(|blocks| blocks.checked_mul(BLOCK)),
-            ..DeviceUse::whole(&self.device, DeviceAccess::Write).taking_size(taken)
+            ..DeviceUse::whole(&self.device, DeviceAccess::Write)
+                .taking_size(taken)
+                .with_own_io(OwnIo::EachChange)
         }]
     }
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow,
-    MessageForm, Metadata, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words, alternatives,
-    begins_with, le32, le64, option,
+    MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
+    alternatives, begins_with, le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -230,7 +230,8 @@ impl Target for Writecache {
             DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) }
                 .apart()
                 .taking_size(SizeTaken::Checked)
-                .in_units(unit),
+                .in_units(unit)
+                .with_own_io(OwnIo::Flushed),
         ]
     }
 

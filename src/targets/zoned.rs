@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata, NoRoom,
+    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata, NoRoom, OwnIo,
     ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits,
     Words, begins_with,
 };
@@ -92,7 +92,8 @@ impl Target for Zoned {
     }
 
     fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
-        self.devices.iter().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
+        let whole = |device| DeviceUse::whole(device, DeviceAccess::Write).with_own_io(OwnIo::EachChange);
+        self.devices.iter().map(whole).collect()
     }
 
     /// Blocks of 4 KiB, whatever the disks have (`dmz_io_hints`).

@@ -115,6 +115,7 @@ impl ChangeKernel for Simulated {
             if how.freeze {
                 stuck::frozen(model, number)?;
             }
+            stuck::suspended(model, number)?;
             if let Some(mapping) = model.mapping_mut(number) {
                 mapping.suspended = true;
             }
@@ -140,6 +141,7 @@ impl ChangeKernel for Simulated {
     fn remove(&self, id: &Id, how: Removal) -> Result<(), KernelError> {
         self.on(Call::Remove, id, |model, number| {
             if model.open_count(number) == 0 {
+                stuck::removed(model, number)?;
                 model.remove(number);
                 return Ok(());
             }
@@ -192,6 +194,7 @@ fn create(model: &mut Model, name: &Name, uuid: Option<&Uuid>) -> Result<DevNum,
 
 fn load(model: &mut Model, number: DevNum, table: &[RawRow], access: Access) -> Result<(), Refusal> {
     let passed = check::load(model, number, table, access)?;
+    stuck::loaded(model, number, &passed.loaded.rows)?;
     if passed.writes.iter().any(|write| write.onto_blank) {
         thin::format(model, &passed.loaded);
     }
@@ -220,6 +223,7 @@ fn keep_parameters(model: &mut Model, number: DevNum) {
 /// Swaps the tables when there is a new one, then lets I/O through.
 fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), Refusal> {
     let is_swapped = model.mapping(number).is_some_and(|mapping| mapping.inactive.is_some());
+    stuck::swapped(model, number)?;
     swap(model, number, fault)?;
     let Some(mapping) = model.mapping(number).filter(|mapping| mapping.suspended) else { return Ok(()) };
     let Some(live) = mapping.live.clone() else { return Err(Refusal::silent(Errno::EINVAL)) };

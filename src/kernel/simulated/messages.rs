@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::model::Model;
 use super::refusal::Refusal;
-use super::thin;
+use super::{stuck, thin};
 use crate::identity::DevNum;
 use crate::targets;
 
@@ -28,6 +28,7 @@ pub(super) fn send(model: &mut Model, number: DevNum, sector: u64, text: &str) -
         return Err(Refusal::new(Errno::EINVAL, "Target message sector outside device."));
     };
     if row.kind == "thin-pool" {
+        stuck::messaged(model, number)?;
         return thin::message(model, number, &words);
     }
     if row.kind == "crypt" && first.eq_ignore_ascii_case("key") {

@@ -49,6 +49,7 @@ impl fmt::Display for Obstacle {
             ),
             Self::WrittenElsewhere(shared) => shared.fmt(f),
             Self::SameDisk(disk) => disk.fmt(f),
+            Self::SuspendedBelow(found) => found.fmt(f),
             Self::SameVolume { id, pool, other } => write!(
                 f,
                 "it is volume {id} of {}, and so is `{other}`; give it another id, or write shared = true in both",

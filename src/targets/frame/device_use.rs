@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::own_io::OwnIo;
 use crate::device::Device;
 
 /// A part of a lower device that a row uses.
@@ -21,6 +22,8 @@ pub struct DeviceUse<'a> {
     pub unit: Option<u64>,
     /// When the target takes the size of the device.
     pub size: SizeTaken,
+    /// Which calls wait for I/O of the target's own to the device.
+    pub own_io: OwnIo,
 }
 
 /// How the logical blocks of a lower device count for the device above.
@@ -104,6 +107,7 @@ impl<'a> DeviceUse<'a> {
             blocks: Blocks::Stacked,
             unit: None,
             size: SizeTaken::Never,
+            own_io: OwnIo::Never,
         }
     }
 
@@ -117,6 +121,12 @@ impl<'a> DeviceUse<'a> {
     #[must_use]
     pub fn in_units(self, sectors: u64) -> Self {
         Self { unit: Some(sectors), ..self }
+    }
+
+    /// Reads or writes the device by itself in these calls.
+    #[must_use]
+    pub fn with_own_io(self, own_io: OwnIo) -> Self {
+        Self { own_io, ..self }
     }
 
     /// Takes the size of the device then.

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, FreshRow, KeptTags, LiveRow,
-    Metadata, NoRoom, OnDisk, Options, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken,
-    State, Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
+    Metadata, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -302,7 +302,7 @@ impl Target for Integrity {
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         let tags = |device| {
             let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);
-            DeviceUse { start: self.reserved.0, ..whole }
+            DeviceUse { start: self.reserved.0, ..whole }.with_own_io(OwnIo::Flushed)
         };
         match &self.meta_device {
             Some(meta) => {

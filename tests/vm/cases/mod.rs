@@ -35,6 +35,7 @@ mod saved;
 mod sectors;
 mod side_by_side;
 mod snapshots;
+mod stuck;
 mod tables;
 mod targets;
 mod udev;
@@ -181,6 +182,11 @@ cases! {
         an_empty_layer_moves_nothing
         an_empty_layer_below_moves_nothing
         what_a_row_behind_another_reads;
+    stuck:
+        what_is_read_at_load_is_not_above_a_suspended_device
+        what_is_not_read_at_load_may_be
+        a_suspended_device_of_another_is_told_whatever_is_between
+        a_suspended_pool_takes_no_volume;
     leaving:
         a_written_table_gives_way_whole_or_not_at_all
         a_cache_gives_way_whole_or_not_at_all

@@ -1,0 +1,151 @@
+//! Calls that would never end, because a device below is suspended and stays so: told before, with a way out that works.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use dmctl::kernel::{ChangeKernel, Removal, Suspend};
+
+use crate::guest::{Background, Guest, apply_ends, dmctl, named, program, with_map, write_map};
+
+/// The time after which an apply hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rows over `@t`, which is a linear device over the suspended `p`: the kernel reads it in the load or in the resume.
+const READ: [&str; 9] = [
+    "type = 'cache', length = 8192, metadata = '@t', cache = '/dev/ram1', origin = '/dev/ram2', block_size = 64, mode = 'writethrough'",
+    "type = 'thin-pool', length = 8192, metadata = '@t', data = '/dev/ram1', block_size = 128",
+    "type = 'era', length = 8192, metadata = '@t', origin = '/dev/ram1', block_size = 128",
+    "type = 'clone', length = 8192, metadata = '@t', destination = '/dev/ram1', source = '/dev/ram2', region_size = 8, no_hydration = true",
+    "type = 'writecache', length = 8192, mode = 'ssd', origin = '/dev/ram1', cache = '@t', block_size = 4096",
+    "type = 'integrity', length = 8192, mode = 'journal', device = '@t', internal_hash = 'crc32c'",
+    "type = 'snapshot', length = 8192, origin = '/dev/ram1', cow = '@t', persistent = true, chunk = 8",
+    "type = 'raid', length = 8192, level = 'raid1', devices = [{ metadata = '@t', data = '/dev/ram1' }, { metadata = '/dev/ram3', data = '/dev/ram2' }]",
+    "type = 'mirror', length = 8192, log = { type = 'disk', device = '@t', region_size = 1024 }, legs = [{ device = '/dev/ram1' }, { device = '/dev/ram2' }]",
+];
+
+/// Rows over it that are loaded at once.
+const NOT_READ: [&str; 5] = [
+    "type = 'cache', length = 8192, metadata = '/dev/ram1', cache = '/dev/ram2', origin = '@t', block_size = 64, mode = 'writethrough'",
+    "type = 'thin-pool', length = 8192, metadata = '/dev/ram1', data = '@t', block_size = 128",
+    "type = 'snapshot', length = 8192, origin = '/dev/ram1', cow = '@t', persistent = false, chunk = 8",
+    "type = 'log-writes', length = 8192, device = '/dev/ram1', log_device = '@t'",
+    "type = 'raid', length = 8192, level = 'raid1', devices = [{ data = '@t' }, { data = '/dev/ram2' }], sync = 'nosync'",
+];
+
+fn below(state: &str) -> String {
+    format!(
+        "[mappings.p]\nstate = '{state}'\ntargets = [{{ type = 'linear', length = 65536, device = '/dev/ram0' }}]\n\
+         [mappings.t]\ntargets = [{{ type = 'linear', length = 65536, device = '@p' }}]\n"
+    )
+}
+
+fn over(row: &str, state: &str) -> String {
+    format!("{}[mappings.c]\nstate = '{state}'\ntargets = [{{ {row} }}]\n", below("suspended"))
+}
+
+/// Applies within a time.
+fn applies(map: &str) -> Result<()> {
+    let ran = Background::dmctl(&["apply", write_map(map)?, "--allow", "format,remap,loss"])?
+        .end_within(PATIENCE)?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    Ok(())
+}
+
+/// A plan of this map must have a conflict with these words, and an apply must change nothing.
+fn in_conflict(guest: &Guest, map: &str, words: &str) -> Result<()> {
+    let plan = with_map("plan", map, &[])?;
+    ensure!(plan.status == Some(1) && plan.stdout.contains(words), "`{words}` is missing: {plan:?}");
+    guest.refused(map, &["--allow", "remap,format,loss"], 1)?;
+    Ok(())
+}
+
+/// Follows the way out.
+fn resumed(name: &str) -> Result<()> {
+    let ran = dmctl(&["resume", name])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    Ok(())
+}
+
+fn is_suspended(guest: &Guest, name: &str) -> Result<bool> {
+    Ok(guest.state(name)?.0.suspended)
+}
+
+pub fn what_is_read_at_load_is_not_above_a_suspended_device(guest: &Guest) -> Result<()> {
+    for row in READ {
+        guest.blank()?;
+        applies(&below("suspended"))?;
+        ensure!(is_suspended(guest, "p")?);
+        in_conflict(guest, &over(row, "active"), "`p` below it is suspended").context(row)?;
+        resumed("p")?;
+        applies(&over(row, "active")).context(row)?;
+        ensure!(is_suspended(guest, "p")?, "{row}");
+        // Some write when they go.
+        let down = over(row, "absent");
+        if !row.contains("snapshot") {
+            in_conflict(guest, &down, "`p` below it is suspended").context(row)?;
+            resumed("p")?;
+        }
+        applies(&down).context(row)?;
+        ensure!(is_suspended(guest, "p")?, "{row}");
+        resumed("p")?;
+        apply_ends("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"], 0)?;
+    }
+    Ok(())
+}
+
+pub fn what_is_not_read_at_load_may_be(guest: &Guest) -> Result<()> {
+    for row in NOT_READ {
+        guest.blank()?;
+        applies(&below("suspended"))?;
+        applies(&over(row, "active")).context(row)?;
+        ensure!(is_suspended(guest, "p")?, "{row}");
+        resumed("p")?;
+        apply_ends("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"], 0)?;
+    }
+    Ok(())
+}
+
+pub fn a_suspended_device_of_another_is_told_whatever_is_between(guest: &Guest) -> Result<()> {
+    guest.blank()?;
+    let node = ["--noudevsync", "--noudevrules", "--table"];
+    program(
+        "dmsetup",
+        &[&["create", "vg-lv", "-u", "LVM-abc"][..], &node, &["0 65536 linear 1:0 0"]].concat(),
+    )?;
+    let loop_device = program("losetup", &["-f", "--show", "/dev/mapper/vg-lv"])?;
+    let loop_device = loop_device.trim();
+    guest.kernel.suspend(&named("vg-lv"), Suspend { freeze: false, ..Suspend::default() })?;
+    let map = format!("[mappings.c]\ntargets = [{{ {} }}]", READ[2].replace("@t", loop_device));
+    in_conflict(guest, &map, "run `dmctl resume vg-lv --foreign` first")?;
+    let ran = dmctl(&["resume", "vg-lv", "--foreign"])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    applies(&map)?;
+    apply_ends("mappings.c.state = 'absent'", &[], 0)?;
+    program("losetup", &["-d", loop_device])?;
+    guest.kernel.remove(&named("vg-lv"), Removal::Now)?;
+    Ok(())
+}
+
+pub fn a_suspended_pool_takes_no_volume(guest: &Guest) -> Result<()> {
+    guest.blank()?;
+    let pool = |state: &str| {
+        format!(
+            "[mappings.pool]\nstate = '{state}'\ntargets = [{{ type = 'thin-pool', length = 8192, metadata = '/dev/ram0', \
+             data = '/dev/ram1', block_size = 128 }}]\n"
+        )
+    };
+    let volume =
+        "[mappings.v]\ntargets = [{ type = 'thin', length = 2048, pool = '@pool', id = 1, create = true }]\n";
+    applies(&pool("suspended"))?;
+    let both = pool("suspended") + volume;
+    in_conflict(guest, &both, "@pool (254:0) is suspended and stays so")?;
+    resumed("pool")?;
+    applies(&both)?;
+    ensure!(is_suspended(guest, "pool")?);
+    // By hand, and the map wants it active: it is resumed first.
+    let both = pool("active") + volume + &volume.replace(".v]", ".w]").replace("id = 1", "id = 2");
+    applies(&both)?;
+    ensure!(!is_suspended(guest, "pool")?);
+    apply_ends("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"], 0)?;
+    Ok(())
+}

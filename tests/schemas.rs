@@ -154,6 +154,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "reference-cycle",
             "reference-self",
             "reference-unknown",
+            "row-not-the-first",
             "snapshot-of-its-snapshot-origin",
             "uuid-taken",
             "volume-twice",

@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::diff::{Difference, TableDiff};
 use crate::sector_map::SectorMap;
 use crate::table::{self, Row};
-use crate::targets::{Contradiction, Found, OnDisk, Target};
+use crate::targets::{Contradiction, Found, OnDisk, SizeTaken, Target};
 
 /// Returns the length that the metadata of a target and the sizes of its lower devices allow. Where these can't be
 /// read, as on a suspended device, it is the length of the live row.
@@ -68,6 +68,15 @@ pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<Tab
         let (device, used) = row.target.outgrown(&on_disk)?;
         Some(Difference::LowerGrew { device: device.into(), used, size: lowers.size(device)? })
     };
+    // What a live target counts, where the device grew outside of the plan.
+    let by_state = |row: &Row| {
+        let seen = lowers.device.and_then(|device| lowers.observed.by_number(device.info.number))?;
+        let state = seen.health.as_deref()?.state(row.start, row.length)?;
+        let lower = row.lower_devices().into_iter().find(|lower| lower.size == SizeTaken::AtLoad)?;
+        let size = lowers.size(lower.device)?;
+        let used = state.outgrown_by(size)?;
+        Some(Difference::LowerGrew { device: lower.device.into(), used, size })
+    };
     let grows = |row: &Row| {
         let taking = row.lower_devices().into_iter().find_map(|lower| {
             let takes = lower.length.is_none() && lower.size.is_used();
@@ -76,7 +85,7 @@ pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<Tab
             let size = below.size.filter(|size| *size > used)?;
             Some(Difference::LowerGrew { device: lower.device.into(), used, size })
         });
-        taking.or_else(|| by_metadata(row))
+        taking.or_else(|| by_metadata(row)).or_else(|| by_state(row))
     };
     let takes = |row: &&Row| row.lower_devices().iter().any(|lower| lower.size.is_used());
     let differences: Vec<Difference> = rows.iter().filter(takes).filter_map(grows).collect();

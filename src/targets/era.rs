@@ -49,6 +49,7 @@ impl TargetKind for Era {
     const TRAITS: Traits = Traits {
         status: Status::HangsSuspended,
         counts_from_device: true,
+        first_only: true,
         suspend_before_load: true,
         messages: MESSAGES,
         ..Traits::PLAIN

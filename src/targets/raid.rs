@@ -220,7 +220,8 @@ const NEVER_STOPS: &str = "the kernel may then tell an array in sync that is not
 
 impl TargetKind for Raid {
     const NAME: &'static str = "raid";
-    const TRAITS: Traits = Traits { status: Status::WhileActive, messages: MESSAGES, ..Traits::PLAIN };
+    const TRAITS: Traits =
+        Traits { status: Status::WhileActive, messages: MESSAGES, first_only: true, ..Traits::PLAIN };
     const DOC: Doc = Doc {
         summary: "The kernel's MD RAID behind a mapping: levels 0, 1, 4, 5, 6 and 10. Metadata devices remember \
                   what is consistent; without them nothing does.",

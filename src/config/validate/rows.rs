@@ -22,6 +22,7 @@ pub(super) fn check(mapping: &mut Mapping, readonly: Option<bool>, diagnostics: 
         check_messages(row, &origin, diagnostics);
     }
     check_alone(mapping, diagnostics);
+    check_first(mapping, diagnostics);
     settle_mode(mapping, readonly, diagnostics);
 }
 
@@ -166,6 +167,22 @@ fn check_alone(mapping: &Mapping, diagnostics: &mut Diagnostics) {
                 .label(format!("one of {count}"))
                 .help("make it a mapping of its own, and map its parts with `linear` targets on `@key`"),
         );
+    }
+}
+
+/// Checks that a row which can be used only from the start of its device is there.
+fn check_first(mapping: &Mapping, diagnostics: &mut Diagnostics) {
+    for (index, row) in mapping.rows.iter().enumerate().skip(1) {
+        if row.target.traits().first_only {
+            let kind = row.target.kind();
+            let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            diagnostics.push(
+                Diagnostic::error(format!("{article} `{kind}` target must begin at sector 0 of its device"))
+                    .at(mapping.origin().below("targets").below(index))
+                    .label("the kernel takes it here, and fails its I/O")
+                    .help("make it a mapping of its own, and map that here with a `linear` target on `@key`"),
+            );
+        }
     }
 }
 

@@ -231,6 +231,9 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
         return Err(Refusal::new(Errno::EINVAL, "preresume failed, error = -22"));
     }
     thin::preresume(model, &live)?;
+    if !is_swapped {
+        status::preresume(model, &live)?;
+    }
     snapshots::preresume(model, number, &live)?;
     let writes = metadata::at_resume(model, &live);
     model.write(writes);
@@ -259,9 +262,11 @@ fn swap(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(), R
         Some(Fault::Swap) => Err(Refusal::silent(Errno::EINVAL)),
         _ => check::limits(model, &new),
     };
+    let live = model.mapping(number).and_then(|mapping| mapping.live.as_ref());
+    status::inherit(live, &mut new);
+    status::recount(model, &mut new);
     if let Some(mapping) = model.mapping_mut(number).filter(|_| fits.is_ok()) {
         mapping.access = new.access;
-        status::inherit(mapping.live.as_ref(), &mut new);
         mapping.live = Some(new);
         // The limits are those of now: a later change below does not reach them.
         mapping.block = fits.as_ref().copied().unwrap_or(1);

@@ -3,12 +3,15 @@
 //! The words of a table count from its load on, but for those that are on disk: what a cache has not written back, which
 //! volumes a pool has. [`inherit`] keeps those over a reload.
 
+use nix::errno::Errno;
+
 use super::mapping::{Loaded, Mapping};
 use super::model::Model;
+use super::refusal::Refusal;
 use crate::device::{Device, Form};
 use crate::kernel::{DeviceStatus, Slot, StatusRow};
 use crate::table::RawRow;
-use crate::targets::{self, FreshRow, Target};
+use crate::targets::{self, FreshRow, LiveRow, SizeTaken, Target, read_state};
 
 /// Returns a mapping with the state of each row of its live table.
 pub(super) fn of(model: &Model, mapping: &Mapping) -> DeviceStatus {
@@ -45,6 +48,41 @@ pub(super) fn inherit(live: Option<&Loaded>, table: &mut Loaded) {
             table.states.entry(row.start).or_insert_with(|| text.clone());
         }
     }
+}
+
+/// Counts the blocks of the fast device of each cache again, as its constructor does, in the words that were given of it.
+pub(super) fn recount(model: &Model, table: &mut Loaded) {
+    for row in table.rows.iter() {
+        let Some(text) = table.states.get_mut(&row.start) else { continue };
+        let Some((used, size)) = grown(model, row, text) else { continue };
+        let mut words: Vec<String> = text.split(' ').map(str::to_string).collect();
+        let Some((unit, tally)) = words.get(2).cloned().zip(words.get_mut(3)) else { continue };
+        let unit: u64 = unit.parse().unwrap_or(1);
+        *tally = tally.replace(&format!("/{}", used / unit), &format!("/{}", size / unit));
+        *text = words.join(" ");
+    }
+}
+
+/// Refuses to resume a cache whose fast device has more blocks than at its load (`cache_preresume`).
+pub(super) fn preresume(model: &Model, live: &Loaded) -> Result<(), Refusal> {
+    let mut rows = live.rows.iter().filter_map(|row| grown(model, row, live.states.get(&row.start)?));
+    match rows.next() {
+        Some(_) => Err(Refusal::new(
+            Errno::EINVAL,
+            "cache: unable to extend cache due to missing cache table reload; preresume failed, error = -22",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Returns what a target counts of a lower device that has more by now, and what that has, both in sectors.
+fn grown(model: &Model, row: &RawRow, text: &str) -> Option<(u64, u64)> {
+    let target = targets::parse(&row.kind, row.params()).ok()?;
+    let live = LiveRow { length: row.length, suspended: true };
+    let state = read_state(target.as_ref(), text, live).ok()?.state;
+    let lower = target.lower_devices(row.length).into_iter().find(|lower| lower.size == SizeTaken::AtLoad)?;
+    let size = model.sectors(lower.device.number?)?;
+    Some((state.outgrown_by(size)?, size))
 }
 
 /// Whether a row has its state on disk, and the row after it has the same disks.

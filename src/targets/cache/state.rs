@@ -103,6 +103,14 @@ pub(super) fn fresh(cache: &Cache, row: FreshRow<'_>) -> String {
 }
 
 impl State for CacheState {
+    /// A cache whose fast device has more blocks than at its load is not resumed before its table is loaded again
+    /// (`can_resize` in `drivers/md/dm-cache-target.c`).
+    fn outgrown_by(&self, size: u64) -> Option<u64> {
+        let blocks = size.checked_div(self.block_sectors)?;
+        let counted = self.resident_blocks.total;
+        (blocks > counted).then_some(counted.checked_mul(self.block_sectors)?)
+    }
+
     fn health(&self) -> Health {
         if self.metadata_mode == MetadataMode::Ro || self.needs_check {
             Health::Degraded

@@ -26,6 +26,9 @@ pub struct Traits {
     /// Whether it finds a sector below by its number in the device, and not in the row: its `map` does not subtract the
     /// start of the row (`dm_target_offset`).
     pub counts_from_device: bool,
+    /// Whether a row of it must begin at sector 0 of its device: it finds a sector in what it keeps by the number in the device,
+    /// and has room for as many as the row has, so that those of any other row are behind its end (`raid_map`, `era_map`).
+    pub first_only: bool,
     /// Whether the kernel prints a state of it.
     pub status: Status,
 }
@@ -67,6 +70,7 @@ impl Traits {
         messages: &[],
         passes_tags: false,
         counts_from_device: false,
+        first_only: false,
         status: Status::None,
     };
 

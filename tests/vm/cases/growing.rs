@@ -285,3 +285,50 @@ pub fn integrity_on_a_device_without_room(guest: &Guest) -> Result<()> {
     }
     Ok(())
 }
+
+/// The kernel resumes no cache whose fast device has more blocks than at its load, not even with the same table.
+pub fn a_cache_whose_fast_device_grew_is_loaded_again(guest: &Guest) -> Result<()> {
+    guest.needs("cache")?;
+    guest.blank()?;
+    let map = |state: &str, more: &str| {
+        format!(
+            "[mappings.c]\nstate = '{state}'\n{more}targets = [{{ type = 'cache', length = 16384, metadata = '/dev/ram1', \
+             cache = '/dev/mapper/fast', origin = '/dev/ram2', block_size = 64, mode = 'writethrough' }}]\n"
+        )
+    };
+    let grow = |sectors: u64| -> Result<()> {
+        program("dmsetup", &["reload", "fast", "--table", &format!("0 {sectors} linear 1:0 0")])?;
+        program("dmsetup", &["resume", "fast"])?;
+        Ok(())
+    };
+    program(
+        "dmsetup",
+        &["create", "fast", "--noudevsync", "--noudevrules", "--table", "0 1024 linear 1:0 0"],
+    )?;
+    program("dmsetup", &["mknodes"])?;
+    guest.apply(&map("active", ""), &["--allow", "format"])?;
+    // Each of these would have suspended it, and failed to resume it.
+    for (at, (state, more)) in [("active", ""), ("suspended", ""), ("active", ""), ("active", "name = 'd'\n")]
+        .into_iter()
+        .enumerate()
+    {
+        let sectors = 2048 * (at as u64 + 1);
+        grow(sectors)?;
+        let plan = with_map("plan", &map(state, more), &[])?;
+        ensure!(plan.stdout.contains("until its table is loaded again"), "{}", plan.stdout);
+        guest.apply(&map(state, more), &[])?;
+        let name = if more.is_empty() { "c" } else { "d" };
+        let status = program("dmsetup", &["status", name])?;
+        ensure!(status.contains(&format!("/{} ", sectors / 64)), "{status}");
+        ensure!(guest.state(name)?.0.suspended == (state == "suspended"));
+    }
+    // Stranded by hand: the same map puts it right.
+    grow(16384)?;
+    program("dmsetup", &["suspend", "d"])?;
+    ensure!(program("dmsetup", &["resume", "d"]).is_err(), "resumed with the old table");
+    guest.apply(&map("active", "name = 'd'\n"), &[])?;
+    ensure!(!guest.state("d")?.0.suspended);
+    apply_ends(NOTHING, &["--allow", "loss,remap"], 0)?;
+    program("dmsetup", &["remove", "fast"])?;
+    Ok(())
+}

@@ -181,7 +181,8 @@ cases! {
         tags_need_a_device_that_keeps_them
         an_empty_layer_moves_nothing
         an_empty_layer_below_moves_nothing
-        what_a_row_behind_another_reads;
+        what_a_row_behind_another_reads
+        what_begins_its_device_is_behind_no_row;
     stuck:
         what_is_read_at_load_is_not_above_a_suspended_device
         what_is_not_read_at_load_may_be
@@ -269,6 +270,7 @@ cases! {
         a_watch_keeps_no_key
         a_table_is_kept_once_until_it_is_loaded;
     growing:
+        a_cache_whose_fast_device_grew_is_loaded_again
         integrity_grows_with_what_is_below
         integrity_with_a_device_for_the_tags_that_is_too_small
         integrity_with_reserved_sectors_before_the_tags

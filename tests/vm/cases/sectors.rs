@@ -244,9 +244,8 @@ pub fn an_empty_layer_below_moves_nothing(guest: &Guest) -> Result<()> {
 /// Some targets find a sector below by its number in their device. The kernel checks the length of their rows alone, and fails
 /// what is behind the end of the device below.
 pub fn what_a_row_behind_another_reads(guest: &Guest) -> Result<()> {
-    const ROWS: [(&str, &str, bool); 8] = [
+    const ROWS: [(&str, &str, bool); 7] = [
         ("cache", "metadata = '/dev/ram1', cache = '/dev/ram2', origin = '@o', block_size = 64", true),
-        ("era", "metadata = '/dev/ram1', origin = '@o', block_size = 64", true),
         ("log-writes", "device = '@o', log_device = '/dev/ram1'", true),
         ("snapshot", "origin = '@o', cow = '/dev/ram1', persistent = true, chunk = 8", true),
         ("snapshot-origin", "device = '@o'", true),
@@ -304,6 +303,45 @@ pub fn what_a_row_behind_another_reads(guest: &Guest) -> Result<()> {
     guest.apply(&(linear("a", 64, "/dev/ram0", 0) + logged), &["--allow", "format"])?;
     in_conflict(guest, &(linear("a", 64, "1:0", 64) + logged), &["sectors 64 to 127"])?;
     guest.apply("mappings.t.state = \"absent\"\nmappings.a.state = \"absent\"", &["--allow", "loss"])
+}
+
+/// The kernel takes such rows, and fails what is written to them.
+pub fn what_begins_its_device_is_behind_no_row(guest: &Guest) -> Result<()> {
+    const ROWS: [(&str, &str, &str); 2] = [
+        ("era", "metadata = '/dev/ram1', origin = '/dev/ram0', block_size = 64", "era 1:1 1:0 64"),
+        (
+            "raid",
+            "level = 'raid1', region_size = 1024, devices = [{ data = '/dev/ram0' }, { data = '/dev/ram1' }]",
+            "raid raid1 3 0 region_size 1024 2 - 1:0 - 1:1",
+        ),
+    ];
+    for (kind, fields, row) in ROWS {
+        guest.needs(kind)?;
+        guest.blank()?;
+        let map = format!(
+            "[mappings.t]\ntargets = [{{ type = 'zero', length = 8192 }}, {{ type = '{kind}', length = 8192, {fields} }}]"
+        );
+        let refused = guest.refused(&map, &["--allow", "format,remap"], 1)?;
+        ensure!(refused.stderr.contains(&format!("`{kind}` target must begin at sector 0")), "{refused:?}");
+        fs::write("/run/tmp/table", format!("0 8192 zero\n8192 8192 {row}\n"))?;
+        program("dmsetup", &["create", "t", "--noudevsync", "--noudevrules", "/run/tmp/table"])?;
+        program("dmsetup", &["mknodes"])?;
+        ensure!(Disk::mapping("t")?.fill(16376, 8, 1).is_err(), "{kind}: a write to it");
+        guest.kernel.remove(&named("t"), Removal::Now)?;
+        // The way out.
+        let map = format!(
+            "[mappings.l]\ntargets = [{{ type = '{kind}', length = 8192, {fields} }}]\n[mappings.t]\n\
+             targets = [{{ type = 'zero', length = 8192 }}, {{ type = 'linear', length = 8192, device = '@l' }}]"
+        );
+        guest.disks[1].fill(0, 64, 0)?;
+        guest.apply(&map, &["--allow", "format"])?;
+        Disk::mapping("t")?.fill(16376, 8, 1)?;
+        guest.apply(
+            "mappings.t.state = \"absent\"\nmappings.l.state = \"absent\"",
+            &["--allow", "loss,remap"],
+        )?;
+    }
+    Ok(())
 }
 
 pub fn a_leftover_keeps_its_sectors_until_it_is_pruned(guest: &Guest) -> Result<()> {

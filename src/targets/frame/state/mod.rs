@@ -80,6 +80,13 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Returns how many sectors it counts of the lower device whose size it took at its load, where that has more now: `size`
+    /// sectors.
+    fn outgrown_by(&self, size: u64) -> Option<u64> {
+        let _ = size;
+        None
+    }
+
     /// Returns what would be lost if that one of the target's [copies](crate::targets::Target::copies) were all that stays.
     fn left_on(&self, copy: usize) -> Option<Left> {
         let _ = copy;

@@ -26,8 +26,8 @@ const ORIGIN: &str = "type = 'linear', length = 16384, device = '/dev/sdc'";
 const CASES: [Case; 5] = [
     Case {
         live: "0 16384 cache /dev/sda /dev/sdb /dev/sdc 64 1 writeback smq 0",
-        finished: "8 7/512 64 20/64 0 0 0 0 0 20 0 1 writeback 2 migration_threshold 2048 smq 0 rw - ",
-        unfinished: "8 7/512 64 20/64 0 0 0 0 0 20 3 1 writeback 2 migration_threshold 2048 smq 0 rw - ",
+        finished: "8 7/512 64 20/1024 0 0 0 0 0 20 0 1 writeback 2 migration_threshold 2048 smq 0 rw - ",
+        unfinished: "8 7/512 64 20/1024 0 0 0 0 0 20 3 1 writeback 2 migration_threshold 2048 smq 0 rw - ",
         wanted: ORIGIN,
         told: "3 dirty blocks (96.0 KiB) are on the cache alone",
     },

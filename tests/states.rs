@@ -3,6 +3,11 @@
 //! A row has the table as it was loaded, the lines of `dmsetup status`, the health that follows from the words, how far
 //! the process is, how much is left that has no other copy, and the kernels that printed the line.
 
+use std::collections::BTreeSet;
+
+use dmctl::health::{DeviceHealth, RowHealth};
+use dmctl::identity::{DevNum, Name};
+use dmctl::render;
 use dmctl::table::RawRow;
 use dmctl::targets::{self, Health, Left, LiveRow, Reading, Target, Unreadable};
 
@@ -141,4 +146,54 @@ fn damaged_words_are_never_a_panic() {
             }
         }
     }
+}
+
+/// The metrics of a device with these rows.
+fn metrics_of(table: &str, lines: &str) -> String {
+    let rows = table.split(';').zip(Line::all(table, lines)).map(|(row, line)| {
+        let row = RawRow::parse(row).expect("a row");
+        let reading = line.read().map_err(Into::into);
+        RowHealth {
+            start: row.start,
+            length: row.length,
+            kind: row.kind,
+            text: Some(line.text),
+            reading,
+            pool: None,
+        }
+    });
+    let (name, number) = (Name::new("v").expect("a name"), DevNum::new(254, 0));
+    let device = DeviceHealth { name, number, uuid: None, suspended: false, rows: rows.collect() };
+    render::metrics(&[device], None, &[])
+}
+
+/// Every figure is one that the kernel prints, each has one family, and none is there twice.
+#[test]
+fn metrics_are_the_figures_that_the_kernel_prints() {
+    let mut figures = 0;
+    for [table, lines, ..] in rows() {
+        let printed: BTreeSet<&str> = lines.split(|c: char| !c.is_ascii_digit()).collect();
+        let text = metrics_of(table, lines);
+        let (mut family, mut seen) = (String::new(), BTreeSet::new());
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                family = rest.split(' ').next().unwrap_or_default().to_string();
+                assert!(seen.insert(family.clone()), "{family} twice:\n{text}");
+                assert_eq!(rest.ends_with(" counter"), family.ends_with("_total"), "{rest}");
+            }
+            let Some((sample, value)) = line.strip_prefix("dmctl_").and_then(|_| line.rsplit_once(' '))
+            else {
+                continue;
+            };
+            let name = sample.split('{').next().unwrap_or_default();
+            assert_eq!(name, family, "{text}");
+            assert!(seen.insert(sample.to_string()), "{sample} twice:\n{text}");
+            let is_word = name.ends_with("_info") || ["0", "1"].contains(&value);
+            if !is_word && !name.starts_with("dmctl_device_") && !name.starts_with("dmctl_target_") {
+                assert!(printed.contains(value), "{line} is not in {lines}");
+                figures += 1;
+            }
+        }
+    }
+    assert!(figures > 500, "{figures}");
 }

@@ -10,8 +10,8 @@ use super::global::Global;
 use super::taken::Taken;
 use super::{
     apply, clear, completions, confirm, create, deactivate, export, graph, health, import_concise, info,
-    list, man, message, plan, reload, remove, rename, repair, resume, schema, show, simulate, stacks, status,
-    suspend, table, targets, units, validate, volumes, wait, watch,
+    list, man, message, metrics, plan, reload, remove, rename, repair, resume, schema, show, simulate,
+    stacks, status, suspend, table, targets, units, validate, volumes, wait, watch,
 };
 
 /// Keeps the Device Mapper devices of a Linux host equal to a TOML file
@@ -84,6 +84,7 @@ pub(crate) enum Verb {
     Health(health::Args),
     Wait(wait::Args),
     Message(message::Args),
+    Metrics(metrics::Args),
     Volumes(volumes::Args),
     List(list::Args),
     Info(info::Args),

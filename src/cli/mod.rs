@@ -39,6 +39,7 @@ mod info;
 mod list;
 mod man;
 mod message;
+mod metrics;
 mod plan;
 mod progress;
 mod reload;
@@ -138,6 +139,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Health(args) => health::run(context, &args),
         Verb::Wait(args) => wait::run(context, &args),
         Verb::Message(args) => message::run(context, args),
+        Verb::Metrics(args) => metrics::run(context, &args),
         Verb::Volumes(args) => volumes::run(context, &args),
         Verb::List(args) => list::run(context, &args),
         Verb::Info(args) => info::run(context, &args),

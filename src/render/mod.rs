@@ -12,6 +12,7 @@ pub mod html;
 pub mod json;
 pub mod manual;
 mod markdown;
+mod metrics;
 mod status;
 mod step_text;
 mod table;
@@ -21,6 +22,7 @@ pub mod watch_events;
 
 pub use health::{health, health_schema, raw_health};
 pub use markdown::markdown;
+pub use metrics::metrics;
 pub use status::text as status;
 pub use text::{ColorMode, TextStyle, draw, text};
 pub use volumes::{VolumesDocument, volumes, volumes_schema};

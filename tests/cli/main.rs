@@ -24,6 +24,7 @@ mod lower;
 mod memory;
 mod message;
 mod message_keys;
+mod metrics;
 mod parts;
 mod plan;
 #[path = "../processes/mod.rs"]

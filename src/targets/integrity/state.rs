@@ -32,6 +32,10 @@ pub(super) fn fresh(length: u64, recalculate: bool) -> String {
 }
 
 impl State for IntegrityState {
+    fn counters(&self) -> &'static [&'static str] {
+        &["mismatches"]
+    }
+
     fn health(&self) -> Health {
         if self.mismatches > 0 {
             Health::Degraded

@@ -30,6 +30,10 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<Box<dyn State>, ParamsError>
 }
 
 impl State for LogWritesState {
+    fn counters(&self) -> &'static [&'static str] {
+        &["entries"]
+    }
+
     fn health(&self) -> Health {
         if self.logging_disabled { Health::Degraded } else { Health::Ok }
     }

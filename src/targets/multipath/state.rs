@@ -147,6 +147,10 @@ impl MultipathState {
 }
 
 impl State for MultipathState {
+    fn counters(&self) -> &'static [&'static str] {
+        &["path_group_inits", "groups_paths_failures"]
+    }
+
     fn health(&self) -> Health {
         if self.failed() == self.paths().count() {
             Health::Failed

@@ -89,6 +89,21 @@ impl Counters {
 }
 
 impl State for WritecacheState {
+    fn counters(&self) -> &'static [&'static str] {
+        &[
+            "counters_reads",
+            "counters_read_hits",
+            "counters_writes",
+            "counters_write_hits_uncommitted",
+            "counters_write_hits_committed",
+            "counters_writes_around",
+            "counters_writes_allocated",
+            "counters_writes_blocked_on_freelist",
+            "counters_flushes",
+            "counters_discards",
+        ]
+    }
+
     fn health(&self) -> Health {
         match (self.error, self.blocks_under_writeback) {
             (true, _) => Health::Failed,

@@ -87,6 +87,11 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Names the fields that only grow while the table is live.
+    fn counters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Returns what would be lost if that one of the target's [copies](crate::targets::Target::copies) were all that stays.
     fn left_on(&self, copy: usize) -> Option<Left> {
         let _ = copy;

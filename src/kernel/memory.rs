@@ -7,7 +7,13 @@ use std::sync::Once;
 
 use nix::sys::mman::{MlockAllFlags, mlockall, munlockall};
 
-/// Keeps this process from being paged out until it is dropped.
+use crate::sync::Mutex;
+
+/// How many locks there are: the last one that is dropped unlocks the memory. A way back takes one inside of that of the
+/// process which waits with the old keys.
+static HELD: Mutex<usize> = Mutex::new(0);
+
+/// Keeps this process from being paged out until it and all others are dropped.
 #[derive(Debug)]
 pub struct MemoryLock(());
 
@@ -15,7 +21,8 @@ impl MemoryLock {
     /// Locks all memory, that of now and that of later. `None` where that is not allowed, which is told once: dmctl goes on
     /// without, for a device that this process needs is seldom one that is suspended.
     pub fn acquire() -> Option<Self> {
-        mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+        let mut held = HELD.lock();
+        let locked = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
             .inspect_err(|errno| {
                 static TOLD: Once = Once::new();
                 TOLD.call_once(|| {
@@ -26,14 +33,45 @@ impl MemoryLock {
                     );
                 });
             })
-            .is_ok()
-            .then_some(Self(()))
+            .is_ok();
+        *held += usize::from(locked);
+        locked.then_some(Self(()))
     }
 }
 
 impl Drop for MemoryLock {
     fn drop(&mut self) {
-        // It can't fail: what is not locked is left as it is.
-        let _ = munlockall();
+        let mut held = HELD.lock();
+        *held -= 1;
+        if *held == 0 {
+            // It can't fail: what is not locked is left as it is.
+            let _ = munlockall();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns how much memory of this process is locked, in KiB.
+    fn locked() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn memory_stays_locked_until_the_last_lock_is_dropped() {
+        // Not every user may lock that much.
+        let Some(outer) = MemoryLock::acquire() else { return };
+        let inner = MemoryLock::acquire().unwrap();
+        drop(inner);
+        assert!(locked() > 0);
+        let inner = MemoryLock::acquire().unwrap();
+        drop(outer);
+        assert!(locked() > 0);
+        drop(inner);
+        assert_eq!(locked(), 0);
     }
 }

@@ -9,6 +9,7 @@ mod calls;
 mod circles;
 mod completing;
 mod confirm;
+mod dracut;
 mod events;
 mod exits;
 mod export;

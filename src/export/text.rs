@@ -61,20 +61,10 @@ fn escaped(line: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find(['"', '\'']) {
         let (before, string) = rest.split_at(at);
         escaped.push_str(before);
-        let end = end_of_string(string);
+        let Quoted { quotes, end } = Quoted::at(string);
         let (string, after) = string.split_at(end);
-        let is_literal = string.starts_with('\'');
         if string.contains(hides) {
-            let content = string.get(1..end - 1).unwrap_or_default();
-            escaped.push('"');
-            for c in content.chars() {
-                match c {
-                    '"' | '\\' if is_literal => escaped.extend(['\\', c]),
-                    c if hides(c) => push!(escaped, "\\U{:08X}", u32::from(c)),
-                    c => escaped.push(c),
-                }
-            }
-            escaped.push('"');
+            escape_string(&mut escaped, string, quotes);
         } else {
             escaped.push_str(string);
         }
@@ -84,18 +74,55 @@ fn escaped(line: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns the length of the string at the begin of a text, with its quotes.
-fn end_of_string(text: &str) -> usize {
-    let quote = text.chars().next().unwrap_or_default();
-    let mut characters = text.char_indices().skip(1);
-    while let Some((at, c)) = characters.next() {
+/// Writes a string of TOML as one in double quotes, with escapes.
+fn escape_string(escaped: &mut String, string: &str, quotes: usize) {
+    let is_literal = string.starts_with('\'');
+    let content = string.get(quotes..string.len() - quotes).unwrap_or_default();
+    // Between three quotes, a line end at the begin is no part of it.
+    let content = if quotes == 3 { content.strip_prefix('\n').unwrap_or(content) } else { content };
+    escaped.push('"');
+    let mut characters = content.chars();
+    while let Some(c) = characters.next() {
         match c {
-            '\\' if quote == '"' => drop(characters.next()),
-            c if c == quote => return at + 1,
-            _ => {}
+            '\\' if !is_literal => {
+                escaped.push(c);
+                escaped.extend(characters.next());
+            }
+            '"' | '\\' => escaped.extend(['\\', c]),
+            c if hides(c) => push!(escaped, "\\U{:08X}", u32::from(c)),
+            c => escaped.push(c),
         }
     }
-    text.len()
+    escaped.push('"');
+}
+
+/// A string at the begin of a text.
+struct Quoted {
+    /// How many quotes it has before and behind it: three where it holds quotes or line ends.
+    quotes: usize,
+    /// Its length, with its quotes.
+    end: usize,
+}
+
+impl Quoted {
+    fn at(text: &str) -> Self {
+        let quote = text.chars().next().unwrap_or_default();
+        let is_quote = |c: &char| *c == quote;
+        let quotes = if text.chars().take(3).filter(is_quote).count() == 3 { 3 } else { 1 };
+        let mut characters = text.char_indices().skip(quotes);
+        while let Some((at, c)) = characters.next() {
+            if c == '\\' && quote == '"' {
+                characters.next();
+            } else if c == quote {
+                let run = text[at..].chars().take_while(is_quote).count();
+                if run >= quotes {
+                    // Of more than three the last three end it.
+                    return Self { quotes, end: at + if quotes == 3 { run.min(5) } else { 1 } };
+                }
+            }
+        }
+        Self { quotes, end: text.len() }
+    }
 }
 
 fn comments(text: &mut String, notes: &[impl ToString]) {
@@ -204,6 +231,10 @@ mod tests {
             "name = 'a\\x\u{202e}\"'",
             "targets = [{ type = \"x\", params = ['\u{200b}', \"'\u{200b}\"] }]",
             "plain = 'a\\b'",
+            "params = [\"\"\"2'\"x\"\"\", \"0\", \"\u{feff}\", '0\"0']",
+            "params = [\"\"\"2'\"\u{feff}\\\\\\\"x\"\"\"\"\", '', \"\", \"\u{feff}\"]",
+            "params = [\'\'\'2'\"\u{feff}\\x\'\'\'\', \'\', \"\u{feff}\"]",
+            "params = [\"\"\"\n\n'\"\u{feff}\"\"\"]",
         ] {
             let text = escaped(line);
             assert!(!text.contains(hides), "{text}");

@@ -192,14 +192,15 @@ impl Tunable {
     }
 }
 
-/// Compares the size of a buffer. It is a power of two, and shrinks until it divides an area of tags.
+/// Compares the size of a buffer. It is a power of two, and shrinks until it divides an area of tags; one that is printed as it
+/// was asked for is as wanted.
 fn buffer(wanted: &Integrity, live: &Integrity, differences: &mut Differences) {
     let Some(sectors) = wanted.buffer_sectors else { return };
     let asked = power_below(sectors).min(1 << 22);
     let running = live.buffer_sectors.map(power_below);
     let same = match (running, area_of_tags(live)) {
         (None, _) => false,
-        (Some(running), Some(area)) => running == asked.min(area & area.wrapping_neg()),
+        (Some(running), Some(area)) => running == asked || running == asked.min(area & area.wrapping_neg()),
         // On a device of its own the buffers shrink until all tags fit, by how much isn't printed.
         (Some(running), None) => running == asked || (8..asked).contains(&running),
     };

@@ -155,6 +155,7 @@ fn words_that_no_version_has_are_refused() {
         "V1 8:0 262144 4096 0 0 32768 16380 on auto vdo0 ack",
         "V1 8:0 262144 4096 0 0 32768 16380 on auto vdo0 ack 1",
         "V2 8:0 262144 4096 32768 16380 on auto",
+        "V3 8:0 262144 4096 32768 16380 auto ack =k\" \" 2",
     ] {
         assert!(try_parse::<Vdo>(row).is_err(), "{row}");
     }

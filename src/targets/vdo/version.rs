@@ -80,6 +80,10 @@ impl Version {
         let mut options = BTreeMap::new();
         while words.left() > 0 {
             let name = words.next("an option")?.to_string();
+            if name.contains(['"', '\'']) {
+                // In another order a lone quote would hold other words together.
+                return Err(words.wrong("a quote can't stand in the name of an option"));
+            }
             let value = words.next(&format!("the value of {name}"))?;
             options.insert(name, argument(words, value)?);
         }

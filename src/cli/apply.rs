@@ -198,6 +198,9 @@ fn carry_out(
         let _ = context.confirmation().map(|record| confirm::forget(&record));
         if !args.output.is_json() {
             note(progress::applied(plan.steps.len()).trim_end());
+            for (mapping, volume) in plan.kept_volumes() {
+                note(format_args!("{mapping}: {volume}"));
+            }
         }
     }
     Ok((applied, report))

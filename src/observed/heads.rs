@@ -15,7 +15,7 @@ use crate::targets::{Below, Metadata, Target};
 use crate::units::SECTOR;
 
 /// The most mappings that are followed down a stack: a map may still hold a circle.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// The head of a device, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +44,9 @@ pub(super) enum Holder {
 
 /// A device as the mapping that is written with it means it.
 #[derive(Clone, Copy)]
-struct Used<'a> {
-    by: Option<&'a Mapping>,
-    device: &'a Device,
+pub(super) struct Used<'a> {
+    pub(super) by: Option<&'a Mapping>,
+    pub(super) device: &'a Device,
 }
 
 /// A part of a device, in bytes.
@@ -78,7 +78,7 @@ impl Observed {
         }
     }
 
-    fn holder(&self, map: &Map, used: Used<'_>) -> Option<Holder> {
+    pub(super) fn holder(&self, map: &Map, used: Used<'_>) -> Option<Holder> {
         let number = self.number_of(used);
         match self.mapping_of(map, used.device, number) {
             Some(mapping) => Some(Holder::Mapping(mapping.key.clone())),
@@ -86,7 +86,7 @@ impl Observed {
         }
     }
 
-    fn number_of(&self, used: Used<'_>) -> Option<DevNum> {
+    pub(super) fn number_of(&self, used: Used<'_>) -> Option<DevNum> {
         used.device.number.or_else(|| self.number_for(used.by, used.device))
     }
 

@@ -14,6 +14,7 @@ mod heads;
 mod links;
 mod neighbours;
 mod origins;
+mod pools;
 mod superblock;
 mod tags;
 mod types;
@@ -43,6 +44,7 @@ use heads::Holder;
 use links::Links;
 pub(crate) use links::{Gone, Meaning};
 use neighbours::Neighbours;
+pub(crate) use pools::PoolVolumes;
 use unseen::{UnseenParts, seen};
 use users::DeviceUsers;
 
@@ -111,6 +113,8 @@ pub struct Observed {
     heads: HashMap<(Holder, u64), Head>,
     /// Keys that the map takes from keyrings, and that no keyring of this process holds.
     missing_keys: HashSet<Keyring>,
+    /// The pools in which volumes are made.
+    pools: OnceLock<pools::Pools>,
     /// The devices that keep tags with their blocks.
     tags: OnceLock<tags::Tags>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,

@@ -8,6 +8,7 @@ mod rows;
 mod sectors;
 mod step;
 mod step_form;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 pub use sectors::Sectors;
 use serde::{Deserialize, Serialize};
 pub use step::{Difference, Step};
+pub use volumes::{VolumeData, VolumeFate};
 
 use super::{Action, Plan};
 use crate::identity::{Key, Name};

@@ -26,6 +26,7 @@ mod exchange;
 mod ground;
 mod handover;
 mod held;
+mod kept_volume;
 mod keyrings;
 pub(crate) mod leaving;
 mod lower_devices;
@@ -84,6 +85,7 @@ pub use compare::compare;
 pub use conflict::{Claimant, Conflict, Link, NameHolder, Obstacle};
 pub use deactivation::{Deactivation, deactivate};
 pub use held::Held;
+pub use kept_volume::{KeptVolume, UntoldVolume};
 pub use namesake::Namesake;
 pub use neighbour::{
     DiskUser, Living, Origin, Other, Part, ReadElsewhere, SameDisk, SharedPlace, WrittenElsewhere,
@@ -169,6 +171,12 @@ impl Plan {
         self.conflicts.is_empty() && refusals.peek().is_some() && refusals.all(Refusal::is_passing)
     }
 
+    /// Lists the volumes that the map would make and that their pools have already, with the mappings that have them.
+    pub fn kept_volumes(&self) -> impl Iterator<Item = (&Key, &KeptVolume)> {
+        let of_step = self.steps.iter().filter_map(|step| Some((step.mapping.as_ref()?, &step.reason.kept)));
+        of_step.flat_map(|(key, kept)| kept.iter().map(move |volume| (key, volume)))
+    }
+
     /// Counts the steps of each action.
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut summary = BTreeMap::new();
@@ -198,6 +206,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     if needed_below::needs_tags(&changes) {
         observed.read_tags(kernel)?;
     }
+    observed.read_pools(kernel, map, preparation::pools(&changes))?;
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
     observed.read_suspended(kernel, stuck::roots(&changes, &observed))?;

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use super::change::Change;
 use super::changes::Changes;
+use super::kept_volume::{KeptVolume, UntoldVolume};
 use super::reason::{Cause, Volume};
 use super::step::{Message, Operation, Preparation, Step};
+use crate::config::Mapping;
 use crate::device::Device;
 use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
-use crate::observed::Observed;
+use crate::observed::{Observed, PoolVolumes};
 use crate::policy::Class;
-use crate::targets::MessageText;
+use crate::table::Row;
+use crate::targets::{MessageText, Prepare, Target};
 
 /// The device that a message goes to.
 struct Receiver {
@@ -20,7 +23,62 @@ struct Receiver {
     number: Option<DevNum>,
 }
 
-/// Adds the messages that the table of `change` needs. A volume that the live table uses does not need one.
+/// What becomes of a volume that the map would make.
+enum Fate {
+    /// It is made.
+    Made,
+    /// The pool has it.
+    Kept(KeptVolume),
+    /// It is made, unless the pool has it, which is not known.
+    Untold(UntoldVolume),
+}
+
+/// Returns the targets of a new table that may have a lower device to prepare. A volume that the live table uses does not
+/// need it.
+fn preparing(change: &Change<'_>) -> Vec<Box<dyn Target>> {
+    let rows = change.new_rows();
+    if rows.iter().all(|row| row.target.prepare().is_none()) {
+        return Vec::new();
+    }
+    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let target = |row: &Row| {
+        let before = live.iter().find(|live| live.start == row.start);
+        before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref()))
+    };
+    rows.iter().map(target).filter(|target| target.prepare().is_some()).collect()
+}
+
+/// Lists the pools in which new tables need volumes, with the mappings of these tables.
+pub(crate) fn pools<'c>(changes: &'c Changes<'_>) -> impl Iterator<Item = (&'c Mapping, &'c Device)> {
+    changes.demanding().flat_map(|change| {
+        let wanted = if preparing(change).is_empty() { &[][..] } else { change.new_rows() };
+        let pool = |row: &'c Row| row.target.prepare().map(|prepare| (change.mapping, prepare.device));
+        wanted.iter().filter_map(pool)
+    })
+}
+
+/// Tells what becomes of the volume of a target that prepares a lower device.
+fn fate(
+    change: &Change<'_>,
+    target: &dyn Target,
+    prepare: &Prepare<'_>,
+    changes: &Changes<'_>,
+    observed: &Observed,
+) -> Fate {
+    let Some((_, id)) = target.volume() else { return Fate::Made };
+    match observed.pool(changes.map, change.mapping, prepare.device) {
+        Some(pool @ (PoolVolumes::Known(_) | PoolVolumes::New)) => {
+            pool.volume(id).map_or(Fate::Made, |found| {
+                let transaction_id = found.transaction_id;
+                Fate::Kept(KeptVolume { id, transaction_id, snapshot_of: prepare.copies })
+            })
+        }
+        Some(PoolVolumes::Unreadable(why)) => Fate::Untold(UntoldVolume::Unreadable(why.clone())),
+        Some(PoolVolumes::Unplaced) | None => Fate::Untold(UntoldVolume::Unplaced),
+    }
+}
+
+/// Adds the messages that the table of `change` needs.
 pub(crate) fn push(
     change: &Change<'_>,
     changes: &Changes<'_>,
@@ -28,19 +86,20 @@ pub(crate) fn push(
     observed: &Observed,
     steps: &mut Vec<Step>,
 ) {
-    if change.rows.iter().all(|row| row.target.prepare().is_none()) {
-        return;
-    }
-    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
-    for row in &*change.rows {
-        let before = live.iter().find(|live| live.start == row.start);
-        let target =
-            before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref()));
+    for target in preparing(change) {
         let Some(prepare) = target.prepare() else { continue };
+        let untold = match fate(change, target.as_ref(), &prepare, changes, observed) {
+            Fate::Kept(_) => continue,
+            Fate::Made => None,
+            Fate::Untold(why) => Some(why),
+        };
         // If the device is not a mapped device, the kernel refuses the table with a message of its own.
         let Some(receiver) = receiver(prepare.device, changes, observed) else { continue };
         let origin = prepare.copies.and_then(|volume| serving(prepare.device, volume, volumes));
         let volume = Volume {
+            id: target.volume().map(|(_, id)| id).unwrap_or_default(),
+            snapshot_of: prepare.copies,
+            untold,
             mapping: change.mapping.key.clone(),
             suspended: origin.as_ref().map(|(key, _)| key.clone()),
         };
@@ -58,6 +117,21 @@ pub(crate) fn push(
                 prepares: Some(Box::new(Preparation { copies: prepare.copies, origin })),
             }),
         });
+    }
+}
+
+/// Tells of the steps that load the table of `change` which of its volumes the pools have already.
+pub(crate) fn tell_kept(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed, steps: &mut [Step]) {
+    let targets = preparing(change);
+    let kept = |target: &dyn Target| match fate(change, target, &target.prepare()?, changes, observed) {
+        Fate::Kept(volume) => Some(volume),
+        Fate::Made | Fate::Untold(_) => None,
+    };
+    let kept: Vec<KeptVolume> = targets.iter().filter_map(|target| kept(target.as_ref())).collect();
+    if !kept.is_empty() {
+        for step in steps.iter_mut().filter(|step| step.new_table().is_some()) {
+            step.reason.kept.clone_from(&kept);
+        }
     }
 }
 

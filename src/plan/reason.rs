@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Held;
+use super::kept_volume::{KeptVolume, UntoldVolume};
 use crate::device::Device;
 use crate::diff::TableDiff;
 use crate::identity::{Key, Name};
@@ -24,6 +25,8 @@ pub struct Reason {
     pub stake: Option<Stake>,
     /// The mapping that must have its device before metadata on it can be seen, which is then judged.
     pub unseen: Option<Key>,
+    /// The volumes of its table that the map would make, and that their pools have already.
+    pub kept: Vec<KeptVolume>,
 }
 
 /// The cause of a step.
@@ -72,6 +75,12 @@ pub enum Cause {
 /// A volume that a message makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
+    /// Its id in the pool.
+    pub id: u32,
+    /// The volume that it is a snapshot of.
+    pub snapshot_of: Option<u32>,
+    /// Why it is not known whether the pool has it; `None` for one that the pool does not have.
+    pub untold: Option<UntoldVolume>,
     /// The mapping that will serve it.
     pub mapping: Key,
     /// The mapping that is suspended while its volume is copied.
@@ -128,7 +137,7 @@ impl Stake {
 
 impl From<Cause> for Reason {
     fn from(cause: Cause) -> Self {
-        Self { orphan: false, cause, consequence: None, stake: None, unseen: None }
+        Self { orphan: false, cause, consequence: None, stake: None, unseen: None, kept: Vec::new() }
     }
 }
 
@@ -159,7 +168,8 @@ impl Reason {
 
     /// Whether there is nothing but a cause.
     fn is_plain(&self) -> bool {
-        !self.orphan && self.consequence.is_none() && self.stake.is_none() && self.unseen.is_none()
+        let alone = self.consequence.is_none() && self.stake.is_none() && self.unseen.is_none();
+        !self.orphan && alone && self.kept.is_empty()
     }
 
     /// Returns what follows the cause.
@@ -168,7 +178,8 @@ impl Reason {
         let stake = self.stake.iter().map(|stake| format!("; {stake}"));
         let unseen =
             self.unseen.iter().map(|key| format!("; its metadata can't be seen before @{key} is there"));
-        consequence.chain(stake).chain(unseen).collect()
+        let kept = self.kept.iter().map(|volume| format!("; {volume}"));
+        consequence.chain(stake).chain(unseen).chain(kept).collect()
     }
 }
 
@@ -207,7 +218,10 @@ impl fmt::Display for Cause {
             Self::Replaced(diff) => write!(f, "recreated: {diff}"),
             Self::Differs(diff) => diff.fmt(f),
             Self::Volume(volume) => {
-                write!(f, "it makes the volume of {}, if it isn't there", volume.mapping)?;
+                write!(f, "it makes volume {} of {}", volume.id, volume.mapping)?;
+                if let Some(why) = &volume.untold {
+                    write!(f, ", unless the pool has it, which is not known: {why}")?;
+                }
                 volume.suspended.iter().try_for_each(|key| write!(f, "; {key} is suspended meanwhile"))
             }
             _ => f.write_str(self.sentence().unwrap_or_default()),

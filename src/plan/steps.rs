@@ -60,6 +60,7 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
         let change = &changes.all[*id];
         let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
         of_mapping(change, observed, &before, &mut steps);
+        preparation::tell_kept(change, changes, observed, &mut steps[first..]);
         if changes.index.snapshots.binary_search(id).is_ok() {
             hold(&mut steps[first..], &origins::held(change, changes, observed));
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::plan::document::{Sectors, Step};
+use crate::plan::document::{Sectors, Step, VolumeFate};
 use crate::plan::{Action, suspended_meanwhile};
 use crate::units;
 
@@ -112,7 +112,8 @@ pub(crate) fn addressee(step: &Step, message: &str) -> String {
 
 /// Returns why a step is needed, and what is at stake, as far as the drawing does not show it.
 pub(crate) fn reasons(step: &Step) -> Vec<String> {
-    let plain = step.refusal.is_none() && step.class.allowed_unasked() && step.unseen.is_none();
+    let keeps = step.volumes.iter().any(|volume| volume.fate == VolumeFate::Kept);
+    let plain = step.refusal.is_none() && step.class.allowed_unasked() && step.unseen.is_none() && !keeps;
     match step.action {
         Action::Reload => beyond_tables(step),
         Action::Create | Action::Rename if plain => suspends(step),

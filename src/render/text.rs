@@ -330,6 +330,7 @@ mod tests {
             sector: None,
             message: None,
             unseen: None,
+            volumes: Vec::new(),
         }
     }
 

@@ -85,6 +85,17 @@ fn names_keys_and_classes_are_completed() {
 }
 
 #[test]
+fn pools_are_completed_where_a_pool_is_meant() {
+    let lab = lab();
+    lab.edit(|state| state["block_devices"][0]["blank"] = true.into());
+    lab.ok(["create", "pool", "--table", "0 1024 thin-pool 254:0 8:0 128 0"]);
+    for mut offered in offered(&lab, "--kernel state.json volumes ") {
+        offered.retain(|word| !word.starts_with('-'));
+        assert_eq!(offered, ["pool"]);
+    }
+}
+
+#[test]
 fn files_are_completed_where_files_are_meant() {
     let lab = lab();
     for offered in offered(&lab, "--kernel state.json plan ma") {

@@ -170,3 +170,36 @@ fn metadata_that_is_not_whole_is_told_with_the_way_out() {
         "{ran:?}"
     );
 }
+
+/// A volume that the pool has is not made, and a snapshot that is there is told not to be one of now: before and after the apply.
+#[test]
+fn an_apply_tells_which_volumes_were_there() {
+    let lab = lab();
+    lab.ok(["remove", "backup"]);
+    lab.ok(["remove", "other"]);
+    let kept = "volume 7 is in the pool already (made at transaction 0): it is used as it is, and is not a snapshot of volume 1 as that is now";
+    let map = lab.path("map.toml");
+    let plan = lab.run(["plan", &map]);
+    assert!(plan.code == 0 && plan.stdout.contains(kept) && !plan.stdout.contains("create_snap"), "{plan:?}");
+    let plan: Value = serde_json::from_str(&lab.run(["plan", &map, "--json"]).stdout).unwrap();
+    let volume = json!([{ "id": 7, "fate": "kept", "transaction_id": 0, "snapshot_of": 1 }]);
+    assert_eq!(plan["steps"][0]["volumes"], volume);
+    let applied = lab.run(["apply", &map]);
+    assert_eq!(applied.code, 0);
+    assert!(applied.stderr.contains("Applied: 1 step."), "{applied:?}");
+    assert!(applied.stderr.contains(&format!("backup: {kept}")), "{applied:?}");
+}
+
+/// Where the metadata can't be read the volume is made as before, and the plan tells why it is not known.
+#[test]
+fn a_pool_that_cannot_be_read_is_told_and_used() {
+    let lab = lab();
+    lab.ok(["remove", "backup"]);
+    lab.ok(["remove", "other"]);
+    lab.edit(|state| state["pools"][0]["fault"] = json!("damaged"));
+    let map = lab.path("map.toml");
+    let plan = lab.run(["plan", &map]);
+    let words = "it makes volume 7 of backup, unless the pool has it, which is not known: block 1 of the metadata is damaged";
+    assert!(plan.code == 0 && plan.stdout.contains(words), "{plan:?}");
+    lab.ok(["apply", &map]);
+}

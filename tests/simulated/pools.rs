@@ -1,8 +1,12 @@
 //! Thin pools and their volumes: what the metadata remembers.
 
+use std::collections::BTreeSet;
+
+use dmctl::apply::{self, Options, Silent};
 use dmctl::identity::DevNum;
 use dmctl::kernel::simulated::Simulated;
 use dmctl::kernel::{ChangeKernel, ReadKernel, Removal, Slot, Suspend};
+use dmctl::plan;
 use nix::errno::Errno;
 
 use super::{id, info, kernel, live, load, make};
@@ -54,6 +58,48 @@ fn messages_are_refused_as_the_pool_refuses_them() {
     }
     make(&kernel, "thin", "0 1024 thin 254:0 0").unwrap();
     assert_eq!(message(&kernel, "delete 0"), Some(Errno::EBUSY));
+}
+
+/// A map of the pool with these volumes.
+fn map(volumes: &str) -> dmctl::config::Map {
+    let text = format!(
+        "format = 1\n[mappings.pool]\ntargets = [{{ type = 'thin-pool', length = 16384, metadata = '/dev/ram0', data = '/dev/ram1', block_size = 128 }}]\n{volumes}"
+    );
+    dmctl::config::parse_str("map.toml", &text).map.unwrap()
+}
+
+/// The pool is read by plans that make a volume in it, once, and by no other.
+#[test]
+fn a_pool_is_read_where_a_plan_makes_volumes() {
+    let kernel = kernel();
+    let none = BTreeSet::new();
+    let volume = |id: u32, with: &str| {
+        format!(
+            "[mappings.v{id}]\ntargets = [{{ type = 'thin', length = 1024, pool = '@pool', id = {id}, {with} }}]\n"
+        )
+    };
+    let allow = BTreeSet::from([dmctl::policy::Class::Format]);
+    let apply = |volumes: &str| {
+        let plan = plan::plan(&kernel, &map(volumes), &allow).unwrap();
+        apply::apply(&kernel, &plan, Options::default(), &mut Silent).unwrap();
+    };
+    let reads = |volumes: &str| {
+        let before = (kernel.pool_reads(), kernel.calls().len());
+        plan::plan(&kernel, &map(volumes), &none).unwrap();
+        (kernel.pool_reads() - before.0, kernel.calls().len() - before.1)
+    };
+    assert_eq!(reads("").0, 0, "no volume");
+    apply("");
+    let two = volume(1, "create = true") + &volume(2, "snapshot_of = 1");
+    let (pools, calls) = reads(&two);
+    assert_eq!(pools, 1, "two volumes of one pool");
+    apply(&two);
+    assert_eq!(reads(&two).0, 0, "in sync");
+    let plain = two + "[mappings.plain]\ntargets = [{ type = 'linear', length = 8, device = '/dev/ram2' }]\n";
+    assert_eq!(reads(&plain).0, 0, "another mapping");
+    // Nor is the kernel asked about a pool of the map more than for the rest of the plan.
+    let without = volume(3, "external_origin = '/dev/ram2'");
+    assert_eq!(reads(&volume(3, "create = true")).1, reads(&without).1, "{calls}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use super::changes::FieldChange;
 use super::rows::RowData;
 use super::sectors::Sectors;
+use super::volumes::VolumeData;
 use crate::diff::{self, TableDiff};
 use crate::identity::Uuid;
 use crate::plan::{self, Action, InUse, Operation};
@@ -61,6 +62,8 @@ pub struct Step {
     pub message: Option<String>,
     /// The mapping that must have its device before metadata on it can be seen, which is then judged.
     pub unseen: Option<SmolStr>,
+    /// The volumes of thin pools that the map would make.
+    pub volumes: Vec<VolumeData>,
 }
 
 /// One difference between the two tables of a step.
@@ -107,6 +110,7 @@ impl Step {
             sector: None,
             message: None,
             unseen: step.reason.unseen.as_ref().map(|key| key.text().clone()),
+            volumes: VolumeData::of(&step.reason),
         };
         match &step.operation {
             Operation::Create(create) => Self {

@@ -14,6 +14,7 @@ use super::changes::FieldChange;
 use super::rows::RowData;
 use super::sectors::Sectors;
 use super::step::{AND, Difference, Step};
+use super::volumes::VolumeData;
 use crate::diff;
 use crate::plan::{Action, InUse};
 use crate::policy::Class;
@@ -88,6 +89,10 @@ struct StepForm<'a> {
     /// The mapping that must have its device before metadata on it can be seen, which is then judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unseen: Option<SmolStr>,
+    /// The volumes of thin pools that the map would make: the one that the message makes, and those of the table that the pools
+    /// have already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    volumes: Vec<VolumeData>,
 }
 
 impl<'a> From<&'a Step> for StepForm<'a> {
@@ -117,6 +122,7 @@ impl<'a> From<&'a Step> for StepForm<'a> {
             sector: step.sector,
             message: step.message.as_deref().map(Into::into),
             unseen: step.unseen.clone(),
+            volumes: step.volumes.clone(),
         }
     }
 }
@@ -163,6 +169,7 @@ impl From<StepForm<'_>> for Step {
             sector: form.sector,
             message: form.message.map(Cow::into_owned),
             unseen: form.unseen,
+            volumes: form.volumes,
         }
     }
 }

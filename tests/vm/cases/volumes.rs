@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
 use dmctl::thin_metadata::{PoolContent, ThinVolume};
 
-use crate::guest::{Disk, Guest, dmctl, program};
+use crate::guest::{Disk, Guest, apply_ends, dmctl, program, with_map};
 
 const POOL: &str = "0 65536 thin-pool /dev/ram0 /dev/ram1 128 0";
 /// The sectors of a block of the pool.
@@ -246,4 +246,46 @@ pub fn damaged_metadata_is_told(guest: &Guest) -> Result<()> {
     ensure!(ran.status == Some(0), "{ran:?}");
     dmctl(&["remove", "pool"])?;
     Ok(())
+}
+
+/// Volumes that the pool has are used as they are, also when the pool was down, and are told; a snapshot that is there keeps what it
+/// has.
+pub fn a_plan_tells_made_volumes_from_kept_ones(guest: &Guest) -> Result<()> {
+    guest.needs("thin-pool")?;
+    let map = "[mappings.meta]\ntargets = [{ type = 'linear', length = 16384, device = '/dev/ram0', offset = 2048 }]\n\
+        [mappings.pool]\ntargets = [{ type = 'thin-pool', metadata = '@meta', data = '/dev/ram1', block_size = 128, length = 65536 }]\n\
+        [mappings.one]\ntargets = [{ type = 'thin', length = 8192, pool = '@pool', id = 1, create = true }]\n";
+    let snapshot = "[mappings.two]\ntargets = [{ type = 'thin', length = 8192, pool = '@pool', id = 2, snapshot_of = 1 }]\n";
+    guest.disks[0].fill(2048, 8, 0)?;
+    let told = |text: &str, words: &[&str], not: &[&str]| -> Result<()> {
+        let plan = with_map("plan", text, &[])?;
+        for word in words {
+            ensure!(plan.stdout.contains(word), "`{word}` is not in {plan:?}");
+        }
+        ensure!(not.iter().all(|word| !plan.stdout.contains(word)), "{plan:?}");
+        Ok(())
+    };
+    told(map, &["it makes volume 1 of one"], &["not known"])?;
+    apply_ends(map, &["--allow", "format"], 0)?;
+    let one = Disk::mapping("one")?;
+    one.fill(0, 8, b'o')?;
+    let both = format!("{map}{snapshot}");
+    told(&both, &["it makes volume 2 of two", "one is suspended meanwhile"], &["already"])?;
+    apply_ends(&both, &[], 0)?;
+    one.fill(0, 8, b'n')?;
+    // The device is gone, its volume is not.
+    dmctl(&["remove", "two"])?;
+    let kept = "volume 2 is in the pool already (made at transaction 0): it is used as it is, and is not a snapshot of volume 1 as that is now";
+    told(&both, &[kept], &["> message", "suspended meanwhile"])?;
+    let ran = with_map("apply", &both, &[])?;
+    ensure!(ran.status == Some(0) && ran.stderr.contains(kept), "{ran:?}");
+    ensure!(Disk::mapping("two")?.read(0, 8)?.iter().all(|byte| *byte == b'o'), "it is another snapshot");
+    // All of it down, as after a boot.
+    ensure!(with_map("deactivate", &both, &[])?.status == Some(0), "it can't be taken down");
+    told(&both, &["volume 1 is in the pool already", kept], &["> message"])?;
+    apply_ends(&both, &[], 0)?;
+    ensure!(Disk::mapping("two")?.read(0, 8)?.iter().all(|byte| *byte == b'o'), "it is another snapshot");
+    ensure!(Disk::mapping("one")?.read(0, 8)?.iter().all(|byte| *byte == b'n'), "it is another volume");
+    ensure!(with_map("deactivate", &both, &[])?.status == Some(0), "it can't be taken down");
+    guest.disks[0].fill(2048, 8, 0)
 }

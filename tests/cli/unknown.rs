@@ -90,8 +90,11 @@ fn a_placeholder_is_not_loaded_and_not_compared() {
     let whole = std::fs::read_to_string(&exported).unwrap();
     let whole = whole.replacen("\"<secret>\"", &format!("\"{}\"", KEY.repeat(2)), 1);
     let whole = lab.write("whole.toml", &whole.replace("<secret>", &KEY.to_uppercase()));
-    assert_eq!(lab.ok(["plan", &whole]), "Nothing to do.
-");
+    assert_eq!(
+        lab.ok(["plan", &whole]),
+        "Nothing to do.
+"
+    );
     let ended = lab.run(["apply", &map(&lab, &KEY.repeat(2))]);
     assert!(
         ended.code == 3 && ended.stderr.contains("holds a key and is readable by users other than its owner"),

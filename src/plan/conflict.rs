@@ -131,6 +131,17 @@ pub enum Obstacle {
         /// Its size, in sectors.
         size: u64,
     },
+    /// A lower device is over a mapping that becomes smaller than what the table uses of it.
+    LowerCut {
+        /// The lower device, as the map writes it.
+        device: Written,
+        /// The key of the mapping.
+        key: Key,
+        /// Where the table ends on the device, in sectors.
+        end: u64,
+        /// The size of the mapping, in sectors.
+        size: u64,
+    },
     /// A lower device is read-only, and the table would write to it.
     LowerReadOnly(Written),
     /// A lower device is read-only, and the kernel writes to it whatever the access of the mapping is.
@@ -297,6 +308,7 @@ impl Obstacle {
             Self::Parameter(_)
                 | Self::Metadata { .. }
                 | Self::LowerTooSmall { .. }
+                | Self::LowerCut { .. }
                 | Self::LowerReadOnly(_)
                 | Self::LowerMerged(_)
                 | Self::LowerUnformatted { .. }

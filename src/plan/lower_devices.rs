@@ -7,11 +7,14 @@ use super::changes::Changes;
 use super::position::ChangeId;
 use crate::device::Device;
 use crate::diff;
-use crate::identity::DevNum;
+use crate::identity::{DevNum, Key};
 use crate::kernel::{BlockDevice, DeviceState};
 use crate::observed::Observed;
 use crate::table::Row;
 use crate::units::SECTOR;
+
+/// The most devices that are followed down: there may be a circle of them.
+const MAX_DEPTH: usize = 64;
 
 /// Answers questions about the lower devices of one mapping.
 #[derive(Clone, Copy)]
@@ -43,6 +46,26 @@ impl<'r, 'a> LowerDevices<'r, 'a> {
             Some(below) => below.size,
             None => self.block(device).map(|block| block.sectors),
         }
+    }
+
+    /// Returns the mapping that a lower device outside the map is over, a loop device mostly, where that mapping becomes
+    /// smaller, with the size that it gets, in sectors: the device keeps its size, and what is behind that can't be read or
+    /// written any more. A device over several others is not followed.
+    pub(super) fn cut(&self, device: &Device) -> Option<(Key, u64)> {
+        if self.change(device).is_some() {
+            return None;
+        }
+        let mut number = device.number?;
+        for _ in 0..MAX_DEPTH {
+            let [lower] = *self.observed.block(number)?.lower.as_slice() else { return None };
+            if let Some(id) = self.changes.id_of_number(lower, self.observed) {
+                let below = &self.changes.all[id];
+                let size = below.size.filter(|_| below.shrinks())?;
+                return Some((below.mapping.key.clone(), size));
+            }
+            number = lower;
+        }
+        None
     }
 
     /// Returns the logical block size that a lower device will have, in sectors.

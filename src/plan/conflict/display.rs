@@ -102,6 +102,7 @@ impl fmt::Display for Obstacle {
             | Self::LowerAbsent { .. }
             | Self::LowerRenamed { .. }
             | Self::LowerTooSmall { .. }
+            | Self::LowerCut { .. }
             | Self::LowerReadOnly(_)
             | Self::LowerMerged(_)
             | Self::LowerUnformatted { .. }
@@ -142,6 +143,11 @@ impl Obstacle {
             Self::LowerTooSmall { device, end, size } => write!(
                 f,
                 "{} is too small: the table reaches to sector {end}, it has {size}",
+                device.described()
+            ),
+            Self::LowerCut { device, key, end, size } => write!(
+                f,
+                "{} is on `{key}`, which is too small: the table reaches to sector {end}, `{key}` has {size}",
                 device.described()
             ),
             Self::LowerMerged(device) => write!(

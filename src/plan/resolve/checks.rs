@@ -112,6 +112,14 @@ impl Resolver<'_, '_> {
                 self.obstacles.push(Obstacle::LowerTooSmall { device: lower.device.into(), end, size });
             }
         }
+        if let Some(length) = lower.length
+            && let Some((key, size)) = self.lowers.cut(lower.device)
+            && lower.start.saturating_add(length) > size
+        {
+            let end = lower.start.saturating_add(length);
+            self.obstacles.push(Obstacle::LowerCut { device: lower.device.into(), key, end, size });
+            self.caused_by_plan = true;
+        }
         if lower.access.writes() && self.lowers.is_read_only(lower.device) {
             // What others share is content, not a copy or metadata of the target's own: a merge writes it in any case.
             if target.writes_unasked() && lower.access == DeviceAccess::Shared {

@@ -49,6 +49,27 @@ pub fn a_table_that_leads_back_through_a_loop_device_is_refused(guest: &Guest) -
     guest.apply(NOTHING, &[])
 }
 
+pub fn a_mapping_over_a_loop_device_is_cut_with_what_is_below(guest: &Guest) -> Result<()> {
+    let base = |length: u64| {
+        format!(
+            "[mappings.a]\ntargets = [{{ type = \"linear\", length = {length}, device = \"/dev/ram0\" }}]\n"
+        )
+    };
+    guest.apply(&base(16384), &[])?;
+    let device = program("losetup", &["--find", "--show", "/dev/mapper/a"])?;
+    let device = device.trim();
+    let top =
+        format!("[mappings.b]\ntargets = [{{ type = \"linear\", length = 8192, device = \"{device}\" }}]\n");
+    guest.apply(&(base(16384) + &top), &[])?;
+    let ran = guest.refused(&(base(4096) + &top), &["--allow", "remap"], 1)?;
+    let says = "is on `a`, which is too small: the table reaches to sector 8192, `a` has 4096";
+    ensure!(ran.stderr.contains(says) || ran.stdout.contains(says), "{ran:?}");
+    guest.apply(&(base(8192) + &top), &["--allow", "remap"])?;
+    guest.kernel.remove(&named("b"), Removal::Now)?;
+    program("losetup", &["--detach", device])?;
+    guest.apply(NOTHING, &[])
+}
+
 pub fn a_circle_is_told_and_opened_before_the_first_request(guest: &Guest) -> Result<()> {
     let (over, number) = over_a(guest)?;
     let close = || -> Result<()> {

@@ -108,6 +108,7 @@ cases! {
     circles:
         a_table_that_leads_back_through_a_foreign_device_is_refused
         a_table_that_leads_back_through_a_loop_device_is_refused
+        a_mapping_over_a_loop_device_is_cut_with_what_is_below
         a_circle_is_told_and_opened_before_the_first_request
         devices_grow_in_order_through_a_foreign_device
         a_link_that_jumps_to_the_newest_device_moves_nothing;

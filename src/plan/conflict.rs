@@ -142,6 +142,15 @@ pub enum Obstacle {
         /// The size of the mapping, in sectors.
         size: u64,
     },
+    /// A pool is new, and does not have the volume that the table needs.
+    VolumeAbsent {
+        /// The pool, as the map writes it.
+        pool: Written,
+        /// The id of the volume.
+        id: u32,
+        /// Whether a snapshot is to be taken of it.
+        is_copied: bool,
+    },
     /// A lower device is read-only, and the table would write to it.
     LowerReadOnly(Written),
     /// A lower device is read-only, and the kernel writes to it whatever the access of the mapping is.

@@ -66,6 +66,7 @@ mod unseen;
 mod unseen_fact;
 mod unwell;
 mod usage;
+mod volumes;
 mod wrong_below;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,6 +245,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(keyrings::conflicts(changes, observed));
     conflicts.extend(needed_below::conflicts(changes, observed));
     conflicts.extend(stuck::conflicts(changes, observed));
+    conflicts.extend(volumes::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
     let (mut unlisted, mut untyped) = types::judge(changes, observed);
     conflicts.append(&mut untyped);

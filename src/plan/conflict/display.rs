@@ -103,6 +103,7 @@ impl fmt::Display for Obstacle {
             | Self::LowerRenamed { .. }
             | Self::LowerTooSmall { .. }
             | Self::LowerCut { .. }
+            | Self::VolumeAbsent { .. }
             | Self::LowerReadOnly(_)
             | Self::LowerMerged(_)
             | Self::LowerUnformatted { .. }
@@ -149,6 +150,16 @@ impl Obstacle {
                 f,
                 "{} is on `{key}`, which is too small: the table reaches to sector {end}, `{key}` has {size}",
                 device.described()
+            ),
+            Self::VolumeAbsent { pool, id, is_copied: false } => write!(
+                f,
+                "{} is a new pool, and has no volume {id}; write it with `create = true`",
+                pool.described()
+            ),
+            Self::VolumeAbsent { pool, id, is_copied: true } => write!(
+                f,
+                "{} is a new pool, and has no volume {id} to take a snapshot of; declare that one as well, with `create = true`",
+                pool.described()
             ),
             Self::LowerMerged(device) => write!(
                 f,

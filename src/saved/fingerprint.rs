@@ -17,6 +17,7 @@ use crate::identity::{DevNum, Uuid};
 use crate::kernel::{Hallmarks, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
 use crate::stack::Reach;
+use crate::table::Row;
 
 /// The devices that a plan depends on, each with its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +155,7 @@ impl<'k> Lookup<'k> {
             return Ok((state, Vec::new()));
         };
         let typed = diff::understand(&device.table).unwrap_or_default();
-        let lower_devices = typed.iter().flat_map(|row| row.target.lower_devices(row.length));
+        let lower_devices = typed.iter().flat_map(Row::lower_devices);
         let numbers = lower_devices.filter_map(|lower| lower.device.number).collect();
         state.read_only = device.info.read_only;
         state.mapped = Some(MappedState {

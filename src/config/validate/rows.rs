@@ -146,7 +146,15 @@ fn wrong_message(row: &MappingRow, message: &str) -> Option<String> {
     if traits.messages.is_empty() {
         return Some(format!("a `{kind}` target takes no messages, and the kernel refuses each"));
     }
-    match traits.message(first)?.risk {
+    // The word itself is not shown: it may be a key.
+    let Some(form) = traits.message(first) else {
+        let words: Vec<&str> = traits.messages.iter().map(|form| form.word).collect();
+        return Some(format!(
+            "a `{kind}` target takes no message that begins so, and the kernel refuses it; it takes {}",
+            words.join(", ")
+        ));
+    };
+    match form.risk {
         MessageRisk::Never(why) => Some(format!("`{first}` is not sent to a `{kind}` target: {why}")),
         MessageRisk::Class(_) => None,
     }

@@ -69,6 +69,13 @@ impl Observed {
         self.state(number).map(|state| state.info.suspended).or_else(read).unwrap_or(false)
     }
 
+    /// Whether any mapped device that was read holds its I/O back.
+    pub(crate) fn any_is_suspended(&self) -> bool {
+        let mut states = self.devices.iter().filter_map(|seen| seen.mapped.as_ref());
+        states.any(|state| state.info.suspended)
+            || self.below.get().is_some_and(|below| below.suspended.values().any(|suspended| *suspended))
+    }
+
     /// Lists the devices directly below one, as far as they were read.
     pub(crate) fn read_below_of(&self, number: DevNum) -> &[DevNum] {
         self.below.get().and_then(|below| below.lower.get(&number)).map_or(&[], Vec::as_slice)

@@ -42,6 +42,9 @@ pub(super) fn roots(changes: &Changes<'_>, observed: &Observed) -> BTreeSet<DevN
 
 /// Returns a conflict for each call that would never end.
 pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    if !observed.any_is_suspended() {
+        return Vec::new();
+    }
     let look = Look { changes, observed, ground: Ground::new(changes, observed) };
     let mut conflicts = Vec::new();
     look.each_wait(&mut |wait| {

@@ -23,7 +23,11 @@ impl Theirs {
         let theirs = Self(tempfile::tempdir().unwrap());
         fs::set_permissions(theirs.0.path(), Permissions::from_mode(0o755)).unwrap();
         // The folder of the build may be closed to others.
-        fs::copy(env!("CARGO_BIN_EXE_dmctl"), theirs.path("dmctl")).unwrap();
+        // Another program copies it: a child that another test starts meanwhile would keep a file open that is written here, and
+        // the kernel runs none that is (ETXTBSY).
+        let copied =
+            Command::new("cp").arg(env!("CARGO_BIN_EXE_dmctl")).arg(theirs.path("dmctl")).status().unwrap();
+        assert!(copied.success());
         fs::create_dir(theirs.path("maps")).unwrap();
         fs::write(theirs.path("key"), [7; 64]).unwrap();
         let map = format!(

@@ -78,6 +78,16 @@ pub fn has_state(table: &[RawRow]) -> bool {
     table.iter().any(|row| traits(row).status != Status::None)
 }
 
+/// Whether a look at the state of a device may tell a plan that something is wrong. A target that must not be asked while another
+/// process may suspend its device is left to those who ask for nothing else.
+pub(crate) fn may_be_unwell(state: &DeviceState) -> bool {
+    state.table.iter().any(|row| match traits(row).status {
+        Status::Always | Status::WhileActive => true,
+        Status::AfterEvent => state.info.event_nr > 0,
+        Status::None | Status::HangsSuspended => false,
+    })
+}
+
 /// Reads how all of these devices fare. A thin volume fares no better than its pool, which is read once.
 pub fn all(kernel: &dyn ReadKernel, devices: &[ListEntry]) -> Result<Vec<DeviceHealth>, KernelError> {
     let mut read_devices = Vec::with_capacity(devices.len());

@@ -27,8 +27,7 @@ pub(super) fn read(kernel: &dyn ReadKernel, changes: &Changes<'_>) -> Result<Vec
         let devices = changes.all.iter().filter_map(|change| change.device().map(|device| (change, device)));
         // Of a type that dmctl does not know nothing can be told, and the plan of it says so elsewhere.
         let is_known = |row: &RawRow| targets::find(&row.kind).is_some();
-        devices
-            .filter(move |(_, device)| health::has_state(&device.table) && device.table.iter().all(is_known))
+        devices.filter(move |(_, device)| health::may_be_unwell(device) && device.table.iter().all(is_known))
     };
     let mut fares: HashMap<DevNum, Fares> = health::all_of(kernel, stateful().map(|(_, device)| device))?
         .iter()

@@ -41,6 +41,8 @@ pub enum Status {
     None,
     /// It prints a state, of a suspended device too.
     Always,
+    /// It prints a state, in which nothing is wrong before the device has had an event (striped).
+    AfterEvent,
     /// While the device is suspended it prints words that are not the state (raid).
     WhileActive,
     /// While the device is suspended the call does not end (era).

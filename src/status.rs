@@ -89,8 +89,19 @@ impl Entry {
     }
 }
 
-/// Compares a map with the devices of a kernel.
+/// Compares a map with the devices of a kernel, and tells how they fare.
 pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
+    let (mut entries, observed) = compared(kernel, map)?;
+    add_health(kernel, &observed, &mut entries)?;
+    Ok(entries)
+}
+
+/// Compares a map with the devices of a kernel. How they fare is not read: for those who read it of every device.
+pub(crate) fn without_health(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelError> {
+    compared(kernel, map).map(|(entries, _)| entries)
+}
+
+fn compared(kernel: &dyn ReadKernel, map: &Map) -> Result<(Vec<Entry>, Observed), KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = plan::compare(map, &observed);
     observed.read_circles(kernel, changes.touched())?;
@@ -121,8 +132,7 @@ pub fn of_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Vec<Entry>, KernelEr
         }
     }));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
-    add_health(kernel, &observed, &mut entries)?;
-    Ok(entries)
+    Ok((entries, observed))
 }
 
 /// Adds to each entry how its device fares. No call for a device whose targets have no state.
@@ -132,9 +142,7 @@ fn add_health(
     entries: &mut [Entry],
 ) -> Result<(), KernelError> {
     let seen = |entry: &Entry| observed.by_number(entry.number?)?.mapped.as_ref();
-    let healths = health::all_of(kernel, entries.iter().filter_map(seen))?;
-    let mut fares: HashMap<DevNum, Fares> =
-        healths.iter().map(|device| (device.number, Fares::of(device))).collect();
+    let mut fares = health::fares_of(kernel, entries.iter().filter_map(seen))?;
     for entry in entries {
         entry.fares = entry.number.and_then(|number| fares.remove(&number)).unwrap_or_default();
     }

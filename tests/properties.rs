@@ -351,7 +351,7 @@ proptest! {
         let map = read(&text(&wish, &in_order(), 0));
         apply(&kernel, &map)?;
         kernel.forget_calls();
-        let plan = plan::plan(&kernel, &map, &BTreeSet::new()).unwrap();
+        let plan = plan::plan_to_show(&kernel, &map, &BTreeSet::new()).unwrap();
         prop_assert!(plan.is_empty());
         let devices = wish.iter().flatten().count();
         prop_assert_eq!(kernel.count(Call::List), 1);

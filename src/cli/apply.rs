@@ -105,7 +105,8 @@ fn with_plan<'c, T>(
             waiting::for_lower_devices(context, &mut map, &args.output)?;
             let held = context.hold(command)?;
             let done = held.change(|kernel| {
-                let plan = apply::once_closed(context.patience(), || plan::plan(kernel, &map, &allow))?;
+                let plan =
+                    apply::once_closed(context.patience(), || plan::plan_to_show(kernel, &map, &allow))?;
                 act(kernel, &plan)
             })?;
             Ok((held, done))

@@ -115,8 +115,7 @@ fn long(kernel: &dyn ReadKernel, devices: Vec<ListEntry>) -> Result<Vec<Entry>, 
     for device in &devices {
         states.extend(kernel.device(&Id::Name(device.name.clone()), Slot::Live)?);
     }
-    let mut fares: HashMap<DevNum, Fares> =
-        health::all_of(kernel, &states)?.iter().map(|device| (device.number, Fares::of(device))).collect();
+    let mut fares = health::fares_of(kernel, &states)?;
     let mut states: HashMap<DevNum, DeviceState> =
         states.into_iter().map(|state| (state.info.number, state)).collect();
     let details = |device: ListEntry| {

@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         None => context.reading()?,
     };
     let kernel = kernel.as_ref();
-    let mappings = map.as_ref().map_or_else(|| Ok(Vec::new()), |map| status::of_map(kernel, map))?;
+    let mappings = map.as_ref().map_or_else(|| Ok(Vec::new()), |map| status::without_health(kernel, map))?;
     let devices = health::all(kernel, &ops::list(kernel)?)?;
     print(&render::metrics(&devices, map.as_ref().map(|map| &map.owner), &mappings))?;
     Ok(Exit::Done)

@@ -67,7 +67,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         refuse_to_replace(context, out, &map, &files)?;
     }
     let kernel = context.reading_for(&map)?;
-    let plan = plan::plan(kernel.as_ref(), &map, &args.allow.classes())?;
+    let plan = plan::plan_to_show(kernel.as_ref(), &map, &args.allow.classes())?;
     let document = Document::of(&plan);
     if let Some(path) = &args.out {
         let made = Made {

@@ -1,8 +1,7 @@
 //! `dmctl volumes`: lists the volumes that a thin pool holds.
 
-use crate::identity::{DevNum, Name};
-use crate::kernel::{ListEntry, ReadKernel};
-use crate::ops::{self, OpError};
+use crate::identity::Name;
+use crate::ops;
 use crate::render::{self, VolumesDocument};
 use crate::volumes::{self, VolumesError};
 
@@ -27,21 +26,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kernel = context.reading()?;
-    let pool = find(kernel.as_ref(), &args.pool)?;
+    let pool = ops::find(kernel.as_ref(), &args.pool)?;
     let pool = volumes::read(kernel.as_ref(), pool)?;
     args.output.print(|| render::volumes(&pool), &VolumesDocument::of(&pool))?;
     Ok(Exit::Done)
-}
-
-/// Finds a device by its name or a path, or by its number where no device has that name.
-fn find(kernel: &dyn ReadKernel, text: &str) -> Result<ListEntry, OpError> {
-    match (ops::find(kernel, text), DevNum::parse(text)) {
-        (Err(OpError::Missing { name, nearest }), Some(number)) => {
-            let numbered = ops::list(kernel)?.into_iter().find(|device| device.number == number);
-            numbered.ok_or(OpError::Missing { name, nearest })
-        }
-        (found, _) => found,
-    }
 }
 
 impl From<VolumesError> for Failure {

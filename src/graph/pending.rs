@@ -18,7 +18,7 @@ pub fn with_map(kernel: &dyn ReadKernel, map: &Map) -> Result<Graph, KernelError
     let plan = plan::plan(kernel, map, &BTreeSet::new())?;
     let mut ids: BTreeMap<&Key, String> = BTreeMap::new();
     let mut missing: Vec<(&Mapping, Word)> = Vec::new();
-    for entry in status::of_map(kernel, map)? {
+    for entry in status::without_health(kernel, map)? {
         let mapping = entry.mapping.as_ref().and_then(|key| map.mappings.get(key));
         if let (Some(number), word) = (entry.number, entry.word) {
             let id = number.to_string();

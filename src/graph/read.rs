@@ -1,12 +1,12 @@
 //! Reads the devices of a kernel.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::View;
 use super::{Graph, Kind, Node, State, below};
 use crate::device_path::{Paths, best_path};
 use crate::diff;
-use crate::health::{self, Fares};
+use crate::health;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info, KernelError, ReadKernel, Users};
 use crate::observed::Observed;
@@ -54,12 +54,9 @@ pub(super) fn seen(view: &mut View<'_>) -> Result<Graph, KernelError> {
 /// Adds how each mapped device fares. No call for one whose targets have no state.
 fn add_health(kernel: &dyn ReadKernel, observed: &Observed, graph: &mut Graph) -> Result<(), KernelError> {
     let states = observed.devices.iter().filter_map(|seen| seen.mapped.as_ref());
-    let mut fares: HashMap<String, Fares> = health::all_of(kernel, states)?
-        .iter()
-        .map(|device| (device.number.to_string(), Fares::of(device)))
-        .collect();
+    let mut fares = health::fares_of(kernel, states)?;
     for node in &mut graph.nodes {
-        if let Some(fares) = fares.remove(&node.id) {
+        if let Some(fares) = DevNum::parse(&node.id).and_then(|number| fares.remove(&number)) {
             node.health = fares.health;
             node.fares = fares.to_string();
         }

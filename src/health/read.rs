@@ -1,9 +1,9 @@
 //! Reads how devices fare.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{DeviceHealth, Pool, RowHealth, Untold};
+use super::{DeviceHealth, Fares, Pool, RowHealth, Untold};
 use crate::identity::{DevNum, Name};
 use crate::kernel::{
     DeviceState, DeviceStatus, Id, Info, KernelError, ListEntry, ReadKernel, Slot, StatusRow,
@@ -111,6 +111,15 @@ pub fn all_of<'s>(
     }
     add_pools(kernel, &mut read_devices)?;
     Ok(read_devices)
+}
+
+/// Reads how the devices of these states fare, as [`all_of`] does, for documents about more than that.
+pub(crate) fn fares_of<'s>(
+    kernel: &dyn ReadKernel,
+    states: impl IntoIterator<Item = &'s DeviceState>,
+) -> Result<HashMap<DevNum, Fares>, KernelError> {
+    let devices = all_of(kernel, states)?;
+    Ok(devices.iter().map(|device| (device.number, Fares::of(device))).collect())
 }
 
 /// What to ask the kernel of a device.

@@ -125,7 +125,7 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// The devices that have the name of an absent mapping, and stay.
     pub namesakes: Vec<Namesake>,
-    /// The devices that are not well; read only where there is nothing to do.
+    /// The devices that are not well; read only where there is nothing to do, by [`plan_to_show`].
     pub unwell: Vec<Unwell>,
     /// The classes that are allowed beyond those that always are.
     pub allow: BTreeSet<Class>,
@@ -188,8 +188,26 @@ impl Plan {
     }
 }
 
-/// Reads the kernel and plans: for `plan`, `status` and the start of `apply`.
+/// Reads the kernel and plans.
 pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Result<Plan, KernelError> {
+    read_and_make(kernel, map, allow, |_| Ok(Vec::new()))
+}
+
+/// Plans as [`plan`] does, for a person: where there is nothing to do it also reads which devices are not well.
+pub fn plan_to_show(
+    kernel: &dyn ReadKernel,
+    map: &Map,
+    allow: &BTreeSet<Class>,
+) -> Result<Plan, KernelError> {
+    read_and_make(kernel, map, allow, |changes| unwell::read(kernel, changes))
+}
+
+fn read_and_make(
+    kernel: &dyn ReadKernel,
+    map: &Map,
+    allow: &BTreeSet<Class>,
+    unwell: impl FnOnce(&Changes<'_>) -> Result<Vec<Unwell>, KernelError>,
+) -> Result<Plan, KernelError> {
     let observed = Observed::read(kernel, map)?;
     let changes = compare(map, &observed);
     observed.read_circles(kernel, changes.touched())?;
@@ -213,7 +231,7 @@ pub fn plan(kernel: &dyn ReadKernel, map: &Map, allow: &BTreeSet<Class>) -> Resu
     observed.read_suspended(kernel, stuck::roots(&changes, &observed))?;
     let mut plan = make(&changes, &observed, allow);
     if plan.is_empty() {
-        plan.unwell = unwell::read(kernel, &changes)?;
+        plan.unwell = unwell(&changes)?;
     }
     Ok(plan)
 }

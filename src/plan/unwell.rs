@@ -1,11 +1,10 @@
 //! Devices that are as the map declares and need attention all the same: a remark of a plan without steps.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use super::changes::Changes;
 use crate::health::{self, Fares};
-use crate::identity::{DevNum, Key, Name};
+use crate::identity::{Key, Name};
 use crate::kernel::{KernelError, ReadKernel};
 use crate::table::RawRow;
 use crate::targets;
@@ -29,13 +28,9 @@ pub(super) fn read(kernel: &dyn ReadKernel, changes: &Changes<'_>) -> Result<Vec
         let is_known = |row: &RawRow| targets::find(&row.kind).is_some();
         devices.filter(move |(_, device)| health::may_be_unwell(device) && device.table.iter().all(is_known))
     };
-    let mut fares: HashMap<DevNum, Fares> = health::all_of(kernel, stateful().map(|(_, device)| device))?
-        .iter()
-        .map(|device| (device.number, Fares::of(device)))
-        .filter(|(_, fares)| fares.is_unwell())
-        .collect();
+    let mut fares = health::fares_of(kernel, stateful().map(|(_, device)| device))?;
     let unwell = stateful().filter_map(|(change, device)| {
-        let fares = fares.remove(&device.info.number)?;
+        let fares = fares.remove(&device.info.number).filter(Fares::is_unwell)?;
         Some(Unwell { mapping: change.mapping.key.clone(), name: change.mapping.name.clone(), fares })
     });
     Ok(unwell.collect())

@@ -34,8 +34,11 @@ impl MemoryLock {
                 });
             })
             .is_ok();
-        *held += usize::from(locked);
-        locked.then_some(Self(()))
+        if !locked {
+            return None;
+        }
+        *held += 1;
+        Some(Self(()))
     }
 }
 

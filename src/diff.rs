@@ -13,6 +13,7 @@ pub(crate) use difference::Difference;
 pub(crate) use unjudgeable::Unjudgeable;
 
 use crate::access::Access;
+use crate::health::DeviceHealth;
 use crate::identity::DevNum;
 use crate::kernel::DeviceState;
 use crate::sector_map::SectorMap;
@@ -98,14 +99,15 @@ pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
 }
 
 /// Turns the wanted table into the one to load over the live table: without orders that the kernel has
-/// carried out already.
-pub(crate) fn prepare_reload(wanted: &mut [Row], live: &[RawRow]) {
+/// carried out already, as its table and its state tell.
+pub(crate) fn prepare_reload(wanted: &mut [Row], live: &[RawRow], health: Option<&DeviceHealth>) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())
-            && let Ok(old) = targets::parse(&old.kind, old.params())
+            && let Ok(target) = targets::parse(&old.kind, old.params())
         {
-            row.target = row.target.for_reload(old.as_ref());
+            let state = health.and_then(|health| health.state(old.start, old.length));
+            row.target = row.target.for_reload(target.as_ref(), state);
         }
     }
 }

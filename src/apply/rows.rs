@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::cause::{Cause, RowFault};
 use crate::device::Device;
-use crate::diff;
+
 use crate::identity::{DevNum, Key};
 use crate::kernel::{Call, KernelError, ReadKernel};
 use crate::keys::MissingKey;
@@ -43,26 +43,12 @@ impl Made {
     }
 }
 
-/// Returns `table` as it is loaded on a new device.
-pub(crate) fn first(table: &[Row]) -> Table {
-    table.iter().map(|row| raw(row, row.target.as_ref())).collect()
-}
-
-/// Returns `table` as it is loaded in place of `live`: without orders that `live` has carried out.
-pub(crate) fn to_reload(table: &[Row], live: &[RawRow]) -> Table {
-    let live = diff::understand(live).unwrap_or_default();
-    let row = |row: &Row| {
-        let before = live.binary_search_by_key(&row.start, |live| live.start).map(|index| &live[index]);
-        before.map_or_else(
-            |_| raw(row, row.target.as_ref()),
-            |before| raw(row, row.target.for_reload(before.target.as_ref()).as_ref()),
-        )
-    };
-    table.iter().map(row).collect()
-}
-
-fn raw(row: &Row, target: &dyn Target) -> RawRow {
-    RawRow::new(row.start, row.length, target.kind(), target.params(Style::Kernel))
+/// Returns `table` as it is loaded: the plan has it without orders that the live table has carried out.
+pub(crate) fn to_load(table: &[Row]) -> Table {
+    table
+        .iter()
+        .map(|row| RawRow::new(row.start, row.length, row.target.kind(), row.target.params(Style::Kernel)))
+        .collect()
 }
 
 /// Returns an old table as the kernel prints it once its lower devices were recreated with other numbers.

@@ -103,7 +103,7 @@ impl<'k, 'p> Run<'k, 'p> {
         let id = step.id();
         let complete = self.complete(step, &reload.table)?;
         self.look(step, &complete)?;
-        let table = rows::to_reload(&complete, &reload.old.rows);
+        let table = rows::to_load(&complete);
         self.kernel
             .load(&id, &table, reload.access)
             .map_err(|error| Failure::new(step, rows::blame(self.kernel, &table, error)))?;
@@ -190,7 +190,7 @@ impl<'k, 'p> Run<'k, 'p> {
             name: step.name.clone(),
             number: step.number,
             old: reload.old.clone(),
-            new: Some(rows::to_reload(&self.complete(step, &reload.table)?, &reload.old.rows)),
+            new: Some(rows::to_load(&self.complete(step, &reload.table)?)),
             access: reload.access,
             suspend: reload.suspend,
             suspended: reload.suspended,

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::access::Access;
 use crate::device::Written;
 use crate::identity::Key;
-use crate::targets::{self, Effect};
+use crate::targets::{self, Effect, Order};
 use crate::units::Sectors;
 
 /// One difference between the table that a mapping should have and the one it has.
@@ -51,6 +51,13 @@ pub enum Difference {
         /// The size that it gets, in bytes.
         wanted: u64,
     },
+    /// An order that the live device has not carried out.
+    Order {
+        /// The first sector of the row.
+        start: u64,
+        /// The order.
+        order: Order,
+    },
     /// A lower device that is replaced by another one.
     LowerDevice(Key),
     /// A lower device that has grown, or grows, beyond what the live table uses of it.
@@ -76,7 +83,11 @@ impl Difference {
     pub(crate) fn reshapes(&self) -> bool {
         match self {
             Self::Type { .. } | Self::RowBegins { .. } | Self::RowCount { .. } | Self::LowerDevice(_) => true,
-            Self::Field { .. } | Self::Access(_) | Self::BlockSize { .. } | Self::LowerGrew { .. } => false,
+            Self::Field { .. }
+            | Self::Access(_)
+            | Self::BlockSize { .. }
+            | Self::LowerGrew { .. }
+            | Self::Order { .. } => false,
         }
     }
 
@@ -100,6 +111,7 @@ impl fmt::Display for Difference {
                 let [used, size] = Sectors(*used).human_beside(Sectors(*size));
                 write!(f, "it uses {used} of {}, which has {size}, until its table is loaded again", **device)
             }
+            Self::Order { order, .. } => order.fmt(f),
             Self::LowerDevice(key) => write!(f, "it depends on @{key}, which is recreated"),
         }
     }

@@ -77,7 +77,7 @@ fn reads_back(target: &dyn Target) {
             "{kind}: {origin} {own:?}: {differences:?}"
         );
     };
-    let (again, over) = (target.for_export(), target.for_reload(target));
+    let (again, over) = (target.for_export(), target.for_reload(target, None));
     assert_eq!(over.kind(), again.kind());
     let mut problems = Problems::default();
     target.check(Some(8), &mut problems);

@@ -17,6 +17,7 @@ use super::lower_devices::LowerDevices;
 use super::mappings::Mappings;
 use super::matching::{self, Match, Matches};
 use super::on_disk;
+use super::orders;
 use super::overlap::Claims;
 use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
@@ -140,7 +141,12 @@ impl<'a> Comparison<'a> {
             drift = self.formatted(drift, &rows, found);
             drift = self.replaced_below(drift, found, lowers);
             if drift == Drift::InSync {
-                drift = on_disk::outgrown(&rows, below).map_or(drift, |diff| Drift::Differs(Arc::new(diff)));
+                // A table that could not be loaded now is left as it is.
+                let due = warnings.is_empty().then(|| orders::due(&rows, found)).flatten();
+                if let Some(diff) = due.or_else(|| on_disk::outgrown(&rows, below)) {
+                    drift = Drift::Differs(Arc::new(diff));
+                    prepare_reload(&mut rows, found);
+                }
             } else {
                 obstacles.extend(assumed);
             }
@@ -288,6 +294,15 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// Turns the rows into those to load over the live table.
+fn prepare_reload(rows: &mut [Row], found: Option<Match<'_>>) {
+    if let Some(seen) = found.map(|found| found.seen)
+        && let Some(device) = &seen.mapped
+    {
+        diff::prepare_reload(rows, &device.table, seen.health.as_deref());
+    }
+}
+
 /// Whether two rows are of one type.
 fn has_type_of(one: &Row, other: &Row) -> bool {
     one.target.kind() == other.target.kind()
@@ -323,7 +338,7 @@ fn judge(mapping: &Mapping, found: Option<Match<'_>>, rows: &mut [Row]) -> (Drif
     let drift = match verdict {
         Verdict::Equal => Drift::InSync,
         Verdict::Reload(diff) => {
-            diff::prepare_reload(rows, &device.table);
+            prepare_reload(rows, found);
             Drift::Differs(Arc::new(diff))
         }
         Verdict::Recreate(diff) => Drift::Replaced(Arc::new(diff)),

@@ -37,6 +37,7 @@ mod needed_below;
 mod neighbour;
 mod on_disk;
 mod order;
+mod orders;
 mod origin;
 mod origins;
 mod other_stack;

@@ -43,7 +43,7 @@ fn preparing(change: &Change<'_>) -> Vec<Box<dyn Target>> {
     let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
     let target = |row: &Row| {
         let before = live.iter().find(|live| live.start == row.start);
-        before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref()))
+        before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref(), None))
     };
     rows.iter().map(target).filter(|target| target.prepare().is_some()).collect()
 }

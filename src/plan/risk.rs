@@ -1,5 +1,6 @@
 //! Gives each step its risk class, and refuses the steps that may not be carried out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::action::{Action, ActionSet};
@@ -20,7 +21,7 @@ use crate::policy::Class;
 use crate::stack::IndexVec;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::{Found, Leaving, Metadata, signature};
+use crate::targets::{After, Found, Leaving, Metadata, signature};
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
 /// may not be carried out. `actions` holds the actions that occur, but for renames.
@@ -108,7 +109,10 @@ fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
                 })
                 .or_else(|| unreadable(old, table))
                 .or_else(|| overwritten(table, map, observed).filter(|_| first))
-                .or_else(|| format(table, old, map, observed))
+                .or_else(|| {
+                    let settled = without_orders(table, old, step_health(step, observed));
+                    format(&settled, old, map, observed)
+                })
         }
         Operation::Create(create) => replaced(step, &create.table, observed)
             .or_else(|| overwritten(&create.table, map, observed))
@@ -146,7 +150,7 @@ impl<'o> Unfinished<'o> {
         if !health::may_leave(old) {
             return None;
         }
-        let health = step.number.and_then(|number| observed.by_number(number)?.health.as_deref());
+        let health = step_health(step, observed);
         Some(Self { rows: diff::understand(old).ok()?, health, name: &step.name })
     }
 
@@ -204,6 +208,28 @@ fn overwritten(table: &[Row], map: &Map, observed: &Observed) -> Option<Stake> {
         let content = signature::content(observed.head(map, device, offset)?.bytes()?)?;
         Some(Stake::Overwrites { content, device: device.clone() })
     })
+}
+
+/// Returns how the device of a step fares, where that was read.
+fn step_health<'o>(step: &Step, observed: &'o Observed) -> Option<&'o DeviceHealth> {
+    observed.by_number(step.number?)?.health.as_deref()
+}
+
+/// Returns a table without the orders that are due: what they write over is a part of the live target already, and out of
+/// date.
+fn without_orders<'t>(table: &'t [Row], old: &[RawRow], health: Option<&DeviceHealth>) -> Cow<'t, [Row]> {
+    let due = |row: &Row| row.target.order_due(health?.state(row.start, row.length)?);
+    if table.iter().all(|row| due(row).is_none()) {
+        return table.into();
+    }
+    let old = diff::understand(old).unwrap_or_default();
+    let settled = |row: &Row| {
+        let after = After::Same(row.target.as_ref());
+        let goes_on = old.iter().any(|live| live.start == row.start && after.goes_on(live.target.as_ref()));
+        let target = due(row).filter(|_| goes_on).and_then(|order| row.target.without_order(&order));
+        target.map_or_else(|| row.clone(), |target| Row { target, ..row.clone() })
+    };
+    table.iter().map(settled).collect()
 }
 
 /// Returns the metadata that the kernel would format. The metadata is read for this, and counts as blank if it can't be

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::integrity::Integrity;
 use super::{
     DeviceUse, Differences, Doc, Effect, MessageForm, NeededBelow, NoRoom, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, Syntax, Target, TargetKind, Traits, Unit, Words, in_whole_blocks,
-    keyed, of_type, option, redact_unknown, redact_words, sector_size,
+    Problems, RemainingLength, SizeOf, State, Syntax, Target, TargetKind, Traits, Unit, Words,
+    in_whole_blocks, keyed, of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{
@@ -186,7 +186,7 @@ impl TargetKind for Crypt {
         Self::OPTIONS.compare(self, live, differences);
     }
 
-    fn for_reload(&self, live: &Self) -> Self {
+    fn for_reload(&self, live: &Self, _: Option<&dyn State>) -> Self {
         if !self.keeps_key(live) {
             return self.clone();
         }

@@ -16,9 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::choice::choice;
 use super::{
     Below, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Health, LiveRow,
-    MessageForm, Metadata, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
-    Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
-    alternatives, option,
+    MessageForm, Metadata, NoRoom, OnDisk, Options, Order, OwnIo, ParamsError, Printer, Problems,
+    RemainingLength, Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Unfinished, Unit, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::mistake::{Mistake, to_serde};
@@ -47,7 +47,8 @@ pub(crate) struct Raid {
     /// superblocks don't say that it is consistent. An order, carried out once.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "resync")]
     pub sync: Option<Resync>,
-    /// Devices to be filled from the others, by their place from 0. An order, carried out once.
+    /// Devices to be filled from the others, by their place from 0. An order, carried out once, and again where the
+    /// live array has lost such a device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebuild: Vec<u32>,
     /// Devices to be read only when no other one can be, by their place from 0; raid1 only.
@@ -231,7 +232,8 @@ impl TargetKind for Raid {
         changes: "Region size, rates, write_mostly, stripe cache and journal mode are a `reload`. Level, chunk, \
                   number of devices and layout are reshaped by the kernel, if at all, and other devices hold other \
                   data (`remap`). sync, rebuild, delta_disks and data_offset are orders, carried out once and \
-                  never compared.",
+                  never compared. A device in rebuild that the live array has lost (`D` in its status) is filled \
+                  by a `reload`.",
         example: "type = \"raid\"\nlength = \"1GiB\"\nlevel = \"raid1\"\ndevices = [\n  { metadata = \
                   \"/dev/disk/by-id/disk-a-part1\", data = \"/dev/disk/by-id/disk-a-part2\" },\n  { metadata = \
                   \"/dev/disk/by-id/disk-b-part1\", data = \"/dev/disk/by-id/disk-b-part2\" },\n]\nregion_size = \
@@ -295,8 +297,17 @@ impl TargetKind for Raid {
         again.without_orders_of(self)
     }
 
-    fn for_reload(&self, live: &Self) -> Self {
-        self.clone().without_orders_of(live)
+    fn for_reload(&self, live: &Self, state: Option<&dyn State>) -> Self {
+        let mut over = self.clone().without_orders_of(live);
+        if let Some(Order::Rebuild(legs)) = state.and_then(|state| self.order_due(state)) {
+            over.rebuild = self
+                .rebuild
+                .iter()
+                .copied()
+                .filter(|leg| over.rebuild.contains(leg) || legs.contains(leg))
+                .collect();
+        }
+        over
     }
 }
 
@@ -305,6 +316,22 @@ impl Target for Raid {
     fn remedy(&self, state: Option<&dyn State>) -> Remedy {
         let is_lost = state.is_some_and(|state| state.health() >= Health::Degraded);
         if is_lost { Remedy::GoodLegFirst } else { Remedy::Wait }
+    }
+
+    fn order_due(&self, state: &dyn State) -> Option<Order> {
+        let lost = state.lost_legs();
+        let legs: Vec<u32> = self.rebuild.iter().copied().filter(|leg| lost.contains(leg)).collect();
+        (!legs.is_empty()).then_some(Order::Rebuild(legs))
+    }
+
+    fn without_order(&self, order: &Order) -> Option<Box<dyn Target>> {
+        let Order::Rebuild(legs) = order;
+        let rebuild = self.rebuild.iter().copied().filter(|leg| !legs.contains(leg)).collect();
+        Some(Box::new(Self { rebuild, ..self.clone() }))
+    }
+
+    fn reloaded_state(&self, before: &str) -> String {
+        state::reloaded(self, before)
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

@@ -99,7 +99,7 @@ impl TargetKind for Thin {
         );
     }
 
-    fn for_reload(&self, live: &Self) -> Self {
+    fn for_reload(&self, live: &Self, _: Option<&dyn State>) -> Self {
         let there = self.volume() == live.volume();
         if there { Self::of(self.pool.clone(), self.id, self.external_origin.clone()) } else { self.clone() }
     }

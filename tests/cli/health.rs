@@ -133,3 +133,50 @@ fn list_info_and_graph_show_health() {
     let node = graph["nodes"].as_array().unwrap().iter().find(|node| node["name"] == "legs").unwrap();
     assert_eq!(node["health"], "degraded");
 }
+
+/// An array of two legs, of which the second is to be filled.
+const ARRAY: &str = r#"format = 1
+[mappings.array]
+[[mappings.array.targets]]
+type = "raid"
+level = "raid1"
+length = "8 MiB"
+region_size = "512KiB"
+rebuild = [1]
+devices = [{ metadata = "@m0", data = "@d0" }, { metadata = "@m1", data = "@d1" }]
+"#;
+
+#[test]
+fn a_lost_leg_is_filled_as_the_map_orders_and_once() {
+    let lab = Lab::new();
+    let legs = ["m0", "d0", "m1", "d1"].iter().enumerate().map(|(at, name)| {
+        let row = format!("type = 'linear', length = '8MiB', device = '/dev/sda', offset = '{}MiB'", at * 8);
+        format!("[mappings.{name}]\ntargets = [{{ {row} }}]\n")
+    });
+    let text = ARRAY.to_string() + &legs.collect::<String>();
+    let file = lab.write("map.toml", &text);
+    lab.ok(["apply", &file, "--allow", "format"]);
+    assert!(lab.ok(["plan", &file]).contains("Nothing to do."));
+    lab.edit(|state| {
+        let devices = state["mappings"].as_array_mut().unwrap();
+        let array = devices.iter_mut().find(|device| device["name"] == "array").unwrap();
+        array["live"][0]["status"] = "raid1 2 AD 16384/16384 idle 0 0 -".into();
+    });
+    let status = lab.run(["status", &file]);
+    assert_eq!(status.code, 2, "{status:?}");
+    let told = line(&status.stdout, "array");
+    assert!(told.contains("drifted") && told.contains("degraded"), "{status:?}");
+    assert!(status.stdout.contains("rebuild [1] is not carried out: leg 1 is lost"), "{status:?}");
+
+    // Without the order the leg is told, and left alone.
+    let without = lab.write("without.toml", &text.replace("rebuild = [1]\n", ""));
+    assert!(lab.ok(["plan", &without]).contains("Nothing to do."));
+
+    let plan = lab.ok(["plan", &file]);
+    assert!(plan.contains("~ reload") && plan.contains("[reload]"), "{plan}");
+    assert!(plan.contains("rebuild 1 ") && plan.contains("leg 1 is lost"), "{plan}");
+    lab.ok(["apply", &file]);
+    assert!(lab.ok(["plan", &file]).contains("Nothing to do."));
+    let status = lab.run(["status", &file]);
+    assert_eq!(status.code, 0, "{status:?}");
+}

@@ -62,7 +62,7 @@ fn ends_with_an_answer(target: &str, params: &str, length: Option<u64>) -> Resul
     let own = typed.params(Style::Kernel);
     prop_assert!(targets::parse(target, &own).is_ok(), "{} {}: as {}", target, params, own);
     prop_assert!(typed.compare(typed.as_ref()).is_some());
-    let (over, again) = (typed.for_reload(typed.as_ref()), typed.for_export());
+    let (over, again) = (typed.for_reload(typed.as_ref(), None), typed.for_export());
     prop_assert_eq!(over.kind(), again.kind());
     let mut problems = Problems::default();
     typed.check(Some(8), &mut problems);

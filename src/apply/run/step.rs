@@ -23,7 +23,7 @@ impl Run<'_, '_> {
             self.note_shell(step, reload);
         }
         let Some((table, access)) = step.new_table() else { return Ok(()) };
-        let rows = rows::first(&self.complete(step, table)?);
+        let rows = rows::to_load(&self.complete(step, table)?);
         let outcome = self.kernel.load(&step.id(), &rows, access);
         outcome.map_err(|error| Failure::new(step, rows::blame(self.kernel, &rows, error)))
     }
@@ -107,7 +107,7 @@ impl Run<'_, '_> {
     fn serve(&self, step: &Step, table: &[Row], access: Access) -> Result<(), Failure> {
         let id = step.id();
         let serve = |table: &[Row]| {
-            let rows = rows::first(table);
+            let rows = rows::to_load(table);
             let outcome = self.kernel.load(&id, &rows, access).and_then(|()| self.kernel.resume(&id));
             outcome.map_err(|error| Failure::new(step, rows::blame(self.kernel, &rows, error)))
         };

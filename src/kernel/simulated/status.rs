@@ -44,8 +44,9 @@ pub(super) fn inherit(live: Option<&Loaded>, table: &mut Loaded) {
     for row in table.rows.iter() {
         let before = live.rows.iter().find(|before| before.start == row.start && before.kind == row.kind);
         let kept = before.filter(|before| keeps(before, row)).and_then(|row| live.states.get(&row.start));
-        if let Some(text) = kept {
-            table.states.entry(row.start).or_insert_with(|| text.clone());
+        let target = || targets::parse(&row.kind, row.params()).ok();
+        if let Some((text, target)) = kept.and_then(|text| Some((text, target()?))) {
+            table.states.entry(row.start).or_insert_with(|| target.reloaded_state(text));
         }
     }
 }

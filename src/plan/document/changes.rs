@@ -72,6 +72,9 @@ impl FieldChange {
                     Some(FieldValue::Number(*size)),
                 )
             },
+            Difference::Order { start, order } => {
+                plain(Some(*start), order.field(), None, Some(FieldValue::Text(order.value().into())))
+            }
             // No table tells which device it was.
             Difference::LowerDevice(_) => plain(None, "device", None, None),
         }

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
-    NeededBelow, OnDisk, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, Style,
-    Traits, VolumeList, Words, redact_unknown,
+    NeededBelow, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf,
+    Style, Traits, VolumeList, Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -150,6 +150,24 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Whether its state is on disk, so that it outlives a reload and a removal.
     fn keeps_state(&self) -> bool {
         false
+    }
+
+    /// Returns what the kernel prints of it once it is loaded over a row that printed `before`, and that has its state on the same
+    /// disks. For the simulated kernel.
+    fn reloaded_state(&self, before: &str) -> String {
+        before.to_string()
+    }
+
+    /// Returns the order of it that the live device has not carried out, as its state shows.
+    fn order_due(&self, state: &dyn State) -> Option<Order> {
+        let _ = state;
+        None
+    }
+
+    /// Returns this without an order that is due; `None` for a target without orders.
+    fn without_order(&self, order: &Order) -> Option<Box<dyn Target>> {
+        let _ = order;
+        None
     }
 
     /// Returns what of it may be left, so that a table without it would lose something.
@@ -296,9 +314,10 @@ pub trait TargetKind: Target + Clone + PartialEq + Serialize + DeserializeOwned 
         TargetKind::for_export(self)
     }
 
-    /// Returns what to load over `live` to have this: without orders that `live` has carried out already.
-    fn for_reload(&self, live: &Self) -> Self {
-        let _ = live;
+    /// Returns what to load over `live` to have this: without orders that `live` has carried out already, as its table and its
+    /// state tell; `state` is `None` where it can't be told.
+    fn for_reload(&self, live: &Self, state: Option<&dyn State>) -> Self {
+        let _ = (live, state);
         self.clone()
     }
 
@@ -358,7 +377,7 @@ pub trait ErasedTarget {
     /// See [`TargetKind::for_rollback`].
     fn for_rollback(&self) -> Box<dyn Target>;
     /// See [`TargetKind::for_reload`]. A copy when the two are of different types.
-    fn for_reload(&self, live: &dyn Target) -> Box<dyn Target>;
+    fn for_reload(&self, live: &dyn Target, state: Option<&dyn State>) -> Box<dyn Target>;
     /// Returns the fields as a map file writes them.
     fn fields(&self) -> toml::Table;
     fn boxed(&self) -> Box<dyn Target>;
@@ -399,9 +418,9 @@ impl<T: TargetKind> ErasedTarget for T {
         Box::new(TargetKind::for_rollback(self))
     }
 
-    fn for_reload(&self, live: &dyn Target) -> Box<dyn Target> {
+    fn for_reload(&self, live: &dyn Target, state: Option<&dyn State>) -> Box<dyn Target> {
         match of_type(live) {
-            Some(live) => Box::new(TargetKind::for_reload(self, live)),
+            Some(live) => Box::new(TargetKind::for_reload(self, live, state)),
             None => self.boxed(),
         }
     }

@@ -218,7 +218,7 @@ impl ErasedTarget for Generic {
         self.boxed()
     }
 
-    fn for_reload(&self, _: &dyn Target) -> Box<dyn Target> {
+    fn for_reload(&self, _: &dyn Target, _: Option<&dyn State>) -> Box<dyn Target> {
         self.boxed()
     }
 

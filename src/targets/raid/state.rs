@@ -154,6 +154,23 @@ pub(super) fn fresh(raid: &Raid, row: FreshRow<'_>) -> String {
     format!("{} {} {letters} {sectors}/{sectors} idle 0 0 {journal}", raid.level.word(), raid.devices.len())
 }
 
+/// Returns what is printed of an array once its table is loaded again: legs that were lost are filled from the others, for
+/// the constructor takes every device whose superblock it can read (`super_validate` in `drivers/md/dm-raid.c`).
+pub(super) fn reloaded(raid: &Raid, before: &str) -> String {
+    let mut words: Vec<String> = before.split_whitespace().map(str::to_string).collect();
+    let [level, _, letters, tally, action, ..] = words.as_mut_slice() else { return before.to_string() };
+    let lost = letters.matches('D').count();
+    if lost == 0 || lost > raid.bears(level, letters.len()) {
+        return before.to_string();
+    }
+    *letters = letters.replace('D', "A");
+    if let Some((_, total)) = tally.split_once('/') {
+        *tally = format!("{total}/{total}");
+    }
+    *action = "idle".to_string();
+    words.join(" ")
+}
+
 impl Raid {
     /// Returns how many of `count` devices an array of this level may lose. Which level it is changes in a takeover, so the
     /// one that is printed counts. Of raid10 that is the best case.
@@ -279,6 +296,12 @@ impl State for RaidState {
             Some(DeviceState::InSync) => self.left(),
             _ => Some(self.left().unwrap_or(Left::Untold(Unfinished::UnsyncedSectors))),
         }
+    }
+
+    /// A missing leg has no device that could be filled.
+    fn lost_legs(&self) -> Vec<u32> {
+        let legs = (0u32..).zip(&self.devices);
+        legs.filter(|(_, device)| **device == DeviceState::Dead).map(|(leg, _)| leg).collect()
     }
 
     fn stands(&self) -> Option<&'static str> {

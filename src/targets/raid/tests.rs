@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::targets::frame::ErasedTarget;
 use crate::targets::kit::{self, device};
-use crate::targets::{Effect, Found, Style, Target};
+use crate::targets::{Effect, Found, Style, Target, read_state};
 
 fn raids() -> impl Strategy<Value = Raid> {
     let pair = (prop::option::of(device()), prop::option::of(device()))
@@ -165,8 +165,24 @@ fn a_stripe_cache_that_has_grown_is_no_difference() {
 fn orders_are_not_carried_out_twice() {
     let live = kit::parse::<Raid>("raid1 5 0 rebuild 1 region_size 2048 2 1:4 1:0 1:5 1:1");
     let wanted = kit::parse::<Raid>("raid1 5 0 rebuild 1 region_size 1024 2 1:4 1:0 1:5 1:1");
-    let over = TargetKind::for_reload(&wanted, &live);
+    let over = TargetKind::for_reload(&wanted, &live, None);
     assert_eq!(over.params(Style::Kernel), "raid1 3 0 region_size 1024 2 1:4 1:0 1:5 1:1");
+    // A leg that is lost again is filled again, whatever was ordered before.
+    let words = |letters: &str| format!("raid1 2 {letters} 65536/65536 idle 0 0 -");
+    for (letters, again, due) in [
+        ("AA", "3 0 region_size", None),
+        ("Aa", "3 0 region_size", None),
+        ("DA", "3 0 region_size", None),
+        ("AD", "5 0 rebuild 1 region_size", Some(Order::Rebuild(vec![1]))),
+    ] {
+        let state = read_state(&live, &words(letters), LiveRow::of(65536)).unwrap().state;
+        let over = TargetKind::for_reload(&wanted, &live, Some(state.as_ref()));
+        assert!(over.params(Style::Kernel).contains(again), "{letters}");
+        assert_eq!(wanted.order_due(state.as_ref()), due, "{letters}");
+    }
+    assert_eq!(live.reloaded_state(&words("AD")), words("AA"));
+    // Without a leg that has everything no load brings one back.
+    assert_eq!(live.reloaded_state(&words("DD")), words("DD"));
     assert_eq!(TargetKind::for_export(&live).rebuild, Vec::<u32>::new());
     // The kernel refuses superblocks that were made with sync in a row without it.
     let synced = kit::parse::<Raid>("raid4 4 64 sync min_recovery_rate 20 3 1:4 1:0 1:5 1:1 1:6 1:2");

@@ -263,3 +263,67 @@ pub fn a_stale_first_leg_is_not_copied(guest: &Guest) -> Result<()> {
     ensure!(ran.status == Some(0), "{ran:?}");
     Ok(())
 }
+
+/// A leg of an array that was lost is filled by the order of the map, and by nothing else; then the map is in sync.
+pub fn a_lost_leg_is_filled_by_its_order(guest: &Guest) -> Result<()> {
+    guest.needs("raid")?;
+    let map = |second: &str, rebuild: &str| {
+        let leg = |name: &str, row: &str| format!("[mappings.{name}]\ntargets = [{{ {row} }}]\n");
+        let disk = |disk: u32| format!("type = 'linear', length = 8192, device = '/dev/ram{disk}'");
+        let below = leg("m0", &disk(0)) + &leg("d0", &disk(1)) + &leg("m1", &disk(2)) + &leg("d1", second);
+        format!(
+            "{below}[mappings.v]\ntargets = [{{ type = 'raid', length = 8192, level = 'raid1', region_size = 1024, {rebuild}devices = [{{ metadata = '@m0', data = '@d0' }}, {{ metadata = '@m1', data = '@d1' }}] }}]\n"
+        )
+    };
+    let works = "type = 'linear', length = 8192, device = '/dev/ram3'";
+    let replaced = "type = 'linear', length = 8192, device = '/dev/ram4'";
+    let dead = "type = 'error', length = 8192";
+    let all = ["--allow", "format,remap"];
+    let in_sync = || -> Result<()> {
+        let ran = dmctl(&["wait", "v", "--timeout", "30s"])?;
+        ensure!(ran.status == Some(0), "{ran:?}");
+        Ok(())
+    };
+    apply_ends(&map(works, ""), &all, 0)?;
+    in_sync()?;
+    let disk = Disk::mapping("v")?;
+    disk.fill(0, 8192, b'o')?;
+    for (byte, back) in [(b'n', works), (b'm', replaced)] {
+        apply_ends(&map(dead, ""), &all, 0)?;
+        // What is written meanwhile the second leg does not have.
+        disk.fill(0, 8192, byte)?;
+        apply_ends(&map(back, ""), &all, 0)?;
+        let ran = with_map("status", &map(back, ""), &[])?;
+        ensure!(ran.status == Some(8) && ran.stdout.contains("degraded"), "{ran:?}");
+        let wanted = map(back, "rebuild = [1], ");
+        let ran = with_map("status", &wanted, &[])?;
+        ensure!(ran.status == Some(2) && ran.stdout.contains("leg 1 is lost"), "{ran:?}");
+        let ran = with_map("plan", &wanted, &[])?;
+        ensure!(ran.stdout.contains("~ reload") && ran.stdout.contains("[reload]"), "{ran:?}");
+        apply_ends(&wanted, &[], 0)?;
+        // While it is filled, and afterwards.
+        let ran = with_map("plan", &wanted, &[])?;
+        ensure!(ran.stdout.contains("Nothing to do."), "{ran:?}");
+        in_sync()?;
+        let ran = with_map("status", &wanted, &[])?;
+        ensure!(ran.status == Some(0), "{ran:?}");
+        guest.in_sync(&wanted)?;
+        for disk in [Disk::mapping("v")?, Disk::mapping("d1")?] {
+            ensure!(disk.read(0, 8192)?.iter().all(|found| *found == byte), "{}", disk.path.display());
+        }
+    }
+    // The table that is live shows the order: a leg that is lost again is filled again.
+    let wanted = map(replaced, "rebuild = [1], ");
+    let (_, live, _) = guest.state("v")?;
+    ensure!(live.contains("rebuild 1"), "{live}");
+    apply_ends(&map(dead, "rebuild = [1], "), &all, 0)?;
+    disk.fill(0, 8192, b'l')?;
+    apply_ends(&map(replaced, ""), &all, 0)?;
+    apply_ends(&wanted, &[], 0)?;
+    in_sync()?;
+    guest.in_sync(&wanted)?;
+    ensure!(Disk::mapping("d1")?.read(0, 8192)?.iter().all(|found| *found == b'l'), "the leg is old");
+    let ran = with_map("deactivate", &wanted, &[])?;
+    ensure!(ran.status == Some(0), "{ran:?}");
+    Ok(())
+}

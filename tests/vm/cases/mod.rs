@@ -193,7 +193,8 @@ cases! {
         a_written_table_gives_way_whole_or_not_at_all
         a_cache_gives_way_whole_or_not_at_all
         health_is_what_the_kernel_prints
-        a_stale_first_leg_is_not_copied;
+        a_stale_first_leg_is_not_copied
+        a_lost_leg_is_filled_by_its_order;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before

@@ -87,6 +87,11 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Lists the legs, by their place from 0, that are declared and that the target does no I/O to any more.
+    fn lost_legs(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Names the fields that only grow while the table is live.
     fn counters(&self) -> &'static [&'static str] {
         &[]

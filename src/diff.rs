@@ -199,8 +199,13 @@ fn follows_target(wanted: &[Row], access: Access) -> bool {
 }
 
 /// Tells whether the kernel lets the wanted table replace the live one: an immutable type only by itself or
-/// by `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`).
+/// by `error` (`dm_get_immutable_target_type` in `drivers/md/dm-ioctl.c`), and a device that takes bios never takes requests
+/// (`table_load` there).
 fn may_replace(wanted: &[Row], live: &[Row]) -> bool {
+    let takes_requests = |rows: &[Row]| rows.iter().any(|row| row.target.takes_requests());
+    if takes_requests(wanted) && !takes_requests(live) {
+        return false;
+    }
     let Some(immutable) = live.iter().find(|row| row.target.traits().immutable) else {
         return true;
     };

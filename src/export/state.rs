@@ -63,6 +63,7 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
     let head = if unused { kernel.peek(number, 0, HEAD).map(without_content) } else { None };
     // A partition has the names of its disk, which the state has there.
     let (marks, is_whole) = (kernel.hallmarks(number), block.partition.is_none());
+    let queue = kernel.queue(number);
     Ok(Some(Disk {
         paths: paths.remove(&number).unwrap_or_default(),
         read_only: block.read_only,
@@ -71,6 +72,8 @@ fn disk(kernel: &dyn ReadKernel, number: DevNum, paths: &mut Paths) -> Result<Op
         swap: users.swap,
         logical_block_size: block.logical_block_size,
         keeps_tags: kernel.keeps_tags(number),
+        bio_based: is_whole && !queue.takes_requests,
+        dax: queue.is_memory,
         partition: block.partition,
         wwid: marks.wwid.filter(|_| is_whole),
         serial: marks.serial.filter(|_| is_whole),

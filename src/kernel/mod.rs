@@ -141,6 +141,15 @@ pub struct BlockDevice {
     pub lower: Vec<DevNum>,
 }
 
+/// How a block device takes I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueFacts {
+    /// Whether a mapped device above can hand requests to it: it takes requests, and is not a partition.
+    pub takes_requests: bool,
+    /// Whether it is memory that is addressed directly.
+    pub is_memory: bool,
+}
+
 /// The place of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -342,6 +351,9 @@ pub trait ReadKernel: Sync {
     /// Whether a block device that is not mapped keeps tags with its blocks that a device above fills (its integrity profile
     /// is neither absent nor one of its own).
     fn keeps_tags(&self, number: DevNum) -> bool;
+
+    /// Reads how a block device takes I/O. Of a device that is not there, nothing is so.
+    fn queue(&self, number: DevNum) -> QueueFacts;
 
     /// Lists the parts of the system that are not visible.
     fn hidden(&self) -> BTreeSet<HostPart> {

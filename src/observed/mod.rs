@@ -15,6 +15,7 @@ mod links;
 mod neighbours;
 mod origins;
 mod pools;
+mod queues;
 mod superblock;
 mod tags;
 mod types;
@@ -30,7 +31,9 @@ use crate::config::{Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::health::{self, DeviceHealth};
 use crate::identity::{Called, DevNum, MINORS, Name, Uuid};
-use crate::kernel::{Absence, BlockDevice, DeviceState, Id, KernelError, ListEntry, ReadKernel, Slot};
+use crate::kernel::{
+    Absence, BlockDevice, DeviceState, Id, KernelError, ListEntry, QueueFacts, ReadKernel, Slot,
+};
 use crate::keys::Keyring;
 use crate::stack::{IndexVec, Position as _, position};
 use crate::table::ReadTable;
@@ -115,6 +118,8 @@ pub struct Observed {
     missing_keys: HashSet<Keyring>,
     /// The pools in which volumes are made.
     pools: OnceLock<pools::Pools>,
+    /// How devices take I/O.
+    queues: OnceLock<HashMap<DevNum, QueueFacts>>,
     /// The devices that keep tags with their blocks.
     tags: OnceLock<tags::Tags>,
     block_users: OnceLock<HashMap<DevNum, BlockUser>>,

@@ -14,7 +14,7 @@ use crate::targets::IgnoredValue;
 #[derive(Default)]
 pub(crate) struct ChangeIndex {
     /// The changes whose targets ask for more than lower devices: volumes of a pool, blocks of another mapping, keys
-    /// in keyrings, a target of some type below.
+    /// in keyrings, a target of some type below, a kind of queue below.
     pub demanding: Vec<ChangeId>,
     /// The changes whose devices can't be judged.
     pub unknown: Vec<ChangeId>,
@@ -92,6 +92,7 @@ fn is_demanding(row: &Row) -> bool {
     target.volume().is_some()
         || target.handover().is_some()
         || target.needs_below().is_some()
+        || target.needs_queue().is_some()
         || !target.keyring_keys().is_empty()
 }
 

@@ -14,6 +14,7 @@ use super::other_stack::OtherStack;
 use super::suspended_below::SuspendedBelow;
 use super::unseen_fact::UnseenFact;
 use super::wrong_below::WrongBelow;
+use super::wrong_queue::WrongQueue;
 use crate::block_size::{Misaligned, MisalignedRow};
 use crate::config::SharedSectors;
 use crate::device::Written;
@@ -279,6 +280,8 @@ pub enum Obstacle {
     TypeMissing(SmolStr),
     /// A lower device is not of the type that a target needs.
     WrongBelow(Box<WrongBelow>),
+    /// A lower device does not take I/O as a target needs it.
+    WrongQueue(Box<WrongQueue>),
     /// A call would wait for a suspended device.
     SuspendedBelow(Box<SuspendedBelow>),
     /// A key is in no keyring.

@@ -34,6 +34,7 @@ mod mappings;
 mod matching;
 mod namesake;
 mod needed_below;
+mod needed_queue;
 mod neighbour;
 mod on_disk;
 mod order;
@@ -69,6 +70,7 @@ mod unwell;
 mod usage;
 mod volumes;
 mod wrong_below;
+mod wrong_queue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +107,7 @@ use transfer::Transfer;
 pub use unwell::Unwell;
 pub use usage::{InUse, UseAbove};
 pub use wrong_below::{FoundBelow, WrongBelow};
+pub use wrong_queue::WrongQueue;
 
 /// The steps that lead from an observed kernel to a map, with their order, and what keeps them from being carried out.
 #[derive(Clone, Default)]
@@ -226,6 +229,7 @@ fn read_and_make(
     if needed_below::needs_tags(&changes) {
         observed.read_tags(kernel)?;
     }
+    observed.read_queues(kernel, needed_queue::asked(&changes, &observed));
     observed.read_pools(kernel, map, preparation::pools(&changes))?;
     observed.read_around(kernel, origins())?;
     observed.read_blocks(kernel, block_size::candidates(&changes))?;
@@ -263,6 +267,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(origins::conflicts(changes, observed));
     conflicts.extend(keyrings::conflicts(changes, observed));
     conflicts.extend(needed_below::conflicts(changes, observed));
+    conflicts.extend(needed_queue::conflicts(changes, observed));
     conflicts.extend(stuck::conflicts(changes, observed));
     conflicts.extend(volumes::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));

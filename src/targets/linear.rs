@@ -20,7 +20,7 @@ pub(crate) struct Linear {
 
 impl TargetKind for Linear {
     const NAME: &'static str = "linear";
-    const TRAITS: Traits = Traits { passes_tags: true, ..Traits::EARLY };
+    const TRAITS: Traits = Traits { passes_tags: true, passes_memory: true, ..Traits::EARLY };
     const MODULE: Option<&'static str> = Some("dm-mod");
     const DOC: Doc = Doc {
         summary: "A run of sectors of one device. Several in one table concatenate devices.",

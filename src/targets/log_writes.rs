@@ -27,8 +27,13 @@ const MESSAGES: &[MessageForm] = &[MessageForm::tunes("mark", "WORD", "puts a ma
 
 impl TargetKind for LogWrites {
     const NAME: &'static str = "log-writes";
-    const TRAITS: Traits =
-        Traits { status: Status::Always, counts_from_device: true, messages: MESSAGES, ..Traits::PLAIN };
+    const TRAITS: Traits = Traits {
+        status: Status::Always,
+        counts_from_device: true,
+        passes_memory: true,
+        messages: MESSAGES,
+        ..Traits::PLAIN
+    };
     const DOC: Doc = Doc {
         summary: "Every write, flush and discard is also recorded on a second device, in order, for tests that \
                   replay them. The message `mark TEXT` puts a mark into the log.",

@@ -52,9 +52,9 @@ pub use frame::state::{
 pub use frame::{
     ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences,
     Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm, MessageRisk,
-    MessageText, Mode, NeededBelow, NeededTags, NoRoom, OnDisk, Order, OriginUse, OwnIo, ParamsError, Place,
-    Prepare, Problem, Problems, RemainingLength, SizeTaken, Status, Style, Target, Traits, Unit, Value,
-    VolumeList,
+    MessageText, Mode, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order, OriginUse, OwnIo,
+    ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, SizeTaken, Status, Style,
+    Target, Traits, Unit, Value, VolumeList,
 };
 pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 use frame::{

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::choice::choice;
 use super::{
-    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Options, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Unit,
-    Words, alternatives, option,
+    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, NeededQueue, Options,
+    ParamsError, Printer, Problems, QueueKind, RemainingLength, SizeOf, State, Status, Syntax, Target,
+    TargetKind, Traits, Unit, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -281,8 +281,8 @@ impl TargetKind for Multipath {
         since: "2.6",
         writes: "Nothing.",
         changes: "Features, selectors and the paths of the same disk are a `reload`; a table that shares no path with \
-                  the live one is a `remap`. `queue_mode` can't change while the device exists (`remap`: it is removed \
-                  and created again). Which group is in use is live state and never compared.",
+                  the live one is a `remap`. `queue_mode` can't change while the device exists, nor can a device of \
+                  another type take requests (`remap`: it is removed and created again). Which group is in use is live state and never compared.",
         example: "type = \"multipath\"\nlength = \"1GiB\"\nqueue_if_no_path = true\ngroups = [\n  { selector = \
                   \"service-time\", paths = [\n    { device = \"/dev/disk/by-path/a\" },\n    { device = \
                   \"/dev/disk/by-path/b\" },\n  ] },\n]",
@@ -365,6 +365,16 @@ impl Target for Multipath {
 
     fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
         self.paths().map(|path| DeviceUse::write(&path.device, 0, length)).collect()
+    }
+
+    /// `dm_table_set_type` in `alloc_multipath_stage2`.
+    fn takes_requests(&self) -> bool {
+        !self.is_bio()
+    }
+
+    fn needs_queue(&self) -> Option<NeededQueue<'_>> {
+        let devices = || self.paths().map(|path| &path.device).collect();
+        self.takes_requests().then(|| NeededQueue { devices: devices(), kind: QueueKind::Requests })
     }
 
     fn has_ways(&self) -> bool {

@@ -35,7 +35,8 @@ pub(crate) struct Stripe {
 
 impl TargetKind for Striped {
     const NAME: &'static str = "striped";
-    const TRAITS: Traits = Traits { passes_tags: true, status: Status::AfterEvent, ..Traits::EARLY };
+    const TRAITS: Traits =
+        Traits { passes_tags: true, passes_memory: true, status: Status::AfterEvent, ..Traits::EARLY };
     const MODULE: Option<&'static str> = Some("dm-mod");
     const DOC: Doc = Doc {
         summary: "Chunks dealt out over several devices in turn (RAID 0).",

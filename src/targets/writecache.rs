@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow,
-    MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy,
-    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Unit, Words,
-    alternatives, begins_with, le32, le64, option,
+    MessageForm, Metadata, NeededQueue, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, QueueKind,
+    RemainingLength, Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Unfinished, Unit, Words, alternatives, begins_with, le32, le64, option,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -212,6 +212,12 @@ impl Target for Writecache {
         let size = (row.size_of)(&self.cache).unwrap_or_default();
         let size = size.saturating_sub(self.start_sector.unwrap_or_default().0);
         state::fresh(blocks_in(Sectors(size).bytes(), self.block_size.0))
+    }
+
+    /// `persistent_memory_claim`; without support for such memory the kernel refuses the mode at once (`writecache_ctr`).
+    fn needs_queue(&self) -> Option<NeededQueue<'_>> {
+        let is_memory = self.mode == WritecacheMode::Pmem;
+        is_memory.then(|| NeededQueue { devices: vec![&self.cache], kind: QueueKind::Memory })
     }
 
     fn keeps_state(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::device::Device;
 use crate::identity::DevNum;
 use crate::kernel::{
     Absence, BlockDevice, Call, DeviceState, DeviceStatus, Hallmarks, HostPart, Id, KernelError, ListEntry,
-    ReadKernel, Slot, Users, Version,
+    QueueFacts, ReadKernel, Slot, Users, Version,
 };
 use crate::keys::Keyring;
 
@@ -137,6 +137,10 @@ impl ReadKernel for Live {
 
     fn in_flight(&self, number: DevNum) -> u64 {
         sysfs::in_flight(number)
+    }
+
+    fn queue(&self, number: DevNum) -> QueueFacts {
+        sysfs::queue(number)
     }
 
     fn keeps_tags(&self, number: DevNum) -> bool {

@@ -8,7 +8,7 @@ use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{SYSFS_MAGIC, statfs};
 
 use crate::identity::{DevNum, printable_path};
-use crate::kernel::{HostPart, KernelError};
+use crate::kernel::{HostPart, KernelError, QueueFacts};
 
 /// Where sysfs lists block devices by number.
 pub(super) const SYSFS: &str = "/sys/dev/block";
@@ -49,6 +49,18 @@ pub(super) fn keeps_tags(number: DevNum) -> bool {
     let read = |place: &str| fs::read_to_string(folder(number).join(place)).ok();
     let format = read("integrity/format").or_else(|| read("../integrity/format"));
     format.is_some_and(|format| matches!(format.trim_end(), "nop" | "DM-DIF-EXT-TAG"))
+}
+
+/// Reads how a device takes I/O. One that takes requests has a folder `mq` (`blk_mq_sysfs_register`, called by
+/// `blk_register_queue` in `block/blk-sysfs.c` where `queue_is_mq`); a partition has none, whatever its disk takes.
+/// `queue/dax` is `queue_dax_show` there; a partition has the queue of its disk.
+pub(super) fn queue(number: DevNum) -> QueueFacts {
+    let folder = folder(number);
+    let dax = |place: &str| read_number::<u8>(&folder.join(place)).ok();
+    QueueFacts {
+        takes_requests: folder.join("mq").is_dir(),
+        is_memory: dax("queue/dax").or_else(|| dax("../queue/dax")) == Some(1),
+    }
 }
 
 /// Tells whether a device has this number. Without sysfs that is not known, which is an error.

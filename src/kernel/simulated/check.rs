@@ -13,7 +13,7 @@ use super::mapping::Loaded;
 use super::model::Model;
 use super::refusal::Refusal;
 use super::state::Queue;
-use super::{ciphers, metadata, tags, thin};
+use super::{ciphers, metadata, queue, tags, thin};
 use crate::access::Access;
 use crate::block_size::{MisalignedRow, Part, RowBlocks, TableBlocks};
 use crate::device::{Device, Form};
@@ -66,7 +66,8 @@ pub(super) fn load(
         passed.push(typed);
     }
     let loaded = Loaded { rows: printed.into(), access, devices, states: BTreeMap::new() };
-    let queue = queue(rows);
+    let queue = queue::of(&passed);
+    queue::requests(model, &passed)?;
     replaces(model, holder, &loaded, queue)?;
     Ok(Passed { loaded, queue, writes })
 }
@@ -144,6 +145,7 @@ fn construct(
         devices.insert(number);
     }
     tags::load(model, typed.as_ref()).map_err(|log| invalid(&log))?;
+    queue::memory(model, typed.as_ref())?;
     for lower in typed.lower_devices(row.length) {
         let block = lower.device.number.map_or(1, |number| model.block(number));
         if let Some(unit) = RowBlocks::broken_unit(&lower, block) {
@@ -182,13 +184,6 @@ fn replaces(model: &Model, holder: DevNum, new: &Loaded, queue: Queue) -> Result
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Returns the queue of a device with this table.
-pub(super) fn queue(rows: &[RawRow]) -> Queue {
-    let by_bio = |row: &RawRow| row.params().to_ascii_lowercase().contains("queue_mode bio");
-    let request = rows.iter().any(|row| row.kind == "multipath" && !by_bio(row));
-    if request { Queue::Request } else { Queue::Bio }
 }
 
 /// Checks that the lower devices are as large as a table needs, and that its rows are aligned to the logical blocks

@@ -7,7 +7,7 @@ use super::check;
 use super::mapping::{Loaded, Mapping};
 use super::model::Model;
 use super::state::{Disk, FORMAT_VERSION, MappingState, Queue, State, StateRow};
-use super::{snapshots, thin};
+use super::{queue, snapshots, thin};
 use crate::access::Access;
 use crate::identity::{DevNum, MAX_NAME, MAX_UUID, Name, Uuid, printable};
 use crate::table::{self, RawRow};
@@ -215,7 +215,7 @@ impl Model {
 fn queue_of(state: &MappingState) -> Option<Queue> {
     let rows = [&state.live, &state.inactive].into_iter().flatten().find(|rows| !rows.is_empty())?;
     let targets: Vec<RawRow> = rows.iter().map(RawRow::from).collect();
-    Some(check::queue(&targets))
+    Some(queue::of_rows(&targets))
 }
 
 fn check_disk(disk: &Disk) -> Result<(), String> {

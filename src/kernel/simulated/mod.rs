@@ -28,6 +28,7 @@ mod metadata;
 mod model;
 mod nodes;
 mod notation;
+mod queue;
 mod read;
 mod refusal;
 mod schema;

@@ -10,13 +10,14 @@ use super::Simulated;
 use super::blocks::in_bytes;
 use super::change::called;
 use super::mapping::Mapping;
+use super::queue;
 use super::status;
 use super::thin_content;
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
 use crate::kernel::{
     Absence, BlockDevice, Call, DeviceState, DeviceStatus, Hallmarks, HostPart, Id, KernelError, ListEntry,
-    ReadKernel, Slot, Unseen, Users, Version,
+    QueueFacts, ReadKernel, Slot, Unseen, Users, Version,
 };
 use crate::keys::Keyring;
 use crate::thin_metadata::{self, PoolContent, Unreadable};
@@ -157,6 +158,10 @@ impl ReadKernel for Simulated {
 
     fn in_flight(&self, number: DevNum) -> u64 {
         self.inner().model.mapping(number).map_or(0, |mapping| mapping.in_flight)
+    }
+
+    fn queue(&self, number: DevNum) -> QueueFacts {
+        queue::facts(&self.inner().model, number)
     }
 
     fn keeps_tags(&self, number: DevNum) -> bool {

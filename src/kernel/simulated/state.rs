@@ -127,6 +127,12 @@ pub struct Disk {
     /// Whether it keeps tags with its blocks that a device above fills.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keeps_tags: bool,
+    /// Whether it takes bios alone, as ram disks and arrays do. A disk takes requests.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bio_based: bool,
+    /// Whether it is memory that is addressed directly.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dax: bool,
     /// The place on its disk, for a partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
@@ -168,6 +174,8 @@ impl Disk {
             exclusive: false,
             logical_block_size: default_block_size(),
             keeps_tags: false,
+            bio_based: false,
+            dax: false,
             partition: None,
             wwid: None,
             serial: None,

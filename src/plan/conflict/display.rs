@@ -86,6 +86,7 @@ impl fmt::Display for Obstacle {
             Self::Unseen(fact) => fact.fmt(f),
             Self::TypeMissing(kind) => write_type_missing(f, kind),
             Self::WrongBelow(wrong) => wrong.fmt(f),
+            Self::WrongQueue(wrong) => wrong.fmt(f),
             Self::KeyMissing(key) => write!(f, "{key}"),
             Self::ExchangeInParts { first } => write!(
                 f,

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
-    NeededBelow, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf,
-    Style, Traits, VolumeList, Words, redact_unknown,
+    NeededBelow, NeededQueue, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems,
+    RemainingLength, SizeOf, Style, Traits, VolumeList, Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -196,6 +196,16 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Returns the lower device that the kernel takes only with a target of some type on it, and that type.
     fn needs_below(&self) -> Option<NeededBelow<'_>> {
         None
+    }
+
+    /// Returns what the kernel wants of the queues of some lower devices, and those devices.
+    fn needs_queue(&self) -> Option<NeededQueue<'_>> {
+        None
+    }
+
+    /// Whether its device takes requests, and not bios (`dm_table_determine_type` in `drivers/md/dm-table.c`).
+    fn takes_requests(&self) -> bool {
+        false
     }
 
     /// Returns the tags that its device keeps for a device above.

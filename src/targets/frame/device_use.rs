@@ -161,6 +161,24 @@ pub struct NeededBelow<'a> {
     pub tags: Option<NeededTags>,
 }
 
+/// Lower devices whose queues must be of some kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededQueue<'a> {
+    /// The devices.
+    pub devices: Vec<&'a Device>,
+    /// The kind.
+    pub kind: QueueKind,
+}
+
+/// A kind of queue that a lower device must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// It takes requests, and is not a partition (`device_is_rq_stackable` in `drivers/md/dm-table.c`).
+    Requests,
+    /// It is memory that is addressed directly (`persistent_memory_claim` in `drivers/md/dm-writecache.c`).
+    Memory,
+}
+
 /// The tags that a device keeps beside its blocks, for a device above to fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptTags {

@@ -23,6 +23,8 @@ pub struct Traits {
     pub messages: &'static [MessageForm],
     /// Whether its device has the tags that a device below keeps with each sector (`DM_TARGET_PASSES_INTEGRITY`).
     pub passes_tags: bool,
+    /// Whether it hands direct access to the memory of a lower device on (`direct_access` of its `struct target_type`).
+    pub passes_memory: bool,
     /// Whether it finds a sector below by its number in the device, and not in the row: its `map` does not subtract the
     /// start of the row (`dm_target_offset`).
     pub counts_from_device: bool,
@@ -71,6 +73,7 @@ impl Traits {
         early: false,
         messages: &[],
         passes_tags: false,
+        passes_memory: false,
         counts_from_device: false,
         first_only: false,
         status: Status::None,

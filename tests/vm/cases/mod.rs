@@ -26,6 +26,7 @@ mod nodes;
 mod odd;
 mod outputs;
 mod ownership;
+mod queues;
 mod recovery;
 mod refusals;
 mod removing;
@@ -184,6 +185,10 @@ cases! {
         an_empty_layer_below_moves_nothing
         what_a_row_behind_another_reads
         what_begins_its_device_is_behind_no_row;
+    queues:
+        multipath_over_what_takes_no_requests_is_told
+        a_device_of_bios_becomes_one_of_requests
+        a_cache_that_is_not_memory_is_told;
     stuck:
         what_is_read_at_load_is_not_above_a_suspended_device
         what_is_not_read_at_load_may_be

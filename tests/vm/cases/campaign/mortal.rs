@@ -17,7 +17,7 @@ use dmctl::identity::{DevNum, Name, Uuid};
 use dmctl::kernel::live::{Live, Udev};
 use dmctl::kernel::{
     BlockDevice, ChangeKernel, DeviceState, DeviceStatus, Hallmarks, Id, KernelError, ListEntry, MemoryLock,
-    ReadKernel, Removal, Slot, Suspend, Users, Version,
+    QueueFacts, ReadKernel, Removal, Slot, Suspend, Users, Version,
 };
 use dmctl::keys::Keyring;
 use dmctl::plan;
@@ -108,6 +108,10 @@ impl ReadKernel for Mortal {
 
     fn paths(&self) -> Result<BTreeMap<DevNum, Vec<String>>, KernelError> {
         self.kernel.paths()
+    }
+
+    fn queue(&self, number: DevNum) -> QueueFacts {
+        self.kernel.queue(number)
     }
 
     fn keeps_tags(&self, number: DevNum) -> bool {

@@ -163,6 +163,20 @@ pub enum Obstacle {
         /// The target type.
         kind: SmolStr,
     },
+    /// A lower device holds no metadata yet, and the table is told to write none.
+    NeverFormatted {
+        /// The lower device, as the map writes it.
+        device: Written,
+        /// The target type.
+        kind: SmolStr,
+    },
+    /// A pool that a table needs a new volume of is told to make none.
+    NoNewVolumes {
+        /// The pool, as the map writes it.
+        pool: Written,
+        /// The id of the volume.
+        id: u32,
+    },
     /// A row does not use a lower device in whole logical blocks.
     Misaligned {
         /// The lower device, as the map writes it.
@@ -324,6 +338,7 @@ impl Obstacle {
                 | Self::LowerReadOnly(_)
                 | Self::LowerMerged(_)
                 | Self::LowerUnformatted { .. }
+                | Self::NeverFormatted { .. }
                 | Self::Misaligned { .. }
                 | Self::RowsMisaligned(_)
                 | Self::Unseen(_)

@@ -270,6 +270,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(needed_queue::conflicts(changes, observed));
     conflicts.extend(stuck::conflicts(changes, observed));
     conflicts.extend(volumes::conflicts(changes, observed));
+    conflicts.extend(preparation::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
     let (mut unlisted, mut untyped) = types::judge(changes, observed);
     conflicts.append(&mut untyped);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::change::Change;
 use super::changes::Changes;
+use super::conflict::{Conflict, Obstacle};
 use super::kept_volume::{KeptVolume, UntoldVolume};
 use super::reason::{Cause, Volume};
 use super::step::{Message, Operation, Preparation, Step};
@@ -133,6 +134,37 @@ pub(crate) fn tell_kept(change: &Change<'_>, changes: &Changes<'_>, observed: &O
             step.reason.kept.clone_from(&kept);
         }
     }
+}
+
+/// Returns a conflict for each volume that would be made in a pool which makes none.
+pub(super) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for change in changes.demanding() {
+        for target in preparing(change) {
+            let Some((prepare, (_, id))) = target.prepare().zip(target.volume()) else { continue };
+            let is_kept =
+                || matches!(fate(change, target.as_ref(), &prepare, changes, observed), Fate::Kept(_));
+            if makes_none(prepare.device, changes, observed) && !is_kept() {
+                conflicts.push(Conflict {
+                    mapping: change.mapping.key.clone(),
+                    name: change.mapping.name.clone(),
+                    reason: Obstacle::NoNewVolumes { pool: prepare.device.into(), id },
+                });
+            }
+        }
+    }
+    conflicts
+}
+
+/// Whether a pool makes no volume, as it is when a message comes.
+fn makes_none(pool: &Device, changes: &Changes<'_>, observed: &Observed) -> bool {
+    let by_number = pool.number.and_then(|number| changes.key_of(number, observed));
+    if let Some(change) = pool.key().or(by_number).and_then(|key| changes.get(key)) {
+        return change.rows.iter().any(|row| row.target.keeps_metadata());
+    }
+    let state = pool.number.and_then(|number| observed.state(number));
+    let rows = state.and_then(|state| diff::understand(&state.table).ok()).unwrap_or_default();
+    rows.iter().any(|row| row.target.keeps_metadata())
 }
 
 fn receiver(device: &Device, changes: &Changes<'_>, observed: &Observed) -> Option<Receiver> {

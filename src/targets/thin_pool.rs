@@ -262,6 +262,11 @@ impl Target for ThinPool {
         vec![Metadata::persistent_data::<MAGIC>(&self.metadata, "the kernel formats a new, empty pool")]
     }
 
+    /// `__open_or_format_metadata` in `drivers/md/dm-thin-metadata.c` (`EPERM`), `pool_message` in `dm-thin.c` (`EOPNOTSUPP`).
+    fn keeps_metadata(&self) -> bool {
+        self.read_only
+    }
+
     fn volume_list(&self) -> Option<VolumeList<'_>> {
         Some(if self.failed.is() { VolumeList::Untold } else { VolumeList::On(&self.metadata) })
     }

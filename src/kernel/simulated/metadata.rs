@@ -123,6 +123,10 @@ pub(super) fn at_load(
     typed: &dyn Target,
 ) -> Result<Vec<Write>, Refusal> {
     let writes = writes(model, row, typed, When::Load)?;
+    if typed.keeps_metadata() && !writes.is_empty() {
+        let log = format!("{}: Error creating metadata object", typed.kind());
+        return Err(Refusal::new(Errno::EPERM, log));
+    }
     contradicts(model, holder, row, typed)?;
     Ok(writes)
 }

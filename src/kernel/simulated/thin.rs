@@ -26,6 +26,7 @@ struct PoolRow {
     block_size: u64,
     length: u64,
     ignore_discard: bool,
+    read_only: bool,
 }
 
 impl PoolRow {
@@ -37,8 +38,10 @@ impl PoolRow {
         let metadata = DevNum::parse(words.next()?)?;
         let data = DevNum::parse(words.next()?)?;
         let block_size = words.next()?.parse().ok().filter(|size| *size > 0)?;
-        let ignore_discard = words.any(|word| word.eq_ignore_ascii_case("ignore_discard"));
-        Some(Self { metadata, data, block_size, length, ignore_discard })
+        let features: Vec<&str> = words.collect();
+        let has = |feature: &str| features.iter().any(|word| word.eq_ignore_ascii_case(feature));
+        let (ignore_discard, read_only) = (has("ignore_discard"), has("read_only"));
+        Some(Self { metadata, data, block_size, length, ignore_discard, read_only })
     }
 
     fn of(table: &Loaded) -> Option<Self> {
@@ -234,6 +237,7 @@ pub(super) fn adopt(model: &mut Model) {
             block_size: pool.block_size,
             length: 0,
             ignore_discard: false,
+            read_only: false,
         };
         if pool.sector == 0 && counted(model, pool.metadata, DATA_BLOCKS).is_none() {
             // Which part of its device it has is not known.
@@ -253,9 +257,12 @@ pub(super) fn adopt(model: &mut Model) {
 pub(super) fn message(model: &mut Model, device: DevNum, words: &[&str]) -> Result<(), Refusal> {
     let refuse = |errno, log: &str| Err(Refusal::new(errno, format!("thin-pool: {log}")));
     let row = model.mapping(device).and_then(|mapping| mapping.live.as_ref()).and_then(PoolRow::of);
-    let Some(place) = row.map(|row| row.place(model)) else {
+    let Some((place, read_only)) = row.map(|row| (row.place(model), row.read_only)) else {
         return refuse(Errno::EINVAL, "no pool");
     };
+    if read_only {
+        return refuse(Errno::EOPNOTSUPP, "unable to service pool target messages in READ_ONLY or FAIL mode");
+    }
     let id = |word: &str| {
         let digits = word.bytes().all(|b| b.is_ascii_digit());
         word.parse::<u32>().ok().filter(|id| digits && *id <= MAX_ID).ok_or_else(|| {

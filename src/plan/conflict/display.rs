@@ -108,6 +108,8 @@ impl fmt::Display for Obstacle {
             | Self::LowerReadOnly(_)
             | Self::LowerMerged(_)
             | Self::LowerUnformatted { .. }
+            | Self::NeverFormatted { .. }
+            | Self::NoNewVolumes { .. }
             | Self::Misaligned { .. }
             | Self::LowerClaimed { .. } => self.write_lower(f),
         }
@@ -173,6 +175,18 @@ impl Obstacle {
                 "{} is read-only, and {kind} would format it, also below a read-only mapping; make it writable until it is \
                  formatted",
                 device.described()
+            ),
+            Self::NeverFormatted { device, kind } => write!(
+                f,
+                "{} holds no metadata, and a {kind} with read_only = true formats none; leave read_only out until it is \
+                 formatted",
+                device.described()
+            ),
+            Self::NoNewVolumes { pool, id } => write!(
+                f,
+                "{} has read_only = true, so that volume {id} can't be made in it; leave read_only out of it until the volume is \
+                 made",
+                pool.described()
             ),
             Self::LowerReadOnly(device) => write!(
                 f,

@@ -70,6 +70,9 @@ impl Resolver<'_, '_> {
                 Found::Blank if self.lowers.is_read_only(device) && !self.lowers.is_in_use(device) => {
                     Obstacle::LowerUnformatted { device: device.into(), kind: target.kind().into() }
                 }
+                Found::Blank if target.keeps_metadata() && !self.has_metadata_at(target, &metadata) => {
+                    Obstacle::NeverFormatted { device: device.into(), kind: target.kind().into() }
+                }
                 _ => continue,
             };
             self.obstacles.push(obstacle);

@@ -115,6 +115,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Whether it leaves its metadata as it is: the kernel then refuses a device without any, and each message that would make
+    /// a volume.
+    fn keeps_metadata(&self) -> bool {
+        false
+    }
+
     /// Lists the metadata that the kernel writes where it finds none.
     fn metadata(&self) -> Vec<Metadata<'_>> {
         Vec::new()

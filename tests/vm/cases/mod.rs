@@ -367,7 +367,8 @@ cases! {
         all_fields_are_those_of_thin_dump
         a_pool_that_is_written_to_tells_no_half_truth
         damaged_metadata_is_told
-        a_plan_tells_made_volumes_from_kept_ones;
+        a_plan_tells_made_volumes_from_kept_ones
+        what_a_read_only_pool_does_not_make_is_told;
     watching:
         a_table_changed_behind_its_back_is_put_right
         nothing_is_removed_while_the_map_is_written

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
-use dmctl::kernel::{ChangeKernel, Id, ReadKernel};
+use dmctl::access::Access;
+use dmctl::identity::Name;
+use dmctl::kernel::{ChangeKernel, Id, ReadKernel, Removal};
 use dmctl::thin_metadata::{PoolContent, ThinVolume};
+use nix::errno::Errno;
 
-use crate::guest::{Disk, Guest, apply_ends, dmctl, program, with_map};
+use crate::guest::{Disk, Guest, apply_ends, dmctl, named, program, rows, with_map};
 
 const POOL: &str = "0 65536 thin-pool /dev/ram0 /dev/ram1 128 0";
 /// The sectors of a block of the pool.
@@ -288,4 +291,49 @@ pub fn a_plan_tells_made_volumes_from_kept_ones(guest: &Guest) -> Result<()> {
     ensure!(Disk::mapping("one")?.read(0, 8)?.iter().all(|byte| *byte == b'n'), "it is another volume");
     ensure!(with_map("deactivate", &both, &[])?.status == Some(0), "it can't be taken down");
     guest.disks[0].fill(2048, 8, 0)
+}
+
+/// A pool with `read_only` formats nothing and makes no volume.
+pub fn what_a_read_only_pool_does_not_make_is_told(guest: &Guest) -> Result<()> {
+    guest.needs("thin-pool")?;
+    guest.blank()?;
+    let pool = |more: &str| {
+        format!(
+            "[mappings.pool]\ntargets = [{{ type = 'thin-pool', length = 65536, metadata = '/dev/ram0', data = '/dev/ram1', \
+             block_size = 128{more} }}]\n"
+        )
+    };
+    let volume = |id: u32| {
+        format!(
+            "[mappings.v{id}]\ntargets = [{{ type = 'thin', length = 65536, pool = '@pool', id = {id}, create = true }}]\n"
+        )
+    };
+    let in_conflict = |map: &str, words: &str| -> Result<()> {
+        let plan = with_map("plan", map, &[])?;
+        ensure!(plan.status == Some(1) && plan.stdout.contains(words), "`{words}` is missing: {plan:?}");
+        guest.refused(map, &["--allow", "remap,format,loss"], 1)?;
+        Ok(())
+    };
+    guest.kernel.create(&Name::new("pool")?, None)?;
+    let loaded = guest.kernel.load(&named("pool"), &rows(&format!("{POOL} 1 read_only")), Access::Writable);
+    ensure!(loaded.err().and_then(|error| error.errno()) == Some(Errno::EPERM), "the kernel took it");
+    guest.kernel.remove(&named("pool"), Removal::Now)?;
+
+    let read_only = pool(", read_only = true");
+    in_conflict(&read_only, "holds no metadata, and a thin-pool with read_only = true formats none")?;
+    // The way out.
+    guest.apply(&(pool("") + &volume(1)), &["--allow", "format"])?;
+    guest.apply(&(read_only.clone() + &volume(1)), &[])?;
+    let refused = guest.kernel.message(&named("pool"), 0, "create_thin 2");
+    ensure!(refused.err().and_then(|error| error.errno()) == Some(Errno::EOPNOTSUPP), "the kernel made it");
+    let both = volume(1) + &volume(2);
+    in_conflict(&(read_only.clone() + &both), "has read_only = true, so that volume 2 can't be made")?;
+    // A pool of another map.
+    let foreign = volume(2).replace("@pool", "/dev/mapper/pool");
+    in_conflict(&(read_only.clone() + &volume(1) + &foreign), "so that volume 2 can't be made")?;
+    // The way out, and a volume that is there comes up in such a pool.
+    guest.apply(&(pool("") + &both), &[])?;
+    guest.apply("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"])?;
+    guest.apply(&(read_only + &both), &[])?;
+    guest.apply("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"])
 }

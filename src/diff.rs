@@ -13,13 +13,12 @@ pub(crate) use difference::Difference;
 pub(crate) use unjudgeable::Unjudgeable;
 
 use crate::access::Access;
-use crate::health::DeviceHealth;
 use crate::identity::DevNum;
 use crate::kernel::DeviceState;
 use crate::sector_map::SectorMap;
 use crate::table::RawRow;
 use crate::table::Row;
-use crate::targets::{self, Effect, IgnoredValue, Mode};
+use crate::targets::{self, Effect, IgnoredValue, Mode, State};
 
 /// The result of comparing two tables of one mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,15 +98,18 @@ pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
 }
 
 /// Turns the wanted table into the one to load over the live table: without orders that the kernel has
-/// carried out already, as its table and its state tell.
-pub(crate) fn prepare_reload(wanted: &mut [Row], live: &[RawRow], health: Option<&DeviceHealth>) {
+/// carried out already, as its table and the states of its rows tell.
+pub(crate) fn prepare_reload<'s>(
+    wanted: &mut [Row],
+    live: &[RawRow],
+    state: impl Fn(&RawRow) -> Option<&'s dyn State>,
+) {
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
         if let Some(old) = old.filter(|old| old.kind == row.target.kind())
             && let Ok(target) = targets::parse(&old.kind, old.params())
         {
-            let state = health.and_then(|health| health.state(old.start, old.length));
-            row.target = row.target.for_reload(target.as_ref(), state);
+            row.target = row.target.for_reload(target.as_ref(), state(old));
         }
     }
 }

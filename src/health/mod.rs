@@ -17,7 +17,7 @@ use crate::targets::{Health, Left, ParamsError, Progress, Reading, State, Unread
 pub use document::{Fares, HealthDevice, HealthDocument, HealthLeft, HealthTarget};
 pub use outlook::Outlook;
 pub use read::{all, all_of, has_state, of, read};
-pub(crate) use read::{answered, fares_of, may_be_unwell, may_leave};
+pub(crate) use read::{answered, fares_of, may_be_unwell, may_leave, may_matter};
 
 /// A mapped device, and how each row of its live table fares.
 #[derive(Debug)]

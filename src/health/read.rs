@@ -73,6 +73,16 @@ pub(crate) fn may_leave(table: &[RawRow]) -> bool {
     table.iter().any(|row| traits(row).status != Status::None && unfinished(row))
 }
 
+/// Whether a plan depends on the state of a target of a live table: something may be left of it, or its metadata may need a
+/// repair.
+pub(crate) fn may_matter(table: &[RawRow]) -> bool {
+    let matters = |row: &RawRow| {
+        let target = targets::parse(&row.kind, row.params()).ok();
+        target.is_some_and(|target| target.unfinished().is_some() || target.may_need_repair())
+    };
+    table.iter().any(|row| traits(row).status != Status::None && matters(row))
+}
+
 /// Whether a target of a live table has a state.
 pub fn has_state(table: &[RawRow]) -> bool {
     table.iter().any(|row| traits(row).status != Status::None)

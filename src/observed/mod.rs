@@ -192,7 +192,7 @@ impl Observed {
                     let inactive = kernel.device(&seen.id(), Slot::Inactive)?;
                     seen.waiting = inactive.map(|inactive| inactive.table).unwrap_or_default();
                 }
-                if health::may_leave(&mapped.table) {
+                if health::may_matter(&mapped.table) {
                     seen.health = health::of(kernel, &seen.id(), mapped.clone())?.map(Arc::new);
                 }
                 seen.mapped = Some(mapped);

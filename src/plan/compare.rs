@@ -21,6 +21,7 @@ use super::orders;
 use super::overlap::Claims;
 use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
+use super::repairs;
 use super::resolve::Resolver;
 use super::step::Through;
 use crate::config::{Map, Mapping, State};
@@ -149,6 +150,9 @@ impl<'a> Comparison<'a> {
                 }
             } else {
                 obstacles.extend(assumed);
+            }
+            if let Drift::Differs(_) = drift {
+                obstacles.extend(repairs::before_reload(&rows, found));
             }
             // A live table may not fit any more, though it is not loaded now.
             let is_cut = drift == Drift::InSync && lowers.iter().any(|id| self.changes.all[*id].shrinks());
@@ -299,7 +303,7 @@ fn prepare_reload(rows: &mut [Row], found: Option<Match<'_>>) {
     if let Some(seen) = found.map(|found| found.seen)
         && let Some(device) = &seen.mapped
     {
-        diff::prepare_reload(rows, &device.table, seen.health.as_deref());
+        diff::prepare_reload(rows, &device.table, |row| seen.health.as_deref()?.state(row.start, row.length));
     }
 }
 

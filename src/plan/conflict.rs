@@ -23,7 +23,7 @@ use crate::identity::{Called, DevNum, Key, Name, Uuid};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::{Circle, Gone};
-use crate::targets::{Contradiction, NoRoom, Problem};
+use crate::targets::{Contradiction, NoRoom, Problem, Repair};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,17 @@ pub enum Obstacle {
     },
     /// The metadata on a lower device contradicts the table, which the kernel would refuse or ignore.
     Contradiction(Contradiction),
+    /// The metadata of the live table must be repaired before another one can be loaded.
+    Repair(Repair),
+    /// The mapping needs a volume that its pool can't make.
+    VolumeOfDamagedPool {
+        /// The id of the volume.
+        id: u32,
+        /// The pool, as the map writes it.
+        pool: Written,
+        /// What must be repaired.
+        repair: Repair,
+    },
     /// A lower device is not found.
     LowerMissing {
         /// The lower device, as the map writes it.

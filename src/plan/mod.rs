@@ -53,6 +53,7 @@ mod reason;
 mod refusal;
 mod remark;
 pub mod repair;
+mod repairs;
 mod resolve;
 mod risk;
 mod sharing;
@@ -271,6 +272,7 @@ pub fn make(changes: &Changes<'_>, observed: &Observed, allow: &BTreeSet<Class>)
     conflicts.extend(stuck::conflicts(changes, observed));
     conflicts.extend(volumes::conflicts(changes, observed));
     conflicts.extend(preparation::conflicts(changes, observed));
+    conflicts.extend(repairs::conflicts(changes, observed));
     conflicts.extend(unseen::conflicts(changes, observed));
     let (mut unlisted, mut untyped) = types::judge(changes, observed);
     conflicts.append(&mut untyped);

@@ -15,7 +15,8 @@ use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, PoolVolumes};
 use crate::policy::Class;
 use crate::table::Row;
-use crate::targets::{MessageText, Prepare, Target};
+use crate::targets::{Damage, MessageText, Prepare, Repair, Target};
+use crate::thin_metadata::Unreadable;
 
 /// The device that a message goes to.
 struct Receiver {
@@ -77,6 +78,33 @@ fn fate(
         Some(PoolVolumes::Unreadable(why)) => Fate::Untold(UntoldVolume::Unreadable(why.clone())),
         Some(PoolVolumes::Unplaced) | None => Fate::Untold(UntoldVolume::Unplaced),
     }
+}
+
+/// A volume that a pool would have to make.
+pub(crate) struct Made {
+    /// Its id.
+    pub id: u32,
+    /// The pool, as the map writes it.
+    pub pool: Device,
+    /// What must be repaired in its metadata on disk before.
+    pub repair: Option<Repair>,
+}
+
+/// Lists the volumes that pools would have to make for the table of `change`.
+pub(crate) fn made(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed) -> Vec<Made> {
+    let targets = preparing(change);
+    let made = |target: &Box<dyn Target>| {
+        let (prepare, id) = (target.prepare()?, target.volume().map(|(_, id)| id)?);
+        let repair = match fate(change, target.as_ref(), &prepare, changes, observed) {
+            Fate::Kept(_) => return None,
+            Fate::Untold(UntoldVolume::Unreadable(Unreadable::NeedsCheck)) => {
+                Some(Repair::of_pool(Damage::NeedsCheck))
+            }
+            Fate::Made | Fate::Untold(_) => None,
+        };
+        Some(Made { id, pool: prepare.device.clone(), repair })
+    };
+    targets.iter().filter_map(made).collect()
 }
 
 /// Adds the messages that the table of `change` needs.

@@ -12,10 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
+use super::state::Damage;
 use super::{
     ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow,
     LiveRow, MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
-    Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words,
+    Remedy, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words,
     alternatives, le32, option,
 };
 use crate::device::Device;
@@ -24,6 +25,8 @@ use crate::units::Sectors;
 
 /// `CACHE_SUPERBLOCK_MAGIC` of `dm-cache-metadata.c`, written there in octal.
 const MAGIC: u64 = 0o614_2003;
+/// The flag of a superblock whose metadata needs a check (`enum superblock_flag_bits` there).
+const NEEDS_CHECK: u32 = 1 << 1;
 /// The smallest block, and what every block is a multiple of (`DATA_DEV_BLOCK_SIZE_MIN_SECTORS`): 32 KiB.
 const BLOCK_STEP: u64 = 64;
 /// The largest block (`DATA_DEV_BLOCK_SIZE_MAX_SECTORS`): 1 GiB.
@@ -233,7 +236,11 @@ impl Target for Cache {
         vec![Copy { device: &self.origin, sector: 0 }]
     }
 
-    fn remedy(&self, _: Option<&dyn State>) -> Remedy {
+    fn remedy(&self, state: Option<&dyn State>) -> Remedy {
+        // Without metadata that it can write it writes nothing back.
+        if let Some(repair) = state.and_then(|state| self.repair(state.damage()?, false)) {
+            return Remedy::Repair(repair);
+        }
         if self.policy == CLEANER { Remedy::Wait } else { Remedy::Order("set policy = \"cleaner\", apply") }
     }
 
@@ -243,6 +250,16 @@ impl Target for Cache {
 
     fn fresh_state(&self, row: FreshRow<'_>) -> String {
         state::fresh(self, row)
+    }
+
+    fn may_need_repair(&self) -> bool {
+        true
+    }
+
+    /// The constructor refuses metadata that needs a check (`cache_create` in `drivers/md/dm-cache-target.c`, which wants write
+    /// access). A cache that failed for another reason may work again.
+    fn repair(&self, damage: Damage, _: bool) -> Option<Repair> {
+        (damage == Damage::NeedsCheck).then_some(Repair::of_cache(damage))
     }
 
     fn keeps_state(&self) -> bool {
@@ -311,9 +328,13 @@ impl Target for Cache {
         )]
     }
 
-    /// `__open_metadata` in `drivers/md/dm-cache-metadata.c`; `struct cache_disk_superblock` has the offset.
+    /// `__open_metadata` in `drivers/md/dm-cache-metadata.c`; `struct cache_disk_superblock` has the offsets.
     fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
-        let block = Sectors(u64::from(le32(on_disk.first()?, 232)?));
+        let head = on_disk.first()?;
+        if le32(head, 4)? & NEEDS_CHECK != 0 {
+            return Some(Contradiction::Repair(Repair::of_cache(Damage::NeedsCheck)));
+        }
+        let block = Sectors(u64::from(le32(head, 232)?));
         let known = Some(block).filter(|block| block.0 > 0)?;
         Contradiction::field(&self.metadata, "the cache's metadata", "block_size", &known, &self.block_size)
     }

@@ -47,14 +47,14 @@ mod kit;
 pub(crate) use frame::state;
 use frame::state::MetadataMode;
 pub use frame::state::{
-    Copy, FreshRow, Health, Left, LiveRow, Progress, ProgressUnit, Remedy, State, Unfinished,
+    Copy, Damage, FreshRow, Health, Left, LiveRow, Progress, ProgressUnit, Remedy, State, Unfinished,
 };
 pub use frame::{
     ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences,
     Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm, MessageRisk,
     MessageText, Mode, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order, OriginUse, OwnIo,
-    ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, SizeTaken, Status, Style,
-    Target, Traits, Unit, Value, VolumeList,
+    ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, Repair, SizeTaken, Status,
+    Style, Target, Traits, Unit, Value, VolumeList,
 };
 pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 use frame::{

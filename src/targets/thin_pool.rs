@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
+use super::state::Damage;
 use super::{
     Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
     MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit, VolumeList,
-    Words, in_whole_blocks, le32, le64, option,
+    RemainingLength, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit,
+    VolumeList, Words, in_whole_blocks, le32, le64, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -193,6 +194,17 @@ impl Target for ThinPool {
 
     fn fresh_state(&self, row: FreshRow<'_>) -> String {
         state::fresh(self, row)
+    }
+
+    fn may_need_repair(&self) -> bool {
+        true
+    }
+
+    /// A pool that needs a check, or has failed, stays in its mode whatever is loaded (`set_pool_mode` in
+    /// `drivers/md/dm-thin.c`); without room for metadata it can't record more data blocks, and then needs a check
+    /// (`maybe_resize_data_dev`).
+    fn repair(&self, damage: Damage, grows: bool) -> Option<Repair> {
+        (damage != Damage::ReadOnly || grows).then_some(Repair::of_pool(damage))
     }
 
     fn keeps_state(&self) -> bool {

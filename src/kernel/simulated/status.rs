@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::mapping::{Loaded, Mapping};
 use super::model::Model;
 use super::refusal::Refusal;
+use super::thin::PoolRow;
 use crate::device::{Device, Form};
 use crate::kernel::{DeviceStatus, Slot, StatusRow};
 use crate::table::RawRow;
@@ -33,9 +34,13 @@ fn fresh(model: &Model, row: &RawRow) -> String {
         Form::Path(_) | Form::Tag(..) | Form::Mapping(_) => model.sectors(model.at_paths(device)?),
     };
     let parsed = targets::parse(&row.kind, row.params()).ok();
-    parsed
-        .map(|target| target.fresh_state(FreshRow { length: row.length, size_of: &size_of }))
-        .unwrap_or_default()
+    let text = parsed.map(|target| target.fresh_state(FreshRow { length: row.length, size_of: &size_of }));
+    let text = text.unwrap_or_default();
+    if PoolRow::needs_check(model, row) {
+        // The kernel makes the pool, and lets it read alone.
+        return text.replacen(" rw ", " ro ", 1).replacen("_space - ", "_space needs_check ", 1);
+    }
+    text
 }
 
 /// Gives a table that is made live what it keeps of the state of the table before it.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::mapping::Loaded;
 use super::model::Model;
 use super::refusal::Refusal;
-use super::state::Pool;
+use super::state::{Pool, PoolFault};
 use super::thin_content::{self, metadata_blocks};
 use crate::identity::DevNum;
 use crate::table::RawRow;
@@ -20,7 +20,7 @@ use crate::table::RawRow;
 const MAX_ID: u32 = (1 << 24) - 1;
 
 /// The row of a pool.
-struct PoolRow {
+pub(super) struct PoolRow {
     metadata: DevNum,
     data: DevNum,
     block_size: u64,
@@ -51,6 +51,13 @@ impl PoolRow {
     /// Finds the disk and sector of its metadata, below all linear mappings.
     fn place(&self, model: &Model) -> (DevNum, u64) {
         model.below(self.metadata, 0).map_or((self.metadata, 0), |run| (run.disk, run.sector))
+    }
+
+    /// Whether the metadata of a row needs a check.
+    pub(super) fn needs_check(model: &Model, row: &RawRow) -> bool {
+        let row = Self::parse(&row.kind, row.length, row.params());
+        let pool = row.and_then(|row| model.pools.get(&row.place(model)));
+        pool.is_some_and(|pool| pool.fault == Some(PoolFault::NeedsCheck))
     }
 
     /// Opens its metadata, which is fresh when it is not known yet.
@@ -275,6 +282,9 @@ pub(super) fn message(model: &mut Model, device: DevNum, words: &[&str]) -> Resu
         volumes.any(|(pool, id)| pool == device && words.get(1).is_some_and(|word| word.parse() == Ok(id)))
     });
     let Some(pool) = model.pools.get_mut(&place) else { return refuse(Errno::EINVAL, "no pool") };
+    if pool.fault == Some(PoolFault::NeedsCheck) {
+        return refuse(Errno::EOPNOTSUPP, "unable to service pool target messages in READ_ONLY or FAIL mode");
+    }
     let verb = words.first().map(|verb| verb.to_ascii_lowercase()).unwrap_or_default();
     match (verb.as_str(), &words[1..]) {
         ("create_thin", [new]) => pool.create(id(new)?),

@@ -27,6 +27,10 @@ impl fmt::Display for Obstacle {
                 second.described()
             ),
             Self::Contradiction(contradiction) => contradiction.fmt(f),
+            Self::Repair(repair) => repair.fmt(f),
+            Self::VolumeOfDamagedPool { id, pool, repair } => {
+                write!(f, "{} can't make volume {id}: {repair}", pool.described())
+            }
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
             Self::Circle { through } => write!(f, "it depends on itself, through {}", links(through)),
             Self::InCircle(circle) => write!(f, "{circle}"),

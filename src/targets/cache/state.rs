@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Cache;
-use crate::targets::state::{Dead, NeedsCheck, Tally};
+use crate::targets::state::{Damage, Dead, NeedsCheck, Tally};
 use crate::targets::{FreshRow, Health, Left, MetadataMode, ParamsError, State, Unfinished, Words};
 use crate::units::Sectors;
 
@@ -113,6 +113,10 @@ impl State for CacheState {
 
     fn counters(&self) -> &'static [&'static str] {
         &["read_hits", "read_misses", "write_hits", "write_misses", "demotions", "promotions"]
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        self.needs_check.then_some(Damage::NeedsCheck)
     }
 
     fn health(&self) -> Health {

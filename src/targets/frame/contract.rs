@@ -11,11 +11,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::state::{Copy, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
+use super::state::{Copy, Damage, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
     Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
     NeededBelow, NeededQueue, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems,
-    RemainingLength, SizeOf, Style, Traits, VolumeList, Words, redact_unknown,
+    RemainingLength, Repair, SizeOf, Style, Traits, VolumeList, Words, redact_unknown,
 };
 use crate::device::Device;
 use crate::keys::{KeySlot, Keyring};
@@ -162,6 +162,18 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// disks. For the simulated kernel.
     fn reloaded_state(&self, before: &str) -> String {
         before.to_string()
+    }
+
+    /// Whether the kernel may refuse another table of it because of its [damage](State::damage).
+    fn may_need_repair(&self) -> bool {
+        false
+    }
+
+    /// Returns what must be repaired before the kernel takes another table of a live row with this damage. `grows`: it is for
+    /// more sectors, or for more that its metadata must hold.
+    fn repair(&self, damage: Damage, grows: bool) -> Option<Repair> {
+        let _ = (damage, grows);
+        None
     }
 
     /// Returns the order of it that the live device has not carried out, as its state shows.

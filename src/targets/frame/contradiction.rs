@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 
 use super::metadata::{Found, Metadata};
 use super::remaining_length::SizeOf;
+use super::repair::Repair;
 use super::value::FieldValue;
 use crate::device::{Device, Written};
 
@@ -45,6 +46,8 @@ impl OnDisk<'_> {
 /// Values on disk and in a table that can't both be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contradiction {
+    /// The metadata can't be used before it is repaired.
+    Repair(Repair),
     /// A value was fixed when the metadata was written, and the table has another.
     Fixed {
         /// The device that holds the metadata.
@@ -146,6 +149,7 @@ impl Contradiction {
 impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Repair(repair) => repair.fmt(f),
             Self::Fixed { device, metadata, field, on_disk, wanted } => write!(
                 f,
                 "{metadata} on {} has {field} {on_disk}, the map has {wanted}; give the map the value on disk, or use other \

@@ -71,6 +71,7 @@ impl Leaving {
         match self.remedy {
             Remedy::Wait => format!("{left}; `dmctl wait {name}` {end}"),
             Remedy::Order(order) => format!("{left}; {order}, and `dmctl wait {name}` {end}"),
+            Remedy::Repair(repair) => format!("{left}; {repair}"),
             Remedy::GoodLegFirst => format!("{left}; put a leg first that has everything"),
         }
     }

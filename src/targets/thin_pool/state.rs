@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ThinPool;
-use crate::targets::state::{Dead, NeedsCheck, Tally};
+use crate::targets::state::{Damage, Dead, NeedsCheck, Tally};
 use crate::targets::{FreshRow, Health, ParamsError, State, Words};
 use crate::units::Sectors;
 
@@ -144,6 +144,14 @@ impl State for PoolState {
                 Health::Degraded
             }
             PoolMode::Rw | PoolMode::Ro => Health::Ok,
+        }
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        if self.needs_check {
+            Some(Damage::NeedsCheck)
+        } else {
+            (self.mode == PoolMode::Ro && !self.read_only_by_table).then_some(Damage::ReadOnly)
         }
     }
 

@@ -30,6 +30,7 @@ mod queues;
 mod recovery;
 mod refusals;
 mod removing;
+mod repairing;
 mod rollback;
 mod roundtrip;
 mod saved;
@@ -227,6 +228,9 @@ cases! {
         a_resume_that_fails_puts_the_old_table_back
         a_pool_that_cannot_start_leaves_nothing
         a_refused_create_leaves_no_device;
+    repairing:
+        a_pool_that_needs_a_check_is_repaired_first
+        a_cache_that_needs_a_check_is_repaired_first;
     removing:
         a_mounted_device_stays
         a_device_under_another_stays

@@ -3,6 +3,7 @@
 //! Each target with a state reads its own text into its own type, which implements [`State`]: fields in the kernel's
 //! words, and what follows from them. `reading` is how the rest of dmctl comes by one.
 
+mod damage;
 mod health;
 mod left;
 mod metadata_words;
@@ -15,6 +16,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use damage::Damage;
 pub use health::Health;
 pub use left::{Left, Unfinished};
 pub(crate) use metadata_words::{MetadataMode, NeedsCheck};
@@ -84,6 +86,11 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
     /// sectors.
     fn outgrown_by(&self, size: u64) -> Option<u64> {
         let _ = size;
+        None
+    }
+
+    /// Tells why it can't write its metadata any more; `None` where it can, and where the table asks for no more.
+    fn damage(&self) -> Option<Damage> {
         None
     }
 
@@ -174,5 +181,9 @@ impl State for Dead {
 
     fn left(&self) -> Option<Left> {
         self.keeps.map(Left::Untold)
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        Some(Damage::Failed)
     }
 }

@@ -1,6 +1,7 @@
 //! Where the content of a target is once nothing is left, and what to do for that.
 
 use crate::device::Device;
+use crate::targets::frame::Repair;
 
 /// A device that has all sectors of a row, each at its place, once nothing is [left](super::State::left): the origin of a cache, the
 /// destination of a clone, a leg of a mirror.
@@ -19,6 +20,8 @@ pub enum Remedy {
     Wait,
     /// Order it first, in the map, and wait.
     Order(&'static str),
+    /// Repair the metadata first.
+    Repair(Repair),
     /// Begin with a leg that has everything.
     GoodLegFirst,
 }

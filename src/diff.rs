@@ -6,19 +6,16 @@
 mod difference;
 mod unjudgeable;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 pub(crate) use difference::Difference;
 pub(crate) use unjudgeable::Unjudgeable;
 
 use crate::access::Access;
-use crate::identity::DevNum;
 use crate::kernel::DeviceState;
 use crate::sector_map::SectorMap;
-use crate::table::RawRow;
-use crate::table::Row;
-use crate::targets::{self, Effect, IgnoredValue, Mode, State};
+use crate::table::{ReadTable, Row};
+use crate::targets::{Effect, IgnoredValue, Mode, State};
 
 /// The result of comparing two tables of one mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,42 +71,18 @@ impl fmt::Display for TableDiff {
     }
 }
 
-/// Reads the rows that the kernel printed; the error tells why a row can't be judged.
-pub(crate) fn understand(table: &[RawRow]) -> Result<Vec<Row>, Unjudgeable> {
-    table
-        .iter()
-        .map(|row| {
-            let target = targets::parse(&row.kind, row.params())
-                .map_err(|error| Unjudgeable::Row { kind: row.kind.clone(), error })?;
-            Ok(Row { start: row.start, length: row.length, target, messages: Vec::new(), provisional: false })
-        })
-        .collect()
-}
-
-/// Lists the lower devices of a table, as far as its rows can be read.
-pub(crate) fn lower_devices(table: &[RawRow]) -> BTreeSet<DevNum> {
-    let mut numbers = BTreeSet::new();
-    for row in table {
-        if let Ok(target) = targets::parse(&row.kind, row.params()) {
-            numbers.extend(target.lower_devices(row.length).iter().filter_map(|lower| lower.device.number));
-        }
-    }
-    numbers
-}
-
 /// Turns the wanted table into the one to load over the live table: without orders that the kernel has
 /// carried out already, as its table and the states of its rows tell.
 pub(crate) fn prepare_reload<'s>(
     wanted: &mut [Row],
-    live: &[RawRow],
-    state: impl Fn(&RawRow) -> Option<&'s dyn State>,
+    live: &ReadTable,
+    state: impl Fn(&Row) -> Option<&'s dyn State>,
 ) {
+    let live = live.understood().unwrap_or_default();
     for row in wanted {
         let old = live.binary_search_by_key(&row.start, |live| live.start).ok().map(|index| &live[index]);
-        if let Some(old) = old.filter(|old| old.kind == row.target.kind())
-            && let Ok(target) = targets::parse(&old.kind, old.params())
-        {
-            row.target = row.target.for_reload(target.as_ref(), state(old));
+        if let Some(old) = old.filter(|old| old.target.kind() == row.target.kind()) {
+            row.target = row.target.for_reload(old.target.as_ref(), state(old));
         }
     }
 }
@@ -127,9 +100,9 @@ pub(crate) fn judge(wanted: &[Row], access: Access, device: &DeviceState) -> (Ve
 }
 
 fn verdict(wanted: &[Row], access: Access, device: &DeviceState, ignored: &mut Vec<IgnoredValue>) -> Verdict {
-    let live = match understand(&device.table) {
+    let live = match device.table.understood() {
         Ok(live) => live,
-        Err(why) => return Verdict::Unknown(why.into()),
+        Err(unread) => return Verdict::Unknown(Unjudgeable::Row(unread.clone()).into()),
     };
     let mut diff = TableDiff::default();
     let mut recreate = !may_replace(wanted, &live);
@@ -224,7 +197,7 @@ mod tests {
     use crate::table::parse_table;
 
     fn verdict_of(wanted: &str, live: &str) -> Verdict {
-        let wanted = understand(&parse_table(wanted).unwrap()).unwrap();
+        let wanted = ReadTable::from(parse_table(wanted).unwrap()).understood().unwrap();
         let info = Info {
             name: Name::new("test").unwrap(),
             uuid: None,

@@ -9,7 +9,6 @@ pub use remark::Remark;
 use serde::Serialize;
 
 use crate::config::{Map, State};
-use crate::diff;
 use crate::health::{self, Fares};
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, KernelError, ReadKernel, Unseen};
@@ -169,7 +168,7 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<(Vec<Entry>, BTreeSet<Unseen>
     let in_circle = |seen: &Seen| observed.circle(seen.listed.number).cloned().map(Remark::InCircle);
     let mut blocks: HashMap<DevNum, bool> = HashMap::new();
     let mut unseen = BTreeSet::new();
-    for number in observed.devices.iter().flat_map(lower_devices) {
+    for number in observed.devices.iter().flat_map(lower_devices).copied() {
         if let hash_map::Entry::Vacant(unknown) = blocks.entry(number) {
             match kernel.block_device(number) {
                 Ok(block) => drop(unknown.insert(block.is_some())),
@@ -178,8 +177,8 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<(Vec<Entry>, BTreeSet<Unseen>
         }
     }
     let missing_below = |seen: &Seen| {
-        let gone = lower_devices(seen).into_iter().filter(|number| blocks.get(number) == Some(&false));
-        gone.map(Remark::LowerGone).collect::<Vec<_>>()
+        let gone = lower_devices(seen).iter().filter(|number| blocks.get(*number) == Some(&false));
+        gone.copied().map(Remark::LowerGone).collect::<Vec<_>>()
     };
     let entries = observed.devices.iter().filter_map(|seen| {
         let info = &seen.mapped.as_ref()?.info;
@@ -210,8 +209,8 @@ pub fn of_owned(kernel: &dyn ReadKernel) -> Result<(Vec<Entry>, BTreeSet<Unseen>
 }
 
 /// Lists the lower devices of the live table of a device.
-fn lower_devices(seen: &Seen) -> BTreeSet<DevNum> {
-    seen.mapped.as_ref().map(|mapped| diff::lower_devices(&mapped.table)).unwrap_or_default()
+fn lower_devices(seen: &Seen) -> &[DevNum] {
+    seen.mapped.as_ref().map(|mapped| mapped.table.lower_devices()).unwrap_or_default()
 }
 
 fn is_leaving(device: Option<&DeviceState>) -> bool {

@@ -1,7 +1,8 @@
 //! One row of a table, as the kernel takes it and prints it, and a table of them.
 
+mod read;
+
 use std::fmt;
-use std::sync::Arc;
 
 use smol_str::SmolStr;
 use thiserror::Error;
@@ -9,8 +10,11 @@ use thiserror::Error;
 use crate::device::Device;
 use crate::redact::{redact_hex, redact_quoted};
 use crate::secret::Secret;
-use crate::targets::{self, DeviceUse, MessageText, State, Style, Target};
+use crate::targets::{self, DeviceUses, MessageText, State, Style, Target};
 use crate::units::{MAX_BYTES, SECTOR};
+
+pub use read::{ReadTable, UnreadRow};
+pub(crate) use read::{lower_devices, understand};
 
 /// One row of a table: `length` sectors from `start` on are served by a target of this type.
 ///
@@ -82,7 +86,7 @@ impl Row {
     }
 
     /// Lists the lower devices of the row, and the part of each that its sectors are in.
-    pub(crate) fn lower_devices(&self) -> Vec<DeviceUse<'_>> {
+    pub(crate) fn lower_devices(&self) -> DeviceUses<'_> {
         self.target.lower_sectors(self.start, self.length)
     }
 
@@ -109,9 +113,6 @@ impl fmt::Debug for Row {
 
 /// A table: its targets in order, from sector 0, without gaps.
 pub type Table = Vec<RawRow>;
-
-/// A table as a kernel has it: shared instead of copied once it is read, with the keys in it.
-pub type ReadTable = Arc<[RawRow]>;
 
 /// Why a text is not a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

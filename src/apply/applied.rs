@@ -97,6 +97,6 @@ fn same(then: Option<&DeviceState>, now: Option<&DeviceState>) -> bool {
 }
 
 fn means_the_same(then: &DeviceState, now: &DeviceState) -> bool {
-    let then_rows = diff::understand(&then.table);
+    let then_rows = then.table.understood();
     then_rows.is_ok_and(|rows| diff::compare(&rows, then.info.access(), now) == Verdict::Equal)
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::diff;
 use crate::health;
 use crate::kernel::{Id, KernelError, ReadKernel};
 use crate::plan::{Reload, Step, leaving};
@@ -19,7 +18,7 @@ pub(crate) struct Gate {
     /// The table that it has.
     table: ReadTable,
     /// Its rows.
-    old: Vec<Row>,
+    old: Arc<[Row]>,
     /// The rows that it gets.
     wanted: Arc<[Row]>,
     /// Whether the look is before the suspend.
@@ -40,11 +39,11 @@ impl Gate {
         if step.class >= Class::Loss || !health::may_leave(table) {
             return None;
         }
-        let old = diff::understand(table).ok()?;
+        let old = table.understood().ok()?;
         // Without a state all is left that may be.
         leaving::by_reload(&old, &reload.table, None)?;
         let before = old.iter().any(|row| row.target.traits().status == Status::WhileActive);
-        Some(Self { table: Arc::clone(table), old, wanted: Arc::clone(&reload.table), before })
+        Some(Self { table: table.clone(), old, wanted: Arc::clone(&reload.table), before })
     }
 
     /// Looks at the device, if this is the moment: returns what the new table would leave behind.

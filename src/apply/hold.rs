@@ -6,11 +6,10 @@
 
 use super::error::Failure;
 use super::journal::{UndoEntry, UndoLog};
-use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
 use crate::plan::{Held, Step};
-use crate::table::RawRow;
+use crate::table::{self, RawRow};
 use crate::targets::OriginUse;
 
 /// A device that is suspended.
@@ -128,7 +127,7 @@ pub(crate) fn around_resume(
 
 /// Finds the active devices that write the origins of the snapshots in `rows`, apart from `own`.
 fn writers(kernel: &dyn ReadKernel, rows: &[RawRow], own: &Id) -> Result<Vec<Held>, KernelError> {
-    let rows = diff::understand(rows).unwrap_or_default();
+    let rows = table::understand(rows).unwrap_or_default();
     let origins: Vec<DevNum> = rows
         .iter()
         .filter_map(|row| match row.target.origin_use() {
@@ -161,7 +160,7 @@ fn writers(kernel: &dyn ReadKernel, rows: &[RawRow], own: &Id) -> Result<Vec<Hel
 }
 
 fn writes(device: &DeviceState, origins: &[DevNum]) -> bool {
-    let rows = diff::understand(&device.table).unwrap_or_default();
+    let rows = device.table.understood().unwrap_or_default();
     rows.iter().any(|row| match row.target.origin_use() {
         Some(OriginUse::Writes(device)) => device.number.is_some_and(|number| origins.contains(&number)),
         _ => false,

@@ -9,7 +9,6 @@ use nix::errno::Errno;
 use super::cause::Cause;
 use super::journal::{UndoEntry, UndoLog};
 use crate::device::Device;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot, Suspend};
 use crate::plan::{Message, Preparation};
@@ -76,6 +75,6 @@ fn user_of(kernel: &dyn ReadKernel, lower: &Id, volume: u32) -> Result<Option<De
 
 fn serves(device: &DeviceState, pool: DevNum, volume: u32) -> bool {
     let pool = Device::numbered(pool);
-    let rows = diff::understand(&device.table).unwrap_or_default();
+    let rows = device.table.understood().unwrap_or_default();
     rows.iter().any(|row| row.target.volume() == Some((&pool, volume)))
 }

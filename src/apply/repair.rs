@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::{ApplyError, Options, Silent, apply};
-use crate::diff;
 use crate::identity::{DevNum, Owner};
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
 use crate::plan::repair::{self, Left, Problem, Repair};
@@ -99,9 +98,9 @@ fn stuck_below(
     let Some(uuid) = step.uuid.as_ref().filter(|_| !helpless.is_empty()) else { return Ok(None) };
     for slot in [Slot::Live, Slot::Inactive] {
         let device = kernel.device(&Id::Uuid(uuid.clone()), slot)?;
-        let lowers = device.map(|device| diff::lower_devices(&device.table)).unwrap_or_default();
+        let lowers = device.iter().flat_map(|device| device.table.lower_devices());
         if let Some(lower) = lowers.into_iter().find(|lower| helpless.contains_key(lower)) {
-            return Ok(Some(lower));
+            return Ok(Some(*lower));
         }
     }
     Ok(None)

@@ -2,9 +2,8 @@
 
 use super::journal::{UndoEntry, UndoLog};
 use super::rows;
-use crate::diff;
 use crate::kernel::{ChangeKernel, Id, KernelError, Slot};
-use crate::table::{RawRow, Row};
+use crate::table::{ReadTable, Row};
 use crate::targets::SizeTaken;
 
 /// Resumes a device on the table that it has. A table whose target reads its metadata while suspended is loaded again
@@ -22,8 +21,8 @@ pub(crate) fn resume(kernel: &dyn ChangeKernel, journal: &UndoLog, id: &Id) -> R
     kernel.resume(id)
 }
 
-fn loads_late(table: &[RawRow]) -> bool {
-    let rows = diff::understand(table).unwrap_or_default();
+fn loads_late(table: &ReadTable) -> bool {
+    let rows = table.understood().unwrap_or_default();
     let takes_size = |row: &Row| {
         let lowers = row.lower_devices();
         lowers.iter().any(|lower| lower.size == SizeTaken::AtLoad)

@@ -214,7 +214,7 @@ impl<'m> WayBack<'m> {
             return now.info.access() == access;
         }
         // The kernel may print a table differently than before, and mean the same.
-        let old = diff::understand(&self.old);
+        let old = table::understand(&self.old);
         old.is_ok_and(|old| diff::compare(&old, access, now) == Verdict::Equal)
     }
 

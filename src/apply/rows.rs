@@ -6,12 +6,10 @@ use nix::errno::Errno;
 
 use super::cause::{Cause, RowFault};
 use crate::device::Device;
-
 use crate::identity::{DevNum, Key};
 use crate::kernel::{Call, KernelError, ReadKernel};
 use crate::keys::MissingKey;
-use crate::table::Row;
-use crate::table::{RawRow, Table};
+use crate::table::{RawRow, Row, Table};
 use crate::targets::{self, Style, Target};
 
 /// Facts that are known only once devices were created.

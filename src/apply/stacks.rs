@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::swapped::Swapped;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::plan::{Plan, StepId};
 use crate::stack::{IndexVec, Stacks, position};
@@ -33,7 +32,7 @@ pub(crate) fn stacks<'p>(plan: &Plan, reloads: &[Swapped<'p>]) -> Vec<Vec<Swappe
 
 /// Returns the lower devices of a device, before its reload and after it.
 fn lowers(Swapped { reload, .. }: &Swapped<'_>) -> BTreeSet<DevNum> {
-    let mut lowers = diff::lower_devices(&reload.old.rows);
+    let mut lowers: BTreeSet<DevNum> = reload.old.rows.lower_devices().iter().copied().collect();
     lowers.extend(reload.through.old.iter().chain(&reload.through.new));
     for row in &*reload.table {
         lowers.extend(row.lower_devices().iter().filter_map(|lower| lower.device.number));

@@ -16,12 +16,11 @@ use super::overlap::Lane;
 use super::queue::{Item, PhaseId, Queue, TaskId};
 use super::workers::{self, Executor};
 use crate::access::Access;
-use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Suspend};
 use crate::plan::{LiveTable, Through};
 use crate::stack::{IndexVec, Position as _, Positions, Stacks, position};
-use crate::table::{RawRow, Table};
+use crate::table::{self, RawRow, Table};
 
 /// A device whose table is swapped.
 pub(crate) struct Member {
@@ -137,7 +136,7 @@ pub(crate) fn stacks<'t>(stack: impl Iterator<Item = Layer<'t>>) -> Stacks<Membe
     let members: HashMap<DevNum, MemberId> =
         stack.entries().filter_map(|(member, layer)| Some((layer.number?, member))).collect();
     let below = |layer: &Layer<'_>| -> Positions<MemberId> {
-        let lowers = diff::lower_devices(layer.table);
+        let lowers = table::lower_devices(layer.table);
         lowers.iter().chain(layer.through).filter_map(|number| members.get(number)).copied().collect()
     };
     stack.iter().map(below).collect()

@@ -11,10 +11,9 @@ use super::journal::{PriorState, UndoEntry, UndoLog};
 use super::remnant::{Lost, Place, Remnant, RemnantState};
 use super::swap::{self, Layer};
 use super::{removal, rows};
-use crate::diff;
 use crate::identity::{DevNum, Name};
 use crate::kernel::{ChangeKernel, Id, KernelError, Removal, Slot, Suspend};
-use crate::table::{RawRow, Table};
+use crate::table::{self, RawRow, Table};
 
 /// The number of a device that is not there: the kernel refuses a table with it.
 const NOWHERE: DevNum = DevNum::new(0, 0);
@@ -96,7 +95,8 @@ impl<'k> Undo<'k> {
         let mut told = Vec::with_capacity(all.len());
         for (((remnant, old), rows), _) in all {
             let by_hand = old.as_ref().is_none_or(|old| old.by_hand);
-            let is_whole = by_hand && diff::lower_devices(&rows).iter().all(|lower| !without.contains(lower));
+            let is_whole =
+                by_hand && table::lower_devices(&rows).iter().all(|lower| !without.contains(lower));
             if !is_whole {
                 without.extend(
                     old.and_then(|old| old.number).map(|was| self.numbers.get(&was).copied().unwrap_or(was)),

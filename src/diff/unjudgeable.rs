@@ -2,23 +2,17 @@
 
 use std::fmt;
 
-use smol_str::SmolStr;
-
 use crate::device::Written;
 use crate::identity::DevNum;
 use crate::kernel::Absence;
-use crate::targets::{Incomparable, ParamsError};
+use crate::table::UnreadRow;
+use crate::targets::Incomparable;
 
 /// Why a live table can't be judged, so that its device is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unjudgeable {
     /// The kernel prints a row that can't be read.
-    Row {
-        /// The type of the row.
-        kind: SmolStr,
-        /// The wrong word.
-        error: ParamsError,
-    },
+    Row(UnreadRow),
     /// A row can be read, and not compared with the wanted one.
     Target(Incomparable),
     /// A lower device of the map is not found, and no record tells whether it is the one of the live table.
@@ -35,7 +29,7 @@ pub enum Unjudgeable {
 impl fmt::Display for Unjudgeable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Row { kind, error } => {
+            Self::Row(UnreadRow { kind, error }) => {
                 write!(f, "the kernel prints a {kind} row that can't be read: {error}")
             }
             Self::Target(incomparable) => incomparable.fmt(f),

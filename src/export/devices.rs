@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use super::Selection;
 use crate::device_path::Paths;
-use crate::diff::lower_devices;
 use crate::identity::{DevNum, Owner, Uuid, printable};
 use crate::kernel::{KernelError, ListEntry, ReadKernel};
 use crate::observed::{Observed, Seen};
@@ -66,7 +65,9 @@ impl Host {
         let wanted = self.observed.devices.iter().filter_map(|seen| Some((seen, seen.mapped.as_ref()?)));
         let mut wanted: Vec<_> = wanted.collect();
         wanted.sort_by_key(|(seen, _)| &seen.listed.name);
-        let uses = wanted.iter().map(|(seen, mapped)| (seen.listed.number, lower_devices(&mapped.table)));
+        let uses = wanted
+            .iter()
+            .map(|(seen, mapped)| (seen.listed.number, mapped.table.lower_devices().iter().copied()));
         let uses: NamedStacks<DevNum, Place> = uses.collect();
         uses.bottom_up().into_iter().map(|place| wanted[place.index()].0).collect()
     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::view::View;
 use super::{Graph, Kind, Node, State, below};
 use crate::device_path::{Paths, best_path};
-use crate::diff;
 use crate::health;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info, KernelError, ReadKernel, Users};
@@ -28,11 +27,11 @@ pub(super) fn seen(view: &mut View<'_>) -> Result<Graph, KernelError> {
     let mut others: BTreeSet<DevNum> = BTreeSet::new();
     let mut above = Above::default();
     for mapped in observed.devices.iter().filter_map(|seen| seen.mapped.as_ref()) {
-        let below = diff::lower_devices(&mapped.table);
+        let below = mapped.table.lower_devices();
         others.extend(below.iter().filter(|number| observed.by_number(**number).is_none()));
         let users = view.users(mapped.info.number)?;
         above.add(&mapped.info, &users);
-        graph.nodes.push(mapping(mapped, &below, &users));
+        graph.nodes.push(mapping(mapped, below, &users));
     }
     add_health(kernel, &observed, &mut graph)?;
     let is_mapped = |number: DevNum| observed.by_number(number).is_some();
@@ -146,7 +145,7 @@ fn name(kernel: &dyn ReadKernel, paths: &Paths, number: DevNum) -> String {
     path.unwrap_or_else(|| number.to_string())
 }
 
-fn mapping(mapped: &DeviceState, below: &BTreeSet<DevNum>, users: &Users) -> Node {
+fn mapping(mapped: &DeviceState, below: &[DevNum], users: &Users) -> Node {
     let info = &mapped.info;
     let mut targets: Vec<String> = Vec::new();
     for row in mapped.table.iter() {

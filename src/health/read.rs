@@ -1,7 +1,6 @@
 //! Reads how devices fare.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use super::{DeviceHealth, Fares, Pool, RowHealth, Untold};
 use crate::identity::{DevNum, Name};
@@ -54,7 +53,7 @@ pub fn of(
 
 /// Judges an answer about a device that had this table. With another one it can't be told.
 pub(crate) fn answered(table: &ReadTable, answer: DeviceStatus) -> DeviceHealth {
-    let state = DeviceState { info: answer.info, table: Arc::clone(table) };
+    let state = DeviceState { info: answer.info, table: table.clone() };
     let judged = if same_rows(table, &answer.rows) {
         judge(&state, Some(&answer.rows))
     } else {

@@ -3,11 +3,10 @@
 //! Read once the changes are known, and only below devices that a target does I/O of its own to in a step of the plan. What
 //! is below a device of another driver comes from sysfs, so a foreign mapped device is one call, and others are none.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Observed;
 use super::unseen::seen;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::{KernelError, ReadKernel, Slot};
 use crate::stack::Reach;
@@ -16,9 +15,9 @@ use crate::stack::Reach;
 #[derive(Debug, Default)]
 pub(super) struct Below {
     /// Whether a mapped device is suspended.
-    suspended: HashMap<DevNum, bool>,
+    suspended: FxHashMap<DevNum, bool>,
     /// The devices directly below one.
-    lower: HashMap<DevNum, Vec<DevNum>>,
+    lower: FxHashMap<DevNum, Vec<DevNum>>,
 }
 
 impl Observed {
@@ -45,7 +44,7 @@ impl Observed {
                     let state = self.state(number).or(read.as_ref());
                     let Some(state) = state else { continue };
                     below.suspended.insert(number, state.info.suspended);
-                    diff::lower_devices(&state.table).into_iter().collect()
+                    state.table.lower_devices().to_vec()
                 }
                 None => match self.block(number) {
                     Some(block) => block.lower.clone(),

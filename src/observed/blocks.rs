@@ -2,7 +2,7 @@
 //!
 //! Read once the plan is known, and only for tables with blocks larger than a sector: on most hosts that is none.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Observed;
 use super::superblock::{self, Piece};
@@ -49,7 +49,7 @@ impl Observed {
         kernel: &dyn ReadKernel,
         wanted: impl IntoIterator<Item = (DevNum, u64)>,
     ) -> Result<(), KernelError> {
-        let mut known = HashMap::new();
+        let mut known = FxHashMap::default();
         let mut reach = Reach::from_iter([]);
         for (number, wanted) in wanted {
             let block = match seen(kernel.block_device(number))? {

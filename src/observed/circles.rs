@@ -7,15 +7,16 @@
 //! What is below comes from sysfs; only when that shows a circle are the live tables read, for sysfs does not tell the live
 //! table from the inactive one.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt;
 
-use super::Observed;
+use rustc_hash::FxHashMap;
+
 use super::unseen::seen;
-use crate::diff;
+use super::{Observed, SeenId};
 use crate::identity::{Called, DevNum};
 use crate::kernel::{KernelError, ReadKernel, Slot};
-use crate::stack::{NamedStacks, Reach, position};
+use crate::stack::{IndexVec, NamedStacks, Reach, position};
 
 position! {
     /// A device in a circle, above or below one.
@@ -47,9 +48,28 @@ impl fmt::Display for Circle {
 }
 
 /// The circles that were found, by each of their devices.
-pub(super) type Circles = HashMap<DevNum, Circle>;
+pub(super) type Circles = FxHashMap<DevNum, Circle>;
 
-type Below = HashMap<DevNum, Vec<DevNum>>;
+type Below = FxHashMap<DevNum, Vec<DevNum>>;
+
+/// How far a walk down is with a device.
+#[derive(Clone, Copy, Default)]
+enum Mark {
+    /// It was not met.
+    #[default]
+    New,
+    /// What is below it is being looked at.
+    OnTheWay,
+    /// All that is below it was looked at.
+    Done,
+}
+
+/// A step of a walk down.
+#[derive(Clone, Copy)]
+enum Visit {
+    Enter(DevNum),
+    Leave(DevNum),
+}
 
 impl Observed {
     /// Looks for circles through these devices. Only the first call has an effect.
@@ -64,8 +84,13 @@ impl Observed {
     ) -> Result<(), KernelError> {
         let open =
             |number: &DevNum| self.open_count(self.place_of_number(*number)).is_some_and(|count| count > 0);
-        let below = self.walk_down(kernel, numbers.into_iter().filter(open).collect())?;
-        let circles = self.find_circles(kernel, below)?;
+        let open: Vec<DevNum> = numbers.into_iter().filter(open).collect();
+        let circles = if self.shows_circle(kernel, &open)? {
+            let below = self.walk_down(kernel, open.into_iter().collect())?;
+            self.find_circles(kernel, below)?
+        } else {
+            Circles::default()
+        };
         self.circles.get_or_init(|| circles);
         Ok(())
     }
@@ -75,20 +100,53 @@ impl Observed {
         self.circles.get()?.get(&number)
     }
 
+    /// Whether a circle shows below one of these devices. Mostly none does, so this keeps no more than a mark for each device.
+    fn shows_circle(&self, kernel: &dyn ReadKernel, numbers: &[DevNum]) -> Result<bool, KernelError> {
+        let mut mapped: IndexVec<SeenId, Mark> = IndexVec::filled(Mark::New, self.devices.len());
+        let mut others: FxHashMap<DevNum, Mark> = FxHashMap::default();
+        let mut left: Vec<Visit> = Vec::new();
+        for number in numbers {
+            left.push(Visit::Enter(*number));
+            while let Some(visit) = left.pop() {
+                let (Visit::Enter(number) | Visit::Leave(number)) = visit;
+                let mark = match self.place_of_number(number) {
+                    Some(place) => &mut mapped[place],
+                    None => others.entry(number).or_default(),
+                };
+                match (visit, *mark) {
+                    (Visit::Leave(_), _) => *mark = Mark::Done,
+                    (Visit::Enter(_), Mark::OnTheWay) => return Ok(true),
+                    (Visit::Enter(_), Mark::Done) => {}
+                    (Visit::Enter(_), Mark::New) => {
+                        *mark = Mark::OnTheWay;
+                        left.push(Visit::Leave(number));
+                        left.extend(self.lower(kernel, number)?.iter().copied().map(Visit::Enter));
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lists the devices directly below one.
+    fn lower(&self, kernel: &dyn ReadKernel, number: DevNum) -> Result<Cow<'_, [DevNum]>, KernelError> {
+        let mapped = self.by_number(number).and_then(|seen| seen.mapped.as_ref());
+        Ok(match (mapped, self.block(number)) {
+            (Some(mapped), _) => mapped.table.lower_devices().into(),
+            (None, Some(block)) => block.lower.as_slice().into(),
+            // What is below one that can't be seen is not known: a table that would use it is refused for that.
+            (None, None) => match seen(kernel.block_device(number))? {
+                Ok(Some(block)) => block.lower.into(),
+                Ok(None) | Err(_) => Cow::default(),
+            },
+        })
+    }
+
     /// Reads the devices below each of those that can be reached.
     fn walk_down(&self, kernel: &dyn ReadKernel, mut reach: Reach<DevNum>) -> Result<Below, KernelError> {
-        let mut below = Below::new();
+        let mut below = Below::default();
         while let Some(number) = reach.next() {
-            let mapped = self.by_number(number).and_then(|seen| seen.mapped.as_ref());
-            let lower = match (mapped, self.block(number)) {
-                (Some(mapped), _) => diff::lower_devices(&mapped.table).into_iter().collect(),
-                (None, Some(block)) => block.lower.clone(),
-                // What is below one that can't be seen is not known: a table that would use it is refused for that.
-                (None, None) => match seen(kernel.block_device(number))? {
-                    Ok(Some(block)) => block.lower,
-                    Ok(None) | Err(_) => Vec::new(),
-                },
-            };
+            let lower = self.lower(kernel, number)?.into_owned();
             reach.extend(lower.iter().copied());
             below.insert(number, lower);
         }
@@ -102,11 +160,11 @@ impl Observed {
             if let Some(seen) = foreign
                 && let Some(device) = kernel.device(&seen.id(), Slot::Live)?
             {
-                below.insert(*number, diff::lower_devices(&device.table).into_iter().collect());
+                below.insert(*number, device.table.lower_devices().to_vec());
             }
         }
         let stacks = stacks(&below);
-        let mut circles = Circles::new();
+        let mut circles = Circles::default();
         for number in possible {
             let way = stacks.position(&number).and_then(|node| stacks.path(node, node));
             let Some(way) = way else { continue };

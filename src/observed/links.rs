@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Observed, Seen};
 use crate::config::{Map, Mapping, State};
 use crate::device::{Device, Form, Tag};
-use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::stack::Reach;
 
@@ -80,7 +79,7 @@ impl Observed {
         (form, leads_to): (&Form, DevNum),
     ) -> Option<Meaning> {
         let own = self.device_of(mapping)?;
-        let live = diff::lower_devices(&own.mapped.as_ref()?.table);
+        let live = own.mapped.as_ref()?.table.lower_devices();
         if live.is_empty() || live.contains(&leads_to) {
             return None;
         }
@@ -88,7 +87,7 @@ impl Observed {
         if reached.contains(&own.listed.number) {
             // In a circle, the lower device that it has is no better than the mapping itself.
             let real = |number: &DevNum| !self.reached(*number).contains(&own.listed.number);
-            return Some(match self.unexplained(map, written, &live)[..] {
+            return Some(match self.unexplained(map, written, live)[..] {
                 [number] if real(&number) => Meaning::Had(number),
                 [_] => return None,
                 _ => Meaning::Unknown,
@@ -97,7 +96,7 @@ impl Observed {
         // The content of one device shows through others: it says nothing about which of them is meant.
         let shown = self.by_number(leads_to).is_some() && names_content(form);
         let below: Vec<DevNum> =
-            live.into_iter().filter(|number| shown && reached.contains(number)).collect();
+            live.iter().copied().filter(|number| shown && reached.contains(number)).collect();
         match below[..] {
             [number] => Some(Meaning::Shows(number)),
             _ => None,
@@ -105,16 +104,16 @@ impl Observed {
     }
 
     /// Lists the live lower devices of a mapping that are not written in another way.
-    fn unexplained(&self, map: &Map, written: &[&Device], live: &BTreeSet<DevNum>) -> Vec<DevNum> {
+    fn unexplained(&self, map: &Map, written: &[&Device], live: &[DevNum]) -> Vec<DevNum> {
         if live.len() == 1 {
-            return live.iter().copied().collect();
+            return live.to_vec();
         }
         let number = |device: &Device| match device.key() {
             Some(key) => Some(self.device_of(map.mappings.get(key)?)?.listed.number),
             None => self.number(device),
         };
         let others: BTreeSet<DevNum> = written.iter().filter_map(|device| number(device)).collect();
-        live.difference(&others).copied().collect()
+        live.iter().copied().filter(|number| !others.contains(number)).collect()
     }
 
     /// Returns a device and all devices below it.

@@ -27,6 +27,8 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::FxHashMap;
+
 use crate::config::{Map, Mapping, State};
 use crate::device::{Device, Form};
 use crate::health::{self, DeviceHealth};
@@ -98,9 +100,9 @@ pub struct Observed {
     by_minor: OnceLock<IndexVec<Minor, Option<SeenId>>>,
     resolved: HashMap<Form, DevNum>,
     absent: HashMap<Form, Absence>,
-    blocks: HashMap<DevNum, BlockDevice>,
+    blocks: FxHashMap<DevNum, BlockDevice>,
     /// The names that their drivers gave to devices that are not mapped and use others.
-    driver_names: HashMap<DevNum, String>,
+    driver_names: FxHashMap<DevNum, String>,
     links: Links,
     circles: OnceLock<Circles>,
     users: OnceLock<DeviceUsers>,
@@ -108,7 +110,7 @@ pub struct Observed {
     /// The devices below those that targets do I/O of their own to.
     below: OnceLock<Below>,
     /// Devices around the origins of new snapshots, which the map does not declare.
-    around: OnceLock<HashMap<DevNum, DeviceState>>,
+    around: OnceLock<FxHashMap<DevNum, DeviceState>>,
     unseen: UnseenParts,
     /// The types of new tables that the kernel does not list.
     unlisted_types: OnceLock<BTreeMap<String, InIndex>>,
@@ -122,7 +124,7 @@ pub struct Observed {
     queues: OnceLock<HashMap<DevNum, QueueFacts>>,
     /// The devices that keep tags with their blocks.
     tags: OnceLock<tags::Tags>,
-    block_users: OnceLock<HashMap<DevNum, BlockUser>>,
+    block_users: OnceLock<FxHashMap<DevNum, BlockUser>>,
 }
 
 impl Observed {

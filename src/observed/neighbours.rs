@@ -4,7 +4,10 @@
 //! mapped device below a lower device of that table, and of each mapped device that holds one of those. That is one call
 //! for each; all else comes from sysfs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::Observed;
 use super::unseen::seen;
@@ -12,8 +15,7 @@ use crate::device_path;
 use crate::identity::DevNum;
 use crate::kernel::{BlockDevice, DeviceState, KernelError, ReadKernel, Slot, Unseen};
 use crate::stack::Reach;
-use crate::table::RawRow;
-use crate::targets;
+use crate::table::ReadTable;
 
 /// The devices around the lower devices of changed tables.
 #[derive(Debug, Default)]
@@ -23,11 +25,11 @@ pub(super) struct Neighbours {
     /// The mapped devices whose tables are not in the list of devices.
     tables: BTreeMap<DevNum, DeviceState>,
     /// The block devices below lower devices, and the partitions of disks that are lower devices.
-    blocks: HashMap<DevNum, BlockDevice>,
+    blocks: FxHashMap<DevNum, BlockDevice>,
     /// The partitions of each disk that is a lower device.
     partitions: BTreeMap<DevNum, Vec<DevNum>>,
     /// Disks whose partitions could not be seen, and devices that could not be seen themselves.
-    unseen: HashMap<DevNum, Unseen>,
+    unseen: FxHashMap<DevNum, Unseen>,
     /// The paths of the disks and partitions that may be in each other's way.
     paths: device_path::Paths,
 }
@@ -223,7 +225,6 @@ impl Observed {
 }
 
 /// Lists the devices that hold the sectors of a table in the same order. Any other layout ends the way down.
-fn straight_below(table: &[RawRow]) -> Vec<DevNum> {
-    let rows = table.iter().filter_map(|row| targets::parse(&row.kind, row.params()).ok());
-    rows.filter_map(|target| target.linear_map()?.0.number).collect()
+fn straight_below(table: &ReadTable) -> SmallVec<[DevNum; 2]> {
+    table.readable().iter().filter_map(|row| row.target.linear_map()?.0.number).collect()
 }

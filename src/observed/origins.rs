@@ -3,7 +3,7 @@
 //! They are read once the changes are known, and only for the origins of snapshots that a plan makes: the origin itself,
 //! and what is directly above it.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Observed;
 use crate::identity::DevNum;
@@ -21,7 +21,7 @@ impl Observed {
         kernel: &dyn ReadKernel,
         numbers: impl IntoIterator<Item = DevNum>,
     ) -> Result<(), KernelError> {
-        let mut around = HashMap::new();
+        let mut around = FxHashMap::default();
         for number in numbers {
             let holders = self.users(number).map_or(&[][..], |users| &users.holders);
             for near in holders.iter().copied().chain([number]) {

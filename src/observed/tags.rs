@@ -1,6 +1,8 @@
 //! The tags that devices keep with their blocks, for a device above to fill.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashSet;
 
 use super::Observed;
 use crate::identity::DevNum;
@@ -10,7 +12,7 @@ use crate::kernel::{KernelError, ReadKernel, Version};
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     /// The devices below those of the map that are not mapped, and keep tags.
-    keeping: HashSet<DevNum>,
+    keeping: FxHashSet<DevNum>,
     /// The versions of the target types that are loaded.
     versions: BTreeMap<String, Version>,
 }

@@ -1,6 +1,8 @@
 //! What could not be seen of the devices that a map uses: data, so that a plan refuses what depends on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use super::Observed;
 use crate::device::{Device, Written};
@@ -12,7 +14,7 @@ use crate::stack::Reach;
 #[derive(Debug, Default)]
 pub(super) struct UnseenParts {
     /// Block devices.
-    pub(super) blocks: HashMap<DevNum, Unseen>,
+    pub(super) blocks: FxHashMap<DevNum, Unseen>,
     /// For mappings, the lower devices whose metadata could not be read.
     pub(super) metadata: BTreeMap<Key, Vec<Written>>,
 }

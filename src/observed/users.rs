@@ -1,6 +1,8 @@
 //! The users of the devices that a plan touches, read once the plan is known.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Observed, SeenId};
 use crate::identity::{DevNum, printable};
@@ -13,9 +15,9 @@ pub(super) struct DeviceUsers {
     /// The users of mapped devices.
     mapped: IndexVec<SeenId, Option<Box<Users>>>,
     /// The users of all other devices.
-    others: HashMap<DevNum, Users>,
+    others: FxHashMap<DevNum, Users>,
     /// The names that their drivers gave to devices that are not mapped and use others.
-    names: HashMap<DevNum, String>,
+    names: FxHashMap<DevNum, String>,
 }
 
 impl DeviceUsers {
@@ -38,13 +40,13 @@ impl DeviceUsers {
 struct UsersRead<'o> {
     observed: &'o Observed,
     mapped: IndexVec<SeenId, bool>,
-    others: HashSet<DevNum>,
+    others: FxHashSet<DevNum>,
 }
 
 impl<'o> UsersRead<'o> {
     fn new(observed: &'o Observed) -> Self {
         let mapped = IndexVec::filled(false, observed.devices.len());
-        Self { observed, mapped, others: HashSet::new() }
+        Self { observed, mapped, others: FxHashSet::default() }
     }
 }
 
@@ -71,8 +73,8 @@ impl Observed {
     ) -> Result<(), KernelError> {
         let mut known = DeviceUsers {
             mapped: self.devices.iter().map(|_| None).collect(),
-            others: HashMap::new(),
-            names: HashMap::new(),
+            others: FxHashMap::default(),
+            names: FxHashMap::default(),
         };
         let numbers: Vec<DevNum> = numbers.into_iter().collect();
         let mut reach = Reach::with_marks(UsersRead::new(self));

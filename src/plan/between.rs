@@ -10,7 +10,6 @@ use super::change::{Change, Drift};
 use super::changes::Changes;
 use super::position::ChangeId;
 use super::step::Through;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
@@ -43,8 +42,8 @@ fn is_swapped(change: &Change<'_>) -> bool {
 /// Walks down from a device by the tables that devices have now, until devices that are swapped.
 fn below_now(changes: &Changes<'_>, id: ChangeId, observed: &Observed) -> Vec<DevNum> {
     let lowers = |change: &Change<'_>| -> Vec<DevNum> {
-        let table = change.device().map(|device| diff::lower_devices(&device.table));
-        table.into_iter().flatten().chain(change.through.old.iter().copied()).collect()
+        let table = change.device().map(|device| device.table.lower_devices());
+        table.into_iter().flatten().chain(&change.through.old).copied().collect()
     };
     let mut found = HashSet::new();
     let mut left = lowers(&changes.all[id]);

@@ -16,8 +16,7 @@ use crate::device::Device;
 use crate::diff::Difference;
 use crate::identity::DevNum;
 use crate::observed::{BlockUser, Observed, PieceUse};
-use crate::table::RawRow;
-use crate::targets;
+use crate::table::Row;
 use crate::units::SECTOR;
 
 /// Lists the devices whose tables change, with the blocks that they get, where these are larger than a sector.
@@ -127,16 +126,19 @@ impl Walk<'_, '_> {
         }
         let table = self.observed.block_user(number).and_then(|user| user.table.as_ref());
         match table {
-            Some(rows) => rows.iter().map(|row| row_block(row, below, block)).max().unwrap_or(0),
+            Some(table) => {
+                let blocks = table.readable().iter().map(|row| row_block(row, below, block)).max();
+                // A row that can't be read may have any.
+                if table.understood().is_ok() { blocks.unwrap_or(0) } else { blocks.unwrap_or(0).max(block) }
+            }
             None => block,
         }
     }
 }
 
 /// Returns the blocks of a live row over a device that has blocks of `block` sectors.
-fn row_block(row: &RawRow, below: DevNum, block: u64) -> u64 {
-    let Ok(target) = targets::parse(&row.kind, row.params()) else { return block };
-    let lowers = target.lower_devices(row.length);
+fn row_block(row: &Row, below: DevNum, block: u64) -> u64 {
+    let lowers = row.target.lower_devices(row.length);
     let block_of = |device: &Device| if device.number == Some(below) { block } else { 1 };
-    RowBlocks::of(target.as_ref(), &lowers, block_of).own()
+    RowBlocks::of(row.target.as_ref(), &lowers, block_of).own()
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::matching::Match;
 use super::step::Through;
 use crate::config::{Mapping, State};
-use crate::diff::{self, TableDiff, Unjudgeable};
+use crate::diff::{TableDiff, Unjudgeable};
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{DeviceState, Info};
 use crate::table::{self, Row};
@@ -30,6 +30,15 @@ pub struct Change<'a> {
     pub(crate) through: Through,
     /// Whether its table, or one of a mapping below, changes with this plan.
     pub shifts: bool,
+    lowers: NewLowers,
+}
+
+/// The lower devices of the table that a device is given, each once, in the order of their numbers.
+#[derive(Default)]
+struct NewLowers {
+    all: SmallVec<[DevNum; 2]>,
+    /// Those that the live table does not use.
+    entered: SmallVec<[DevNum; 2]>,
 }
 
 /// How a mapping and its device compare.
@@ -64,7 +73,30 @@ impl Drift {
     }
 }
 
+/// How a mapping compares with its device: the parts of a [`Change`] that the comparison finds.
+pub(super) struct Compared {
+    pub rows: Arc<[Row]>,
+    pub drift: Drift,
+    pub size: Option<u64>,
+    pub block: u64,
+    pub shifts: bool,
+}
+
 impl<'a> Change<'a> {
+    /// Makes the change of a mapping that was compared.
+    pub(super) fn new(mapping: &'a Mapping, found: Option<Match<'a>>, compared: Compared) -> Self {
+        let Compared { rows, drift, size, block, shifts } = compared;
+        let (through, lowers) = (Through::default(), NewLowers::default());
+        let mut change = Self { mapping, found, rows, drift, size, block, through, shifts, lowers };
+        change.lowers = NewLowers::of(&change);
+        change
+    }
+
+    /// Blocks the mapping: its device is left as it is.
+    pub(super) fn block(&mut self) {
+        (self.drift, self.size, self.lowers) = (Drift::Blocked, None, NewLowers::default());
+    }
+
     /// Returns the state of the device.
     pub fn device(&self) -> Option<&'a DeviceState> {
         self.found.and_then(|found| found.seen.mapped.as_ref())
@@ -146,24 +178,30 @@ impl<'a> Change<'a> {
     }
 
     /// Returns the lower devices of the table that the device is given, each once.
-    pub fn new_lower_devices(&self) -> SmallVec<[DevNum; 4]> {
-        let mut new = SmallVec::new();
-        for row in self.new_rows() {
-            new.extend(row.lower_devices().iter().filter_map(|lower| lower.device.number));
-        }
-        new.sort_unstable();
-        new.dedup();
-        new
+    pub fn new_lower_devices(&self) -> &[DevNum] {
+        &self.lowers.all
     }
 
     /// Returns the lower devices that the mapping uses after the plan and not before, each once.
-    pub fn entered_devices(&self) -> SmallVec<[DevNum; 4]> {
-        let mut entered = self.new_lower_devices();
-        if let Some(device) = self.device().filter(|_| !entered.is_empty()) {
-            let live = diff::lower_devices(&device.table);
+    pub fn entered_devices(&self) -> &[DevNum] {
+        &self.lowers.entered
+    }
+}
+
+impl NewLowers {
+    fn of(change: &Change<'_>) -> Self {
+        let mut all = SmallVec::new();
+        for row in change.new_rows() {
+            all.extend(row.lower_devices().iter().filter_map(|lower| lower.device.number));
+        }
+        all.sort_unstable();
+        all.dedup();
+        let mut entered = all.clone();
+        if let Some(device) = change.device().filter(|_| !all.is_empty()) {
+            let live = device.table.lower_devices();
             entered.retain(|number| !live.contains(number));
         }
-        entered
+        Self { all, entered }
     }
 }
 

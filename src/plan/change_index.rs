@@ -59,12 +59,12 @@ impl ChangeIndex {
         self.touched.extend(change.number().filter(|_| is_touched(change)));
         // Many mappings use one disk, one after the other.
         let last = self.entered.last().copied();
-        self.entered.extend(change.entered_devices().into_iter().filter(|number| Some(*number) != last));
+        self.entered.extend(change.entered_devices().iter().filter(|number| Some(**number) != last));
         if change.takes_sectors() {
             self.takes = true;
             let last = self.grounds.last().copied();
-            self.grounds
-                .extend(change.new_lower_devices().into_iter().filter(|number| Some(*number) != last));
+            let new = change.new_lower_devices().iter();
+            self.grounds.extend(new.filter(|number| Some(**number) != last));
         }
     }
 }

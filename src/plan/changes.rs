@@ -73,7 +73,7 @@ impl<'a> Changes<'a> {
     /// Blocks a mapping that was compared already.
     pub(super) fn block(&mut self, place: ChangeId, reason: Obstacle) {
         let change = &mut self.all[place];
-        (change.drift, change.size) = (Drift::Blocked, None);
+        change.block();
         self.index.busy.retain(|busy| *busy != place);
         self.index.touched.extend(change.number());
         let mapping = change.mapping;
@@ -144,11 +144,11 @@ impl<'a> Changes<'a> {
         };
         let new = change.rows.iter().flat_map(Row::lower_devices);
         let new: BTreeSet<DevNum> = new.filter_map(|lower| lower.device.number).collect();
-        let old = diff::lower_devices(&device.table);
+        let old = device.table.lower_devices().iter().copied();
         let is_foreign = |number: &DevNum| self.mappings.of_number(*number, observed).is_none();
         let reached =
-            |lowers: BTreeSet<DevNum>| lowers.into_iter().filter(is_foreign).flat_map(lead_to).collect();
-        Through { old: reached(old), new: reached(new) }
+            |lowers: &mut dyn Iterator<Item = DevNum>| lowers.filter(is_foreign).flat_map(lead_to).collect();
+        Through { old: reached(&mut { old }), new: reached(&mut new.into_iter()) }
     }
 
     /// The name of an orphan that is removed.
@@ -233,8 +233,7 @@ impl<'a> Changes<'a> {
             return Vec::new();
         }
         let text = |rows: &[Row]| rows.iter().map(|row| row.line(Style::Redacted)).collect::<Vec<_>>();
-        let live =
-            |seen: &&'a Seen| Some((text(&diff::understand(&seen.mapped.as_ref()?.table).ok()?), *seen));
+        let live = |seen: &&'a Seen| Some((text(&seen.mapped.as_ref()?.table.understood().ok()?), *seen));
         let tables: HashMap<Vec<String>, &Seen> = self.own_orphans().iter().filter_map(live).collect();
         let former = |change: &Change<'_>| {
             let orphan = tables.get(&text(&change.rows))?;

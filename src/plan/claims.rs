@@ -21,7 +21,7 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
         return conflicts;
     }
     for change in &changes.all {
-        for number in change.entered_devices() {
+        for &number in change.entered_devices() {
             let Some(by) = claimed.get(&number) else { continue };
             let shown = change.rows.iter().flat_map(Row::lower_devices);
             let shown = shown.map(|lower| lower.device).find(|device| device.number == Some(number));

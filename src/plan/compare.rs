@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::between;
-use super::change::{self, Change, Drift};
+use super::change::{self, Change, Compared, Drift};
 use super::changes::Changes;
 use super::circles;
 use super::conflict::{Conflict, Obstacle};
@@ -23,7 +23,6 @@ use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
 use super::repairs;
 use super::resolve::Resolver;
-use super::step::Through;
 use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, Difference, TableDiff, Verdict};
@@ -177,8 +176,7 @@ impl<'a> Comparison<'a> {
         let known = present && !blocked && !rows.iter().any(|row| row.provisional);
         let size = known.then(|| rows.last().map_or(0, Row::end));
         let shifts = drift != Drift::InSync || lowers.iter().any(|id| self.changes.all[*id].shifts);
-        let through = Through::default();
-        Change { mapping, found, rows: rows.into(), drift, size, block, shifts, through }
+        Change::new(mapping, found, Compared { rows: rows.into(), drift, size, block, shifts })
     }
 
     /// Compares where sectors are in the end, where the tables alone tell that some are moved: a layer that is put below a
@@ -186,7 +184,7 @@ impl<'a> Comparison<'a> {
     fn followed(&self, drift: Drift, rows: &[Row], found: Option<Match<'_>>, lowers: &[ChangeId]) -> Drift {
         let Drift::Differs(mut diff) = drift else { return drift };
         let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !diff.map.moves.is_empty());
-        let Some(live) = live.and_then(|live| diff::understand(&live.table).ok()) else {
+        let Some(live) = live.and_then(|live| live.table.understood().ok()) else {
             return Drift::Differs(diff);
         };
         let tables: RefCell<HashMap<DevNum, Option<Arc<[Row]>>>> = RefCell::default();
@@ -237,7 +235,7 @@ impl<'a> Comparison<'a> {
         let live = found
             .and_then(|found| found.seen.mapped.as_ref())
             .filter(|_| rows.iter().any(|row| writes(&row)));
-        let live = live.and_then(|live| diff::understand(&live.table).ok()).unwrap_or_default();
+        let live = live.and_then(|live| live.table.understood().ok()).unwrap_or_default();
         for old in live.iter().filter(|old| old.target.leaves_blank()) {
             let new = rows.iter().filter(writes).find(|new| {
                 new.start == old.start && new.target.kind() == old.target.kind() && !self.has_metadata(new)
@@ -273,7 +271,7 @@ impl<'a> Comparison<'a> {
     /// The live table of a mapped device, where it was read.
     fn live_table(&self, number: DevNum) -> Option<Arc<[Row]>> {
         let state = self.observed.by_number(number)?.mapped.as_ref()?;
-        diff::understand(&state.table).ok().map(Arc::from)
+        state.table.understood().ok()
     }
 
     /// A mapping that uses, and goes on using, a device that is replaced must be replaced itself: the old lower device
@@ -287,7 +285,7 @@ impl<'a> Comparison<'a> {
             .filter_map(|change| Some((change.number()?, &change.mapping.key)))
             .collect();
         let live = found.and_then(|found| found.seen.mapped.as_ref()).filter(|_| !replaced.is_empty());
-        let held = live.map(|live| diff::lower_devices(&live.table)).unwrap_or_default();
+        let held = live.map(|live| live.table.lower_devices()).unwrap_or_default();
         match held.iter().find_map(|number| replaced.get(number)) {
             Some(key) => {
                 let differences = vec![Difference::LowerDevice((*key).clone())];

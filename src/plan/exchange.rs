@@ -8,7 +8,6 @@ use super::dependencies::{Dependencies, Dependency, Places};
 use super::position::{StepId, UnsortedId};
 use super::step::{Operation, Step};
 use crate::stack::{IndexVec, Position as _};
-use crate::targets;
 
 /// Whether all steps of a circle give live devices other tables, which can be loaded before any of them is live.
 pub(crate) fn is_possible(dependencies: &Dependencies, circle: &[UnsortedId]) -> bool {
@@ -71,9 +70,10 @@ fn is_linear(step: &Step) -> bool {
         Operation::Create(_) | Operation::Reload(_) => {
             step.new_table().is_some_and(|(rows, _)| rows.iter().all(|row| row.target.linear_map().is_some()))
         }
-        Operation::Remove(removal) => removal.old.rows.iter().all(|row| {
-            targets::parse(&row.kind, row.params()).is_ok_and(|target| target.linear_map().is_some())
-        }),
+        Operation::Remove(removal) => {
+            let old = removal.old.rows.understood();
+            old.is_ok_and(|rows| rows.iter().all(|row| row.target.linear_map().is_some()))
+        }
         _ => false,
     }
 }

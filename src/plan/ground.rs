@@ -4,10 +4,7 @@
 //! there, these are sectors of the device below; those of a partition are sectors of its disk. So two devices can use the
 //! same sectors though their tables name different devices. Any other layout ends the way down: its sectors are its own.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -17,11 +14,10 @@ use super::overlap::Identity;
 use super::position::ChangeId;
 use crate::config::State;
 use crate::device::{Device, Written};
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::Reach;
-use crate::table::{RawRow, Row};
+use crate::table::Row;
 use crate::targets::{self, DeviceAccess};
 
 /// The most layers that are followed down: there may be a circle of devices.
@@ -63,24 +59,15 @@ pub(crate) struct Use {
 /// The devices between a user and a place.
 type Through = SmallVec<[Identity; 2]>;
 
-/// A table, as far as it can be read.
-struct LiveRows {
-    rows: Vec<Row>,
-    /// Whether every row can be read.
-    is_known: bool,
-}
-
 /// The devices of a kernel and of a map, to be followed down.
 pub(crate) struct Ground<'c, 'a> {
     changes: &'c Changes<'a>,
     observed: &'c Observed,
-    /// Live tables that were read into rows.
-    live: RefCell<HashMap<DevNum, Rc<LiveRows>>>,
 }
 
 impl<'c, 'a> Ground<'c, 'a> {
     pub(crate) fn new(changes: &'c Changes<'a>, observed: &'c Observed) -> Self {
-        Self { changes, observed, live: RefCell::default() }
+        Self { changes, observed }
     }
 
     /// The identity of the device with this number.
@@ -112,9 +99,9 @@ impl<'c, 'a> Ground<'c, 'a> {
     /// Everything that a mapped device uses as it is.
     pub(crate) fn uses_of_living(&self, number: DevNum) -> Vec<Use> {
         let Some(state) = self.observed.state(number) else { return Vec::new() };
-        let live = self.live_rows(number, &state.table);
-        let mut uses = self.uses_of(&live.rows, state.info.read_only, Moment::Before);
-        if !live.is_known && !state.info.read_only {
+        let (rows, is_known) = state.table.known();
+        let mut uses = self.uses_of(&rows, state.info.read_only, Moment::Before);
+        if !is_known && !state.info.read_only {
             // Each row that can't be read may use any sector of any device that is not in the other rows.
             let named: Vec<Place> = uses.iter().map(|known| known.place).collect();
             let held =
@@ -221,14 +208,12 @@ impl<'c, 'a> Ground<'c, 'a> {
                         self.rows_below(&change.rows, &at.sectors, &mut step);
                     }
                 } else if let Some(live) = change.device() {
-                    let live = self.live_rows(live.info.number, &live.table);
-                    self.rows_below(&live.rows, &at.sectors, &mut step);
+                    self.rows_below(&live.table.known().0, &at.sectors, &mut step);
                 }
             }
             Identity::Other(number) => {
                 if let Some(state) = self.observed.state(number) {
-                    let live = self.live_rows(number, &state.table);
-                    self.rows_below(&live.rows, &at.sectors, &mut step);
+                    self.rows_below(&state.table.known().0, &at.sectors, &mut step);
                 } else if let Some(block) = self.observed.block_around(number)
                     && let Some(partition) = block.partition
                 {
@@ -245,7 +230,7 @@ impl<'c, 'a> Ground<'c, 'a> {
         let mut reach = Reach::from_iter([upper]);
         while let Some(at) = reach.next() {
             let live = self.number(at).and_then(|number| self.observed.state(number));
-            let live = live.into_iter().flat_map(|state| diff::lower_devices(&state.table));
+            let live = live.into_iter().flat_map(|state| state.table.lower_devices().iter().copied());
             let mut below: Vec<Identity> = live.map(|number| self.identity(number)).collect();
             if let Identity::Mapping(id) = at {
                 below.extend(self.changes.lowers[id].iter().copied().map(Identity::Mapping));
@@ -276,27 +261,6 @@ impl<'c, 'a> Ground<'c, 'a> {
             let access = if shares { DeviceAccess::Shared } else { DeviceAccess::Write };
             step(to, place(inside.start)..place(inside.end), access);
         }
-    }
-
-    fn live_rows(&self, number: DevNum, table: &[RawRow]) -> Rc<LiveRows> {
-        let mut live = self.live.borrow_mut();
-        let rows = live.entry(number).or_insert_with(|| Rc::new(LiveRows::of(table)));
-        Rc::clone(rows)
-    }
-}
-
-impl LiveRows {
-    fn of(table: &[RawRow]) -> Self {
-        let mut rows = Vec::with_capacity(table.len());
-        for row in table {
-            if targets::find(&row.kind).is_none() {
-                continue;
-            }
-            let Ok(target) = targets::parse(&row.kind, row.params()) else { continue };
-            let (start, length) = (row.start, row.length);
-            rows.push(Row { start, length, target, messages: Vec::new(), provisional: false });
-        }
-        Self { is_known: rows.len() == table.len(), rows }
     }
 }
 

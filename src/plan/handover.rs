@@ -7,8 +7,8 @@ use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
 use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
-use crate::table::RawRow;
-use crate::targets::{self, Handover};
+use crate::table::ReadTable;
+use crate::targets::Handover;
 
 /// Returns a conflict for each giver that is not suspended.
 pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Conflict> {
@@ -47,12 +47,9 @@ fn has_blocks(seen: &Seen, number: DevNum) -> bool {
 }
 
 /// Whether the device of a table has blocks on a device that another one may take over.
-pub(crate) fn gives(table: &[RawRow], number: DevNum) -> bool {
-    table.iter().any(|row| {
-        let target = targets::parse(&row.kind, row.params()).ok();
-        target.is_some_and(|target| match target.handover() {
-            Some(Handover::Gives(device)) => device.number == Some(number),
-            _ => false,
-        })
+pub(crate) fn gives(table: &ReadTable, number: DevNum) -> bool {
+    table.readable().iter().any(|row| match row.target.handover() {
+        Some(Handover::Gives(device)) => device.number == Some(number),
+        _ => false,
     })
 }

@@ -73,14 +73,13 @@ fn after<'t>(row: &Row, wanted: &'t [Row]) -> After<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff;
     use crate::health::RowHealth;
     use crate::identity::{DevNum, Name};
-    use crate::table::parse_table;
+    use crate::table::{self, parse_table};
     use crate::targets::{LiveRow, read_state};
 
     fn rows(table: &str) -> Vec<Row> {
-        diff::understand(&parse_table(table).unwrap()).unwrap()
+        table::understand(&parse_table(table).unwrap()).unwrap()
     }
 
     fn health(old: &[Row], words: &[&str]) -> DeviceHealth {

@@ -11,7 +11,6 @@ use super::ground::Ground;
 use super::overlap::Identity;
 use super::wrong_below::{FoundBelow, WrongBelow};
 use crate::config::State;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::Reach;
@@ -75,7 +74,7 @@ impl Look<'_, '_> {
     fn is_kept(&self, change: &Change<'_>, need: &NeededBelow<'_>) -> bool {
         let Some(Identity::Other(number)) = self.ground.lower(need.device) else { return false };
         let live = change.device().filter(|_| !change.is_replaced());
-        let live = live.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+        let live = live.and_then(|device| device.table.understood().ok()).unwrap_or_default();
         let same = |old: NeededBelow<'_>| {
             old.device.number == Some(number) && old.kind == need.kind && old.tags == need.tags
         };
@@ -158,7 +157,7 @@ impl Look<'_, '_> {
             return Targets::Unmapped;
         }
         let Some(state) = self.observed.state(number) else { return Targets::Unread };
-        if let Ok(rows) = diff::understand(&state.table) {
+        if let Ok(rows) = state.table.understood() {
             return self.known(&rows);
         }
         let types = types(state.table.iter().map(|row| row.kind.as_str()));

@@ -89,6 +89,6 @@ pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<Tab
     };
     let takes = |row: &&Row| row.lower_devices().iter().any(|lower| lower.size.is_used());
     let differences: Vec<Difference> = rows.iter().filter(takes).filter_map(grows).collect();
-    let map = SectorMap::of(rows, rows);
-    (!differences.is_empty()).then_some(TableDiff { map, differences, remaps: false })
+    let same = || SectorMap::of(rows, rows);
+    (!differences.is_empty()).then(|| TableDiff { map: same(), differences, remaps: false })
 }

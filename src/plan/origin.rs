@@ -4,7 +4,6 @@ use smallvec::SmallVec;
 
 use super::change::Change;
 use crate::device::Device;
-use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::table::Row;
 use crate::targets::{Handover, OriginUse};
@@ -37,7 +36,7 @@ pub(super) fn taken(change: &Change<'_>) -> SmallVec<[Origin; 1]> {
         return SmallVec::new();
     }
     let device = change.device().filter(|_| !change.is_replaced());
-    let live = device.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let live = device.and_then(|device| device.table.understood().ok()).unwrap_or_default();
     let new = rows.iter().filter(|row| !live.iter().any(|old| goes_on(row, old)));
     let mut origins: SmallVec<[Origin; 1]> = new.filter_map(made_of).collect();
     origins.sort_unstable();

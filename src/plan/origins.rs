@@ -18,13 +18,12 @@ use super::origin::{Origin, taken, written};
 use super::other_stack::OtherStack;
 use crate::config::State;
 use crate::device::Device;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::{DeviceState, Info, Suspend};
 use crate::observed::Observed;
 use crate::stack::{NamedStacks, Position as _, Reach, position};
-use crate::table::RawRow;
-use crate::targets::{self, OriginUse};
+use crate::table::ReadTable;
+use crate::targets::OriginUse;
 
 position! {
     /// A device that is suspended.
@@ -32,13 +31,10 @@ position! {
 }
 
 /// Whether a live table writes an origin in such a way that its snapshots keep the old content.
-fn writes(table: &[RawRow], origin: DevNum) -> bool {
-    table.iter().any(|row| {
-        let target = targets::parse(&row.kind, row.params()).ok();
-        target.is_some_and(|target| match target.origin_use() {
-            Some(OriginUse::Writes(device)) => device.number == Some(origin),
-            _ => false,
-        })
+fn writes(table: &ReadTable, origin: DevNum) -> bool {
+    table.readable().iter().any(|row| match row.target.origin_use() {
+        Some(OriginUse::Writes(device)) => device.number == Some(origin),
+        _ => false,
     })
 }
 
@@ -80,8 +76,8 @@ pub(super) fn held(change: &Change<'_>, changes: &Changes<'_>, observed: &Observ
     if found.is_empty() {
         return Arc::default();
     }
-    let lowers = |state: &&DeviceState| (state.info.number, diff::lower_devices(&state.table));
-    let stacks: NamedStacks<DevNum, HeldId> = found.iter().map(lowers).collect();
+    let lowers = found.iter().map(|state| (state.info.number, state.table.lower_devices().iter().copied()));
+    let stacks: NamedStacks<DevNum, HeldId> = lowers.collect();
     let top_down = stacks.bottom_up().into_iter().rev().map(|id| found[id.index()]);
     top_down.map(|state| held_as(state, changes, observed)).collect()
 }
@@ -150,7 +146,7 @@ fn written_below(device: &Device, changes: &Changes<'_>, observed: &Observed) ->
         let change = change.filter(|change| change.mapping.state != State::Absent);
         let foreign = match (&place, change) {
             (Origin::Number(number), None) => {
-                observed.state_of(*number).and_then(|state| diff::understand(&state.table).ok())
+                observed.state_of(*number).and_then(|state| state.table.understood().ok())
             }
             _ => None,
         };

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::config::{Mapping, Rest, State};
-use crate::diff;
 use crate::identity::{DevNum, Key};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
@@ -56,7 +55,7 @@ fn above(rest: &Rest, first: &Mapping, number: DevNum, observed: &Observed) -> V
     let mut reach = Reach::from_iter([number]);
     while let Some(lower) = reach.next() {
         for seen in &observed.devices {
-            let uses = |device: &DeviceState| diff::lower_devices(&device.table).contains(&lower);
+            let uses = |device: &DeviceState| device.table.lower_devices().contains(&lower);
             if !seen.mapped.as_ref().is_some_and(uses) {
                 continue;
             }

@@ -15,7 +15,6 @@ use super::position::ChangeId;
 use super::transfer::{Giver, Transfer};
 use crate::config::State;
 use crate::device::Written;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::kernel::Partition;
 use crate::observed::Observed;
@@ -36,7 +35,7 @@ pub(crate) fn compare(
     }
     let mut search = Search { changes, observed, entered: Vec::new(), conflicts, transfers };
     for id in changes.index.busy.iter().copied() {
-        for number in changes.all[id].entered_devices() {
+        for &number in changes.all[id].entered_devices() {
             search.enter(id, number);
         }
     }
@@ -176,7 +175,7 @@ fn opens(change: &Change<'_>, number: DevNum) -> bool {
     }
     let new = change.new_rows();
     match change.device() {
-        Some(device) if new.is_empty() => diff::lower_devices(&device.table).contains(&number),
+        Some(device) if new.is_empty() => device.table.lower_devices().contains(&number),
         _ => change.new_lower_devices().contains(&number),
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use super::conflict::{Link, Obstacle};
 use super::mappings::Mappings;
 use super::position::MappingId;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::{Observed, Seen};
 use crate::stack::{Circular, NamedStacks, Position as _, Positions, position};
@@ -40,9 +39,8 @@ pub(crate) fn devices(observed: &Observed) -> Vec<&Seen> {
 
 /// The devices below a device, by its live and by its inactive table.
 fn lowers(seen: &Seen) -> BTreeSet<DevNum> {
-    let mut lowers = diff::lower_devices(&seen.waiting);
-    lowers.extend(seen.mapped.iter().flat_map(|mapped| diff::lower_devices(&mapped.table)));
-    lowers
+    let waiting = seen.waiting.lower_devices().iter();
+    waiting.chain(seen.mapped.iter().flat_map(|mapped| mapped.table.lower_devices())).copied().collect()
 }
 
 /// The mappings that are in a circle of mappings, and then those that are above one, lower ones first.

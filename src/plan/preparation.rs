@@ -10,7 +10,6 @@ use super::reason::{Cause, Volume};
 use super::step::{Message, Operation, Preparation, Step};
 use crate::config::Mapping;
 use crate::device::Device;
-use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, PoolVolumes};
 use crate::policy::Class;
@@ -42,7 +41,7 @@ fn preparing(change: &Change<'_>) -> Vec<Box<dyn Target>> {
     if rows.iter().all(|row| row.target.prepare().is_none()) {
         return Vec::new();
     }
-    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let live = change.device().and_then(|device| device.table.understood().ok()).unwrap_or_default();
     let target = |row: &Row| {
         let before = live.iter().find(|live| live.start == row.start);
         before.map_or_else(|| row.target.clone(), |live| row.target.for_reload(live.target.as_ref(), None))
@@ -191,7 +190,7 @@ fn makes_none(pool: &Device, changes: &Changes<'_>, observed: &Observed) -> bool
         return change.rows.iter().any(|row| row.target.keeps_metadata());
     }
     let state = pool.number.and_then(|number| observed.state(number));
-    let rows = state.and_then(|state| diff::understand(&state.table).ok()).unwrap_or_default();
+    let rows = state.and_then(|state| state.table.understood().ok()).unwrap_or_default();
     rows.iter().any(|row| row.target.keeps_metadata())
 }
 

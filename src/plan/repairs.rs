@@ -7,7 +7,6 @@ use super::conflict::{Conflict, Obstacle};
 use super::matching::Match;
 use super::preparation;
 use crate::device::Device;
-use crate::diff;
 use crate::observed::{Observed, Seen};
 use crate::table::Row;
 use crate::targets::Repair;
@@ -15,7 +14,7 @@ use crate::targets::Repair;
 /// Finds what must be repaired before another table of a live device can be loaded.
 pub(super) fn before_reload(rows: &[Row], found: Option<Match<'_>>) -> Option<Obstacle> {
     let seen = found?.seen;
-    let live = diff::understand(&seen.mapped.as_ref()?.table).ok()?;
+    let live = seen.mapped.as_ref()?.table.understood().ok()?;
     let needed = |row: &Row| {
         let old = live.iter().find(|old| old.start == row.start && old.target.kind() == row.target.kind())?;
         repair(seen, old, row.length > old.length).filter(|_| has_same_metadata(row, old))
@@ -50,7 +49,7 @@ fn of_pool(pool: &Device, changes: &Changes<'_>, observed: &Observed) -> Option<
         Some(change) => change.found?.seen,
         None => observed.by_number(pool.number?)?,
     };
-    let live = diff::understand(&seen.mapped.as_ref()?.table).ok()?;
+    let live = seen.mapped.as_ref()?.table.understood().ok()?;
     live.iter().find_map(|old| repair(seen, old, true))
 }
 

@@ -7,7 +7,7 @@ use super::change::Change;
 use super::conflict::Obstacle;
 use super::lower_devices::LowerDevices;
 use super::on_disk;
-use crate::block_size::{RowBlocks, TableBlocks};
+use crate::block_size::TableBlocks;
 use crate::config::{Length, Mapping, MappingRow, State};
 use crate::device::{Device, Form};
 use crate::identity::DevNum;
@@ -95,9 +95,7 @@ impl<'r, 'a> Resolver<'r, 'a> {
         for lower in &target.lower_sectors(start, length) {
             self.check(target.as_ref(), lower);
         }
-        let lowers = target.lower_devices(length);
-        let blocks = RowBlocks::of(target.as_ref(), &lowers, |device| self.lowers.block_size(device));
-        self.check_blocks(&lowers, blocks);
+        let blocks = self.check_blocks(target.as_ref(), length);
         self.blocks.add(start, length, blocks);
         Some(Row { start, length, target, messages: row.messages.clone(), provisional })
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::action::{Action, ActionSet};
 use super::change::Change;
@@ -13,14 +14,12 @@ use super::refusal::Refusal;
 use super::step::{Operation, Step};
 use super::usage::InUse;
 use crate::config::Map;
-use crate::diff;
 use crate::health::{self, DeviceHealth};
 use crate::identity::{DevNum, Key, Name};
 use crate::observed::{Head, Observed};
 use crate::policy::Class;
 use crate::stack::IndexVec;
-use crate::table::RawRow;
-use crate::table::Row;
+use crate::table::{ReadTable, Row};
 use crate::targets::{After, Found, Leaving, Metadata, signature};
 
 /// Completes the risk classes of steps that were [weighed](weigh) and have their final order, and refuses the steps that
@@ -116,15 +115,15 @@ fn stake(step: &Step, map: &Map, observed: &Observed) -> Option<Stake> {
         }
         Operation::Create(create) => replaced(step, &create.table, observed)
             .or_else(|| overwritten(&create.table, map, observed))
-            .or_else(|| format(&create.table, &[], map, observed)),
+            .or_else(|| format(&create.table, &ReadTable::default(), map, observed)),
         _ => None,
     }
 }
 
 /// Returns the data that would be lost with the live table. Where a row of the same type replaces an old one, this is
 /// only data that its target keeps in memory alone.
-fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
-    let old = diff::understand(old).ok()?;
+fn loss(old: &ReadTable, wanted: &[Row]) -> Option<Stake> {
+    let old = old.understood().ok()?;
     old.iter().find_map(|row| {
         let stays = || {
             let at = wanted.binary_search_by_key(&row.start, |new| new.start);
@@ -139,19 +138,19 @@ fn loss(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
 
 /// A live table of which something may be left.
 struct Unfinished<'o> {
-    rows: Vec<Row>,
+    rows: Arc<[Row]>,
     health: Option<&'o DeviceHealth>,
     name: &'o Name,
 }
 
 impl<'o> Unfinished<'o> {
     /// Reads the table that the device of a step has; `None` where nothing can be left of it.
-    fn of(step: &'o Step, old: &[RawRow], observed: &'o Observed) -> Option<Self> {
+    fn of(step: &'o Step, old: &ReadTable, observed: &'o Observed) -> Option<Self> {
         if !health::may_leave(old) {
             return None;
         }
         let health = step_health(step, observed);
-        Some(Self { rows: diff::understand(old).ok()?, health, name: &step.name })
+        Some(Self { rows: old.understood().ok()?, health, name: &step.name })
     }
 
     /// Returns what is left of it, as `judge` tells.
@@ -181,11 +180,11 @@ fn weigh_removals(steps: &mut IndexVec<StepId, Step>, observed: &Observed) {
 }
 
 /// Returns the content that the wanted table can't read any more.
-fn unreadable(old: &[RawRow], wanted: &[Row]) -> Option<Stake> {
+fn unreadable(old: &ReadTable, wanted: &[Row]) -> Option<Stake> {
     if wanted.iter().all(|row| row.target.unreadable_after(None).is_none()) {
         return None;
     }
-    let old = diff::understand(old).ok()?;
+    let old = old.understood().ok()?;
     wanted.iter().find_map(|row| {
         let overlaps = |live: &&Row| live.start < row.end() && row.start < live.end();
         let mut live = old.iter().filter(overlaps).peekable();
@@ -217,12 +216,12 @@ fn step_health<'o>(step: &Step, observed: &'o Observed) -> Option<&'o DeviceHeal
 
 /// Returns a table without the orders that are due: what they write over is a part of the live target already, and out of
 /// date.
-fn without_orders<'t>(table: &'t [Row], old: &[RawRow], health: Option<&DeviceHealth>) -> Cow<'t, [Row]> {
+fn without_orders<'t>(table: &'t [Row], old: &ReadTable, health: Option<&DeviceHealth>) -> Cow<'t, [Row]> {
     let due = |row: &Row| row.target.order_due(health?.state(row.start, row.length)?);
     if table.iter().all(|row| due(row).is_none()) {
         return table.into();
     }
-    let old = diff::understand(old).unwrap_or_default();
+    let old = old.understood().unwrap_or_default();
     let settled = |row: &Row| {
         let after = After::Same(row.target.as_ref());
         let goes_on = old.iter().any(|live| live.start == row.start && after.goes_on(live.target.as_ref()));
@@ -234,11 +233,11 @@ fn without_orders<'t>(table: &'t [Row], old: &[RawRow], health: Option<&DeviceHe
 
 /// Returns the metadata that the kernel would format. The metadata is read for this, and counts as blank if it can't be
 /// read.
-fn format(table: &[Row], old: &[RawRow], map: &Map, observed: &Observed) -> Option<Stake> {
+fn format(table: &[Row], old: &ReadTable, map: &Map, observed: &Observed) -> Option<Stake> {
     if table.iter().all(|row| row.target.metadata().is_empty()) {
         return None;
     }
-    let old = diff::understand(old).unwrap_or_default();
+    let old = old.understood().unwrap_or_default();
     // Metadata that the live table uses for the same purpose exists, unless a load of that writes none.
     let in_use: HashSet<(&str, DevNum, u64)> = old
         .iter()

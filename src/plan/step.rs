@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Action, Held, InUse, Reason, Refusal};
 use crate::access::Access;
-use crate::diff::{self, TableDiff};
+use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::kernel::{DeviceState, Id, Suspend};
 use crate::observed::{Observed, Seen};
@@ -257,7 +257,8 @@ impl Step {
         let inactive = || seen().map(inactive_devices).unwrap_or_default();
         match &self.operation {
             Operation::Reload(reload) => {
-                let mut released = diff::lower_devices(&reload.old.rows);
+                let mut released: BTreeSet<DevNum> =
+                    reload.old.rows.lower_devices().iter().copied().collect();
                 released.extend(inactive());
                 for row in &*reload.table {
                     for lower in row.lower_devices() {
@@ -267,16 +268,17 @@ impl Step {
                 released
             }
             Operation::Remove(removal) => {
-                let mut released = diff::lower_devices(&removal.old.rows);
+                let mut released: BTreeSet<DevNum> =
+                    removal.old.rows.lower_devices().iter().copied().collect();
                 released.extend(inactive());
                 released
             }
             Operation::Clear | Operation::Resume { clear: true } => {
-                let live = seen().and_then(|seen| seen.mapped.as_ref());
-                match live {
-                    Some(live) => &inactive() - &diff::lower_devices(&live.table),
-                    None => inactive(),
+                let mut released = inactive();
+                if let Some(live) = seen().and_then(|seen| seen.mapped.as_ref()) {
+                    released.retain(|number| !live.table.lower_devices().contains(number));
                 }
+                released
             }
             _ => BTreeSet::new(),
         }
@@ -284,5 +286,5 @@ impl Step {
 }
 
 fn inactive_devices(seen: &Seen) -> BTreeSet<DevNum> {
-    diff::lower_devices(&seen.waiting)
+    seen.waiting.lower_devices().iter().copied().collect()
 }

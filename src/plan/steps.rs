@@ -14,7 +14,7 @@ use super::step_ranges::StepRanges;
 use super::usage::InUse;
 use super::{Held, block_size, origins, outside, preparation, repair, risk};
 use crate::config::State;
-use crate::diff::{self, Difference, TableDiff};
+use crate::diff::{Difference, TableDiff};
 use crate::identity::{DevNum, Key, Uuid};
 use crate::kernel::DeviceState;
 use crate::observed::{Observed, Seen};
@@ -326,8 +326,7 @@ fn set_right(seen: &Seen, changes: &Changes<'_>, observed: &Observed) -> Option<
 /// Whether a device is used at most by tables in inactive slots, which are cleared.
 fn is_free(seen: &Seen, observed: &Observed) -> bool {
     let number = seen.listed.number;
-    let staged =
-        observed.devices.iter().filter(|other| diff::lower_devices(&other.waiting).contains(&number));
+    let staged = observed.devices.iter().filter(|other| other.waiting.lower_devices().contains(&number));
     let left: HashSet<DevNum> = staged.map(|other| other.listed.number).collect();
     let open_count = seen.mapped.as_ref().map_or(0, |mapped| mapped.info.open_count);
     InUse::of(number, open_count, &left, observed).describe().is_empty()

@@ -6,6 +6,7 @@
 //! A device that the plan suspends is no hindrance: that comes last. Neither is one that the plan resumes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::action::Action;
 use super::change::Drift;
@@ -18,7 +19,6 @@ use super::position::{ChangeId, UnsortedId};
 use super::suspended_below::{Call, SuspendedBelow};
 use crate::config::State;
 use crate::device::Device;
-use crate::diff;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, Seen};
 use crate::stack::Reach;
@@ -118,7 +118,7 @@ impl Look<'_, '_> {
                 _ => None,
             };
             let device = change.device().filter(|_| change.found.is_some());
-            let live = device.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+            let live = device.and_then(|device| device.table.understood().ok()).unwrap_or_default();
             self.loads(*id, &live, take);
             // The device that is suspended already has written what it had.
             let serves = device.is_some_and(|device| !device.info.suspended);
@@ -138,7 +138,7 @@ impl Look<'_, '_> {
         let uuid = orphan.listed.uuid.as_ref();
         let Some((_, key)) = uuid.and_then(Uuid::parts) else { return };
         let device = orphan.mapped.as_ref().filter(|device| !device.info.suspended);
-        let live = device.and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+        let live = device.and_then(|device| device.table.understood().ok()).unwrap_or_default();
         self.ends((None, &key, &orphan.listed.name), &live, Call::End, take);
     }
 
@@ -201,10 +201,10 @@ impl Look<'_, '_> {
     /// The devices that the target of a pool keeps its metadata on.
     fn kept_by(&self, pool: Identity) -> Vec<(Device, Identity)> {
         let rows = match pool {
-            Identity::Mapping(id) => self.changes.all[id].rows.to_vec(),
+            Identity::Mapping(id) => Arc::clone(&self.changes.all[id].rows),
             Identity::Other(number) => {
                 let state = self.observed.state(number);
-                state.and_then(|state| diff::understand(&state.table).ok()).unwrap_or_default()
+                state.and_then(|state| state.table.understood().ok()).unwrap_or_default()
             }
         };
         let lowers = rows.iter().flat_map(Row::lower_devices).filter(|lower| lower.own_io.is_for_a_suspend());

@@ -9,7 +9,6 @@ use super::position::{ChangeId, UnsortedId};
 use super::preparation;
 use super::step::Step;
 use super::transfer::{Giver, Transfer};
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 
@@ -34,9 +33,9 @@ pub(crate) fn add(
 /// Whether a table in an inactive slot has a device that is a disk with partitions or a partition, as far as that can be told:
 /// what only such a table uses was not read.
 fn has_partitions(observed: &Observed) -> bool {
-    let waiting = observed.devices.iter().flat_map(|seen| diff::lower_devices(&seen.waiting));
+    let mut waiting = observed.devices.iter().flat_map(|seen| seen.waiting.lower_devices().iter().copied());
     let is_disk = |number: DevNum| observed.block(number).is_some_and(|block| block.partition.is_none());
-    waiting.into_iter().any(|number| observed.by_number(number).is_none() && !is_disk(number))
+    waiting.any(|number| observed.by_number(number).is_none() && !is_disk(number))
 }
 
 /// Lets every load wait until the inactive slots are cleared: a disk and its partition are never both given out, and a table

@@ -7,7 +7,6 @@ use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
 use super::unseen_fact::UnseenFact;
 use crate::device::Written;
-use crate::diff;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::table::Row;
@@ -18,7 +17,7 @@ pub(crate) fn conflicts(changes: &Changes<'_>, observed: &Observed) -> Vec<Confl
     let mut conflicts = Vec::new();
     for id in &changes.index.busy {
         let change = &changes.all[*id];
-        for number in change.entered_devices() {
+        for &number in change.entered_devices() {
             if let Some(unseen) = observed.unseen_use(number) {
                 let fact = UnseenFact::Users(written(change, number).ok_or(number), unseen.clone());
                 conflicts.push(conflict(change, fact));
@@ -52,7 +51,7 @@ fn is_entered(change: &Change<'_>, device: &Written) -> bool {
     let is_it = |metadata: &Metadata<'_>| metadata.device.form == device.form;
     let wanted = change.new_rows().iter().flat_map(|row| row.target.metadata()).find(is_it);
     let Some(wanted) = wanted else { return false };
-    let live = change.device().and_then(|device| diff::understand(&device.table).ok()).unwrap_or_default();
+    let live = change.device().and_then(|device| device.table.understood().ok()).unwrap_or_default();
     let keeping = live.iter().filter(|row| !row.target.leaves_blank());
     let used: HashSet<Option<DevNum>> =
         keeping.flat_map(|row| row.target.metadata()).map(|metadata| metadata.device.number).collect();

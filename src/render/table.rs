@@ -95,7 +95,7 @@ mod tests {
     use crate::table::parse_table;
 
     fn table(text: &str) -> Vec<RowData> {
-        RowData::live(&parse_table(text).unwrap())
+        RowData::live(&parse_table(text).unwrap().into())
     }
 
     fn drawn(old: &str, new: &str) -> String {

@@ -12,7 +12,6 @@ use super::change::{self, Change};
 use super::device_record::{DeviceRecord, Locator, MappedState};
 use crate::device::Device;
 use crate::device_path;
-use crate::diff;
 use crate::identity::{DevNum, Uuid};
 use crate::kernel::{Hallmarks, Id, KernelError, ListEntry, ReadKernel, Slot};
 use crate::plan::document::{Document, Lower, Step};
@@ -154,7 +153,7 @@ impl<'k> Lookup<'k> {
             state.number = None;
             return Ok((state, Vec::new()));
         };
-        let typed = diff::understand(&device.table).unwrap_or_default();
+        let typed = device.table.understood().unwrap_or_default();
         let lower_devices = typed.iter().flat_map(Row::lower_devices);
         let numbers = lower_devices.filter_map(|lower| lower.device.number).collect();
         state.read_only = device.info.read_only;

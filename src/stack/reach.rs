@@ -1,14 +1,16 @@
 //! A walk to every node that can be reached, which learns the next nodes on the way.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
+
+use rustc_hash::FxHashSet;
 
 /// The nodes that are still to be visited, each once, nearest first. The caller takes the [`next`](Self::next) node, adds
 /// the nodes below or above it with `extend`, and ends when no node is left.
 ///
 /// A circle does not stop the walk, and it does not recurse: it takes memory in proportion to the nodes that are reached.
 #[derive(Debug)]
-pub(crate) struct Reach<N, M = HashSet<N>> {
+pub(crate) struct Reach<N, M = FxHashSet<N>> {
     marks: M,
     left: VecDeque<N>,
 }
@@ -19,7 +21,7 @@ pub(crate) trait Marks<N> {
     fn mark(&mut self, node: &N) -> bool;
 }
 
-impl<N: Clone + Eq + Hash> Marks<N> for HashSet<N> {
+impl<N: Clone + Eq + Hash> Marks<N> for FxHashSet<N> {
     fn mark(&mut self, node: &N) -> bool {
         self.insert(node.clone())
     }
@@ -46,7 +48,7 @@ impl<N, M: Marks<N>> Extend<N> for Reach<N, M> {
 
 impl<N: Clone + Eq + Hash> FromIterator<N> for Reach<N> {
     fn from_iter<I: IntoIterator<Item = N>>(nodes: I) -> Self {
-        let mut reach = Self::with_marks(HashSet::new());
+        let mut reach = Self::with_marks(FxHashSet::default());
         reach.extend(nodes);
         reach
     }

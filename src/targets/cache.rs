@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::choice::choice;
 use super::state::Damage;
 use super::{
-    ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow,
-    LiveRow, MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
-    Remedy, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words,
-    alternatives, le32, option,
+    ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect,
+    FreshRow, LiveRow, MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
+    RemainingLength, Remedy, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Unfinished, Words, alternatives, le32, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -272,8 +273,8 @@ impl Target for Cache {
 
     /// The constructor takes the number of blocks from the cache device, and refuses an origin that is shorter than the
     /// row (`parse_cache_dev` and `parse_origin_dev` in `drivers/md/dm-cache-target.c`). The metadata does not grow.
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::EachChange),
             DeviceUse {
                 blocks: Blocks::StackedWhole,

@@ -5,11 +5,12 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
-    Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
+    Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow,
+    MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -166,8 +167,8 @@ impl Target for Clone {
 
     /// The constructor refuses devices that are shorter than the row (`parse_dest_dev` and `parse_source_dev` in
     /// `drivers/md/dm-clone-target.c`).
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::Flushed),
             DeviceUse::write(&self.destination, 0, length).taking_size(SizeTaken::Checked),
             DeviceUse {

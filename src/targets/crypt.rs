@@ -4,11 +4,12 @@ mod tag;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::integrity::Integrity;
 use super::{
-    DeviceUse, Differences, Doc, Effect, MessageForm, NeededBelow, NoRoom, Options, ParamsError, Printer,
-    Problems, RemainingLength, SizeOf, State, Syntax, Target, TargetKind, Traits, Unit, Words,
+    DeviceUse, DeviceUses, Differences, Doc, Effect, MessageForm, NeededBelow, NoRoom, Options, ParamsError,
+    Printer, Problems, RemainingLength, SizeOf, State, Syntax, Target, TargetKind, Traits, Unit, Words,
     in_whole_blocks, keyed, of_type, option, redact_unknown, redact_words, sector_size,
 };
 use crate::device::Device;
@@ -223,8 +224,8 @@ impl Target for Crypt {
         redact_unknown(&redact_words(message, |word| !is_open(word)))
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     /// Tags that a cipher makes, and IVs that are drawn, are kept in those of the device below (`crypt_integrity_ctr`, which

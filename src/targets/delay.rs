@@ -7,10 +7,11 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer, State,
-    Status, Target, TargetKind, Traits, Unit, Words,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer,
+    State, Status, Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -128,9 +129,9 @@ impl Target for Delay {
         "0 0 0".to_string()
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let read = DeviceUse::write(&self.read.device, self.read.offset.0, length);
-        let mut lowers = vec![DeviceUse { access: DeviceAccess::Read, ..read }];
+        let mut lowers: DeviceUses<'_> = smallvec![DeviceUse { access: DeviceAccess::Read, ..read }];
         for way in [self.writes(), self.flushes()] {
             let known =
                 lowers.iter_mut().find(|lower| *lower.device == way.device && lower.start == way.offset.0);

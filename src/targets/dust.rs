@@ -4,10 +4,11 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FreshRow, Hazards, LiveRow, MessageForm, ParamsError, Printer,
-    Problems, State, Status, Target, TargetKind, Traits, Words,
+    DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, Hazards, LiveRow, MessageForm, ParamsError,
+    Printer, Problems, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR, Sectors};
@@ -88,8 +89,8 @@ impl Target for Dust {
         state::fresh(self)
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -2,8 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind, Words};
+use super::{
+    DeviceUse, DeviceUses, Differences, Doc, Effect, ParamsError, Printer, Problems, Target, TargetKind,
+    Words,
+};
 use crate::device::Device;
 use crate::units::{SECTOR, Sectors};
 
@@ -77,8 +81,8 @@ impl TargetKind for Ebs {
 }
 
 impl Target for Ebs {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     /// The emulated block, whatever the device below has (`ebs_io_hints`): that is what the target is for.

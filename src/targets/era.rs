@@ -5,11 +5,12 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm,
-    Metadata, OnDisk, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
-    TargetKind, Traits, Words, le32,
+    Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow,
+    MessageForm, Metadata, OnDisk, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, State,
+    Status, Target, TargetKind, Traits, Words, le32,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -103,8 +104,8 @@ impl Target for Era {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write).apart().with_own_io(OwnIo::EachChange),
             DeviceUse::write(&self.origin, 0, length),
         ]

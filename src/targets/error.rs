@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Below, DeviceUse, Differences, Doc, Health, LiveRow, ParamsError, Printer, State, Target, TargetKind,
+    Below, DeviceUses, Differences, Doc, Health, LiveRow, ParamsError, Printer, State, Target, TargetKind,
     Words,
 };
 use crate::device::Device;
@@ -57,8 +57,8 @@ impl Target for Error {
         Ok(Box::new(Fails {}))
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
-        Vec::new()
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
+        DeviceUses::new()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

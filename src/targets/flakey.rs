@@ -8,10 +8,11 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError, Printer, Problems,
-    Syntax, Target, TargetKind, Unit, Words, option,
+    DeviceUse, DeviceUses, Differences, Doc, Effect, FieldValue, Given, Operand, Options, ParamsError,
+    Printer, Problems, Syntax, Target, TargetKind, Unit, Words, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -220,8 +221,8 @@ impl TargetKind for Flakey {
 }
 
 impl Target for Flakey {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -8,10 +8,11 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceUse, Differences, Doc, FieldValue, Incomparable, Options, ParamsError, Printer, Problems, Syntax,
-    Target, TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
+    DeviceUse, DeviceUses, Differences, Doc, FieldValue, Incomparable, Options, ParamsError, Printer,
+    Problems, Syntax, Target, TargetKind, Traits, Words, alternatives, keyed, option, sector_size,
 };
 use crate::device::Device;
 use crate::keys::{Key, KeySizes, KeySlot, Keyring, SlotForm};
@@ -151,8 +152,8 @@ impl TargetKind for InlineCrypt {
 }
 
 impl Target for InlineCrypt {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     /// `inlinecrypt_io_hints`.

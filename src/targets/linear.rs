@@ -2,8 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
-use super::{DeviceUse, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits, Words};
+use super::{
+    DeviceUse, DeviceUses, Differences, Doc, Effect, ParamsError, Printer, Target, TargetKind, Traits, Words,
+};
 use crate::device::Device;
 use crate::units::Sectors;
 
@@ -45,8 +48,8 @@ impl TargetKind for Linear {
 }
 
 impl Target for Linear {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse::write(&self.device, self.offset.0, length)]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse::write(&self.device, self.offset.0, length)]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

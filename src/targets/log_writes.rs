@@ -5,10 +5,11 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Metadata, OwnIo,
-    ParamsError, Printer, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, Metadata,
+    OwnIo, ParamsError, Printer, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -73,8 +74,8 @@ impl Target for LogWrites {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![
             DeviceUse::write(&self.device, 0, length),
             DeviceUse::whole(&self.log_device, DeviceAccess::Write).apart().with_own_io(OwnIo::End),
         ]

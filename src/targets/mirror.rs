@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::{
-    Below, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Health, LiveRow,
-    Metadata, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf, SizeTaken,
-    State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
+    Below, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow, Health,
+    LiveRow, Metadata, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
+    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -252,7 +252,7 @@ impl Target for Mirror {
 
     /// The constructor of the log refuses a device without room for a bit a region (`create_log_context` in
     /// `drivers/md/dm-log.c`).
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let whole =
             |device| DeviceUse::whole(device, DeviceAccess::Write).apart().taking_size(SizeTaken::Checked);
         let log = self.log.device.iter().map(|log| whole(log).with_own_io(OwnIo::Flushed));

@@ -50,11 +50,11 @@ pub use frame::state::{
     Copy, Damage, FreshRow, Health, Left, LiveRow, Progress, ProgressUnit, Remedy, State, Unfinished,
 };
 pub use frame::{
-    ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, Difference, Differences,
-    Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm, MessageRisk,
-    MessageText, Mode, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order, OriginUse, OwnIo,
-    ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, Repair, SizeTaken, Status,
-    Style, Target, Traits, Unit, Value, VolumeList,
+    ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Difference,
+    Differences, Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm,
+    MessageRisk, MessageText, Mode, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order, OriginUse,
+    OwnIo, ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, Repair, SizeTaken,
+    Status, Style, Target, Traits, Unit, Value, VolumeList,
 };
 pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 use frame::{

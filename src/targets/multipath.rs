@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::argument::Argument;
 use super::choice::choice;
 use super::{
-    Choice, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, NeededQueue, Options,
-    ParamsError, Printer, Problems, QueueKind, RemainingLength, SizeOf, State, Status, Syntax, Target,
-    TargetKind, Traits, Unit, Words, alternatives, option,
+    Choice, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow, MessageForm, NeededQueue,
+    Options, ParamsError, Printer, Problems, QueueKind, RemainingLength, SizeOf, State, Status, Syntax,
+    Target, TargetKind, Traits, Unit, Words, alternatives, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -363,7 +363,7 @@ impl Target for Multipath {
         is("queue_if_no_path") || is("fail_if_no_path")
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         self.paths().map(|path| DeviceUse::write(&path.device, 0, length)).collect()
     }
 

@@ -6,12 +6,13 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::choice::choice;
 use super::{
-    Choice, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata,
-    Options, ParamsError, Printer, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind,
-    Traits, Unfinished, Words, alternatives,
+    Choice, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, LiveRow, MessageForm,
+    Metadata, Options, ParamsError, Printer, RemainingLength, SizeOf, State, Status, Syntax, Target,
+    TargetKind, Traits, Unfinished, Words, alternatives,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -142,8 +143,8 @@ impl Target for Pcache {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![
             DeviceUse::whole(&self.cache_device, DeviceAccess::Write),
             DeviceUse::write(&self.backing_device, 0, length),
         ]

@@ -15,8 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::choice::choice;
 use super::{
-    Below, Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Health, LiveRow,
-    MessageForm, Metadata, NoRoom, OnDisk, Options, Order, OwnIo, ParamsError, Printer, Problems,
+    Below, Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, FreshRow, Health,
+    LiveRow, MessageForm, Metadata, NoRoom, OnDisk, Options, Order, OwnIo, ParamsError, Printer, Problems,
     RemainingLength, Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
     Unfinished, Unit, Words, alternatives, option,
 };
@@ -364,7 +364,7 @@ impl Target for Raid {
 
     /// The constructor refuses a device that is smaller than its share (`_check_data_dev_sectors` in
     /// `drivers/md/dm-raid.c`).
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let share = self.share(length);
         let data = move |device| {
             let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);

@@ -5,10 +5,11 @@ pub(super) mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    Blocks, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, Handover,
-    Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, OwnIo, ParamsError, Printer, Problems,
+    Blocks, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow,
+    Handover, Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, OwnIo, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with, le32,
     option,
 };
@@ -143,8 +144,8 @@ impl Target for Snapshot {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        let mut lowers = vec![
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        let mut lowers: DeviceUses<'_> = smallvec![
             DeviceUse { access: DeviceAccess::SharedRead, ..DeviceUse::write(&self.origin, 0, length) },
             DeviceUse {
                 blocks: Blocks::StackedWhole,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
 use super::{
-    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, Handover, LiveRow, Metadata,
+    Contradiction, Copy, DeviceAccess, DeviceUses, Differences, Doc, FreshRow, Handover, LiveRow, Metadata,
     OnDisk, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
     TargetKind, Traits, Unfinished, Words,
 };
@@ -83,7 +83,7 @@ impl Target for SnapshotMerge {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let mut lowers = self.0.lower_devices(length);
         // The origin is written to, and shared with the other snapshots that it has.
         if let Some(origin) = lowers.first_mut() {

@@ -3,10 +3,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, OriginUse, ParamsError, Printer, Target, TargetKind,
-    Traits, Words,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, OriginUse, ParamsError, Printer, Target,
+    TargetKind, Traits, Words,
 };
 use crate::device::Device;
 
@@ -45,8 +46,8 @@ impl TargetKind for SnapshotOrigin {
 }
 
 impl Target for SnapshotOrigin {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
-        vec![DeviceUse { access: DeviceAccess::Shared, ..DeviceUse::write(&self.device, 0, length) }]
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
+        smallvec![DeviceUse { access: DeviceAccess::Shared, ..DeviceUse::write(&self.device, 0, length) }]
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Below, DeviceUse, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer, Problems, State,
-    Status, Target, TargetKind, Traits, Words,
+    Below, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow, ParamsError, Printer,
+    Problems, State, Status, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -96,7 +96,7 @@ impl Target for Striped {
         state::fresh(self)
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let each = length / (self.stripes.len() as u64).max(1);
         self.stripes.iter().map(|stripe| DeviceUse::write(&stripe.device, stripe.offset.0, each)).collect()
     }

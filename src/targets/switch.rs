@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceUse, Differences, Doc, Effect, Hazards, MessageForm, ParamsError, Printer, Problems,
+    DeviceUse, DeviceUses, Differences, Doc, Effect, Hazards, MessageForm, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, Target, TargetKind, Traits, Words,
 };
 use crate::device::Device;
@@ -100,7 +100,7 @@ impl TargetKind for Switch {
 }
 
 impl Target for Switch {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         self.paths.iter().map(|path| DeviceUse::write(&path.device, path.offset.0, length)).collect()
     }
 

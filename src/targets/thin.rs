@@ -4,13 +4,14 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::failed::Failed;
 use super::thin_pool::ThinPool;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow, NeededBelow,
-    ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind,
-    Traits, Words,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
+    NeededBelow, ParamsError, Prepare, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    TargetKind, Traits, Words,
 };
 use crate::device::Device;
 use crate::identity::DevNum;
@@ -118,11 +119,11 @@ impl Target for Thin {
         true
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
         if self.failed.is() {
-            return Vec::new();
+            return DeviceUses::new();
         }
-        let mut lowers = vec![DeviceUse::whole(&self.pool, DeviceAccess::Shared)];
+        let mut lowers = smallvec![DeviceUse::whole(&self.pool, DeviceAccess::Shared)];
         lowers.extend(
             self.external_origin.iter().map(|origin| DeviceUse::whole(origin, DeviceAccess::Read).apart()),
         );

@@ -5,14 +5,15 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::failed::Failed;
 use super::state::Damage;
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, Effect, FreshRow, Incomparable, LiveRow,
-    MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
-    RemainingLength, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unit,
-    VolumeList, Words, in_whole_blocks, le32, le64, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow,
+    Incomparable, LiveRow, MessageForm, Metadata, Mode, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer,
+    Problems, RemainingLength, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Unit, VolumeList, Words, in_whole_blocks, le32, le64, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -217,11 +218,11 @@ impl Target for ThinPool {
 
     /// Metadata grows with its device when the pool is resumed (`maybe_resize_metadata_dev` in
     /// `drivers/md/dm-thin.c`); data grows with the row.
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         if self.failed.is() {
-            return Vec::new();
+            return DeviceUses::new();
         }
-        vec![
+        smallvec![
             DeviceUse::whole(&self.metadata, DeviceAccess::Write)
                 .apart()
                 .taking_size(SizeTaken::AtResume)

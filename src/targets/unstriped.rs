@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, NoRoom, ParamsError, Printer, Problems,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, NoRoom, ParamsError, Printer, Problems,
     RemainingLength, SizeOf, Target, TargetKind, Words,
 };
 use crate::device::Device;
@@ -75,11 +76,11 @@ impl TargetKind for Unstriped {
 }
 
 impl Target for Unstriped {
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let chunks = length.div_ceil(self.chunk.0.max(1));
         let span = chunks.saturating_sub(1).saturating_mul(self.row()).saturating_add(self.chunk.0);
         // The stripes beside this one lie within the same span, and each may have its own mapping.
-        vec![DeviceUse {
+        smallvec![DeviceUse {
             start: self.first(),
             length: Some(if chunks == 0 { 0 } else { span }),
             ..DeviceUse::whole(&self.device, DeviceAccess::Shared)

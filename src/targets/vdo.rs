@@ -17,13 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use self::version::{Version, take_unused, thread_list};
 use super::argument::Argument;
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow, MessageForm, Metadata,
-    OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Target,
-    TargetKind, Traits, Unit, Words,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow, LiveRow, MessageForm,
+    Metadata, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status,
+    Target, TargetKind, Traits, Unit, Words,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -334,10 +335,10 @@ impl Target for Vdo {
         true
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
         // The size: `parse_device_config` in `drivers/md/dm-vdo/dm-vdo-target.c`.
         let taken = if self.version.has_size() { SizeTaken::Checked } else { SizeTaken::AtLoad };
-        vec![DeviceUse {
+        smallvec![DeviceUse {
             length: self.storage_blocks.and_then(|blocks| blocks.checked_mul(BLOCK)),
             ..DeviceUse::whole(&self.device, DeviceAccess::Write)
                 .taking_size(taken)

@@ -5,12 +5,13 @@ mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::choice::choice;
 use super::{
-    Contradiction, Copy, DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, FreshRow, LiveRow,
-    MessageForm, Metadata, NeededQueue, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, QueueKind,
-    RemainingLength, Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
+    Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow,
+    LiveRow, MessageForm, Metadata, NeededQueue, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
+    QueueKind, RemainingLength, Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
     Unfinished, Unit, Words, alternatives, begins_with, le32, le64, option,
 };
 use crate::device::Device;
@@ -228,10 +229,10 @@ impl Target for Writecache {
         true
     }
 
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let start = self.start_sector.unwrap_or_default().0;
         let unit = self.block_size.0 / SECTOR;
-        vec![
+        smallvec![
             DeviceUse::write(&self.origin, 0, length).in_units(unit),
             DeviceUse { start, ..DeviceUse::whole(&self.cache, DeviceAccess::Write) }
                 .apart()

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceUse, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
+use super::{DeviceUses, Differences, Doc, ParamsError, Printer, Target, TargetKind, Words};
 use crate::device::Device;
 
 /// Reads give zeros, writes vanish.
@@ -31,8 +31,8 @@ impl TargetKind for Zero {
 }
 
 impl Target for Zero {
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
-        Vec::new()
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
+        DeviceUses::new()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

@@ -12,9 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceAccess, DeviceUse, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata, NoRoom, OwnIo,
-    ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target, TargetKind, Traits,
-    Words, begins_with,
+    DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, LiveRow, MessageForm, Metadata,
+    NoRoom, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    TargetKind, Traits, Words, begins_with,
 };
 use crate::device::Device;
 
@@ -91,7 +91,7 @@ impl Target for Zoned {
         true
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
         let whole = |device| DeviceUse::whole(device, DeviceAccess::Write).with_own_io(OwnIo::EachChange);
         self.devices.iter().map(whole).collect()
     }

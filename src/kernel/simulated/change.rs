@@ -3,8 +3,6 @@
 //! The life cycle is that of `drivers/md/dm-ioctl.c`: a resume swaps the tables, a rename and a uuid are events,
 //! a device that is open is not removed.
 
-use std::sync::Arc;
-
 use nix::errno::Errno;
 
 use super::check;
@@ -213,11 +211,12 @@ fn keep_parameters(model: &mut Model, number: DevNum) {
     let Some(Mapping { live: Some(live), inactive: Some(new), .. }) = model.mapping_mut(number) else {
         return;
     };
-    for row in Arc::make_mut(&mut new.rows) {
-        if let Some(old) = live.rows.iter().find(|old| old.start == row.start && old.kind == row.kind) {
-            *row = RawRow::new(row.start, row.length, &row.kind, old.params().to_string());
-        }
-    }
+    let kept = |row: &RawRow| {
+        let old = live.rows.iter().find(|old| old.start == row.start && old.kind == row.kind);
+        let kept = |old: &RawRow| RawRow::new(row.start, row.length, &row.kind, old.params().to_string());
+        old.map_or_else(|| row.clone(), kept)
+    };
+    new.rows = new.rows.iter().map(kept).collect();
 }
 
 /// Swaps the tables when there is a new one, then lets I/O through.

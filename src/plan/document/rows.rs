@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 
-use crate::diff;
-use crate::table::{RawRow, Row};
+use crate::table::{RawRow, ReadTable, Row};
 use crate::targets::Style;
 
 /// One row of a table. Keys are left out of it.
@@ -52,8 +51,8 @@ impl RowData {
     }
 
     /// Returns the rows of a table as the kernel prints it.
-    pub fn live(table: &[RawRow]) -> Vec<Self> {
-        match diff::understand(table) {
+    pub fn live(table: &ReadTable) -> Vec<Self> {
+        match table.understood() {
             Ok(typed) => Self::wanted(&typed),
             Err(_) => table.iter().map(Self::raw).collect(),
         }

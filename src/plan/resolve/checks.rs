@@ -11,7 +11,7 @@ use crate::observed::Head;
 use crate::plan::change::Drift;
 use crate::plan::conflict::Obstacle;
 use crate::plan::unseen_fact::UnseenFact;
-use crate::targets::{self, DeviceAccess, DeviceUse, Found, MessageText, Metadata, Problems, Target};
+use crate::targets::{DeviceAccess, DeviceUse, Found, MessageText, Metadata, Problems, Target};
 
 impl Resolver<'_, '_> {
     /// Checks the parameters again, now that lengths and numbers are known.
@@ -67,7 +67,9 @@ impl Resolver<'_, '_> {
                 Found::Fatal if !self.has_metadata_at(target, &metadata) => {
                     Obstacle::Metadata { device: device.into(), message: metadata.otherwise }
                 }
-                Found::Blank if self.lowers.is_read_only(device) && !self.lowers.is_in_use(device) => {
+                Found::Blank
+                    if self.lowers.lower(device).is_read_only() && !self.lowers.is_in_use(device) =>
+                {
                     Obstacle::LowerUnformatted { device: device.into(), kind: target.kind().into() }
                 }
                 Found::Blank if target.keeps_metadata() && !self.has_metadata_at(target, &metadata) => {
@@ -81,10 +83,11 @@ impl Resolver<'_, '_> {
 
     /// Whether the live table has the metadata of this type there. The kernel puts it in order before another table takes over.
     fn has_metadata_at(&self, target: &dyn Target, place: &Metadata<'_>) -> bool {
-        let live = self.lowers.device.into_iter().flat_map(|device| device.table.iter());
-        live.filter(|row| row.kind == target.kind())
-            .filter_map(|row| targets::parse(&row.kind, row.params()).ok())
-            .any(|live| live.metadata().iter().any(|used| used.is_at(place)))
+        let Some(device) = self.lowers.device else { return false };
+        let (rows, kind) = (device.table.readable(), target.kind());
+        let mut metadata =
+            rows.iter().filter(|row| row.target.kind() == kind).flat_map(|row| row.target.metadata());
+        metadata.any(|used| used.is_at(place))
     }
 
     /// Whether a lower device was found to be read-only and without metadata, which the access of the mapping can't mend.
@@ -106,24 +109,23 @@ impl Resolver<'_, '_> {
     }
 
     pub(super) fn check(&mut self, target: &dyn Target, lower: &DeviceUse<'_>) {
-        let (below, before) = (self.lowers.change(lower.device), self.obstacles.len());
+        let (below, before) = (self.lowers.lower(lower.device), self.obstacles.len());
         self.check_seen(lower.device);
-        let size = self.lowers.size(lower.device);
-        if let (Some(size), Some(length)) = (size, lower.length) {
+        if let (Some(size), Some(length)) = (below.size(), lower.length) {
             let end = lower.start.saturating_add(length);
             if end > size {
                 self.obstacles.push(Obstacle::LowerTooSmall { device: lower.device.into(), end, size });
             }
         }
         if let Some(length) = lower.length
-            && let Some((key, size)) = self.lowers.cut(lower.device)
+            && let Some((key, size)) = below.cut()
             && lower.start.saturating_add(length) > size
         {
             let end = lower.start.saturating_add(length);
             self.obstacles.push(Obstacle::LowerCut { device: lower.device.into(), key, end, size });
             self.caused_by_plan = true;
         }
-        if lower.access.writes() && self.lowers.is_read_only(lower.device) {
+        if lower.access.writes() && below.is_read_only() {
             // What others share is content, not a copy or metadata of the target's own: a merge writes it in any case.
             if target.writes_unasked() && lower.access == DeviceAccess::Shared {
                 self.obstacles.push(Obstacle::LowerMerged(lower.device.into()));
@@ -131,21 +133,23 @@ impl Resolver<'_, '_> {
                 self.obstacles.push(Obstacle::LowerReadOnly(lower.device.into()));
             }
         }
-        let is_changed = below.is_some_and(|below| below.drift != Drift::InSync);
+        let is_changed = below.change.is_some_and(|below| below.drift != Drift::InSync);
         self.caused_by_plan |= is_changed && self.obstacles.len() > before;
     }
 
-    /// Checks that a row uses whole blocks of its lower devices.
-    pub(super) fn check_blocks(&mut self, lowers: &[DeviceUse<'_>], blocks: RowBlocks) {
-        for lower in lowers {
-            let own = self.lowers.block_size(lower.device);
+    /// Checks that a row of `length` sectors uses whole blocks of its lower devices, and returns the blocks of the row.
+    pub(super) fn check_blocks(&mut self, target: &dyn Target, length: u64) -> RowBlocks {
+        let lowers = target.lower_devices(length);
+        let blocks = RowBlocks::of(target, &lowers, |device| self.lowers.lower(device).block_size());
+        for lower in &lowers {
+            let below = self.lowers.lower(lower.device);
+            let own = below.block_size();
             let unit = RowBlocks::broken_unit(lower, own);
-            if let Some(misaligned) =
-                unit.or_else(|| blocks.misaligned(lower, own, self.lowers.size(lower.device)))
-            {
-                self.caused_by_plan |= self.lowers.change(lower.device).is_some_and(|below| below.shifts);
+            if let Some(misaligned) = unit.or_else(|| blocks.misaligned(lower, own, below.size())) {
+                self.caused_by_plan |= below.change.is_some_and(|below| below.shifts);
                 self.obstacles.push(Obstacle::Misaligned { device: lower.device.into(), misaligned });
             }
         }
+        blocks
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::state::{Copy, Damage, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
-    Below, Contradiction, DeviceUse, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
+    Below, Contradiction, DeviceUses, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
     NeededBelow, NeededQueue, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems,
     RemainingLength, Repair, SizeOf, Style, Traits, VolumeList, Words, redact_unknown,
 };
@@ -24,7 +24,7 @@ use crate::units::Sectors;
 /// A target of any type: what the rest of dmctl works with.
 pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Lists the lower devices of a row of `length` sectors, and the part of each that it uses.
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>>;
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_>;
 
     /// Returns the logical block size that the target gives its device (its `io_hints`), in sectors. `lower` is the largest
     /// of those lower devices whose blocks [count](super::Blocks::Stacked).
@@ -366,7 +366,7 @@ impl dyn Target {
     /// Lists the lower devices of a row of `length` sectors that begins at sector `start` of its device, and the part of each
     /// that its sectors are in. [`lower_devices`](Target::lower_devices) tells the part that the kernel checks at load
     /// (`iterate_devices`), which begins at 0 for a target that counts from the device.
-    pub fn lower_sectors(&self, start: u64, length: u64) -> Vec<DeviceUse<'_>> {
+    pub fn lower_sectors(&self, start: u64, length: u64) -> DeviceUses<'_> {
         let before = self.sectors_before(start);
         let mut lowers = self.lower_devices(length);
         for lower in lowers.iter_mut().filter(|lower| lower.length.is_some()) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::own_io::OwnIo;
 use crate::device::Device;
 
@@ -25,6 +27,9 @@ pub struct DeviceUse<'a> {
     /// Which calls wait for I/O of the target's own to the device.
     pub own_io: OwnIo,
 }
+
+/// The parts of lower devices that a row uses. Most rows use one.
+pub type DeviceUses<'a> = SmallVec<[DeviceUse<'a>; 1]>;
 
 /// How the logical blocks of a lower device count for the device above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::ops::Range;
 use super::incomparable::UnknownKey;
 use super::state::{LiveRow, State};
 use super::{
-    ANY_WORD, Change, DeviceAccess, DeviceUse, Differences, Effect, ErasedTarget, Incomparable, MessageForm,
-    ParamsError, Printer, Status, Style, Target, Traits, Words,
+    ANY_WORD, Change, DeviceAccess, DeviceUse, DeviceUses, Differences, Effect, ErasedTarget, Incomparable,
+    MessageForm, ParamsError, Printer, Status, Style, Target, Traits, Words,
 };
 use crate::device::{Device, Form};
 use crate::keys::{Key, KeySizes, KeySlot, KeySource, SlotForm};
@@ -146,7 +146,7 @@ impl Target for Generic {
         Err(words.wrong("dmctl does not know this target type"))
     }
 
-    fn lower_devices(&self, _: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, _: u64) -> DeviceUses<'_> {
         // Whether and where it writes is not known, so it counts as a writer of the whole device.
         self.devices().map(|device| DeviceUse::whole(device, DeviceAccess::Write)).collect()
     }

@@ -47,8 +47,8 @@ pub(crate) use contract::{ErasedTarget, TargetKind, of_type};
 pub use contradiction::{Contradiction, OnDisk};
 pub(crate) use contradiction::{le16, le32, le64};
 pub use device_use::{
-    Blocks, DeviceAccess, DeviceUse, Handover, Hazards, KeptTags, NeededBelow, NeededQueue, NeededTags,
-    OriginUse, Prepare, QueueKind, SizeTaken,
+    Blocks, DeviceAccess, DeviceUse, DeviceUses, Handover, Hazards, KeptTags, NeededBelow, NeededQueue,
+    NeededTags, OriginUse, Prepare, QueueKind, SizeTaken,
 };
 pub use difference::{Change, Difference, Differences, Effect};
 pub use incomparable::{IgnoredValue, Incomparable};

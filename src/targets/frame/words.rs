@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::device::Device;
@@ -25,7 +26,7 @@ pub struct ParamsError {
 /// A position in the parameters of a row.
 #[derive(Debug)]
 pub struct Words<'a> {
-    words: Vec<&'a str>,
+    words: SmallVec<[&'a str; 4]>,
     at: usize,
 }
 
@@ -36,7 +37,8 @@ impl<'a> Words<'a> {
     pub fn new(params: &'a str) -> Result<Self, ParamsError> {
         let words = split(params);
         let odd = |word: &&str| word.contains('\0') || (word.contains('\\') && !may_escape(word));
-        if let Some(word) = words.iter().position(odd) {
+        let is_odd = params.bytes().any(|byte| matches!(byte, 0 | b'\\'));
+        if is_odd && let Some(word) = words.iter().position(odd) {
             return Err(ParamsError { word, mistake: "a backslash can't stand in a table".into() });
         }
         Ok(Self { words, at: 0 })
@@ -144,7 +146,7 @@ impl<'a> Words<'a> {
             return Err(self.wrong(format!("{count} words of {what} are announced, {} follow", self.left())));
         }
         // The words before stay in front, so that an error counts from the start of the row.
-        let inner = Words { words: self.words[..self.at + count].to_vec(), at: self.at };
+        let inner = Words { words: self.words[..self.at + count].into(), at: self.at };
         self.at += count;
         Ok(inner)
     }
@@ -174,11 +176,11 @@ impl<'a> Words<'a> {
 }
 
 /// Splits a text at blanks. A quote at the start of a word or behind a `=` holds the text together up to the next one.
-fn split(params: &str) -> Vec<&str> {
+fn split(params: &str) -> SmallVec<[&str; 4]> {
     if !params.contains(['"', '\'']) {
         return params.split_whitespace().collect();
     }
-    let mut words = Vec::new();
+    let mut words = SmallVec::new();
     let mut rest = params.trim_start();
     while !rest.is_empty() {
         let (mut end, mut before) = (rest.len(), None);
@@ -241,7 +243,7 @@ mod tests {
             ("LABEL=\"open 0", vec!["LABEL=\"open", "0"]),
             ("/dev/a\\x20b PARTLABEL=a\\x20b", vec!["/dev/a\\x20b", "PARTLABEL=a\\x20b"]),
         ] {
-            assert_eq!(Words::new(params).unwrap().words, words, "{params}");
+            assert_eq!(Words::new(params).unwrap().words.to_vec(), words, "{params}");
         }
         assert!(Words::new("/dev/a\\b").is_err());
         assert!(Words::new("a\\x20b").is_err());

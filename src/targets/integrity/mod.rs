@@ -21,11 +21,13 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::{
-    Block, Contradiction, DeviceAccess, DeviceUse, Differences, Doc, FieldValue, FreshRow, KeptTags, LiveRow,
-    Metadata, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Words, in_whole_blocks, keyed, option,
+    Block, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, FieldValue, FreshRow,
+    KeptTags, LiveRow, Metadata, NoRoom, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
+    RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Words,
+    in_whole_blocks, keyed, option,
 };
 use crate::device::Device;
 use crate::keys::KeySlot;
@@ -299,18 +301,16 @@ impl Target for Integrity {
 
     /// The constructor computes from both sizes how much data there is room for (`get_provided_data_sectors` in
     /// `drivers/md/dm-integrity.c`), and refuses a longer row.
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let tags = |device| {
             let whole = DeviceUse::whole(device, DeviceAccess::Write).taking_size(SizeTaken::Checked);
             DeviceUse { start: self.reserved.0, ..whole }.with_own_io(OwnIo::Flushed)
         };
-        match &self.meta_device {
-            Some(meta) => {
-                let data = DeviceUse::write(&self.device, 0, length);
-                vec![data.taking_size(SizeTaken::Checked), tags(meta).apart()]
-            }
-            None => vec![tags(&self.device)],
-        }
+        let Some(meta) = &self.meta_device else {
+            return smallvec![tags(&self.device)];
+        };
+        let data = DeviceUse::write(&self.device, 0, length);
+        smallvec![data.taking_size(SizeTaken::Checked), tags(meta).apart()]
     }
 
     /// A `block_size` above a sector is set as it is, even where the disk has larger ones (`dm_integrity_io_hints`).

@@ -12,12 +12,13 @@ mod tree;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
 use super::choice::choice;
 use super::{
-    Block, DeviceAccess, DeviceUse, Differences, Doc, FreshRow, LiveRow, Mode, NoRoom, Options, ParamsError,
-    Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
-    Words, alternatives, in_whole_blocks, option, part,
+    Block, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, FreshRow, LiveRow, Mode, NoRoom, Options,
+    ParamsError, Printer, Problems, RemainingLength, SizeOf, SizeTaken, State, Status, Syntax, Target,
+    TargetKind, Traits, Words, alternatives, in_whole_blocks, option, part,
 };
 use crate::device::Device;
 use crate::units::{Bytes, SECTOR};
@@ -252,7 +253,7 @@ impl Target for Verity {
 
     /// The constructor refuses hashes, and parity, that reach behind the end of their device (`verity_ctr` and
     /// `verity_fec_ctr`).
-    fn lower_devices(&self, length: u64) -> Vec<DeviceUse<'_>> {
+    fn lower_devices(&self, length: u64) -> DeviceUses<'_> {
         let start = self.hash.start.saturating_mul(self.hash.block_size.0) / SECTOR;
         let hashes = self.hash_blocks().map(|blocks| blocks.saturating_mul(self.hash.block_size.0) / SECTOR);
         let read = |device, start, length| DeviceUse {
@@ -260,7 +261,7 @@ impl Target for Verity {
             length,
             ..DeviceUse::whole(device, DeviceAccess::Read).taking_size(SizeTaken::Checked)
         };
-        let mut lowers = vec![
+        let mut lowers = smallvec![
             read(&self.data.device, 0, Some(length)).in_units(self.step()),
             read(&self.hash.device, start, hashes).apart().in_units(self.hash.block_size.0 / SECTOR),
         ];

@@ -87,7 +87,7 @@ fn boot(kernel: &str, arguments: &[String]) -> Result<bool> {
     // A case that lacks a program fails where every test is to run.
     let handed_on = cases::campaign::SETTINGS
         .iter()
-        .chain(&["CI"])
+        .chain(&["CI", cases::leaving::SETTING])
         .filter_map(|name| env::var(name).ok().map(|value| ["--env".to_string(), format!("{name}={value}")]));
     let status = Command::new(&run)
         // Minutes on a quiet machine, and many times that where others work.

@@ -34,7 +34,7 @@ pub(crate) fn by_another(old: &[Row], wanted: &[Row], health: Option<&DeviceHeal
 }
 
 /// The rows that may have something left: a table of any length has few, and each is held against the other table.
-fn may_leave(old: &[Row]) -> impl Iterator<Item = &Row> {
+pub(super) fn may_leave(old: &[Row]) -> impl Iterator<Item = &Row> {
     old.iter().filter(|row| row.target.unfinished().is_some())
 }
 
@@ -48,7 +48,7 @@ fn judge(row: &Row, health: Option<&DeviceHealth>, after: After<'_>) -> Option<L
 }
 
 /// Returns the state of a live row; `None` where it can't be told.
-fn state<'h>(row: &Row, health: Option<&'h DeviceHealth>) -> Option<&'h dyn State> {
+pub(super) fn state<'h>(row: &Row, health: Option<&'h DeviceHealth>) -> Option<&'h dyn State> {
     health?.state(row.start, row.length)
 }
 

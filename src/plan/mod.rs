@@ -57,6 +57,7 @@ mod repairs;
 mod resolve;
 mod risk;
 mod sharing;
+mod staying;
 mod step;
 mod step_ranges;
 mod steps;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Held;
 use super::kept_volume::{KeptVolume, UntoldVolume};
+use super::staying::Staying;
 use crate::device::Device;
 use crate::diff::TableDiff;
 use crate::identity::{Key, Name};
@@ -96,6 +97,8 @@ pub enum Consequence {
     RemovedOnClose,
     /// The table in the inactive slot is cleared.
     InactiveCleared,
+    /// This stays on disk, where a table with the same devices has it again.
+    Stays(Box<Staying>),
     /// What the target does when it takes the message.
     MessageDoes(&'static str),
     /// These devices are suspended while a snapshot is made.
@@ -235,6 +238,7 @@ impl fmt::Display for Consequence {
             Self::LengthAfterLoad => "its length is known after a first load",
             Self::RemovedOnClose => "it goes away as soon as it is closed",
             Self::InactiveCleared => "a table was left in its inactive slot, and is cleared",
+            Self::Stays(staying) => return staying.fmt(f),
             Self::MessageDoes(does) => return write!(f, "it {does}"),
             Self::Suspends(held) => {
                 let names: Vec<String> = held.iter().map(|held| held.name.plain().into_owned()).collect();

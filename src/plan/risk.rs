@@ -9,8 +9,9 @@ use super::change::Change;
 use super::changes::Changes;
 use super::leaving;
 use super::position::StepId;
-use super::reason::Stake;
+use super::reason::{Cause, Consequence, Stake};
 use super::refusal::Refusal;
+use super::staying::Staying;
 use super::step::{Operation, Step};
 use super::usage::InUse;
 use crate::config::Map;
@@ -62,7 +63,19 @@ pub(crate) fn weigh(step: &mut Step, map: &Map, observed: &Observed) {
         step.reason.stake = Some(stake);
     } else if let Some((table, _)) = step.new_table() {
         step.reason.unseen = unseen(table, map, observed);
+    } else if let Some(staying) = staying(step, observed).filter(|_| step.reason.consequence.is_none()) {
+        step.reason.consequence = Some(Consequence::Stays(Box::new(staying)));
     }
+}
+
+/// Returns what a removed device leaves on disk, unless another one takes its place.
+fn staying(step: &Step, observed: &Observed) -> Option<Staying> {
+    let Operation::Remove(removal) = &step.operation else { return None };
+    if !matches!(step.reason.cause, Cause::Absent | Cause::Pruned) {
+        return None;
+    }
+    let unfinished = Unfinished::of(step, &removal.old.rows, observed)?;
+    Staying::of(&unfinished.rows, unfinished.health)
 }
 
 /// Returns the mapping that must have its device before the metadata of a table can be seen.
@@ -175,6 +188,8 @@ fn weigh_removals(steps: &mut IndexVec<StepId, Step>, observed: &Observed) {
         if stake.class() > step.class {
             step.class = stake.class();
             step.reason.stake = Some(stake);
+            // Another table takes what would have stayed.
+            step.reason.consequence.take_if(|consequence| matches!(consequence, Consequence::Stays(_)));
         }
     }
 }

@@ -263,6 +263,10 @@ impl Target for Cache {
         (damage == Damage::NeedsCheck).then_some(Repair::of_cache(damage))
     }
 
+    fn keepers(&self) -> Vec<&Device> {
+        vec![&self.cache, &self.metadata]
+    }
+
     fn keeps_state(&self) -> bool {
         true
     }

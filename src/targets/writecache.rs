@@ -221,6 +221,10 @@ impl Target for Writecache {
         is_memory.then(|| NeededQueue { devices: vec![&self.cache], kind: QueueKind::Memory })
     }
 
+    fn keepers(&self) -> Vec<&Device> {
+        vec![&self.cache]
+    }
+
     fn keeps_state(&self) -> bool {
         true
     }

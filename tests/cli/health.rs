@@ -180,3 +180,48 @@ fn a_lost_leg_is_filled_as_the_map_orders_and_once() {
     let status = lab.run(["status", &file]);
     assert_eq!(status.code, 0, "{status:?}");
 }
+
+/// A cache whose newest blocks are on the fast device alone.
+const CACHE: &str = r#"format = 1
+[mappings.fast]
+[[mappings.fast.targets]]
+type = "cache"
+length = "8 MiB"
+metadata = "@md"
+cache = "@ssd"
+origin = "@hdd"
+block_size = "32KiB"
+mode = "writeback"
+"#;
+
+#[test]
+fn a_deactivation_tells_what_a_dirty_cache_keeps() {
+    let lab = Lab::new();
+    let below = ["md", "ssd", "hdd"].iter().enumerate().map(|(at, name)| {
+        let row = format!("type = 'linear', length = '8MiB', device = '/dev/sda', offset = '{}MiB'", at * 8);
+        format!("[mappings.{name}]\ntargets = [{{ {row} }}]\n")
+    });
+    let file = lab.write("map.toml", &(CACHE.to_string() + &below.collect::<String>()));
+    lab.ok(["apply", &file, "--allow", "format"]);
+    let dirty = |blocks: u64| {
+        lab.edit(|state| {
+            let devices = state["mappings"].as_array_mut().unwrap();
+            let cache = devices.iter_mut().find(|device| device["name"] == "fast").unwrap();
+            let words = format!(
+                "8 7/2048 64 20/256 0 0 0 0 0 20 {blocks} 1 writeback 2 migration_threshold 2048 smq 0 rw - "
+            );
+            cache["live"][0]["status"] = words.into();
+        });
+    };
+    dirty(1);
+    let ran = lab.run(["deactivate", &file]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("1 dirty block (32.0 KiB) is on the cache alone, kept by 25"), "{ran:?}");
+    assert!(ran.stdout.contains("bring it up again"), "{ran:?}");
+    assert!(!ran.stdout.contains("[loss]"), "{ran:?}");
+    // A clean one tells nothing.
+    lab.ok(["apply", &file, "--allow", "format"]);
+    dirty(0);
+    let ran = lab.run(["deactivate", &file]);
+    assert!(ran.code == 0 && !ran.stdout.contains("dirty"), "{ran:?}");
+}

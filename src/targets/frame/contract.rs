@@ -206,6 +206,11 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         Remedy::Wait
     }
 
+    /// Lists the devices that keep what is left of it once its device is removed: a table with them has it all again.
+    fn keepers(&self) -> Vec<&Device> {
+        Vec::new()
+    }
+
     /// Returns the device whose blocks it hands over or takes over.
     fn handover(&self) -> Option<Handover<'_>> {
         None

@@ -1,53 +1,72 @@
 //! Tables that may have something left: what they tell of themselves, and how they give way.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use dmctl::access::Access;
+use dmctl::kernel::{ChangeKernel, Id, Removal};
 
-use crate::guest::{Disk, Guest, apply_ends, dmctl, program, with_map};
+use crate::guest::{Disk, Guest, apply_ends, comes, dmctl, named, program, rows, with_map};
 
 /// The length of every device here, in sectors.
 const LENGTH: u64 = 8192;
-/// How often a table gives way while it is written.
-const ROUNDS: u64 = 8;
+/// How often each table gives way while it is written, unless [`SETTING`] gives another count.
+const ROUNDS: u64 = 6;
+/// The environment variable with the count of rounds, for long runs by hand.
+pub const SETTING: &str = "DMCTL_ROUNDS";
+/// What every byte is before a writer comes.
+const CONTENT: u8 = 7;
 
 /// A target that gives way to a device that has everything once nothing is left.
 struct Leaver {
     target: &'static str,
-    /// The tables on the way to the one that is left, each applied by itself.
-    tables: &'static [&'static str],
-    /// The table that takes its place.
-    wanted: &'static str,
+    /// The table through which the content comes that is there before.
+    content: &'static str,
+    /// How slow a write to that device is in some rounds, in milliseconds: at least so much, and up to 24 times that.
+    slowness: u64,
+    /// The table that gives way.
+    table: &'static str,
 }
 
-const CACHE: &str = "type = 'cache', length = 8192, metadata = '/dev/ram0', cache = '/dev/ram1', origin = '/dev/ram2', block_size = 64, mode = 'MODE', policy = 'smq'";
+const CACHE: &str = "type = 'cache', length = 8192, metadata = '/dev/ram0', cache = '/dev/ram1', origin = '/dev/mapper/slow', block_size = 64, mode = 'MODE', policy = 'smq'";
 
-const LEAVERS: [Leaver; 3] = [
-    Leaver {
-        target: "writecache",
-        tables: &[
-            "type = 'writecache', length = 8192, mode = 'ssd', origin = '/dev/ram2', cache = '/dev/ram1', block_size = 512, cleaner = true",
-        ],
-        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
-    },
-    Leaver {
-        target: "clone",
-        tables: &[
-            "type = 'clone', length = 8192, metadata = '/dev/ram0', destination = '/dev/ram2', source = '/dev/ram1', region_size = 8",
-        ],
-        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
-    },
-    Leaver {
-        target: "mirror",
-        tables: &[
-            "type = 'mirror', length = 8192, log = { type = 'core', region_size = 64 }, legs = [{ device = '/dev/ram1' }, { device = '/dev/ram2' }], handle_errors = true",
-        ],
-        wanted: "type = 'linear', length = 8192, device = '/dev/ram2'",
-    },
-];
+const SLOW: &str = "type = 'linear', length = 8192, device = '/dev/mapper/slow'";
+/// Tables through which content comes.
+const FIRST_DISK: &str = "0 8192 linear /dev/ram1 0";
+const LAST_DISK: &str = "0 8192 linear /dev/mapper/slow 0";
+const SNAPSHOT: &str = "0 8192 snapshot /dev/mapper/slow /dev/ram1 P 8";
+
+const WRITECACHE: Leaver = Leaver {
+    target: "writecache",
+    content: LAST_DISK,
+    slowness: 40,
+    table: "type = 'writecache', length = 8192, mode = 'ssd', origin = '/dev/mapper/slow', cache = '/dev/ram1', block_size = 512, cleaner = true",
+};
+
+const CLONE: Leaver = Leaver {
+    target: "clone",
+    content: FIRST_DISK,
+    slowness: 1,
+    table: "type = 'clone', length = 8192, metadata = '/dev/ram0', destination = '/dev/mapper/slow', source = '/dev/ram1', region_size = 8",
+};
+
+const MIRROR: Leaver = Leaver {
+    target: "mirror",
+    content: FIRST_DISK,
+    slowness: 2,
+    table: "type = 'mirror', length = 8192, log = { type = 'core', region_size = 64 }, legs = [{ device = '/dev/ram1' }, { device = '/dev/mapper/slow' }], handle_errors = true",
+};
+
+const MERGE: Leaver = Leaver {
+    target: "snapshot-merge",
+    content: SNAPSHOT,
+    slowness: 60,
+    table: "type = 'snapshot-merge', length = 8192, origin = '/dev/mapper/slow', cow = '/dev/ram1', persistent = true, chunk = 8",
+};
 
 fn map(row: &str) -> String {
     format!("[mappings.v]\ntargets = [{{ {row} }}]\n")
@@ -81,13 +100,47 @@ fn write_on(delay: Duration, stop: &AtomicBool, written: &AtomicU64) -> Result<B
     Ok(last)
 }
 
-/// Ensures that each sector of `v` has what it took last.
+/// The table of the device that has everything in the end: writes to it take this long, in milliseconds.
+fn delay(milliseconds: u64) -> String {
+    format!("0 {LENGTH} delay /dev/ram2 0 0 /dev/ram2 0 {milliseconds}")
+}
+
+/// Makes the device that has everything in the end.
+fn slow(guest: &Guest) -> Result<Id> {
+    guest.needs("delay")?;
+    guest.device("slow", &delay(0))
+}
+
+/// Sets how long a write to it takes.
+fn set_delay(guest: &Guest, slow: &Id, milliseconds: u64) -> Result<()> {
+    guest.kernel.load(slow, &rows(&delay(milliseconds)), Access::Writable)?;
+    Ok(guest.kernel.resume(slow).map(drop)?)
+}
+
+/// How often each table gives way.
+fn rounds() -> u64 {
+    env::var(SETTING).ok().and_then(|count| count.parse().ok()).unwrap_or(ROUNDS)
+}
+
+/// Writes the content that is there before, and something else to the device that has it all in the end.
+fn fill(guest: &Guest, table: &str) -> Result<()> {
+    let length = usize::try_from(LENGTH)?;
+    Disk::open("/dev/ram2")?.fill(0, length, !CONTENT)?;
+    let v = guest.device("v", table)?;
+    Disk::mapping("v")?.fill(0, length, CONTENT)?;
+    Ok(guest.kernel.remove(&v, Removal::Now)?)
+}
+
+/// Ensures that each sector of `v` has what it took last, and the others what they had before.
 fn keeps(last: &BTreeMap<u64, u64>) -> Result<()> {
     let bytes = Disk::mapping("v")?.read(0, usize::try_from(LENGTH)?)?;
-    for (sector, number) in last {
-        let at = usize::try_from(sector * 512)?;
-        let found = u64::from_le_bytes(bytes[at..at + 8].try_into()?);
-        ensure!(found == *number, "sector {sector} has {found} and took {number} last");
+    for (sector, content) in (0u64..).zip(bytes.chunks_exact(512)) {
+        let (number, rest) = content.split_at(8);
+        let found = u64::from_le_bytes(number.try_into()?);
+        let before = u64::from_le_bytes([CONTENT; 8]);
+        let (wanted, byte) = last.get(&sector).map_or((before, CONTENT), |number| (*number, 0));
+        ensure!(found == wanted, "sector {sector} has {found}, and took {wanted} last");
+        ensure!(rest.iter().all(|found| *found == byte), "sector {sector} is not whole");
     }
     Ok(())
 }
@@ -137,46 +190,68 @@ fn give_way(guest: &Guest, wanted: &str, target: &str, round: u64, ends: &mut En
     keeps(&last).with_context(|| format!("round {round}: {ran:?}"))
 }
 
-/// A table that is written up to the moment of the swap gives way with all data, or not at all.
-pub fn a_written_table_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
-    for leaver in &LEAVERS {
-        guest.needs(leaver.target)?;
-        let mut ends = Ends::default();
-        for round in 0..ROUNDS {
-            guest.blank()?;
-            for table in leaver.tables {
-                apply_ends(&map(table), &["--allow", "format,remap,loss"], 0)?;
-            }
-            if round % 2 == 1 {
-                let ran = dmctl(&["wait", "v", "--timeout", "20s"])?;
-                ensure!(ran.status == Some(0), "{ran:?}");
-            }
-            give_way(guest, leaver.wanted, leaver.target, round, &mut ends)?;
-            dmctl(&["remove", "v"])?;
+/// Lets a table that is written up to the moment of the swap give way, with all data or not at all.
+fn gives_way(guest: &Guest, leaver: &Leaver) -> Result<()> {
+    guest.needs(leaver.target)?;
+    let mut ends = Ends::default();
+    for round in 0..rounds() {
+        guest.blank()?;
+        let slow = slow(guest)?;
+        fill(guest, leaver.content)?;
+        // In every fourth round the process is slow, so that it ends near the swap, or after it.
+        if round.is_multiple_of(4) {
+            set_delay(guest, &slow, leaver.slowness * (1 + round % 24))?;
         }
-        eprintln!("{}: {ends:?}", leaver.target);
-        ensure!(ends.applied > 0, "{}: {ends:?}", leaver.target);
+        apply_ends(&map(leaver.table), &["--allow", "format,remap,loss"], 0)?;
+        if round % 2 == 1 {
+            let ran = dmctl(&["wait", "v", "--timeout", "20s"])?;
+            ensure!(ran.status == Some(0), "{ran:?}");
+        }
+        give_way(guest, SLOW, leaver.target, round, &mut ends)?;
+        set_delay(guest, &slow, 0)?;
+        guest.kernel.remove(&named("v"), Removal::Now)?;
+        guest.kernel.remove(&slow, Removal::Now)?;
     }
+    eprintln!("{}: {ends:?}", leaver.target);
+    ensure!(ends.applied > 0, "{}: {ends:?}", leaver.target);
     Ok(())
+}
+
+pub fn a_writecache_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    gives_way(guest, &WRITECACHE)
+}
+
+pub fn a_clone_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    gives_way(guest, &CLONE)
+}
+
+pub fn a_mirror_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    gives_way(guest, &MIRROR)
+}
+
+pub fn a_merge_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
+    gives_way(guest, &MERGE)
 }
 
 /// The same with a cache, which is dirty until it is told to write back.
 pub fn a_cache_gives_way_whole_or_not_at_all(guest: &Guest) -> Result<()> {
     guest.needs("cache")?;
     let cache = |mode: &str| map(&CACHE.replace("MODE", mode));
-    let linear = "type = 'linear', length = 8192, device = '/dev/ram2'";
     let mut ends = Ends::default();
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         guest.blank()?;
+        let slow = slow(guest)?;
+        fill(guest, LAST_DISK)?;
         // What is written is taken into the cache, and stays clean; from the next table on it is dirty once it is written.
         apply_ends(&cache("writethrough"), &["--allow", "format,remap,loss"], 0)?;
         let disk = Disk::mapping("v")?;
         for _ in 0..3 {
-            disk.fill(0, 8192, 7)?;
+            disk.fill(0, 8192, CONTENT)?;
         }
         apply_ends(&cache("writeback"), &[], 0)?;
-        give_way(guest, linear, "cache", round, &mut ends)?;
-        dmctl(&["remove", "v"])?;
+        give_way(guest, SLOW, "cache", round, &mut ends)?;
+        guest.kernel.remove(&named("v"), Removal::Now)?;
+        guest.kernel.remove(&slow, Removal::Now)?;
     }
     eprintln!("cache: {ends:?}");
     ensure!(ends.refused + ends.put_back > 0, "{ends:?}");
@@ -325,5 +400,37 @@ pub fn a_lost_leg_is_filled_by_its_order(guest: &Guest) -> Result<()> {
     ensure!(Disk::mapping("d1")?.read(0, 8192)?.iter().all(|found| *found == b'l'), "the leg is old");
     let ran = with_map("deactivate", &wanted, &[])?;
     ensure!(ran.status == Some(0), "{ran:?}");
+    Ok(())
+}
+
+/// A cache and a writecache that are taken down with dirty blocks keep them: that is told, and all data is there once they are up again.
+pub fn dirty_blocks_stay_and_come_back(guest: &Guest) -> Result<()> {
+    let writecache = "type = 'writecache', length = 8192, mode = 'ssd', origin = '/dev/ram2', cache = '/dev/ram1', block_size = 512";
+    let cache = CACHE.replace("MODE", "writeback").replace("/dev/mapper/slow", "/dev/ram2");
+    for (target, row, keepers) in
+        [("cache", cache.as_str(), "1:1 and 1:0"), ("writecache", writecache, "1:1")]
+    {
+        guest.needs(target)?;
+        guest.blank()?;
+        Disk::open("/dev/ram2")?.fill(0, 8192, CONTENT)?;
+        apply_ends(&map(row), &["--allow", "format"], 0)?;
+        let is_dirty = || Ok(dmctl(&["health", "v"])?.stdout.contains("on the cache alone"));
+        let disk = Disk::mapping("v")?;
+        comes("a dirty block", || {
+            disk.fill(1024, 2048, 9)?;
+            is_dirty()
+        })?;
+        let before = disk.read(0, 8192)?;
+        let ran = with_map("deactivate", &map(row), &[])?;
+        ensure!(ran.status == Some(0) && ran.stdout.contains("[remove]"), "{ran:?}");
+        ensure!(
+            ran.stdout.contains("dirty block") && ran.stdout.contains(&format!("kept by {keepers}: ")),
+            "{ran:?}"
+        );
+        ensure!(Disk::open("/dev/ram2")?.read(0, 8192)? != before, "nothing was dirty");
+        guest.apply(&map(row), &[])?;
+        ensure!(Disk::mapping("v")?.read(0, 8192)? == before, "{target}: it does not come back whole");
+        guest.kernel.remove(&named("v"), Removal::Now)?;
+    }
     Ok(())
 }

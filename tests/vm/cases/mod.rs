@@ -15,7 +15,7 @@ mod facts;
 mod growing;
 mod ignored;
 mod keeping;
-mod leaving;
+pub mod leaving;
 mod lifecycle;
 mod listing;
 mod locks;
@@ -196,11 +196,15 @@ cases! {
         a_suspended_device_of_another_is_told_whatever_is_between
         a_suspended_pool_takes_no_volume;
     leaving:
-        a_written_table_gives_way_whole_or_not_at_all
+        a_writecache_gives_way_whole_or_not_at_all
+        a_clone_gives_way_whole_or_not_at_all
+        a_mirror_gives_way_whole_or_not_at_all
+        a_merge_gives_way_whole_or_not_at_all
         a_cache_gives_way_whole_or_not_at_all
         health_is_what_the_kernel_prints
         a_stale_first_leg_is_not_copied
-        a_lost_leg_is_filled_by_its_order;
+        a_lost_leg_is_filled_by_its_order
+        dirty_blocks_stay_and_come_back;
     metadata:
         a_pool_does_not_shrink
         what_was_fixed_by_formatting_is_told_before

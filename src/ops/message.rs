@@ -4,12 +4,13 @@ use thiserror::Error;
 
 use super::find::{stable_id, state_of};
 use super::{Foreign, OpError};
+use crate::device::Device;
 use crate::identity::{Name, printable};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot};
 use crate::policy::Class;
 use crate::secret::Secret;
-use crate::table;
-use crate::targets::{self, MessageForm, MessageRisk, MessageText, Status};
+use crate::table::{self, RawRow};
+use crate::targets::{self, LiveRow, MessageForm, MessageRisk, MessageText, Status, read_state};
 
 /// What is sent, and to which target.
 #[derive(Debug, Clone)]
@@ -183,6 +184,11 @@ fn judge(
         }
         MessageRisk::Class(_) => {}
     }
+    let loses = form.fails_path && !order.allow.contains(&Class::Loss);
+    if loses && leaves_no_path(kernel, device, row, order)? {
+        let does = "leaves no path: I/O fails, and what waits is lost";
+        return Err(MessageError::NotAllowed { word: word(), does, class: Class::Loss });
+    }
     if traits.status == Status::HangsSuspended && device.info.suspended {
         return Err(MessageError::Suspended { name: name.clone(), kind });
     }
@@ -219,6 +225,27 @@ fn refuse_writer(
         }
     }
     Ok(())
+}
+
+/// Whether no path serves I/O once this one does not. What can't be told counts as none.
+fn leaves_no_path(
+    kernel: &dyn ReadKernel,
+    device: &DeviceState,
+    row: &RawRow,
+    order: &Order<'_>,
+) -> Result<bool, MessageError> {
+    let status = kernel.status(&stable_id(&device.info))?;
+    let said = status.iter().flat_map(|status| &status.rows).find(|said| said.start == row.start);
+    let target = targets::parse(&row.kind, row.params()).ok();
+    let live = LiveRow { length: row.length, suspended: device.info.suspended };
+    let reading =
+        said.zip(target).and_then(|(said, target)| read_state(target.as_ref(), &said.text, live).ok());
+    let working = reading.as_ref().map(|reading| reading.state.working_paths()).unwrap_or_default();
+    let written = order.text.reveal().split_whitespace().nth(1).and_then(|word| Device::parse(word).ok());
+    let Some(failed) = written else { return Ok(working.len() <= 1) };
+    let failed = kernel.resolve(&failed)?.map(|number| number.to_string());
+    let is_failed = |path: &&str| failed.as_deref().is_none_or(|failed| failed == *path);
+    Ok(working.len() <= 1 && working.iter().all(is_failed))
 }
 
 /// Lists the words of messages.

@@ -255,8 +255,9 @@ const MESSAGES: &[MessageForm] = &[
     MessageForm::tunes(
         "fail_path",
         "DEVICE",
-        "uses a path no more; without any path left I/O fails or waits",
-    ),
+        "uses a path no more; the last that works needs `loss`: without any path I/O fails, and what waits is lost",
+    )
+    .failing_path(),
     MessageForm::tunes("reinstate_path", "DEVICE", "uses a path again"),
     MessageForm::tunes("disable_group", "GROUP", "uses a group only when there is no other"),
     MessageForm::tunes("enable_group", "GROUP", "uses a group again"),

@@ -112,3 +112,31 @@ fn a_map_is_refused_a_message_that_is_never_sent_and_asks_for_one_that_loses() {
     let planned = lab.run(["plan", &map("repair")]);
     assert!(planned.stdout.contains("it overwrites what differs"), "{planned:?}");
 }
+
+#[test]
+fn the_last_working_path_is_not_failed_unasked() {
+    let lab = Lab::new();
+    let table = "0 8192 multipath 0 0 1 1 round-robin 0 2 0 8:0 8:16";
+    lab.ok(["create", "paths", "--table", table]);
+    let words = |first: &str, second: &str| {
+        lab.edit(|state| {
+            let devices = state["mappings"].as_array_mut().unwrap();
+            let paths = devices.iter_mut().find(|device| device["name"] == "paths").unwrap();
+            let text = format!("2 0 0 0 1 1 A 0 2 0 8:0 {first} 0 8:16 {second} 0 ");
+            paths["live"][0]["status"] = text.into();
+        });
+    };
+    words("A", "A");
+    lab.ok(["message", "paths", "fail_path", "8:0"]);
+    words("F", "A");
+    // This one does not work any more already.
+    lab.ok(["message", "paths", "fail_path", "/dev/sda"]);
+    for path in ["8:16", "/dev/sdb"] {
+        let refused = lab.fails(3, ["message", "paths", "fail_path", path]);
+        assert!(refused.contains("leaves no path") && refused.contains("--allow loss"), "{refused}");
+    }
+    lab.ok(["message", "paths", "fail_path", "8:16", "--allow", "loss"]);
+    // What can't be told is not taken for another path that works.
+    words("?", "A");
+    lab.fails(3, ["message", "paths", "fail_path", "8:0"]);
+}

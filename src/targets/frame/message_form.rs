@@ -16,6 +16,8 @@ pub struct MessageForm {
     pub risk: MessageRisk,
     /// Whether its third word is a volume that is copied, and must not be written meanwhile.
     pub copies_volume: bool,
+    /// Whether its second word is a path that serves no I/O any more: without any path I/O that waits is lost.
+    pub fails_path: bool,
 }
 
 /// The first word of a form that takes any.
@@ -43,17 +45,36 @@ impl MessageForm {
         does: &'static str,
         class: Class,
     ) -> Self {
-        Self { word, arguments, does, risk: MessageRisk::Class(class), copies_volume: false }
+        Self {
+            word,
+            arguments,
+            does,
+            risk: MessageRisk::Class(class),
+            copies_volume: false,
+            fails_path: false,
+        }
     }
 
     /// A message that is not sent.
     pub(crate) const fn never(word: &'static str, does: &'static str, why: &'static str) -> Self {
-        Self { word, arguments: "", does, risk: MessageRisk::Never(why), copies_volume: false }
+        Self {
+            word,
+            arguments: "",
+            does,
+            risk: MessageRisk::Never(why),
+            copies_volume: false,
+            fails_path: false,
+        }
     }
 
     /// The same, of a volume that its third word names.
     pub(crate) const fn copying(self) -> Self {
         Self { copies_volume: true, ..self }
+    }
+
+    /// The same, which fails the path that its second word names.
+    pub(crate) const fn failing_path(self) -> Self {
+        Self { fails_path: true, ..self }
     }
 
     /// Whether a message that begins with `first` is one of this form.

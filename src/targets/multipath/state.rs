@@ -161,6 +161,10 @@ impl State for MultipathState {
         }
     }
 
+    fn working_paths(&self) -> Vec<&str> {
+        self.paths().filter(|path| path.is_active).map(|path| path.device.as_str()).collect()
+    }
+
     fn figures(&self) -> Option<String> {
         let paths = self.paths().count();
         Some(format!("{} of {paths} paths active", paths - self.failed()))

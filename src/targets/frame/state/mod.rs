@@ -94,6 +94,11 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Lists the paths that serve I/O, as the kernel prints them.
+    fn working_paths(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Lists the legs, by their place from 0, that are declared and that the target does no I/O to any more.
     fn lost_legs(&self) -> Vec<u32> {
         Vec::new()

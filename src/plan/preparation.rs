@@ -92,9 +92,9 @@ pub(crate) struct Made {
 /// Lists the volumes that pools would have to make for the table of `change`.
 pub(crate) fn made(change: &Change<'_>, changes: &Changes<'_>, observed: &Observed) -> Vec<Made> {
     let targets = preparing(change);
-    let made = |target: &Box<dyn Target>| {
+    let made = |target: &dyn Target| {
         let (prepare, id) = (target.prepare()?, target.volume().map(|(_, id)| id)?);
-        let repair = match fate(change, target.as_ref(), &prepare, changes, observed) {
+        let repair = match fate(change, target, &prepare, changes, observed) {
             Fate::Kept(_) => return None,
             Fate::Untold(UntoldVolume::Unreadable(Unreadable::NeedsCheck)) => {
                 Some(Repair::of_pool(Damage::NeedsCheck))
@@ -103,7 +103,7 @@ pub(crate) fn made(change: &Change<'_>, changes: &Changes<'_>, observed: &Observ
         };
         Some(Made { id, pool: prepare.device.clone(), repair })
     };
-    targets.iter().filter_map(made).collect()
+    targets.iter().filter_map(|target| made(target.as_ref())).collect()
 }
 
 /// Adds the messages that the table of `change` needs.

@@ -6,7 +6,7 @@ use super::leaving;
 use crate::device::Written;
 use crate::health::DeviceHealth;
 use crate::table::Row;
-use crate::targets::Left;
+use crate::targets::{Left, State};
 
 /// What stays on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,7 @@ impl Staying {
             let left = if keepers.is_empty() {
                 None
             } else {
-                leaving::state(row, health)
-                    .map_or(row.target.unfinished().map(Left::Untold), |state| state.left())
+                leaving::state(row, health).map_or(row.target.unfinished().map(Left::Untold), State::left)
             }?;
             Some(Self { left, keepers: keepers.into_iter().map(Into::into).collect() })
         })

@@ -20,17 +20,8 @@ impl fmt::Display for Obstacle {
             Self::RowsMisaligned(row) => row.fmt(f),
             Self::BlocksGrow(growth) => growth.fmt(f),
             Self::Parameter(problem) => write!(f, "{problem}"),
-            Self::OwnSectors { first, second, sectors } => write!(
-                f,
-                "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another device",
-                first.described(),
-                second.described()
-            ),
             Self::Contradiction(contradiction) => contradiction.fmt(f),
             Self::Repair(repair) => repair.fmt(f),
-            Self::VolumeOfDamagedPool { id, pool, repair } => {
-                write!(f, "{} can't make volume {id}: {repair}", pool.described())
-            }
             Self::Metadata { device, message } => write!(f, "{}: {message}", device.described()),
             Self::Circle { through } => write!(f, "it depends on itself, through {}", links(through)),
             Self::InCircle(circle) => write!(f, "{circle}"),
@@ -114,6 +105,8 @@ impl fmt::Display for Obstacle {
             | Self::LowerUnformatted { .. }
             | Self::NeverFormatted { .. }
             | Self::NoNewVolumes { .. }
+            | Self::OwnSectors { .. }
+            | Self::VolumeOfDamagedPool { .. }
             | Self::Misaligned { .. }
             | Self::LowerClaimed { .. } => self.write_lower(f),
         }
@@ -185,6 +178,15 @@ impl Obstacle {
                 "{} holds no metadata, and a {kind} with read_only = true formats none; leave read_only out until it is \
                  formatted",
                 device.described()
+            ),
+            Self::VolumeOfDamagedPool { id, pool, repair } => {
+                write!(f, "{} can't make volume {id}: {repair}", pool.described())
+            }
+            Self::OwnSectors { first, second, sectors } => write!(
+                f,
+                "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another device",
+                first.described(),
+                second.described()
             ),
             Self::NoNewVolumes { pool, id } => write!(
                 f,

@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::identity::DevNum;
 use crate::observed::Observed;
 use crate::stack::Reach;
+use crate::table::Row;
 use crate::targets::QueueKind;
 
 /// A device on which it depends whether a new table is taken.
@@ -115,7 +116,7 @@ fn ends<'c>(changes: &'c Changes<'_>, observed: &Observed) -> Vec<End<'c>> {
                             let passes = match kind {
                                 QueueKind::Requests => rows.iter().any(|row| row.target.takes_requests()),
                                 QueueKind::Memory => {
-                                    let lowers = rows.iter().flat_map(|row| row.lower_devices());
+                                    let lowers = rows.iter().flat_map(Row::lower_devices);
                                     reach.extend(lowers.filter_map(|lower| ground.lower(lower.device)));
                                     rows.iter().all(|row| row.target.traits().passes_memory)
                                 }

@@ -59,9 +59,8 @@ pub(super) fn memory(model: &Model, typed: &dyn Target) -> Result<(), Refusal> {
 
 /// Refuses a table of requests over devices that take none.
 pub(super) fn requests(model: &Model, rows: &[Box<dyn Target>]) -> Result<(), Refusal> {
-    let wrong =
-        |row: &Box<dyn Target>| lacks(model, row.as_ref(), QueueKind::Requests, |facts| facts.takes_requests);
-    if rows.iter().any(wrong) {
+    let wrong = |row: &dyn Target| lacks(model, row, QueueKind::Requests, |facts| facts.takes_requests);
+    if rows.iter().any(|row| wrong(row.as_ref())) {
         return Err(Refusal::invalid("table load rejected: including non-request-stackable devices"));
     }
     Ok(())

@@ -83,12 +83,7 @@ impl fmt::Display for Obstacle {
             Self::WrongBelow(wrong) => wrong.fmt(f),
             Self::WrongQueue(wrong) => wrong.fmt(f),
             Self::KeyMissing(key) => write!(f, "{key}"),
-            Self::ExchangeInParts { first } => write!(
-                f,
-                "it would take sectors from a device that lets go of them only after it, and their tables can't be swapped \
-                 together; apply the change in two parts: first with `state = \"absent\"` for `{first}` and for all that is \
-                 made on it"
-            ),
+            Self::ExchangeInParts { first } => write_exchange_in_parts(f, first),
             Self::SnapshotsInCircle { origins } => write_snapshots_in_circle(f, origins),
             Self::StepsInCircle => {
                 f.write_str("its steps wait for each other; apply the change in two parts")
@@ -244,6 +239,14 @@ fn write_origin_foreign(
             writer.word()
         ),
     }
+}
+
+fn write_exchange_in_parts(f: &mut fmt::Formatter<'_>, first: &Key) -> fmt::Result {
+    write!(
+        f,
+        "it would take sectors from a device that lets go of them only after it, and their tables can't be swapped together; \
+         apply the change in two parts: first with `state = \"absent\"` for `{first}` and for all that is made on it"
+    )
 }
 
 fn write_type_missing(f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {

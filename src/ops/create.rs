@@ -3,7 +3,7 @@
 use super::advice::Advice;
 use super::origins::Writers;
 use super::settle::settled;
-use super::{Foreign, LeftState, OpError, advice, rows, taken};
+use super::{Foreign, LeftState, OpError, advice, rows, taken, waits};
 use crate::access::Access;
 use crate::identity::{DevNum, Name, Uuid};
 use crate::kernel::retry::{self, PATIENCE};
@@ -76,6 +76,7 @@ pub fn create(
     taken::refuse(kernel, Some(name), Some(&uuid), None)?;
     let access = if rows::are_read_only(table) { Access::ReadOnly } else { access };
     let table = rows::resolve(kernel, table)?;
+    waits::refuse_load(kernel, &table, None)?;
     let writers = Writers::find(kernel, &table, None, origins)?;
     let new = New { name, uuid, table: &table, access };
     let made = settled(kernel, || make(kernel, new, writers))?;

@@ -112,6 +112,41 @@ pub enum OpError {
         /// The devices between the device and itself, from the top down.
         through: Vec<Called>,
     },
+    /// A target would do I/O of its own to a device that is suspended: the call would never end.
+    #[error(
+        "{kind} does I/O of its own to {lower}, and `{suspended}` is suspended, so that the call would never end; run \
+         `dmctl resume {}{}` first",
+        suspended.word(),
+        if *is_own { "" } else { " --foreign" }
+    )]
+    SuspendedBelow {
+        /// The target type.
+        kind: String,
+        /// The lower device of the table.
+        lower: Called,
+        /// The suspended device, which is that one or below it.
+        suspended: Name,
+        /// Whether the suspended device has an owner.
+        is_own: bool,
+    },
+    /// A lower device has grown, and the kernel does not resume the device before its table is loaded again.
+    #[error(
+        "{kind} counts {used} sectors of {lower}, which has {size} by now, and the kernel does not resume `{name}` before its \
+         table is loaded again; load it with `dmctl table {0} | dmctl reload {0}`, or apply the map",
+        name.word()
+    )]
+    Outgrown {
+        /// The name of the device.
+        name: Name,
+        /// The target type.
+        kind: String,
+        /// The lower device that has grown.
+        lower: Called,
+        /// The sectors that are counted.
+        used: u64,
+        /// The sectors that it has.
+        size: u64,
+    },
     /// The system gives no random bytes for a uuid.
     #[error("the system gives no random bytes for a uuid: {0}")]
     Random(String),

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::find::{stable_id, state_of};
-use super::{Foreign, OpError};
+use super::{Foreign, OpError, waits};
 use crate::device::Device;
 use crate::identity::{Name, printable};
 use crate::kernel::{ChangeKernel, DeviceState, Id, KernelError, ReadKernel, Slot};
@@ -144,6 +144,10 @@ pub fn message(
         return Err(MessageError::NotALine);
     };
     let shown = if first.starts_with('@') { text.to_string() } else { judge(kernel, &device, first, order)? };
+    let at = |row: &&table::RawRow| (row.start..row.end()).contains(&order.sector);
+    if let Some(row) = device.table.iter().find(at) {
+        waits::refuse_message(kernel, &device, row)?;
+    }
     let answer = kernel.message(&stable_id(&device.info), order.sector, text);
     let answer = answer.map_err(|cause| MessageError::Refused { cause })?;
     tracing::info!("sent `{shown}` to `{name}`");

@@ -61,6 +61,7 @@ mod suspend;
 mod swap;
 mod taken;
 mod usage;
+mod waits;
 
 pub use advice::{Advice, RowProblem};
 pub use clear::clear;

@@ -5,7 +5,7 @@ use super::find::{stable_id, state_of};
 use super::origins::Writers;
 use super::settle::settled;
 use super::swap::{self, not_put_back};
-use super::{Foreign, OpError, advice, circle, rows};
+use super::{Foreign, OpError, advice, circle, rows, waits};
 use crate::identity::Name;
 use crate::kernel::{ChangeKernel, DeviceState, KernelError, Suspend};
 use crate::table::RawRow;
@@ -32,7 +32,8 @@ use crate::targets;
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::NoDevice`], [`OpError::KeyInTable`] and
-/// [`OpError::Loop`] for a row; [`OpError::StuckInLoop`] where the swap would never end; [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
+/// [`OpError::Loop`] for a row; [`OpError::StuckInLoop`] and [`OpError::SuspendedBelow`] where the swap would never end;
+/// [`OpError::Refused`] when the kernel refuses, and the old table serves as before;
 /// [`OpError::NotRolledBack`] when the old table can't be resumed either.
 pub fn reload(
     kernel: &dyn ChangeKernel,
@@ -45,6 +46,8 @@ pub fn reload(
     let table = rows::resolve(kernel, table)?;
     circle::refuse(kernel, &table, &before.info)?;
     circle::refuse_stuck(kernel, &before)?;
+    waits::refuse_load(kernel, &table, Some(&before))?;
+    waits::refuse_end(kernel, &before)?;
     let writers = Writers::find(kernel, &table, Some(before.info.number), foreign)?;
     settled(kernel, || swap_in(kernel, &before, &table, writers))?;
     tracing::info!("reloaded `{name}`");

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::find::stable_id;
 use super::settle::settled;
-use super::{Foreign, OpError, Usage, by_name};
+use super::{Foreign, OpError, Usage, by_name, waits};
 use crate::identity::Name;
 use crate::kernel::retry::{self, NEVER, PATIENCE};
 use crate::kernel::{ChangeKernel, Id, Info, Removal, Slot};
@@ -69,6 +69,9 @@ pub fn remove(
 ) -> Result<Removed, OpError> {
     let info = by_name(kernel, name)?;
     options.foreign.check(name, info.uuid.as_ref())?;
+    if let Some(live) = kernel.device(&stable_id(&info), Slot::Live)? {
+        waits::refuse_end(kernel, &live)?;
+    }
     let removed = settled(kernel, || {
         if options.deferred { defer(kernel, &info) } else { destroy(kernel, &info, options) }
     })?;

@@ -3,7 +3,7 @@
 use super::find::{stable_id, state_of};
 use super::origins::Writers;
 use super::settle::settled;
-use super::{Foreign, OpError, circle, swap};
+use super::{Foreign, OpError, circle, swap, waits};
 use crate::identity::Name;
 use crate::kernel::{ChangeKernel, Slot, Suspend};
 
@@ -22,7 +22,8 @@ use crate::kernel::{ChangeKernel, Slot, Suspend};
 ///
 /// # Errors
 ///
-/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::StuckInLoop`] where the suspend would never end;
+/// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::StuckInLoop`] and [`OpError::SuspendedBelow`] where the suspend would
+/// never end; [`OpError::Outgrown`] where no resume would end it;
 /// [`OpError::Refused`] when the kernel refuses, and the device serves I/O
 /// as before.
 pub fn suspend(
@@ -34,6 +35,10 @@ pub fn suspend(
     let before = state_of(kernel, name)?;
     foreign.check(name, before.info.uuid.as_ref())?;
     circle::refuse_stuck(kernel, &before)?;
+    if !before.info.suspended {
+        waits::refuse_suspend(kernel, &before)?;
+        waits::refuse_outgrown(kernel, &before)?;
+    }
     settled(kernel, || kernel.suspend(&stable_id(&before.info), how).map_err(OpError::refused))?;
     tracing::info!("suspended `{name}`");
     Ok(())
@@ -59,7 +64,7 @@ pub fn suspend(
 /// # Errors
 ///
 /// [`OpError::Missing`], [`OpError::Foreign`]; [`OpError::Loop`] for a table in the inactive slot that leads back to the
-/// device; [`OpError::Refused`] when the kernel refuses;
+/// device; [`OpError::SuspendedBelow`] where the swap to it would never end; [`OpError::Outgrown`]; [`OpError::Refused`] when the kernel refuses;
 /// [`OpError::NotRolledBack`] when the old table can't be resumed either.
 pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Result<(), OpError> {
     let before = state_of(kernel, name)?;
@@ -69,6 +74,10 @@ pub fn resume(kernel: &dyn ChangeKernel, name: &Name, foreign: Foreign) -> Resul
     let table = waiting.as_ref().map_or(&[][..], |waiting| &waiting.table);
     if !table.is_empty() {
         circle::refuse(kernel, table, &before.info)?;
+        waits::refuse_swap_to(kernel, table)?;
+        waits::refuse_end(kernel, &before)?;
+    } else if before.info.suspended {
+        waits::refuse_outgrown(kernel, &before)?;
     }
     let writers = Writers::find(kernel, table, Some(before.info.number), foreign)?;
     settled(kernel, || swap::resume_beside(kernel, &before, writers, Vec::new))?;

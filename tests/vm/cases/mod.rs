@@ -191,6 +191,8 @@ cases! {
         a_device_of_bios_becomes_one_of_requests
         a_cache_that_is_not_memory_is_told;
     stuck:
+        verbs_do_not_wait_above_a_suspended_device
+        verbs_do_not_strand_a_grown_cache
         what_is_read_at_load_is_not_above_a_suspended_device
         what_is_not_read_at_load_may_be
         a_suspended_device_of_another_is_told_whatever_is_between

@@ -149,3 +149,57 @@ pub fn a_suspended_pool_takes_no_volume(guest: &Guest) -> Result<()> {
     apply_ends("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"], 0)?;
     Ok(())
 }
+
+/// The verbs of one device are held to the same, and what they tell to run first works.
+pub fn verbs_do_not_wait_above_a_suspended_device(guest: &Guest) -> Result<()> {
+    guest.needs("thin-pool")?;
+    guest.blank()?;
+    applies(&below("active"))?;
+    let table = "0 8192 thin-pool /dev/mapper/t /dev/ram1 128 0";
+    guest.device("c", table)?;
+    guest.kernel.suspend(&named("p"), Suspend::default())?;
+    let told = "`p` is suspended, so that the call would never end; run `dmctl resume p` first";
+    let refused = |arguments: &[&str]| -> Result<()> {
+        let ran = Background::dmctl(arguments)?.end_within(PATIENCE)?;
+        ensure!(ran.status != Some(0) && ran.stderr.contains(told), "{ran:?}");
+        Ok(())
+    };
+    let zeros = "0 8192 error";
+    let verbs: [&[&str]; 4] = [
+        &["suspend", "c", "--foreign"],
+        &["reload", "c", "--table", zeros, "--foreign"],
+        &["remove", "c", "--foreign"],
+        &["message", "c", "create_thin 1", "--foreign"],
+    ];
+    verbs.iter().try_for_each(|verb| refused(verb))?;
+    refused(&["create", "d", "--table", "0 8192 era /dev/mapper/t /dev/ram2 128"])?;
+    let resumed = dmctl(&["resume", "p"])?;
+    ensure!(resumed.status == Some(0), "{resumed:?}");
+    let removed = dmctl(&["remove", "c", "--foreign"])?;
+    ensure!(removed.status == Some(0), "{removed:?}");
+    guest.apply("[policy]\nprune = true\n[mappings]", &["--allow", "loss,remap"])
+}
+
+/// A cache whose fast device grew is not suspended where only a new load would end that.
+pub fn verbs_do_not_strand_a_grown_cache(guest: &Guest) -> Result<()> {
+    guest.needs("cache")?;
+    guest.blank()?;
+    guest.device("fast", "0 8192 linear /dev/ram1 0")?;
+    guest.device("c", "0 8192 cache /dev/ram0 /dev/mapper/fast /dev/ram2 64 1 writethrough default 0")?;
+    let longer = crate::guest::rows("0 16384 linear /dev/ram1 0");
+    guest.kernel.load(&named("fast"), &longer, dmctl::access::Access::Writable)?;
+    guest.kernel.resume(&named("fast"))?;
+    let told = "before its table is loaded again; load it with `dmctl table c | dmctl reload c`";
+    let suspended = dmctl(&["suspend", "c", "--foreign"])?;
+    ensure!(suspended.status != Some(0) && suspended.stderr.contains(told), "{suspended:?}");
+    guest.kernel.suspend(&named("c"), Suspend::default())?;
+    let resumed = dmctl(&["resume", "c", "--foreign"])?;
+    ensure!(resumed.status != Some(0) && resumed.stderr.contains(told), "{resumed:?}");
+    let rows = dmctl(&["table", "c"])?.stdout;
+    let reloaded = dmctl(&["reload", "c", "--foreign", "--table", rows.trim()])?;
+    ensure!(reloaded.status == Some(0), "{reloaded:?}");
+    for name in ["c", "fast"] {
+        guest.kernel.remove(&named(name), Removal::Now)?;
+    }
+    Ok(())
+}

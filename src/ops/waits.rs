@@ -91,7 +91,27 @@ fn refuse_of_active(
     if device.info.suspended || !device.info.live_table {
         return Ok(());
     }
-    refuse(kernel, &device.table, &|_, _, own_io| waits(own_io))
+    refuse(kernel, &device.table, &|_, _, own_io| waits(own_io))?;
+    refuse(kernel, &copying(kernel, device)?, &|_, _, _| true)
+}
+
+/// Returns the rows whose targets may be copying data by themselves. No call for a device that has none.
+fn copying(kernel: &dyn ReadKernel, device: &DeviceState) -> Result<Vec<RawRow>, KernelError> {
+    let target_of = |row: &RawRow| {
+        let target = targets::parse(&row.kind, row.params()).ok()?;
+        target.unfinished().is_some().then_some(target)
+    };
+    if device.table.iter().all(|row| target_of(row).is_none()) {
+        return Ok(Vec::new());
+    }
+    let Some(status) = kernel.status(&stable_id(&device.info))? else { return Ok(Vec::new()) };
+    let copies = |row: &&RawRow| {
+        let Some(target) = target_of(row) else { return false };
+        let live = LiveRow { length: row.length, suspended: device.info.suspended };
+        let Some(words) = status.rows.iter().find(|words| words.start == row.start) else { return false };
+        read_state(target.as_ref(), &words.text, live).is_ok_and(|read| read.state.may_copy())
+    };
+    Ok(device.table.iter().filter(copies).cloned().collect())
 }
 
 fn refuse(

@@ -19,10 +19,12 @@ use super::position::{ChangeId, UnsortedId};
 use super::suspended_below::{Call, SuspendedBelow};
 use crate::config::State;
 use crate::device::Device;
+use crate::health::DeviceHealth;
 use crate::identity::{DevNum, Key, Name, Uuid};
 use crate::observed::{Observed, Seen};
 use crate::stack::Reach;
 use crate::table::Row;
+use crate::targets::{self, OwnIo};
 
 /// Lists the devices, outside of the map, below which a suspended one would matter.
 pub(super) fn roots(changes: &Changes<'_>, observed: &Observed) -> BTreeSet<DevNum> {
@@ -124,7 +126,8 @@ impl Look<'_, '_> {
             let serves = device.is_some_and(|device| !device.info.suspended);
             if let Some(call) = ends.filter(|_| serves) {
                 let name = change.found.map_or(&change.mapping.name, |found| &found.seen.listed.name);
-                self.ends((Some(*id), &change.mapping.key, name), &live, call, take);
+                let health = change.found.and_then(|found| found.seen.health.as_deref());
+                self.ends((Some(*id), &change.mapping.key, name), (&live, health), call, take);
             }
         }
         if self.changes.map.policy.prune {
@@ -139,7 +142,7 @@ impl Look<'_, '_> {
         let Some((_, key)) = uuid.and_then(Uuid::parts) else { return };
         let device = orphan.mapped.as_ref().filter(|device| !device.info.suspended);
         let live = device.and_then(|device| device.table.understood().ok()).unwrap_or_default();
-        self.ends((None, &key, &orphan.listed.name), &live, Call::End, take);
+        self.ends((None, &key, &orphan.listed.name), (&live, orphan.health.as_deref()), Call::End, take);
     }
 
     /// The waits of a table that is loaded.
@@ -177,21 +180,29 @@ impl Look<'_, '_> {
         }
     }
 
-    /// The waits of a live table that is suspended, swapped or removed.
+    /// The waits of a live table that is suspended, swapped or removed: for what the target writes then, and for what it is
+    /// copying.
     fn ends(
         &self,
         (of, mapping, name): (Option<ChangeId>, &Key, &Name),
-        live: &[Row],
+        (live, health): (&[Row], Option<&DeviceHealth>),
         call: Call,
         take: &mut dyn FnMut(Wait<'_>),
     ) {
         for row in live {
+            let state = health.and_then(|health| health.state(row.start, row.length));
+            let row_copies = state.is_some_and(targets::State::may_copy);
             for lower in row.lower_devices() {
+                let copies = row_copies || lower.own_io == OwnIo::Copies;
                 let writes = match call {
                     Call::Suspend => lower.own_io.is_for_a_suspend(),
                     _ => lower.own_io.is_for_an_end(),
                 };
-                if writes && let Some(at) = self.ground.lower(lower.device) {
+                if !writes && !copies {
+                    continue;
+                }
+                let call = if writes && lower.own_io != OwnIo::Copies { call } else { Call::Copy };
+                if let Some(at) = self.ground.lower(lower.device) {
                     take(Wait { of, mapping, name, kind: row.target.kind(), device: lower.device, at, call });
                 }
             }
@@ -274,8 +285,12 @@ impl Look<'_, '_> {
         match at {
             Identity::Mapping(id) => {
                 let change = &self.changes.all[id];
-                let rows = if change.mapping.state == State::Absent { &[][..] } else { &change.rows };
-                let lowers = rows.iter().flat_map(Row::lower_devices);
+                if change.mapping.state == State::Absent {
+                    // It goes after those above it, and has its table until then.
+                    let live = change.device().map(|device| device.table.lower_devices());
+                    return live.into_iter().flatten().map(|number| self.ground.identity(*number)).collect();
+                }
+                let lowers = change.rows.iter().flat_map(Row::lower_devices);
                 lowers.filter_map(|lower| self.ground.lower(lower.device)).collect()
             }
             Identity::Other(number) => {

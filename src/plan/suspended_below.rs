@@ -36,6 +36,8 @@ pub enum Call {
     Suspend,
     /// The table is swapped or removed.
     End,
+    /// The device is suspended, for whatever reason, while the target copies data by itself.
+    Copy,
     /// A message makes a volume.
     Message,
     /// A volume is activated, which the kernel refuses at once.
@@ -48,6 +50,7 @@ impl Call {
         match self {
             Self::Load | Self::Volume => matches!(action, Action::Create | Action::Reload),
             Self::Suspend => action == Action::Suspend,
+            Self::Copy => matches!(action, Action::Suspend | Action::Reload | Action::Remove),
             Self::End => matches!(action, Action::Reload | Action::Remove),
             Self::Message => action == Action::Message,
         }
@@ -63,6 +66,7 @@ impl fmt::Display for SuspendedBelow {
             Call::Load => "reads it when the table is loaded",
             Call::Suspend => "writes to it when the device is suspended",
             Call::End => "writes to it when the table is taken away",
+            Call::Copy => "has copies on their way there, which a suspend waits for",
             Call::Message => "writes to it when a volume is made",
             Call::Volume => "",
         };

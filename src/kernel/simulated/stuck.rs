@@ -12,9 +12,11 @@ use nix::errno::Errno;
 use super::mapping::Mapping;
 use super::model::Model;
 use super::refusal::Refusal;
+use super::status;
 use crate::identity::DevNum;
+use crate::kernel::StatusRow;
 use crate::table::RawRow;
-use crate::targets::{self, OwnIo};
+use crate::targets::{self, LiveRow, OwnIo, read_state};
 
 /// Refuses to freeze a file system on a device above one that is suspended.
 pub(super) fn frozen(model: &Model, number: DevNum) -> Result<(), Refusal> {
@@ -61,23 +63,38 @@ pub(super) fn swapped(model: &Model, number: DevNum) -> Result<(), Refusal> {
 /// Refuses to suspend a device whose targets write to such a device then. What is left to be written is not known here, so
 /// those that write only that are taken for clean.
 pub(super) fn suspended(model: &Model, number: DevNum) -> Result<(), Refusal> {
-    ended(model, number, &[OwnIo::EachChange])
+    ended(model, number, &[OwnIo::EachChange, OwnIo::Copies])
 }
 
 /// Refuses a message to a pool whose metadata is on such a device: each is a transaction.
 pub(super) fn messaged(model: &Model, number: DevNum) -> Result<(), Refusal> {
-    suspended(model, number)
+    let Some(mapping) = model.mapping(number).filter(|mapping| !mapping.suspended) else { return Ok(()) };
+    let live = mapping.live.as_ref().map_or(&[][..], |live| &live.rows);
+    own_io(model, live, &|_, _, own_io| own_io == OwnIo::EachChange)
 }
 
 /// Refuses to remove a device whose targets write to such a device then.
 pub(super) fn removed(model: &Model, number: DevNum) -> Result<(), Refusal> {
-    ended(model, number, &[OwnIo::EachChange, OwnIo::End])
+    ended(model, number, &[OwnIo::EachChange, OwnIo::End, OwnIo::Copies])
 }
 
 fn ended(model: &Model, number: DevNum, which: &[OwnIo]) -> Result<(), Refusal> {
     let Some(mapping) = model.mapping(number).filter(|mapping| !mapping.suspended) else { return Ok(()) };
     let live = mapping.live.as_ref().map_or(&[][..], |live| &live.rows);
-    own_io(model, live, &|_, _, own_io| which.contains(&own_io))
+    let copying = copying(model, mapping);
+    own_io(model, live, &|row, _, own_io| which.contains(&own_io) || copying.contains(&row.start))
+}
+
+/// Returns the first sectors of the rows whose targets copy data by themselves, as their states tell.
+fn copying(model: &Model, mapping: &Mapping) -> Vec<u64> {
+    let copies = |row: &&StatusRow| {
+        let live = mapping.live.iter().flat_map(|live| live.rows.iter()).find(|live| live.start == row.start);
+        let target = live.and_then(|live| targets::parse(&live.kind, live.params()).ok());
+        let live = LiveRow { length: row.length, suspended: false };
+        let read = target.and_then(|target| read_state(target.as_ref(), &row.text, live).ok());
+        read.is_some_and(|read| read.state.may_copy())
+    };
+    status::of(model, mapping).rows.iter().filter(copies).map(|row| row.start).collect()
 }
 
 /// Refuses a call in which the targets of `rows` do I/O of their own that would wait.

@@ -18,13 +18,15 @@ pub enum OwnIo {
     EachChange,
     /// What takes the table away: a swap, a removal.
     End,
+    /// A suspend, a swap and a removal, which wait for the copies that the target has on their way.
+    Copies,
 }
 
 impl OwnIo {
     /// Whether a new table can't be had without it. `is_known` tells that the live table uses the device in the same way.
     pub fn is_for_a_load(self, is_known: bool) -> bool {
         match self {
-            Self::Never | Self::End => false,
+            Self::Never | Self::End | Self::Copies => false,
             Self::FirstLoad => !is_known,
             Self::Flushed | Self::EachChange => true,
         }
@@ -32,11 +34,11 @@ impl OwnIo {
 
     /// Whether it may be that a live table can't be suspended without it.
     pub fn is_for_a_suspend(self) -> bool {
-        matches!(self, Self::Flushed | Self::EachChange)
+        matches!(self, Self::Flushed | Self::EachChange | Self::Copies)
     }
 
     /// Whether it may be that a live table can't be swapped or removed without it.
     pub fn is_for_an_end(self) -> bool {
-        matches!(self, Self::Flushed | Self::EachChange | Self::End)
+        matches!(self, Self::Flushed | Self::EachChange | Self::End | Self::Copies)
     }
 }

@@ -309,7 +309,9 @@ impl Target for Integrity {
         let Some(meta) = &self.meta_device else {
             return smallvec![tags(&self.device)];
         };
-        let data = DeviceUse::write(&self.device, 0, length);
+        // A recalculation reads the data, and a suspend waits for its last read (`dm_integrity_postsuspend`).
+        let own_io = if self.recalculate { OwnIo::Copies } else { OwnIo::Never };
+        let data = DeviceUse::write(&self.device, 0, length).with_own_io(own_io);
         smallvec![data.taking_size(SizeTaken::Checked), tags(meta).apart()]
     }
 

@@ -192,6 +192,7 @@ cases! {
         a_cache_that_is_not_memory_is_told;
     stuck:
         verbs_do_not_wait_above_a_suspended_device
+        what_copies_is_not_taken_down_above_a_suspended_device
         verbs_do_not_strand_a_grown_cache
         what_is_read_at_load_is_not_above_a_suspended_device
         what_is_not_read_at_load_may_be

@@ -32,6 +32,26 @@ const NOT_READ: [&str; 5] = [
     "type = 'raid', length = 8192, level = 'raid1', devices = [{ data = '@t' }, { data = '/dev/ram2' }], sync = 'nosync'",
 ];
 
+/// Rows over it whose targets copy by themselves for longer than the case takes: the first copy to or from `@t` never ends.
+const COPYING: [(&str, &str); 4] = [
+    (
+        "mirror",
+        "type = 'mirror', length = 65536, log = { type = 'core', region_size = 128 }, legs = [{ device = '/dev/ram1' }, { device = '@t' }]",
+    ),
+    (
+        "raid",
+        "type = 'raid', length = 16384, level = 'raid1', devices = [{ metadata = '/dev/ram2', data = '/dev/ram1' }, { metadata = '/dev/ram3', data = '@t' }]",
+    ),
+    (
+        "clone",
+        "type = 'clone', length = 32768, metadata = '/dev/ram1', destination = '/dev/ram2', source = '@t', region_size = 8",
+    ),
+    (
+        "integrity",
+        "type = 'integrity', length = 16384, mode = 'journal', device = '@t', meta_device = '/dev/ram1', internal_hash = 'crc32c', recalculate = true",
+    ),
+];
+
 fn below(state: &str) -> String {
     format!(
         "[mappings.p]\nstate = '{state}'\ntargets = [{{ type = 'linear', length = 65536, device = '/dev/ram0' }}]\n\
@@ -200,6 +220,34 @@ pub fn verbs_do_not_strand_a_grown_cache(guest: &Guest) -> Result<()> {
     ensure!(reloaded.status == Some(0), "{reloaded:?}");
     for name in ["c", "fast"] {
         guest.kernel.remove(&named(name), Removal::Now)?;
+    }
+    Ok(())
+}
+
+pub fn what_copies_is_not_taken_down_above_a_suspended_device(guest: &Guest) -> Result<()> {
+    for (kind, row) in COPYING {
+        guest.needs(kind)?;
+        guest.blank()?;
+        let map = over(row, "active");
+        applies(&map).context(row)?;
+        ensure!(is_suspended(guest, "p")?);
+        let ends = |arguments: &[&str]| Background::dmctl(arguments)?.end_within(PATIENCE);
+        let told = "`p` below it is suspended";
+        let deactivated = ends(&["deactivate", write_map(&map)?])?;
+        ensure!(
+            deactivated.status == Some(1) && deactivated.stdout.contains(told),
+            "{kind}: {deactivated:?}"
+        );
+        let pruned = format!("[policy]\nprune = true\n{}", below("suspended"));
+        let pruned = ends(&["apply", write_map(&pruned)?, "--allow", "loss,remap"])?;
+        ensure!(pruned.status == Some(1) && pruned.stdout.contains(told), "{kind}: {pruned:?}");
+        for verb in ["remove", "suspend"] {
+            let ran = ends(&[verb, "c"])?;
+            ensure!(ran.status == Some(1) && ran.stderr.contains("run `dmctl resume p`"), "{kind}: {ran:?}");
+        }
+        resumed("p")?;
+        let deactivated = ends(&["deactivate", write_map(&map)?, "--allow", "loss"])?;
+        ensure!(deactivated.status == Some(0), "{kind}: {deactivated:?}");
     }
     Ok(())
 }

@@ -77,6 +77,12 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Whether the target may copy data by itself now. A suspend, and so a swap and a removal, waits for the copies that are
+    /// on their way (`presuspend` and `postsuspend` of the targets).
+    fn may_copy(&self) -> bool {
+        self.progress().is_some() || self.left().is_some()
+    }
+
     /// Tells why the process does not go on by itself; `None` where it does, and where none runs.
     fn stands(&self) -> Option<&'static str> {
         None

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Link, Obstacle};
+use crate::device::Written;
 use crate::identity::{DevNum, Key, Name, printable};
 use crate::observed::Gone;
 use crate::plan::other_stack::OtherStack;
@@ -45,6 +46,10 @@ impl fmt::Display for Obstacle {
             Self::WrittenElsewhere(shared) => shared.fmt(f),
             Self::SameDisk(disk) => disk.fmt(f),
             Self::SuspendedBelow(found) => found.fmt(f),
+            Self::VolumeOfDamagedPool { id, pool, repair } => {
+                write!(f, "{} can't make volume {id}: {repair}", pool.described())
+            }
+            Self::OwnSectors { first, second, sectors } => write_own_sectors(f, [first, second], sectors),
             Self::SameVolume { id, pool, other } => write!(
                 f,
                 "it is volume {id} of {}, and so is `{other}`; give it another id, or write shared = true in both",
@@ -100,8 +105,6 @@ impl fmt::Display for Obstacle {
             | Self::LowerUnformatted { .. }
             | Self::NeverFormatted { .. }
             | Self::NoNewVolumes { .. }
-            | Self::OwnSectors { .. }
-            | Self::VolumeOfDamagedPool { .. }
             | Self::Misaligned { .. }
             | Self::LowerClaimed { .. } => self.write_lower(f),
         }
@@ -174,15 +177,6 @@ impl Obstacle {
                  formatted",
                 device.described()
             ),
-            Self::VolumeOfDamagedPool { id, pool, repair } => {
-                write!(f, "{} can't make volume {id}: {repair}", pool.described())
-            }
-            Self::OwnSectors { first, second, sectors } => write!(
-                f,
-                "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another device",
-                first.described(),
-                second.described()
-            ),
             Self::NoNewVolumes { pool, id } => write!(
                 f,
                 "{} has read_only = true, so that volume {id} can't be made in it; leave read_only out of it until the volume is \
@@ -205,6 +199,20 @@ impl Obstacle {
             _ => Ok(()),
         }
     }
+}
+
+fn write_own_sectors(
+    f: &mut fmt::Formatter<'_>,
+    [first, second]: [&Written; 2],
+    sectors: &impl fmt::Display,
+) -> fmt::Result {
+    write!(
+        f,
+        "{} and {} are the same device at {sectors}, and its target would overwrite what it keeps there; give it another \
+         device",
+        first.described(),
+        second.described()
+    )
 }
 
 fn length_unknown(f: &mut fmt::Formatter<'_>, kind: &str, start: u64, lower: Option<&Key>) -> fmt::Result {

@@ -76,7 +76,12 @@ struct Redacted {
 
 impl Redacted {
     fn new(text: &str, line: Range<usize>, window: &Range<usize>) -> Self {
-        let start = floor(text, window.start.saturating_sub(MAX_AROUND)).max(line.start);
+        let start = floor(text, window.start.saturating_sub(MAX_AROUND));
+        // The lines before tell whether this one is within the value of a key.
+        let start = match text[start..line.start.max(start)].find('\n') {
+            Some(at) => start + at + 1,
+            None => start,
+        };
         let end = floor(text, window.end.saturating_add(MAX_AROUND)).min(line.end);
         Self { text: redact_line(&text[start..end]), start }
     }

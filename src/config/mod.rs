@@ -18,6 +18,8 @@ mod duration;
 mod explain;
 mod fields;
 mod keys;
+#[cfg(test)]
+mod keys_in_errors;
 mod locate;
 mod merge;
 mod model;

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use crate::mistake::Mistake;
 use crate::nearest::nearest;
+use crate::redact::{is_entry, is_name_of_key};
 
 /// A message in parts.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,6 +36,35 @@ pub(super) struct Context<'a> {
     pub more: &'a [&'a str],
 }
 
+impl Context<'_> {
+    /// Tells whether a key may stand in the field: no text that is there is repeated.
+    fn may_be_key(&self) -> bool {
+        self.field.split(['.', '[']).any(is_name_of_key)
+    }
+
+    /// Returns the name of the field, or of the table itself. Below a key a name may be one.
+    fn subject(&self) -> String {
+        let parts = self.field.split('.');
+        if self.field.is_empty() {
+            self.table.to_string()
+        } else if self.may_be_key() {
+            quoted(&parts.take_while(|part| is_entry(part)).collect::<Vec<_>>().join("."))
+        } else {
+            quoted(self.field)
+        }
+    }
+
+    /// Returns the length of the longest integer that is repeated, in characters: a longer one may be a key whose quotes
+    /// were forgotten.
+    fn max_shown(&self) -> usize {
+        match self.field.split(['.', '[']).next() {
+            _ if self.may_be_key() => 0,
+            Some("params" | "messages") => 4,
+            _ => 20,
+        }
+    }
+}
+
 /// Words a message that came through serde.
 pub(super) fn reword(message: &str, context: &Context<'_>) -> Wording {
     if let Some(mistake) = Mistake::from_serde(message) {
@@ -46,8 +76,8 @@ pub(super) fn reword(message: &str, context: &Context<'_>) -> Wording {
     } else if let Some(rest) = message.strip_prefix("missing field ") {
         missing_field(rest, context)
     } else if let Some((found, expected)) = mismatch(message) {
-        let subject = if context.field.is_empty() { context.table } else { &quoted(context.field) };
-        let label = format!("this is {}", finding(found));
+        let subject = context.subject();
+        let label = format!("this is {}", finding(found, context));
         Wording::new(format!("{subject} must be {}", expectation(expected))).label(label)
     } else if message.starts_with("data did not match any variant") {
         Wording::new(format!("`{}` has none of the forms it can have", context.field))
@@ -84,7 +114,13 @@ fn unknown_field(rest: &str, context: &Context<'_>) -> Wording {
     let nearest = nearest(wrong, words.iter().copied()).map(ToString::to_string);
     let help = nearest.is_none().then(|| format!("{owner} takes {known}"));
     let label = format!("{owner} has no such key");
-    Wording { nearest, help, ..Wording::new(format!("unknown key `{wrong}`")).label(label) }
+    // What was written in the place of a name may be a key itself.
+    let message = if context.may_be_key() && !is_entry(wrong) || wrong.bytes().all(is_digit_or_separator) {
+        format!("{owner} has an unknown key")
+    } else {
+        format!("unknown key `{wrong}`")
+    };
+    Wording { nearest, help, ..Wording::new(message).label(label) }
 }
 
 fn unknown_variant(rest: &str, context: &Context<'_>) -> Wording {
@@ -92,7 +128,11 @@ fn unknown_variant(rest: &str, context: &Context<'_>) -> Wording {
     let (wrong, known) = words.split_first().map_or(("", &words[..]), |(wrong, known)| (*wrong, known));
     let nearest = nearest(wrong, known.iter().copied()).map(ToString::to_string);
     let help = Some(format!("it is one of {}", known.join(", ")));
-    let wording = Wording::new(format!("`{}` can't be `{wrong}`", context.field));
+    let wording = if context.may_be_key() && nearest.is_none() {
+        Wording::new(format!("{} has a value that it can't have", context.subject()))
+    } else {
+        Wording::new(format!("`{}` can't be `{wrong}`", context.field))
+    };
     Wording { nearest, help, ..wording.label("not one of its values") }
 }
 
@@ -110,11 +150,14 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
     rest.rsplit_once(", expected ").or(Some((rest, "something else")))
 }
 
-/// Describes the found value, without the value itself where it is text.
-fn finding(found: &str) -> String {
+/// Describes the found value, without the value itself where it is text, or a number that may be a key.
+fn finding(found: &str, context: &Context<'_>) -> String {
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     match kind {
-        "integer" => format!("the integer {}", backticked(value).first().unwrap_or(&"")),
+        "integer" => match backticked(value).first() {
+            Some(number) if number.len() <= context.max_shown() => format!("the integer {number}"),
+            _ => "an integer".to_string(),
+        },
         "string" | "character" => "text".to_string(),
         "boolean" => format!("the boolean {}", backticked(value).first().unwrap_or(&"")),
         "floating" => "a fraction".to_string(),
@@ -144,6 +187,10 @@ fn expectation(expected: &str) -> String {
 
 fn quoted(field: &str) -> String {
     format!("`{field}`")
+}
+
+fn is_digit_or_separator(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'_' | b'-' | b'+' | b'.')
 }
 
 /// Iterates over the words between backticks.

@@ -4,19 +4,25 @@
 //! that takes a key, and any long word of hexadecimal digits where a table would have one, is replaced by as
 //! many stars. Hiding too much costs a little; hiding too little can't be undone.
 
+mod assigned;
+
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use self::assigned::assigned_keys;
+pub(crate) use self::assigned::{is_entry, is_name_of_key};
 use crate::secret::REDACTED;
 use crate::text::push;
 
-/// Fields whose text is a key.
-const KEYS: [&str; 2] = ["key", "hex"];
-/// Fields whose text is an algorithm and, in the kernel's own writing, a key behind its colon.
+/// Words of a row that have an algorithm and, behind its colon, a key.
 const ALGORITHMS: [&str; 3] = ["internal_hash", "journal_crypt", "journal_mac"];
 /// Fields that hold long hexadecimal words which are not secret.
 const OPEN: [&str; 4] = ["root_hash", "salt", "uuid", "name"];
+/// Before the `=` of a lower device that is named by a link of udev.
+const LINKS: [&str; 4] = ["UUID", "PARTUUID", "LABEL", "PARTLABEL"];
+/// The most digits of a number that is shown.
+const MAX_DIGITS: usize = 20;
 /// The shortest hexadecimal word taken for a key, in digits.
 const MIN_KEY: usize = 16;
 /// The shortest run of hexadecimal digits taken for a key in a word whose meaning is unknown, in digits: the
@@ -48,11 +54,13 @@ pub(crate) fn redact_hex(text: &str) -> String {
     shown
 }
 
-/// Returns `line`, as long as before, with a star for every byte that may be part of a key.
+/// Returns `line`, as long as before, with a star for every byte that may be part of a key. The lines before it belong to
+/// it where a value goes on in it.
 pub(crate) fn redact_line(line: &str) -> String {
     let mut bytes = line.as_bytes().to_vec();
     for range in assigned_keys(line).into_iter().chain(key_words(line)).chain(keys_in_messages(line)) {
-        bytes[range].fill(b'*');
+        // A line end stays one, so that the lines stay apart.
+        bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     }
     String::from_utf8(bytes).unwrap_or_default()
 }
@@ -65,9 +73,8 @@ const MAX_AROUND: usize = 2000;
 /// Redacts the text between backticks in a message, but for numbers of sectors. Of a long one the beginning is left, with its
 /// length.
 pub(crate) fn redact_quoted(message: &str) -> String {
-    let number = |part: &str| part.len() <= 20 && part.bytes().all(|byte| byte.is_ascii_digit());
     let redacted = |(index, part): (usize, &str)| {
-        if index % 2 == 0 || number(part) {
+        if index % 2 == 0 || is_number(part) {
             return shortened(part.to_string(), MAX_AROUND, None);
         }
         // A key that reaches beyond the part that is shown is found as a key all the same.
@@ -90,27 +97,6 @@ fn shortened(mut text: String, most: usize, characters: Option<usize>) -> String
     text
 }
 
-/// Finds the values that are assigned to the fields that take a key.
-fn assigned_keys(line: &str) -> Vec<Range<usize>> {
-    line.match_indices('=')
-        .filter_map(|(at, _)| {
-            let name = field_before(line, at);
-            if let Some(value) = bare_after(line, at + 1) {
-                return KEYS.contains(&name).then_some(value);
-            }
-            let value = quoted_after(line, at + 1)?;
-            if KEYS.contains(&name) {
-                Some(value)
-            } else if ALGORITHMS.contains(&name) {
-                let colon = line[value.clone()].find(':')?;
-                Some(value.start + colon + 1..value.end)
-            } else {
-                None
-            }
-        })
-        .collect()
-}
-
 /// Finds what follows the words `key set` up to the end of their text: the message by which crypt is given a key.
 fn keys_in_messages(line: &str) -> Vec<Range<usize>> {
     // A copy of what may be a key is wiped.
@@ -124,7 +110,7 @@ fn keys_in_messages(line: &str) -> Vec<Range<usize>> {
         .filter_map(|(at, _)| {
             let left = after(&lower[at..], "key")?;
             let start = line.len() - after(&lower[line.len() - left..], "set")?;
-            let end = line[start..].find(['"', '\'']).map_or(line.len(), |length| start + length);
+            let end = line[start..].find(['"', '\'', '\n']).map_or(line.len(), |length| start + length);
             Some(start..end)
         })
         .collect()
@@ -139,75 +125,68 @@ fn field_before(line: &str, at: usize) -> &str {
     &before[start..]
 }
 
-/// Returns the inside of the quotes that open, after blanks, at `at`; up to the end of the line where they do
-/// not close.
-fn quoted_after(line: &str, at: usize) -> Option<Range<usize>> {
-    let rest = &line[at..];
-    let quotes = rest.trim_start();
-    let quote = quotes.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let inside = quotes.trim_start_matches(quote);
-    if inside.len() + 2 == quotes.len() {
-        return None;
-    }
-    let start = line.len() - inside.len();
-    let end = inside.find(quote).map_or(line.len(), |length| start + length);
-    Some(start..end)
-}
-
-/// Returns the value without quotes that begins, after blanks, at `at`: a number, a word whose quotes were forgotten, a list.
-fn bare_after(line: &str, at: usize) -> Option<Range<usize>> {
-    let value = line[at..].trim_start();
-    let ends: &[char] = match value.chars().next()? {
-        '"' | '\'' | '{' | '=' => return None,
-        '[' => &[']'],
-        _ => &[',', '}', ']', '#', ' ', '\t'],
-    };
-    let start = line.len() - value.len();
-    let end = value.find(ends).map_or(line.len(), |length| start + length);
-    (start < end).then_some(start..end)
-}
-
 /// Finds words that look like keys anywhere in a line, and the third part of `internal_hash:algorithm:key`.
 fn key_words(line: &str) -> Vec<Range<usize>> {
     let ends_word =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}' | '`');
     let mut found = Vec::new();
     let mut start = 0;
-    for word in line.split(ends_word) {
-        let (end, quoted) = (start + word.len(), line[..start].ends_with(['"', '\'']));
+    for whole in line.split(ends_word) {
+        let end = start + whole.len();
+        let next = end + line[end..].chars().next().map_or(0, char::len_utf8);
+        // `length=1024` without blanks. A link of udev, `UUID=`, is a word.
+        let name = whole.rfind('=').filter(|at| !LINKS.contains(&&whole[..*at]));
+        if let Some(at) = name {
+            hide_in_word(&whole[..at], start, &mut found);
+            start += at + 1;
+        }
+        let word = &line[start..end];
+        let quoted = line[..start].ends_with(['"', '\'']);
         let open = quoted && {
             let before = line[..start].trim_end_matches(['"', '\'']).trim_end();
             before.ends_with('=') && OPEN.contains(&field_before(before, before.len() - 1))
         };
-        // An integer of TOML does not have quotes; a key has them.
-        let integer = line[..start].trim_end().ends_with('=');
-        if !open && !integer {
-            let part = word.rfind(':').map_or(start, |colon| start + colon + 1);
-            let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
-            let text = &line[part..end];
-            if algorithm && word.matches(':').count() > 1 || is_like_a_key(text) {
-                found.push(part..end);
-            } else if !(word.starts_with('/') || word.starts_with("mappings.")) {
-                let is_border = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
-                let whole = |run: &Range<usize>| {
-                    is_border(word[..run.start].chars().next_back())
-                        && is_border(word[run.end..].chars().next())
-                };
-                let runs = long_hex(word).into_iter().filter(whole);
-                found.extend(runs.map(|run| start + run.start..start + run.end));
-            }
+        // A number of TOML does not have quotes; a key has them, or is longer.
+        let number = line[..start].trim_end().ends_with('=') && is_number(word);
+        if !open && !number {
+            hide_in_word(word, start, &mut found);
         }
-        start = end + line[end..].chars().next().map_or(0, char::len_utf8);
+        start = next;
     }
     found
 }
 
+/// Finds what looks like a key in a word that begins at `start`.
+fn hide_in_word(word: &str, start: usize, found: &mut Vec<Range<usize>>) {
+    let end = start + word.len();
+    let part = start + word.rfind(':').map_or(0, |colon| colon + 1);
+    let algorithm = ALGORITHMS.iter().any(|name| word.starts_with(&format!("{name}:")));
+    if algorithm && word.matches(':').count() > 1 || is_like_a_key(&word[part - start..]) {
+        found.push(part..end);
+    } else if !(word.starts_with('/') || word.starts_with("mappings.")) {
+        let is_border = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
+        let whole = |run: &Range<usize>| {
+            is_border(word[..run.start].chars().next_back()) && is_border(word[run.end..].chars().next())
+        };
+        let runs = long_hex(word).into_iter().filter(whole);
+        found.extend(runs.map(|run| start + run.start..start + run.end));
+    }
+}
+
+/// Tells whether a word is a number that a map may have: of sectors, of bytes, each at most 2^64.
+fn is_number(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    digits <= MAX_DIGITS && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+}
+
 /// Whether a word has the length of a key and is hexadecimal, but for a mistake in every ten characters at most. Letters
-/// alone with a mistake are a word of a language.
+/// alone with a mistake are a word of a language. TOML takes `_` between the digits of a number.
 fn is_like_a_key(word: &str) -> bool {
-    let mistakes = word.bytes().filter(|byte| !byte.is_ascii_hexdigit()).count();
+    let length = word.bytes().filter(|byte| *byte != b'_').count();
+    let mistakes = word.bytes().filter(|byte| !byte.is_ascii_hexdigit() && *byte != b'_').count();
     let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
-    word.len() >= MIN_KEY && (mistakes == 0 || has_digit && mistakes * 10 <= word.len())
+    length >= MIN_KEY
+        && (mistakes == 0 && (has_digit || length == word.len()) || has_digit && mistakes * 10 <= length)
 }
 
 #[cfg(test)]

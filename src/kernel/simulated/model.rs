@@ -40,6 +40,8 @@ pub(super) struct Model {
     names: BTreeMap<Name, usize>,
     numbers: IndexMap<DevNum, usize>,
     uuids: IndexMap<Uuid, usize>,
+    /// The number below which each minor of the mappings is taken, so that not every one is tried for each new mapping.
+    free_from: u32,
     /// The mappings that have a device open, by device; only for devices that are not mappings.
     above: HashMap<DevNum, Opens>,
     /// The devices that a holder holds which is not a mapping: an array, for one.
@@ -58,6 +60,7 @@ impl Model {
             names: BTreeMap::new(),
             numbers: IndexMap::new(),
             uuids: IndexMap::new(),
+            free_from: 0,
             above: HashMap::new(),
             held: HashMap::new(),
         }
@@ -119,12 +122,15 @@ impl Model {
     }
 
     /// Returns the lowest number that no device has, and no table names.
-    pub(super) fn free_number(&self) -> Option<DevNum> {
+    pub(super) fn free_number(&mut self) -> Option<DevNum> {
         let major = self.major();
         let taken = |number: &DevNum| {
             self.numbers.contains_key(number) || self.disks.contains_key(number) || self.gone.contains(number)
         };
-        (0..MINORS).map(|minor| DevNum::new(major, minor)).find(|number| !taken(number))
+        let free =
+            (self.free_from..MINORS).map(|minor| DevNum::new(major, minor)).find(|number| !taken(number));
+        self.free_from = free.map_or(MINORS, |number| number.minor);
+        free
     }
 
     /// Returns the size of a device that can be opened, in sectors.
@@ -295,6 +301,8 @@ impl Model {
     /// Deletes a mapping from all records, and returns the devices that it had open.
     fn forget(&mut self, number: DevNum) -> Vec<DevNum> {
         let Some(slot) = self.numbers.swap_remove(&number) else { return Vec::new() };
+        // Another major number may follow the last mapping of this one.
+        self.free_from = if self.numbers.is_empty() { 0 } else { self.free_from.min(number.minor) };
         let mapping = self.mappings.remove(slot);
         self.names.remove(&mapping.name);
         if let Some(uuid) = &mapping.uuid {

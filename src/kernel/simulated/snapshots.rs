@@ -24,6 +24,10 @@ fn cow(row: &RawRow, kinds: &[&str]) -> Option<DevNum> {
 pub(super) fn preresume(model: &Model, number: DevNum, table: &Loaded) -> Result<(), Refusal> {
     let wanted: Vec<DevNum> =
         table.rows.iter().filter_map(|row| cow(row, &["snapshot", "snapshot-merge"])).collect();
+    // Most tables have none, and then no other mapping has to be looked at.
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let active = |row: &RawRow| cow(row, &["snapshot"]).is_some_and(|cow| wanted.contains(&cow));
     let mut others = model.mappings().filter(|other| other.number != number && !other.suspended);
     if others.any(|other| other.live.iter().flat_map(|live| live.rows.iter()).any(active)) {

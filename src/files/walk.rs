@@ -101,7 +101,8 @@ impl Walk {
             let at = self.path_of(&name);
             let step = self.step(&name, !left.is_empty()).map_err(|error| match error {
                 Errno::NOENT if is_link_to_it => {
-                    FindError::Dangling(at.join(left.iter().collect::<PathBuf>()))
+                    // Joined to nothing, it would end in a slash as a folder does.
+                    FindError::Dangling(left.iter().fold(at.clone(), |path, part| path.join(part)))
                 }
                 error => FindError::Failed(error.into()),
             })?;

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{self, Path, PathBuf};
 
 use shlex::try_quote;
@@ -67,6 +68,12 @@ impl Display for Copied<'_> {
             Self::Plan(path) => ("the plan", "600", vec![source(path)], "/root/"),
             Self::Key(path) => ("the key", "400", vec![source(path)], "/etc/dmctl/keys/"),
         };
+        if let Self::Map(files) = self
+            && files.iter().any(|path| is_fifo(path))
+        {
+            // A copy would wait for what is written, and make a FIFO no file.
+            return f.write_str("where the map is as you want it, give its text on standard input, as `-`");
+        }
         write!(f, "where {what} is as you want it, copy it to a folder of root's")?;
         let words: Option<Vec<String>> = words.into_iter().collect();
         match words.filter(|words| !words.is_empty()) {
@@ -79,6 +86,10 @@ impl Display for Copied<'_> {
             Self::Key(_) => f.write_str(", and name the copy in the map"),
         }
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// Writes what install(1) copies; `None` for what is not a file with a name of its own, or would be copied onto itself.
@@ -155,6 +166,14 @@ mod tests {
             let told = Copied::Map(&[unnamed.into()]).to_string();
             assert!(!told.contains("install") && (unnamed == "-" || !told.contains(unnamed)), "{told}");
         }
+        // install(1) would wait for what is written to a FIFO.
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("map.toml");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert_eq!(
+            Copied::Map(&[fifo]).to_string(),
+            "where the map is as you want it, give its text on standard input, as `-`"
+        );
         let told = Copied::Plan(Path::new("/tmp/plan.json")).to_string();
         assert!(
             told.contains("`install -m 600 -o root /tmp/plan.json /root/`, and apply the copy"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::files::{self, Copied, Laxness, word};
+use crate::files::{self, Copied, FileKind, Laxness, word};
 use crate::identity::printable_path;
 
 use super::{KeySizes, KeySyntax, MAX_KEY};
@@ -23,8 +23,18 @@ pub enum KeyError {
         error: io::Error,
     },
     /// The path is that of a directory, a device or a pipe.
-    #[error("key file {} is not a regular file", printable_path(.0))]
-    NotRegular(PathBuf),
+    #[error("the key file {} is not a regular file, but {} of user {owner}: put the key into a file of mode 0400 that is root's or of user {user}",
+        printable_path(path), kind.map_or_else(|| "something else".to_string(), |kind| kind.to_string()))]
+    NotRegular {
+        /// The path of the key file.
+        path: PathBuf,
+        /// What is there; `None` where that has no name here.
+        kind: Option<FileKind>,
+        /// The uid of its owner.
+        owner: u32,
+        /// The effective uid of the reader.
+        user: u32,
+    },
     /// The permissions of the file let users other than its owner read or write it.
     #[error(
         "the key file {} is open to others (mode {mode:04o}): a key must be its owner's alone; run `chmod 0400 {}`",
@@ -142,7 +152,7 @@ mod tests {
         let error = || io::Error::from(io::ErrorKind::NotFound);
         for error in [
             KeyError::Unreadable { path: path(), error: error() },
-            KeyError::NotRegular(path()),
+            KeyError::NotRegular { path: path(), kind: Some(FileKind::Fifo), owner: 7, user: 0 },
             KeyError::Open { path: path(), mode: 0o644 },
             KeyError::Owner { path: path(), owner: 7, user: 0 },
             KeyError::Owner { path: Path::new("/etc").join(path().file_name().unwrap()), owner: 7, user: 0 },

@@ -140,7 +140,7 @@ impl Reader<'_> {
         let (mode, owner, user) = (metadata.mode() & 0o7777, metadata.uid(), self.user);
         let path = self.path.to_path_buf();
         if !metadata.is_file() {
-            Err(KeyError::NotRegular(path))
+            Err(KeyError::NotRegular { path, kind: found.kind(), owner, user })
         } else if owner != 0 && owner != user {
             Err(KeyError::Owner { path, owner, user })
         } else if mode & self.refused_mode != 0 {
@@ -320,11 +320,11 @@ mod tests {
         let missing = raw("/nonexistent/key".to_string());
         assert!(matches!(resolve(&missing, &KeySizes::Any, &places), Err(KeyError::Unreadable { .. })));
         let directory = raw(folder.0.path().to_str().unwrap().to_string());
-        assert!(matches!(resolve(&directory, &KeySizes::Any, &places), Err(KeyError::NotRegular(_))));
+        assert!(matches!(resolve(&directory, &KeySizes::Any, &places), Err(KeyError::NotRegular { .. })));
         let pipe = folder.0.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         let pipe = raw(pipe.to_str().unwrap().to_string());
-        assert!(matches!(resolve(&pipe, &KeySizes::Any, &places), Err(KeyError::NotRegular(_))));
+        assert!(matches!(resolve(&pipe, &KeySizes::Any, &places), Err(KeyError::NotRegular { .. })));
     }
 
     #[test]

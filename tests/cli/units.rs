@@ -251,7 +251,7 @@ fn the_initramfs_gets_no_key_that_apply_refuses() {
                 nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap();
                 chown(path, Some(OTHER), None).unwrap();
             },
-            "is not a regular file",
+            "is not a regular file, but a FIFO of user 65534",
         ),
     ];
     for (number, (mode, plant, told)) in plants.into_iter().enumerate() {

@@ -104,10 +104,9 @@ fn hide_value(line: &str, at: usize, meaning: Meaning, found: &mut Vec<Range<usi
     let value = &line[at..end];
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
     match (meaning, quote) {
-        (Meaning::Place, Some(_)) | (Meaning::Row, Some(_)) => {}
+        (Meaning::Place | Meaning::Row, Some(_)) => {}
         (Meaning::Row, None) if value.starts_with('[') => {}
-        (Meaning::Row, None) if value.len() <= MAX_COUNT_DIGITS && is_number(value) => {}
-        (Meaning::Count, None) if value.len() <= MAX_COUNT_DIGITS && is_number(value) => {}
+        (Meaning::Count | Meaning::Row, None) if value.len() <= MAX_COUNT_DIGITS && is_number(value) => {}
         (Meaning::Algorithm, None) if value.starts_with('{') => {}
         (Meaning::Algorithm, _) => {
             let end = at + value.trim_end_matches(['"', '\'']).len();
@@ -203,7 +202,7 @@ fn trimmed(line: &str, at: usize, length: usize) -> usize {
 
 /// Returns the place of the dotted name, with its quotes, that ends before the sign at `at`.
 fn path_before(line: &str, at: usize) -> Range<usize> {
-    let far = line.floor_char_boundary(at.saturating_sub(MAX_PATH));
+    let far = (at.saturating_sub(MAX_PATH)..=at).find(|far| line.is_char_boundary(*far)).unwrap_or(at);
     let near = &line[far..at];
     let end = near.trim_end_matches(['=', ':', ' ', '\t']).len();
     let start = near[..end].trim_end_matches(is_part).len();

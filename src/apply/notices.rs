@@ -76,6 +76,16 @@ impl Notices {
         noted.notices.extend(steps.iter().copied().map(Notice::Done));
     }
 
+    /// Notes that a device is suspended until its swap ends. Until then no notice is passed on.
+    pub(crate) fn suspended_until_swap(&self) {
+        self.reported().swaps += 1;
+    }
+
+    /// Notes that the swap of such a device ended.
+    pub(crate) fn resumed_by_swap(&self, devices: usize) {
+        self.reported().swaps -= devices;
+    }
+
     /// Passes the notices on, unless a stack is suspended.
     pub(crate) fn tell(&self, plan: &Plan, progress: &mut dyn Progress) {
         let mut noted = self.reported();

@@ -2,7 +2,7 @@
 
 mod step;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 
@@ -18,6 +18,7 @@ use super::swapped::Swapped;
 use super::tasks::{LoadTime, Task, Tasks};
 use super::workers::{self, Executor};
 use super::{Options, Progress, hold, rows, verify};
+use crate::identity::DevNum;
 use crate::kernel::{ChangeKernel, KernelError, MemoryLock};
 use crate::keys;
 use crate::plan::{Action, Held, Plan, Step, StepId};
@@ -36,6 +37,8 @@ pub(crate) struct Run<'k, 'p> {
     made: Mutex<Made>,
     notices: Notices,
     load_time: LoadTime,
+    /// The devices that are suspended until their swaps.
+    held: HashSet<Option<DevNum>>,
     /// Set once a task has failed: the other tasks stop waiting for devices to be closed.
     failed: AtomicBool,
     /// The number of threads beyond the first that all swaps together may use.
@@ -67,6 +70,7 @@ impl<'k, 'p> Run<'k, 'p> {
             made: Mutex::default(),
             notices: Notices::default(),
             load_time: LoadTime::of(plan),
+            held: plan.steps.iter().filter(|step| step.holds_writes()).map(|step| step.number).collect(),
             failed: AtomicBool::new(false),
             helpers: AtomicUsize::new(options.jobs.saturating_sub(1)),
             memory: OnceLock::new(),
@@ -170,6 +174,11 @@ impl<'k, 'p> Run<'k, 'p> {
         })
     }
 
+    /// Counts the devices of a stack that an earlier step has suspended.
+    fn held_before(&self, stack: &[Swapped<'p>]) -> usize {
+        stack.iter().filter(|swapped| self.held.contains(&swapped.step.number)).count()
+    }
+
     /// Takes as many helper threads as are left, at most `most`. The caller returns them.
     fn borrow_helpers(&self, most: usize) -> usize {
         let take = |left: usize| Some(left - left.min(most));
@@ -253,6 +262,7 @@ impl Executor for Run<'_, '_> {
             }
             Task::Swap(stack) => {
                 let outcome = self.swap(stack);
+                self.notices.resumed_by_swap(self.held_before(stack));
                 let end = if outcome.is_ok() { SwapEnd::CarriedOut } else { SwapEnd::Failed };
                 self.notices.swap_ended(stack, end);
                 outcome

@@ -234,6 +234,7 @@ impl<'p> Sorting<'p> {
             Operation::Clear | Operation::Resume { .. } => (Phase::Stage, Lane::Wait),
             Operation::Message(_) => (Phase::Settle, Lane::Message),
             Operation::SetUuid | Operation::Rename { .. } => (Phase::Settle, Lane::Wait),
+            Operation::Suspend { .. } if step.holds_writes() => (Phase::Swap, Lane::Wait),
             Operation::Suspend { .. } | Operation::Remove(_) => (Phase::End, Lane::Wait),
         };
         self.ends[place] = Some(self.tasks.push(Task::Step(place), phase, lane, before));

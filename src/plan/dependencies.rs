@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 
 use super::action::{Action, ActionSet};
 use super::changes::Changes;
-use super::origin;
 use super::position::{ChangeId, StepId, UnsortedId};
 use super::step::{Operation, Preparation, Step};
 use super::step_ranges::StepRanges;
 use super::steps::Unsorted;
+use super::{copied_below, origin};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::stack::{IndexVec, Positions, Stacks};
@@ -58,7 +58,7 @@ pub(crate) struct Dependencies {
 impl Dependencies {
     /// Finds the dependencies that follow from the steps themselves and from the stacks.
     pub(crate) fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Unsorted { steps, step_actions, actions, ranges, .. } = unsorted;
+        let Unsorted { steps, step_actions, actions, ranges, passing, .. } = unsorted;
         let count = steps.len();
         let after = IndexVec::filled(Others::new(), count);
         let counts = IndexVec::filled(0, count);
@@ -76,6 +76,9 @@ impl Dependencies {
             dependencies.releases_lower(observed);
         }
         dependencies.ranges = ranges;
+        if !passing.is_empty() {
+            copied_below::order(&mut dependencies, &passing, changes, observed);
+        }
         dependencies
     }
 
@@ -224,6 +227,11 @@ impl Dependencies {
         }
     }
 
+    /// Whether a step suspends a device for good.
+    pub(crate) fn suspends_last(&self, step: UnsortedId) -> bool {
+        self.action(step) == Action::Suspend && !self.steps[step].holds_writes()
+    }
+
     /// A table is loaded, and I/O let through, after the steps of the lower devices; a lower device is suspended after
     /// those above it, because I/O that is caught between the two would not end.
     fn uses_lower(&mut self, changes: &Changes<'_>, ranges: &StepRanges) {
@@ -233,7 +241,7 @@ impl Dependencies {
                 let action = self.action(id);
                 let message = (action == Action::Message).then(|| &self.steps[id]);
                 let preparation = message.and_then(preparation);
-                let suspends = action == Action::Suspend;
+                let suspends = self.suspends_last(id);
                 if !opens(action) && !suspends && preparation.is_none() {
                     continue;
                 }
@@ -242,7 +250,7 @@ impl Dependencies {
                 for lower in changes.lowers[change].iter().copied().chain(copied) {
                     for below in ranges.of(lower) {
                         let action = self.action(below);
-                        if action == Action::Suspend {
+                        if self.suspends_last(below) {
                             self.add(id, below, Dependency::UsesLower);
                         } else if opens(action) && !suspends {
                             self.add(below, id, Dependency::UsesLower);
@@ -275,7 +283,7 @@ impl Dependencies {
 
     /// Orders the steps of a device through which an origin is written around those that make snapshots of it.
     fn around_snapshots(&mut self, made: &[UnsortedId], own: Vec<UnsortedId>) {
-        let ends_suspended = own.iter().any(|id| self.steps[*id].action() == Action::Suspend);
+        let ends_suspended = own.iter().any(|id| self.suspends_last(*id));
         for step in own {
             for snapshot in made {
                 match self.steps[step].action() {

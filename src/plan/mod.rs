@@ -19,6 +19,7 @@ mod circles;
 mod claims;
 mod compare;
 mod conflict;
+mod copied_below;
 mod deactivation;
 mod dependencies;
 pub mod document;

@@ -343,7 +343,7 @@ impl<'c, 'a> Order<'c, 'a> {
     /// Suspends the device after its last name, too.
     fn after_the_last_name(&mut self, taking: UnsortedId, added: UnsortedId) {
         let own = self.dependencies.after(taking).iter().filter(|(_, why)| *why == Dependency::SameDevice);
-        let suspends = |after: &UnsortedId| self.dependencies.action(*after) == Action::Suspend;
+        let suspends = |after: &UnsortedId| self.dependencies.suspends_last(*after);
         let own: Vec<UnsortedId> = own.map(|(after, _)| *after).filter(suspends).collect();
         for after in own {
             self.dependencies.add(added, after, Dependency::SameDevice);

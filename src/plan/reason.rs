@@ -51,6 +51,8 @@ pub enum Cause {
     Suspended,
     /// The device should be suspended, and is not.
     SuspendWanted,
+    /// This layer, which is put below the device, copies what the device writes.
+    CopiedBelow(Key),
     /// A table is in the inactive slot.
     InactiveTable,
     /// A table is in the inactive slot, which may use a device that is recreated.
@@ -210,7 +212,7 @@ impl Cause {
             Self::TemporaryName => {
                 "its name is a temporary one; by its key it is called that, unless its map says otherwise"
             }
-            Self::Replaced(_) | Self::Differs(_) | Self::Volume(_) => return None,
+            Self::Replaced(_) | Self::Differs(_) | Self::Volume(_) | Self::CopiedBelow(_) => return None,
         })
     }
 }
@@ -227,6 +229,11 @@ impl fmt::Display for Cause {
                 }
                 volume.suspended.iter().try_for_each(|key| write!(f, "; {key} is suspended meanwhile"))
             }
+            Self::CopiedBelow(layer) => write!(
+                f,
+                "@{layer} copies what it writes; a write under way would be missing there, so it is resumed only with its \
+                 new table"
+            ),
             _ => f.write_str(self.sentence().unwrap_or_default()),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Action, Held, InUse, Reason, Refusal};
+use super::{Action, Cause, Held, InUse, Reason, Refusal};
 use crate::access::Access;
 use crate::diff::TableDiff;
 use crate::identity::{DevNum, Key, Name, Uuid};
@@ -217,6 +217,12 @@ impl Step {
             Some(uuid) if !matches!(self.operation, Operation::SetUuid) => Id::Uuid(uuid.clone()),
             _ => Id::Name(self.name.clone()),
         }
+    }
+
+    /// Whether the step suspends a device until a later step of the plan gives it another table.
+    pub fn holds_writes(&self) -> bool {
+        matches!(self.operation, Operation::Suspend { .. })
+            && matches!(self.reason.cause, Cause::CopiedBelow(_))
     }
 
     /// Whether the message or step cancels a deferred removal.

@@ -7,6 +7,7 @@ use super::action::{Action, ActionSet};
 use super::change::{self, Change, Drift};
 use super::changes::Changes;
 use super::conflict::Conflict;
+use super::copied_below::{self, Passing};
 use super::position::{ChangeId, UnsortedId};
 use super::reason::{Cause, Consequence, Reason};
 use super::step::{CANCEL_REMOVAL, Create, LiveTable, Message, Operation, Reload, Remove, Step};
@@ -35,6 +36,8 @@ pub(crate) struct Unsorted {
     pub are_by_name: bool,
     /// The steps of each mapping.
     pub ranges: StepRanges,
+    /// The devices that are suspended before a layer below them is made live.
+    pub passing: Vec<Passing>,
 }
 
 /// Creates the steps of all mappings and orphans. Also returns the conflicts that only the steps show.
@@ -54,12 +57,20 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
         are_by_name &= steps[first.saturating_sub(1)..].is_sorted_by(|one, two| one.name <= two.name);
     };
     let volumes = preparation::volumes(changes);
+    let passing = copied_below::find(changes, observed);
     for id in busy {
         let first = steps.len();
         ranges.begin(*id, UnsortedId::new(first));
         let change = &changes.all[*id];
-        let before = |steps: &mut Vec<Step>| preparation::push(change, changes, &volumes, observed, steps);
+        let copied_by = copied_below::layer_below(&passing, *id, changes);
+        let before = |steps: &mut Vec<Step>| {
+            steps.extend(copied_by.map(|layer| suspend(change, Cause::CopiedBelow(layer.clone()), observed)));
+            preparation::push(change, changes, &volumes, observed, steps);
+        };
         of_mapping(change, observed, &before, &mut steps);
+        if copied_by.is_some() {
+            reload_suspended(&mut steps[first..]);
+        }
         preparation::tell_kept(change, changes, observed, &mut steps[first..]);
         if changes.index.snapshots.binary_search(id).is_ok() {
             hold(&mut steps[first..], &origins::held(change, changes, observed));
@@ -78,7 +89,7 @@ pub(crate) fn of(changes: &Changes<'_>, observed: &Observed) -> (Unsorted, Vec<C
     }
     weigh(&mut steps, first);
     let conflicts = taken_names(changes, observed, &steps, actions);
-    (Unsorted { steps: steps.into(), step_actions, actions, are_by_name, ranges }, conflicts)
+    (Unsorted { steps: steps.into(), step_actions, actions, are_by_name, ranges, passing }, conflicts)
 }
 
 /// Adds the steps of one mapping. `prepare` adds those that must come before its table is loaded.
@@ -104,6 +115,17 @@ fn of_mapping(
         Drift::InSync | Drift::NoTable | Drift::Differs(_) => {
             let Some(device) = change.device() else { return };
             stay(change, device, observed, prepare, steps);
+        }
+    }
+}
+
+/// Tells the swap of a device that an earlier step suspends it.
+fn reload_suspended(steps: &mut [Step]) {
+    for step in steps {
+        if let Operation::Reload(reload) = &mut step.operation
+            && let Some(reload) = Arc::get_mut(reload)
+        {
+            reload.suspended = true;
         }
     }
 }
@@ -143,7 +165,7 @@ fn make(change: &Change<'_>, cause: Cause, observed: &Observed, steps: &mut Vec<
     steps.push(create(change, cause));
     push_messages(change, steps);
     if change.mapping.state == State::Suspended {
-        steps.push(suspend(change, observed));
+        steps.push(suspend(change, Cause::SuspendWanted, observed));
     }
 }
 
@@ -176,7 +198,7 @@ fn stay(
     take_over(change, steps);
     rename(change, device, steps);
     if wants_suspended && (reloaded || !device.info.suspended) {
-        steps.push(suspend(change, observed));
+        steps.push(suspend(change, Cause::SuspendWanted, observed));
     }
 }
 
@@ -278,11 +300,11 @@ fn cancel_removal(change: &Change<'_>) -> Step {
     step(change, Class::Settle, Cause::RemovalPending.into(), Operation::Message(message))
 }
 
-fn suspend(change: &Change<'_>, observed: &Observed) -> Step {
+fn suspend(change: &Change<'_>, cause: Cause, observed: &Observed) -> Step {
     let anew = matches!(change.drift, Drift::Missing | Drift::Replaced(_));
     let users = change.device().filter(|_| !anew).map(|device| Box::new(users(device, observed)));
     let operation = Operation::Suspend { how: change.mapping.suspend, users: users.unwrap_or_default() };
-    let step = step(change, Class::Settle, Cause::SuspendWanted.into(), operation);
+    let step = step(change, Class::Settle, cause.into(), operation);
     if anew { Step { name: change.mapping.name.clone(), number: None, ..step } } else { step }
 }
 

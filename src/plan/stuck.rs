@@ -81,11 +81,16 @@ pub(super) fn order(dependencies: &mut Dependencies, changes: &Changes<'_>, obse
             reach.extend(look.below(at));
             let Identity::Mapping(below) = at else { continue };
             for suspend in dependencies.ranges.of(below) {
-                if dependencies.action(suspend) != Action::Suspend {
-                    continue;
-                }
-                for step in &waiting {
-                    dependencies.add(*step, suspend, Dependency::UsesLower);
+                if dependencies.suspends_last(suspend) {
+                    waiting.iter().for_each(|step| dependencies.add(*step, suspend, Dependency::UsesLower));
+                } else if dependencies.action(suspend) == Action::Suspend {
+                    let is_resumed = |id: &UnsortedId| dependencies.action(*id) == Action::Reload;
+                    let resumed = dependencies.ranges.of(below).find(is_resumed);
+                    for (resumed, step) in
+                        resumed.iter().flat_map(|resumed| waiting.iter().map(move |step| (resumed, step)))
+                    {
+                        dependencies.add(*resumed, *step, Dependency::UsesLower);
+                    }
                 }
             }
         }

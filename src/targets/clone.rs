@@ -161,6 +161,10 @@ impl Target for Clone {
         true
     }
 
+    fn copies_unasked(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

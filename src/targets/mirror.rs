@@ -246,6 +246,10 @@ impl Target for Mirror {
         state::fresh(self, row)
     }
 
+    fn copies_unasked(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

@@ -358,6 +358,10 @@ impl Target for Raid {
         self.remembers()
     }
 
+    fn copies_unasked(&self) -> bool {
+        self.level.family() != Family::Stripes
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

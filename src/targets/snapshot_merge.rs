@@ -79,6 +79,10 @@ impl Target for SnapshotMerge {
         true
     }
 
+    fn copies_unasked(&self) -> bool {
+        true
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

@@ -52,6 +52,10 @@ impl Run<'_, '_> {
             },
             Operation::Remove(_) => self.remove(step, &id),
             Operation::Suspend { how, .. } => {
+                if step.holds_writes() {
+                    self.memory.get_or_init(|| self.kernel.lock_memory());
+                    self.notices.suspended_until_swap();
+                }
                 self.kernel.suspend(&id, *how).map_err(|error| {
                     Failure::new(step, freeze::explained(self.kernel, (&id, &name), *how, error))
                 })?;

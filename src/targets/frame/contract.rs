@@ -276,6 +276,12 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         false
     }
 
+    /// Whether it copies from one lower device to another, or computes parity or checksums of what they hold, as soon as it is
+    /// live and without any I/O to it: a write to one of them that goes past it is missing in the copy.
+    fn copies_unasked(&self) -> bool {
+        false
+    }
+
     /// Whether the table of a live target shows that this message was carried out, so that comparing the tables compares
     /// it. What other messages did can't be told from the table.
     fn shows_message(&self, message: &str) -> bool {

@@ -295,6 +295,10 @@ impl Target for Integrity {
         state::fresh(row.length, self.recalculate)
     }
 
+    fn copies_unasked(&self) -> bool {
+        self.recalculate
+    }
+
     fn writes_unasked(&self) -> bool {
         true
     }

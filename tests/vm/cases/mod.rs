@@ -26,6 +26,7 @@ mod nodes;
 mod odd;
 mod outputs;
 mod ownership;
+mod put_below;
 mod queues;
 mod recovery;
 mod refusals;
@@ -263,6 +264,11 @@ cases! {
         one_swap_that_fails_puts_all_back
         a_signal_in_the_middle_puts_all_back
         fifty_volumes_of_one_pool;
+    put_below:
+        a_write_under_way_is_in_what_a_mirror_copies
+        a_write_under_way_is_in_what_a_clone_copies
+        a_write_under_way_is_in_what_an_array_copies
+        a_write_under_way_two_levels_up_is_in_the_copy;
     snapshots:
         one_of_each_chunk_is_whole
         several_with_other_chunks_are_whole

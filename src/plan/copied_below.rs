@@ -5,13 +5,11 @@
 //! device that is still on its old table, goes past the layer: where its region was copied already, the copy lacks it. So
 //! such a device is suspended first, which waits for its writes, and resumed with its new table.
 
-use super::action::Action;
 use super::change::{Change, Drift};
 use super::changes::Changes;
-use super::dependencies::{Dependencies, Dependency};
 use super::ground::{Ground, Moment, Use};
 use super::overlap::Identity;
-use super::position::{ChangeId, UnsortedId};
+use super::position::ChangeId;
 use crate::config::State;
 use crate::identity::Key;
 use crate::observed::Observed;
@@ -21,8 +19,8 @@ use crate::table::Row;
 /// A device, and a layer that copies what it writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passing {
-    writer: ChangeId,
-    layer: ChangeId,
+    pub writer: ChangeId,
+    pub layer: ChangeId,
 }
 
 /// Finds the devices whose writes would pass a layer that is put below them.
@@ -50,6 +48,17 @@ pub(crate) fn find(changes: &Changes<'_>, observed: &Observed) -> Vec<Passing> {
     found
 }
 
+/// Whether a device is made on another one as both are.
+pub(crate) fn is_above_now(
+    upper: ChangeId,
+    lower: ChangeId,
+    changes: &Changes<'_>,
+    observed: &Observed,
+) -> bool {
+    let look = Look { changes, observed, ground: Ground::new(changes, observed) };
+    look.reached_now(upper).contains(&Identity::Mapping(lower))
+}
+
 /// The key of the layer for which a device is suspended, if it is.
 pub(crate) fn layer_below<'c>(
     passing: &[Passing],
@@ -58,49 +67,6 @@ pub(crate) fn layer_below<'c>(
 ) -> Option<&'c Key> {
     let own = passing.iter().find(|one| one.writer == writer)?;
     Some(&changes.all[own.layer].mapping.key)
-}
-
-/// Suspends the writers, upper ones first, before the layers are made live. A call that would wait for a writer comes after
-/// that is resumed (`stuck`).
-pub(crate) fn order(
-    dependencies: &mut Dependencies,
-    passing: &[Passing],
-    changes: &Changes<'_>,
-    observed: &Observed,
-) {
-    let ground = Ground::new(changes, observed);
-    let mut suspends: Vec<(ChangeId, UnsortedId)> = Vec::new();
-    for Passing { writer, layer } in passing {
-        let held = dependencies.ranges.of(*writer).find(|id| dependencies.steps[*id].holds_writes());
-        let Some(held) = held else { continue };
-        let serves = |id: &UnsortedId| {
-            matches!(dependencies.action(*id), Action::Create | Action::Reload | Action::Resume)
-        };
-        let live: Vec<UnsortedId> = dependencies.ranges.of(*layer).filter(serves).collect();
-        live.into_iter().for_each(|id| dependencies.add(held, id, Dependency::Origin));
-        suspends.push((*writer, held));
-    }
-    suspends.sort_unstable();
-    suspends.dedup();
-    for (upper, first) in &suspends {
-        for (lower, then) in &suspends {
-            if upper != lower && is_above_now(*upper, *lower, changes, &ground, observed) {
-                dependencies.add(*first, *then, Dependency::UsesLower);
-            }
-        }
-    }
-}
-
-/// Whether a device is made on another one as both are.
-fn is_above_now(
-    upper: ChangeId,
-    lower: ChangeId,
-    changes: &Changes<'_>,
-    ground: &Ground<'_, '_>,
-    observed: &Observed,
-) -> bool {
-    let below = Look { changes, observed, ground: ground.clone() };
-    below.reached_now(upper).contains(&Identity::Mapping(lower))
 }
 
 /// Whether a mapping becomes live by another call than the swap of its device, with a target that copies by itself.

@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 
 use super::action::{Action, ActionSet};
 use super::changes::Changes;
+use super::origin;
 use super::position::{ChangeId, StepId, UnsortedId};
 use super::step::{Operation, Preparation, Step};
 use super::step_ranges::StepRanges;
 use super::steps::Unsorted;
-use super::{copied_below, origin};
 use crate::identity::{DevNum, Name, Uuid};
 use crate::observed::Observed;
 use crate::stack::{IndexVec, Positions, Stacks};
@@ -58,7 +58,7 @@ pub(crate) struct Dependencies {
 impl Dependencies {
     /// Finds the dependencies that follow from the steps themselves and from the stacks.
     pub(crate) fn new(unsorted: Unsorted, changes: &Changes<'_>, observed: &Observed) -> Self {
-        let Unsorted { steps, step_actions, actions, ranges, passing, .. } = unsorted;
+        let Unsorted { steps, step_actions, actions, ranges, .. } = unsorted;
         let count = steps.len();
         let after = IndexVec::filled(Others::new(), count);
         let counts = IndexVec::filled(0, count);
@@ -76,9 +76,6 @@ impl Dependencies {
             dependencies.releases_lower(observed);
         }
         dependencies.ranges = ranges;
-        if !passing.is_empty() {
-            copied_below::order(&mut dependencies, &passing, changes, observed);
-        }
         dependencies
     }
 

@@ -60,7 +60,6 @@ pub(crate) struct Use {
 type Through = SmallVec<[Identity; 2]>;
 
 /// The devices of a kernel and of a map, to be followed down.
-#[derive(Clone, Copy)]
 pub(crate) struct Ground<'c, 'a> {
     changes: &'c Changes<'a>,
     observed: &'c Observed,

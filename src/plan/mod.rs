@@ -20,6 +20,7 @@ mod claims;
 mod compare;
 mod conflict;
 mod copied_below;
+mod copied_order;
 mod deactivation;
 mod dependencies;
 pub mod document;

@@ -19,6 +19,7 @@ use indexmap::IndexSet;
 use super::action::Action;
 use super::changes::Changes;
 use super::conflict::{Conflict, Obstacle};
+use super::copied_order;
 use super::dependencies::{Dependencies, Dependency, Places};
 use super::exchange;
 use super::position::{StepId, UnsortedId};
@@ -44,8 +45,10 @@ pub(crate) fn sort(
     conflicts: &mut Vec<Conflict>,
 ) -> Sorted {
     let ranks = Ranks::of(&unsorted, observed);
+    let passing = unsorted.passing.clone();
     let mut dependencies = Dependencies::new(unsorted, changes, observed);
     takeovers::add(&mut dependencies, changes, observed, transfers);
+    copied_order::add(&mut dependencies, &passing, changes, observed);
     stuck::order(&mut dependencies, changes, observed);
     let mut order = Order::new(dependencies, changes, ranks);
     loop {

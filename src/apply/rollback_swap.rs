@@ -226,6 +226,10 @@ impl<'m> WayBack<'m> {
             Some(now) if !self.has_old_table(&now) => {
                 RemnantState::NewTable { name, suspended: now.info.suspended, old: None }
             }
+            // A resume would make the table in that slot live. Who suspended the device tells of the resume after it.
+            Some(now) if now.info.inactive_table && now.info.suspended && self.was_suspended() => {
+                RemnantState::InactiveTable { name }
+            }
             Some(now) if now.info.suspended => RemnantState::Suspended { name },
             Some(_) => RemnantState::Unlike { name },
         };

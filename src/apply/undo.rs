@@ -112,8 +112,20 @@ impl<'k> Undo<'k> {
         old.map(|old| self.as_now(&old.rows)).unwrap_or_default()
     }
 
-    /// Resumes a device that was suspended around other changes.
+    /// Resumes a device that was suspended around other changes. A new table that is still in its inactive slot would become
+    /// live, so it goes first.
     pub(crate) fn resume(&mut self, id: &Id, name: &Name) {
+        if matches!(self.kernel.device(id, Slot::Live), Ok(Some(now)) if now.info.inactive_table) {
+            let is_this = |one: &Remnant| {
+                one.id.as_ref() == Some(id) && matches!(one.state, RemnantState::InactiveTable { .. })
+            };
+            self.left.retain(|(one, _)| !is_this(one));
+            if let Err(error) = self.twice(|| self.kernel.clear(id)) {
+                self.left(Remnant::new(RemnantState::InactiveTable { name: name.clone() }, id, Some(error)));
+                self.left(Remnant::new(RemnantState::Suspended { name: name.clone() }, id, None));
+                return;
+            }
+        }
         let outcome = self.twice(|| self.kernel.resume(id));
         self.note(outcome, id, RemnantState::Suspended { name: name.clone() });
     }

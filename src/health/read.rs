@@ -77,7 +77,9 @@ pub(crate) fn may_leave(table: &[RawRow]) -> bool {
 pub(crate) fn may_matter(table: &[RawRow]) -> bool {
     let matters = |row: &RawRow| {
         let target = targets::parse(&row.kind, row.params()).ok();
-        target.is_some_and(|target| target.unfinished().is_some() || target.may_need_repair())
+        target.is_some_and(|target| {
+            target.unfinished().is_some() || target.may_need_repair() || target.state_tells_needs()
+        })
     };
     table.iter().any(|row| traits(row).status != Status::None && matters(row))
 }

@@ -23,6 +23,7 @@ use super::placement::{self, Placement};
 use super::position::{ChangeId, MappingId};
 use super::repairs;
 use super::resolve::Resolver;
+use super::unfinished;
 use crate::config::{Map, Mapping, State};
 use crate::device::Device;
 use crate::diff::{self, Difference, TableDiff, Verdict};
@@ -151,12 +152,14 @@ impl<'a> Comparison<'a> {
                 obstacles.extend(assumed);
             }
             if let Drift::Differs(_) = drift {
-                obstacles.extend(repairs::before_reload(&rows, found));
+                let unfinished = unfinished::before_reload(&rows, found).map(Obstacle::UnfinishedFirst);
+                obstacles.extend(repairs::before_reload(&rows, found).or(unfinished));
             }
             // A live table may not fit any more, though it is not loaded now.
             let is_cut = drift == Drift::InSync && lowers.iter().any(|id| self.changes.all[*id].shrinks());
             if drift.loads_table() || is_cut {
                 obstacles.extend(on_disk::contradictions(&rows, below));
+                obstacles.extend(on_disk::shortages(&rows, below));
             }
             blocked = !obstacles.is_empty();
             if blocked {

@@ -23,7 +23,7 @@ use crate::identity::{Called, DevNum, Key, Name, Uuid};
 use crate::kernel::Absence;
 use crate::keys::MissingKey;
 use crate::observed::{Circle, Gone};
-use crate::targets::{Contradiction, NoRoom, Problem, Repair};
+use crate::targets::{Contradiction, NoRoom, Problem, Repair, Shortage, UnfinishedFirst};
 
 /// A conflict of one mapping, which blocks the whole map: no step is applied while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub enum Obstacle {
     Contradiction(Contradiction),
     /// The metadata of the live table must be repaired before another one can be loaded.
     Repair(Repair),
+    /// The live table has something left, and the kernel refuses the new one meanwhile.
+    UnfinishedFirst(UnfinishedFirst),
     /// The mapping needs a volume that its pool can't make.
     VolumeOfDamagedPool {
         /// The id of the volume.
@@ -154,6 +156,8 @@ pub enum Obstacle {
         /// The size of the mapping, in sectors.
         size: u64,
     },
+    /// A lower device is shorter, or becomes shorter, than what the target has on it already.
+    LowerHoldsMore(Shortage),
     /// A pool is new, and does not have the volume that the table needs.
     VolumeAbsent {
         /// The pool, as the map writes it.

@@ -68,6 +68,7 @@ mod suspended_below;
 mod takeovers;
 mod transfer;
 mod types;
+mod unfinished;
 mod unseen;
 mod unseen_fact;
 mod unwell;

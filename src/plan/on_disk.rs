@@ -56,6 +56,39 @@ pub(super) fn contradictions(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Vec<
     found.map(Obstacle::Contradiction).collect()
 }
 
+/// Finds the lower devices that are, or become, shorter than what a target has on them.
+pub(super) fn shortages(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    for row in rows {
+        let (places, heads) =
+            (row.target.metadata(), lowers.observed.head_bytes(lowers.changes.map, row.target.as_ref()));
+        let size_of = |device: &Device| lowers.size(device);
+        let live = lowers.live(row).filter(|live| has_same_lowers(row, live));
+        let on_disk = OnDisk {
+            places: &places,
+            heads: &heads,
+            length: row.length,
+            size_of: &size_of,
+            live: live.is_some(),
+        };
+        let seen = lowers.device.and_then(|device| lowers.observed.by_number(device.info.number));
+        let health = seen.and_then(|seen| seen.health.as_deref());
+        let state = live.and_then(|live| health?.state(live.start, live.length));
+        found.extend(row.target.needs(&on_disk, state).iter().filter_map(|need| {
+            let lower = lowers.lower(need.device);
+            let cut = || lower.cut().and_then(|(key, size)| need.shortage_below(key, size));
+            need.shortage(lower.size()?).or_else(cut)
+        }));
+    }
+    found.into_iter().map(Obstacle::LowerHoldsMore).collect()
+}
+
+/// Whether two rows have the same lower devices, in the same order.
+fn has_same_lowers(one: &Row, other: &Row) -> bool {
+    let numbers = |row: &Row| row.lower_devices().iter().map(|lower| lower.device.number).collect::<Vec<_>>();
+    numbers(one) == numbers(other)
+}
+
 /// Returns the difference that a lower device makes which has grown, or grows, and which a live table that stays the
 /// same would not use.
 pub(super) fn outgrown(rows: &[Row], lowers: LowerDevices<'_, '_>) -> Option<TableDiff> {

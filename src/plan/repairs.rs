@@ -60,7 +60,7 @@ fn repair(seen: &Seen, live: &Row, grows: bool) -> Option<Repair> {
 }
 
 /// Whether two rows have their metadata at the same places.
-fn has_same_metadata(one: &Row, other: &Row) -> bool {
+pub(super) fn has_same_metadata(one: &Row, other: &Row) -> bool {
     let (one, other) = (one.target.metadata(), other.target.metadata());
     one.len() == other.len() && one.iter().zip(&other).all(|(one, other)| one.is_at(other))
 }

@@ -16,9 +16,9 @@ use super::choice::choice;
 use super::state::Damage;
 use super::{
     ANY_WORD, Blocks, Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect,
-    FreshRow, LiveRow, MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems,
-    RemainingLength, Remedy, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits,
-    Unfinished, Words, alternatives, le32, option,
+    FreshRow, Left, LiveRow, MessageForm, Metadata, Need, OnDisk, Options, OwnIo, ParamsError, Printer,
+    Problems, RemainingLength, Remedy, Repair, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind,
+    Traits, Unfinished, Words, alternatives, le32, of_type, option,
 };
 use crate::device::Device;
 use crate::policy::Class;
@@ -245,6 +245,17 @@ impl Target for Cache {
         if self.policy == CLEANER { Remedy::Wait } else { Remedy::Order("set policy = \"cleaner\", apply") }
     }
 
+    /// Passthrough needs clean metadata (`cache_create`, `EBUSY`), and a dirty block behind the end of the origin ends the
+    /// load of the mappings (`load_mapping`, `EFBIG`; both in `drivers/md/dm-cache-target.c`).
+    fn refused_unfinished(&self, length: u64, live: &dyn Target, live_length: u64) -> Option<&'static str> {
+        let live: &Self = of_type(live)?;
+        let is_passthrough = |cache: &Self| cache.mode() == CacheMode::Passthrough;
+        if is_passthrough(self) && !is_passthrough(live) {
+            return Some("mode = \"passthrough\"");
+        }
+        (length < live_length).then_some("a shorter row")
+    }
+
     fn read_state(&self, words: &mut Words<'_>, _: LiveRow) -> Result<Box<dyn State>, ParamsError> {
         state::read(words)
     }
@@ -342,6 +353,30 @@ impl Target for Cache {
         let block = Sectors(u64::from(le32(head, 232)?));
         let known = Some(block).filter(|block| block.0 > 0)?;
         Contradiction::field(&self.metadata, "the cache's metadata", "block_size", &known, &self.block_size)
+    }
+
+    /// The metadata counts the blocks of the cache device (`cache_blocks`), and the kernel lets go of those behind a smaller
+    /// size unless one is dirty: then it refuses the resume, and marks the metadata (`dm_cache_resize` in
+    /// `drivers/md/dm-cache-metadata.c`). Which are dirty is not in the superblock.
+    fn needs(&self, on_disk: &OnDisk<'_>, state: Option<&dyn State>) -> Vec<Need<'_>> {
+        let head = on_disk.first();
+        let own =
+            head.and_then(|head| Need::of_space_map(&self.metadata, head, 64, "the metadata of the cache"));
+        let counted = || {
+            let head = head?;
+            let blocks = u64::from(le32(head, 240)?);
+            blocks.checked_mul(u64::from(le32(head, 232)?)).filter(|least| *least > 0)
+        };
+        let least = state.and_then(State::in_use).or_else(counted);
+        let left = match state {
+            Some(state) => state.left(),
+            None if self.mode() == CacheMode::Writeback => Some(Left::Untold(Unfinished::DirtyBlocks)),
+            None => None,
+        };
+        let remedy = "give it its size back; to have a smaller one set policy = \"cleaner\", apply, wait with `dmctl wait`, \
+                      and make the cache on other metadata";
+        let blocks = least.map(|least| Need { device: &self.cache, least, of: "the cache", left, remedy });
+        blocks.into_iter().chain(own).collect()
     }
 }
 

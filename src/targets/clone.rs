@@ -9,8 +9,9 @@ use smallvec::smallvec;
 
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow,
-    MessageForm, Metadata, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy,
-    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64, option,
+    MessageForm, Metadata, Need, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength,
+    Remedy, SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, le64,
+    option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -229,6 +230,12 @@ impl Target for Clone {
         let regions =
             Contradiction::field(&self.metadata, METADATA, "region_size", &region, &self.region_size);
         regions.or_else(|| Contradiction::field(&self.metadata, METADATA, "length", &length.0, &length.1))
+    }
+
+    /// The space map is in the superblock as well (`metadata_space_map_root`).
+    fn needs(&self, on_disk: &OnDisk<'_>, _: Option<&dyn State>) -> Vec<Need<'_>> {
+        let need = |head| Need::of_space_map(&self.metadata, head, 44, "the metadata of the clone");
+        on_disk.first().and_then(need).into_iter().collect()
     }
 }
 

@@ -9,8 +9,8 @@ use smallvec::smallvec;
 
 use super::{
     Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, FreshRow, LiveRow,
-    MessageForm, Metadata, OnDisk, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf, State,
-    Status, Target, TargetKind, Traits, Words, le32,
+    MessageForm, Metadata, Need, OnDisk, OwnIo, ParamsError, Printer, Problems, RemainingLength, SizeOf,
+    State, Status, Target, TargetKind, Traits, Words, le32,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -142,6 +142,12 @@ impl Target for Era {
         let block = Sectors(u64::from(le32(on_disk.first()?, 172)?));
         let known = Some(block).filter(|block| block.0 > 0)?;
         Contradiction::field(&self.metadata, "the metadata of era", "block_size", &known, &self.block_size)
+    }
+
+    /// The space map is in the superblock as well (`metadata_space_map_root`).
+    fn needs(&self, on_disk: &OnDisk<'_>, _: Option<&dyn State>) -> Vec<Need<'_>> {
+        let need = |head| Need::of_space_map(&self.metadata, head, 44, "the metadata of era");
+        on_disk.first().and_then(need).into_iter().collect()
     }
 }
 

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::choice::choice;
 use super::{
     Below, Copy, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow, Health,
-    LiveRow, Metadata, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy, SizeOf,
-    SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with, option,
+    LiveRow, Metadata, Need, OnDisk, Options, OwnIo, ParamsError, Printer, Problems, RemainingLength, Remedy,
+    SizeOf, SizeTaken, State, Status, Syntax, Target, TargetKind, Traits, Unfinished, Words, begins_with,
+    option,
 };
 use crate::device::Device;
-use crate::units::Sectors;
+use crate::units::{SECTOR, Sectors};
 
 /// `MIRROR_MAGIC` of `dm-log.c`, the first 4 bytes of a log device (`struct log_header_disk`): `MiRr`.
 const MAGIC: u32 = 0x4d69_5272;
@@ -261,6 +262,16 @@ impl Target for Mirror {
             |device| DeviceUse::whole(device, DeviceAccess::Write).apart().taking_size(SizeTaken::Checked);
         let log = self.log.device.iter().map(|log| whole(log).with_own_io(OwnIo::Flushed));
         log.chain(self.legs.iter().map(|leg| DeviceUse::write(&leg.device, leg.offset.0, length))).collect()
+    }
+
+    /// A header of two sectors, and a bit a region in whole words (`create_log_context`).
+    fn needs(&self, on_disk: &OnDisk<'_>, _: Option<&dyn State>) -> Vec<Need<'_>> {
+        const HEADER: u64 = 2;
+        let regions = on_disk.length.div_ceil(self.log.region_size.0.max(1));
+        let least = HEADER + regions.div_ceil(32).saturating_mul(4).div_ceil(SECTOR);
+        let of = "the log of the mirror";
+        let need = |device| Need { device, least, of, left: None, remedy: "make it larger" };
+        self.log.device.iter().map(need).collect()
     }
 
     fn devices_mut(&mut self) -> Vec<&mut Device> {

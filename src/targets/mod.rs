@@ -9,7 +9,7 @@
 //!
 //! A type that is not in the list is handled by `generic`: its words are compared one by one.
 
-mod cache;
+pub(crate) mod cache;
 mod clone;
 mod crypt;
 mod delay;
@@ -44,6 +44,7 @@ mod frame;
 #[cfg(test)]
 mod kit;
 
+pub use frame::UnfinishedFirst;
 pub(crate) use frame::state;
 use frame::state::MetadataMode;
 pub use frame::state::{
@@ -52,9 +53,9 @@ pub use frame::state::{
 pub use frame::{
     ANY_WORD, Below, Block, Blocks, Change, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Difference,
     Differences, Doc, Effect, Handover, Hazards, IgnoredValue, Incomparable, KeptTags, Kind, MessageForm,
-    MessageRisk, MessageText, Mode, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order, OriginUse,
-    OwnIo, ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, Repair, SizeTaken,
-    Status, Style, Target, Traits, Unit, Value, VolumeList,
+    MessageRisk, MessageText, Mode, Need, NeededBelow, NeededQueue, NeededTags, NoRoom, OnDisk, Order,
+    OriginUse, OwnIo, ParamsError, Place, Prepare, Problem, Problems, QueueKind, RemainingLength, Repair,
+    Shortage, SizeTaken, Status, Style, Target, Traits, Unit, Value, VolumeList,
 };
 pub use frame::{After, Leaving, Reading, Unreadable, read_state};
 use frame::{

@@ -9,9 +9,9 @@ use smallvec::smallvec;
 
 use super::{
     Blocks, Contradiction, DeviceAccess, DeviceUse, DeviceUses, Differences, Doc, Effect, Found, FreshRow,
-    Handover, Hazards, LiveRow, Metadata, OnDisk, Options, OriginUse, OwnIo, ParamsError, Printer, Problems,
-    RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with, le32,
-    option,
+    Handover, Hazards, LiveRow, Metadata, Need, OnDisk, Options, OriginUse, OwnIo, ParamsError, Printer,
+    Problems, RemainingLength, SizeOf, State, Status, Syntax, Target, TargetKind, Traits, Words, begins_with,
+    le32, option,
 };
 use crate::device::Device;
 use crate::units::Sectors;
@@ -232,6 +232,16 @@ impl Target for Snapshot {
         let chunk =
             Some(Sectors(u64::from(le32(head, 12)?))).filter(|chunk| chunk.0 > 0 && self.chunk.0 > 0)?;
         Contradiction::field(&self.cow, "the header of the snapshot", "chunk", &chunk, &self.chunk)
+    }
+
+    fn needs(&self, _: &OnDisk<'_>, state: Option<&dyn State>) -> Vec<Need<'_>> {
+        let of = "what the snapshot keeps";
+        let need = |least| Need { device: &self.cow, least, of, left: None, remedy: Need::SIZE_BACK };
+        state.and_then(State::in_use).map(need).into_iter().collect()
+    }
+
+    fn state_tells_needs(&self) -> bool {
+        true
     }
 
     fn hazards(&self) -> Hazards {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::snapshot::Snapshot;
 use super::{
     Contradiction, Copy, DeviceAccess, DeviceUses, Differences, Doc, FreshRow, Handover, LiveRow, Metadata,
-    OnDisk, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
+    Need, OnDisk, OriginUse, ParamsError, Printer, Problems, RemainingLength, SizeOf, State, Status, Target,
     TargetKind, Traits, Unfinished, Words,
 };
 use crate::device::Device;
@@ -128,6 +128,10 @@ impl Target for SnapshotMerge {
 
     fn contradiction(&self, on_disk: &OnDisk<'_>) -> Option<Contradiction> {
         self.0.contradiction(on_disk)
+    }
+
+    fn needs(&self, on_disk: &OnDisk<'_>, state: Option<&dyn State>) -> Vec<Need<'_>> {
+        self.0.needs(on_disk, state)
     }
 }
 

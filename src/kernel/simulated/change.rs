@@ -230,6 +230,7 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
         return Err(Refusal::new(Errno::EINVAL, "preresume failed, error = -22"));
     }
     thin::preresume(model, &live)?;
+    status::shrunk(model, &live)?;
     if !is_swapped {
         status::preresume(model, &live)?;
     }
@@ -238,6 +239,7 @@ fn resume(model: &mut Model, number: DevNum, fault: Option<Fault>) -> Result<(),
     model.write(writes);
     if is_swapped {
         model.write(integrity::at_swap(model, &live));
+        model.write(metadata::at_swap(model, &live));
     }
     if let Some(mapping) = model.mapping_mut(number) {
         mapping.suspended = false;

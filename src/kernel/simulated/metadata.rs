@@ -15,7 +15,8 @@ use super::{integrity, superblock};
 use crate::device::Device;
 use crate::identity::DevNum;
 use crate::table::RawRow;
-use crate::targets::{self, Found, Metadata, OnDisk, Target};
+use crate::targets::cache::Cache;
+use crate::targets::{self, Found, Metadata, Need, OnDisk, Target, of_type};
 use crate::units::SECTOR;
 
 /// When fresh metadata is written.
@@ -148,10 +149,26 @@ fn contradicts(model: &Model, holder: DevNum, row: &RawRow, typed: &dyn Target) 
     });
     let size_of = |device: &Device| model.sectors(device.number?);
     let on_disk = OnDisk { places: &places, heads: &heads, length: row.length, size_of: &size_of, live };
+    // Blocks of metadata that are in use and not there can't be read (`dm_tm_open_with_sm`).
+    let in_use = superblock::blocks_in_use(typed.kind()).and_then(|at| long_at(on_disk.first()?, at));
+    let there = || Some(model.sectors(places.first()?.device.number?)? / 8);
+    if in_use.is_some_and(|in_use| there().is_some_and(|there| there < in_use)) {
+        return Err(Refusal::new(Errno::EIO, format!("{}: couldn't open metadata space map", typed.kind())));
+    }
+    // `create_log_context` in `drivers/md/dm-log.c`.
+    let short = |need: &Need<'_>| size_of(need.device).is_some_and(|size| need.shortage(size).is_some());
+    if typed.kind() == "mirror" && typed.needs(&on_disk, None).iter().any(short) {
+        return Err(Refusal::invalid("mirror: Error creating mirror dirty log"));
+    }
     match typed.contradiction(&on_disk) {
         Some(contradiction) => Err(Refusal::new(Errno::EINVAL, format!("{}: {contradiction}", typed.kind()))),
         None => Ok(()),
     }
+}
+
+/// Reads a little-endian number of 8 bytes.
+fn long_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|number| u64::from_le_bytes(*number))
 }
 
 /// Returns the parameters of a snapshot as the kernel has them: with the chunk size of its header, where there is one.
@@ -168,6 +185,23 @@ pub(super) fn with_header(model: &Model, typed: &dyn Target, params: String) -> 
     let Some(chunk) = header else { return params };
     let words = params.split(' ').enumerate().map(|(at, word)| if at == CHUNK { &chunk } else { word });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the writes of a table that becomes live: the metadata of a cache counts the blocks of its fast device
+/// (`dm_cache_resize` in `drivers/md/dm-cache-metadata.c`).
+pub(super) fn at_swap(model: &Model, table: &Loaded) -> Vec<Write> {
+    const CACHE_BLOCKS: usize = 240;
+    const HEAD: usize = 512;
+    let counted = |row: &RawRow| {
+        let typed = targets::parse(&row.kind, row.params()).ok()?;
+        let cache: &Cache = of_type(typed.as_ref())?;
+        let number = cache.metadata.number?;
+        let mut head = model.peek(number, 0, HEAD)?;
+        let blocks = model.sectors(cache.cache.number?)?.checked_div(cache.block_size.0)?;
+        head.get_mut(CACHE_BLOCKS..CACHE_BLOCKS + 4)?.copy_from_slice(&blocks.to_le_bytes()[..4]);
+        model.writes(number, 0, &head)
+    };
+    table.rows.iter().filter_map(counted).flatten().collect()
 }
 
 /// Returns the writes of a resume that makes a table live.

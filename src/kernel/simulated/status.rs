@@ -81,6 +81,27 @@ pub(super) fn preresume(model: &Model, live: &Loaded) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses to resume a cache whose fast device has fewer blocks than it counts, where any is dirty (`can_resize` in
+/// `drivers/md/dm-cache-target.c`). The model does not know which ones are.
+pub(super) fn shrunk(model: &Model, live: &Loaded) -> Result<(), Refusal> {
+    let is_short = |row: &RawRow| {
+        let target = targets::parse(&row.kind, row.params()).ok()?;
+        let state =
+            read_state(target.as_ref(), live.states.get(&row.start)?, LiveRow::of(row.length)).ok()?.state;
+        let lower =
+            target.lower_devices(row.length).into_iter().find(|lower| lower.size == SizeTaken::AtLoad)?;
+        let size = model.sectors(lower.device.number?)?;
+        (state.left().is_some() && size < state.in_use()?).then_some(())
+    };
+    match live.rows.iter().find_map(is_short) {
+        Some(()) => Err(Refusal::new(
+            Errno::EINVAL,
+            "cache: unable to shrink cache due to dirty blocks; preresume failed, error = -22",
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Returns what a target counts of a lower device that has more by now, and what that has, both in sectors.
 fn grown(model: &Model, row: &RawRow, text: &str) -> Option<(u64, u64)> {
     let target = targets::parse(&row.kind, row.params()).ok()?;

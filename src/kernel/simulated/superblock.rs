@@ -6,6 +6,7 @@ use crate::table::RawRow;
 const DEFAULT_CHUNK: u64 = 32;
 
 /// A number in a superblock.
+#[derive(Clone)]
 pub(super) struct Field {
     /// Its offset in bytes.
     pub at: usize,
@@ -32,9 +33,9 @@ pub(super) fn fields(row: &RawRow, index: usize, room: u64) -> Vec<Field> {
     let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
     match row.kind.as_str() {
         "thin-pool" => vec![word(336, number(2))],
-        "cache" => vec![word(232, number(3))],
-        "era" => vec![word(172, number(2))],
-        "clone" => vec![long(172, number(3)), long(180, row.length)],
+        "cache" => [vec![word(232, number(3))], space_map(64, room)].concat(),
+        "era" => [vec![word(172, number(2))], space_map(44, room)].concat(),
+        "clone" => [vec![long(172, number(3)), long(180, row.length)], space_map(44, room)].concat(),
         "snapshot" | "snapshot-merge" => {
             vec![word(12, Some(number(3)).filter(|chunk| *chunk > 0).unwrap_or(DEFAULT_CHUNK))]
         }
@@ -45,6 +46,24 @@ pub(super) fn fields(row: &RawRow, index: usize, room: u64) -> Vec<Field> {
         "integrity" => integrity(&words),
         "raid" => raid(&words, index),
         _ => Vec::new(),
+    }
+}
+
+/// The blocks of 4 KiB that fresh metadata takes, all at the beginning of its device.
+const FRESH_BLOCKS: u64 = 6;
+
+/// The space map of metadata: the blocks of the device, and those in use (`struct disk_sm_root`).
+fn space_map(at: usize, room: u64) -> Vec<Field> {
+    let blocks = room / 8;
+    vec![long(at, blocks), long(at + 8, blocks.min(FRESH_BLOCKS))]
+}
+
+/// Returns where the superblock of such metadata has the number of blocks in use.
+pub(super) fn blocks_in_use(kind: &str) -> Option<usize> {
+    match kind {
+        "cache" => Some(72),
+        "era" | "clone" => Some(52),
+        _ => None,
     }
 }
 

@@ -111,6 +111,10 @@ impl State for CacheState {
         (blocks > counted).then_some(counted.checked_mul(self.block_sectors)?)
     }
 
+    fn in_use(&self) -> Option<u64> {
+        self.resident_blocks.total.checked_mul(self.block_sectors)
+    }
+
     fn counters(&self) -> &'static [&'static str] {
         &["read_hits", "read_misses", "write_hits", "write_misses", "demotions", "promotions"]
     }

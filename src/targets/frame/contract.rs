@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::state::{Copy, Damage, FreshRow, LiveRow, Remedy, State, Unfinished, Wordless};
 use super::{
-    Below, Contradiction, DeviceUses, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata,
+    Below, Contradiction, DeviceUses, Differences, Doc, Effect, Handover, Hazards, KeptTags, Metadata, Need,
     NeededBelow, NeededQueue, OnDisk, Order, OriginUse, ParamsError, Prepare, Printer, Problems,
     RemainingLength, Repair, SizeOf, Style, Traits, VolumeList, Words, redact_unknown,
 };
@@ -140,6 +140,18 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
         None
     }
 
+    /// Lists what it has in use of its lower devices beside the sectors that its rows are on, as its metadata on disk and its
+    /// state tell: a device that is shorter loses some of it. `state` is that of a live row on the same devices.
+    fn needs(&self, on_disk: &OnDisk<'_>, state: Option<&dyn State>) -> Vec<Need<'_>> {
+        let _ = (on_disk, state);
+        Vec::new()
+    }
+
+    /// Whether its state alone tells what it [needs](Self::needs).
+    fn state_tells_needs(&self) -> bool {
+        false
+    }
+
     /// Reads the state that the kernel prints of a live row with this target: its own words, up to those that a newer
     /// kernel adds at the end. Called for targets whose traits tell of a state; for the others with no words.
     fn read_state(&self, words: &mut Words<'_>, row: LiveRow) -> Result<Box<dyn State>, ParamsError> {
@@ -209,6 +221,13 @@ pub trait Target: ErasedTarget + Any + Send + Sync {
     /// Lists the devices that keep what is left of it once its device is removed: a table with them has it all again.
     fn keepers(&self) -> Vec<&Device> {
         Vec::new()
+    }
+
+    /// Returns what of a row of `length` sectors with this target the kernel refuses as long as something is
+    /// [left](State::left) of the row `live` that it takes the place of, and that has the same metadata.
+    fn refused_unfinished(&self, length: u64, live: &dyn Target, live_length: u64) -> Option<&'static str> {
+        let _ = (length, live, live_length);
+        None
     }
 
     /// Returns the device whose blocks it hands over or takes over.

@@ -76,6 +76,15 @@ impl Usage {
         }
     }
 
+    /// Returns how many sectors of the COW device are in use: chunks are taken in order (`persistent_prepare_exception` and
+    /// `transient_prepare_exception`).
+    fn in_use(self) -> Option<u64> {
+        match self {
+            Self::Valid { sectors, .. } => Some(sectors.used),
+            Self::Invalid | Self::MergeFailed | Self::Overflow => None,
+        }
+    }
+
     fn figures(self) -> Option<String> {
         let Self::Valid { sectors: Tally { used, total }, .. } = self else { return None };
         Some(format!("{} of {} in use", Sectors(used).human(), Sectors(total).human()))
@@ -119,6 +128,10 @@ impl State for SnapshotState {
         self.0.figures()
     }
 
+    fn in_use(&self) -> Option<u64> {
+        self.0.in_use()
+    }
+
     fn findings(&self) -> Vec<String> {
         let finding = match self.0 {
             Usage::Invalid => "invalid: its content is lost for good; the origin is not touched by that",
@@ -149,6 +162,10 @@ impl State for MergeState {
 
     fn figures(&self) -> Option<String> {
         self.0.figures()
+    }
+
+    fn in_use(&self) -> Option<u64> {
+        self.0.in_use()
     }
 
     fn findings(&self) -> Vec<String> {

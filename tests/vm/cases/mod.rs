@@ -36,6 +36,7 @@ mod rollback;
 mod roundtrip;
 mod saved;
 mod sectors;
+mod shrinking;
 mod side_by_side;
 mod snapshots;
 mod stuck;
@@ -301,6 +302,9 @@ cases! {
         integrity_on_a_device_without_room
         integrity_is_formatted_after_the_recovery_of_a_blank_disk
         integrity_is_not_recovered_over_a_dirty_bitmap;
+    shrinking:
+        what_is_in_use_of_a_device_is_not_cut_off
+        dirty_blocks_are_written_back_before_a_cache_is_shorter_or_bypassed;
     outputs:
         a_full_disk_decides_nothing
         a_full_disk_ends_no_trial

@@ -95,6 +95,12 @@ pub trait State: fmt::Debug + Send + Sync + Fields {
         None
     }
 
+    /// Returns how many sectors it has in use, from the first one on, of the lower device that it fills; `None` for a state
+    /// that counts none.
+    fn in_use(&self) -> Option<u64> {
+        None
+    }
+
     /// Tells why it can't write its metadata any more; `None` where it can, and where the table asks for no more.
     fn damage(&self) -> Option<Damage> {
         None

@@ -23,7 +23,9 @@ pub(crate) fn add(
             matches!(dependencies.action(*id), Action::Create | Action::Reload | Action::Resume)
         };
         let live: Vec<UnsortedId> = dependencies.ranges.of(*layer).filter(serves).collect();
-        live.into_iter().for_each(|id| dependencies.add(held, id, Dependency::Origin));
+        for id in live {
+            dependencies.add(held, id, Dependency::Origin);
+        }
         suspends.push((*writer, held));
     }
     suspends.sort_unstable();

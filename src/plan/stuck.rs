@@ -82,7 +82,9 @@ pub(super) fn order(dependencies: &mut Dependencies, changes: &Changes<'_>, obse
             let Identity::Mapping(below) = at else { continue };
             for suspend in dependencies.ranges.of(below) {
                 if dependencies.suspends_last(suspend) {
-                    waiting.iter().for_each(|step| dependencies.add(*step, suspend, Dependency::UsesLower));
+                    for step in &waiting {
+                        dependencies.add(*step, suspend, Dependency::UsesLower);
+                    }
                 } else if dependencies.action(suspend) == Action::Suspend {
                     let is_resumed = |id: &UnsortedId| dependencies.action(*id) == Action::Reload;
                     let resumed = dependencies.ranges.of(below).find(is_resumed);

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Result, ensure};
+use dmctl::kernel::{ChangeKernel as _, Removal};
 
 use crate::guest::{Disk, Guest, Ran, apply_ends, comes, dmctl, program, with_map};
 
@@ -135,8 +136,10 @@ pub fn a_cache_that_needs_a_check_is_repaired_first(guest: &Guest) -> Result<()>
     conflicts(guest, &(metadata(true, 4096) + &cache(24576)), &way_out)?;
     ensure!(with_map("deactivate", &stands, &[])?.status == Some(0), "it stays up");
     conflicts(guest, &stands, &way_out)?;
-    // What is wrong here is more than the mark.
-    program("cache_repair", &["-i", "/dev/ram0", "-o", "/dev/ram4"])?;
+    // What is wrong here is more than the mark. The tool counts the blocks of the device that it writes to.
+    let spare = guest.device("spare", "0 4096 linear /dev/ram4 0")?;
+    program("cache_repair", &["-i", "/dev/ram0", "-o", "/dev/mapper/spare"])?;
+    guest.kernel.remove(&spare, Removal::Now)?;
     let repaired = stands.replace("/dev/ram0", "/dev/ram4");
     apply_ends(&repaired, &ALL, 0)?;
     guest.in_sync(&repaired)?;

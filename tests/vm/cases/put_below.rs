@@ -61,6 +61,7 @@ pub fn a_write_under_way_is_in_what_a_mirror_copies(guest: &Guest) -> Result<()>
 }
 
 pub fn a_write_under_way_is_in_what_a_clone_copies(guest: &Guest) -> Result<()> {
+    guest.needs("clone")?;
     below(guest, CLONE)
 }
 

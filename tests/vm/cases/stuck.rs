@@ -92,6 +92,10 @@ fn is_suspended(guest: &Guest, name: &str) -> Result<bool> {
 
 pub fn what_is_read_at_load_is_not_above_a_suspended_device(guest: &Guest) -> Result<()> {
     for row in READ {
+        // Not every kernel is built with it.
+        if row.contains("'clone'") && !guest.has("clone")? {
+            continue;
+        }
         guest.blank()?;
         applies(&below("suspended"))?;
         ensure!(is_suspended(guest, "p")?);
